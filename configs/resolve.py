@@ -1,0 +1,109 @@
+"""From defaults, a preset and overrides on the command line to one resolved RunConfig. Every refusal is a ValueError that is
+one sentence."""
+import difflib
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from configs.schema import RunConfig
+
+PRESETS = Path(__file__).resolve().parent
+
+
+def read_preset(name: str) -> dict:
+    """The mapping of a preset, given by its path or by the name of a file in configs/ without .yaml."""
+    beside = PRESETS / f'{name}.yaml'
+    path = beside if beside.is_file() else Path(name)
+    known = ', '.join(sorted(found.stem for found in PRESETS.glob('*.yaml'))) or 'none'
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ValueError(f'there is no preset {name!r}; give the path of a YAML file or one of: {known}') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} is not readable as YAML: {" ".join(str(error).split())}') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds no settings; write `section: {{key: value}}` lines as in configs/cvae.yaml')
+    return content
+
+
+def parse_override(text: str) -> dict:
+    """'engine.steps=100' -> {'engine': {'steps': 100}}; the value is read as YAML."""
+    path, equals, value = text.partition('=')
+    names = path.strip().split('.')
+    if not equals or not all(names):
+        raise ValueError(f'{text!r} is no override; write it as section.key=value, for example engine.steps=100')
+    try:
+        nested = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f'the value of {path} cannot be read: {" ".join(str(error).split())}') from error
+    if isinstance(nested, str):
+        nested = _number(nested)
+    for name in reversed(names):
+        nested = {name: nested}
+    return nested
+
+
+def _number(text: str) -> float | str:
+    """YAML 1.1 reads 1e-4 as text; people mean a number."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def merge(base: dict, change: dict, place: str = '') -> dict:
+    """`base` with the entries of `change`; sections merge, values replace. A key that base does not have is refused, but for
+    players, where a new one starts as a copy of the default."""
+    merged = dict(base)
+    for key, value in sorted(change.items(), key=lambda item: item[0] != 'default'):
+        name = f'{place}{key}'
+        if place == 'players.' and key not in merged:
+            merged[key] = merged['default']
+        if key not in merged:
+            close = difflib.get_close_matches(str(key), merged, n=3, cutoff=0.5)
+            hint = f'did you mean {" or ".join(close)}?' if close else f'known here: {", ".join(map(str, merged))}.'
+            raise ValueError(f'there is no setting {name}; {hint}')
+        if isinstance(merged[key], dict):
+            if not isinstance(value, dict):
+                raise ValueError(f'{name} is a section; set one of its keys: {", ".join(merged[key]) or "it has none"}')
+            merged[key] = merge(merged[key], value, f'{name}.')
+        else:
+            merged[key] = value
+    return merged
+
+
+def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dict]) -> RunConfig:
+    """Defaults of the schema and of the family's own config, then the preset, then each override in turn."""
+    settings = RunConfig(family=family, model=model_defaults).model_dump()
+    for change in [preset, *overrides]:
+        settings = merge(settings, change)
+    if settings['family'] != family:
+        raise ValueError(f'the preset is made for the family {settings["family"]!r}, not for {family!r}; give the one that fits')
+    return checked(RunConfig, settings)
+
+
+def checked(schema: type, settings: dict):
+    """schema(**settings), its complaints as one sentence."""
+    try:
+        return schema(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = '.'.join(map(str, first['loc']))
+        raise ValueError(f'the setting {place} does not fit: {first["msg"]} (it was {first["input"]!r})') from error
+
+
+def dump(config: RunConfig) -> str:
+    """The YAML text that `load` reads."""
+    return yaml.safe_dump(config.model_dump(mode='json'), sort_keys=False)
+
+
+def load(path: Path) -> RunConfig:
+    """The resolved config of a run folder."""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ValueError(f'{path.parent} is no run: it has no {path.name}; give the folder that train.py wrote') from error
+    except yaml.YAMLError as error:
+        raise ValueError(f'{path} is not readable as YAML; restore it or start a new run') from error
+    return checked(RunConfig, settings)

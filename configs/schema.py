@@ -1,0 +1,94 @@
+"""What a run is: family, data, perception, optimisers, engine. Presets are YAML files of this shape beside this file."""
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from configs.base import Config
+
+
+class DataConfig(Config):
+    """Which pictures, and how they become batches.
+
+    name: a data set of datasets.loaders. root: its folder; None for `synthetic`, which draws its faces itself. batch: pictures
+    per process and micro-batch. same_ratio: share of pairs that show one person.
+    """
+
+    name: str = 'synthetic'
+    root: str | None = None
+    batch: int = Field(16, ge=1)
+    workers: int = Field(2, ge=0)
+    same_ratio: float = Field(0.5, ge=0, le=1)
+    partition: str = 'train'
+    validation_partition: str = 'valid'
+    validation_batches: int = Field(4, ge=0)
+    augment: bool = True
+
+
+class PerceptionConfig(Config):
+    """The frozen networks that look at faces, by their names in models.weights. teacher: None means the identity network."""
+
+    identity: str = 'identity-mobilefacenet'
+    teacher: str | None = None
+    parser: str | None = 'parsing-unet'
+
+
+class OptimiserConfig(Config):
+    """How one player is optimised.
+
+    schedule: what the rate does after the warm-up (in updates) and after the fraction `decay_from` of the run, down to
+    lr * floor. betas: for sgd the first one is the momentum.
+    """
+
+    name: Literal['adam', 'adamw', 'sgd'] = 'adamw'
+    lr: float = Field(2e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal['constant', 'linear', 'cosine'] = 'constant'
+    warmup: int = Field(0, ge=0)
+    decay_from: float = Field(0.0, ge=0, le=1)
+    floor: float = Field(0.0, ge=0, le=1)
+
+
+class EngineConfig(Config):
+    """How long, on what, and how often a word is said.
+
+    steps: updates of each player. devices: processes per node, each on a device of its own. accumulate: micro-batches per update.
+    clip: largest norm of a player's gradient, 0 for none. ema: decay of the averaged weights. keep: newest checkpoints that stay;
+    `best`, the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
+    Every *_every counts steps.
+    """
+
+    steps: int = Field(2000, ge=1)
+    precision: Literal['32-true', 'bf16-mixed', '16-mixed'] = '32-true'
+    accelerator: Literal['auto', 'cpu', 'cuda', 'mps'] = 'auto'
+    devices: int = Field(1, ge=1)
+    nodes: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1)
+    clip: float = Field(1.0, ge=0)
+    ema: float = Field(0.999, ge=0, lt=1)
+    compile: bool = False
+    channels_last: bool = False
+    seed: int = Field(0, ge=0)
+    log_every: int = Field(20, ge=1)
+    checkpoint_every: int = Field(500, ge=1)
+    picture_every: int = Field(500, ge=1)
+    validate_every: int = Field(500, ge=1)
+    keep: int = Field(2, ge=1)
+    best: str | None = None
+    best_is: Literal['min', 'max'] = 'min'
+
+
+class RunConfig(Config):
+    """A whole run. model: the family's own config. players: optimiser per player; `default` serves those not named."""
+
+    family: str
+    model: dict = {}
+    data: DataConfig = DataConfig()
+    perception: PerceptionConfig = PerceptionConfig()
+    players: dict[str, OptimiserConfig] = {'default': OptimiserConfig()}
+    engine: EngineConfig = EngineConfig()
+
+    @field_validator('players')
+    @classmethod
+    def _has_default(cls, players: dict) -> dict:
+        return players if 'default' in players else {'default': OptimiserConfig(), **players}

@@ -1,0 +1,335 @@
+"""The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
+import difflib
+import errno
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from configs.resolve import dump
+from configs.schema import EngineConfig, RunConfig
+from experiments import randomness
+from experiments.averaging import Average
+from experiments.checkpoint import Checkpoints, family_bytes, read_checkpoint
+from experiments.errors import Interrupted, RunError
+from experiments.files import write_atomically
+from experiments.interruption import Interruption
+from experiments.journal import Journal
+from experiments.players import Player, build_players, hand_over
+from experiments.progress import Gauge
+from experiments.schedule import learning_rate
+from experiments.tally import Tally
+from models.base import Family
+
+PATIENCE = 32  # steps after which a weighted term that no player has returned is taken for a mistake
+
+
+def build_fabric(config: EngineConfig) -> Fabric:
+    """The launched processes. With several, everything after this call runs in each of them."""
+    # A step trains one player at a time, so some parameters are always unused.
+    strategy = DDPStrategy(find_unused_parameters=True) if config.devices * config.nodes > 1 else 'auto'
+    fabric = Fabric(accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
+                    precision=config.precision)
+    fabric.launch()
+    return fabric
+
+
+class Task(nn.Module):
+    """What Fabric and DDP wrap. A batch passes as its type and its fields: wrappers cannot rebuild a frozen dataclass."""
+
+    def __init__(self, family: Family):
+        super().__init__()
+        self.family = family
+
+    def forward(self, player: str, kind: type, values: dict, step: int) -> dict[str, Tensor]:
+        return self.family(player, kind(**values), step)
+
+
+class Engine:
+    """Trains a family and fills a run folder.
+
+    loader: a DataLoader whose batch_sampler has load_state_dict({'epoch', 'position'}), position in batches; an item has to be a
+    function of its key alone. validation: a few fixed batches. Every weighted term is returned by some player within the first
+    32 steps, and by one player only. `step` counts finished updates. Errors that the user can mend are RunErrors.
+    """
+
+    def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
+                 validation: Sequence = ()):
+        self.config, self.family, self.loader, self.fabric = config, family, loader, fabric
+        self.folder, self.validation = Path(folder), [self._placed(batch) for batch in validation]
+        engine = config.engine
+        if len(loader) == 0:
+            raise RunError('the data hold less than one batch; lower data.batch or give more pictures')
+        if engine.best and not validation:
+            raise RunError(f'engine.best={engine.best} needs validation pictures; set data.validation_batches above 0')
+        randomness.seed_all(engine.seed, fabric.global_rank)
+        family.train()
+        if engine.channels_last:
+            family.to(memory_format=torch.channels_last)
+        if engine.compile:
+            family.compile()
+        if family.perception is not None:
+            family.perception.to(fabric.device)
+        self.players = build_players(family, config.players)
+        self.module, *optimisers = fabric.setup(Task(family), *(player.optimiser for player in self.players))
+        for player, optimiser in zip(self.players, optimisers):
+            player.optimiser = optimiser
+        self.average = Average(family, family.averaged(), engine.ema)
+        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
+        self.tally = Tally()
+        self.step = self.epoch = self.position = 0
+        self._owners: dict[str, str] = {}  # loss term -> the player that returns it
+        self._whole = True  # whether this process has seen every step from the first on
+        self._metrics: tuple[int, dict[str, float]] = (-1, {})  # the step of the last validation and its figures
+
+    # -- The loop ---------------------------------------------------------------------------------------------------------
+
+    def fit(self) -> None:
+        """Train to the last step. Raises Interrupted, after saving, where a signal asked to stop."""
+        self._on_first(self._open)
+        every, steps = self.config.engine, self.config.engine.steps
+        self.gauge = Gauge(self.step, steps, self.fabric.is_global_zero)
+        began, seen = time.monotonic(), 0
+        try:
+            with Interruption() as interruption:
+                stream = self._stream()
+                while self.step < steps:
+                    batches = [next(stream) for _ in range(every.accumulate)]
+                    seen += sum(map(len, batches)) * self.fabric.world_size
+                    for player in self.players:
+                        self._update(player, batches)
+                    self.average.update(self.step)
+                    self.step += 1
+                    last = self.step == steps
+                    log, save = last or self.step % every.log_every == 0, last or self.step % every.checkpoint_every == 0
+                    stop = self._settle(interruption, log or save)
+                    self._check_terms()
+                    if log:
+                        self._log(seen / (time.monotonic() - began))
+                        began, seen = time.monotonic(), 0
+                    if self.validation and (last or self.step % every.validate_every == 0):
+                        self._validate()
+                    if last or self.step % every.picture_every == 0:
+                        self._on_first(partial(self._draw, batches[0]))
+                    if save or stop:
+                        self._save()
+                    if stop and not last:
+                        raise Interrupted(f'stopped by {signal.Signals(stop).name} at step {self.step} of {steps} and saved; '
+                                          f'go on with: python scripts/train.py --resume {self.folder}', stop)
+                    self.gauge.step(self.step)
+        finally:
+            self.gauge.close()
+            if self.fabric.is_global_zero:
+                self.journal.close()
+
+    def _update(self, player: Player, batches: list) -> None:
+        """One update of one player over all micro-batches."""
+        engine = self.config.engine
+        hand_over(self.players, player)
+        player.set_rate(learning_rate(player.config, self.step, engine.steps))
+        player.optimiser.zero_grad(set_to_none=True)
+        for number, batch in enumerate(batches, 1):
+            with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
+                values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+                terms = self.module(player.name, type(batch), values, self.step)
+                self.fabric.backward(self._weighted(player.name, terms) / len(batches))
+            self.tally.add(self.step + 1, terms)
+        if engine.clip:
+            self.fabric.clip_gradients(self.module, player.optimiser, max_norm=engine.clip, error_if_nonfinite=False)
+        player.optimiser.step()
+        self.family.after_update(player.name)
+
+    def _weighted(self, player: str, terms: dict[str, Tensor]) -> Tensor:
+        """The sum that is differentiated; RunError on a term without a weight or with two owners."""
+        weights = self.family.config.weights
+        for name in terms:
+            if name not in weights:
+                raise RunError(f'the player {player} returned the loss term {name!r}, which has no weight; '
+                               f'weights are given for: {", ".join(weights)}')
+            if self._owners.setdefault(name, player) != player:
+                raise RunError(f'the players {self._owners[name]} and {player} both return a loss term {name!r}; name them apart')
+        if not terms:
+            raise RunError(f'the player {player} returned no loss term; give one of its terms a weight other than 0')
+        return sum(weights[name] * term for name, term in terms.items())
+
+    def _check_terms(self) -> None:
+        """Complain of a weight that no player has ever used."""
+        if self._whole and self.step == min(PATIENCE, self.config.engine.steps):
+            for name, weight in self.family.config.weights.items():
+                if weight and name not in self._owners:
+                    close = difflib.get_close_matches(name, self._owners, n=1)
+                    hint = f'did you mean {close[0]!r}' if close else f'there are: {", ".join(self._owners)}'
+                    raise RunError(f'model.weights names the loss term {name!r} but no player returns it; {hint}')
+
+    def _settle(self, interruption: Interruption, due: bool) -> int | None:
+        """Agree among all processes on whether all is well and whether to stop; returns the signal that asks for it.
+
+        On the CPU this happens at each step; elsewhere, as looking at a loss makes the device wait, only when a log or a
+        checkpoint is due, or when the only process was asked to stop.
+        """
+        alone = self.fabric.world_size == 1
+        if not (due or self.fabric.device.type == 'cpu' or (alone and interruption.signal)):
+            return None
+        verdicts = self._gather((self.tally.bad(), interruption.signal))
+        bad = min((found for found, _ in verdicts if found), default=None)
+        if bad:
+            raise RunError(f'the loss term {bad[1]!r} was not finite at step {bad[0]}; lower the learning rate or its weight, '
+                           f'then resume: {self.checkpoints.standing()}')
+        return next((number for _, number in verdicts if number), None)
+
+    # -- Data -------------------------------------------------------------------------------------------------------------
+
+    def _placed(self, batch):
+        """The batch on this process's device and in its memory format."""
+        batch = batch.to(self.fabric.device)
+        if not self.config.engine.channels_last:
+            return batch
+        values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return replace(batch, **{name: value.contiguous(memory_format=torch.channels_last) for name, value in values.items()
+                                 if isinstance(value, Tensor) and value.dim() == 4})
+
+    def _stream(self) -> Iterator:
+        """Batches for ever, from the place where the run stands."""
+        while True:
+            self.loader.batch_sampler.load_state_dict({'epoch': self.epoch, 'position': self.position})
+            with randomness.apart(self.config.engine.seed):  # a DataLoader draws a number when it is started
+                iterator = iter(self.loader)
+            for batch in iterator:
+                self.position += 1
+                yield self._placed(batch)
+            self.epoch, self.position = self.epoch + 1, 0
+
+    # -- What is said and shown ---------------------------------------------------------------------------------------------
+
+    def _log(self, speed: float) -> None:
+        """Write the mean terms of all processes since the last log; speed in pictures per second."""
+        parts = self._gather(self.tally.means())
+        terms = {name: fmean(part[name] for part in parts if name in part) for name in parts[0]}
+        rates = {f'rate/{player.name}': player.optimiser.param_groups[0]['lr'] for player in self.players}
+        line = {**{f'train/{name}': value for name, value in terms.items()}, **rates, 'pictures_per_second': speed}
+        self._on_first(lambda: self.journal.write(self.step, 'train', line))
+        self.gauge.show(self.step, terms, speed)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Inside: averaged weights, eval mode, no gradient, and chance that repeats and leaves the run's own untouched."""
+        self.family.eval()
+        try:
+            with self.average.applied(), torch.no_grad(), randomness.apart(self.config.engine.seed):
+                yield
+        finally:
+            self.family.train()
+
+    def _validate(self) -> None:
+        """Mean loss terms of the averaged weights over the validation batches."""
+        def measure() -> None:
+            tally = Tally()
+            with self._shown():
+                for batch in self.validation:
+                    for player in self.players:
+                        tally.add(self.step, self.family(player.name, batch, self.step))
+            figures = {f'validation/{name}': value for name, value in tally.means().items()}
+            if self.config.engine.best and self.config.engine.best not in figures:
+                raise RunError(f'engine.best={self.config.engine.best} is not measured; there are: {", ".join(figures)}')
+            self._metrics = self.step, figures
+            self.journal.write(self.step, 'validation', figures)
+
+        self._on_first(measure)
+
+    def _draw(self, batch) -> None:
+        """Save the panel of the first validation batch, or of the given one."""
+        with self._shown():
+            path = self.journal.pictures(self.step, self.family.panel(self.validation[0] if self.validation else batch))
+        self.gauge.say(f'pictures: {path}')
+
+    # -- The run folder -----------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Prepare the run folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / 'config.yaml', dump(self.config).encode())
+        self.journal = Journal(self.folder, self.step)
+
+    def _save(self) -> None:
+        """Write a checkpoint and the run's family.safetensors."""
+        if self.config.engine.best and self._metrics[0] != self.step:
+            self._validate()
+        chance = self._gather(randomness.capture())
+
+        def write() -> None:
+            own = self.family.state_dict()
+            for name, value in own.items():
+                if value.is_floating_point() and not torch.isfinite(value).all():
+                    raise RunError(f'{name} is not finite after step {self.step}; lower the learning rate, then resume: '
+                                   f'{self.checkpoints.standing()}')
+            model = family_bytes(self.config.family, own, self.family.config)
+            with self.average.applied():
+                averaged = family_bytes(self.config.family, self.family.state_dict(), self.family.config)
+            state = {'step': self.step, 'epoch': self.epoch, 'position': self.position, 'chance': chance,
+                     'optimisers': {player.name: player.optimiser.state_dict() for player in self.players},
+                     'precision': self.fabric.strategy.precision.state_dict()}
+            metrics = self._metrics[1] if self._metrics[0] == self.step else {}
+            path = self.checkpoints.save(self.step, model, averaged, state, metrics)
+            write_atomically(self.folder / 'family.safetensors', averaged)
+            self.journal.write(self.step, 'checkpoint', {'path': str(path.relative_to(self.folder))})
+
+        self._on_first(write)
+
+    def resume(self) -> None:
+        """Go back to the newest checkpoint of the run folder, if it has one."""
+        path = self.checkpoints.newest()
+        if path is None:
+            return
+        model, averaged, state = read_checkpoint(path)
+        if len(state['chance']) != self.fabric.world_size:
+            raise RunError(f'the run was made by {len(state["chance"])} processes and cannot go on with '
+                           f'{self.fabric.world_size}; set engine.devices and engine.nodes as they were')
+        try:
+            self.family.load_state_dict(model)
+            self.average.load(averaged)
+            for player in self.players:
+                player.optimiser.load_state_dict(state['optimisers'][player.name])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise RunError(f'{path} does not fit the settings of this run ({str(error).splitlines()[0]}); leave model and '
+                           'players as they were') from error
+        self.fabric.strategy.precision.load_state_dict(state['precision'])
+        self.step, self.epoch, self.position = state['step'], state['epoch'], state['position']
+        self._whole = False
+        randomness.restore(state['chance'][self.fabric.global_rank])
+
+    # -- Processes ----------------------------------------------------------------------------------------------------------
+
+    def _gather(self, value) -> list:
+        """The value of each process, in the order of their ranks."""
+        if self.fabric.world_size == 1:
+            return [value]
+        values = [None] * self.fabric.world_size
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def _on_first(self, work: Callable[[], None]) -> None:
+        """Do something on the first process only; its RunError, or a full disk, is everyone's."""
+        trouble = None
+        if self.fabric.is_global_zero:
+            try:
+                work()
+            except RunError as error:
+                trouble = error
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                trouble = RunError(f'the disk of {self.folder} is full; free some space, then resume: '
+                                   f'{self.checkpoints.standing()}')
+        message = self._gather(trouble and str(trouble))[0]
+        if message:
+            raise RunError(message) from trouble

@@ -1,0 +1,69 @@
+"""What a run leaves to read: journal.jsonl, TensorBoard events, picture grids, the code's version."""
+import json
+import math
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from experiments.files import write_atomically
+from experiments.pictures import encode_png, grid
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def code_version() -> str:
+    """The git commit of the suite, with '+dirty' where tracked files differ from it; 'unknown' outside a git checkout."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(['git', '-C', str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git('rev-parse', 'HEAD') + ('+dirty' if git('status', '--porcelain', '--untracked-files=no') else '')
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+
+
+class Journal:
+    """One line of JSON per event: {"step": 20, "event": "train", ...}. Opened at `step`, it first forgets what lies beyond, so
+    that a resumed run tells its story once."""
+
+    def __init__(self, folder: Path, step: int):
+        self.folder, self.path = folder, folder / 'journal.jsonl'
+        (folder / 'pictures').mkdir(parents=True, exist_ok=True)
+        kept = [line for line in self._lines() if line['step'] <= step]
+        write_atomically(self.path, ''.join(f'{json.dumps(line)}\n' for line in kept).encode())
+        self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
+        self.write(step, 'start', {'commit': code_version(), 'torch': torch.__version__, 'python': platform.python_version()})
+
+    def _lines(self) -> list[dict]:
+        """What an earlier process wrote; a last line that a kill cut short is dropped."""
+        lines = []
+        for text in self.path.read_text(encoding='utf-8').splitlines() if self.path.exists() else []:
+            try:
+                lines.append(json.loads(text))
+            except json.JSONDecodeError:
+                break
+        return lines
+
+    def write(self, step: int, event: str, values: dict) -> None:
+        """Append one line, and the numbers in it to TensorBoard."""
+        with open(self.path, 'a', encoding='utf-8') as handle:
+            handle.write(json.dumps({'step': step, 'event': event, **values}) + '\n')
+        for name, value in values.items():
+            if isinstance(value, float) and math.isfinite(value):
+                self._board.add_scalar(name, value, step)
+
+    def pictures(self, step: int, columns: dict[str, Tensor]) -> Path:
+        """Save a labelled grid as PNG and in TensorBoard; columns: title -> (B,3,H,W) in [-1,1]."""
+        picture = grid(columns)
+        path = self.folder / 'pictures' / f'step-{step:08d}.png'
+        write_atomically(path, encode_png(picture))
+        self._board.add_image('panel', picture, step, dataformats='HWC')
+        return path
+
+    def close(self) -> None:
+        """Flush the TensorBoard events."""
+        self._board.close()
