@@ -1,0 +1,147 @@
+"""A data set of faces packed into one memory-mapped file: pictures are read without decoding and without a copy.
+
+A cache folder holds pictures.npy (N,H,W,3) uint8, parsing.npy (N,H,W) uint8 where there are label maps, and index.npz with
+files, persons, landmarks, partitions and the frame. It is written as *.part and renamed when it is whole; packing that was
+interrupted goes on where it stopped.
+"""
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from datasets.faces import BrokenPicture, Faces, check_root, log
+from datasets.transforms import into_frame
+from models.geometry import Template
+
+_DONE, _BROKEN = 1, 2
+
+
+class PackedFaces(Faces):
+    """Faces out of a cache folder; pictures and label maps are views of the mapped files."""
+
+    def __init__(self, folder: str | Path):
+        folder = check_root(folder)
+        if not (folder / 'index.npz').is_file():
+            raise ValueError(f'{folder} holds no finished cache; write one with scripts/prepare_data.py pack')
+        with np.load(folder / 'index.npz', allow_pickle=False) as index:
+            height, width = index['shape'].tolist()
+            super().__init__(folder, index['files'], index['names'], points=index['points'], splits=index['splits'],
+                             frame=Template(width, height, tuple(map(tuple, index['frame'].tolist()))))
+            self._rows = index['rows']
+        self.has_parsing = (folder / 'parsing.npy').is_file()
+        self._open()
+
+    def select(self, keep):
+        chosen = super().select(keep)
+        chosen._rows = self._rows[keep]
+        return chosen
+
+    def read(self, index: int):
+        row = self._rows[index]
+        return self._pictures[row], self._labels[row] if self.has_parsing else None, self.landmarks(index)
+
+    def _open(self):
+        # Copy-on-write mapping: nothing is copied unless somebody writes into a picture, and the file never changes.
+        self._pictures = np.load(self.root / 'pictures.npy', mmap_mode='c')
+        self._labels = np.load(self.root / 'parsing.npy', mmap_mode='c') if self.has_parsing else None
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name not in ('_pictures', '_labels')}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._open()
+
+
+class _Framed(Dataset):
+    """Pictures of a list as uint8 arrays in the frame of the cache; None where one is unreadable."""
+
+    def __init__(self, faces: Faces, to: Template):
+        self.faces, self.to = faces, to
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __getitem__(self, index: int):
+        try:
+            picture, labels, points = into_frame(*self.faces.read(index), self.faces.frame, self.to)
+        except BrokenPicture as error:
+            log.warning('left out: %s', error)
+            return index, None
+        picture = ((picture + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
+        return index, (picture, None if labels is None else labels.byte().numpy(), None if points is None else points.numpy())
+
+
+def packed(folder: str | Path, partition: str = 'all') -> Faces:
+    """The faces of a cache folder."""
+    return PackedFaces(folder).partition(partition)
+
+
+def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) -> PackedFaces:
+    """Write a cache of the faces as they look in the template `to` and open it. Unreadable pictures are left out.
+
+    ValueError where the folder holds the cache of another list of faces or another frame.
+    """
+    folder = Path(folder).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = _stamp(faces, to)
+    if (folder / 'index.npz').is_file():
+        with np.load(folder / 'index.npz', allow_pickle=False) as index:
+            if str(index['stamp']) != stamp:
+                raise ValueError(f'{folder} holds the cache of other pictures or another size; give another folder')
+        return PackedFaces(folder)
+
+    shapes = {'pictures': (len(faces), to.height, to.width, 3), 'status': (len(faces),), 'points': (len(faces), 5, 2)}
+    if faces.has_parsing:
+        shapes['parsing'] = shapes['pictures'][:3]
+    parts = {name: folder / f'{name}.npy.part' for name in shapes}
+    note = folder / 'stamp.part'
+    resumed = note.is_file() and note.read_text() == stamp and all(path.is_file() for path in parts.values())
+    arrays = {name: np.lib.format.open_memmap(path, mode='r+' if resumed else 'w+', shape=shapes[name],
+                                              dtype=np.float32 if name == 'points' else np.uint8)
+              for name, path in parts.items()}
+    if not resumed:
+        arrays['points'][:] = np.nan
+        note.write_text(stamp)
+    todo = np.flatnonzero(arrays['status'] == 0).tolist()
+    for index, framed in DataLoader(_Framed(faces, to), batch_size=None, sampler=todo, num_workers=workers, collate_fn=_as_is):
+        if framed is not None:
+            picture, labels, points = framed
+            arrays['pictures'][index] = picture
+            if labels is not None:
+                arrays['parsing'][index] = labels
+            if points is not None:
+                arrays['points'][index] = points
+        arrays['status'][index] = _BROKEN if framed is None else _DONE
+
+    rows = np.flatnonzero(arrays['status'] == _DONE)
+    if not len(rows):
+        raise ValueError(f'none of the {len(faces)} pictures under {faces.root} can be read')
+    index = {'stamp': stamp, 'shape': (to.height, to.width), 'frame': to.points, 'rows': rows, 'files': faces.files[rows],
+             'names': faces.people[faces.persons[rows]], 'splits': faces.splits[rows], 'points': arrays['points'][rows]}
+    for array in arrays.values():
+        array.flush()
+    for name in {'pictures', 'parsing'} & set(parts):
+        os.replace(parts[name], folder / f'{name}.npy')
+    with (folder / 'index.part').open('wb') as handle:
+        np.savez(handle, **index)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(folder / 'index.part', folder / 'index.npz')
+    for path in (note, parts['status'], parts['points']):
+        path.unlink()
+    return PackedFaces(folder)
+
+
+def _as_is(sample):
+    return sample
+
+
+def _stamp(faces: Faces, to: Template) -> str:
+    """Names the list of faces and the frame, so that a cache is never mistaken for another one's."""
+    digest = hashlib.sha256(repr((str(faces.root.resolve()), to)).encode())
+    for column in (faces.files, faces.people[faces.persons]):
+        digest.update('\n'.join(map(str, column)).encode())
+    return digest.hexdigest()

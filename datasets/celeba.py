@@ -1,0 +1,127 @@
+"""CelebA (Liu et al. 2015) in its official layout, whole or any part of it.
+
+Pictures lie in img_align_celeba/ (aligned, 178x218) or img_celeba/ (in the wild), lists beside them; `Anno/`, `Eval/` and
+`Img/` of the official archive are looked into as well. Only the pictures are needed: what else is missing is said once.
+"""
+from pathlib import Path
+
+import numpy as np
+
+from datasets.faces import SUFFIXES, Faces, check_root, pictures_in, split_by_name, tell_once
+from models.geometry import TEMPLATES
+
+_PLACES = ('', 'Anno', 'Eval', 'Img', 'celeba')
+_ALIGNED = ('img_align_celeba', 'img_align_celeba_png', 'img_align_celeba_png.7z/img_align_celeba_png')
+_WILD = ('img_celeba', 'img_celeba.7z/img_celeba')
+_MISSING = {
+    'identity_CelebA.txt': 'every picture counts as a person of its own',
+    'list_landmarks_align_celeba.txt': 'landmarks are unknown, the alignment is taken as given',
+    'list_eval_partition.txt': 'train, validation and test are split 80/10/10 by person',
+    'list_attr_celeba.txt': 'there are no attributes',
+    'list_bbox_celeba.txt': 'there are no face boxes',
+}
+
+
+def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = None) -> Faces:
+    """The pictures of a CelebA folder. aligned None takes the aligned ones where they exist.
+
+    `columns` of the result hold the 40 attributes by name ((N,) bool) and `box` ((N,4) x, y, width, height), where their
+    lists exist. ValueError where there are no pictures, or pictures in the wild without landmarks.
+    """
+    root = check_root(root)
+    folder = _folder(root, _WILD if aligned is False else _ALIGNED + _WILD if aligned is None else _ALIGNED)
+    aligned = 'align' in folder.name
+    present = {Path(name).stem: name for name in pictures_in(folder)}
+    if not present:
+        raise ValueError(f'{folder} holds no picture; unpack the archive of CelebA there')
+
+    landmarks = 'list_landmarks_align_celeba.txt' if aligned else 'list_landmarks_celeba.txt'
+    missing = [f'no {name} ({effect})' for name, effect in _MISSING.items() if find_list(root, name) is None
+               and (aligned or 'align' not in name)]
+    if missing:
+        tell_once(f'{root} has {"; ".join(missing)}')
+    identity, points, split = (_table(root, name) for name in ('identity_CelebA.txt', landmarks, 'list_eval_partition.txt'))
+    if points is None and not aligned:
+        raise ValueError(f'{root} lacks list_landmarks_celeba.txt, without which pictures in the wild cannot be aligned; '
+                         'add it, or let scripts/prepare_data.py detect and align')
+    # A list that knows only some of the pictures limits the set to these.
+    stems = sorted(set(present).intersection(*(table for table in (identity, points, split) if table is not None)))
+    if not stems:
+        raise ValueError(f'the lists under {root} name none of the pictures in {folder}; they belong to another set')
+    if len(stems) < len(present):
+        tell_once(f'{root}: {len(present) - len(stems)} of {len(present)} pictures are left out, no list names them')
+    listed = max((len(table) for table in (identity, points, split) if table is not None), default=0)
+    if listed > len(stems):
+        tell_once(f'{root} holds a part of CelebA only: {len(stems)} of {listed} listed pictures')
+
+    names = stems if identity is None else [identity[stem][0] for stem in stems]
+    faces = Faces(folder, [present[stem] for stem in stems], names,
+                  points=None if points is None else _numbers(points, stems, 10).reshape(-1, 5, 2),
+                  splits=split_by_name(names) if split is None else _numbers(split, stems, 1)[:, 0].astype(np.int8),
+                  frame=TEMPLATES['celeba'] if aligned else None, columns=_columns(root, stems))
+    return faces.partition(partition)
+
+
+def find_list(root: Path, name: str) -> Path | None:
+    """A list of the official archive, or None."""
+    return next((root / place / name for place in _PLACES if (root / place / name).is_file()), None)
+
+
+def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """Column names (empty where the list has none) and file stem -> values. ValueError names a malformed line."""
+    header, rows, width = [], {}, None
+    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+        fields = line.split()
+        if not fields or (number == 1 and len(fields) == 1):  # the first line may count the pictures
+            continue
+        if Path(fields[0]).suffix.lower() not in SUFFIXES:
+            if rows or header:
+                raise ValueError(f'{path}, line {number}: {line[:60]!r} does not begin with a picture name')
+            header = fields[1:] if fields[0].endswith('_id') else fields
+            continue
+        width = len(fields) if width is None else width
+        if len(fields) != width or width < 2:
+            raise ValueError(f'{path}, line {number}: {len(fields)} fields where {max(width, 2)} are expected')
+        rows[Path(fields[0]).stem] = fields[1:]
+    return header, rows
+
+
+def _folder(root: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        for place in _PLACES:
+            folder = root / place / name
+            if folder.is_dir():
+                return folder / folder.name if (folder / folder.name).is_dir() else folder  # some mirrors nest it twice
+    raise ValueError(f'{root} holds neither of {", ".join(names)}; give the folder that holds CelebA\'s pictures')
+
+
+def _table(root: Path, name: str) -> dict[str, list[str]] | None:
+    path = find_list(root, name)
+    return None if path is None else read_list(path)[1]
+
+
+def _numbers(table: dict[str, list[str]], stems: list[str], width: int) -> np.ndarray:
+    """(N, width) float32. ValueError names the picture whose values are not numbers."""
+    try:
+        numbers = np.array([table[stem] for stem in stems], dtype=np.float32)
+    except ValueError as error:
+        raise ValueError(f'a list of CelebA holds something that is no number ({error}); unpack the list again') from error
+    if numbers.shape[1] != width:
+        raise ValueError(f'a list of CelebA has {numbers.shape[1]} values per picture where {width} are expected')
+    return numbers
+
+
+def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
+    columns = {}
+    for name in ('list_attr_celeba.txt', 'list_bbox_celeba.txt'):
+        path = find_list(root, name)
+        if path is None:
+            continue
+        header, rows = read_list(path)
+        missing = [stem for stem in stems if stem not in rows]
+        if missing:
+            tell_once(f'{path} does not name {len(missing)} pictures, such as {missing[0]}: it is left unused')
+            continue
+        numbers = _numbers(rows, stems, len(header) if 'attr' in name else 4)
+        columns.update({title: numbers[:, i] > 0 for i, title in enumerate(header)} if 'attr' in name else {'box': numbers})
+    return columns

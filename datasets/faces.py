@@ -1,0 +1,135 @@
+"""Face pictures on disk: one record, and the list that every data set of faces is read into."""
+import functools
+import logging
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from models.geometry import Template
+
+PARTITIONS = ('train', 'validation', 'test')
+SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+log = logging.getLogger(__name__)
+
+
+class BrokenPicture(ValueError):
+    """A picture file that cannot be read; the message names the path."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face picture on disk.
+
+    person counts from 0 in the whole data set, name is how the data set calls that person. points are the (5, 2)
+    landmarks in pixels of the stored picture. frame is set where the stored picture is aligned already: the template
+    whose points the face lies on, whatever the number of pixels.
+    """
+
+    path: Path
+    person: int
+    name: str
+    points: np.ndarray | None = None
+    frame: Template | None = None
+
+
+class Faces:
+    """An indexed list of `Face` records held in columns, so that a million of them stay small and fork-safe.
+
+    files: paths below root. names: who is on each picture. points: (N,5,2) float32, NaN where unknown. splits: (N,) index
+    into PARTITIONS. columns: further facts with N rows each (attributes, boxes).
+    """
+
+    has_parsing = False
+
+    def __init__(self, root: Path, files: Sequence[str], names: Sequence[str], *, points: np.ndarray | None = None,
+                 splits: np.ndarray | None = None, frame: Template | None = None,
+                 columns: dict[str, np.ndarray] | None = None):
+        if not len(files):
+            raise ValueError(f'no face picture was found under {root}; check the folder and its layout')
+        self.root, self.files, self.frame = root, np.asarray(files), frame
+        self.people, persons = np.unique(np.asarray(names), return_inverse=True)
+        self.persons = persons.astype(np.int64)
+        self.points = points
+        self.splits = split_by_name(names) if splits is None else splits
+        self.columns = columns or {}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, index: int) -> Path:
+        return self.root / str(self.files[index])
+
+    def __getitem__(self, index: int) -> Face:
+        return Face(self.path(index), int(self.persons[index]), str(self.people[self.persons[index]]), self.landmarks(index),
+                    self.frame)
+
+    def landmarks(self, index: int) -> np.ndarray | None:
+        """(5, 2) or None where the picture's landmarks are unknown."""
+        if self.points is None or np.isnan(self.points[index]).any():
+            return None
+        return self.points[index]
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Picture (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2), or None.
+        BrokenPicture where the file cannot be read."""
+        return read_picture(self.path(index)), None, self.landmarks(index)
+
+    def select(self, keep: np.ndarray) -> 'Faces':
+        """The rows of an index array or a boolean mask; persons keep their numbers."""
+        chosen = object.__new__(type(self))
+        chosen.__dict__.update(self.__dict__)
+        chosen.files, chosen.persons, chosen.splits = self.files[keep], self.persons[keep], self.splits[keep]
+        chosen.points = None if self.points is None else self.points[keep]
+        chosen.columns = {name: column[keep] for name, column in self.columns.items()}
+        return chosen
+
+    def partition(self, name: str) -> 'Faces':
+        """The pictures of one of PARTITIONS, or `all`; ValueError where there is none."""
+        if name == 'all':
+            return self
+        if name not in PARTITIONS:
+            raise ValueError(f'unknown partition {name!r}; known: {", ".join(PARTITIONS)}, all')
+        keep = np.flatnonzero(self.splits == PARTITIONS.index(name))
+        if not len(keep):
+            raise ValueError(f'partition {name!r} of {self.root} is empty; use the partition "all" or add pictures')
+        return self.select(keep)
+
+
+def split_by_name(names: Sequence[str]) -> np.ndarray:
+    """Partition of each name, 80/10/10 by a checksum of it: a person never changes sides when others are added."""
+    known = {name: zlib.crc32(str(name).encode()) % 10 for name in set(map(str, names))}
+    return np.array([max(0, known[str(name)] - 7) for name in names], dtype=np.int8)
+
+
+@functools.cache
+def tell_once(message: str) -> None:
+    """A warning about the data, given once per process."""
+    log.warning(message)
+
+
+def check_root(root: str | Path) -> Path:
+    """ValueError where the folder does not exist."""
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise ValueError(f'{root} is not a folder; give the folder that holds the data set')
+    return root
+
+
+def pictures_in(folder: Path, *, deep: bool = False) -> list[str]:
+    """Sorted picture paths below a folder, relative to it; hidden files and folders are passed over."""
+    found = folder.rglob('*') if deep else folder.iterdir()
+    relative = (path.relative_to(folder) for path in found if path.suffix.lower() in SUFFIXES)
+    return sorted(path.as_posix() for path in relative if not any(part.startswith('.') for part in path.parts))
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H,W,3) uint8 RGB, turned upright by its EXIF tag; BrokenPicture where it cannot be decoded whole."""
+    try:
+        with Image.open(path) as picture:
+            return np.array(ImageOps.exif_transpose(picture).convert('RGB'))  # a writable copy
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BrokenPicture(f'{path} cannot be read as a picture ({error})') from error

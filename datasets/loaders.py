@@ -1,0 +1,168 @@
+"""Data sets by name, and loaders whose place in the stream of batches can be saved and taken up again."""
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from datasets.cache import packed
+from datasets.celeba import celeba
+from datasets.celebamask import celebamask
+from datasets.faces import PARTITIONS, Faces
+from datasets.identity_folder import identity_folder, plain
+from datasets.swaps import ListedSwaps, Swaps
+from datasets.transforms import Augmentation
+from datasets.unpaired import unpaired
+from models.batch import collate
+
+# name -> (root, partition) -> the list of its faces
+FACES: dict[str, Callable[..., Faces]] = {
+    'celeba': celeba,
+    'celebamask': celebamask,
+    'folder': identity_folder,
+    'plain': plain,
+    'cache': packed,
+}
+DATASETS = ('synthetic', *FACES, 'unpaired')
+
+
+class ResumableSampler(Sampler):
+    """A batch sampler whose keys are (epoch, index), so that a sample depends on nothing but its key.
+
+    Shuffled, it is the endless stream of one rank's training batches: epoch after epoch in an order drawn from (seed, epoch),
+    each global batch of world_size * batch_size dealt out to the ranks; what is left at an epoch's end is dropped, and an
+    epoch too short for one global batch is filled up from its beginning. Unshuffled, it is one pass in order over this rank's
+    share, the last batch being short. epoch and position (in batches) say which batch of the stream comes next; they move
+    on when `advance` is called, by the loader when it hands a batch out, not when workers prefetch it.
+    """
+
+    def __init__(self, length: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1, shuffle: bool = True):
+        if length < 1 or batch_size < 1:
+            raise ValueError(f'a loader needs at least one sample and a batch size of at least 1, not {length} and {batch_size}')
+        if not 0 <= rank < world_size:
+            raise ValueError(f'rank {rank} is not one of {world_size} processes')
+        self.length, self.batch_size, self.seed, self.shuffle = length, batch_size, seed, shuffle
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.position = 0
+
+    def __len__(self) -> int:
+        """Batches of one epoch on this rank."""
+        if self.shuffle:
+            return max(1, self.length // (self.batch_size * self.world_size))
+        return -(-len(range(self.rank, self.length, self.world_size)) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        if not self.shuffle:
+            share = range(self.rank, self.length, self.world_size)
+            for start in range(0, len(share), self.batch_size):
+                yield [(0, index) for index in share[start:start + self.batch_size]]
+            return
+        epoch, position, batches, step = self.epoch, self.position, len(self), self.batch_size * self.world_size
+        while True:
+            order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
+            order = np.resize(order, batches * step).reshape(batches, self.world_size, self.batch_size)[:, self.rank]
+            for batch in order[position:].tolist():
+                yield [(epoch, index) for index in batch]
+            epoch, position = epoch + 1, 0
+
+    def advance(self) -> None:
+        """One batch was handed out."""
+        self.position += 1
+        if self.position == len(self):
+            self.epoch, self.position = self.epoch + 1, 0
+
+    def _layout(self) -> dict[str, int]:
+        return {'length': self.length, 'batch_size': self.batch_size, 'seed': self.seed, 'world_size': self.world_size}
+
+    def state_dict(self) -> dict[str, int]:
+        """The same on every rank."""
+        return {'epoch': self.epoch, 'position': self.position, **self._layout()}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue after the batches that were handed out. ValueError where the stream would be another one."""
+        changed = [f'{name} {state[name]} -> {value}' for name, value in self._layout().items() if state[name] != value]
+        if changed:
+            raise ValueError(f'the data loader differs from the saved one ({", ".join(changed)}); resume with the same data, '
+                             'seed, batch size and number of processes')
+        self.epoch, self.position = state['epoch'], state['position']
+
+
+class Loader(DataLoader):
+    """A DataLoader that tells its ResumableSampler about each batch as it is handed out."""
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            self.batch_sampler.advance()
+            yield batch
+
+
+class Keyed(Dataset):
+    """Lets a data set of drawn samples take keys (epoch, index): each epoch continues where the last one ended."""
+
+    def __init__(self, dataset: Dataset, *, endless: bool):
+        self.dataset, self.endless = dataset, endless
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: int | tuple[int, int]):
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        return self.dataset[index + epoch * len(self) if self.endless else index]
+
+
+def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> Faces:
+    """The list of faces of one of FACES. ValueError for an unknown name, a missing root or an empty partition."""
+    if name not in FACES:
+        raise ValueError(f'unknown set of faces {name!r}; known: {", ".join(FACES)}')
+    return FACES[name](_given(name, root), partition)
+
+
+def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
+                seed: int = 0, augment: bool = False) -> Dataset:
+    """SwapBatch samples of a data set by name. Persons are balanced in the train partition; only there is `augment` heeded."""
+    if name == 'synthetic':
+        return _synthetic('SyntheticSwaps', size, partition, seed, same_ratio=same_ratio)
+    train = partition in ('train', 'all')
+    return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
+                 augmentation=Augmentation() if augment and train else None)
+
+
+def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:
+    """The swaps that a CSV lists (columns source and target), in its order."""
+    return ListedSwaps(build_faces(name, root), pairs, size)
+
+
+def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 'train', *, seed: int = 0,
+                augment: bool = False) -> Dataset:
+    """PairBatch samples of `synthetic` (true pairs) or of two-domain folders (`unpaired`)."""
+    if name == 'synthetic':
+        return _synthetic('SyntheticPairs', size, partition, seed)
+    if name != 'unpaired':
+        raise ValueError(f'{name!r} holds no two domains; use synthetic or unpaired')
+    return unpaired(_given(name, root), size, partition, seed=seed, augment=augment and partition == 'train')
+
+
+def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,
+                 shuffle: bool = True) -> Loader:
+    """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False is one pass in order for evaluation."""
+    sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
+    # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
+    return Loader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0,
+                  pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank))
+
+
+def _synthetic(kind: str, size: int, partition: str, seed: int, **options) -> Dataset:
+    """Drawn faces. Each partition has its own seed, hence its own persons; training never ends, the rest is a fixed set."""
+    if partition not in PARTITIONS:
+        raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}')
+    drawn = getattr(importlib.import_module('datasets.synthetic'), kind)
+    return Keyed(drawn(size=size, seed=seed * len(PARTITIONS) + PARTITIONS.index(partition), **options),
+                 endless=partition == 'train')
+
+
+def _given(name: str, root: str | Path | None) -> str | Path:
+    if root is None:
+        raise ValueError(f'the data set {name!r} lies on disk; say where with its root folder')
+    return root

@@ -1,0 +1,166 @@
+"""Pairs of pictures to swap between, over any list of faces."""
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from datasets.faces import BrokenPicture, Faces, log
+from datasets.transforms import Augmentation, face_frame, into_frame
+from models.batch import SwapBatch
+
+_PATIENCE = 50  # unreadable pictures in a row before giving up
+
+
+class Readable:
+    """Faces read one by one; an unreadable picture is reported once, remembered and counted across all workers."""
+
+    def __init__(self, faces: Faces):
+        self.faces = faces
+        self._broken = torch.zeros(len(faces), dtype=torch.bool).share_memory_()
+
+    @property
+    def broken(self) -> int:
+        """How many pictures were found to be unreadable."""
+        return int(self._broken.sum())
+
+    @property
+    def broken_paths(self) -> list[Path]:
+        return [self.faces.path(i) for i in torch.nonzero(self._broken).flatten().tolist()]
+
+    def read(self, index: int):
+        """What Faces.read gives, or None where the picture is unreadable."""
+        if self._broken[index]:
+            return None
+        try:
+            return self.faces.read(index)
+        except BrokenPicture as error:
+            if not self._broken[index]:
+                self._broken[index] = True
+                log.warning('left out: %s', error)
+            return None
+
+
+class Swaps(Dataset):
+    """SwapBatch samples without the batch dimension, in the template `face` at `size` pixels.
+
+    A key is an index, or a pair (epoch, index); a bare index belongs to the epoch of `set_epoch`. A sample depends on
+    nothing but seed, key and the files. With probability `same_ratio` the source is another picture of the target's person
+    (the same picture where there is no other), else a picture of another person, each person being equally likely.
+    The target is picture `index`; with `balanced`, it is drawn instead so that a person with n pictures comes up in
+    proportion to the square root of n. An unreadable target gives way to the next picture of the list.
+    """
+
+    def __init__(self, faces: Faces, size: int, *, same_ratio: float = 0.5, seed: int = 0, balanced: bool = False,
+                 augmentation: Augmentation | None = None):
+        if not 0 <= same_ratio <= 1:
+            raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
+        self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
+        self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
+        self.readable = Readable(faces)
+        # Pictures sorted by person: those of present person k are order[starts[k]:starts[k + 1]].
+        self._order = np.argsort(faces.persons, kind='stable')
+        present, self._rank, counts = np.unique(faces.persons, return_inverse=True, return_counts=True)
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        self._weights = np.cumsum(np.sqrt(counts)) / np.sqrt(counts).sum()
+        if len(present) < 2 and same_ratio < 1:
+            raise ValueError(f'{faces.root} shows one person only, so there is nobody to swap with; '
+                             'add persons or use same_ratio 1')
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @property
+    def broken(self) -> int:
+        return self.readable.broken
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch of bare indices. Workers see it when they start; keys (epoch, index) need no such care."""
+        self.epoch = epoch
+
+    def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
+        epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        if self.balanced:
+            index = self._of_person(int(np.searchsorted(self._weights, rng.random(), side='right')), rng)
+        index, target = self._target(index)
+        same = bool(rng.random() < self.same_ratio)
+        other, source = self._source(index, target, same, rng)
+        target, labels = self._framed(target, rng)
+        return SwapBatch(source=self._framed(source, rng)[0], target=target, same=torch.tensor(same), target_parsing=labels,
+                         source_person=torch.tensor(self.faces.persons[other]),
+                         target_person=torch.tensor(self.faces.persons[index]))
+
+    def _framed(self, read, rng):
+        jitter = self.augmentation.draw(rng) if self.augmentation else None
+        return into_frame(*read, self.faces.frame, self.to, jitter)[:2]
+
+    def _of_person(self, rank: int, rng) -> int:
+        return int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1])])
+
+    def _target(self, index: int):
+        for step in range(min(_PATIENCE, len(self))):
+            candidate = (index + step) % len(self)
+            if (read := self.readable.read(candidate)) is not None:
+                return candidate, read
+        raise RuntimeError(f'no readable picture among {_PATIENCE} in a row from {self.faces.path(index)} on; '
+                           'check the disk or unpack the data again')
+
+    def _source(self, target: int, read, same: bool, rng):
+        rank = int(self._rank[target])
+        if same and self._starts[rank + 1] - self._starts[rank] == 1:
+            return target, read
+        for _ in range(_PATIENCE):
+            # One draw short of the range, then stepping over the target's own place, keeps all others equally likely.
+            if same:
+                candidate = int(rng.integers(self._starts[rank], self._starts[rank + 1] - 1))
+                candidate = int(self._order[candidate])
+                candidate = int(self._order[self._starts[rank + 1] - 1]) if candidate == target else candidate
+            else:
+                other = int(rng.integers(len(self._starts) - 2))
+                candidate = self._of_person(other + (other >= rank), rng)
+            if (found := self.readable.read(candidate)) is not None:
+                return candidate, found
+        if same:
+            return target, read
+        raise RuntimeError(f'no readable picture of another person in {_PATIENCE} tries under {self.faces.root}; '
+                           'check the disk or unpack the data again')
+
+
+class ListedSwaps(Dataset):
+    """The pairs of a CSV (columns source and target, files relative to the pictures' folder), in its order.
+
+    ValueError for a list that is malformed or names an unknown file; BrokenPicture where a named picture is unreadable: a
+    fixed list is never silently changed.
+    """
+
+    def __init__(self, faces: Faces, path: str | Path, size: int):
+        self.faces, self.to = faces, face_frame(size)
+        rows = {str(name): i for i, name in enumerate(faces.files)}
+        try:
+            with Path(path).open(newline='', encoding='utf-8') as handle:
+                reader = csv.DictReader(handle)
+                if not {'source', 'target'} <= set(reader.fieldnames or ()):
+                    raise ValueError(f'{path} lacks the columns source and target')
+                names = [(row['source'], row['target']) for row in reader]
+        except OSError as error:
+            raise ValueError(f'the list of pairs {path} cannot be read ({error})') from error
+        unknown = [name for pair in names for name in pair if name not in rows]
+        if unknown:
+            raise ValueError(f'{path} names {unknown[0]} (and {len(unknown) - 1} others), which is not among the pictures of '
+                             f'{faces.root}')
+        self.pairs = [(rows[source], rows[target]) for source, target in names]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
+        source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
+        picture, labels, _ = into_frame(*self.faces.read(target), self.faces.frame, self.to)
+        persons = self.faces.persons
+        return SwapBatch(source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=picture,
+                         same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
+                         source_person=torch.tensor(persons[source]), target_person=torch.tensor(persons[target]))

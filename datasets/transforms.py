@@ -1,0 +1,203 @@
+"""Joint transforms of picture, label map and landmarks (torchvision tv_tensors), and the way into the template `face`."""
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+
+from models import geometry
+from models.batch import PARTS
+from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES, Template
+
+_OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
+_OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
+MIRRORED_IDS = torch.tensor([PARTS.index(_OPPOSITE.get(part, part)) for part in PARTS])
+MIRRORED_POINTS = [1, 0, 2, 4, 3]
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """What augmentation does to one picture: geometry first, then colour. The default changes nothing.
+
+    angle in degrees, shift in parts of the side, the rest as factors around 1.
+    """
+
+    flip: bool = False
+    angle: float = 0.0
+    scale: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far `Jitter` may go. Draws are uniform in +- the given range; `affine` of the pictures are moved at all."""
+
+    flip: float = 0.5
+    affine: float = 0.5
+    angle: float = 4.0
+    scale: float = 0.04
+    shift: float = 0.02
+    colour: float = 0.1
+
+    def draw(self, rng: np.random.Generator) -> Jitter:
+        flip, moved = rng.random() < self.flip, rng.random() < self.affine
+        angle, scale, dx, dy, *colour = rng.uniform(-1, 1, 7)
+        colour = [1 + self.colour * float(value) for value in colour]
+        if not moved:
+            return Jitter(flip, 0.0, 1.0, (0.0, 0.0), *colour)
+        return Jitter(flip, self.angle * float(angle), 1 + self.scale * float(scale),
+                      (self.shift * float(dx), self.shift * float(dy)), *colour)
+
+
+class Resample(v2.Transform):
+    """Bring pictures, masks and key points into another frame of size (height, width) by a 2x3 matrix. Pictures are
+    filtered where they shrink, masks take the nearest pixel, and what lies outside repeats the border. A matrix that only
+    cuts out whole pixels and scales is done as cut and antialiased resize. Pictures leave as float32 in 0..255."""
+
+    _transformed_types = (tv_tensors.Image, tv_tensors.Mask, tv_tensors.KeyPoints)
+
+    def __init__(self, matrix: Tensor, size: tuple[int, int]):
+        super().__init__()
+        self.matrix, self.size = matrix, size
+
+    def transform(self, inpt, params):
+        if isinstance(inpt, tv_tensors.KeyPoints):
+            points = geometry.apply(self.matrix, inpt.as_subclass(Tensor))
+            return tv_tensors.KeyPoints(points, canvas_size=self.size)
+        picture = inpt.as_subclass(Tensor)
+        mask = isinstance(inpt, tv_tensors.Mask)
+        box = _whole_pixels(self.matrix, self.size, picture.shape[-2:])
+        if box is not None:
+            top, left, height, width = box
+            picture = picture[..., top:top + height, left:left + width]
+            if (height, width) != self.size:
+                mode = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BILINEAR
+                picture = F.resize(picture, list(self.size), interpolation=mode, antialias=not mask)
+        else:
+            picture, matrix = _near(picture, self.matrix, self.size)
+            picture = geometry.warp(picture[None].float(), matrix, self.size, mode='nearest' if mask else 'bilinear')[0]
+        return tv_tensors.wrap(picture.to(inpt.dtype) if mask else picture.float(), like=inpt)
+
+
+class Mirror(v2.Transform):
+    """Horizontal flip after which left is still left: labels and landmarks of the two sides change places."""
+
+    _transformed_types = (tv_tensors.Image, tv_tensors.Mask, tv_tensors.KeyPoints)
+
+    def transform(self, inpt, params):
+        if isinstance(inpt, tv_tensors.KeyPoints):
+            points = inpt.as_subclass(Tensor)[MIRRORED_POINTS]
+            points = torch.stack([inpt.canvas_size[1] - 1 - points[:, 0], points[:, 1]], -1)
+            return tv_tensors.KeyPoints(points, canvas_size=inpt.canvas_size)
+        flipped = F.horizontal_flip(inpt)
+        if isinstance(inpt, tv_tensors.Mask):
+            flipped = tv_tensors.wrap(MIRRORED_IDS.to(inpt.dtype)[flipped.as_subclass(Tensor).long()], like=inpt)
+        return flipped
+
+
+class Colour(v2.Transform):
+    """Brightness, contrast and saturation of pictures by known factors; masks and points pass untouched."""
+
+    _transformed_types = (tv_tensors.Image,)
+
+    def __init__(self, jitter: Jitter):
+        super().__init__()
+        self.jitter = jitter
+
+    def transform(self, inpt, params):
+        picture = inpt.as_subclass(Tensor) / 255
+        picture = F.adjust_brightness(picture, self.jitter.brightness)
+        picture = F.adjust_contrast(picture, self.jitter.contrast)
+        return tv_tensors.wrap(F.adjust_saturation(picture, self.jitter.saturation) * 255, like=inpt)
+
+
+def face_frame(size: int, side: float = FACE_SIDE) -> Template:
+    """The template of a square of `side` CelebA pixels around the centre of `face`, seen at `size` pixels. A side above 128
+    leaves room for jitter."""
+    margin = (side - FACE_SIDE) / 2
+    corner = FACE_CORNER[0] - margin, FACE_CORNER[1] - margin
+    scale = size / side
+    return Template(size, size, tuple(((x - corner[0] + 0.5) * scale - 0.5, (y - corner[1] + 0.5) * scale - 0.5)
+                                      for x, y in TEMPLATES['celeba'].points))
+
+
+def into_frame(picture: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None, frame: Template | None, to: Template,
+               jitter: Jitter | None = None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """A stored picture (H,W,3) uint8 with its label map (H,W) and landmarks (5,2) as it looks in the template `to`.
+
+    An aligned picture (`frame` says how) is cut and scaled, another one is aligned by its landmarks, and of one without
+    either the central part is taken. Returns picture (3,h,w) float32 in [-1,1], label map (h,w) int64 or None, landmarks
+    (5,2) float32 or None.
+    """
+    jitter = jitter or Jitter()
+    height, width = picture.shape[:2]
+    sample = {'picture': tv_tensors.Image(torch.from_numpy(picture).permute(2, 0, 1)),
+              'labels': None if labels is None else tv_tensors.Mask(torch.from_numpy(labels)[None]),
+              'points': None if points is None else tv_tensors.KeyPoints(torch.from_numpy(points), canvas_size=(height, width))}
+    matrix = matrix_into(to, (height, width), points, frame)
+    if (jitter.angle, jitter.scale, jitter.shift) != (0.0, 1.0, (0.0, 0.0)):
+        matrix = geometry.compose(_move(jitter, to), matrix)
+    sample = Resample(matrix, (to.height, to.width))(sample)
+    if jitter.flip:
+        sample = Mirror()(sample)
+    if (jitter.brightness, jitter.contrast, jitter.saturation) != (1.0, 1.0, 1.0):
+        sample = Colour(jitter)(sample)
+    picture = sample['picture'].as_subclass(Tensor) / 127.5 - 1
+    labels = None if labels is None else sample['labels'].as_subclass(Tensor)[0].long()
+    return picture, labels, None if points is None else sample['points'].as_subclass(Tensor)
+
+
+def matrix_into(to: Template, shape: tuple[int, int], points: np.ndarray | None, frame: Template | None) -> Tensor:
+    """(2,3): from pixels of a stored picture of `shape` (height, width) to pixels of the template `to`."""
+    height, width = shape
+    if frame is not None:
+        return geometry.between(frame.scaled(width, height), to)
+    if points is not None:
+        return geometry.align(torch.as_tensor(points, dtype=torch.float32), to)
+    scale = max(to.width / width, to.height / height)
+    x, y = (to.width - 1 - scale * (width - 1)) / 2, (to.height - 1 - scale * (height - 1)) / 2
+    return torch.tensor([[scale, 0, x], [0, scale, y]])
+
+
+def _move(jitter: Jitter, to: Template) -> Tensor:
+    """Rotation and scale about the picture's centre, then a shift."""
+    angle = np.deg2rad(jitter.angle)
+    a, b = jitter.scale * np.cos(angle), jitter.scale * np.sin(angle)
+    x, y = (to.width - 1) / 2, (to.height - 1) / 2
+    return torch.tensor([[a, -b, x - a * x + b * y + jitter.shift[0] * to.width],
+                         [b, a, y - b * x - a * y + jitter.shift[1] * to.height]], dtype=torch.float32)
+
+
+def _whole_pixels(matrix: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """(top, left, height, width) of the input that becomes the output, where it is a box of whole pixels inside the input."""
+    (a, b, tx), (c, d, ty) = matrix.tolist()
+    if max(abs(b), abs(c), abs(a - d)) > 1e-5 * abs(a):
+        return None
+    # Pixel areas: the output's corner at -0.5 lies at the input's (-0.5 - t) / a, and areas begin half a pixel before.
+    box = ((-0.5 - ty) / a + 0.5, (-0.5 - tx) / a + 0.5, size[0] / a, size[1] / a)
+    top, left, height, width = whole = tuple(round(value) for value in box)
+    if max(abs(exact - value) for exact, value in zip(box, whole)) > 1e-2 or min(top, left) < 0:
+        return None
+    return whole if top + height <= shape[0] and left + width <= shape[1] else None
+
+
+def _near(picture: Tensor, matrix: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The part of the picture that the output can see (with room for the filter), and the matrix from there."""
+    height, width = picture.shape[-2:]
+    corners = torch.tensor([[0., 0.], [size[1] - 1., 0.], [0., size[0] - 1.], [size[1] - 1., size[0] - 1.]])
+    back = geometry.invert(matrix)
+    seen = geometry.apply(back, corners)
+    room = 3 * max(1.0, float(torch.linalg.det(back[:, :2]).abs().sqrt()))
+    low, high = (seen.amin(0) - room).floor(), (seen.amax(0) + room).ceil() + 1
+    left, right = (int(value) for value in torch.stack([low[0], high[0]]).clamp(0, width))
+    top, bottom = (int(value) for value in torch.stack([low[1], high[1]]).clamp(0, height))
+    if right - left < 1 or bottom - top < 1:
+        return picture, matrix
+    shifted = geometry.compose(matrix, torch.tensor([[1., 0., left], [0., 1., top]]))
+    return picture[..., top:bottom, left:right], shifted
