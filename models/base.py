@@ -1,0 +1,76 @@
+"""The contract of a family: everything that the engine, the pipelines and the protocols know of a model."""
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from configs.base import Config
+
+
+class FamilyConfig(Config):
+    """What every family's config has; a family adds its own fields.
+
+    size: side in pixels of the pictures it works in. weights: weight of each named loss term; 0 switches a term off and it
+    is then not computed.
+    """
+
+    size: int = 64
+    weights: dict[str, float] = {}
+
+
+@dataclass
+class Perception:
+    """The frozen networks that look at faces. They are no submodules of a family (absent from its state_dict and from DDP).
+
+    identity: conditions the generator; (B,3,H,W) in [-1,1] -> (B,D) unit length.
+    teacher: gives the identity loss its gradient; the same network as `identity` unless the config names another one.
+    parser: (B,3,H,W) in [-1,1] -> (B,19,H,W) logits of models.batch.PARTS.
+    """
+
+    identity: nn.Module
+    teacher: nn.Module
+    parser: nn.Module | None = None
+    extras: dict[str, nn.Module] = field(default_factory=dict)
+
+    def to(self, device) -> 'Perception':
+        """Move every network, in place; returns self."""
+        for network in {self.identity, self.teacher, self.parser, *self.extras.values()} - {None}:
+            network.to(device)
+        return self
+
+
+class Family(nn.Module):
+    """Base of every model family. Pictures are float32 RGB (B,3,H,W) in [-1,1]; masks (B,1,H,W) in [0,1], 1 = face; an
+    identity is (B,D), unit length."""
+
+    def __init__(self, config: FamilyConfig, perception: Perception | None):
+        super().__init__()
+        self.config = config
+        object.__setattr__(self, 'perception', perception)  # past nn.Module.__setattr__: frozen networks are no submodules
+
+    def wants(self, term: str) -> bool:
+        """Whether the loss term has a weight other than 0."""
+        return self.config.weights.get(term, 0) != 0
+
+    def players(self) -> dict[str, list[Parameter]]:
+        """Who is optimised, in the order of update: name -> parameters. GANs have two players."""
+        raise TypeError(f'{type(self).__name__} does not say who its players are')
+
+    def forward(self, player: str, batch, step: int) -> dict[str, Tensor]:
+        """Named, unweighted, scalar loss terms of one player; the engine multiplies them by config.weights."""
+        raise TypeError(f'{type(self).__name__} has no loss')
+
+    def generate(self, batch, *, generator=None) -> Tensor:
+        """(B,3,H,W) in [-1,1], without gradient; `generator` (torch.Generator) makes what is random repeatable."""
+        raise TypeError(f'{type(self).__name__} generates no picture')
+
+    def panel(self, batch) -> dict[str, Tensor]:
+        """Pictures for the journal: column title -> (B,3,H,W) in [-1,1]."""
+        return {'source': batch.source, 'target': batch.target, 'swap': self.generate(batch)}
+
+    def averaged(self) -> dict[str, nn.Module]:
+        """The modules that the exponential moving average follows; generate uses them."""
+        return {}
+
+    def after_update(self, player: str) -> None:
+        """Called after each optimiser step of a player, e.g. to clip a parameter."""

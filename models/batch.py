@@ -1,0 +1,70 @@
+"""What a family is fed: frozen batches with `.to(device)`."""
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+# The label ids of CelebAMask-HQ: index in this tuple = id. l_ and r_ are the viewer's left and right.
+PARTS = ('background', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'l_ear', 'r_ear', 'mouth', 'u_lip', 'l_lip',
+         'hair', 'hat', 'ear_r', 'neck_l', 'neck', 'cloth')
+# What a face mask (1 = face) holds: skin and features, not ears, hair or neck.
+FACE_PARTS = ('skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'mouth', 'u_lip', 'l_lip')
+FACE_IDS = tuple(PARTS.index(name) for name in FACE_PARTS)
+
+
+class _Batch:
+    def to(self, device, *, non_blocking: bool = True):
+        """The same batch on another device; fields that are None stay None."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: value.to(device, non_blocking=non_blocking) for name, value in moved.items()
+                                if isinstance(value, Tensor)})
+
+    def pin_memory(self):
+        """Called by DataLoader(pin_memory=True)."""
+        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)
+                                if isinstance(getattr(self, f.name), Tensor)})
+
+
+@dataclass(frozen=True)
+class SwapBatch(_Batch):
+    """Put the identity of `source` on `target`. Pictures are float32 RGB (B,3,H,W) in [-1,1] in the template `face`
+    (models.geometry), whatever their size in pixels.
+
+    same is True where source and target show one person, so that the target itself is the true answer.
+    target_parsing holds label ids of PARTS (int64, (B,H,W)); where it is None the
+    family asks its face parser. source_identity overrides what the identity encoder would see in `source`.
+    truth is the true swap where it is known (synthetic faces).
+    """
+
+    source: Tensor                        # (B,3,H,W) in [-1,1]
+    target: Tensor                        # (B,3,H,W) in [-1,1]
+    same: Tensor                          # (B,) bool
+    target_parsing: Tensor | None = None  # (B,H,W) int64 in 0..18
+    source_identity: Tensor | None = None  # (B,D) unit length
+    source_person: Tensor | None = None   # (B,) int64
+    target_person: Tensor | None = None   # (B,) int64
+    truth: Tensor | None = None           # (B,3,H,W) in [-1,1]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+@dataclass(frozen=True)
+class PairBatch(_Batch):
+    """Two domains, photo `a` and drawing `b`; paired is True where both show the same face in the same pose."""
+
+    a: Tensor                         # (B,3,H,W) in [-1,1]
+    b: Tensor                         # (B,3,H,W) in [-1,1]
+    paired: Tensor                    # (B,) bool
+    a_person: Tensor | None = None    # (B,) int64
+    b_person: Tensor | None = None    # (B,) int64
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+
+def collate(samples: list):
+    """Stack single samples (batches without the leading dimension) into one batch of the same type."""
+    first = samples[0]
+    columns = {f.name: [getattr(s, f.name) for s in samples] for f in fields(first)}
+    return type(first)(**{name: None if values[0] is None else torch.stack(values) for name, values in columns.items()})

@@ -1,0 +1,34 @@
+"""Residual blocks."""
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.blocks.norms import AdaIN
+
+
+class AdaINResidual(nn.Module):
+    """Pre-activation residual block whose norms take the identity: x (B,I,H,W), style (B,S) -> (B,O,H,W)."""
+
+    def __init__(self, width: int, out: int, style: int):
+        super().__init__()
+        self.norm1, self.norm2 = AdaIN(width, style), AdaIN(out, style)
+        self.conv1, self.conv2 = nn.Conv2d(width, out, 3, 1, 1), nn.Conv2d(out, out, 3, 1, 1)
+        self.skip = nn.Conv2d(width, out, 1, bias=False) if width != out else nn.Identity()
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        y = self.conv1(F.silu(self.norm1(x, style)))
+        return self.skip(x) + self.conv2(F.silu(self.norm2(y, style)))
+
+
+class Residual(nn.Module):
+    """Residual block with group norms, halving the size where stride is 2: (B,I,H,W) -> (B,O,H/stride,W/stride)."""
+
+    def __init__(self, width: int, out: int, stride: int = 1, groups: int = 8):
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(groups, width), nn.GroupNorm(groups, out)
+        self.conv1, self.conv2 = nn.Conv2d(width, out, 3, stride, 1), nn.Conv2d(out, out, 3, 1, 1)
+        self.skip = nn.Conv2d(width, out, 1, bias=False) if width != out else nn.Identity()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
+        return self.skip(F.avg_pool2d(x, 2) if self.stride == 2 else x) + y

@@ -1,0 +1,71 @@
+"""Encoder, background path and decoder of the CVAE. All of them work on pictures folded by 2 (pixel unshuffle)."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.blocks.residual import AdaINResidual, Residual
+
+
+class Encoder(nn.Module):
+    """Target picture and its parsing -> mean and log variance of a spatial latent.
+
+    (B,I,H,W) -> two (B,latent,H/2^n,W/2^n), n = len(widths). The log variance is bounded to -8..4.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...], latent: int):
+        super().__init__()
+        self.stem = nn.Conv2d(4 * channels, widths[0], 3, 1, 1)
+        self.down = nn.Sequential(*(Residual(a, b, 2) for a, b in zip(widths, widths[1:])))
+        self.head = nn.Conv2d(widths[-1], 2 * latent, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.down(self.stem(F.pixel_unshuffle(x, 2)))
+        mean, logvar = self.head(F.silu(x)).float().chunk(2, 1)
+        return mean, 6 * torch.tanh((logvar + 2) / 6) - 2
+
+
+class BackgroundPath(nn.Module):
+    """What surrounds the face, and its shape, at every resolution of the decoder: (B,I,H,W) -> maps from H/2 down, width each."""
+
+    def __init__(self, channels: int, width: int, levels: int):
+        super().__init__()
+        self.stem = nn.Conv2d(4 * channels, width, 3, 1, 1)
+        self.down = nn.ModuleList(nn.Conv2d(width, width, 3, 2, 1) for _ in range(levels - 1))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = [F.silu(self.stem(F.pixel_unshuffle(x, 2)))]
+        for conv in self.down:
+            maps.append(F.silu(conv(maps[-1])))
+        return maps
+
+
+class Decoder(nn.Module):
+    """Latent, identity and background maps -> picture: the identity enters by AdaIN in every block.
+
+    latent (B,L,h,w), identity (B,D), maps of BackgroundPath, plate (B,3,H,W): the target without its face. Returns (B,3,H,W).
+    The plate is added to the output, so that the residual path redraws no background; in the face it is 0 and gives nothing away.
+    """
+
+    def __init__(self, latent: int, identity: int, style: int, widths: tuple[int, ...], depth: int, background: int):
+        super().__init__()
+        self.mapping = nn.Sequential(nn.Linear(identity, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU())
+        self.stem = nn.Conv2d(latent, widths[-1], 3, 1, 1)
+        self.levels = nn.ModuleList()
+        previous = widths[-1]
+        for width in reversed(widths):
+            blocks = [AdaINResidual((previous if i == 0 else width) + (background if i == 0 else 0), width, style) for i in range(depth)]
+            self.levels.append(nn.ModuleList(blocks))
+            previous = width
+        self.out = nn.Sequential(nn.GroupNorm(8, previous), nn.SiLU(), nn.Conv2d(previous, 12, 3, 1, 1))
+        nn.init.normal_(self.out[-1].weight, std=0.01)
+
+    def forward(self, latent: Tensor, identity: Tensor, maps: list[Tensor], plate: Tensor) -> Tensor:
+        style = self.mapping(identity * identity.shape[1] ** 0.5)
+        x = self.stem(latent)
+        for index, blocks in enumerate(self.levels):
+            if index:
+                x = F.interpolate(x, scale_factor=2, mode='nearest')
+            x = torch.cat([x, maps[-1 - index]], 1)
+            for block in blocks:
+                x = block(x, style)
+        return F.pixel_shuffle(self.out(x), 2).float() + plate

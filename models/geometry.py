@@ -1,0 +1,140 @@
+"""Face geometry: five-point templates, similarity estimation, antialiased warps forth and back.
+
+Points are (x, y) in pixels with the centre of the top-left pixel at (0, 0), in the order left eye, right eye, nose,
+left mouth corner, right mouth corner, where left is the viewer's left. A transform is a 2x3 matrix that maps homogeneous
+source points to destination points. Everything here is PyTorch and differentiable with respect to the pictures.
+"""
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where the five points of an aligned face lie in a picture of `width` x `height` pixels."""
+
+    width: int
+    height: int
+    points: tuple[tuple[float, float], ...]
+
+    def scaled(self, width: int, height: int | None = None) -> 'Template':
+        """The same framing in another number of pixels; pixel areas, not pixel centres, are what is scaled."""
+        height = round(width * self.height / self.width) if height is None else height
+        sx, sy = width / self.width, height / self.height
+        return Template(width, height, tuple(((x + 0.5) * sx - 0.5, (y + 0.5) * sy - 0.5) for x, y in self.points))
+
+    def tensor(self, **kwargs) -> Tensor:
+        """(5, 2) float32 unless told otherwise."""
+        return torch.tensor(self.points, **{'dtype': torch.float32, **kwargs})
+
+
+_CELEBA = Template(178, 218, ((69.4, 111.3), (107.6, 111.2), (88.3, 134.9), (71.3, 152.1), (105.4, 151.9)))
+_SPHEREFACE = ((30.2946, 51.6963), (65.5318, 51.5014), (48.0252, 71.7366), (33.5493, 92.3655), (62.7299, 92.2041))
+
+FACE_SIDE = 128  # side, in CelebA pixels, of the square that the swap families see
+FACE_CORNER = (24, 60)  # its top-left pixel in the CelebA canvas
+
+TEMPLATES = {
+    # Official aligned CelebA, mean of the published landmarks of its list.
+    'celeba': _CELEBA,
+    # The square cut out of the aligned CelebA canvas that holds the face from hairline to chin: what families swap in.
+    'face': Template(FACE_SIDE, FACE_SIDE, tuple((x - FACE_CORNER[0], y - FACE_CORNER[1]) for x, y in _CELEBA.points)),
+    # FFHQ framing at 512 pixels, as SimSwap and facexlib use it.
+    'ffhq': Template(512, 512, ((192.98138, 239.94708), (318.90277, 240.1936), (256.63416, 314.01935),
+                                (201.26117, 371.41043), (313.08905, 371.15118))),
+    # ArcFace (insightface): the SphereFace points moved right by 8 pixels.
+    'arcface': Template(112, 112, tuple((x + 8.0, y) for x, y in _SPHEREFACE)),
+    'sphereface': Template(96, 112, _SPHEREFACE),
+}
+
+
+def template(name: str) -> Template:
+    """A template of the table; ValueError names the known ones."""
+    if name not in TEMPLATES:
+        raise ValueError(f'unknown template {name!r}; known: {", ".join(TEMPLATES)}')
+    return TEMPLATES[name]
+
+
+def similarity(source: Tensor, destination: Tensor) -> Tensor:
+    """Least-squares similarity (rotation, uniform scale, translation; no mirroring) that sends source to destination.
+
+    source, destination: (..., N, 2), N >= 2. Returns (..., 2, 3). Closed form of Umeyama 1991 in the plane.
+    Raises ValueError where all source points coincide or a coordinate is not finite.
+    """
+    source, destination = torch.broadcast_tensors(source, destination)
+    if not (torch.isfinite(source).all() and torch.isfinite(destination).all()):
+        raise ValueError('landmarks hold a value that is not finite')
+    mean_s, mean_d = source.mean(-2, keepdim=True), destination.mean(-2, keepdim=True)
+    s, d = source - mean_s, destination - mean_d
+    spread = (s * s).sum((-1, -2))
+    if (spread <= 1e-12).any():
+        raise ValueError('landmarks all lie in one point: no similarity can be estimated')
+    a = (s * d).sum((-1, -2)) / spread
+    b = (s[..., 0] * d[..., 1] - s[..., 1] * d[..., 0]).sum(-1) / spread
+    linear = torch.stack([torch.stack([a, -b], -1), torch.stack([b, a], -1)], -2)
+    shift = mean_d.squeeze(-2) - (linear @ mean_s.squeeze(-2).unsqueeze(-1)).squeeze(-1)
+    return torch.cat([linear, shift.unsqueeze(-1)], -1)
+
+
+def invert(matrix: Tensor) -> Tensor:
+    """Inverse of (..., 2, 3) affine transforms."""
+    linear = torch.linalg.inv(matrix[..., :2].double())
+    shift = -(linear @ matrix[..., 2:].double())
+    return torch.cat([linear, shift], -1).to(matrix.dtype)
+
+
+def compose(second: Tensor, first: Tensor) -> Tensor:
+    """The transform that applies `first`, then `second`; both (..., 2, 3)."""
+    shift = second[..., :2] @ first[..., 2:] + second[..., 2:]
+    return torch.cat([second[..., :2] @ first[..., :2], shift], -1)
+
+
+def apply(matrix: Tensor, points: Tensor) -> Tensor:
+    """(..., 2, 3), (..., N, 2) -> (..., N, 2)."""
+    return points @ matrix[..., :2].transpose(-1, -2) + matrix[..., 2].unsqueeze(-2)
+
+
+def between(first: Template, second: Template) -> Tensor:
+    """(2, 3): from pixels of one template's picture to pixels of the other's."""
+    return similarity(first.tensor(dtype=torch.float64), second.tensor(dtype=torch.float64)).float()
+
+
+def align(points: Tensor, to: Template) -> Tensor:
+    """(..., 5, 2) landmarks -> (..., 2, 3) transform into the template's picture."""
+    return similarity(points, to.tensor(dtype=points.dtype, device=points.device))
+
+
+def _scale(matrix: Tensor) -> float:
+    """Mean linear magnification over the batch."""
+    return float(torch.linalg.det(matrix[..., :2].double()).abs().sqrt().mean())
+
+
+def warp(pictures: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = 'bilinear', padding: str = 'border',
+         antialias: bool = True) -> Tensor:
+    """Resample pictures so that the point p of the input is seen at matrix(p) of the output.
+
+    pictures (B,C,H,W) float; matrix (B,2,3) or (2,3); size = (height, width) of the output; mode bilinear | bicubic |
+    nearest; padding border | zeros | reflection. Where the transform shrinks, the input is first reduced with an
+    antialiased filter, so that no detail above the output's Nyquist frequency aliases. Returns (B,C,*size).
+    """
+    if matrix.dim() == 2:
+        matrix = matrix.expand(len(pictures), 2, 3)
+    matrix = matrix.to(device=pictures.device, dtype=torch.float32)
+    scale = _scale(matrix)
+    height, width = pictures.shape[-2:]
+    if antialias and mode != 'nearest' and scale < 0.9:
+        reduced = max(1, round(height * scale)), max(1, round(width * scale))
+        pictures = F.interpolate(pictures, size=reduced, mode='bilinear', antialias=True)
+        ry, rx = height / reduced[0], width / reduced[1]
+        enlarge = matrix.new_tensor([[rx, 0, 0.5 * rx - 0.5], [0, ry, 0.5 * ry - 0.5]])
+        matrix = compose(matrix, enlarge.expand_as(matrix))
+        height, width = reduced
+    back = invert(matrix)  # output pixel -> input pixel
+    ys, xs = torch.meshgrid(torch.arange(size[0], device=matrix.device, dtype=torch.float32),
+                            torch.arange(size[1], device=matrix.device, dtype=torch.float32), indexing='ij')
+    grid = apply(back, torch.stack([xs, ys], -1).reshape(1, -1, 2).expand(len(matrix), -1, 2))
+    grid = (grid + 0.5) / grid.new_tensor([width, height]) * 2 - 1
+    grid = grid.reshape(len(matrix), *size, 2).to(pictures.dtype)
+    return F.grid_sample(pictures, grid, mode=mode, padding_mode=padding, align_corners=False)  # (B,C,*size)

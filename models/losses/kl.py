@@ -1,0 +1,19 @@
+"""The Kullback-Leibler term of a Gaussian latent."""
+import torch
+from torch import Tensor
+
+
+def kl_divergence(mean: Tensor, logvar: Tensor, *, free_bits: float = 0.0) -> Tensor:
+    """KL(N(mean, exp(logvar)) || N(0, 1)) of a latent (B,C,H,W), in nats per latent value (Kingma & Welling 2014, eq. 10).
+
+    free_bits: nats per channel and position, averaged over the batch, below which a channel is not pressed further
+    (Kingma et al. 2016, eq. 15). Returns a scalar.
+    """
+    value = 0.5 * (mean.square() + logvar.exp() - 1 - logvar)  # (B,C,H,W)
+    return value.mean((0, 2, 3)).clamp_min(free_bits).mean()
+
+
+def reparametrise(mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+    """A sample mean + exp(logvar / 2) * eps (Kingma & Welling 2014, eq. 10); same shape as mean."""
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + (0.5 * logvar).exp() * noise

@@ -1,0 +1,79 @@
+"""Perception networks by name, with their weights and with how each wants to be fed."""
+from collections.abc import Callable
+
+from safetensors.torch import load_file
+from torch import nn
+
+from models import weights
+from models.base import Perception
+from models.batch import PARTS
+from models.perception.embedder import Embedder
+from models.perception.parsing import FaceParser, ParsingUNet
+
+# The classes of the published BiSeNet (face-parsing.PyTorch), index = its class id, in the names of PARTS.
+_BISENET_CLASSES = ('background', 'skin', 'l_brow', 'r_brow', 'l_eye', 'r_eye', 'eye_g', 'l_ear', 'r_ear', 'ear_r', 'nose', 'mouth',
+                    'u_lip', 'l_lip', 'neck', 'neck_l', 'cloth', 'hair', 'hat')
+
+
+def _mobilefacenet(height: int, width: int) -> nn.Module:
+    from models.perception.mobilefacenet import MobileFaceNet
+    return MobileFaceNet(height=height, width=width)
+
+
+def _iresnet(layers: int) -> nn.Module:
+    from models.perception.iresnet import iresnet
+    return iresnet(layers)
+
+
+def _sphereface() -> nn.Module:
+    from models.perception.sphereface import Sphere20a
+    return Sphere20a()
+
+
+def _bisenet() -> nn.Module:
+    from models.perception.bisenet import BiSeNet
+    return BiSeNet()
+
+
+# name in models.weights -> network, and how it is fed
+EMBEDDERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
+    'identity-mobilefacenet': (lambda: _mobilefacenet(112, 112), {'template': 'arcface'}),
+    'mobilefacenet-068': (lambda: _mobilefacenet(112, 96), {'template': 'sphereface', 'scale': 127.5 / 128}),
+    'arcface-r18': (lambda: _iresnet(18), {'template': 'arcface'}),
+    'arcface-r50': (lambda: _iresnet(50), {'template': 'arcface'}),
+    'arcface-r100': (lambda: _iresnet(100), {'template': 'arcface'}),
+    'sphere20a': (_sphereface, {'template': 'sphereface', 'scale': 127.5 / 128, 'bgr': True}),
+}
+PARSERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
+    'parsing-unet': (ParsingUNet, {}),
+    'parsing-bisenet': (_bisenet, {'template': 'ffhq', 'size': 512, 'imagenet': True,
+                                   'order': tuple(_BISENET_CLASSES.index(name) for name in PARTS)}),
+}
+
+
+def _load(table: dict, kind: str, name: str) -> tuple[nn.Module, dict]:
+    if name not in table:
+        raise ValueError(f'unknown {kind} {name!r}; known: {", ".join(table)}')
+    build, feeding = table[name]
+    network = build()
+    state = load_file(weights.state_dict_path(name))
+    network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
+    return network, feeding
+
+
+def load_embedder(name: str) -> Embedder:
+    """An identity encoder of the table EMBEDDERS; ValueError names the known ones, weights.Missing says how to fetch it."""
+    network, feeding = _load(EMBEDDERS, 'identity encoder', name)
+    return Embedder(network, **feeding)
+
+
+def load_parser(name: str) -> FaceParser:
+    """A face parser of the table PARSERS; errors as for load_embedder."""
+    network, feeding = _load(PARSERS, 'face parser', name)
+    return FaceParser(network, **feeding)
+
+
+def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet') -> Perception:
+    """The frozen networks of a run. teacher: the embedder of the identity loss, the identity encoder itself where None."""
+    encoder = load_embedder(identity)
+    return Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher), load_parser(parser) if parser else None)

@@ -1,0 +1,44 @@
+"""A face recognition network with everything it wants to be fed: alignment, size, channel order, normalisation."""
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import geometry
+
+
+class Embedder(nn.Module):
+    """Pictures in [-1,1] -> identities of unit length. Frozen, in eval mode; gradients flow through it to the pictures.
+
+    network: (B,3,h,w) -> (B,D); template: the alignment that it was trained on, whose size is (h,w); scale: what [-1,1] is
+    multiplied by (127.5/128 for networks trained on (x - 127.5) / 128); bgr: blue first.
+    """
+
+    def __init__(self, network: nn.Module, template: str, *, scale: float = 1.0, bgr: bool = False):
+        super().__init__()
+        self.network = network
+        self.template = geometry.template(template)
+        self.scale, self.bgr = scale, bgr
+        self.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True):
+        """Stays in eval mode: it is frozen."""
+        return super().train(False)
+
+    def aligned(self, pictures: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
+        """(B,3,H,W) in [-1,1] -> (B,3,h,w) as the network wants it. points (B,5,2), in pixels of the pictures, align each
+        picture by itself; without them the pictures are taken to lie in `template`."""
+        own = self.template
+        if points is None:
+            height, width = pictures.shape[-2:]
+            matrix = geometry.between(geometry.template(template).scaled(width, height), own)
+        else:
+            matrix = geometry.align(points, own)
+        crop = geometry.warp(pictures, matrix, (own.height, own.width)) * self.scale
+        return crop.flip(1) if self.bgr else crop
+
+    def forward(self, pictures: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
+        """(B,3,H,W) in [-1,1] -> (B,D), unit length."""
+        return F.normalize(self.network(self.aligned(pictures, points=points, template=template)).float(), dim=1)
+
+    def features(self, pictures: Tensor, *, template: str = 'face') -> list[Tensor]:
+        """Inner maps for perceptual terms, finest first, of a network that has them."""
+        return self.network.features(self.aligned(pictures, template=template))

@@ -1,0 +1,52 @@
+"""Families by name, imported only when asked for; and their weights on disk, one safetensors file with its config inside."""
+import importlib
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+
+from models.base import Family, FamilyConfig, Perception
+
+# name -> module, family class, config class
+FAMILIES = {
+    'cvae': ('models.cvae', 'CVAE', 'CVAEConfig'),
+}
+
+
+def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
+    """The family class and its config class; ValueError names the known families."""
+    if name not in FAMILIES:
+        raise ValueError(f'unknown family {name!r}; known: {", ".join(FAMILIES)}')
+    module, family, config = FAMILIES[name]
+    loaded = importlib.import_module(module)
+    return getattr(loaded, family), getattr(loaded, config)
+
+
+def build_family(name: str, config: dict, perception: Perception | None) -> Family:
+    """A family with fresh weights. pydantic.ValidationError on an unknown or ill-typed config key."""
+    family, schema = family_types(name)
+    return family(schema(**config), perception)
+
+
+def load_family(path: str | Path, perception: Perception | None) -> Family:
+    """A family in eval mode from one safetensors file whose metadata hold `family` and `config` (JSON).
+
+    Raises ValueError, with what to do, where the file is no such file or does not fit.
+    """
+    path = Path(path)
+    try:
+        with safe_open(path, 'pt') as handle:
+            metadata = handle.metadata() or {}
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py or weights.py wrote') from error
+    if 'family' not in metadata or 'config' not in metadata:
+        raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
+    family = build_family(metadata['family'], json.loads(metadata['config']), perception)
+    state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    missing, unexpected = family.load_state_dict(state, strict=False)
+    if missing or unexpected:
+        raise ValueError(f'{path} does not fit its own config: {len(missing)} entries missing, {len(unexpected)} unexpected; '
+                         'it was written by another version of the suite')
+    return family.eval().requires_grad_(False)
