@@ -1,0 +1,141 @@
+"""Face detectors behind one interface: a picture in, boxes and five landmarks in the picture's own pixels out."""
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from models import weights
+
+LONGEST = 1280  # pixels; a larger picture is reduced to this for detection
+MARGIN = 24  # pixels of grey around the picture, so that faces cut by its border stay inside what a detector sees
+SCORE = 0.9  # least confidence of MTCNN and RetinaFace
+
+
+@dataclass(frozen=True)
+class Face:
+    """A detected face: box (4,) x0, y0, x1, y1 and points (5,2) in the order of models.geometry, float32 pixels of the
+    picture; score in [0,1]."""
+
+    box: np.ndarray
+    points: np.ndarray
+    score: float
+
+    @property
+    def area(self) -> float:
+        return float(np.prod(np.maximum(self.box[2:] - self.box[:2], 0)))
+
+
+class Detector:
+    """Reduces the picture, asks `find`, maps the answer back and sorts by size. A detector writes `find`."""
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        """(H,W,3) uint8 RGB of at most LONGEST + 2 * MARGIN pixels -> faces in its pixels, in any order."""
+        raise TypeError(f'{type(self).__name__} finds no faces')
+
+    def detect(self, picture: np.ndarray) -> list[Face]:
+        """(H,W,3) uint8 RGB of any size -> the faces, largest first. ValueError where the array is no such picture."""
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            raise ValueError(f'a detector wants an RGB picture (H,W,3) in uint8, not {picture.shape} in {picture.dtype}')
+        height, width = picture.shape[:2]
+        scale = min(1.0, LONGEST / max(height, width))
+        small = max(1, round(width * scale)), max(1, round(height * scale))
+        reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+        reduced = cv2.copyMakeBorder(reduced, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=(127, 127, 127))
+        ratio = np.array([width / small[0], height / small[1]], np.float32)
+
+        def original(points):
+            return ((np.asarray(points, np.float32).reshape(-1, 2) - MARGIN + 0.5) * ratio - 0.5).astype(np.float32)
+
+        faces = [Face(original(f.box).reshape(4), original(f.points), float(f.score)) for f in self.find(reduced)]
+        return sorted(faces, key=lambda face: -face.area)
+
+
+class MTCNN(Detector):
+    """Zhang et al. 2016 (arXiv:1604.02878), the networks and weights that facenet-pytorch carries in its package.
+
+    least: side in pixels of the smallest face looked for.
+    """
+
+    def __init__(self, device: str | torch.device = 'cpu', least: int = 20):
+        import facenet_pytorch
+        from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
+
+        self.device, self.least = torch.device(device), least
+        folder = Path(facenet_pytorch.__file__).parent / 'data'
+        self.networks = []
+        for network, name in ((PNet, 'pnet'), (RNet, 'rnet'), (ONet, 'onet')):
+            network = network(pretrained=False)
+            network.load_state_dict(torch.load(folder / f'{name}.pt', map_location='cpu', weights_only=True))
+            self.networks.append(network.eval().requires_grad_(False).to(self.device))
+
+    @torch.no_grad()
+    def find(self, picture: np.ndarray) -> list[Face]:
+        from facenet_pytorch.models.utils.detect_face import detect_face
+
+        boxes, points = detect_face(picture, self.least, *self.networks, [0.6, 0.7, SCORE], 0.709, self.device)
+        return [Face(box[:4], five, box[4]) for box, five in zip(boxes[0], points[0])]
+
+
+class SCRFD(Detector):
+    """Guo et al. 2021 (arXiv:2105.04714): insightface's detector, on onnxruntime, out of its model pack buffalo_l."""
+
+    def __init__(self, device: str | torch.device = 'cpu'):
+        path = weights.path('buffalo_l')
+        import onnxruntime
+        from insightface.model_zoo.scrfd import SCRFD as Network
+
+        on_cpu = torch.device(device).type == 'cpu'
+        providers = ['CPUExecutionProvider'] if on_cpu else onnxruntime.get_available_providers()
+        try:
+            with zipfile.ZipFile(path) as pack:
+                member = next(name for name in pack.namelist() if Path(name).name == 'det_10g.onnx')
+                session = onnxruntime.InferenceSession(pack.read(member), providers=providers)
+        except (zipfile.BadZipFile, StopIteration) as error:
+            raise ValueError(f'{path} is no model pack with det_10g.onnx in it; delete it and fetch it again') from error
+        self.network = Network(session=session)
+        self.network.prepare(0, input_size=(640, 640), det_thresh=0.5)
+
+    def find(self, picture: np.ndarray) -> list[Face]:
+        boxes, points = self.network.detect(np.ascontiguousarray(picture[..., ::-1]))
+        return [Face(box[:4], five, box[4]) for box, five in zip(boxes, points)]
+
+
+class RetinaFace(Detector):
+    """Deng et al. 2020 (arXiv:1905.00641): facexlib's network with the weights published for it. kind: resnet50 | mobile0.25."""
+
+    def __init__(self, kind: str = 'resnet50', device: str | torch.device = 'cpu'):
+        path = weights.path(f'retinaface-facexlib-{kind.replace(".", "")}')
+        from facexlib.detection.retinaface import RetinaFace as Network
+
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # torchvision's, about how facexlib asks for an untrained ResNet
+            self.network = Network(kind, device=torch.device(device))
+        self.network.load_state_dict({name.removeprefix('module.'): value for name, value in state.items()})
+        self.network.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def find(self, picture: np.ndarray) -> list[Face]:
+        rows = self.network.detect_faces(np.ascontiguousarray(picture[..., ::-1]), conf_threshold=SCORE)
+        return [Face(row[:4], row[5:].reshape(5, 2), row[4]) for row in rows]
+
+
+DETECTORS = ('mtcnn', 'scrfd', 'retinaface', 'retinaface-mobile025')
+
+
+def build_detector(name: str = 'mtcnn', device: str | torch.device = 'cpu') -> Detector:
+    """A detector by name, nothing fetched. ValueError where the name is unknown, models.weights.MissingWeights where its
+    weights are not on this machine; mtcnn always has its own."""
+    if name == 'mtcnn':
+        return MTCNN(device)
+    if name == 'scrfd':
+        return SCRFD(device)
+    if name == 'retinaface':
+        return RetinaFace('resnet50', device)
+    if name == 'retinaface-mobile025':
+        return RetinaFace('mobile0.25', device)
+    raise ValueError(f'unknown detector {name!r}; known: {", ".join(DETECTORS)}')

@@ -1,0 +1,53 @@
+"""Pictures on disk: read upright and in RGB with a clear word on what cannot be read, written whole or not at all."""
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+LIMIT = 100_000_000  # pixels; decoding more would fill a laptop's memory
+FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
+
+
+def read_picture(path: str | Path, limit: int = LIMIT) -> np.ndarray:
+    """(H,W,3) uint8 RGB, turned as its EXIF tag says. ValueError, one sentence, where the file is missing, no picture, broken
+    or of more than `limit` pixels."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f'{path} is no file; give a picture (JPEG, PNG, WebP, ...)')
+    ceiling, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit speaks, in one sentence
+    try:
+        with Image.open(path) as picture:
+            if picture.width * picture.height > limit:
+                raise ValueError(f'{path} has {picture.width} x {picture.height} pixels, more than the {limit / 1e6:g} million '
+                                 'that are read; reduce it first')
+            return np.array(ImageOps.exif_transpose(picture).convert('RGB'))
+    except UnidentifiedImageError as error:
+        raise ValueError(f'{path} is no picture in a known format; give a JPEG, PNG or WebP file') from error
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(f'{path} cannot be read ({error}); it may be damaged, export it again') from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = ceiling
+
+
+def check_name(path: str | Path) -> Path:
+    """The path, if a picture can be written under its name; ValueError names the known endings."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f'{path} does not end in {", ".join(FORMATS)}; choose such a name for the picture')
+    return path
+
+
+def write_picture(path: str | Path, picture: np.ndarray) -> None:
+    """(H,W,3) uint8 RGB as PNG or JPEG (quality 95) by the file's ending. Written beside and renamed, so that no half a
+    picture ever bears the name; ValueError where it cannot be written."""
+    path = check_name(path)
+    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(beside, FORMATS[path.suffix.lower()], quality=95)
+        os.replace(beside, path)
+    except OSError as error:
+        raise ValueError(f'{path} cannot be written ({error})') from error
+    finally:
+        beside.unlink(missing_ok=True)

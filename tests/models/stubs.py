@@ -1,0 +1,72 @@
+"""Small stand-ins for trained networks, so that pipelines can be tested for what they do themselves."""
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models.base import Family, FamilyConfig, Perception
+from models.batch import PARTS
+from models.perception.detection import Detector, Face
+
+
+class Painter(Family):
+    """A family that paints with a function of the batch."""
+
+    def __init__(self, paint, size: int = 64):
+        super().__init__(FamilyConfig(size=size), None)
+        self.paint = paint
+
+    def generate(self, batch, *, generator=None):
+        return self.paint(batch)
+
+
+class MeanColour(nn.Module):
+    """Identity of a picture: its mean colour, as a direction."""
+
+    def forward(self, pictures):
+        return F.normalize(pictures.mean((2, 3)) + 2, dim=1)
+
+
+class Oval(nn.Module):
+    """A parser that sees skin in an oval in the middle, and background elsewhere; nothing but background if blind."""
+
+    def __init__(self, blind: bool = False):
+        super().__init__()
+        self.blind = blind
+
+    def forward(self, pictures):
+        count, _, height, width = pictures.shape
+        y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing='ij')
+        inside = 10 * (1 - (x / 0.6) ** 2 - (y / 0.8) ** 2)
+        logits = torch.full((count, len(PARTS), height, width), -20.0)
+        logits[:, 0], logits[:, 1] = 0, -20 if self.blind else inside
+        return logits
+
+
+class Planted(Detector):
+    """Finds the faces that it was told of for a picture, by the picture's shape."""
+
+    def __init__(self, faces: dict[tuple[int, int], list[Face]]):
+        self.faces = faces
+
+    def detect(self, picture):
+        return self.faces.get(picture.shape[:2], [])
+
+
+def perception(parser=None) -> Perception:
+    return Perception(MeanColour(), MeanColour(), parser)
+
+
+def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A smooth random picture (H,W,3) uint8."""
+    noise = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(seed))
+    smooth = F.interpolate(noise, (height, width), mode='bicubic').clamp(0, 1)[0]
+    return (smooth.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+
+
+def face_at(x: float, y: float, eyes: float, angle: float = 0.0) -> Face:
+    """A face whose five points have their mean at (x, y), `eyes` pixels from eye to eye, turned by `angle` degrees."""
+    points = np.array([[-19, -21], [19, -21], [0, 3], [-17, 20], [17, 20]], np.float32) * eyes / 38
+    turn = np.deg2rad(angle)
+    points = points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]], np.float32) + [x, y]
+    return Face(np.array([x - eyes, y - 1.3 * eyes, x + eyes, y + 1.3 * eyes], np.float32), points.astype(np.float32), 1.0)

@@ -1,0 +1,158 @@
+"""Detectors: real faces found offline, in the picture's own pixels and in the order of the points."""
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models.perception.detection import LONGEST, MARGIN, Detector, Face, build_detector
+from models.pipelines.demo import demo_photo
+from models.weights import WeightsError
+
+
+@pytest.fixture(scope='module')
+def mtcnn():
+    return build_detector('mtcnn')
+
+
+@pytest.fixture(scope='module')
+def astronaut():
+    return demo_photo('astronaut')
+
+
+def test_mtcnn_finds_the_astronaut(mtcnn, astronaut):
+    face, = mtcnn.detect(astronaut)
+    left_eye, right_eye, nose, left_mouth, right_mouth = face.points
+    assert face.box.shape == (4,) and face.points.shape == (5, 2) and face.score > 0.9
+    assert left_eye[0] < nose[0] < right_eye[0] and left_mouth[0] < right_mouth[0], 'the viewer\'s left comes first'
+    assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
+    # Seen in the photo: the eyes are near (205,102) and (247,104).
+    assert np.abs(left_eye - [205, 102]).max() < 5 and np.abs(right_eye - [247, 104]).max() < 5
+    assert (face.points >= face.box[:2]).all() and (face.points <= face.box[2:]).all()
+
+
+def test_mtcnn_finds_all_six_and_sorts_by_size(mtcnn):
+    faces = mtcnn.detect(demo_photo('group'))
+    assert len(faces) == 6
+    assert [f.area for f in faces] == sorted((f.area for f in faces), reverse=True)
+
+
+def test_points_of_a_mirrored_photo_are_mirrored(mtcnn, astronaut):
+    face, = mtcnn.detect(astronaut)
+    mirrored, = mtcnn.detect(np.ascontiguousarray(astronaut[:, ::-1]))
+    expected = face.points[[1, 0, 2, 4, 3]] * [-1, 1] + [astronaut.shape[1] - 1, 0]
+    assert np.abs(mirrored.points - expected).max() < 7
+
+
+def test_a_large_photo_is_answered_in_its_own_pixels(mtcnn, astronaut):
+    face, = mtcnn.detect(astronaut)
+    large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
+    assert max(large.shape) > LONGEST
+    found = mtcnn.detect(large)[0]
+    assert np.abs((found.points + 0.5) / 4 - 0.5 - face.points).max() < 3
+
+
+def test_a_face_cut_by_the_border_is_found(mtcnn, astronaut):
+    face, = mtcnn.detect(astronaut)
+    left = int(face.box[0]) + 8
+    found, = mtcnn.detect(astronaut[:, left:])
+    assert np.abs(found.points - (face.points - [left, 0])).max() < 6
+
+
+@pytest.mark.parametrize('shape', [(3, 3, 3), (200, 150, 3), (40, 2000, 3)])
+def test_no_face_is_an_empty_list(mtcnn, shape):
+    assert mtcnn.detect(np.full(shape, 120, np.uint8)) == []
+
+
+def test_something_else_than_a_picture_is_refused(mtcnn):
+    with pytest.raises(ValueError, match='uint8'):
+        mtcnn.detect(np.zeros((20, 20, 3), np.float32))
+    with pytest.raises(ValueError, match=r'\(H,W,3\)'):
+        mtcnn.detect(np.zeros((20, 20), np.uint8))
+
+
+def test_any_detector_may_answer_in_the_reduced_picture():
+    class Corner(Detector):
+        def find(self, picture):
+            height, width = picture.shape[:2]
+            right, bottom = width - MARGIN - 1, height - MARGIN - 1
+            corners = np.array([[MARGIN, MARGIN], [right, MARGIN], [0, 0], [1, 1], [right, bottom]])
+            return [Face(np.array([MARGIN, MARGIN, MARGIN + 10, MARGIN + 10.0]), corners, 0.5)]
+
+    face, = Corner().detect(np.zeros((2 * LONGEST, LONGEST, 3), np.uint8))
+    # The centre of the reduced picture's first pixel is that of the first two by two pixels of the photo.
+    np.testing.assert_allclose(face.points[[0, 4]], [[0.5, 0.5], [LONGEST - 1.5, 2 * LONGEST - 1.5]])
+
+
+@pytest.mark.parametrize('name', ['scrfd', 'retinaface', 'retinaface-mobile025'])
+def test_absent_weights_are_one_sentence_with_a_command(name, tmp_path, monkeypatch):
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+    with pytest.raises(WeightsError, match=r'python scripts/weights.py fetch \S+') as caught:
+        build_detector(name)
+    assert '\n' not in str(caught.value)
+
+
+def test_an_unknown_detector_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match='mtcnn, scrfd, retinaface'):
+        build_detector('eyes')
+
+
+def test_scrfd_answers_in_the_photos_pixels(tmp_path, monkeypatch):
+    """A network of the published outputs that always sees one face: at the 8-pixel anchor (10,5) of the 640-pixel input."""
+    onnx = pytest.importorskip('onnx')
+    outputs, nodes, constants = [], [], []
+    for kind, width in (('score', 1), ('box', 4), ('points', 10)):
+        for stride in (8, 16, 32):
+            side = 640 // stride
+            values = np.zeros((side * side * 2, width), np.float32)
+            if stride == 8:
+                values[(5 * side + 10) * 2] = {'score': 0.8, 'box': 2.0, 'points': np.arange(10) / 8}[kind]
+            name = f'{kind}{stride}'
+            constants.append(onnx.numpy_helper.from_array(values, f'{name}_value'))
+            nodes.append(onnx.helper.make_node('Add', [f'{name}_value', 'zero'], [name]))
+            outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(values.shape)))
+    nodes.insert(0, onnx.helper.make_node('Mul', ['mean', 'nothing'], ['zero']))
+    nodes.insert(0, onnx.helper.make_node('ReduceMean', ['input'], ['mean'], keepdims=0))
+    constants.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), 'nothing'))
+    picture = onnx.helper.make_tensor_value_info('input', onnx.TensorProto.FLOAT, [1, 3, 640, 640])
+    graph = onnx.helper.make_graph(nodes, 'detector', [picture], outputs, constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8)
+    with zipfile.ZipFile(tmp_path / 'buffalo_l.zip', 'w') as pack:
+        pack.writestr('det_10g.onnx', model.SerializeToString())
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+
+    side = 1280 - 2 * MARGIN  # with its margin twice the network's input
+    face, = build_detector('scrfd').detect(np.zeros((side, side, 3), np.uint8))
+    np.testing.assert_allclose(face.box, np.array([64, 24, 96, 56]) * 2 - MARGIN, atol=1)
+    np.testing.assert_allclose(face.points, (np.arange(10).reshape(5, 2) + [80, 40]) * 2 - MARGIN, atol=1)
+    assert face.score == pytest.approx(0.8)
+
+
+def test_a_broken_model_pack_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / 'buffalo_l.zip').write_bytes(b'<html>not found</html>')
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+    with pytest.raises(ValueError, match='fetch it again'):
+        build_detector('scrfd')
+
+
+def test_retinaface_answers_in_the_photos_pixels(tmp_path, monkeypatch):
+    """Weights that call every anchor a face and move none: the answers are the anchors themselves."""
+    from facexlib.detection.retinaface import RetinaFace
+
+    state = RetinaFace('mobile0.25', device=torch.device('cpu')).state_dict()
+    for name, value in state.items():
+        if 'Head' in name:
+            value.zero_()
+        if name.startswith('ClassHead') and name.endswith('bias'):
+            value[1::2] = 5
+    torch.save({f'module.{name}': value for name, value in state.items()}, tmp_path / 'detection_mobilenet0.25_Final.pth')
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+    faces = build_detector('retinaface-mobile025').detect(np.zeros((80, 80, 3), np.uint8))
+    largest, smallest = faces[0], faces[-1]
+    for face, side, stride in ((largest, 512, 32), (smallest, 16, 8)):
+        np.testing.assert_allclose(face.box[2:] - face.box[:2], side, atol=1e-2)
+        centre = (face.box[:2] + face.box[2:]) / 2
+        np.testing.assert_allclose(face.points, np.tile(centre, (5, 1)), atol=1e-2)
+        offset = (centre + MARGIN) / stride - 0.5
+        np.testing.assert_allclose(offset, offset.round(), atol=1e-2)
