@@ -58,9 +58,9 @@ class Task(nn.Module):
 class Engine:
     """Trains a family and fills a run folder.
 
-    loader: a DataLoader whose batch_sampler has load_state_dict({'epoch', 'position'}), position in batches; an item has to be a
-    function of its key alone. validation: a few fixed batches. Every weighted term is returned by some player within the first
-    32 steps, and by one player only. `step` counts finished updates. Errors that the user can mend are RunErrors.
+    loader: endless, with a batch_sampler whose state_dict counts the batches handed out; an item has to be a function of its key
+    alone. validation: a few fixed batches. Every weighted term is returned by some player within the first 32 steps, and by one
+    player only. `step` counts finished updates. Errors that the user can mend are RunErrors.
     """
 
     def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
@@ -68,8 +68,6 @@ class Engine:
         self.config, self.family, self.loader, self.fabric = config, family, loader, fabric
         self.folder, self.validation = Path(folder), [self._placed(batch) for batch in validation]
         engine = config.engine
-        if len(loader) == 0:
-            raise RunError('the data hold less than one batch; lower data.batch or give more pictures')
         if engine.best and not validation:
             raise RunError(f'engine.best={engine.best} needs validation pictures; set data.validation_batches above 0')
         randomness.seed_all(engine.seed, fabric.global_rank)
@@ -87,7 +85,7 @@ class Engine:
         self.average = Average(family, family.averaged(), engine.ema)
         self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
         self.tally = Tally()
-        self.step = self.epoch = self.position = 0
+        self.step = 0
         self._owners: dict[str, str] = {}  # loss term -> the player that returns it
         self._whole = True  # whether this process has seen every step from the first on
         self._metrics: tuple[int, dict[str, float]] = (-1, {})  # the step of the last validation and its figures
@@ -102,7 +100,7 @@ class Engine:
         began, seen = time.monotonic(), 0
         try:
             with Interruption() as interruption:
-                stream = self._stream()
+                stream = map(self._placed, self.loader)
                 while self.step < steps:
                     batches = [next(stream) for _ in range(every.accumulate)]
                     seen += sum(map(len, batches)) * self.fabric.world_size
@@ -198,17 +196,6 @@ class Engine:
         return replace(batch, **{name: value.contiguous(memory_format=torch.channels_last) for name, value in values.items()
                                  if isinstance(value, Tensor) and value.dim() == 4})
 
-    def _stream(self) -> Iterator:
-        """Batches for ever, from the place where the run stands."""
-        while True:
-            self.loader.batch_sampler.load_state_dict({'epoch': self.epoch, 'position': self.position})
-            with randomness.apart(self.config.engine.seed):  # a DataLoader draws a number when it is started
-                iterator = iter(self.loader)
-            for batch in iterator:
-                self.position += 1
-                yield self._placed(batch)
-            self.epoch, self.position = self.epoch + 1, 0
-
     # -- What is said and shown ---------------------------------------------------------------------------------------------
 
     def _log(self, speed: float) -> None:
@@ -275,7 +262,7 @@ class Engine:
             model = family_bytes(self.config.family, own, self.family.config)
             with self.average.applied():
                 averaged = family_bytes(self.config.family, self.family.state_dict(), self.family.config)
-            state = {'step': self.step, 'epoch': self.epoch, 'position': self.position, 'chance': chance,
+            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'chance': chance,
                      'optimisers': {player.name: player.optimiser.state_dict() for player in self.players},
                      'precision': self.fabric.strategy.precision.state_dict()}
             metrics = self._metrics[1] if self._metrics[0] == self.step else {}
@@ -291,19 +278,17 @@ class Engine:
         if path is None:
             return
         model, averaged, state = read_checkpoint(path)
-        if len(state['chance']) != self.fabric.world_size:
-            raise RunError(f'the run was made by {len(state["chance"])} processes and cannot go on with '
-                           f'{self.fabric.world_size}; set engine.devices and engine.nodes as they were')
         try:
+            self.loader.batch_sampler.load_state_dict(state['data'])
             self.family.load_state_dict(model)
             self.average.load(averaged)
             for player in self.players:
                 player.optimiser.load_state_dict(state['optimisers'][player.name])
         except (RuntimeError, KeyError, ValueError) as error:
-            raise RunError(f'{path} does not fit the settings of this run ({str(error).splitlines()[0]}); leave model and '
+            raise RunError(f'{path} does not fit the settings of this run ({str(error).splitlines()[0]}); leave data, model and '
                            'players as they were') from error
         self.fabric.strategy.precision.load_state_dict(state['precision'])
-        self.step, self.epoch, self.position = state['step'], state['epoch'], state['position']
+        self.step = state['step']
         self._whole = False
         randomness.restore(state['chance'][self.fabric.global_rank])
 

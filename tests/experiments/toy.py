@@ -1,18 +1,23 @@
 """A family that trains in milliseconds, with everything an engine may trip over: two players, dropout, draws in forward, batch
 norm buffers, spectral norm."""
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from configs.schema import RunConfig
+from datasets.loaders import build_loader
+from experiments.engine import Engine, build_fabric
 from models.base import Family, FamilyConfig
 from models.batch import SwapBatch, collate
 
 
 class ToyConfig(FamilyConfig):
     size: int = 8
-    chance: bool = True
+    plain: bool = False  # no draws and no buffers that change in forward
     broken_at: int = -1
     weights: dict[str, float] = {'reconstruction': 1.0, 'adversarial': 0.1, 'critic': 1.0}
 
@@ -20,10 +25,12 @@ class ToyConfig(FamilyConfig):
 class Toy(Family):
     def __init__(self, config: ToyConfig, perception=None):
         super().__init__(config, perception)
-        self.painter = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.BatchNorm2d(8) if config.chance else nn.Identity(), nn.ReLU(),
-                                     nn.Dropout(0.2 if config.chance else 0.0), nn.Conv2d(8, 3, 3, padding=1), nn.Tanh())
-        self.critic = nn.Sequential(spectral_norm(nn.Conv2d(3, 8, 3, 2, 1)), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 3))
-        self.updates: list[str] = []
+        norm, drop = (nn.Identity(), nn.Identity()) if config.plain else (nn.BatchNorm2d(8), nn.Dropout(0.2))
+        self.painter = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), norm, nn.ReLU(), drop, nn.Conv2d(8, 3, 3, padding=1),
+                                     nn.Tanh())
+        bound = nn.Identity() if config.plain else spectral_norm
+        self.critic = nn.Sequential(bound(nn.Conv2d(3, 8, 3, 2, 1)), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 3))
+        self.after_each = lambda player: None
 
     def players(self):
         return {'critic': list(self.critic.parameters()), 'painter': list(self.painter.parameters())}
@@ -32,10 +39,10 @@ class Toy(Family):
         return {'painter': self.painter}
 
     def after_update(self, player):
-        self.updates.append(player)
+        self.after_each(player)
 
     def _swap(self, batch):
-        target = batch.target + (0.1 * torch.randn_like(batch.target) if self.config.chance and self.training else 0)
+        target = batch.target + (0.1 * torch.randn_like(batch.target) if self.training and not self.config.plain else 0)
         return self.painter(torch.cat([batch.source, target], 1))
 
     def forward(self, player, batch, step):
@@ -70,26 +77,17 @@ class ToyPairs(Dataset):
         return SwapBatch(source, target, torch.tensor(index % 2 == 0))
 
 
-class ToySampler:
-    """Batches of (epoch, index); `share` of `shares` of each global batch."""
-
-    def __init__(self, length: int, batch: int, share: int = 0, shares: int = 1):
-        self.length, self.batch, self.share, self.shares = length, batch, share, shares
-        self.load_state_dict({'epoch': 0, 'position': 0})
-
-    def load_state_dict(self, state):
-        self.epoch, self.position = state['epoch'], state['position']
-
-    def __len__(self):
-        return self.length // (self.batch * self.shares)
-
-    def __iter__(self):
-        order = torch.randperm(self.length, generator=torch.Generator().manual_seed(self.epoch)).tolist()
-        for number in range(self.position, len(self)):
-            begin = (number * self.shares + self.share) * self.batch
-            yield [(self.epoch, index) for index in order[begin:begin + self.batch]]
+def toy_engine(folder: Path, *, batch: int = 4, workers: int = 0, model: dict | None = None, players: dict | None = None,
+               family: type[Family] = Toy, validation=(), **engine) -> Engine:
+    """An engine on the CPU, ready to fit; `engine` overrides EngineConfig."""
+    settings = {'steps': 8, 'accelerator': 'cpu', 'checkpoint_every': 2, 'log_every': 1, 'seed': 7, **engine}
+    config = RunConfig(family='toy', model=model or {}, players=players or {}, engine=settings)
+    fabric = build_fabric(config.engine)
+    torch.manual_seed(config.engine.seed)
+    loader = build_loader(ToyPairs(), batch, seed=5, workers=workers, rank=fabric.global_rank, world_size=fabric.world_size)
+    return Engine(config, family(ToyConfig(**config.model)), loader, fabric=fabric, folder=folder, validation=validation)
 
 
-def toy_loader(batch: int = 4, *, workers: int = 0, share: int = 0, shares: int = 1, length: int = 24) -> DataLoader:
-    data = ToyPairs(length)
-    return DataLoader(data, batch_sampler=ToySampler(length, batch, share, shares), num_workers=workers, collate_fn=collate)
+def toy_batches(count: int) -> list[SwapBatch]:
+    pairs = ToyPairs()
+    return [collate([pairs[9, 4 * number + index] for index in range(4)]) for number in range(count)]

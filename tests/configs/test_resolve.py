@@ -1,0 +1,72 @@
+import pytest
+
+from configs.resolve import dump, load, merge, parse_override, read_preset, resolve
+
+MODEL = {'size': 64, 'weights': {'identity': 5.0, 'reconstruction': 1.0}}
+
+
+def build(*overrides: str, preset: dict | None = None):
+    return resolve('cvae', MODEL, preset or {}, [parse_override(text) for text in overrides])
+
+
+def test_later_words_win():
+    config = build('engine.steps=7', preset={'engine': {'steps': 5, 'seed': 3}, 'model': {'weights': {'identity': 2}}})
+    assert (config.engine.steps, config.engine.seed) == (7, 3)
+    assert config.model == {'size': 64, 'weights': {'identity': 2, 'reconstruction': 1.0}}
+
+
+@pytest.mark.parametrize(('text', 'value'), [('1e-4', 1e-4), ('3', 3), ('true', True), ('null', None), ('[0.5, 0.9]', [0.5, 0.9]),
+                                             ('celeba', 'celeba')])
+def test_values_are_typed(text, value):
+    assert parse_override(f'a.b={text}') == {'a': {'b': value}}
+
+
+@pytest.mark.parametrize(('override', 'message'), [
+    ('engine.stps=3', r'there is no setting engine\.stps; did you mean steps'),
+    ('model.weights.identty=0', r'model\.weights\.identty; did you mean identity'),
+    ('engin.steps=3', r'there is no setting engin; did you mean engine'),
+    ('engine.steps=many', r'engine\.steps does not fit.*many'),
+    ('engine.steps=0', r'engine\.steps does not fit.*greater than or equal to 1'),
+    ('engine=3', r'engine is a section'),
+    ('engine.steps', r'write it as section\.key=value'),
+    ('engine.steps=[1', r'cannot be read'),
+    ('family=cgan', r"made for the family 'cgan'"),
+])
+def test_a_mistake_is_one_clear_sentence(override, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        build(override)
+    assert '\n' not in str(caught.value)
+
+
+def test_a_new_player_starts_from_the_default():
+    config = build('players.critic.lr=1e-3', preset={'players': {'critic': {'betas': [0.0, 0.9]}, 'default': {'name': 'adam'}}})
+    assert config.players['critic'].model_dump() == {**config.players['default'].model_dump(), 'lr': 1e-3, 'betas': (0.0, 0.9)}
+    assert config.players['critic'].name == 'adam'
+
+
+def test_merging_changes_neither_side():
+    base, change = {'a': {'b': 1}}, {'a': {'b': 2}}
+    assert merge(base, change) == {'a': {'b': 2}}
+    assert base == {'a': {'b': 1}}
+
+
+def test_what_is_dumped_loads_as_the_same(tmp_path):
+    config = build('engine.steps=7', 'players.critic.lr=1e-5')
+    (tmp_path / 'config.yaml').write_text(dump(config))
+    assert load(tmp_path / 'config.yaml') == config
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='is no run'):
+        load(tmp_path / 'config.yaml')
+
+
+def test_presets_by_path_and_by_name(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('engine: {steps: 3}')
+    assert read_preset(str(path)) == {'engine': {'steps': 3}}
+    with pytest.raises(ValueError, match="no preset 'nothing'"):
+        read_preset('nothing')
+    path.write_text('- a list')
+    with pytest.raises(ValueError, match='holds no settings'):
+        read_preset(str(path))
