@@ -1,0 +1,101 @@
+"""Published files of weights -> named tensors -> safetensors."""
+import io
+import os
+import pickle
+import zipfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models.unpickle import read_module
+from models.weights import Entry, WeightsError, entry, path, verify
+
+
+def _load(file: Path | io.BytesIO):
+    """What a PyTorch file holds; WeightsError where it is none, or holds more than tensors and containers."""
+    try:
+        return torch.load(file, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise WeightsError(f'{file if isinstance(file, Path) else "the archive"} is no PyTorch file, or holds more than named '
+                           'tensors: give the file that the table of weights means') from error
+
+
+def _tensors(found: object, file: Path | str) -> dict[str, Tensor]:
+    if not isinstance(found, dict) or not found or not all(isinstance(value, Tensor) for value in found.values()):
+        raise WeightsError(f'{file} holds no state dict where one is expected: give the file that the table of weights means')
+    return {name.removeprefix('module.'): value for name, value in found.items()}
+
+
+def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
+    """Named tensors of a safetensors file or a PyTorch file (under the key `member`), without a leading `module.`.
+
+    WeightsError says what is wrong with the file.
+    """
+    file = Path(file)
+    if file.suffix == '.safetensors':
+        try:
+            return load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f'{file} cannot be read as safetensors ({error}): fetch or write it again') from error
+    found = _load(file)
+    if member is not None and isinstance(found, dict):
+        found = found.get(member)
+    return _tensors(found, file)
+
+
+def write(state: dict[str, Tensor], file: Path, found: Entry) -> None:
+    """Write named tensors as safetensors, with name and licence in the metadata; the file appears complete or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f'{file.name}.partial')
+    save_file({name: value.clone().contiguous() for name, value in state.items()}, partial,
+              {'weights': found.name, 'licence': found.licence, 'citation': found.citation})
+    os.replace(partial, file)
+
+
+def convert(name: str, *, source: Path | None = None, out: Path | None = None, unpickle: bool = False) -> list[Path]:
+    """Turn a file of the table into safetensors beside it (or `out`); returns what was written.
+
+    source: the published file, where it is not the fetched one. unpickle: consent to read a pickled network.
+    WeightsError where the format has nothing to convert.
+    """
+    found = entry(name)
+    if source is None:
+        source = path(name)
+        if verify(name) == 'wrong':
+            raise WeightsError(f'{source} has the wrong sha256 and is not converted: delete it and fetch again')
+    elif not source.is_file():
+        raise WeightsError(f'there is no file {source}: name the published file with --source')
+    target = source.with_suffix('.safetensors') if out is None else out
+    if found.format == '7z of a state dict' and source.suffix == '.7z':
+        raise WeightsError(f'{source} is a 7z archive: unpack it with `7z x`, then name the unpacked .pth with --source')
+    if found.format == 'module':
+        if not unpickle:
+            raise WeightsError(f'{source} is a pickled program with weights inside: add --unpickle to have the tensors taken out '
+                               'of it; the classes in it are replaced by empty ones and none of its code is run')
+        write(read_module(source), target, found)
+    elif found.format in ('state dict', '7z of a state dict'):
+        write(read_state(source, found.member), target, found)
+    elif found.format == 'zip of state dicts':
+        return _convert_zip(source, target, found)
+    else:
+        raise WeightsError(f'{name} is {found.format} and used as it is: there is nothing to convert')
+    return [target]
+
+
+def _convert_zip(source: Path, target: Path, found: Entry) -> list[Path]:
+    """One file per generator (`*_net_G.pth`) in the archive."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            members = {name: archive.read(name) for name in archive.namelist() if name.endswith('_net_G.pth')}
+    except zipfile.BadZipFile as error:
+        raise WeightsError(f'{source} is no readable zip archive: fetch it again') from error
+    if not members:
+        raise WeightsError(f'{source} holds no generator (*_net_G.pth): fetch it again')
+    written = []
+    for name, data in members.items():
+        written.append(target.with_name(f'{target.stem}_{Path(name).stem}.safetensors'))
+        write(_tensors(_load(io.BytesIO(data)), f'{source}/{name}'), written[-1], found)
+    return written

@@ -1,0 +1,254 @@
+"""Where weights come from: one table, a cache folder, and the only code of the suite that downloads.
+
+Nothing is fetched unless `fetch` is called, which `python scripts/weights.py fetch NAME` does. Files lie in the folder named
+by the environment variable FACE_WEIGHTS_DIR, or else in ~/.cache/face-swap-suite; those of the zoo come with the package.
+"""
+import errno
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+ZOO = Path(__file__).resolve().parent / 'zoo'
+_CHUNK = 1 << 20
+_SECONDS = 30  # without an answer or a byte
+
+
+class WeightsError(RuntimeError):
+    """What went wrong and what to do, in one sentence."""
+
+
+class MissingWeights(WeightsError, FileNotFoundError):
+    """The file is not here; the message names the command that fetches it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of weights.
+
+    address: where it is downloaded from; a page for a person where `by_hand`; '' where the file comes with the package.
+    sha256, size: None where nobody has published them. format: how it is read,
+        state dict     a PyTorch file of named tensors, under the key `member` where one is given
+        module         a pickled whole network: read only by `convert --unpickle`
+        safetensors | onnx | zip of onnx | zip of state dicts | 7z of a state dict
+    """
+
+    name: str
+    file: str
+    address: str
+    sha256: str | None
+    size: int | None
+    licence: str
+    citation: str
+    format: str = 'state dict'
+    member: str | None = None
+    by_hand: bool = False
+
+    @property
+    def in_zoo(self) -> bool:
+        return not self.address
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies, or will lie once it is fetched."""
+        return (ZOO if self.in_zoo else cache()) / self.file
+
+
+def cache() -> Path:
+    """The folder of fetched weights."""
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(os.environ.get('FACE_WEIGHTS_DIR') or Path(base) / 'face-swap-suite')
+
+
+_GITHUB = 'https://github.com'
+_RAW = 'https://raw.githubusercontent.com'
+_FACEXLIB = f'{_GITHUB}/xinntao/facexlib/releases/download'
+_INSIGHT = f'{_GITHUB}/deepinsight/insightface/releases/download/v0.7'
+_SIMSWAP = f'{_GITHUB}/neuralchen/SimSwap/releases/download'
+_LANDMARKS = f'{_RAW}/cunjian/pytorch_face_landmark/6f34bf9f034aa2f521952f825e6ccc567deb42d6'
+_POSE = f'{_RAW}/omasaht/headpose-fsanet-pytorch/002549c981b607f722e0810d999afcde7e5aaa66/pretrained'
+_NO_LICENCE = 'none stated: for your own use only, not to be passed on'
+_INSIGHT_LICENCE = 'non-commercial research only'
+_INSIGHT_PAGE = f'{_GITHUB}/deepinsight/insightface/tree/master/recognition/arcface_torch#model-zoo'
+_ARCFACE = 'Deng et al., ArcFace, CVPR 2019, arXiv:1801.07698'
+_RETINAFACE = 'Deng et al., RetinaFace, CVPR 2020, arXiv:1905.00641'
+_BISENET = 'Yu et al., BiSeNet, ECCV 2018, arXiv:1808.00897; Lee et al., CelebAMask-HQ, CVPR 2020, arXiv:1907.11922'
+_FSANET = 'Yang et al., FSA-Net, CVPR 2019'
+_SIMSWAP_PAPER = 'Chen et al., SimSwap, ACM MM 2020, arXiv:2106.06340'
+_PFLD = 'Guo et al., PFLD, 2019, arXiv:1902.10859'
+_MOBILEFACENET = 'Chen et al., MobileFaceNets, CCBR 2018, arXiv:1804.07573'
+_BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567'  # both published files are the same bytes
+
+TABLE = {entry.name: entry for entry in (
+    Entry('identity-mobilefacenet', 'identity_mobilefacenet.safetensors', '', None, None, 'that of the suite', _MOBILEFACENET,
+          'safetensors'),
+    Entry('parsing-unet', 'parsing_unet.safetensors', '', None, None, 'that of the suite', 'see the model card', 'safetensors'),
+    Entry('cvae', 'cvae.safetensors', '', None, None, 'that of the suite', 'see the model card', 'safetensors'),
+
+    Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
+          f'{_RAW}/Xiaoccer/MobileFaceNet_Pytorch/26bd8d262017e472a3c7f56d62929e2138a70aeb/model/best/068.ckpt',
+          'e839247cdbdfc023fb7cadeaf53a4549d50c8fc24ad154c02e35920ea8910d99', 4130855, _NO_LICENCE, _MOBILEFACENET,
+          member='net_state_dict'),
+    Entry('retinaface-mobile025', 'mobilenet0.25_Final.pth',
+          f'{_RAW}/biubug6/Face-Detector-1MB-with-landmark/2b075657aef954b9426f938ac7fce100b6910fe6/weights/mobilenet0.25_Final.pth',
+          'ed6fa7d45a5179f03cb5ce82c73b0c6711372968e53782e88395acee88d319e1', 1789735, 'MIT', _RETINAFACE),
+    Entry('parsing-unet-small', 'unet_small_face_parsing_19.pth',
+          f'{_RAW}/SimonEnkel/lightweight-unet-face-parsing/a50774255c4f743e41740481f818f2d011bd8536/model_best.pth',
+          '88db73a3e90fe36ac12ba7cd8704610cda55947c04ddd5a70e6ab3a54cdb06eb', 1877941, _NO_LICENCE,
+          'Ronneberger et al., U-Net, MICCAI 2015, arXiv:1505.04597'),
+    Entry('fsanet-1x1', 'fsanet-1x1-iter-688590.onnx', f'{_POSE}/fsanet-1x1-iter-688590.onnx',
+          'd85e90cb4b9d3a87e81bbfdcfcd130cbe0e175407042e439a570aa396c44eda6', 1247488, 'MIT', _FSANET, 'onnx'),
+    Entry('fsanet-var', 'fsanet-var-iter-688590.onnx', f'{_POSE}/fsanet-var-iter-688590.onnx',
+          '2877b1db98e3dc66468e90df8db4a21059facd1c3f107af91c6d4fe6476a03e1', 1246963, 'MIT', _FSANET, 'onnx'),
+    Entry('pfld-68', 'pfld_68.onnx', f'{_LANDMARKS}/onnx/pfld.onnx',
+          '7d7bbd5c6a1d9272e58d9773898284a1905d872eba9a662df9b5f20f1ba6f83e', 2987921, _NO_LICENCE, _PFLD, 'onnx'),
+    Entry('rfb-320', 'version-RFB-320.onnx', f'{_LANDMARKS}/models/onnx/version-RFB-320.onnx',
+          '34cd7e60aeff28744c657de7a3dc64e872d506741de66987f3426f2b79f88017', 1270727, _NO_LICENCE,
+          'Linzaer, Ultra-Light-Fast-Generic-Face-Detector-1MB, 2019', 'onnx'),
+
+    Entry('bisenet', '79999_iter.pth', 'https://drive.google.com/uc?export=download&id=154JgKpzCPW82qINcVieuPH3fZ2e0P812',
+          _BISENET_SHA256, 53289463, 'MIT; trained on CelebAMask-HQ, non-commercial research', _BISENET),
+    Entry('bisenet-facexlib', 'parsing_bisenet.pth', f'{_FACEXLIB}/v0.2.0/parsing_bisenet.pth',
+          _BISENET_SHA256, 53289463, 'MIT; trained on CelebAMask-HQ, non-commercial research', _BISENET),
+    Entry('retinaface-facexlib-resnet50', 'detection_Resnet50_Final.pth', f'{_FACEXLIB}/v0.1.0/detection_Resnet50_Final.pth',
+          '6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d', 109497761, 'MIT', _RETINAFACE),
+    Entry('retinaface-facexlib-mobile025', 'detection_mobilenet0.25_Final.pth',
+          f'{_FACEXLIB}/v0.1.0/detection_mobilenet0.25_Final.pth',
+          '2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220', 1789735, 'MIT', _RETINAFACE),
+    Entry('buffalo_l', 'buffalo_l.zip', f'{_INSIGHT}/buffalo_l.zip',
+          '80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f', 288621354, _INSIGHT_LICENCE, _ARCFACE,
+          'zip of onnx'),
+    Entry('antelopev2', 'antelopev2.zip', f'{_INSIGHT}/antelopev2.zip',
+          '8e182f14fc6e80b3bfa375b33eb6cff7ee05d8ef7633e738d1c89021dcf0c5c5', 360662982, _INSIGHT_LICENCE, _ARCFACE,
+          'zip of onnx'),
+    *(Entry(f'arcface-{data}-r{depth}', f'{data}_{head}_r{depth}_backbone.pth', _INSIGHT_PAGE, None, None, _INSIGHT_LICENCE,
+            _ARCFACE, by_hand=True)
+      for data, head in (('ms1mv3', 'arcface'), ('glint360k', 'cosface')) for depth in (18, 34, 50, 100)),
+    Entry('simswap-arcface', 'arcface_checkpoint.tar', f'{_SIMSWAP}/1.0/arcface_checkpoint.tar', None, None, 'CC BY-NC 4.0',
+          _SIMSWAP_PAPER, 'module'),
+    Entry('simswap-224', 'checkpoints.zip', f'{_SIMSWAP}/1.0/checkpoints.zip', None, None, 'CC BY-NC 4.0', _SIMSWAP_PAPER,
+          'zip of state dicts'),
+    Entry('simswap-512', '512.zip', f'{_SIMSWAP}/512_beta/512.zip', None, None, 'CC BY-NC 4.0', _SIMSWAP_PAPER,
+          'zip of state dicts'),
+    Entry('sphere20a', 'sphere20a_20171020.7z',
+          f'{_RAW}/clcarwin/sphereface_pytorch/master/model/sphere20a_20171020.7z', None, None, 'MIT',
+          'Liu et al., SphereFace, CVPR 2017, arXiv:1704.08063', '7z of a state dict'),
+)}
+
+
+def entry(name: str) -> Entry:
+    """An entry of the table; WeightsError names the known ones."""
+    if name not in TABLE:
+        raise WeightsError(f'no weights are called {name!r}; known: {", ".join(TABLE)}')
+    return TABLE[name]
+
+
+def path(name: str) -> Path:
+    """The file of an entry; MissingWeights (a FileNotFoundError) says how to get it."""
+    found = entry(name)
+    if found.path.is_file():
+        return found.path
+    if found.in_zoo:
+        raise MissingWeights(f'{found.path} comes with the suite but is missing: get it with `git checkout -- models/zoo`')
+    raise MissingWeights(f'the weights {name} are not here: run `python scripts/weights.py fetch {name}`')
+
+
+def digest(file: Path) -> str:
+    """sha256 of a file, in hex."""
+    sha256 = hashlib.sha256()
+    with file.open('rb') as stream:
+        while chunk := stream.read(_CHUNK):
+            sha256.update(chunk)
+    return sha256.hexdigest()
+
+
+def _noted(found: Entry) -> Path:
+    """Beside a file that was taken without a published hash: the hash that it had when it came."""
+    return found.path.with_name(f'{found.file}.sha256')
+
+
+def verify(name: str) -> str:
+    """'right', 'wrong' or 'absent'; 'unchanged' and 'unknown' where no hash is published: as fetched, or never noted."""
+    found = entry(name)
+    if not found.path.is_file():
+        return 'absent'
+    if found.sha256 is not None:
+        return 'right' if digest(found.path) == found.sha256 else 'wrong'
+    if not _noted(found).is_file():
+        return 'unknown'
+    return 'unchanged' if _noted(found).read_text().strip() == digest(found.path) else 'wrong'
+
+
+def fetch(name: str, *, allow_unverified: bool = False, progress: Callable[[int, int | None], None] | None = None) -> Path:
+    """Download one file into the cache, unless it is there already, and return its path.
+
+    A download that breaks off leaves FILE.partial and is continued by the next call. The file gets its name only after its
+    sha256 was found right; a wrong one is deleted. Where no hash is published the call is refused, unless allow_unverified:
+    then the file is taken as it comes and its hash is noted beside it for `verify`. progress(bytes so far, total or None).
+    Raises WeightsError with one sentence on everything that can go wrong.
+    """
+    found = entry(name)
+    if found.in_zoo:
+        return path(name)
+    state = verify(name)
+    if state == 'wrong':
+        raise WeightsError(f'{found.path} is there but its sha256 is wrong: delete it and fetch again')
+    if state != 'absent':
+        return found.path
+    if found.by_hand:
+        raise WeightsError(f'{name} cannot be fetched by a program: download it from {found.address} and save it as {found.path}')
+    if found.sha256 is None and not allow_unverified:
+        raise WeightsError(f'no sha256 is published for {name}, so nothing could check what arrives: '
+                           'add --allow-unverified to take it all the same')
+    partial = found.path.with_name(f'{found.file}.partial')
+    try:
+        _download(found, partial, progress)
+        sha256 = digest(partial)
+        if found.sha256 not in (None, sha256):
+            partial.unlink()
+            raise WeightsError(f'{found.address} delivered another file than expected (its sha256 is {sha256}); it was deleted: '
+                               'try again, and if that fails too the address is no longer to be trusted')
+        if found.sha256 is None:
+            _noted(found).write_text(f'{sha256}\n')
+        partial.replace(found.path)
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        raise WeightsError(f'{found.address} cannot be reached ({getattr(error, "reason", None) or error}): '
+                           f'connect to the internet and run it again, or save the file yourself as {found.path}') from error
+    except OSError as error:
+        what = 'the disk is full' if error.errno == errno.ENOSPC else error.strerror
+        raise WeightsError(f'{partial} cannot be written ({what}): name another folder in FACE_WEIGHTS_DIR') from error
+    return found.path
+
+
+def _download(found: Entry, partial: Path, progress: Callable[[int, int | None], None] | None) -> None:
+    """Write the address into `partial`, after the bytes that it already holds if the server can continue."""
+    have = partial.stat().st_size if partial.is_file() else 0
+    if have and have == found.size:
+        return None
+    headers = {'User-Agent': 'face-swap-suite', **({'Range': f'bytes={have}-'} if have else {})}
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(found.address, headers=headers), timeout=_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code != 416:
+            raise
+        partial.unlink()  # longer than the file itself: begin again
+        return _download(found, partial, progress)
+    with answer:
+        have = have if answer.status == 206 else 0
+        length = answer.headers.get('Content-Length')
+        total = None if length is None else have + int(length)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open('ab' if have else 'wb') as file:
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                have += len(chunk)
+                if progress is not None:
+                    progress(have, total)
+    if total is not None and have < total:
+        raise ConnectionError(f'the connection broke off after {have} of {total} bytes')
+    return None

@@ -1,0 +1,153 @@
+"""Downloads against a small server on this machine: whole, resumed, wrong, broken off, unreachable."""
+import hashlib
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from models import weights
+
+CONTENT = bytes(range(256)) * 40000  # 10 MB: several chunks
+
+
+class _Server(BaseHTTPRequestHandler):
+    content, ranges, asked, cut = CONTENT, True, [], None
+
+    def do_GET(self):
+        begin = self.headers.get('Range')
+        self.asked.append(begin)
+        first = int(begin.removeprefix('bytes=').rstrip('-')) if begin and self.ranges else 0
+        if first and first >= len(self.content):
+            self.send_error(416)
+            return
+        body = self.content[first:]
+        self.send_response(206 if first else 200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:self.cut])
+
+    def log_message(self, *message):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A server class whose attributes steer it; the weights `net` of the table lie on it; the cache is tmp_path."""
+    handler = type('Server', (_Server,), {'asked': []})
+    listening = ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=listening.serve_forever, args=[0.02], daemon=True).start()
+    entry = weights.Entry('net', 'net.bin', f'http://127.0.0.1:{listening.server_port}/net.bin',
+                          hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), 'MIT', 'nobody')
+    monkeypatch.setitem(weights.TABLE, 'net', entry)
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'cache'))
+    yield handler
+    listening.shutdown()
+    listening.server_close()
+
+
+def _files(tmp_path) -> list[str]:
+    return sorted(file.name for file in (tmp_path / 'cache').glob('*'))
+
+
+def test_missing_weights_name_the_command(server):
+    with pytest.raises(FileNotFoundError, match='python scripts/weights.py fetch net'):
+        weights.path('net')
+    assert weights.verify('net') == 'absent'
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(weights.WeightsError, match='mobilefacenet-068'):
+        weights.path('no such weights')
+
+
+def test_fetch_downloads_once_and_reports_progress(server, tmp_path):
+    seen = []
+    file = weights.fetch('net', progress=lambda done, total: seen.append((done, total)))
+    assert file.read_bytes() == CONTENT
+    assert seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) > 1
+    assert weights.path('net') == weights.fetch('net') == file
+    assert server.asked == [None]
+    assert _files(tmp_path) == ['net.bin'] and weights.verify('net') == 'right'
+
+
+def test_a_broken_download_is_continued_where_it_stopped(server, tmp_path):
+    server.cut = 3_000_000
+    with pytest.raises(weights.WeightsError, match='broke off|cannot be reached'):
+        weights.fetch('net')
+    assert _files(tmp_path) == ['net.bin.partial']
+    have = (tmp_path / 'cache/net.bin.partial').stat().st_size
+    assert 0 < have <= 3_000_000
+    server.cut = None
+    assert weights.fetch('net').read_bytes() == CONTENT
+    assert server.asked == [None, f'bytes={have}-']
+    assert _files(tmp_path) == ['net.bin']
+
+
+@pytest.mark.parametrize('case', ['server without ranges', 'partial longer than the file'])
+def test_a_partial_file_that_cannot_be_continued_is_begun_again(server, tmp_path, case):
+    (tmp_path / 'cache').mkdir()
+    length = 1000 if case == 'server without ranges' else len(CONTENT) + 7
+    (tmp_path / 'cache/net.bin.partial').write_bytes(b'x' * length)
+    server.ranges = case != 'server without ranges'
+    assert weights.fetch('net').read_bytes() == CONTENT
+
+
+def test_wrong_content_is_refused_and_not_kept(server, tmp_path):
+    server.content = CONTENT[:-1] + b'!'
+    with pytest.raises(weights.WeightsError, match='another file than expected'):
+        weights.fetch('net')
+    assert _files(tmp_path) == []
+
+
+def test_a_damaged_file_is_found_and_not_taken_for_good(server):
+    file = weights.fetch('net')
+    file.write_bytes(b'damaged')
+    assert weights.verify('net') == 'wrong'
+    with pytest.raises(weights.WeightsError, match='delete it'):
+        weights.fetch('net')
+
+
+def test_without_a_published_hash_consent_is_needed_and_changes_are_seen(server, monkeypatch):
+    monkeypatch.setitem(weights.TABLE, 'net', replace(weights.TABLE['net'], sha256=None, size=None))
+    with pytest.raises(weights.WeightsError, match='--allow-unverified'):
+        weights.fetch('net')
+    assert server.asked == []
+    file = weights.fetch('net', allow_unverified=True)
+    assert weights.verify('net') == 'unchanged'
+    file.write_bytes(b'changed later')
+    assert weights.verify('net') == 'wrong'
+
+
+@pytest.mark.parametrize('address', ['http://127.0.0.1:9/net.bin', None])
+def test_an_address_that_gives_nothing_is_one_sentence_and_leaves_nothing(server, tmp_path, monkeypatch, address):
+    if address is None:
+        server.do_GET = lambda self: self.send_error(404)
+    else:
+        monkeypatch.setitem(weights.TABLE, 'net', replace(weights.TABLE['net'], address=address))
+    with pytest.raises(weights.WeightsError, match='cannot be reached') as caught:
+        weights.fetch('net')
+    assert '\n' not in str(caught.value)
+    assert _files(tmp_path) == []
+
+
+def test_a_page_for_people_is_named_with_the_place_for_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+    with pytest.raises(weights.WeightsError, match=f'github.com.*{tmp_path}'):
+        weights.fetch('arcface-ms1mv3-r50')
+
+
+def test_the_table_is_whole():
+    files = [entry.path for entry in weights.TABLE.values()]
+    assert len(set(files)) == len(files), 'two entries would overwrite each other'
+    for name, entry in weights.TABLE.items():
+        assert entry.name == name and entry.licence and entry.citation and entry.format
+        assert entry.in_zoo or entry.address.startswith('https://')
+        assert entry.sha256 is None or (len(entry.sha256) == 64 and entry.size)
+        assert entry.path.parent == (weights.ZOO if entry.in_zoo else weights.cache())
+
+
+def test_files_of_the_zoo_are_what_the_table_says():
+    for name, entry in weights.TABLE.items():
+        if entry.in_zoo and entry.path.is_file():
+            assert weights.verify(name) == 'right', f'{entry.file}: write its sha256 into the table of models/weights.py'
