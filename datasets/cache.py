@@ -1,6 +1,6 @@
 """A data set of faces packed into one memory-mapped file: pictures are read without decoding and without a copy.
 
-A cache folder holds pictures.npy (N,H,W,3) uint8, parsing.npy (N,H,W) uint8 where there are label maps, and index.npz with
+A cache folder holds pictures.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, and index.npz with
 files, persons, landmarks, partitions and the frame. It is written as *.part and renamed when it is whole; packing that was
 interrupted goes on where it stopped.
 """
@@ -40,7 +40,7 @@ class PackedFaces(Faces):
 
     def read(self, index: int):
         row = self._rows[index]
-        return self._pictures[row], self._labels[row] if self.has_parsing else None, self.landmarks(index)
+        return self._pictures[row].transpose(1, 2, 0), self._labels[row] if self.has_parsing else None, self.landmarks(index)
 
     def _open(self):
         # Copy-on-write mapping: nothing is copied unless somebody writes into a picture, and the file never changes.
@@ -70,7 +70,7 @@ class _Framed(Dataset):
         except BrokenPicture as error:
             log.warning('left out: %s', error)
             return index, None
-        picture = ((picture + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
+        picture = ((picture + 1) * 127.5).round().clamp(0, 255).byte().numpy()
         return index, (picture, None if labels is None else labels.byte().numpy(), None if points is None else points.numpy())
 
 
@@ -93,9 +93,9 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
                 raise ValueError(f'{folder} holds the cache of other pictures or another size; give another folder')
         return PackedFaces(folder)
 
-    shapes = {'pictures': (len(faces), to.height, to.width, 3), 'status': (len(faces),), 'points': (len(faces), 5, 2)}
+    shapes = {'pictures': (len(faces), 3, to.height, to.width), 'status': (len(faces),), 'points': (len(faces), 5, 2)}
     if faces.has_parsing:
-        shapes['parsing'] = shapes['pictures'][:3]
+        shapes['parsing'] = (len(faces), to.height, to.width)
     parts = {name: folder / f'{name}.npy.part' for name in shapes}
     note = folder / 'stamp.part'
     resumed = note.is_file() and note.read_text() == stamp and all(path.is_file() for path in parts.values())

@@ -95,8 +95,10 @@ class Swaps(Dataset):
                          target_person=torch.tensor(self.faces.persons[index]))
 
     def _framed(self, read, rng):
+        picture, labels, points = read
         jitter = self.augmentation.draw(rng) if self.augmentation else None
-        return into_frame(*read, self.faces.frame, self.to, jitter)[:2]
+        frame = self.faces.frame
+        return into_frame(picture, labels, points if frame is None else None, frame, self.to, jitter)[:2]
 
     def _of_person(self, rank: int, rng) -> int:
         return int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1])])

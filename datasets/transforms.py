@@ -1,4 +1,5 @@
 """Joint transforms of picture, label map and landmarks (torchvision tv_tensors), and the way into the template `face`."""
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,7 +103,10 @@ class Mirror(v2.Transform):
 
 
 class Colour(v2.Transform):
-    """Brightness, contrast and saturation of pictures by known factors; masks and points pass untouched."""
+    """Brightness, contrast and saturation of pictures in 0..255 by known factors; masks and points pass untouched.
+
+    The three steps b x, c x + (1 - c) mean(grey(x)) and s x + (1 - s) grey(x) in one, limited to the range at the end.
+    """
 
     _transformed_types = (tv_tensors.Image,)
 
@@ -111,10 +115,11 @@ class Colour(v2.Transform):
         self.jitter = jitter
 
     def transform(self, inpt, params):
-        picture = inpt.as_subclass(Tensor) / 255
-        picture = F.adjust_brightness(picture, self.jitter.brightness)
-        picture = F.adjust_contrast(picture, self.jitter.contrast)
-        return tv_tensors.wrap(F.adjust_saturation(picture, self.jitter.saturation) * 255, like=inpt)
+        jitter, picture = self.jitter, inpt.as_subclass(Tensor).float()
+        grey = F.rgb_to_grayscale(picture)
+        gain = jitter.brightness * jitter.contrast
+        offset = grey * (gain * (1 - jitter.saturation)) + (1 - jitter.contrast) * jitter.brightness * grey.mean()
+        return tv_tensors.wrap(offset.add(picture, alpha=gain * jitter.saturation).clamp_(0, 255), like=inpt)
 
 
 def face_frame(size: int, side: float = FACE_SIDE) -> Template:
@@ -137,32 +142,46 @@ def into_frame(picture: np.ndarray, labels: np.ndarray | None, points: np.ndarra
     """
     jitter = jitter or Jitter()
     height, width = picture.shape[:2]
-    sample = {'picture': tv_tensors.Image(torch.from_numpy(picture).permute(2, 0, 1)),
-              'labels': None if labels is None else tv_tensors.Mask(torch.from_numpy(labels)[None]),
-              'points': None if points is None else tv_tensors.KeyPoints(torch.from_numpy(points), canvas_size=(height, width))}
     matrix = matrix_into(to, (height, width), points, frame)
     if (jitter.angle, jitter.scale, jitter.shift) != (0.0, 1.0, (0.0, 0.0)):
         matrix = geometry.compose(_move(jitter, to), matrix)
-    sample = Resample(matrix, (to.height, to.width))(sample)
+    steps = []  # only what changes something: a packed picture often fits as it is
+    if _whole_pixels(matrix, (to.height, to.width), (height, width)) != (0, 0, height, width) or (to.height, to.width) != (
+            height, width):
+        steps.append(Resample(matrix, (to.height, to.width)))
     if jitter.flip:
-        sample = Mirror()(sample)
+        steps.append(Mirror())
     if (jitter.brightness, jitter.contrast, jitter.saturation) != (1.0, 1.0, 1.0):
-        sample = Colour(jitter)(sample)
-    picture = sample['picture'].as_subclass(Tensor) / 127.5 - 1
-    labels = None if labels is None else sample['labels'].as_subclass(Tensor)[0].long()
-    return picture, labels, None if points is None else sample['points'].as_subclass(Tensor)
+        steps.append(Colour(jitter))
+    picture = torch.from_numpy(picture).permute(2, 0, 1)
+    labels = None if labels is None else torch.from_numpy(labels)[None]
+    points = None if points is None else torch.as_tensor(points, dtype=torch.float32)
+    if steps:
+        sample = {'picture': tv_tensors.Image(picture), 'labels': None if labels is None else tv_tensors.Mask(labels),
+                  'points': None if points is None else tv_tensors.KeyPoints(points, canvas_size=(height, width))}
+        for step in steps:
+            sample = step(sample)
+        picture, labels, points = (None if value is None else value.as_subclass(Tensor) for value in sample.values())
+    picture = picture.to(torch.float32, copy=True).div_(127.5).sub_(1)
+    return picture, None if labels is None else labels[0].long(), points
 
 
 def matrix_into(to: Template, shape: tuple[int, int], points: np.ndarray | None, frame: Template | None) -> Tensor:
     """(2,3): from pixels of a stored picture of `shape` (height, width) to pixels of the template `to`."""
     height, width = shape
     if frame is not None:
-        return geometry.between(frame.scaled(width, height), to)
+        return _between(frame, width, height, to)
     if points is not None:
         return geometry.align(torch.as_tensor(points, dtype=torch.float32), to)
     scale = max(to.width / width, to.height / height)
     x, y = (to.width - 1 - scale * (width - 1)) / 2, (to.height - 1 - scale * (height - 1)) / 2
     return torch.tensor([[scale, 0, x], [0, scale, y]])
+
+
+@functools.lru_cache(maxsize=64)
+def _between(frame: Template, width: int, height: int, to: Template) -> Tensor:
+    """Asked for with every picture, but the same throughout an aligned data set."""
+    return geometry.between(frame.scaled(width, height), to)
 
 
 def _move(jitter: Jitter, to: Template) -> Tensor:

@@ -131,10 +131,9 @@ def warp(pictures: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str =
         enlarge = matrix.new_tensor([[rx, 0, 0.5 * rx - 0.5], [0, ry, 0.5 * ry - 0.5]])
         matrix = compose(matrix, enlarge.expand_as(matrix))
         height, width = reduced
-    back = invert(matrix)  # output pixel -> input pixel
-    ys, xs = torch.meshgrid(torch.arange(size[0], device=matrix.device, dtype=torch.float32),
-                            torch.arange(size[1], device=matrix.device, dtype=torch.float32), indexing='ij')
-    grid = apply(back, torch.stack([xs, ys], -1).reshape(1, -1, 2).expand(len(matrix), -1, 2))
-    grid = (grid + 0.5) / grid.new_tensor([width, height]) * 2 - 1
-    grid = grid.reshape(len(matrix), *size, 2).to(pictures.dtype)
+    back = invert(matrix)[..., None, None]  # output pixel -> input pixel, (B,2,3,1,1)
+    ys, xs = torch.arange(size[0], device=matrix.device).view(-1, 1), torch.arange(size[1], device=matrix.device)
+    grid = torch.stack([(row[:, 0] * xs + (row[:, 1] * ys + row[:, 2]) + 0.5) * (2 / side) - 1
+                        for row, side in ((back[:, 0], width), (back[:, 1], height))], -1)  # (B,h,w,2) in [-1,1]
+    grid = grid.to(pictures.dtype)
     return F.grid_sample(pictures, grid, mode=mode, padding_mode=padding, align_corners=False)  # (B,C,*size)
