@@ -19,7 +19,7 @@ class DataConfig(Config):
     workers: int = Field(2, ge=0)
     same_ratio: float = Field(0.5, ge=0, le=1)
     partition: str = 'train'
-    validation_partition: str = 'valid'
+    validation_partition: str = 'validation'
     validation_batches: int = Field(4, ge=0)
     augment: bool = True
 

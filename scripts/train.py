@@ -1,0 +1,114 @@
+"""Train a model family.
+
+    python scripts/train.py --family cvae
+    python scripts/train.py --family cvae --data celeba --root CELEBA --set data.batch=32 --set model.weights.identity=0
+    python scripts/train.py --resume RUN
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import time
+from itertools import islice
+
+import torch
+from lightning_fabric import Fabric
+
+from configs.resolve import PRESETS, checked, load, merge, parse_override, read_preset, resolve
+from configs.schema import RunConfig
+from datasets.loaders import DATASETS, build_loader, build_swaps
+from experiments.engine import Engine, build_fabric
+from experiments.errors import Interrupted, RunError
+from models.perception.bundle import build_perception
+from models.registry import FAMILIES, family_types
+from models.weights import WeightsError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--family', choices=FAMILIES, help='what to train')
+    parser.add_argument('--preset', help='YAML file, or its name in configs/; default: the one named like the family')
+    parser.add_argument('--data', choices=[name for name in DATASETS if name != 'unpaired'], help='data set (default synthetic)')
+    parser.add_argument('--root', help='folder of the data set')
+    parser.add_argument('--steps', type=int, help='updates of each player')
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
+    parser.add_argument('--out', type=Path, help='run folder (default runs/FAMILY-DATE)')
+    parser.add_argument('--resume', type=Path, metavar='RUN', help='go on with a run folder')
+    args = parser.parse_args(argv)
+    if bool(args.family) == bool(args.resume):
+        parser.error('give --family to start a run or --resume to go on with one')
+    if args.resume and (args.preset or args.out):
+        parser.error('--resume takes settings and folder from the run; leave --preset and --out away')
+    return args
+
+
+def settings(args: argparse.Namespace) -> RunConfig:
+    """The resolved config; ValueError names what does not fit."""
+    short = {'data.name': args.data, 'data.root': args.root, 'engine.steps': args.steps}
+    overrides = [parse_override(text) for text in args.set]
+    for path, value in short.items():
+        if value is not None:
+            section, key = path.split('.')
+            overrides.append({section: {key: value}})
+    if args.resume:
+        resolved = load(args.resume / 'config.yaml').model_dump()
+        for change in overrides:
+            resolved = merge(resolved, change)
+        return checked(RunConfig, resolved)
+    has_preset = args.preset or (PRESETS / f'{args.family}.yaml').is_file()
+    preset = read_preset(args.preset or args.family) if has_preset else {}
+    return resolve(args.family, family_types(args.family)[1]().model_dump(), preset, overrides)
+
+
+def batches(config: RunConfig, size: int, fabric: Fabric) -> tuple:
+    """The endless loader of this process, and the fixed validation batches."""
+    data, seed = config.data, config.engine.seed
+    train = build_swaps(data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed, augment=data.augment)
+    loader = build_loader(train, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
+                          world_size=fabric.world_size)
+    if data.validation_batches == 0:
+        return loader, []
+    held = build_swaps(data.name, data.root, size, data.validation_partition, same_ratio=data.same_ratio, seed=seed)
+    return loader, list(islice(build_loader(held, data.batch, seed=seed, shuffle=False), data.validation_batches))
+
+
+def build(args: argparse.Namespace) -> Engine:
+    config = settings(args)
+    kind, schema = family_types(config.family)
+    model = checked(schema, config.model)
+    folder = args.resume or args.out or Path('runs') / f'{config.family}-{time.strftime("%Y%m%d-%H%M%S")}'
+    if not args.resume and (folder / 'config.yaml').exists():
+        raise ValueError(f'{folder} holds a run already; go on with --resume {folder} or give another --out')
+    fabric = build_fabric(config.engine)
+    torch.manual_seed(config.engine.seed)
+    looks = config.perception
+    family = kind(model, build_perception(looks.identity, looks.teacher, looks.parser))
+    loader, validation = batches(config, model.size, fabric)
+    engine = Engine(config, family, loader, fabric=fabric, folder=fabric.broadcast(folder), validation=validation)
+    if args.resume:
+        engine.resume()
+    return engine
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        engine = build(args)
+    except (ValueError, WeightsError, RunError) as error:
+        print(f'train.py: {error}', file=sys.stderr)
+        return 2
+    try:
+        engine.fit()
+    except RunError as error:
+        if engine.fabric.is_global_zero:
+            print(f'train.py: {error}', file=sys.stderr)
+        return 128 + error.signal if isinstance(error, Interrupted) else 1
+    if engine.fabric.is_global_zero:
+        print(engine.folder / 'family.safetensors')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

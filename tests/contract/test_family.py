@@ -1,0 +1,165 @@
+"""What every family owes to the engine, the pipelines and the protocols."""
+import pytest
+import torch
+from torch import Tensor
+
+from configs.schema import OptimiserConfig
+from experiments.checkpoint import save_family
+from experiments.players import build_players, hand_over
+from models.base import Family
+from models.batch import PairBatch, SwapBatch
+from models.registry import FAMILIES, build_family, load_family
+from tests.contract.stubs import IDENTITY, tiny_perception
+
+# The smallest config of each family that trains, with every term at work, and the kind of its batches.
+TINY = {
+    'cvae': ({'size': 16, 'widths': (8, 16), 'depth': 1, 'latent': 4, 'style': 8, 'background': 8, 'identity': IDENTITY},
+             SwapBatch),
+}
+COUNT = 4
+
+
+@pytest.fixture(params=FAMILIES)
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def family(name) -> Family:
+    return make(name)
+
+
+def make(name: str, **overrides) -> Family:
+    perception = tiny_perception()
+    torch.manual_seed(0)
+    return build_family(name, {**TINY[name][0], **overrides}, perception)
+
+
+@pytest.fixture
+def batch(name) -> SwapBatch | PairBatch:
+    size = TINY[name][0]['size']
+    draw = torch.Generator().manual_seed(3)
+    first, second = torch.rand(2, COUNT, 3, size, size, generator=draw) * 2 - 1
+    half = torch.arange(COUNT) % 2 == 0
+    if TINY[name][1] is PairBatch:
+        return PairBatch(first, second, half)
+    labels = torch.zeros(COUNT, size, size, dtype=torch.int64)
+    labels[:, size // 4:-size // 4, size // 4:-size // 4] = 1
+    return SwapBatch(first, second, half, labels)
+
+
+def snapshot(family: Family) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in family.state_dict().items()}
+
+
+def total(family: Family, player: str, batch) -> Tensor:
+    return sum(family.config.weights[name] * term for name, term in family(player, batch, 0).items())
+
+
+def test_players_own_disjoint_parameters(family):
+    groups = family.players()
+    assert groups and all(groups.values())
+    owned = [id(parameter) for parameters in groups.values() for parameter in parameters]
+    assert len(owned) == len(set(owned))
+    assert set(owned) <= {id(parameter) for parameter in family.parameters()}
+
+
+def test_terms_are_finite_scalars_that_have_weights(family, batch):
+    seen = []
+    for player in family.players():
+        for name, term in family(player, batch, 0).items():
+            assert term.shape == () and torch.isfinite(term) and term.is_floating_point(), name
+            seen.append(name)
+    assert sorted(seen) == sorted(name for name, weight in family.config.weights.items() if weight)
+
+
+def test_a_term_of_weight_0_is_not_computed(name, batch):
+    weights = make(name).config.weights
+    for absent in weights:
+        family = make(name, weights={**weights, absent: 0.0})
+        for player in family.players():
+            assert absent not in family(player, batch, 0)
+
+
+def test_each_player_reaches_all_of_its_parameters_and_moves_alone(family, batch):
+    players = build_players(family, {'default': OptimiserConfig(name='sgd', lr=0.1, betas=(0.0, 0.0))})
+    names = {id(parameter): name for name, parameter in family.named_parameters()}
+    for player in players:
+        before = snapshot(family)
+        hand_over(players, player)
+        # Two updates: where a layer starts at zero, what lies before it learns from the second one on.
+        touched = set()
+        for _ in range(2):
+            player.optimiser.zero_grad()
+            total(family, player.name, batch).backward()
+            touched |= {names[id(p)] for p in player.parameters if p.grad is not None and p.grad.abs().max() > 0}
+            player.optimiser.step()
+            family.after_update(player.name)
+        own = {names[id(parameter)] for parameter in player.parameters}
+        assert touched == own
+        moved = {name for name, value in family.named_parameters() if not torch.equal(value, before[name])}
+        assert moved <= own
+
+
+def test_generated_pictures_are_pictures_and_repeat(family, batch):
+    family.eval()
+    first, again = (family.generate(batch, generator=torch.Generator().manual_seed(5)) for _ in range(2))
+    size = family.config.size
+    assert first.shape == (COUNT, 3, size, size) and first.dtype == torch.float32
+    assert first.min() >= -1 and first.max() <= 1
+    assert not first.requires_grad
+    assert torch.equal(first, again)
+
+
+def test_generating_asks_nothing_that_only_training_knows(name, family, batch):
+    """Neither labels nor the knowledge of who is who; and one picture is drawn as it is among others."""
+    if not isinstance(batch, SwapBatch):
+        pytest.skip('only swaps come with labels')
+    family.eval()
+    bare = SwapBatch(batch.source, batch.target, torch.zeros(COUNT, dtype=torch.bool))
+    single = SwapBatch(bare.source[:1], bare.target[:1], bare.same[:1])
+    together, alone = (family.generate(asked, generator=torch.Generator().manual_seed(5)) for asked in (bare, single))
+    torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_the_panel_holds_one_picture_per_sample_and_column(family, batch):
+    family.eval()
+    with torch.no_grad():
+        panel = family.panel(batch)
+    assert len(panel) >= 2
+    for title, pictures in panel.items():
+        assert pictures.shape[:2] == (COUNT, 3), title
+        assert pictures.min() >= -1 and pictures.max() <= 1, title
+
+
+def test_averaged_modules_are_parts_of_the_family(family):
+    inside = list(family.modules())
+    assert family.averaged()
+    assert all(any(module is part for part in inside) for module in family.averaged().values())
+
+
+def test_a_saved_family_comes_back_as_it_was(name, family, batch, tmp_path):
+    save_family(tmp_path / 'family.safetensors', name, family.state_dict(), family.config)
+    loaded = load_family(tmp_path / 'family.safetensors', family.perception)
+    assert loaded.config == family.config
+    assert all(torch.equal(value, family.state_dict()[key]) for key, value in loaded.state_dict().items())
+    first, second = (one.eval().generate(batch, generator=torch.Generator().manual_seed(5)) for one in (family, loaded))
+    assert torch.equal(first, second)
+
+
+def test_perception_is_no_part_of_the_family(family):
+    perception = family.perception
+    networks = perception.identity, perception.teacher, perception.parser
+    frozen = {id(value) for network in networks for value in network.parameters()}
+    assert frozen.isdisjoint(id(value) for value in family.parameters())
+    assert not any(isinstance(module, type(perception.identity)) for module in family.modules())
+    assert family.state_dict().keys() == type(family)(family.config, None).state_dict().keys()
+
+
+def test_training_leaves_the_perception_as_it_was(family, batch):
+    before = [value.clone() for value in family.perception.teacher.state_dict().values()]
+    family.train()
+    for player in family.players():
+        total(family, player, batch).backward()
+    assert all(value.grad is None for value in family.perception.teacher.parameters())
+    assert all(torch.equal(old, new) for old, new in zip(before, family.perception.teacher.state_dict().values()))

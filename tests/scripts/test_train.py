@@ -1,0 +1,65 @@
+"""scripts/train.py as a newcomer uses it, with stubs in the place of the perception networks."""
+import importlib
+import os
+import signal
+
+import pytest
+import yaml
+
+from experiments.engine import Engine
+from models.registry import load_family
+from tests.contract.stubs import IDENTITY, tiny_perception
+
+TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.identity={IDENTITY}', 'data.batch=2', 'data.workers=0',
+        'data.validation_batches=1', 'engine.accelerator=cpu', 'engine.checkpoint_every=2', 'engine.log_every=1']
+
+
+@pytest.fixture
+def train(monkeypatch):
+    module = importlib.import_module('scripts.train')
+    monkeypatch.setattr(module, 'build_perception', lambda *names: tiny_perception())
+    return lambda *words: module.main(list(map(str, words)))
+
+
+def tiny(*more: str) -> list[str]:
+    return [word for setting in [*TINY, *more] for word in ('--set', setting)]
+
+
+def test_it_trains_on_drawn_faces_and_goes_on_where_it_was_stopped(train, tmp_path, monkeypatch, capsys):
+    run = tmp_path / 'run'
+    update = Engine._update
+
+    def interrupted(engine, *rest):
+        update(engine, *rest)
+        if engine.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, '_update', interrupted)
+        assert train('--family', 'cvae', '--steps', 4, '--out', run, *tiny()) == 128 + signal.SIGTERM
+    said = capsys.readouterr().err
+    assert 'stopped by SIGTERM at step 3 of 4' in said and f'--resume {run}' in said and 'reconstruction' in said
+    assert train('--resume', run) == 0
+    assert capsys.readouterr().out.strip() == str(run / 'family.safetensors')
+    assert load_family(run / 'family.safetensors', tiny_perception()).config.size == 32
+    assert [path.name for path in sorted((run / 'checkpoints').iterdir())] == ['step-00000003', 'step-00000004']
+    resolved = yaml.safe_load((run / 'config.yaml').read_text())
+    assert resolved['model']['weights']['identity'] > 0 and resolved['engine']['steps'] == 4
+    assert train('--family', 'cvae', '--out', run) == 2
+    assert 'holds a run already' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('words', 'message'), [
+    (['--family', 'cvae', '--set', 'engine.stepz=3'], 'did you mean steps'),
+    (['--family', 'cvae', '--set', 'model.weights.identiy=3'], 'did you mean identity'),
+    (['--family', 'cvae', '--set', 'model.size=big'], 'size does not fit'),
+    (['--family', 'cvae', '--preset', 'nothing'], "no preset 'nothing'"),
+    (['--family', 'cvae', '--data', 'celeba', '--root', 'nowhere'], 'nowhere'),
+    (['--resume', 'nowhere'], 'nowhere is no run'),
+])
+def test_a_mistake_is_one_sentence(train, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert train(*words) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count('\n') == 1
+    assert not list(tmp_path.iterdir())
