@@ -15,7 +15,7 @@ import torch
 
 from experiments.protocols.pairs import swap_pairs
 from models import weights
-from models.perception import build_perception
+from models.perception.bundle import build_perception
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.demo import demo
 from models.pipelines.images import check_name, read_picture, write_picture
@@ -48,6 +48,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error('give --demo, or --source and --target, or --pairs and --root')
     if args.pairs and not (args.root and args.output):
         parser.error('--pairs wants the CelebA folder as --root and a folder to write to as -o')
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
     return args
 
 

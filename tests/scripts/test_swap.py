@@ -1,0 +1,191 @@
+"""scripts/swap.py as its user meets it; trained weights are replaced by stand-ins except in the last test."""
+import csv
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.pipelines.demo import demo_photo
+from models.pipelines.images import read_picture, write_picture
+from models.weights import ZOO
+from scripts import swap
+from tests.models.stubs import Oval, Painter, perception, photo
+
+
+@pytest.fixture
+def paint(monkeypatch):
+    """Gives the script a family that paints with a function; returns the counter of pictures that were asked for."""
+    asked = []
+
+    def use(function, size=128):
+        def counted(batch):
+            asked.append(len(batch))
+            return function(batch)
+
+        monkeypatch.setattr(swap, 'load_family', lambda path, networks: Painter(counted, size))
+        monkeypatch.setattr(swap.weights, 'path', lambda name: name)
+        monkeypatch.setattr(swap, 'build_perception', lambda *names: perception(Oval()))
+        return asked
+
+    return use
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('photos')
+    for name in ('astronaut', 'portrait', 'group'):
+        write_picture(folder / f'{name}.png', demo_photo(name))
+    write_picture(folder / 'empty.png', photo(200, 300))
+    return folder
+
+
+def run(*words) -> int:
+    return swap.main([str(word) for word in (*words, '--device', 'cpu')])
+
+
+def test_one_photo_gets_the_face_of_another(paint, photos, tmp_path, capsys):
+    paint(lambda b: torch.ones_like(b.target))
+    out = tmp_path / 'new' / 'out.png'
+    assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', out, '--no-colour') == 0
+    before, after = demo_photo('astronaut'), read_picture(out)
+    assert after.shape == before.shape and (after[115:125, 220:230] == 255).all()
+    changed = (after != before).any(2)
+    assert 0.005 < changed.mean() < 0.06 and not changed[:, :170].any() and not changed[:, 290:].any()
+    assert capsys.readouterr().out.strip() == str(out)
+
+
+def test_a_photo_turned_by_exif_comes_out_upright(paint, photos, tmp_path):
+    paint(lambda b: b.target)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(demo_photo('astronaut')))).save(tmp_path / 'turned.png', exif=exif)
+    assert run('--source', photos / 'portrait.png', '--target', tmp_path / 'turned.png', '-o', tmp_path / 'out.png') == 0
+    assert np.abs(read_picture(tmp_path / 'out.png').astype(int) - demo_photo('astronaut')).mean() < 0.2
+
+
+def test_several_faces_in_the_target_are_said(paint, photos, tmp_path, capsys):
+    paint(lambda b: b.target)
+    arguments = ['--source', photos / 'portrait.png', '--target', photos / 'group.png', '-o', tmp_path / 'out.jpg']
+    assert run(*arguments) == 0
+    assert '6 faces' in capsys.readouterr().err
+    assert run(*arguments, '--face', 'all') == 0
+    assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize('source, target, more, word', [
+    ('empty.png', 'astronaut.png', [], 'no face was found in the source'),
+    ('portrait.png', 'empty.png', [], 'no face was found in the target'),
+    ('group.png', 'astronaut.png', [], 'source shows 6 faces'),
+    ('portrait.png', 'group.png', ['--face', '6'], 'is no face of the target'),
+    ('absent.png', 'astronaut.png', [], 'is no file'),
+    ('portrait.png', 'notes.png', [], 'is no picture'),
+    ('portrait.png', 'astronaut.png', ['-o', 'out.doc'], 'does not end in'),
+])
+def test_what_is_wrong_is_one_sentence(paint, photos, tmp_path, capsys, source, target, more, word):
+    paint(lambda b: b.target)
+    (photos / 'notes.png').write_text('no picture')
+    assert run('--source', photos / source, '--target', photos / target, '-o', tmp_path / 'out.png', *more) == 2
+    said = capsys.readouterr().err.strip()
+    assert word in said and '\n' not in said
+    assert not (tmp_path / 'out.png').exists()
+
+
+def test_absent_weights_are_one_sentence(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(swap.weights, 'ZOO', tmp_path)
+    monkeypatch.setattr(swap, 'build_perception', lambda *names: perception(Oval()))
+    assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.png') == 2
+    said = capsys.readouterr().err.strip()
+    assert 'cvae.safetensors' in said and '\n' not in said
+
+
+@pytest.mark.parametrize('words, hint', [
+    ([], 'give --demo, or --source'),
+    (['--demo', '--source', 'a.png', '--target', 'b.png'], 'give --demo, or --source'),
+    (['--source', 'a.png'], 'give --demo, or --source'),
+    (['--pairs', 'a.csv'], '--root'),
+    (['--demo', '--family', 'unheard-of'], 'cvae'),
+])
+def test_unclear_wishes_are_refused(words, hint, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run(*words)
+    assert caught.value.code == 2 and hint in capsys.readouterr().err.splitlines()[-1]
+
+
+# --pairs
+
+PAIRS = ((1, 2), (3, 2), (2, 3))
+
+
+@pytest.fixture
+def celeba(tmp_path):
+    """Three aligned pictures in CelebA's layout and a list of three pairs."""
+    for index in (1, 2, 3):
+        write_picture(tmp_path / 'img_align_celeba' / f'00000{index}.png', photo(218, 178, seed=index))
+    with (tmp_path / 'pairs.csv').open('w', newline='') as handle:
+        rows = csv.writer(handle)
+        rows.writerow(['source', 'target'])
+        rows.writerows((f'00000{source}.png', f'00000{target}.png') for source, target in PAIRS)
+    return tmp_path
+
+
+def pairs(root, *more):
+    return run('--pairs', root / 'pairs.csv', '--root', root, '-o', root / 'out', *more)
+
+
+def test_pairs_are_written_in_the_targets_geometry(paint, celeba):
+    paint(lambda b: b.source)
+    assert pairs(celeba, '--batch', 2) == 0
+    assert sorted(path.name for path in (celeba / 'out').iterdir()) == ['000000.png', '000001.png', '000002.png']
+    for index, (source, target) in enumerate(PAIRS):
+        # The generated square as it is, and around it the target's canvas.
+        expected = photo(218, 178, seed=target)
+        expected[60:188, 24:152] = photo(218, 178, seed=source)[60:188, 24:152]
+        np.testing.assert_array_equal(read_picture(celeba / 'out' / f'{index:06d}.png'), expected)
+
+
+def test_pairs_of_another_size_are_resized(paint, celeba):
+    paint(lambda b: b.target, size=64)
+    assert pairs(celeba) == 0
+    difference = np.abs(read_picture(celeba / 'out' / '000000.png').astype(int) - photo(218, 178, seed=2))
+    assert difference.mean() < 1 and difference.max() < 25
+
+
+def test_pairs_resume_where_they_were_left(paint, celeba):
+    asked = paint(lambda b: b.target)
+    assert pairs(celeba) == 0
+    (celeba / 'out' / '000001.png').unlink()
+    write_picture(celeba / 'out' / '000002.png', photo(218, 178, seed=9))
+    assert pairs(celeba) == 0
+    assert asked == [3, 1]
+    np.testing.assert_array_equal(read_picture(celeba / 'out' / '000002.png'), photo(218, 178, seed=9))
+    assert pairs(celeba, '--overwrite') == 0
+    np.testing.assert_array_equal(read_picture(celeba / 'out' / '000002.png'), photo(218, 178, seed=3))
+
+
+def test_an_unknown_picture_in_the_list_is_one_sentence(paint, celeba, capsys):
+    paint(lambda b: b.target)
+    (celeba / 'pairs.csv').write_text('source,target\n000001.png,000009.png\n')
+    assert pairs(celeba) == 2
+    said = capsys.readouterr().err.strip()
+    assert '000009.png' in said and '\n' not in said
+
+
+# --demo
+
+def test_the_demo_shows_source_target_and_swap(paint, tmp_path):
+    paint(lambda b: torch.tensor([1.0, -1.0, 1.0]).view(1, 3, 1, 1).expand_as(b.target))
+    assert run('--demo', '-o', tmp_path, '--no-colour') == 0
+    picture, sheet = read_picture(tmp_path / 'swap.png'), read_picture(tmp_path / 'contact.png')
+    assert picture.shape == demo_photo('astronaut').shape and (picture[115:125, 220:230] == [255, 0, 255]).all()
+    painted = (sheet == [255, 0, 255]).all(2).any(0)
+    assert not painted[:len(painted) * 2 // 3].any() and painted[len(painted) * 2 // 3:].any(), 'the swap stands on the right'
+
+
+@pytest.mark.skipif(not (ZOO / 'cvae.safetensors').exists(), reason='models/zoo holds no trained CVAE yet')
+def test_the_demo_with_the_weights_of_the_zoo(tmp_path):
+    assert run('--demo', '-o', tmp_path) == 0
+    before, after = demo_photo('astronaut'), read_picture(tmp_path / 'swap.png')
+    changed = np.abs(after.astype(int) - before).max(2)
+    assert (changed > 8).mean() > 0.005 and (changed > 0).mean() < 0.1
+    assert (tmp_path / 'contact.png').exists()
