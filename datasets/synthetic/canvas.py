@@ -10,7 +10,8 @@ _ID = {name: i for i, name in enumerate(PARTS)}
 
 
 class Canvas:
-    """`side` pixels square. Points are (N,2) or (N,3 with a depth that is ignored), in units of the template."""
+    """`side` pixels square. Points are (N,2) in units of the template, or what `corners` makes of them; colours RGB in 0..255
+    (what exceeds the range is clipped)."""
 
     def __init__(self, picture: np.ndarray):
         self.picture = picture  # uint8 (side,side,3)
@@ -18,56 +19,63 @@ class Canvas:
         self.scale = self.side / UNITS
         self.labels = np.zeros((self.side, self.side), np.uint8)
 
-    def corners(self, points: np.ndarray) -> np.ndarray:
-        """Units -> fixed-point pixels of cv2."""
-        return np.rint(((points[:, :2] + 0.5) * self.scale - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    def corners(self, points) -> np.ndarray:
+        """Units -> fixed-point pixels of cv2 (int32)."""
+        points = np.asarray(points)
+        if points.dtype == np.int32:
+            return points
+        k = self.scale * (1 << _SHIFT)
+        return np.rint(points * k + (0.5 * k - 0.5 * (1 << _SHIFT))).astype(np.int32)
 
-    def paint(self, points: np.ndarray, colour, label: str | None = None) -> None:
-        cv2.fillPoly(self.picture, [self.corners(points)], tuple(map(float, colour)), cv2.LINE_AA, _SHIFT)
+    def paint(self, points, colour, label: str | None = None) -> None:
+        corners = [self.corners(points)]
+        cv2.fillPoly(self.picture, corners, np.asarray(colour).tolist(), cv2.LINE_AA, _SHIFT)
         if label:
-            self.label(points, label)
+            cv2.fillPoly(self.labels, corners, _ID[label], cv2.LINE_8, _SHIFT)
 
-    def label(self, points: np.ndarray, label: str) -> None:
+    def label(self, points, label: str) -> None:
         cv2.fillPoly(self.labels, [self.corners(points)], _ID[label], cv2.LINE_8, _SHIFT)
 
-    def label_where(self, mask: np.ndarray, label: str) -> None:
-        """mask: (side,side) uint8, at least half covered counts."""
-        self.labels[mask > 127] = _ID[label]
-
-    def around(self, outer: np.ndarray, inner: np.ndarray, colour) -> None:
+    def around(self, outer, inner, colour) -> None:
         """Paint what lies between two outlines."""
-        cv2.fillPoly(self.picture, [self.corners(outer), self.corners(inner)], tuple(map(float, colour)), cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(self.picture, [self.corners(outer), self.corners(inner)], np.asarray(colour).tolist(), cv2.LINE_AA, _SHIFT)
 
-    def mask(self, *polygons: np.ndarray) -> np.ndarray:
+    def mask(self, polygons: list) -> np.ndarray:
         """(side,side) uint8: the union of polygons."""
         mask = np.zeros((self.side, self.side), np.uint8)
         for points in polygons:
             cv2.fillPoly(mask, [self.corners(points)], 255, cv2.LINE_AA, _SHIFT)
         return mask
 
-    def lines(self, lines: list, colour, width: float, closed: bool = False) -> None:
-        """Antialiased strokes, width in units."""
-        cv2.polylines(self.picture, [self.corners(p) for p in lines], closed, tuple(map(float, colour)),
-                      max(1, round(width * self.scale)), cv2.LINE_AA, _SHIFT)
+    def strokes(self, closed: list, opened: list, width: float) -> np.ndarray:
+        """(side,side) uint8: lines of a width in units."""
+        mask = np.zeros((self.side, self.side), np.uint8)
+        for lines, close in ((closed, True), (opened, False)):
+            corners = [self.corners(p) for p in lines]
+            cv2.polylines(mask, corners, close, 255, max(1, round(width * self.scale)), cv2.LINE_AA, _SHIFT)
+        return mask
 
-    def blend(self, polygons: list, colour, strength: float, softness: float = 0.0) -> None:
-        """Paint the union of polygons with an opacity and, in units, a soft edge; touches only their neighbourhood."""
-        corners = [self.corners(p) for p in polygons]
-        low, high = np.concatenate(corners).min(0) >> _SHIFT, np.concatenate(corners).max(0) >> _SHIFT
+    def soft(self, groups: list, colour, softness: float, within: str | None = None) -> None:
+        """Blend one colour over groups of (polygons, strength in 0..1), with a soft edge of `softness` units; `within` keeps it
+        on one label."""
+        corners = [[self.corners(p) for p in polygons] for polygons, _ in groups]
+        everything = np.concatenate([c for group in corners for c in group])
         margin = 2 + int(2.5 * softness * self.scale)
-        x0, y0 = np.maximum(low - margin, 0).tolist()
-        x1, y1 = np.minimum(high + margin + 1, self.side).tolist()
+        x0, y0 = np.maximum((everything.min(0) >> _SHIFT) - margin, 0).tolist()
+        x1, y1 = np.minimum((everything.max(0) >> _SHIFT) + margin + 1, self.side).tolist()
         if x1 <= x0 or y1 <= y0:
             return
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        for c in corners:
-            cv2.fillPoly(mask, [c - (x0 << _SHIFT, y0 << _SHIFT)], 255, cv2.LINE_AA, _SHIFT)
-        if softness:
-            mask = cv2.GaussianBlur(mask, (0, 0), softness * self.scale)
+        corner = (x0 << _SHIFT, y0 << _SHIFT)
+        for group, (_, strength) in zip(corners, groups):
+            for c in group:
+                cv2.fillPoly(mask, [c - corner], round(255 * strength), cv2.LINE_AA, _SHIFT)
+        weight = cv2.GaussianBlur(mask, (0, 0), softness * self.scale) * np.float32(1 / 255)
+        if within:
+            weight *= self.labels[y0:y1, x0:x1] == _ID[within]
         region = self.picture[y0:y1, x0:x1]
-        weight = mask * np.float32(strength / 255)
         flat = np.empty_like(region)
-        flat[:] = np.clip(colour, 0, 255)
+        flat[:] = np.minimum(np.asarray(colour), 255)
         region[:] = cv2.blendLinear(flat, np.ascontiguousarray(region), weight, 1 - weight)
 
 

@@ -10,7 +10,9 @@ _RING = np.stack([np.cos(np.linspace(0, 2 * np.pi, 20, endpoint=False)), np.sin(
 
 
 def _xy(x, y) -> np.ndarray:
-    return np.stack(np.broadcast_arrays(x, y), -1).astype(np.float32)
+    points = np.empty((len(x), 2), np.float32)
+    points[:, 0], points[:, 1] = x, y
+    return points
 
 
 def _closed(upper, lower) -> np.ndarray:
@@ -18,60 +20,67 @@ def _closed(upper, lower) -> np.ndarray:
     return np.concatenate([upper, lower[::-1]])
 
 
+def _pair(name: str, right: np.ndarray) -> dict[str, np.ndarray]:
+    """A shape on the viewer's right and its mirror image."""
+    return {'r_' + name: right, 'l_' + name: right * np.array([-1, 1], np.float32)}
+
+
 def _disc(x: float, y: float, r: float) -> np.ndarray:
     return _RING * r + (x, y)
 
 
-def _eye(v: dict, a: dict, at: dict, side: int) -> dict[str, np.ndarray]:
-    """side -1 is the viewer's left."""
-    outer = _U * side  # 1 at the outer corner
+def _eyes(v: dict, a: dict, at: dict) -> dict[str, np.ndarray]:
     half = 9.0 * (1 + 0.13 * v['eye_size'])
     up = 4.1 * (1 + 0.13 * v['eye_size'] + 0.28 * v['eye_opening'])
     down = 2.5 * (1 + 0.13 * v['eye_size'] + 0.12 * v['eye_opening']) * (1 - 0.25 * max(a['smile'], 0))
     close = a['eye_close']
     lid = -up * (1 - close) + 0.85 * down * close + 0.5 * a['gaze_y'] * (1 - close)
-    x = side * at['eye_x'] + half * _U
-    axis = at['eye_y'] + 0.45 - (0.5 + 1.7 * v['eye_slant']) * outer
-    upper = axis + lid * (1 - np.abs(_U) ** 2.3) ** 0.75 * (1 - 0.12 * outer)
-    lower = axis + down * (1 - np.abs(_U) ** 2.2) ** 0.8 * (1 + 0.15 * outer)
+    x, round_ = at['eye_x'] + half * _U, 1 - _U ** 2  # _U is 1 at the outer corner of the right eye
+    axis = at['eye_y'] + 0.45 - (0.5 + 1.7 * v['eye_slant']) * _U
+    upper = axis + lid * (1 - np.abs(_U) ** 2.3) ** 0.75 * (1 - 0.12 * _U)
+    lower = axis + down * (1 - np.abs(_U) ** 2.2) ** 0.8 * (1 + 0.15 * _U)
     gap = 2.6 + 0.9 * v['lid_crease'] - 0.6 * v['eye_depth'] + 2.0 * close
     crease = np.minimum(upper, axis + 0.2 * lid) - gap * (1 - 0.75 * _U ** 2)
-    gx, gy = side * at['eye_x'] + 3.2 * a['gaze_x'] - 0.35 * side, at['eye_y'] - 0.5 + 1.7 * a['gaze_y']
-    iris = 3.75 * (1 + 0.06 * v['eye_size'])
-    wing = 1.0 + 0.8 * max(v['makeup'], 0)
-    lash = upper - (0.55 + 0.5 * max(v['makeup'], 0)) * (1 + 0.6 * outer) * (1 - 0.4 * _U ** 2) + 0.1
-    reach = x + side * wing * np.maximum(outer, 0) ** 6
-    n = {-1: 'l_', 1: 'r_'}[side]
-    return {
-        n + 'eye': _closed(_xy(x, upper), _xy(x, lower)[1:-1]),
-        n + 'surround': _disc(side * at['eye_x'], at['eye_y'], 1.0) * (1, 1) + (_RING * (half + 1.0, up + 5.5)),
-        n + 'iris': _disc(gx, gy, iris), n + 'ring': _disc(gx, gy, 0.8 * iris), n + 'pupil': _disc(gx, gy, 0.42 * iris),
-        n + 'glint': _disc(gx + 1.3, gy - 1.4, 0.85),
-        n + 'lash': _closed(_xy(reach, lash), _xy(x, upper + 0.35)),
-        n + 'lid': _closed(_xy(x, crease), _xy(x, upper)),
-        n + 'crease': _closed(_xy(x, crease - 0.45 * (1 - _U ** 2)), _xy(x, crease + 0.45 * (1 - _U ** 2))),
-        n + 'shade': _closed(_xy(x, upper), _xy(x, upper + 1.5 * (1 - _U ** 2))),
-        n + 'bag': _closed(_xy(x * 0.97, lower + 1.3), _xy(x * 0.97, lower + 1.3 + 2.6 * (1 - _U ** 2))),
-        n + 'rim': _closed(_xy(x, lower - 0.1), _xy(x, lower + 0.7)),
-        n + 'corners': _xy(x, upper)[[0, 4, 8, 12]], n + 'under': _xy(x, lower)[[8, 4]],
-    }
+    paint = max(v['makeup'], 0)
+    lash = upper - (0.6 + 0.55 * paint) * (1 + 0.6 * _U) * (1 - 0.4 * _U ** 2) + 0.1
+    reach = x + (1.0 + 0.8 * paint) * np.maximum(_U, 0) ** 6
+    edge = _xy(x, upper)
+    shapes = {}
+    for name, shape in {
+        'eye': _closed(edge, _xy(x, lower)[1:-1]), 'surround': _RING * (half + 1.0, up + 5.5) + (at['eye_x'], at['eye_y']),
+        'lash': _closed(_xy(reach, lash), _xy(x, upper + 0.35)), 'lid': _closed(_xy(x, crease), edge),
+        'crease': _closed(_xy(x, crease - 0.45 * round_), _xy(x, crease + 0.45 * round_)),
+        'shade': _closed(edge, _xy(x, upper + 1.7 * round_)),
+        'bag': _closed(_xy(x, lower + 1.3), _xy(x, lower + 1.3 + 2.6 * round_)),
+        'rim': _closed(_xy(x, lower - 0.1), _xy(x, lower + 0.7)),
+        'corners': edge[[0, 4, 8, 12]], 'under': _xy(x, lower)[[8, 4]],
+    }.items():
+        shapes |= _pair(name, shape)
+    for name in ('l_corners', 'l_under'):  # landmarks run from left to right above, from right to left below
+        shapes[name] = shapes[name][::-1]
+    iris = 3.9 * (1 + 0.06 * v['eye_size'])
+    for n, side in (('l_', -1), ('r_', 1)):
+        gx, gy = side * (at['eye_x'] - 0.35) + 3.2 * a['gaze_x'], at['eye_y'] - 0.4 + 1.7 * a['gaze_y']
+        shapes |= {n + 'iris': _disc(gx, gy, iris), n + 'ring': _disc(gx, gy, 0.8 * iris), n + 'pupil': _disc(gx, gy, 0.42 * iris),
+                   n + 'glint': _disc(gx + 1.3, gy - 1.4, 0.85)}
+    return shapes
 
 
-def _brow(v: dict, a: dict, at: dict, side: int) -> dict[str, np.ndarray]:
+def _brows(v: dict, a: dict, at: dict) -> dict[str, np.ndarray]:
     u = np.linspace(0, 1, 11, dtype=np.float32)  # inner to outer
-    x = side * (at['eye_x'] - 11.3 + 24.5 * u)
-    raise_ = 3.2 * a['brow_raise']
-    y = at['brow_y'] + at['eye_y'] + 2.4 - raise_ * (1 - 0.25 * u) - (3.4 + 2.0 * v['brow_arch']) * np.sin(np.pi * u ** 1.25) * 0.9
-    y = y + (1.6 - 1.6 * v['brow_slant']) * (u - 0.45)
-    thick = (2.1 + 0.9 * v['brow_thickness']) * np.minimum(1, 0.55 + 2.5 * u) * (1 - u ** 2.2 * 0.85)
-    n = {-1: 'l_', 1: 'r_'}[side]
-    return {n + 'brow': _closed(_xy(x, y - thick), _xy(x, y + thick)), n + 'arch': _xy(x, y - 0.4 * thick)[[0, 2, 5, 8, 10]]}
+    x = at['eye_x'] - 11.3 + 24.5 * u
+    y = at['brow_y'] + at['eye_y'] + 2.4 - 3.2 * a['brow_raise'] * (1 - 0.25 * u)
+    y = y - (3.1 + 1.8 * v['brow_arch']) * np.sin(np.pi * u ** 1.25) + (1.6 - 1.6 * v['brow_slant']) * (u - 0.45)
+    thick = (1.9 + 0.85 * v['brow_thickness']) * np.minimum(1, 0.55 + 2.5 * u) * (1 - u ** 2.2 * 0.85)
+    shapes = _pair('brow', _closed(_xy(x, y - thick), _xy(x, y + thick))) | _pair('arch', _xy(x, y - 0.4 * thick)[[0, 2, 5, 8, 10]])
+    shapes['l_arch'] = shapes['l_arch'][::-1]
+    return shapes
 
 
 def _mouth(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
     smile, opened = a['smile'], a['mouth_open']
     half = at['mouth_x'] * (1 + 0.11 * smile - 0.10 * opened)
-    corner = at['mouth_y'] - 2.6 * smile + 1.2 * opened
+    corner = at['mouth_y'] - 0.2 - 2.6 * smile + 1.2 * opened
     line = at['mouth_y'] + 0.3 + 0.5 * smile
     w = np.abs(_U)
     base = line + (corner - line) * w ** 1.8
@@ -98,39 +107,35 @@ def _mouth(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
 
 def _nose(at: dict) -> dict[str, np.ndarray]:
     y, w = at['nose_y'], at['nose_x']
-    right = [(3.4, -3), (4.2, 6), (5.2, y - 8), (w * 0.88, y - 4), (w + 1.0, y - 0.5), (w + 0.6, y + 3), (w * 0.72, y + 5), (3.2, y + 5.6)]
-    holes = {n + 'nostril': _disc(0, 0, 1) * (1.9, 1.05) + (s * w * 0.46, y + 4.2) for n, s in (('l_', -1), ('r_', 1))}
-    wings = {n + 'wing': np.array([(s * (w + 0.6), y - 3), (s * (w + 1.7), y + 0.5), (s * (w + 0.8), y + 3.8), (s * (w + 0.1), y + 3.6),
-                                   (s * (w + 0.6), y + 0.5)]) for n, s in (('l_', -1), ('r_', 1))}
-    return holes | wings | {
-        'nose': np.array([*[(-p, q) for p, q in right], (0, y + 6.3), *right[::-1]]),
-        'bridge': np.array([(0, 0.5), (0, 0.5 + (y - 0.5) / 3), (0, 0.5 + (y - 0.5) / 1.5), (0, y)]),
+    right = np.array([(3.4, -3), (4.2, 6), (5.2, y - 8), (w * 0.88, y - 4), (w + 1.0, y - 0.5), (w + 0.6, y + 3), (w * 0.72, y + 5),
+                      (3.2, y + 5.6)], np.float32)
+    wing = np.array([(w + 0.6, y - 3), (w + 1.7, y + 0.5), (w + 0.8, y + 3.8), (w + 0.1, y + 3.6), (w + 0.6, y + 0.5)], np.float32)
+    return _pair('nostril', _RING * (1.9, 1.05) + (w * 0.46, y + 4.2)) | _pair('wing', wing) | {
+        'nose': np.concatenate([right * (-1, 1), [(0, y + 6.3)], right[::-1]]),
+        'bridge': _xy(np.zeros(4), np.linspace(0.5, y, 4)),
         'base': np.array([(-w * 0.72, y + 4.6), (-w * 0.36, y + 5.4), (0, y + 6.0), (w * 0.36, y + 5.4), (w * 0.72, y + 4.6)]),
-        'under_nose': _closed(_xy(_U * w * 0.8, y + 5.2), _xy(_U * w * 0.75, y + 5.2 + 2.4 * (1 - _U ** 2))),
+        'under_nose': _closed(_xy(_U * w * 0.8, y + 5.2 + 0 * _U), _xy(_U * w * 0.75, y + 5.2 + 2.4 * (1 - _U ** 2))),
     }
+
+
+def _skin_marks(a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
+    """The folds from nose to mouth, and where a beard grows."""
+    edge, nose, x, y = at['nose_x'] + 1.5, at['nose_y'], at['mouth_x'], at['mouth_y']
+    fold = np.array([(edge + 1, nose - 1), (edge + 6, nose + 7), (x + 5 + a['smile'], y - 3 - a['smile']), (x + 5.5, y + 3),
+                     (x + 4, y + 3), (x + 3.6, y - 3), (edge + 4, nose + 8)], np.float32)
+    cheek = np.array([(40, 8), (36, 23), (28, 31), (21, y - 7), (12, nose + 9), (0, nose + 8)], np.float32)
+    chin = np.array([(0, 76 + drop), (27, 66 + drop), (39, 46 + drop)], np.float32)
+    right = np.concatenate([cheek[::-1], chin[::-1]])
+    return _pair('fold', fold) | {'beard': np.concatenate([right, right[::-1] * (-1, 1)])}
 
 
 def outlines(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
     """name -> (N,2) polygon or, for what landmarks are made of, points."""
-    shapes = _mouth(v, a, at, drop) | _nose(at)
-    for side in (-1, 1):
-        shapes |= _eye(v, a, at, side) | _brow(v, a, at, side)
-    fold, smile = at['nose_x'] + 1.5, a['smile']
-    for n, s in (('l_', -1), ('r_', 1)):
-        path = [(fold + 1, at['nose_y'] - 1), (fold + 6, at['nose_y'] + 7), (at['mouth_x'] + 5 + smile, at['mouth_y'] - 3 - smile),
-                (at['mouth_x'] + 5.5, at['mouth_y'] + 3), (at['mouth_x'] + 4, at['mouth_y'] + 3), (at['mouth_x'] + 3.6, at['mouth_y'] - 3),
-                (fold + 4, at['nose_y'] + 8)]
-        shapes[n + 'fold'] = np.array([(s * x, y) for x, y in path])
-    cheek = [(-39, 12), (-36, 24), (-27, 31), (-20, at['mouth_y'] - 8), (-11, at['nose_y'] + 10), (0, at['nose_y'] + 9)]
-    chin = [(26, 64 + drop), (38, 46 + drop)]
-    shapes['beard'] = np.array([*cheek, *[(-x, y) for x, y in cheek[-2::-1]], *chin[::-1], (0, 74 + drop), *[(-x, y) for x, y in chin]])
-    return {name: np.asarray(p, np.float32) for name, p in shapes.items()}
+    return _mouth(v, a, at, drop) | _nose(at) | _eyes(v, a, at) | _brows(v, a, at) | _skin_marks(a, at, drop)
 
 
-# What of the lifted shapes the landmarks after the 17 of the jaw are, in the order of iBUG: outer to inner from the left.
-LANDMARK_SOURCES = (('l_arch', slice(None, None, -1)), ('r_arch', slice(None)), ('bridge', slice(None)), ('base', slice(None)),
-                    ('l_corners', slice(None)), ('l_under', slice(None)), ('r_corners', slice(None)), ('r_under', slice(None)),
-                    ('outer_lip', slice(None)), ('inner_lip', slice(None)))
+# The shapes whose points are the landmarks after the 17 of the jaw, in the order of iBUG.
+LANDMARK_SOURCES = ('l_arch', 'r_arch', 'bridge', 'base', 'l_corners', 'l_under', 'r_corners', 'r_under', 'outer_lip', 'inner_lip')
 
 
 def jaw_line(at: dict, drop: float) -> np.ndarray:

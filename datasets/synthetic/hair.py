@@ -4,7 +4,9 @@ import numpy as np
 
 from . import palette
 
-_TABLE, _REACH = 512, 2.6  # the hairline is a table over the surface coordinate s
+_TABLE, _REACH = 320, 2.6  # the hairline is a table over the surface coordinate s
+_S = np.linspace(-_REACH, _REACH, _TABLE, dtype=np.float32)
+_RING = np.stack([np.cos(np.linspace(0, 2 * np.pi, 12, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 12, endpoint=False))], 1)
 
 
 class Hair:
@@ -19,77 +21,94 @@ class Hair:
         self._line = self._hairline()
 
     def _hairline(self) -> np.ndarray:
-        """(1,_TABLE) float32: hair grows where t < line(s)."""
+        """(1,_TABLE,2) float32: hair grows where t < line(s); and what turns t - line(s) into a distance from the line."""
         v = self.v
-        s = np.linspace(-_REACH, _REACH, _TABLE, dtype=np.float32)
-        w = np.abs(s)
-        line = -0.41 - 0.035 * v['forehead_height'] - 0.03 * v['hairline'] + 0.16 * (w / 0.5) ** 2 * (w < 0.9)
+        s, w = _S, np.abs(_S)
+        line = -0.395 - 0.035 * v['forehead_height'] - 0.03 * v['hairline'] + 0.16 * (w / 0.5) ** 2 * (w < 0.9)
         line -= 0.11 * max(v['hairline'], 0) * np.exp(-((w - 0.30) / 0.11) ** 2)
         part = 0.28 * v['parting']
         if v['fringe'] > 0.35:      # hair on the forehead, in locks
             depth = 0.10 + 0.12 * (v['fringe'] - 0.35) / 0.65
-            line += depth * np.exp(-(w / 0.46) ** 6) * (1 + 0.18 * np.sin(s * 38 + 9 * part) + 0.10 * np.sin(s * 71))
+            line += depth * np.exp(-(w / 0.46) ** 6) * (1 + 0.13 * np.sin(s * 23 + 40 * part) + 0.10 * np.sin(s * 53 + 90 * part) + 0.05 * np.sin(s * 97))
         elif v['fringe'] > -0.4:    # swept away from the parting
             line += (0.05 + 0.16 * self.long) * np.clip(np.abs(s - part) / 0.4, 0, 1) ** 1.4 * np.exp(-(w / 0.62) ** 8)
         side = np.clip((w - 0.56) / 0.22, 0, 1)
         side = side * side * (3 - 2 * side)
         line += side * (1.9 if self.long else 0.34 + 0.12 * v['hair_length'])
         line += np.clip((w - 0.92) / 0.2, 0, 1) * 0.5
-        return line[None].astype(np.float32)
+        steep = np.gradient(line, s[1] - s[0])
+        return np.stack([line, 1 / np.sqrt(1 + steep * steep)], -1)[None].astype(np.float32)
 
     def _above(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Signed distance of surface coordinates (2-D float32) from the hairline, positive in the hair."""
         at = (s + _REACH) * ((_TABLE - 1) / (2 * _REACH))
-        return cv2.remap(self._line, at, np.zeros_like(at), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - t
+        line = cv2.remap(self._line, at, np.zeros_like(at), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return (line[..., 0] - t) * line[..., 1]
 
     def cap(self, s, t, scale: float) -> np.ndarray:
         """(side,side) float32 in [0,1]: where the surface seen at (s, t) wears hair; scale in pixels per unit."""
-        return np.clip(self._above(s, t) * np.float32(60 * scale) + 0.5, 0, 1)
+        if not self.grows:
+            return np.zeros_like(s)
+        return np.clip(self._above(s, t) * np.float32(90 * scale) + 0.5, 0, 1)
 
-    def hull(self, head, see) -> list[np.ndarray]:
-        """Outlines of the hair on the skull, in units of the picture."""
+    def crown(self, head, see) -> list[np.ndarray]:
+        """Outlines of the hair around the skull and, if long, beside the face, in units of the picture."""
         p = head.vertices
         n = np.linalg.norm(p, axis=1, keepdims=True)
         st = p[:, :2] / np.maximum(n + p[:, 2:], 1e-3)
-        hairy = (self._above(st[:, :1].copy(), st[:, 1:].copy())[:, 0] > 0) & (p[:, 1] < 18)
+        hairy = (self._above(st[:, :1].copy(), st[:, 1:].copy())[:, 0] > 0) & (p[:, 1] < 12)
         lift = 1 + (self.thick - 1) * np.clip(0.75 - p[:, 1:2] / 60, 0.5, 1.7)
-        outline = cv2.convexHull(np.ascontiguousarray(see(p[hairy] * lift[hairy]), np.float32))[:, 0]
+        outline = cv2.convexHull((see(p[hairy] * lift[hairy])).astype(np.float32))[:, 0]
+        return [outline, *self._curls(outline), *self._locks(see)]
+
+    def _curls(self, outline: np.ndarray) -> list[np.ndarray]:
+        """Discs along the outline."""
         curl = self.v['hair_curl']
         if curl <= 0.15:
-            return [outline]
+            return []
         closed = np.concatenate([outline, outline[:1]])
         way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
-        at = np.arange(0, way[-1], 9.0)
-        r = 4.5 + 2.5 * curl + 1.2 * np.sin(at)
+        at = np.arange(0, way[-1], 7.0)
+        r = 4.0 + 3.0 * curl + 1.3 * np.sin(at * 0.9) + 1.1 * np.sin(at * 2.3 + 1)
         x, y = np.interp(at, way, closed[:, 0]), np.interp(at, way, closed[:, 1])
-        t = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-        ring = np.stack([np.cos(t), np.sin(t)], 1)
-        return [outline, *[(np.array([a, b]) + ring * c).astype(np.float32) for a, b, c in zip(x, y, r)]]
+        return [np.array([a, b]) + _RING * c for a, b, c in zip(x, y, r)]
 
-    def behind(self, see) -> list[np.ndarray]:
-        """Long hair that hangs behind the neck."""
+    def _hang(self, y: np.ndarray) -> np.ndarray:
+        """Outer half width of long hair at heights of the head's frame."""
+        wave = 2.2 * max(self.v['hair_curl'], 0)
+        return 48 + 4 * self.v['hair_volume'] + 4 * np.clip((y + 20) / 60, 0, 1) + wave * np.sin(y / 5)
+
+    def _locks(self, see) -> list[np.ndarray]:
         if not self.long:
             return []
-        wide = 50 + 5 * self.v['hair_volume']
-        wave = 2.5 * max(self.v['hair_curl'], 0)
-        y = np.linspace(-30, 60 + 60 * self.v['hair_length'], 12)
-        x = wide + 3 * np.sin(np.linspace(0, 2.6, 12)) + wave * np.sin(y / 5)
-        right = np.stack([x, y, np.full(12, -14.0)], 1)
+        y = np.linspace(-30, 25 + 110 * self.v['hair_length'], 12)
+        outer, inner = self._hang(y), np.interp(y, [-30, 0, 50, 140], [30, 34, 33, 27])
+        tip = 1 - np.clip((y - y[-1] + 25) / 25, 0, 1) ** 2 * 0.45
+        right = np.concatenate([np.stack([inner + (outer - inner) * tip, y, np.full(12, -4.0)], 1),
+                                np.stack([inner, y, np.full(12, 2.0)], 1)[::-1]])
+        return [see(right), see(right * (-1, 1, 1))]
+
+    def behind(self, see) -> list[np.ndarray]:
+        """Long hair that hangs behind the neck, in units of the picture."""
+        if not (self.grows and self.long):
+            return []
+        y = np.linspace(-30, 20 + 110 * self.v['hair_length'], 12)
+        right = np.stack([self._hang(y) - 2, y, np.full(12, -22.0)], 1)
         return [see(np.concatenate([right, right[::-1] * (-1, 1, 1)]))]
 
-    def strands(self, side: int, portrait, lit) -> np.ndarray:
+    def strands(self, side: int, portrait) -> np.ndarray:
         """(side,side,3) float32: the colour of hair at every pixel."""
-        v, scale = self.v, side / 128
-        crown = portrait.see([(30 * v['parting'], -62, 24)])[0]
-        axis = (np.arange(side, dtype=np.float32) + 0.5) / scale - 0.5
-        x, y = np.meshgrid(axis - np.float32(crown[0]), axis - np.float32(crown[1]))
+        v, light, level = self.v, portrait.light, portrait.level
+        crown = portrait.see([(26 * v['parting'], -74, 16)])[0]
+        axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(128 / side) - 0.5
+        x, y = np.meshgrid(axis - crown[0], axis - crown[1])
         radius, angle = cv2.cartToPolar(x, y)
-        curl = 0.05 + 0.5 * max(v['hair_curl'], 0)
-        bent = angle * 40 + np.sin(radius * np.float32(0.11 + 0.12 * max(v['hair_curl'], 0))) * np.float32(6 * curl)
-        fibre = cv2.remap(palette.noise(), bent * np.float32(256 / (40 * 2 * np.pi) * 0.999), radius * np.float32(0.25 + 0.6 * curl),
+        curl = max(v['hair_curl'], 0)
+        bend = np.sin(radius * np.float32(0.09 + 0.14 * curl)) * np.float32(1.5 + 9 * curl)
+        fibre = cv2.remap(palette.noise(), angle * np.float32(256 / (2 * np.pi)) + bend, radius * np.float32(0.10 + 0.5 * curl),
                           cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        centre = portrait.centre
-        dome = np.clip(0.72 + (x + np.float32(crown[0] - centre[0])) * np.float32(portrait.light[0] / 90)
-                       + (y + np.float32(crown[1] - centre[1])) * np.float32(portrait.light[1] / 130), 0.35, 1.3)
-        band = np.exp(-((radius - 30) / 11) ** 2) * np.float32(0.30 * (0.4 + portrait.a['light_strength']))
-        tone = (dome * (1 + 0.16 * fibre) + band * (1 + 0.5 * fibre)) * np.float32(2 ** (0.40 * portrait.a['exposure']))
-        return tone[..., None] * self.colour
+        shift = crown - portrait.centre
+        dome = np.clip(0.74 + (x + shift[0]) * (light[0] / 90) + (y + shift[1]) * (light[1] / 130), 0.38, 1.3)
+        band = np.exp(-((radius - 36) / 12) ** 2) * np.float32(0.30 * (0.4 + portrait.a['light_strength']))
+        tone = (dome * (1 + 0.15 * fibre) + band * (1 + 0.5 * fibre)) * np.float32(level)
+        return tone[..., None] * self.colour + (band * np.float32(14 * level))[..., None]

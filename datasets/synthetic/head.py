@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 EYE_LINE = -8.0  # y of the mean face's eyes
-_BASE_SIDE, _BASE_SPAN = 64, 2.4       # coarse map of the whole head
+_BASE_SIDE, _BASE_SPAN = 40, 2.4       # coarse map of the whole head
 _FINE_SIDE, _FINE_SPAN = 128, 0.64     # map of what the face adds: nose, sockets, lips ...
 
 
@@ -25,7 +25,9 @@ def directions(s, t) -> np.ndarray:
 
 
 _BASE_DIRECTIONS = directions(*np.meshgrid(_axis(_BASE_SIDE, _BASE_SPAN), _axis(_BASE_SIDE, _BASE_SPAN))).astype(np.float32)
-_FINE_DIRECTIONS = directions(*np.meshgrid(*[_axis(_FINE_SIDE, _FINE_SPAN)[4::8]] * 2)).astype(np.float32)
+_FINE_AXIS = _axis(_FINE_SIDE, _FINE_SPAN)[:, None]
+_FINE_GRID = np.meshgrid(*[_axis(_FINE_SIDE, _FINE_SPAN)[4::8]] * 2)
+_FINE_DIRECTIONS = directions(*_FINE_GRID).astype(np.float32)
 
 
 def _exit(centre, radii) -> np.ndarray:
@@ -36,10 +38,11 @@ def _exit(centre, radii) -> np.ndarray:
     return (b + np.sqrt(np.maximum(b * b - a * (c @ c - 1), 0))) / a
 
 
-def _bump(at, sharpness: float) -> np.ndarray:
-    """A smooth bump on the sphere around the direction of the point `at`."""
-    at = np.asarray(at, np.float32)
-    return np.exp(sharpness * (_BASE_DIRECTIONS @ (at / np.linalg.norm(at)) - 1))
+# Bumps on the coarse map, mirrored: direction and sharpness. Corner of the jaw, side of the chin, cheek, cheekbone, temple.
+_BUMPS = np.array([(31, 36, 16), (20, 54, 30), (34, 24, 28), (38, 6, 24), (42, -22, 18)], np.float32)
+_BUMPS /= np.linalg.norm(_BUMPS, axis=1, keepdims=True)
+_BUMPS = sum(np.exp(np.array([14, 26, 12, 22, 16], np.float32) * (_BASE_DIRECTIONS @ (_BUMPS * side).T - 1))
+             for side in (np.ones(3, np.float32), np.array([-1, 1, 1], np.float32)))  # (40,40,5)
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -69,26 +72,22 @@ class Head:
         self.v, self.at = v, layout(v)
         self.drop = 8.0 * a['mouth_open']  # how far the jaw opens
         rough = self._coarse()
-        self._base = cv2.resize(rough, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+        self._base = cv2.resize(rough, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
         self._fine = self._relief(a)
         self.vertices = self._vertices(rough)
 
     def _coarse(self) -> np.ndarray:
         v, at = self.v, self.at
         wide = 1 + 0.05 * v['head_width']
-        cranium = _exit((0, -25 - 2 * v['forehead_height'], -6), (44 * wide, 52 + 3 * v['forehead_height'], 57))
+        cranium = _exit((0, -25 - 2 * v['forehead_height'], -6), (43.5 * wide, 52 + 3 * v['forehead_height'], 57))
         bottom = at['chin_y'] + EYE_LINE + self.drop * 0.9
         jaw_height = (bottom + 34) / 2
-        jaw = _exit((0, bottom - jaw_height, 12), (37.0 * wide * (1 + 0.08 * v['jaw_width'] + 0.05 * v['cheek_fullness']), jaw_height, 37))
+        jaw = _exit((0, bottom - jaw_height, 12), (35.6 * wide * (1 + 0.08 * v['jaw_width'] + 0.05 * v['cheek_fullness']), jaw_height, 37.5))
         softness = 9.0
         h = np.maximum(softness - np.abs(cranium - jaw), 0)
         r = np.maximum(cranium, jaw) + h * h / (4 * softness)
-        corner = 3.2 * v['jaw_width'] + 0.6
-        r += corner * (_bump((31, 36, 16), 14) + _bump((-31, 36, 16), 14))
-        r -= (2.2 - 1.5 * v['chin_width']) * (_bump((20, 54, 30), 26) + _bump((-20, 54, 30), 26))
-        r += 1.6 * v['cheek_fullness'] * (_bump((34, 24, 28), 12) + _bump((-34, 24, 28), 12))
-        r += 1.8 * v['cheekbones'] * (_bump((38, 6, 24), 22) + _bump((-38, 6, 24), 22))
-        r -= 2.0 * (_bump((42, -22, 18), 16) + _bump((-42, -22, 18), 16))  # temples
+        r += _BUMPS @ np.array([3.2 * v['jaw_width'] + 0.6, 1.5 * v['chin_width'] - 2.2, 1.6 * v['cheek_fullness'],
+                                1.8 * v['cheekbones'], -2.0], np.float32)
         return r.astype(np.float32)
 
     def _relief(self, a: dict) -> np.ndarray:
@@ -121,9 +120,8 @@ class Head:
         rows = np.array([*pair, *[(-x, *rest) for x, *rest in pair], *middle], np.float32)
         x, y, sx, sy, height = rows.T
         s, t = self._rough(x, y + EYE_LINE)
-        axis = _axis(_FINE_SIDE, _FINE_SPAN)[:, None]
-        across = np.exp(-0.5 * ((axis - s) / (sx / 100)) ** 2)
-        down = np.exp(-0.5 * ((axis - t) / (sy / 100)) ** 2)
+        across = np.exp(np.maximum(-0.5 * ((_FINE_AXIS - s) / (sx / 100)) ** 2, -20))  # no denormal numbers: they are slow
+        down = np.exp(np.maximum(-0.5 * ((_FINE_AXIS - t) / (sy / 100)) ** 2, -20))
         relief = (down * height) @ across.T
         relief[:, [0, -1]] = relief[[0, -1]] = 0
         return relief.astype(np.float32)
@@ -138,8 +136,7 @@ class Head:
     def _vertices(self, rough) -> np.ndarray:
         """(N,3) points of the surface, dense enough for its silhouette."""
         base = (_BASE_DIRECTIONS * rough[..., None]).reshape(-1, 3)
-        r = self._radius(*[np.ascontiguousarray(m) for m in np.meshgrid(*[_axis(_FINE_SIDE, _FINE_SPAN)[4::8]] * 2)])
-        return np.concatenate([base, (_FINE_DIRECTIONS * r[..., None]).reshape(-1, 3)])
+        return np.concatenate([base, (_FINE_DIRECTIONS * self._radius(*_FINE_GRID)[..., None]).reshape(-1, 3)])
 
     @staticmethod
     def _look(table, s, t, span, border=cv2.BORDER_REPLICATE) -> np.ndarray:
@@ -157,7 +154,7 @@ class Head:
         st = p[:, :2] / (n + p[:, 2:])
         return p / n * self._radius(st[:, :1].copy(), st[:, 1:].copy())
 
-    def cast(self, x, y, turn, steps: int = 6):
+    def cast(self, x, y, turn, steps: int = 5):
         """Where lines of sight meet the surface turned by `turn` (3,3): x, y 2-D float32 in the viewer's frame.
 
         Newton's steps as if the surface were a sphere. Returns z in the viewer's frame and the surface's (s, t), all of
@@ -181,5 +178,5 @@ class Head:
         """(N,2) frontal positions, y from the eye line -> (N,3) points on the surface."""
         x = np.ascontiguousarray(points[:, :1], np.float32)
         y = np.ascontiguousarray(points[:, 1:], np.float32) + np.float32(EYE_LINE)
-        z, _, _ = self.cast(x, y, np.eye(3, dtype=np.float32))
+        z, _, _ = self.cast(x, y, np.eye(3, dtype=np.float32), steps=4)
         return np.concatenate([x, y, z], 1)

@@ -64,10 +64,11 @@ def backdrop(a: dict, side: int) -> np.ndarray:
     axis = np.linspace(-1, 1, 32, dtype=np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     ramp = 0.5 + 0.36 * (np.cos(angle) * axis[None] + np.sin(angle) * axis[:, None])
-    picture = near + (far - near) * ramp[..., None]
+    picture = near + (far - near) * ramp[..., None].astype(np.float32)
     kind = rng.integers(0, 5)
     if kind == 1:  # a plastered wall
-        picture *= 1 + 0.16 * contrast * cv2.resize(rng.normal(size=(6, 6)).astype(np.float32), (32, 32), interpolation=cv2.INTER_CUBIC)[..., None]
+        blotches = cv2.resize(rng.normal(size=(6, 6)).astype(np.float32), (32, 32), interpolation=cv2.INTER_CUBIC)
+        picture *= 1 + np.float32(0.16 * contrast) * blotches[..., None]
     elif kind == 2:  # lights out of focus
         for _ in range(9):
             spot = hsv(hue + rng.uniform(-0.2, 0.2), saturation, value + 0.25 * contrast)
@@ -85,5 +86,5 @@ def backdrop(a: dict, side: int) -> np.ndarray:
         edge = int(rng.integers(8, 26))
         picture[edge:] = picture[edge:] * 0.45 + 0.5 * hsv(hue + rng.uniform(0.2, 0.5), saturation, value * 0.75)
     picture = cv2.GaussianBlur(picture, (0, 0), 0.4 + rng.uniform(0, 1.4) * (kind != 0))
-    picture = cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
