@@ -1,12 +1,13 @@
 """Perception networks by name, with their weights and with how each wants to be fed."""
 from collections.abc import Callable
+from functools import partial
 
-from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from models import weights
 from models.base import Perception
 from models.batch import PARTS
+from models.convert import read_state
 from models.perception.embedder import Embedder
 from models.perception.parsing import FaceParser, ParsingUNet
 
@@ -21,13 +22,13 @@ def _mobilefacenet(height: int, width: int) -> nn.Module:
 
 
 def _iresnet(layers: int) -> nn.Module:
-    from models.perception.iresnet import iresnet
-    return iresnet(layers)
+    from models.perception.iresnet import IResNet
+    return IResNet(layers)
 
 
 def _sphereface() -> nn.Module:
-    from models.perception.sphereface import Sphere20a
-    return Sphere20a()
+    from models.perception.sphereface import SphereFace20
+    return SphereFace20()
 
 
 def _bisenet() -> nn.Module:
@@ -39,16 +40,22 @@ def _bisenet() -> nn.Module:
 EMBEDDERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
     'identity-mobilefacenet': (lambda: _mobilefacenet(112, 112), {'template': 'arcface'}),
     'mobilefacenet-068': (lambda: _mobilefacenet(112, 96), {'template': 'sphereface', 'scale': 127.5 / 128}),
-    'arcface-r18': (lambda: _iresnet(18), {'template': 'arcface'}),
-    'arcface-r50': (lambda: _iresnet(50), {'template': 'arcface'}),
-    'arcface-r100': (lambda: _iresnet(100), {'template': 'arcface'}),
+    **{f'arcface-{data}-r{depth}': (partial(_iresnet, depth), {'template': 'arcface'})
+       for data in ('ms1mv3', 'glint360k') for depth in (18, 34, 50, 100)},
     'sphere20a': (_sphereface, {'template': 'sphereface', 'scale': 127.5 / 128, 'bgr': True}),
 }
 PARSERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
     'parsing-unet': (ParsingUNet, {}),
-    'parsing-bisenet': (_bisenet, {'template': 'ffhq', 'size': 512, 'imagenet': True,
-                                   'order': tuple(_BISENET_CLASSES.index(name) for name in PARTS)}),
+    'bisenet': (_bisenet, {'template': 'ffhq', 'size': 512, 'imagenet': True,
+                           'order': tuple(_BISENET_CLASSES.index(name) for name in PARTS)}),
 }
+
+
+def _state(name: str) -> dict[str, Tensor]:
+    """The named tensors of an entry: of its converted file where there is one, of the published file otherwise."""
+    found = weights.entry(name)
+    converted = found.path.with_suffix('.safetensors')
+    return read_state(converted) if converted.is_file() else read_state(weights.path(name), found.member)
 
 
 def _load(table: dict, kind: str, name: str) -> tuple[nn.Module, dict]:
@@ -56,13 +63,13 @@ def _load(table: dict, kind: str, name: str) -> tuple[nn.Module, dict]:
         raise ValueError(f'unknown {kind} {name!r}; known: {", ".join(table)}')
     build, feeding = table[name]
     network = build()
-    state = load_file(weights.state_dict_path(name))
+    state = _state(name)
     network.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in state.items()})
     return network, feeding
 
 
 def load_embedder(name: str) -> Embedder:
-    """An identity encoder of the table EMBEDDERS; ValueError names the known ones, weights.Missing says how to fetch it."""
+    """An identity encoder of the table EMBEDDERS; ValueError names the known ones, weights.MissingWeights says how to fetch it."""
     network, feeding = _load(EMBEDDERS, 'identity encoder', name)
     return Embedder(network, **feeding)
 

@@ -1,0 +1,39 @@
+"""Installs the suite in place: `pip install -e .`.
+
+A regular installation is refused: it would put packages named `datasets` and `models` into site-packages, over those of others.
+"""
+import sys
+
+from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.install import install
+
+REFUSAL = ('this suite is used from its checkout, since its packages `datasets` and `models` would overwrite those of others: '
+           'run `pip install -e .` in it instead')
+
+
+class RefusedWheel(bdist_wheel):
+    def run(self):
+        sys.exit(REFUSAL)
+
+
+class RefusedInstall(install):
+    def run(self):
+        sys.exit(REFUSAL)
+
+
+setup(
+    name='face-swap-suite',
+    version='0.1.0',
+    description='Conditional face swapping and face translation: CVAE, CGAN and DDPM under one protocol',
+    python_requires='>=3.10',
+    packages=['models', 'datasets', 'configs', 'experiments'],
+    install_requires=[
+        # 2.13.0 also exists as a CPU-only file that breaks torchvision.
+        'torch>=2.6,!=2.13.0', 'torchvision>=0.21', 'diffusers>=0.30', 'insightface>=1.0', 'einops>=0.7', 'numpy>=1.26', 'pyyaml>=6',
+        'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'lightning-fabric>=2.4', 'onnxruntime>=1.17',
+        'opencv-python>=4.8', 'pillow>=10', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4', 'scikit-image>=0.22',
+    ],
+    extras_require={'dev': ['pytest>=8', 'ruff>=0.6']},
+    cmdclass={'bdist_wheel': RefusedWheel, 'install': RefusedInstall},
+)
