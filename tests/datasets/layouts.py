@@ -1,0 +1,88 @@
+"""Tiny data sets in the published layouts, written by the tests."""
+import csv
+
+import numpy as np
+from PIL import Image
+
+from datasets.identity_folder import LANDMARK_COLUMNS
+from models.geometry import TEMPLATES
+
+POINTS = np.round(np.array(TEMPLATES['celeba'].points)).astype(int)
+
+
+def picture(seed, width=178, height=218):
+    """(H,W,3) uint8: smooth and unlike that of another seed, so that JPEG keeps it recognisable."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def write(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+
+
+def celeba(root, people=7, each=3, *, suffix='.jpg', nested=False):
+    """people * each aligned pictures; persons 100, 101, ... of which the last three are one for validation and two
+    for test."""
+    pictures = root / ('Img' if nested else '') / 'img_align_celeba'
+    lists, evaluation = root / ('Anno' if nested else ''), root / ('Eval' if nested else '')
+    rows = {'identity_CelebA.txt': [], 'list_eval_partition.txt': [], 'list_landmarks_align_celeba.txt': [],
+            'list_attr_celeba.txt': [], 'list_bbox_celeba.txt': []}
+    for i in range(people * each):
+        name, person = f'{i + 1:06d}.jpg', i % people
+        write((pictures / name).with_suffix(suffix), picture(i), **({'quality': 95} if suffix == '.jpg' else {}))
+        rows['identity_CelebA.txt'].append(f'{name} {100 + person}')
+        rows['list_eval_partition.txt'].append(f'{name} {min(2, max(0, person - people + 4))}')
+        rows['list_landmarks_align_celeba.txt'].append(f'{name}  ' + '  '.join(map(str, POINTS.flatten())))
+        rows['list_attr_celeba.txt'].append(f'{name} {1 if i % 2 else -1} -1')
+        rows['list_bbox_celeba.txt'].append(f'{name} {i} 2 30 40')
+    titles = {'list_landmarks_align_celeba.txt': ' '.join(LANDMARK_COLUMNS[2:]), 'list_attr_celeba.txt': 'Smiling Bald',
+              'list_bbox_celeba.txt': 'image_id x_1 y_1 width height'}
+    for name, lines in rows.items():
+        folder = evaluation if 'partition' in name else lists
+        folder.mkdir(parents=True, exist_ok=True)
+        head = [str(people * each), titles[name]] if name in titles else []
+        (folder / name).write_text('\n'.join(head + lines) + '\n')
+    return root
+
+
+def folders(root, people=5, each=3, *, landmarks=True):
+    """name/picture.png in CelebA's canvas, with landmarks.csv."""
+    rows = []
+    for i in range(people * each):
+        person = f'person_{i % people}'
+        name = f'{person}/{person}_{i // people}.png'
+        write(root / name, picture(i))
+        rows.append([name, person, *POINTS.flatten()])
+    if landmarks:
+        with (root / 'landmarks.csv').open('w', newline='') as handle:
+            csv.writer(handle).writerows([LANDMARK_COLUMNS, *rows])
+    return root
+
+
+def mask(size, *boxes):
+    """(H,W) uint8, 255 inside the boxes (x0, y0, x1, y1) given in parts of the side."""
+    array = np.zeros((size, size), np.uint8)
+    for box in boxes:
+        x0, y0, x1, y1 = (round(value * size) for value in box)
+        array[y0:y1, x0:x1] = 255
+    return array
+
+
+def celebamask(root, numbers=(0, 1, 2001), *, side=128, mask_side=64, left='l', right='r'):
+    """Pictures with skin, eyes, nose, lips and hair; `left` names the part on the viewer's left."""
+    parts = {'skin': [(.2, .2, .8, .95)], f'{left}_eye': [(.34, .42, .42, .48)], f'{right}_eye': [(.58, .42, .66, .48)],
+             'nose': [(.45, .45, .55, .64)], 'u_lip': [(.4, .7, .6, .74)], 'hair': [(.2, .0, .8, .25)]}
+    for number in numbers:
+        write(root / 'CelebA-HQ-img' / f'{number}.jpg', picture(number, side, side), quality=95)
+        for part, boxes in parts.items():
+            write(root / 'CelebAMask-HQ-mask-anno' / str(number // 2000) / f'{number:05d}_{part}.png', mask(mask_side, *boxes))
+    return root
+
+
+def domains(root, *, a=6, b=4):
+    """trainA trainB testA testB of `<identity>__<number>.jpg`."""
+    for folder, count in (('trainA', a), ('trainB', b), ('testA', 2), ('testB', 3)):
+        for i in range(count):
+            write(root / folder / f'someone_{i % 3}__{i:02d}.jpg', picture(i, 80, 100))
+    return root

@@ -1,0 +1,105 @@
+"""A packed data set gives what the files give, survives an interruption and never passes for another one."""
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from datasets import cache
+from datasets.faces import BrokenPicture
+from datasets.loaders import build_faces, build_swaps
+from datasets.transforms import face_frame
+from models.geometry import TEMPLATES
+from tests.datasets import layouts
+
+
+@pytest.fixture(scope='module')
+def celeba(tmp_path_factory):
+    return layouts.celeba(tmp_path_factory.mktemp('celeba'))
+
+
+@pytest.mark.parametrize('to', [TEMPLATES['celeba'], face_frame(128)], ids=['canvas', 'crop'])
+@pytest.mark.parametrize('partition', ['train', 'test'])
+def test_packed_pictures_are_the_files_pictures(celeba, tmp_path, to, partition):
+    cache.pack(build_faces('celeba', celeba), tmp_path / 'c', to)
+    packed = build_swaps('cache', tmp_path / 'c', 128, partition, seed=2)
+    direct = build_swaps('celeba', celeba, 128, partition, seed=2)
+    assert len(packed) == len(direct)
+    for i in range(len(direct)):
+        assert torch.allclose(packed[i].source, direct[i].source, atol=1e-6)
+        assert torch.allclose(packed[i].target, direct[i].target, atol=1e-6)
+        assert packed.faces[i].name == direct.faces[i].name
+    corner = torch.tensor([0., 0.] if to == TEMPLATES['celeba'] else [24., 60.])
+    assert torch.allclose(torch.tensor(packed.faces[0].points), torch.tensor(direct.faces[0].points) - corner, atol=1e-3)
+
+
+def test_a_crop_with_room_around_is_cut_to_the_face(celeba, tmp_path):
+    cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(160, side=160))
+    packed, direct = (build_swaps(*source, 128, 'test', seed=2) for source in (('cache', tmp_path / 'c'), ('celeba', celeba)))
+    assert torch.allclose(packed[1].target, direct[1].target, atol=1e-6)
+
+
+def test_label_maps_are_packed_too(tmp_path):
+    layouts.celebamask(tmp_path / 'data')
+    faces = build_faces('celebamask', tmp_path / 'data')
+    cache.pack(faces, tmp_path / 'c', face_frame(64))
+    packed = build_swaps('cache', tmp_path / 'c', 64, 'all', same_ratio=1)
+    direct = build_swaps('celebamask', tmp_path / 'data', 64, 'all', same_ratio=1)
+    assert torch.equal(packed[0, 1].target_parsing, direct[0, 1].target_parsing)
+
+
+def test_reading_copies_nothing_and_never_changes_the_file(celeba, tmp_path):
+    packed = cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
+    picture = packed.read(3)[0]
+    assert isinstance(picture.base, np.memmap) or isinstance(picture, np.memmap)
+    before = (tmp_path / 'c' / 'pictures.npy').read_bytes()
+    picture[:] = 0
+    assert (tmp_path / 'c' / 'pictures.npy').read_bytes() == before
+    assert len(pickle.dumps(packed)) < 20_000  # a worker that is spawned opens the file itself
+
+
+def test_packing_goes_on_where_it_was_interrupted(celeba, tmp_path, monkeypatch):
+    faces = build_faces('celeba', celeba)
+    whole = cache.pack(faces, tmp_path / 'whole', face_frame(32))
+    reads = []
+    original = type(faces).read
+
+    def failing(self, index):
+        if len(reads) == 7:
+            raise KeyboardInterrupt
+        reads.append(index)
+        return original(self, index)
+
+    monkeypatch.setattr(type(faces), 'read', failing)
+    with pytest.raises(KeyboardInterrupt):
+        cache.pack(faces, tmp_path / 'c', face_frame(32))
+    with pytest.raises(ValueError, match='no finished cache'):
+        build_faces('cache', tmp_path / 'c')
+    monkeypatch.setattr(type(faces), 'read', lambda self, index: reads.append(index) or original(self, index))
+    cache.pack(faces, tmp_path / 'c', face_frame(32))
+    assert sorted(reads) == list(range(len(faces)))  # each file was read once, over both attempts
+    monkeypatch.undo()
+    again = build_faces('cache', tmp_path / 'c')
+    assert all(np.array_equal(again.read(i)[0], whole.read(i)[0]) for i in range(len(faces)))
+    assert sorted(path.name for path in (tmp_path / 'c').iterdir()) == ['index.npz', 'pictures.npy']
+
+
+def test_a_cache_of_other_pictures_is_refused(celeba, tmp_path):
+    faces = build_faces('celeba', celeba)
+    cache.pack(faces, tmp_path / 'c', face_frame(32))
+    cache.pack(faces, tmp_path / 'c', face_frame(32))  # the same again is at hand already
+    for other, to in ((faces, face_frame(48)), (faces.partition('train'), face_frame(32))):
+        with pytest.raises(ValueError, match='give another folder'):
+            cache.pack(other, tmp_path / 'c', to)
+
+
+def test_unreadable_pictures_are_left_out(celeba, tmp_path, caplog):
+    root = tmp_path / 'data'
+    shutil.copytree(celeba, root)
+    path = root / 'img_align_celeba' / '000005.jpg'
+    path.write_bytes(path.read_bytes()[:400])
+    packed = cache.pack(build_faces('celeba', root), tmp_path / 'c', face_frame(32), workers=2)
+    assert len(packed) == 20 and '000005.jpg' not in packed.files.tolist()
+    with pytest.raises(BrokenPicture):
+        build_faces('celeba', root).read(4)
