@@ -1,1 +1,1 @@
-"""Networks, losses, samplers and pipelines. Nothing here reads a file but weights, and nothing imports datasets or experiments."""
+"""Networks, losses, samplers and pipelines. Nothing here reads a file but weights, or imports datasets or experiments."""

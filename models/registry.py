@@ -40,7 +40,7 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
             metadata = handle.metadata() or {}
         state = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py or weights.py wrote') from error
+        raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py wrote') from error
     if 'family' not in metadata or 'config' not in metadata:
         raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
     family = build_family(metadata['family'], json.loads(metadata['config']), perception)

@@ -31,10 +31,11 @@ from models.perception.parsing import face_mask
 
 
 class CVAEConfig(FamilyConfig):
-    """size: side of the pictures, a multiple of 2^len(widths). widths: channels at 1/2, 1/4, ... of the size. depth: AdaIN blocks per
-    resolution. latent: channels of the latent at size / 2^len(widths). identity: length of the identity vector. margin: pixels,
-    for a picture of 128, by which the face mask is widened before the background is handed over. parsing: give the decoder the
-    target's parsing map. kl_warmup: steps until the KL term has its whole weight; free_bits in nats per latent value."""
+    """size: side of the pictures, a multiple of 2^len(widths). widths: channels at 1/2, 1/4, ... of the size. depth: AdaIN
+    blocks per resolution. latent: channels of the latent at size / 2^len(widths). identity: length of the identity vector.
+    margin: pixels, for a picture of 128, by which the face mask is widened before the background is handed over. parsing: give
+    the decoder the target's parsing map. kl_warmup: steps until the KL term has its whole weight; free_bits in nats per latent
+    value."""
 
     size: int = 64
     widths: tuple[int, ...] = (64, 128, 192, 256)
@@ -47,8 +48,8 @@ class CVAEConfig(FamilyConfig):
     parsing: bool = True
     kl_warmup: int = 2000
     free_bits: float = 0.05
-    weights: dict[str, float] = {'reconstruction': 8.0, 'perceptual': 1.0, 'kl': 0.1, 'identity': 3.0, 'background': 8.0, 'parsing': 0.3,
-                                 'shading': 1.0}
+    weights: dict[str, float] = {'reconstruction': 8.0, 'perceptual': 1.0, 'kl': 0.1, 'identity': 3.0, 'background': 8.0,
+                                 'parsing': 0.3, 'shading': 1.0}
 
 
 class CVAE(Family):
@@ -57,7 +58,7 @@ class CVAE(Family):
     def __init__(self, config: CVAEConfig, perception: Perception | None):
         super().__init__(config, perception)
         if config.size % 2 ** len(config.widths):
-            raise ValueError(f'size {config.size} is no multiple of {2 ** len(config.widths)}, which {len(config.widths)} widths ask for')
+            raise ValueError(f'size {config.size} is no multiple of {2 ** len(config.widths)}, as {len(config.widths)} widths ask')
         shape = len(PARTS) if config.parsing else 1
         self.encoder = Encoder(3 + shape, config.widths, config.latent)
         self.background = BackgroundPath(3 + shape, config.background, len(config.widths))

@@ -53,8 +53,8 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList()
         previous = widths[-1]
         for width in reversed(widths):
-            blocks = [AdaINResidual((previous if i == 0 else width) + (background if i == 0 else 0), width, style) for i in range(depth)]
-            self.levels.append(nn.ModuleList(blocks))
+            self.levels.append(nn.ModuleList(AdaINResidual(width if i else previous + background, width, style)
+                                             for i in range(depth)))
             previous = width
         self.out = nn.Sequential(nn.GroupNorm(8, previous), nn.SiLU(), nn.Conv2d(previous, 12, 3, 1, 1))
         nn.init.normal_(self.out[-1].weight, std=0.01)

@@ -12,8 +12,8 @@ from models.perception.embedder import Embedder
 from models.perception.parsing import FaceParser, ParsingUNet
 
 # The classes of the published BiSeNet (face-parsing.PyTorch), index = its class id, in the names of PARTS.
-_BISENET_CLASSES = ('background', 'skin', 'l_brow', 'r_brow', 'l_eye', 'r_eye', 'eye_g', 'l_ear', 'r_ear', 'ear_r', 'nose', 'mouth',
-                    'u_lip', 'l_lip', 'neck', 'neck_l', 'cloth', 'hair', 'hat')
+_BISENET_CLASSES = ('background', 'skin', 'l_brow', 'r_brow', 'l_eye', 'r_eye', 'eye_g', 'l_ear', 'r_ear', 'ear_r', 'nose',
+                    'mouth', 'u_lip', 'l_lip', 'neck', 'neck_l', 'cloth', 'hair', 'hat')
 
 
 def _mobilefacenet(height: int, width: int) -> nn.Module:
@@ -69,18 +69,20 @@ def _load(table: dict, kind: str, name: str) -> tuple[nn.Module, dict]:
 
 
 def load_embedder(name: str) -> Embedder:
-    """An identity encoder of the table EMBEDDERS; ValueError names the known ones, weights.MissingWeights says how to fetch it."""
+    """An identity encoder of EMBEDDERS; ValueError names the known ones, weights.MissingWeights says how to fetch it."""
     network, feeding = _load(EMBEDDERS, 'identity encoder', name)
     return Embedder(network, **feeding)
 
 
 def load_parser(name: str) -> FaceParser:
-    """A face parser of the table PARSERS; errors as for load_embedder."""
+    """A face parser of PARSERS; errors as for load_embedder."""
     network, feeding = _load(PARSERS, 'face parser', name)
     return FaceParser(network, **feeding)
 
 
-def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet') -> Perception:
+def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None,
+                     parser: str | None = 'parsing-unet') -> Perception:
     """The frozen networks of a run. teacher: the embedder of the identity loss, the identity encoder itself where None."""
     encoder = load_embedder(identity)
-    return Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher), load_parser(parser) if parser else None)
+    return Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher),
+                      load_parser(parser) if parser else None)
