@@ -35,11 +35,16 @@ PATIENCE = 32  # steps after which a weighted term that no player has returned i
 
 
 def build_fabric(config: EngineConfig) -> Fabric:
-    """The launched processes. With several, everything after this call runs in each of them."""
+    """The launched processes. With several, everything after this call runs in each of them. RunError where this machine has
+    not what is asked for."""
     # A step trains one player at a time, so some parameters are always unused.
     strategy = DDPStrategy(find_unused_parameters=True) if config.devices * config.nodes > 1 else 'auto'
-    fabric = Fabric(accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
-                    precision=config.precision)
+    try:
+        fabric = Fabric(accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
+                        precision=config.precision)
+    except (RuntimeError, ValueError) as error:
+        raise RunError(f'engine.accelerator={config.accelerator} with engine.devices={config.devices} and engine.precision='
+                       f'{config.precision} does not work on this machine: {" ".join(str(error).split())}') from error
     fabric.launch()
     return fabric
 
@@ -88,7 +93,8 @@ class Engine:
         self.step = 0
         self._owners: dict[str, str] = {}  # loss term -> the player that returns it
         self._whole = True  # whether this process has seen every step from the first on
-        self._metrics: tuple[int, dict[str, float]] = (-1, {})  # the step of the last validation and its figures
+        self._validated = -1  # the step of the last validation; its figures are known to the first process
+        self._figures: dict[str, float] = {}
 
     # -- The loop ---------------------------------------------------------------------------------------------------------
 
@@ -228,10 +234,11 @@ class Engine:
             figures = {f'validation/{name}': value for name, value in tally.means().items()}
             if self.config.engine.best and self.config.engine.best not in figures:
                 raise RunError(f'engine.best={self.config.engine.best} is not measured; there are: {", ".join(figures)}')
-            self._metrics = self.step, figures
+            self._figures = figures
             self.journal.write(self.step, 'validation', figures)
 
         self._on_first(measure)
+        self._validated = self.step
 
     def _draw(self, batch) -> None:
         """Save the panel of the first validation batch, or of the given one."""
@@ -249,7 +256,7 @@ class Engine:
 
     def _save(self) -> None:
         """Write a checkpoint and the run's family.safetensors."""
-        if self.config.engine.best and self._metrics[0] != self.step:
+        if self.config.engine.best and self._validated != self.step:
             self._validate()
         chance = self._gather(randomness.capture())
 
@@ -265,8 +272,8 @@ class Engine:
             state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'chance': chance,
                      'optimisers': {player.name: player.optimiser.state_dict() for player in self.players},
                      'precision': self.fabric.strategy.precision.state_dict()}
-            metrics = self._metrics[1] if self._metrics[0] == self.step else {}
-            path = self.checkpoints.save(self.step, model, averaged, state, metrics)
+            figures = self._figures if self._validated == self.step else {}
+            path = self.checkpoints.save(self.step, model, averaged, state, figures)
             write_atomically(self.folder / 'family.safetensors', averaged)
             self.journal.write(self.step, 'checkpoint', {'path': str(path.relative_to(self.folder))})
 

@@ -2,8 +2,10 @@
 import sys
 import time
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 QUIET_SECONDS = 10.0  # between two lines where there is no terminal
 
@@ -21,31 +23,32 @@ class Gauge:
         self.start, self.steps, self.visible = start, steps, visible
         self._began = time.monotonic()
         self._said = -float('inf')
-        self._bar = None
+        self._live = None
         if visible and sys.stderr.isatty():
-            self._bar = Progress(TextColumn('train'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[left]}'),
-                                 TextColumn('{task.fields[terms]}'), console=Console(stderr=True))
-            self._task = self._bar.add_task('train', total=steps, completed=start, left='', terms='')
-            self._bar.start()
+            self._bar = Progress(BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[left]}'))
+            self._task = self._bar.add_task('train', total=steps, completed=start, left='')
+            self._words = Text()
+            self._live = Live(Group(self._bar, self._words), console=Console(stderr=True))
+            self._live.start()
 
     def step(self, step: int) -> None:
         """Move the bar."""
-        if self._bar:
+        if self._live:
             self._bar.update(self._task, completed=step, left=self._left(step))
 
     def show(self, step: int, terms: dict[str, float], speed: float) -> None:
         """Say the terms; speed in pictures per second."""
         words = '  '.join([f'{speed:.1f} pictures/s', *(f'{name} {value:.4g}' for name, value in terms.items())])
-        if self._bar:
-            self._bar.update(self._task, terms=words)
+        if self._live:
+            self._words.plain = words
         elif time.monotonic() - self._said > QUIET_SECONDS or step == self.steps:
             self._said = time.monotonic()
             self.say(f'step {step}/{self.steps}  {self._left(step)}  {words}')
 
     def say(self, line: str) -> None:
         """Print a line above the bar."""
-        if self._bar:
-            self._bar.console.print(line, highlight=False, markup=False)
+        if self._live:
+            self._live.console.print(line, highlight=False, markup=False)
         elif self.visible:
             print(line, file=sys.stderr, flush=True)
 
@@ -55,5 +58,5 @@ class Gauge:
 
     def close(self) -> None:
         """Leave the terminal tidy."""
-        if self._bar:
-            self._bar.stop()
+        if self._live:
+            self._live.stop()

@@ -207,6 +207,19 @@ def test_a_loss_that_is_not_finite_stops_with_its_name(tmp_path):
     assert engine.checkpoints.newest().name == 'step-00000004'
 
 
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    engine = toy_engine(tmp_path)
+
+    def spoil(player):
+        if engine.step == 5 and player == 'painter':
+            engine.family.painter[4].bias.data.fill_(float('nan'))
+
+    engine.family.after_each = spoil
+    with pytest.raises(RunError, match=r'painter\.4\.bias is not finite after step 6.*step-00000004'):
+        engine.fit()
+    assert engine.checkpoints.newest().name == 'step-00000004'
+
+
 def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path, monkeypatch, whole):
     engine = toy_engine(tmp_path)
     fsync = os.fsync
@@ -240,6 +253,7 @@ class Twice(Toy):
     ({'family': Twice}, "critic and painter both return a loss term 'critic'"),
     ({'model': {'weights': {**ToyConfig().weights, 'reconstructon': 1.0}}}, "did you mean 'reconstruction'"),
     ({'players': {'pianter': {}}}, 'players.pianter is set but the family has only: critic, painter'),
+    ({'accelerator': 'mps' if torch.cuda.is_available() else 'cuda'}, 'does not work on this machine'),
     ({'best': 'validation/x'}, 'needs validation pictures'),
     ({'best': 'validation/x', 'validation': toy_batches(1)}, 'is not measured; there are: validation/critic'),
 ])

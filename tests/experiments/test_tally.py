@@ -16,7 +16,8 @@ def test_means_cover_the_time_since_the_last_reading():
 def test_the_first_bad_value_is_remembered_however_late_one_asks():
     tally = Tally()
     for step in range(10):
-        tally.add(step, {'a': torch.tensor(float('nan') if step >= 6 else 1.0), 'b': torch.tensor(float('inf') if step == 4 else 0.0)})
+        late, once = float('nan') if step >= 6 else 1.0, float('inf') if step == 4 else 0.0
+        tally.add(step, {'a': torch.tensor(late), 'b': torch.tensor(once)})
     tally.means()
     assert tally.bad() == (4, 'b')
     assert Tally().bad() is None

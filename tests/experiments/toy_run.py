@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 import torch  # noqa: E402
 
-from tests.experiments.toy import toy_engine  # noqa: E402
+from tests.experiments.toy import toy_batches, toy_engine  # noqa: E402
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
@@ -22,7 +22,7 @@ if __name__ == '__main__':
     parser.add_argument('--plain', action='store_true', help='see ToyConfig')
     args = parser.parse_args()
     engine = toy_engine(args.folder, batch=args.batch, workers=args.workers, model={'plain': args.plain}, steps=args.steps,
-                        devices=args.devices)
+                        devices=args.devices, validation=toy_batches(1), validate_every=3, best='validation/critic')
     engine.family.after_each = lambda player: time.sleep(args.sleep)
     engine.fit()
     torch.save(engine.family.state_dict(), args.folder / f'rank-{engine.fabric.global_rank}.pt')

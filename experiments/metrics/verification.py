@@ -1,0 +1,56 @@
+"""Verification: how well a score tells pairs of one person from pairs of different people."""
+import numpy as np
+import torch
+from torch import Tensor
+
+FOLDS = 10
+
+
+def all_pairs(identities: Tensor, people: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Unit-length identities (N,D) and people (N,) -> cosine of each of the N(N-1)/2 pairs, and whether it is one person."""
+    first, second = torch.triu_indices(len(people), len(people), 1)
+    return (identities @ identities.t())[first, second].numpy(), (people[first] == people[second]).numpy()
+
+
+def auc(scores: np.ndarray, same: np.ndarray) -> float:
+    """The chance that a pair of one person scores above a pair of two, ties counting half (Mann and Whitney)."""
+    values, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]  # mean rank of tied scores, from 1
+    positives, negatives = int(same.sum()), int((~same).sum())
+    return float((rank[same].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def tar_at_far(scores: np.ndarray, same: np.ndarray, far: float) -> float:
+    """Share of pairs of one person accepted at the lowest threshold that accepts at most `far` of the others."""
+    others = np.sort(scores[~same])[::-1]
+    threshold = others[min(int(far * len(others)), len(others) - 1)]
+    return float((scores[same] > threshold).mean())
+
+
+def accuracy(scores: np.ndarray, same: np.ndarray) -> float:
+    """Mean of accepted pairs of one person and refused pairs of two, in 10 folds; the threshold of each comes from the others."""
+    fold = np.random.default_rng(0).permutation(len(scores)) % FOLDS
+    found = []
+    for held in range(FOLDS):
+        threshold = _best_threshold(scores[fold != held], same[fold != held])
+        accepted, one = scores[fold == held] >= threshold, same[fold == held]
+        if one.any() and not one.all():
+            found.append((accepted[one].mean() + (~accepted[~one]).mean()) / 2)
+    if not found:
+        raise ValueError('too few pairs to measure accuracy in 10 folds; give more pictures of more people')
+    return float(np.mean(found))
+
+
+def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
+    order = np.argsort(scores)
+    refused_same = np.cumsum(same[order]) - same[order]  # below each threshold
+    refused_other = np.cumsum(~same[order]) - ~same[order]
+    return float(scores[order][np.argmax(refused_other / (~same).sum() - refused_same / same.sum())])
+
+
+def verification(scores: np.ndarray, same: np.ndarray) -> dict[str, float]:
+    """The figures of a table row: auc, TAR at FAR 1e-2 and 1e-3, accuracy. ValueError without pairs of both kinds."""
+    if same.all() or not same.any():
+        raise ValueError('verification needs pairs of one person and pairs of two; give several pictures of several people')
+    return {'auc': auc(scores, same), 'tar_at_far_0.01': tar_at_far(scores, same, 1e-2),
+            'tar_at_far_0.001': tar_at_far(scores, same, 1e-3), 'accuracy': accuracy(scores, same)}
