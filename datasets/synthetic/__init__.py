@@ -1,5 +1,12 @@
-"""Faces drawn by the suite itself, with known causes: the embedded default data set."""
-from .causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
-from .paint import Rendering, render
+"""Faces drawn by the suite itself, with known causes: the embedded default data set.
 
-__all__ = ['ATTRIBUTES', 'ATTRIBUTE_RANGES', 'IDENTITY', 'Rendering', 'exaggerate', 'render', 'sample_attributes', 'sample_identity']
+    drawn = render(sample_identity(seed, k), sample_attributes(seed, i), 64)
+
+The true swap of person A into picture B is render(identity of A, attributes of B, size).
+"""
+from .causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
+from .paint import DOMAINS, SIZES, Rendering, render
+from .samples import SPLITS, SyntheticFaces, SyntheticPairs, SyntheticSwaps, person
+
+__all__ = ['ATTRIBUTES', 'ATTRIBUTE_RANGES', 'DOMAINS', 'IDENTITY', 'SIZES', 'SPLITS', 'Rendering', 'SyntheticFaces', 'SyntheticPairs',
+           'SyntheticSwaps', 'exaggerate', 'person', 'render', 'sample_attributes', 'sample_identity']

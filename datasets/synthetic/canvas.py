@@ -56,7 +56,7 @@ class Canvas:
         return mask
 
     def soft(self, groups: list, colour, softness: float, within: str | None = None) -> None:
-        """Blend one colour over groups of (polygons, strength in 0..1), with a soft edge of `softness` units; `within` keeps it
+        """Blend one colour over groups of (polygons that do not overlap, strength in 0..1), with a soft edge of `softness` units; `within` keeps it
         on one label."""
         corners = [[self.corners(p) for p in polygons] for polygons, _ in groups]
         everything = np.concatenate([c for group in corners for c in group])
@@ -68,8 +68,7 @@ class Canvas:
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         corner = (x0 << _SHIFT, y0 << _SHIFT)
         for group, (_, strength) in zip(corners, groups):
-            for c in group:
-                cv2.fillPoly(mask, [c - corner], round(255 * strength), cv2.LINE_AA, _SHIFT)
+            cv2.fillPoly(mask, [c - corner for c in group], round(255 * strength), cv2.LINE_AA, _SHIFT)
         weight = cv2.GaussianBlur(mask, (0, 0), softness * self.scale) * np.float32(1 / 255)
         if within:
             weight *= self.labels[y0:y1, x0:x1] == _ID[within]

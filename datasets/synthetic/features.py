@@ -30,13 +30,13 @@ def _disc(x: float, y: float, r: float) -> np.ndarray:
 
 
 def _eyes(v: dict, a: dict, at: dict) -> dict[str, np.ndarray]:
-    half = 9.0 * (1 + 0.13 * v['eye_size'])
-    up = 4.1 * (1 + 0.13 * v['eye_size'] + 0.28 * v['eye_opening'])
-    down = 2.5 * (1 + 0.13 * v['eye_size'] + 0.12 * v['eye_opening']) * (1 - 0.25 * max(a['smile'], 0))
+    half = 9.3 * (1 + 0.13 * v['eye_size'])
+    up = 4.5 * (1 + 0.13 * v['eye_size'] + 0.28 * v['eye_opening'])
+    down = 2.7 * (1 + 0.13 * v['eye_size'] + 0.12 * v['eye_opening']) * (1 - 0.25 * max(a['smile'], 0))
     close = a['eye_close']
     lid = -up * (1 - close) + 0.85 * down * close + 0.5 * a['gaze_y'] * (1 - close)
     x, round_ = at['eye_x'] + half * _U, 1 - _U ** 2  # _U is 1 at the outer corner of the right eye
-    axis = at['eye_y'] + 0.45 - (0.5 + 1.7 * v['eye_slant']) * _U
+    axis = at['eye_y'] + 0.6 - (0.5 + 1.7 * v['eye_slant']) * _U
     upper = axis + lid * (1 - np.abs(_U) ** 2.3) ** 0.75 * (1 - 0.12 * _U)
     lower = axis + down * (1 - np.abs(_U) ** 2.2) ** 0.8 * (1 + 0.15 * _U)
     gap = 2.6 + 0.9 * v['lid_crease'] - 0.6 * v['eye_depth'] + 2.0 * close
@@ -85,8 +85,8 @@ def _mouth(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
     w = np.abs(_U)
     base = line + (corner - line) * w ** 1.8
     rise = (0.8 + 1.2 * max(smile, 0)) * opened
-    upper = 3.7 * (1 + 0.42 * v['lip_upper']) * (1 - 0.15 * abs(smile))
-    lower = 4.9 * (1 + 0.38 * v['lip_lower']) * (1 - 0.12 * abs(smile))
+    upper = 4.0 * (1 + 0.42 * v['lip_upper']) * (1 - 0.15 * abs(smile))
+    lower = 5.2 * (1 + 0.38 * v['lip_lower']) * (1 - 0.12 * abs(smile))
     top = base - rise * (1 - w ** 2) - upper * (1 - w) ** 0.7 * (1 - 0.3 * np.exp(-(_U / 0.11) ** 2))
     inner_top = base - rise * (1 - w ** 2)
     inner_low = base + drop * (1 - w ** 2.3) * 0.9 + 0.1

@@ -51,27 +51,29 @@ class Hair:
             return np.zeros_like(s)
         return np.clip(self._above(s, t) * np.float32(90 * scale) + 0.5, 0, 1)
 
-    def crown(self, head, see) -> list[np.ndarray]:
-        """Outlines of the hair around the skull and, if long, beside the face, in units of the picture."""
-        p = head.vertices
-        n = np.linalg.norm(p, axis=1, keepdims=True)
-        st = p[:, :2] / np.maximum(n + p[:, 2:], 1e-3)
-        hairy = (self._above(st[:, :1].copy(), st[:, 1:].copy())[:, 0] > 0) & (p[:, 1] < 12)
+    def crown(self, rim: np.ndarray, see) -> list[np.ndarray]:
+        """Outlines of the hair around the skull and, if long, beside the face, in units of the picture; rim: (N,3) points of
+        the head that are seen from the side."""
+        n = np.linalg.norm(rim, axis=1, keepdims=True)
+        st = rim[:, :2] / np.maximum(n + rim[:, 2:], 1e-3)
+        hairy = (self._above(st[:, :1].copy(), st[:, 1:].copy())[:, 0] > 0) & (rim[:, 1] < 12)
+        p = rim[hairy]
         lift = 1 + (self.thick - 1) * np.clip(0.75 - p[:, 1:2] / 60, 0.5, 1.7)
-        outline = cv2.convexHull((see(p[hairy] * lift[hairy])).astype(np.float32))[:, 0]
-        return [outline, *self._curls(outline), *self._locks(see)]
+        outline = cv2.convexHull(see(p * lift))[:, 0]
+        return [self._curled(outline), *self._locks(see)]
 
-    def _curls(self, outline: np.ndarray) -> list[np.ndarray]:
-        """Discs along the outline."""
+    def _curled(self, outline: np.ndarray) -> np.ndarray:
+        """The outline with a row of curls on it."""
         curl = self.v['hair_curl']
-        if curl <= 0.15:
-            return []
+        if curl <= 0.1:
+            return outline
         closed = np.concatenate([outline, outline[:1]])
         way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
-        at = np.arange(0, way[-1], 7.0)
-        r = 4.0 + 3.0 * curl + 1.3 * np.sin(at * 0.9) + 1.1 * np.sin(at * 2.3 + 1)
-        x, y = np.interp(at, way, closed[:, 0]), np.interp(at, way, closed[:, 1])
-        return [np.array([a, b]) + _RING * c for a, b, c in zip(x, y, r)]
+        at = np.arange(0, way[-1], 1.6)
+        points = np.stack([np.interp(at, way, closed[:, 0]), np.interp(at, way, closed[:, 1])], 1)
+        out = points - points.mean(0)
+        size = 1.5 + 2.5 * curl + 1.2 * np.sin(at * 0.13) + 0.8 * np.sin(at * 0.31 + 1)
+        return points + out / np.linalg.norm(out, axis=1, keepdims=True) * (size * np.abs(np.sin(at * 0.42)) ** 0.7 + 1.2 * curl)[:, None]
 
     def _hang(self, y: np.ndarray) -> np.ndarray:
         """Outer half width of long hair at heights of the head's frame."""

@@ -82,11 +82,11 @@ class Head:
         cranium = _exit((0, -25 - 2 * v['forehead_height'], -6), (43.5 * wide, 52 + 3 * v['forehead_height'], 57))
         bottom = at['chin_y'] + EYE_LINE + self.drop * 0.9
         jaw_height = (bottom + 34) / 2
-        jaw = _exit((0, bottom - jaw_height, 12), (35.6 * wide * (1 + 0.08 * v['jaw_width'] + 0.05 * v['cheek_fullness']), jaw_height, 37.5))
+        jaw = _exit((0, bottom - jaw_height, 12), (35.0 * wide * (1 + 0.08 * v['jaw_width'] + 0.05 * v['cheek_fullness']), jaw_height, 37.5))
         softness = 9.0
         h = np.maximum(softness - np.abs(cranium - jaw), 0)
         r = np.maximum(cranium, jaw) + h * h / (4 * softness)
-        r += _BUMPS @ np.array([3.2 * v['jaw_width'] + 0.6, 1.5 * v['chin_width'] - 2.2, 1.6 * v['cheek_fullness'],
+        r += _BUMPS @ np.array([3.2 * v['jaw_width'] + 0.6, 1.7 * v['chin_width'] - 3.0, 1.6 * v['cheek_fullness'],
                                 1.8 * v['cheekbones'], -2.0], np.float32)
         return r.astype(np.float32)
 
@@ -154,14 +154,15 @@ class Head:
         st = p[:, :2] / (n + p[:, 2:])
         return p / n * self._radius(st[:, :1].copy(), st[:, 1:].copy())
 
-    def cast(self, x, y, turn, steps: int = 5):
+    def cast(self, x, y, turn, steps: int, z=None):
         """Where lines of sight meet the surface turned by `turn` (3,3): x, y 2-D float32 in the viewer's frame.
 
-        Newton's steps as if the surface were a sphere. Returns z in the viewer's frame and the surface's (s, t), all of
+        Newton's steps as if the surface were a sphere, from the depth z if one is given. Returns z in the viewer's frame and the surface's (s, t), all of
         x's shape; lines that miss the head end near its rim.
         """
         flat = x * x + y * y
-        z = np.sqrt(np.maximum(66.0 ** 2 - flat, 4.0))
+        coarse = z is None
+        z = np.sqrt(np.maximum(66.0 ** 2 - flat, 4.0)) if coarse else z
         back = turn.T
         hx, hy, hz = [back[i, 0] * x + back[i, 1] * y for i in range(3)]
         for step in range(steps + 1):
@@ -170,7 +171,7 @@ class Head:
             scale = 1 / np.maximum(n + pz, 1e-3)
             s, t = px * scale, py * scale
             if step < steps:
-                r = self._radius(s, t) if step > 0 else self._look(self._base, s, t, _BASE_SPAN)
+                r = self._radius(s, t) if step > 0 or not coarse else self._look(self._base, s, t, _BASE_SPAN)
                 z = np.maximum(z - (n - r) * n / np.maximum(z, 0.35 * n), -10.0)
         return z, s, t
 

@@ -67,6 +67,9 @@ class Portrait:
         self.turn = rotation(a['yaw'], a['pitch'], a['roll'])
         self.centre = (_CENTRE + (_MEAN_FIVE - _MEAN_FIVE @ self.turn.T).mean(0)[:2]).astype(np.float32)
         self.head, self.hair, self.skin = Head(v, a), Hair(v), palette.skin(v)
+        points = self.head.vertices
+        depth = points @ self.turn[2]
+        self.rim = points[depth * depth < 0.45 * (points * points).sum(1)]  # what is seen from the side
         lifted, self.where = _lift(self.head, v, a)
         self.seen = self.see(lifted)
         self.landmarks = self.seen[self.where['landmarks']]
@@ -83,9 +86,12 @@ class Portrait:
 
     def _surface(self, grid: int):
         """(G,G) depth and surface coordinates of what is seen, on a grid of G points a side."""
-        axis = (np.arange(grid, dtype=np.float32) + 0.5) * np.float32(UNITS / grid) - 0.5
-        x, y = np.meshgrid(axis - self.centre[0], axis - self.centre[1])
-        return self.head.cast(x, y, self.turn)
+        z = None
+        for side, steps in ((grid // 2, 4), (grid, 2)):
+            axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(UNITS / side) - 0.5
+            x, y = np.meshgrid(axis - self.centre[0], axis - self.centre[1])
+            z, s, t = self.head.cast(x, y, self.turn, steps, None if z is None else cv2.resize(z, (side, side)))
+        return z, s, t
 
     def _lit(self, z, s, t) -> tuple[np.ndarray, np.ndarray]:
         """(G,G,3) factors on the skin's colour and (G,G) gloss, float32."""
@@ -97,7 +103,7 @@ class Portrait:
         half = self.light + np.array([0, 0, 1], np.float32)
         half /= np.linalg.norm(half)
         shine = np.maximum((nx * half[0] + ny * half[1] + half[2]) * nz, 0)
-        shine = cv2.pow(shine, 16) * np.float32(26 * (0.4 + a['light_strength']) * self.level)
+        shine = cv2.pow(shine, 16) * np.float32(20 * (0.4 + a['light_strength']) * self.level)
         hollow = np.clip(cv2.GaussianBlur(z, (0, 0), 4.8 / pitch) - z, -2.0, 3.5)
         direct, warm = 0.30 + 0.75 * a['light_strength'], a['light_warmth']
         ambient = 1.08 - 0.80 * direct - 0.055 * hollow
@@ -128,9 +134,7 @@ class Portrait:
         cloth = palette.hsv(a['cloth_hue'], a['cloth_saturation'], 0.12 + 0.8 * a['cloth_value']) * self.level
         collar, y = a['collar'], by - 30 - 5 * a['collar']
         right = np.array([(0, 20 - 11 * collar), (width - 6, 3), (width + 4, -5 - 4 * collar), (width + 15, 4), (width + 60, 22), (width + 60, 90)])
-        shape = np.concatenate([right, (right * (-1, 1))[:0:-1]]) + (bx, y)
-        canvas.paint(shape, cloth, 'cloth')
-        canvas.soft([([shape[[0, 1, 2]] + (0, 1), shape[[0, -1, -2]] + (0, 1)], 0.5)], cloth * 0.5, 1.5)
+        canvas.paint(np.concatenate([right, (right * (-1, 1))[:0:-1]]) + (bx, y), cloth, 'cloth')
 
     def _ears(self) -> dict[str, np.ndarray]:
         """The outlines of the ears that are not turned away or under hair; the hollow of each beside it."""
@@ -148,9 +152,7 @@ class Portrait:
 
     def _silhouette(self) -> list[np.ndarray]:
         """Two overlapping outlines, skull and jaw, so that the hollow at the temples stays."""
-        points = self.head.vertices
-        seen = self.see(points)
-        return [cv2.convexHull(seen[part])[:, 0] for part in (points[:, 1] < 2, points[:, 1] > -12)]
+        return [cv2.convexHull(self.see(self.rim[part]))[:, 0] for part in (self.rim[:, 1] < 2, self.rim[:, 1] > -12)]
 
     def _features(self, canvas: Canvas) -> None:
         """Everything on the skin, in flat colours: light comes after."""
@@ -158,9 +160,9 @@ class Portrait:
         corners = canvas.corners(self.seen)
         s = {name: corners[part] for name, part in self.where.items()}
         both = lambda name: [s['l_' + name], s['r_' + name]]  # noqa: E731
-        dark, age, opened = skin * (0.62, 0.50, 0.47), max(v['age'], 0), a['mouth_open'] > 0.04
+        dark, age, opened = skin * np.array([0.62, 0.50, 0.47], np.float32), max(v['age'], 0), a['mouth_open'] > 0.04
         if v['beard'] > 0:
-            canvas.soft([([s['beard']], 0.30 + 0.60 * min(1.6 * v['beard'], 1))], hair * 0.66 + skin * 0.12, 2.2)
+            canvas.soft([([s['beard']], 0.30 + 0.60 * min(1.6 * v['beard'], 1))], hair * 0.58 + skin * 0.18, 2.4)
         canvas.label(s['nose'], 'nose')
         self._eyes(canvas, s, both)
         make = max(v['makeup'], 0)
@@ -171,7 +173,7 @@ class Portrait:
                      ([s['under_lip']], 0.4)], dark, 0.8)
         for n, _ in _SIDES:
             canvas.paint(s[n + 'lash'], (30, 20, 20))
-        brow = hair * 0.72 + skin * 0.18
+        brow = hair * 0.62 + skin * 0.12
         for n, _ in _SIDES:
             canvas.paint(s[n + 'brow'], brow, n + 'brow')
         lips = palette.lips(v)
@@ -247,8 +249,11 @@ class Portrait:
             skin *= cv2.GaussianBlur(np.where(lit[..., 1] > 0.86 * self.level, np.float32(1.06), np.float32(0.84)), (3, 3), 0)[..., None]
         else:
             skin = skin * self._texture(lit, s, t, cap) + large(gloss)[..., None]
+            green = np.maximum(skin[..., 1], 1)
+            bright = np.maximum(green - 150, 0)
+            skin *= (1 - bright * bright / ((150 + bright) * green))[..., None]  # highlights are compressed, as on film
         if self.hair.grows:
-            crown = weight(face.mask(self.hair.crown(self.head, self.see)))
+            crown = weight(face.mask(self.hair.crown(self.rim, self.see)))
             strands = self.hair.strands(work, self)
             picture = over(picture, strands, crown)
             cap *= np.maximum(head, crown)
@@ -278,7 +283,7 @@ class Portrait:
         """Light, the grain of the skin, freckles, and the soft shadow that hair throws on the forehead."""
         v, scale = self.v, len(s) / UNITS
         grain = cv2.remap(palette.noise(), s * 110 + 128, t * 110 + 128, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        factor = 1 + np.float32(0.012 + 0.012 * max(v['age'], 0)) * grain
+        factor = 1 + np.float32(0.012 + 0.006 * max(v['age'], 0)) * grain
         freckles = max(v['freckles'] - 0.3, 0) * 0.28
         if freckles:
             factor -= np.clip(grain - 1.0, 0, 1) * np.float32(freckles) * (np.abs(t - 0.04) < 0.2)

@@ -1,12 +1,15 @@
 """Colours and textures: RGB in 0..255 as float32."""
 import colorsys
+import math
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-_SKIN = np.array([(252, 226, 208), (243, 205, 178), (228, 180, 146), (198, 143, 106), (150, 101, 72), (104, 68, 50)], np.float32)
+_SKIN = np.array([(243, 214, 196), (236, 196, 170), (222, 174, 142), (198, 143, 106), (150, 101, 72), (104, 68, 50)], np.float32)
 _HAIR = np.array([(24, 20, 20), (46, 31, 24), (84, 56, 38), (128, 90, 56), (184, 144, 90), (224, 196, 146)], np.float32)
+_COARSE = 32  # side of a backdrop before it is enlarged
+_AXIS = np.linspace(-1, 1, _COARSE, dtype=np.float32)
 _IRIS = np.array([(44, 26, 18), (82, 50, 28), (124, 88, 46), (110, 122, 84), (96, 134, 158), (150, 180, 200)], np.float32)
 
 
@@ -57,34 +60,32 @@ def noise() -> np.ndarray:
 def backdrop(a: dict, side: int) -> np.ndarray:
     """(side,side,3) uint8: a gradient with soft shapes, out of focus as behind a portrait."""
     rng = np.random.Generator(np.random.PCG64(int(a['background_pattern'] * 2 ** 24)))
+    u = rng.random(24).tolist()
     hue, saturation, value, contrast = [a['background_' + n] for n in ('hue', 'saturation', 'value', 'contrast')]
     value = 0.15 + 0.8 * value
     near = hsv(hue, saturation, value)
-    far = hsv(hue + rng.uniform(-0.12, 0.12), saturation * rng.uniform(0.4, 1.3), value * (1 - 0.65 * contrast))
-    axis = np.linspace(-1, 1, 32, dtype=np.float32)
-    angle = rng.uniform(0, 2 * np.pi)
-    ramp = 0.5 + 0.36 * (np.cos(angle) * axis[None] + np.sin(angle) * axis[:, None])
-    picture = near + (far - near) * ramp[..., None].astype(np.float32)
-    kind = rng.integers(0, 5)
+    far = hsv(hue - 0.12 + 0.24 * u[0], saturation * (0.4 + 0.9 * u[1]), value * (1 - 0.65 * contrast))
+    ramp = 0.5 + _AXIS * (0.36 * math.cos(7 * u[2])) + _AXIS[:, None] * (0.36 * math.sin(7 * u[2]))
+    picture = near + (far - near) * ramp[..., None]
+    kind = int(5 * u[3])
     if kind == 1:  # a plastered wall
-        blotches = cv2.resize(rng.normal(size=(6, 6)).astype(np.float32), (32, 32), interpolation=cv2.INTER_CUBIC)
-        picture *= 1 + np.float32(0.16 * contrast) * blotches[..., None]
+        blotches = cv2.resize(rng.normal(size=(6, 6)).astype(np.float32), (_COARSE, _COARSE), interpolation=cv2.INTER_CUBIC)
+        picture *= 1 + (0.16 * contrast) * blotches[..., None]
     elif kind == 2:  # lights out of focus
-        for _ in range(9):
-            spot = hsv(hue + rng.uniform(-0.2, 0.2), saturation, value + 0.25 * contrast)
-            layer = cv2.circle(picture.copy(), rng.integers(0, 32 * 16, 2).tolist(), int(16 * rng.uniform(2, 5)), spot.tolist(), -1, shift=4)
-            picture += (layer - picture) * np.float32(0.45)
+        spots = np.zeros((_COARSE, _COARSE), np.float32)
+        for x, y, r in zip(u[4:11], u[11:18], u[17:24]):
+            cv2.circle(spots, (int(512 * x), int(512 * y)), int(16 * (2 + 3 * r)), 0.25 + 0.35 * r, -1, shift=4)
+        picture += (hsv(hue + 0.3 * u[4] - 0.15, saturation, value + 0.25 * contrast) - picture) * spots[..., None]
     elif kind == 3:  # panels, shelves, windows
-        at = 0
-        while at < 32:
-            wide = int(rng.integers(3, 9))
-            picture[:, at:at + wide] *= 1 + 0.5 * contrast * rng.uniform(-0.6, 0.6)
-            at += wide
-        if rng.random() < 0.4:
+        edges = np.cumsum([3 + int(6 * w) for w in u[4:14]]).tolist()
+        for start, end, w in zip([0, *edges], edges, u[14:]):
+            picture[:, start:end] *= 1 + contrast * (0.6 * w - 0.3)
+        if u[4] < 0.4:
             picture = np.ascontiguousarray(picture.transpose(1, 0, 2))
     elif kind == 4:  # a horizon
-        edge = int(rng.integers(8, 26))
-        picture[edge:] = picture[edge:] * 0.45 + 0.5 * hsv(hue + rng.uniform(0.2, 0.5), saturation, value * 0.75)
-    picture = cv2.GaussianBlur(picture, (0, 0), 0.4 + rng.uniform(0, 1.4) * (kind != 0))
-    picture = np.clip(picture, 0, 255).astype(np.uint8)
+        edge = 8 + int(18 * u[4])
+        picture[edge:] = picture[edge:] * 0.45 + 0.5 * hsv(hue + 0.2 + 0.3 * u[5], saturation, value * 0.75)
+    if kind:
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.4 + 1.4 * u[18])
+    picture = np.minimum(picture, 255).astype(np.uint8)
     return cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
