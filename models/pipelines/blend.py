@@ -10,6 +10,7 @@ from models.perception.parsing import face_probability
 
 MASK_SIDE = 256  # pixels of the template `face` in which masks are made
 _FRAME = 0.05  # part of the side over which the mask falls to 0 at the border of the crop
+_SHARE = (0.05, 0.85)  # least and largest part of the crop that a face covers
 _GROWTH = 1.75  # how far the hull of the five points is stretched to reach brows and chin
 
 
@@ -23,12 +24,13 @@ def hull(side: int) -> np.ndarray:
 
 
 def _solid(probability: np.ndarray) -> np.ndarray:
-    """The largest connected piece of a (H,W) probability, without holes; all 0 where it holds less than 5 % of the picture."""
+    """The largest connected piece of a (H,W) probability, without holes; all 0 where it is too small or too large for a face in
+    the template `face`."""
     outlines, _ = cv2.findContours((probability > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     mask = np.zeros(probability.shape, np.float32)
     if outlines:
         cv2.drawContours(mask, [max(outlines, key=cv2.contourArea)], -1, 1.0, cv2.FILLED)
-    return mask if mask.mean() >= 0.05 else np.zeros_like(mask)
+    return mask if _SHARE[0] <= mask.mean() <= _SHARE[1] else np.zeros_like(mask)
 
 
 def soften(mask: Tensor, feather: float = 0.06) -> Tensor:

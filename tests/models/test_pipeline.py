@@ -158,7 +158,7 @@ def test_colour_match_takes_away_a_tint():
 
 def test_the_hull_is_the_last_resort_and_says_so():
     faces = {(300, 400): [face_at(200, 160, 70)], (100, 120): [face_at(60, 50, 20)]}
-    for parser in (None, Oval(blind=True)):
+    for parser in (None, Oval('background'), Oval('skin')):
         result = swapper(lambda b: torch.ones_like(b.target), faces, parser=parser).swap(photo(100, 120), photo(300, 400))
         assert any('hull' in note for note in result.notes)
         for x, y in faces[300, 400][0].points.round().astype(int):
