@@ -1,4 +1,6 @@
 """A picture and its label map, painted side by side with sub-pixel polygons."""
+import math
+
 import cv2
 import numpy as np
 
@@ -69,13 +71,24 @@ class Canvas:
         corner = (x0 << _SHIFT, y0 << _SHIFT)
         for group, (_, strength) in zip(corners, groups):
             cv2.fillPoly(mask, [c - corner for c in group], round(255 * strength), cv2.LINE_AA, _SHIFT)
-        weight = cv2.GaussianBlur(mask, (0, 0), softness * self.scale) * np.float32(1 / 255)
+        weight = blur(mask * np.float32(1 / 255), softness * self.scale)
         if within:
             weight *= self.labels[y0:y1, x0:x1] == _ID[within]
         region = self.picture[y0:y1, x0:x1]
         flat = np.empty_like(region)
         flat[:] = np.minimum(np.asarray(colour), 255)
         region[:] = cv2.blendLinear(flat, np.ascontiguousarray(region), weight, 1 - weight)
+
+
+def blur(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of float32, cut off at 2.2 deviations."""
+    k = 2 * math.ceil(2.2 * sigma) + 1
+    return cv2.GaussianBlur(values, (k, k), sigma)
+
+
+def rgb(values: np.ndarray) -> np.ndarray:
+    """(H,W) -> (H,W,3); faster than broadcasting over three channels."""
+    return cv2.merge((values, values, values))
 
 
 def over(below: np.ndarray, above: np.ndarray, weight: np.ndarray) -> np.ndarray:

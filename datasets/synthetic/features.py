@@ -5,6 +5,7 @@ head.Head.lift puts them onto the surface.
 """
 import numpy as np
 
+_MIRROR = np.array([-1, 1], np.float32)
 _U = np.linspace(-1, 1, 13, dtype=np.float32)
 _RING = np.stack([np.cos(np.linspace(0, 2 * np.pi, 20, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 20, endpoint=False))], 1)
 
@@ -22,7 +23,7 @@ def _closed(upper, lower) -> np.ndarray:
 
 def _pair(name: str, right: np.ndarray) -> dict[str, np.ndarray]:
     """A shape on the viewer's right and its mirror image."""
-    return {'r_' + name: right, 'l_' + name: right * np.array([-1, 1], np.float32)}
+    return {'r_' + name: right, 'l_' + name: right * _MIRROR}
 
 
 def _disc(x: float, y: float, r: float) -> np.ndarray:
@@ -148,4 +149,5 @@ def jaw_line(at: dict, drop: float) -> np.ndarray:
 
 def five(landmarks: np.ndarray) -> np.ndarray:
     """(68,2) -> (5,2): centres of the eyes, tip of the nose, corners of the mouth."""
-    return np.stack([landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]])
+    eyes = landmarks[36:48].reshape(2, 6, -1).mean(1)
+    return np.concatenate([eyes, landmarks[[30, 48, 54]]])

@@ -54,9 +54,8 @@ class Hair:
     def crown(self, rim: np.ndarray, see) -> list[np.ndarray]:
         """Outlines of the hair around the skull and, if long, beside the face, in units of the picture; rim: (N,3) points of
         the head that are seen from the side."""
-        n = np.linalg.norm(rim, axis=1, keepdims=True)
-        st = rim[:, :2] / np.maximum(n + rim[:, 2:], 1e-3)
-        hairy = (self._above(st[:, :1].copy(), st[:, 1:].copy())[:, 0] > 0) & (rim[:, 1] < 12)
+        s, t = (rim[:, :2].T / np.maximum(np.linalg.norm(rim, axis=1) + rim[:, 2], 1e-3))[:, None]
+        hairy = (self._above(s, t)[0] > 0) & (rim[:, 1] < 12)
         p = rim[hairy]
         lift = 1 + (self.thick - 1) * np.clip(0.75 - p[:, 1:2] / 60, 0.5, 1.7)
         outline = cv2.convexHull(see(p * lift))[:, 0]
@@ -113,4 +112,4 @@ class Hair:
         dome = np.clip(0.74 + (x + shift[0]) * (light[0] / 90) + (y + shift[1]) * (light[1] / 130), 0.38, 1.3)
         band = np.exp(-((radius - 36) / 12) ** 2) * np.float32(0.30 * (0.4 + portrait.a['light_strength']))
         tone = (dome * (1 + 0.15 * fibre) + band * (1 + 0.5 * fibre)) * np.float32(level)
-        return tone[..., None] * self.colour + (band * np.float32(14 * level))[..., None]
+        return cv2.merge([tone * c + band * np.float32(14 * level) for c in self.colour])

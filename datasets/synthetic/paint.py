@@ -13,7 +13,7 @@ from models.batch import FACE_PARTS, PARTS
 from models.geometry import template
 
 from . import palette
-from .canvas import UNITS, Canvas, over
+from .canvas import UNITS, Canvas, blur, over, rgb
 from .causes import ATTRIBUTES, IDENTITY, exaggerate, named
 from .features import LANDMARK_SOURCES, five, jaw_line, outlines
 from .hair import Hair
@@ -87,7 +87,7 @@ class Portrait:
     def _surface(self, grid: int):
         """(G,G) depth and surface coordinates of what is seen, on a grid of G points a side."""
         z = None
-        for side, steps in ((grid // 2, 4), (grid, 2)):
+        for side, steps in ((grid // 2, 4), (grid, 1)):
             axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(UNITS / side) - 0.5
             x, y = np.meshgrid(axis - self.centre[0], axis - self.centre[1])
             z, s, t = self.head.cast(x, y, self.turn, steps, None if z is None else cv2.resize(z, (side, side)))
@@ -96,7 +96,7 @@ class Portrait:
     def _lit(self, z, s, t) -> tuple[np.ndarray, np.ndarray]:
         """(G,G,3) factors on the skin's colour and (G,G) gloss, float32."""
         v, a, pitch = self.v, self.a, UNITS / len(z)
-        step, z = 8 * pitch, cv2.GaussianBlur(z, (0, 0), 1.3 / pitch)
+        step, z = 8 * pitch, blur(z, 1.3 / pitch)
         nx, ny = cv2.Sobel(z, -1, 1, 0, scale=-1 / step), cv2.Sobel(z, -1, 0, 1, scale=-1 / step)
         nz = 1 / np.sqrt(nx * nx + ny * ny + 1)
         facing = (nx * self.light[0] + ny * self.light[1] + self.light[2]) * nz
@@ -104,7 +104,7 @@ class Portrait:
         half /= np.linalg.norm(half)
         shine = np.maximum((nx * half[0] + ny * half[1] + half[2]) * nz, 0)
         shine = cv2.pow(shine, 16) * np.float32(20 * (0.4 + a['light_strength']) * self.level)
-        hollow = np.clip(cv2.GaussianBlur(z, (0, 0), 4.8 / pitch) - z, -2.0, 3.5)
+        hollow = np.clip(blur(z, 4.8 / pitch) - z, -2.0, 3.5)
         direct, warm = 0.30 + 0.75 * a['light_strength'], a['light_warmth']
         ambient = 1.08 - 0.80 * direct - 0.055 * hollow
         lit = np.empty((*z.shape, 3), np.float32)
@@ -112,8 +112,8 @@ class Portrait:
         for channel, (wrap, tint) in enumerate(((0.42, 1 + 0.10 * warm), (0.26, 1.0), (0.22, 1 - 0.14 * warm))):
             lit[..., channel] = (ambient + np.maximum(facing + wrap, 0) * (direct * tint / (1 + wrap))) * self.level
         blush = np.exp(-np.minimum(((np.abs(s) - 0.24) / 0.11) ** 2 + ((t - 0.13) / 0.10) ** 2, 20)) * (0.06 + 0.05 * v['skin_blush'])
-        lit[..., 1:] *= (1 - blush)[..., None]
-        return lit, shine
+        blush = (1 - blush).astype(np.float32)
+        return lit * cv2.merge((np.ones_like(blush), blush, blush)), shine
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
@@ -230,7 +230,7 @@ class Portrait:
         face.picture[:] = np.rint(self.skin)
         face.labels = back.labels
         head, ears = face.mask(self._silhouette()), self._ears()
-        face.labels[head > 127] = PARTS.index('skin')
+        np.copyto(face.labels, PARTS.index('skin'), where=head > 127)
         self._features(face)
         for n, _ in _SIDES:
             if n + 'ear' in ears:
@@ -248,17 +248,17 @@ class Portrait:
         if self.drawing:
             skin *= cv2.GaussianBlur(np.where(lit[..., 1] > 0.86 * self.level, np.float32(1.06), np.float32(0.84)), (3, 3), 0)[..., None]
         else:
-            skin = skin * self._texture(lit, s, t, cap) + large(gloss)[..., None]
+            skin = skin * self._texture(lit, s, t, cap) + rgb(large(gloss))
             green = np.maximum(skin[..., 1], 1)
             bright = np.maximum(green - 150, 0)
-            skin *= (1 - bright * bright / ((150 + bright) * green))[..., None]  # highlights are compressed, as on film
+            skin *= rgb(1 - bright * bright / ((150 + bright) * green))  # highlights are compressed, as on film
         if self.hair.grows:
             crown = weight(face.mask(self.hair.crown(self.rim, self.see)))
             strands = self.hair.strands(work, self)
             picture = over(picture, strands, crown)
             cap *= np.maximum(head, crown)
             hairy = np.maximum(crown * (1 - head), cap)
-            labels[hairy > 0.5] = PARTS.index('hair')
+            np.copyto(labels, PARTS.index('hair'), where=hairy > 0.5)
         picture = over(picture, skin, head)
         if self.hair.grows:
             picture = over(picture, strands, cap)
@@ -268,14 +268,14 @@ class Portrait:
             glass = reduce(face.mask(frames))
             picture += (glass * np.float32(0.07))[..., None] * np.float32(self.level)
             picture = over(picture, np.broadcast_to(colour * self.level, picture.shape).copy(), wire)
-            labels[(glass > 127) | (wire > 0.5)] = PARTS.index('eye_g')
+            np.copyto(labels, PARTS.index('eye_g'), where=(glass > 127) | (wire > 0.5))
         if self.drawing:
             self._ink(picture, labels)
-        picture = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
+        elif self.a['blur'] > 0:
+            picture = blur(picture, 0.02 + 0.015 * self.a['blur'] * size)
+        picture = np.minimum(picture, 255).astype(np.uint8)
         if self.drawing:
             picture, labels = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), labels[1::2, 1::2].copy()
-        elif self.a['blur'] > 0:
-            picture = cv2.GaussianBlur(picture, (0, 0), 0.02 + 0.015 * self.a['blur'] * size)
         landmarks = ((self.landmarks + 0.5) * (size / UNITS) - 0.5).astype(np.float32)
         return Rendering(picture, labels, landmarks, five(landmarks))
 
@@ -288,8 +288,8 @@ class Portrait:
         if freckles:
             factor -= np.clip(grain - 1.0, 0, 1) * np.float32(freckles) * (np.abs(t - 0.04) < 0.2)
         shift = max(1, round(2 * scale))
-        factor[shift:] *= 1 - 0.40 * cv2.GaussianBlur(cap, (0, 0), 2.0 * scale)[:-shift]
-        return lit * factor[..., None]
+        factor[shift:] *= 1 - 0.40 * blur(cap, 2.0 * scale)[:-shift]
+        return lit * rgb(factor)
 
     def _ink(self, picture: np.ndarray, labels: np.ndarray) -> None:
         """Lines where parts meet."""
