@@ -1,6 +1,5 @@
 """The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
 import difflib
-import errno
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +44,7 @@ def build_fabric(config: EngineConfig) -> Fabric:
     except (RuntimeError, ValueError) as error:
         raise RunError(f'engine.accelerator={config.accelerator} with engine.devices={config.devices} and engine.precision='
                        f'{config.precision} does not work on this machine: {" ".join(str(error).split())}') from error
+    torch.backends.cudnn.benchmark = True  # all batches have one shape
     fabric.launch()
     return fabric
 
@@ -310,7 +310,7 @@ class Engine:
         return values
 
     def _on_first(self, work: Callable[[], None]) -> None:
-        """Do something on the first process only; its RunError, or a full disk, is everyone's."""
+        """Do something on the first process only; its RunError, or a full disk, is everyone's trouble."""
         trouble = None
         if self.fabric.is_global_zero:
             try:
@@ -318,10 +318,8 @@ class Engine:
             except RunError as error:
                 trouble = error
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                trouble = RunError(f'the disk of {self.folder} is full; free some space, then resume: '
-                                   f'{self.checkpoints.standing()}')
+                trouble = RunError(f'{self.folder} cannot be written ({error.strerror}); free some space or mend the '
+                                   f'folder, then resume: {self.checkpoints.standing()}')
         message = self._gather(trouble and str(trouble))[0]
         if message:
             raise RunError(message) from trouble

@@ -1,0 +1,150 @@
+"""Photos in, an aligned data set out, and a word on each photo that was left out."""
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datasets.faces import read_picture
+from datasets.loaders import build_faces
+from experiments import preparation
+from experiments.preparation import Rules, prepare
+from models.geometry import TEMPLATES
+from models.perception.detection import Face
+from tests.datasets.layouts import picture, write
+
+POINTS = np.array(TEMPLATES['celeba'].points, np.float32)
+
+
+class Stub:
+    """Finds as many faces as the photo's top-left pixel says in red, seen at the scale that it says in green."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def detect(self, photo):
+        self.seen += 1
+        count, scale, turned = photo[0, 0].tolist()
+        points = (POINTS + 0.5) * scale / 10 - 0.5 + [[20, 10]]
+        if turned:
+            points[2] += [40 * scale / 10, 0]  # the nose far outside the face
+        box = np.array([0, 0, scale, scale], np.float32)
+        return [Face(box, points.astype(np.float32), 0.99 if i == 0 else 0.5) for i in range(count)]
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    stub = Stub()
+    monkeypatch.setattr(preparation, 'build_detector', lambda name: stub)
+    return stub
+
+
+def photo(path, seed, code=(1, 20, 0)):
+    array = np.zeros((600, 500, 3), np.uint8)
+    array[10:10 + 436, 20:20 + 356] = picture(seed, 356, 436)
+    array[0, 0] = code
+    write(path, array)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    root = tmp_path / 'photos'
+    for i, name in enumerate(['anna/a.png', 'anna/b.png', 'berta/a.png', 'carl/deep/a.png', 'dora__1.png', 'dora__2.png']):
+        photo(root / name, i)
+    photo(root / 'x_none.png', 0, (0, 20, 0))
+    photo(root / 'x_small.png', 0, (1, 4, 0))
+    photo(root / 'x_turned.png', 0, (1, 20, 1))
+    photo(root / 'x_two.png', 0, (2, 20, 0))
+    (root / 'x_broken.png').write_bytes(b'nothing')
+    return root
+
+
+def report(folder):
+    with (folder / 'report.csv').open() as handle:
+        return {row['file']: row for row in csv.DictReader(handle)}
+
+
+@pytest.mark.parametrize('layout', ['celeba', 'folder'])
+def test_kept_photos_are_aligned_and_the_layout_is_read_back(photos, tmp_path, detector, layout):
+    counts = prepare(photos, tmp_path / 'out', layout=layout, rules=Rules(several='drop'))
+    assert counts['kept'] == 6
+    faces = build_faces(layout, tmp_path / 'out')
+    assert len(faces) == 6 and len(faces.people) == 4 and faces.frame == TEMPLATES['celeba']
+    assert np.allclose(faces.points, POINTS, atol=0.02)
+    rows = report(tmp_path / 'out')
+    seen = read_picture(tmp_path / 'out' / rows['berta/a.png']['output'])
+    assert np.abs(seen.astype(float) - picture(2)).mean() < 4
+    if layout == 'folder':
+        assert rows['carl/deep/a.png']['output'] == 'carl/deep_a.jpg' and rows['dora__2.png']['output'] == 'dora/dora__2.jpg'
+    else:
+        names = dict(line.split(' ', 1) for line in (tmp_path / 'out' / 'people.txt').read_text().splitlines())
+        assert list(names.values()) == ['anna', 'berta', 'carl', 'dora']
+
+
+def test_every_dropped_photo_has_its_reason(photos, tmp_path, detector):
+    prepare(photos, tmp_path / 'out', rules=Rules(several='drop'))
+    reasons = {name: row['reason'] for name, row in report(tmp_path / 'out').items() if row['kept'] == 'no'}
+    assert reasons == {'x_none.png': 'no face', 'x_small.png': 'too small', 'x_two.png': 'several faces',
+                       'x_turned.png': 'landmarks unlike a face seen from the front', 'x_broken.png': 'unreadable'}
+    summary = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    assert (summary['photos'], summary['kept'], summary['dropped']['no face']) == (11, 6, 1)
+    assert prepare(photos, tmp_path / 'largest')['kept'] == 7  # by default the larger of two faces is taken
+
+
+def test_an_interrupted_run_goes_on_with_the_rest(photos, tmp_path, detector, monkeypatch):
+    whole = prepare(photos, tmp_path / 'whole')
+    detect, detector.seen = detector.detect, 0
+
+    def failing(picture):
+        if detector.seen == 4:
+            raise KeyboardInterrupt
+        return detect(picture)
+
+    monkeypatch.setattr(detector, 'detect', failing)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(photos, tmp_path / 'out')
+    monkeypatch.setattr(detector, 'detect', detect)
+    with (tmp_path / 'out' / 'report.csv').open('a') as handle:
+        handle.write('dora__1.png,ye')  # the line that was being written
+    assert prepare(photos, tmp_path / 'out') == whole
+    assert detector.seen == 10  # each readable photo once
+    assert report(tmp_path / 'out') == report(tmp_path / 'whole')
+    files = [sorted(path.name for path in (tmp_path / name).rglob('*.*')) for name in ('out', 'whole')]
+    assert files[0] == files[1]
+    for name in ('identity_CelebA.txt', 'list_landmarks_align_celeba.txt', 'list_eval_partition.txt'):
+        assert (tmp_path / 'out' / name).read_text() == (tmp_path / 'whole' / name).read_text()
+
+
+def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
+    prepare(photos, tmp_path / 'out')
+    with pytest.raises(ValueError, match='other settings'):
+        prepare(photos, tmp_path / 'out', rules=Rules(eyes=50))
+    photo(photos / 'new.png', 1)
+    with pytest.raises(ValueError, match='other photos'):
+        prepare(photos, tmp_path / 'out')
+    with pytest.raises(ValueError, match='lies inside'):
+        prepare(photos, photos / 'out')
+    (tmp_path / 'full').mkdir()
+    (tmp_path / 'full' / 'thesis.txt').write_text('mine')
+    with pytest.raises(ValueError, match='not empty'):
+        prepare(photos, tmp_path / 'full')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match='holds no picture'):
+        prepare(tmp_path / 'empty', tmp_path / 'out2')
+
+
+@pytest.mark.slow
+def test_real_faces_in_parallel(tmp_path):
+    """MTCNN in two processes finds the face of scikit-image's astronaut where it is, and none in noise."""
+    from skimage.data import astronaut
+
+    for i in range(3):
+        write(tmp_path / 'photos' / f'eileen__{i}.png', np.roll(astronaut(), 20 * i, 1))
+    write(tmp_path / 'photos' / 'noise.png', np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8))
+    counts = prepare(tmp_path / 'photos', tmp_path / 'out', layout='folder', workers=2)
+    assert counts == {'kept': 3, 'no face': 1}
+    aligned = [torch.from_numpy(read_picture(path)).float() for path in sorted((tmp_path / 'out' / 'eileen').iterdir())]
+    assert (aligned[0] - aligned[1]).abs().mean() < 12
+    assert all(Image.open(path).size == (178, 218) for path in (tmp_path / 'out' / 'eileen').iterdir())
