@@ -21,7 +21,7 @@ from torch import Tensor
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.cvae.network import BackgroundPath, Decoder, Encoder
+from models.cvae.network import BackgroundPath, Decoder, Encoder, folded
 from models.losses.background import background_l1
 from models.losses.identity import identity_distance
 from models.losses.kl import kl_divergence, reparametrise
@@ -29,19 +29,23 @@ from models.losses.perceptual import parsing_agreement, perceptual_l1
 from models.losses.reconstruction import reconstruction_l1, shading_l1
 from models.perception.parsing import face_mask
 
+_MAPS = 2  # how many of the teacher's maps the perceptual term compares
+
 
 class CVAEConfig(FamilyConfig):
-    """size: side of the pictures, a multiple of 2^len(widths). widths: channels at 1/2, 1/4, ... of the size. depth: AdaIN
-    blocks per resolution. latent: channels of the latent at size / 2^len(widths). identity: length of the identity vector.
-    margin: pixels, for a picture of 128, by which the face mask is widened before the background is handed over. parsing: give
-    the decoder the target's parsing map. kl_warmup: steps until the KL term has its whole weight; free_bits in nats per latent
-    value."""
+    """size: side of the pictures, a multiple of fold * 2^(len(widths) - 1), which is the number of pixels per latent cell.
+    fold: power of 2 by which pictures are folded into channels. widths: channels at 1/fold, 1/(2 fold), ... of the size. depth:
+    AdaIN blocks per resolution. latent: channels of the latent. style: width of the mapped identity. identity: length of the
+    identity vector. margin: pixels, for a picture of 128, by which the face mask is widened before the background is handed
+    over. parsing: give encoder and decoder the target's parsing map. kl_warmup: steps until the KL term has its whole weight;
+    free_bits in nats per latent value."""
 
-    size: int = 64
-    widths: tuple[int, ...] = (64, 128, 192, 256)
+    size: int = 128
+    fold: int = 4
+    widths: tuple[int, ...] = (64, 112, 160)
     depth: int = 2
-    latent: int = 32
-    style: int = 256
+    latent: int = 16
+    style: int = 128
     background: int = 32
     identity: int = 128
     margin: int = 5
@@ -57,12 +61,15 @@ class CVAE(Family):
 
     def __init__(self, config: CVAEConfig, perception: Perception | None):
         super().__init__(config, perception)
-        if config.size % 2 ** len(config.widths):
-            raise ValueError(f'size {config.size} is no multiple of {2 ** len(config.widths)}, as {len(config.widths)} widths ask')
-        shape = len(PARTS) if config.parsing else 1
-        self.encoder = Encoder(3 + shape, config.widths, config.latent)
-        self.background = BackgroundPath(3 + shape, config.background, len(config.widths))
-        self.decoder = Decoder(config.latent, config.identity, config.style, config.widths, config.depth, config.background)
+        self.cell = config.fold * 2 ** (len(config.widths) - 1)
+        if config.fold not in (2, 4, 8) or config.size % self.cell:
+            raise ValueError(f'size {config.size} does not fit fold {config.fold} and {len(config.widths)} widths: '
+                             f'take fold 2, 4 or 8 and a size that is a multiple of {self.cell}')
+        channels = 3 * config.fold ** 2 + 4 * (len(PARTS) if config.parsing else 1)
+        self.encoder = Encoder(channels, config.widths, config.latent)
+        self.background = BackgroundPath(channels, config.background, len(config.widths))
+        self.decoder = Decoder(config.latent, config.identity, config.style, config.widths, config.depth, config.background,
+                               config.fold)
 
     def players(self):
         return {'swapper': list(self.parameters())}
@@ -99,24 +106,17 @@ class CVAE(Family):
     def forward(self, player: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
         labels = self.labels(batch)
         shape, plate, face = self.conditions(batch.target, labels)
-        mean, logvar = self.encoder(torch.cat([batch.target, shape], 1))
-        maps = self.background(torch.cat([plate, shape], 1))
+        mean, logvar = self.encoder(folded(batch.target, shape, self.config.fold))
+        maps = self.background(folded(plate, shape, self.config.fold))
         swap = self.decoder(reparametrise(mean, logvar), self.identities(batch), maps, plate)
 
         same, other, terms = batch.same, ~batch.same, {}
         if self.wants('reconstruction'):
             terms['reconstruction'] = reconstruction_l1(swap, batch.target, same)
-        if self.wants('perceptual'):
-            with torch.no_grad():
-                answers = self.perception.teacher.features(batch.target)[:2]
-            terms['perceptual'] = perceptual_l1(self.perception.teacher.features(swap)[:2], answers, same)
         if self.wants('kl'):
             warm = min(1.0, (step + 1) / max(1, self.config.kl_warmup))
             terms['kl'] = warm * kl_divergence(mean, logvar, free_bits=self.config.free_bits)
-        if self.wants('identity'):
-            with torch.no_grad():
-                wanted = self.perception.teacher(batch.source)
-            terms['identity'] = identity_distance(self.perception.teacher(swap), wanted)
+        terms |= self.seen_by_teacher(swap, batch)
         if self.wants('background'):
             terms['background'] = background_l1(swap, batch.target, face)
         different = other.to(face.dtype)[:, None, None, None] * face
@@ -126,13 +126,29 @@ class CVAE(Family):
             terms['shading'] = shading_l1(swap, batch.target, different)
         return terms
 
+    def seen_by_teacher(self, swap: Tensor, batch: SwapBatch) -> dict[str, Tensor]:
+        """The terms `identity` and `perceptual`, with one pass of the teacher over the swap (B,3,H,W)."""
+        teacher, terms = self.perception.teacher, {}
+        if self.wants('perceptual'):
+            identity, maps = teacher.identity_and_maps(swap, _MAPS)
+            with torch.no_grad():
+                answers = teacher.maps(batch.target, _MAPS)
+            terms['perceptual'] = perceptual_l1(maps, answers, batch.same)
+        elif self.wants('identity'):
+            identity = teacher(swap)
+        if self.wants('identity'):
+            with torch.no_grad():
+                wanted = teacher(batch.source)
+            terms['identity'] = identity_distance(identity, wanted)
+        return terms
+
     @torch.no_grad()
     def swap(self, batch: SwapBatch, latent: Tensor | None = None) -> Tensor:
         """(B,3,H,W) with the latent given, or with the mean that the encoder finds in the target."""
         shape, plate, _ = self.conditions(batch.target, self.labels(batch))
         if latent is None:
-            latent = self.encoder(torch.cat([batch.target, shape], 1))[0]
-        maps = self.background(torch.cat([plate, shape], 1))
+            latent = self.encoder(folded(batch.target, shape, self.config.fold))[0]
+        maps = self.background(folded(plate, shape, self.config.fold))
         return self.decoder(latent, self.identities(batch), maps, plate).clamp(-1, 1)
 
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
@@ -140,7 +156,7 @@ class CVAE(Family):
 
     def sample(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
         """(B,3,H,W): the latent drawn from the prior N(0,1), so that light and expression vary under a fixed identity."""
-        side = self.config.size // 2 ** len(self.config.widths)
+        side = self.config.size // self.cell
         shape = len(batch), self.config.latent, side, side
         latent = torch.randn(shape, generator=generator, device=batch.target.device, dtype=batch.target.dtype)
         return self.swap(batch, latent)

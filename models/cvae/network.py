@@ -1,4 +1,4 @@
-"""Encoder, background path and decoder of the CVAE. All of them work on pictures folded by 2 (pixel unshuffle)."""
+"""Encoder, background path and decoder of the CVAE. Their finest maps are the pictures folded into channels (pixel unshuffle)."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -6,34 +6,39 @@ from torch import Tensor, nn
 from models.blocks.residual import AdaINResidual, Residual
 
 
-class Encoder(nn.Module):
-    """Target picture and its parsing -> mean and log variance of a spatial latent.
+def folded(picture: Tensor, shape: Tensor, fold: int) -> Tensor:
+    """Picture (B,3,H,W) and label planes (B,S,H,W) -> (B,3*fold^2 + 4*S,H/fold,W/fold); the planes at half that fineness."""
+    planes = F.pixel_unshuffle(F.avg_pool2d(shape, fold // 2), 2)
+    return torch.cat([F.pixel_unshuffle(picture, fold), planes], 1)
 
-    (B,I,H,W) -> two (B,latent,H/2^n,W/2^n), n = len(widths). The log variance is bounded to -8..4.
+
+class Encoder(nn.Module):
+    """Target picture and its parsing, folded -> mean and log variance of a spatial latent.
+
+    (B,I,h,w) -> two (B,latent,h/2^n,w/2^n), n = len(widths) - 1. The log variance is bounded to -8..4.
     """
 
     def __init__(self, channels: int, widths: tuple[int, ...], latent: int):
         super().__init__()
-        self.stem = nn.Conv2d(4 * channels, widths[0], 3, 1, 1)
+        self.stem = nn.Conv2d(channels, widths[0], 3, 1, 1)
         self.down = nn.Sequential(*(Residual(a, b, 2) for a, b in zip(widths, widths[1:])))
         self.head = nn.Conv2d(widths[-1], 2 * latent, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.down(self.stem(F.pixel_unshuffle(x, 2)))
-        mean, logvar = self.head(F.silu(x)).float().chunk(2, 1)
+        mean, logvar = self.head(F.silu(self.down(self.stem(x)))).float().chunk(2, 1)
         return mean, 6 * torch.tanh((logvar + 2) / 6) - 2
 
 
 class BackgroundPath(nn.Module):
-    """What surrounds the face, and its shape, at every resolution of the decoder: (B,I,H,W) -> maps from H/2 down, width each."""
+    """What surrounds the face, and its shape, at every resolution of the decoder: (B,I,h,w) -> maps from h down, width each."""
 
     def __init__(self, channels: int, width: int, levels: int):
         super().__init__()
-        self.stem = nn.Conv2d(4 * channels, width, 3, 1, 1)
+        self.stem = nn.Conv2d(channels, width, 3, 1, 1)
         self.down = nn.ModuleList(nn.Conv2d(width, width, 3, 2, 1) for _ in range(levels - 1))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        maps = [F.silu(self.stem(F.pixel_unshuffle(x, 2)))]
+        maps = [F.silu(self.stem(x))]
         for conv in self.down:
             maps.append(F.silu(conv(maps[-1])))
         return maps
@@ -46,7 +51,7 @@ class Decoder(nn.Module):
     The plate is added to the output, so that the residual path redraws no background; in the face it is 0 and gives nothing away.
     """
 
-    def __init__(self, latent: int, identity: int, style: int, widths: tuple[int, ...], depth: int, background: int):
+    def __init__(self, latent: int, identity: int, style: int, widths: tuple[int, ...], depth: int, background: int, fold: int):
         super().__init__()
         self.mapping = nn.Sequential(nn.Linear(identity, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU())
         self.stem = nn.Conv2d(latent, widths[-1], 3, 1, 1)
@@ -56,8 +61,12 @@ class Decoder(nn.Module):
             self.levels.append(nn.ModuleList(AdaINResidual(width if i else previous + background, width, style)
                                              for i in range(depth)))
             previous = width
-        self.out = nn.Sequential(nn.GroupNorm(8, previous), nn.SiLU(), nn.Conv2d(previous, 12, 3, 1, 1))
-        nn.init.normal_(self.out[-1].weight, std=0.01)
+        unfold: list[nn.Module] = [nn.GroupNorm(8, previous)]
+        while fold > 2:
+            unfold += [nn.SiLU(), nn.Conv2d(previous, 2 * previous, 3, 1, 1), nn.PixelShuffle(2)]
+            previous, fold = previous // 2, fold // 2
+        self.out = nn.Sequential(*unfold, nn.SiLU(), nn.Conv2d(previous, 12, 3, 1, 1), nn.PixelShuffle(2))
+        nn.init.normal_(self.out[-2].weight, std=0.01)
 
     def forward(self, latent: Tensor, identity: Tensor, maps: list[Tensor], plate: Tensor) -> Tensor:
         style = self.mapping(identity * identity.shape[1] ** 0.5)
@@ -68,4 +77,4 @@ class Decoder(nn.Module):
             x = torch.cat([x, maps[-1 - index]], 1)
             for block in blocks:
                 x = block(x, style)
-        return F.pixel_shuffle(self.out(x), 2).float() + plate
+        return self.out(x).float() + plate

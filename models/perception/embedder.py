@@ -39,6 +39,11 @@ class Embedder(nn.Module):
         """(B,3,H,W) in [-1,1] -> (B,D), unit length."""
         return F.normalize(self.network(self.aligned(pictures, points=points, template=template)).float(), dim=1)
 
-    def features(self, pictures: Tensor, *, template: str = 'face') -> list[Tensor]:
-        """Inner maps for perceptual terms, finest first, of a network that has them."""
-        return self.network.features(self.aligned(pictures, template=template))
+    def maps(self, pictures: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
+        """The `count` finest inner maps (B,C,.,.), for perceptual terms; for networks with `features` and `head`."""
+        return self.network.features(self.aligned(pictures, template=template), count)
+
+    def identity_and_maps(self, pictures: Tensor, count: int, *, template: str = 'face') -> tuple[Tensor, list[Tensor]]:
+        """What forward and maps return, in one pass."""
+        maps = self.network.features(self.aligned(pictures, template=template))
+        return F.normalize(self.network.head(maps[-1]).float(), dim=1), maps[:count]

@@ -57,13 +57,15 @@ class MobileFaceNet(nn.Module):
         self.linear7 = _ConvNorm(512, 512, (height // 16, width // 16), depthwise=True, linear=True)
         self.linear1 = _ConvNorm(512, embedding, 1, linear=True)
 
-    def features(self, x: Tensor) -> list[Tensor]:
-        """Maps at 1/2, 1/4, 1/8 and 1/16 of the input, for perceptual terms."""
+    def features(self, x: Tensor, count: int = 4) -> list[Tensor]:
+        """The first `count` of the maps at 1/2, 1/4, 1/8 and 1/16 of the input."""
         maps = [self.dw_conv1(self.conv1(x))]
         for index, block in enumerate(self.blocks):
             x = block(maps[-1] if index == 0 else x)
             if index in (4, 11, 14):
                 maps.append(x)
+            if len(maps) == count:
+                break
         return maps
 
     def head(self, x: Tensor) -> Tensor:
