@@ -1,5 +1,5 @@
 """Data sets by name, and loaders whose place in the stream of batches can be saved and taken up again."""
-import importlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from datasets.cache import packed
 from datasets.celeba import celeba
 from datasets.celebamask import celebamask
-from datasets.faces import PARTITIONS, Faces
+from datasets.faces import Faces
 from datasets.identity_folder import identity_folder, plain
 from datasets.swaps import ListedSwaps, Swaps
+from datasets.synthetic import SyntheticPairs, SyntheticSwaps
 from datasets.transforms import Augmentation
 from datasets.unpaired import unpaired
 from models.batch import collate
@@ -99,17 +100,19 @@ class Loader(DataLoader):
 
 
 class Keyed(Dataset):
-    """Lets a data set of drawn samples take keys (epoch, index): each epoch continues where the last one ended."""
+    """Gives drawn samples, numbered without end, as epochs of `length` for keys (epoch, index); a bare index is epoch 0's."""
 
-    def __init__(self, dataset: Dataset, *, endless: bool):
-        self.dataset, self.endless = dataset, endless
+    def __init__(self, drawn: Dataset, length: int):
+        self.drawn, self.length = drawn, length
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return self.length
 
     def __getitem__(self, key: int | tuple[int, int]):
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        return self.dataset[index + epoch * len(self) if self.endless else index]
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        return self.drawn[epoch * self.length + index]
 
 
 def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> Faces:
@@ -123,7 +126,7 @@ def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 
                 seed: int = 0, augment: bool = False) -> Dataset:
     """SwapBatch samples of a data set by name. Persons are balanced in the train partition; only there is `augment` heeded."""
     if name == 'synthetic':
-        return _synthetic('SyntheticSwaps', size, partition, seed, same_ratio=same_ratio)
+        return _synthetic(SyntheticSwaps, size, partition, seed, same_ratio=same_ratio)
     train = partition in ('train', 'all')
     return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
                  augmentation=Augmentation() if augment and train else None)
@@ -138,7 +141,7 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
                 augment: bool = False) -> Dataset:
     """PairBatch samples of `synthetic` (true pairs) or of two-domain folders (`unpaired`)."""
     if name == 'synthetic':
-        return _synthetic('SyntheticPairs', size, partition, seed)
+        return _synthetic(SyntheticPairs, size, partition, seed)
     if name != 'unpaired':
         raise ValueError(f'{name!r} holds no two domains; use synthetic or unpaired')
     return unpaired(_given(name, root), size, partition, seed=seed, augment=augment and partition == 'train')
@@ -153,13 +156,10 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
                   pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank))
 
 
-def _synthetic(kind: str, size: int, partition: str, seed: int, **options) -> Dataset:
-    """Drawn faces. Each partition has its own seed, hence its own persons; training never ends, the rest is a fixed set."""
-    if partition not in PARTITIONS:
-        raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}')
-    drawn = getattr(importlib.import_module('datasets.synthetic'), kind)
-    return Keyed(drawn(size=size, seed=seed * len(PARTITIONS) + PARTITIONS.index(partition), **options),
-                 endless=partition == 'train')
+def _synthetic(kind: type[Dataset], size: int, partition: str, seed: int, **options) -> Keyed:
+    """Drawn faces: training never repeats a picture."""
+    length = len(kind(partition, size, seed=seed, **options))
+    return Keyed(kind(partition, size, seed=seed, length=sys.maxsize, **options), length)
 
 
 def _given(name: str, root: str | Path | None) -> str | Path:

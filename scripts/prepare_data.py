@@ -1,0 +1,83 @@
+"""Make photos ready for training.
+
+    python scripts/prepare_data.py faces PHOTOS -o FOLDER --layout celeba
+    python scripts/prepare_data.py pack --data celeba --root FOLDER -o CACHE --size 128
+
+`faces` detects, aligns and filters; FOLDER/report.csv says what became of each photo. `pack` writes a data set into a
+memory-mapped cache, which train.py reads with --data cache --root CACHE. Both go on where they were interrupted.
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import os
+
+from datasets.cache import pack
+from datasets.loaders import FACES, build_faces
+from datasets.transforms import face_frame
+from experiments.preparation import LAYOUTS, Rules, prepare
+from models.geometry import FACE_SIDE, TEMPLATES
+from models.perception.detection import DETECTORS
+from models.weights import WeightsError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tasks = parser.add_subparsers(dest='task', required=True)
+    rules = Rules()
+    faces = tasks.add_parser('faces', help='detect, align and filter a folder of photos')
+    faces.add_argument('photos', type=Path, help='photos, in a folder per person where persons are known')
+    faces.add_argument('--layout', choices=LAYOUTS, default='celeba')
+    faces.add_argument('--detector', choices=DETECTORS, default='mtcnn')
+    faces.add_argument('--score', type=float, default=rules.score, help='least confidence of the detector (%(default)s)')
+    faces.add_argument('--eyes', type=float, default=rules.eyes, help='least distance of the eyes in pixels (%(default)s)')
+    faces.add_argument('--misfit', type=float, default=rules.misfit,
+                       help='largest misfit of the landmarks in eye distances (%(default)s)')
+    faces.add_argument('--several', choices=('largest', 'drop'), default=rules.several, help='photos with more than one face')
+    packing = tasks.add_parser('pack', help='pack a data set into a memory-mapped cache')
+    packing.add_argument('--data', choices=[name for name in FACES if name != 'cache'], required=True)
+    packing.add_argument('--root', type=Path, required=True, help='folder of the data set')
+    packing.add_argument('--size', type=int, default=128, help='side of the packed pictures in pixels (%(default)s)')
+    packing.add_argument('--side', type=float, default=FACE_SIDE,
+                         help='side of the packed square in CelebA pixels; above %(default)s leaves room for augmentation')
+    packing.add_argument('--canvas', action='store_true', help='pack the whole aligned 178x218 picture instead of a square')
+    for task in (faces, packing):
+        task.add_argument('-o', '--output', type=Path, required=True, help='folder to write')
+        task.add_argument('--workers', type=int, default=os.cpu_count(), help='processes (%(default)s)')
+    args = parser.parse_args(argv)
+    if args.task == 'pack' and (args.size < 8 or args.side < 8):
+        parser.error('--size and --side are at least 8')
+    return args
+
+
+def faces(args: argparse.Namespace) -> None:
+    def progress(done: int, total: int) -> None:
+        if done % 20 == 0 or done == total:
+            print(f'\r{done} of {total} photos', end='', file=sys.stderr, flush=True)
+
+    rules = Rules(args.score, args.eyes, args.misfit, args.several)
+    counts = prepare(args.photos, args.output, layout=args.layout, rules=rules, detector=args.detector, workers=args.workers,
+                     progress=progress)
+    print(file=sys.stderr)
+    print(f'{args.output}: ' + ', '.join(f'{count} {reason}' for reason, count in counts.most_common()))
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        if args.task == 'faces':
+            faces(args)
+        else:
+            to = TEMPLATES['celeba'] if args.canvas else face_frame(args.size, args.side)
+            packed = pack(build_faces(args.data, args.root), args.output, to, workers=args.workers)
+            print(f'{args.output}: {len(packed)} pictures of {len(packed.people)} persons')
+    except (ValueError, OSError, WeightsError) as error:
+        print(f'prepare_data.py: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
