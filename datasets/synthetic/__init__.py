@@ -8,5 +8,5 @@ from .causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_a
 from .paint import DOMAINS, SIZES, Rendering, render
 from .samples import SPLITS, SyntheticFaces, SyntheticPairs, SyntheticSwaps, person
 
-__all__ = ['ATTRIBUTES', 'ATTRIBUTE_RANGES', 'DOMAINS', 'IDENTITY', 'SIZES', 'SPLITS', 'Rendering', 'SyntheticFaces', 'SyntheticPairs',
-           'SyntheticSwaps', 'exaggerate', 'person', 'render', 'sample_attributes', 'sample_identity']
+__all__ = ['ATTRIBUTES', 'ATTRIBUTE_RANGES', 'DOMAINS', 'IDENTITY', 'SIZES', 'SPLITS', 'Rendering', 'SyntheticFaces',
+           'SyntheticPairs', 'SyntheticSwaps', 'exaggerate', 'person', 'render', 'sample_attributes', 'sample_identity']

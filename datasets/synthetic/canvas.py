@@ -58,8 +58,8 @@ class Canvas:
         return mask
 
     def soft(self, groups: list, colour, softness: float, within: str | None = None) -> None:
-        """Blend one colour over groups of (polygons that do not overlap, strength in 0..1), with a soft edge of `softness` units; `within` keeps it
-        on one label."""
+        """Blend one colour over groups of (polygons that do not overlap, strength in 0..1), with a soft edge of `softness`
+        units; `within` keeps it on one label."""
         corners = [[self.corners(p) for p in polygons] for polygons, _ in groups]
         everything = np.concatenate([c for group in corners for c in group])
         margin = 2 + int(2.5 * softness * self.scale)
@@ -75,9 +75,12 @@ class Canvas:
         if within:
             weight *= self.labels[y0:y1, x0:x1] == _ID[within]
         region = self.picture[y0:y1, x0:x1]
-        flat = np.empty_like(region)
-        flat[:] = np.minimum(np.asarray(colour), 255)
-        region[:] = cv2.blendLinear(flat, np.ascontiguousarray(region), weight, 1 - weight)
+        region[:] = cv2.blendLinear(flat(region.shape, colour), np.ascontiguousarray(region), weight, 1 - weight)
+
+
+def flat(shape: tuple, colour) -> np.ndarray:
+    """uint8 (H,W,3) of one colour."""
+    return cv2.rectangle(np.empty(shape, np.uint8), (0, 0), shape[1::-1], np.asarray(colour).tolist(), -1)
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:

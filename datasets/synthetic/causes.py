@@ -17,7 +17,8 @@ IDENTITY = (
     # colours and surface
     'skin_tone', 'skin_warmth', 'skin_blush', 'freckles', 'iris_tone', 'iris_hue', 'lip_colour', 'makeup', 'age',
     # hair
-    'hair_tone', 'hair_red', 'hair_grey', 'hair_length', 'hair_volume', 'hair_curl', 'hairline', 'fringe', 'parting', 'bald', 'beard',
+    'hair_tone', 'hair_red', 'hair_grey', 'hair_length', 'hair_volume', 'hair_curl', 'hairline', 'fringe', 'parting', 'bald',
+    'beard',
 )
 SHAPE = IDENTITY[:IDENTITY.index('skin_tone')]  # what a caricature exaggerates
 
@@ -104,8 +105,8 @@ def sample_attributes(seed: int, index: int) -> np.ndarray:
     return np.clip([a[name] for name in ATTRIBUTES], low, high).astype(np.float32)
 
 
-def exaggerate(identity, amount: float = 1.8) -> np.ndarray:
-    """The caricature's identity: shape entries move away from the mean face by the factor `amount`, within [-1.6, 1.6]."""
+def exaggerate(identity, amount: float = 2.0) -> np.ndarray:
+    """The caricature's identity: shape entries move away from the mean face by the factor `amount`, within [-1.8, 1.8]."""
     shape = np.array([name in SHAPE for name in IDENTITY])
     identity = np.asarray(identity, np.float32)
-    return np.where(shape, np.clip(identity * np.float32(amount), -1.6, 1.6), identity).astype(np.float32)
+    return np.where(shape, np.clip(identity * np.float32(amount), -1.8, 1.8), identity).astype(np.float32)

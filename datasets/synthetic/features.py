@@ -7,7 +7,8 @@ import numpy as np
 
 _MIRROR = np.array([-1, 1], np.float32)
 _U = np.linspace(-1, 1, 13, dtype=np.float32)
-_RING = np.stack([np.cos(np.linspace(0, 2 * np.pi, 20, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 20, endpoint=False))], 1)
+_TURN = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_RING = np.stack([np.cos(_TURN), np.sin(_TURN)], 1)
 
 
 def _xy(x, y) -> np.ndarray:
@@ -62,8 +63,8 @@ def _eyes(v: dict, a: dict, at: dict) -> dict[str, np.ndarray]:
     iris = 3.9 * (1 + 0.06 * v['eye_size'])
     for n, side in (('l_', -1), ('r_', 1)):
         gx, gy = side * (at['eye_x'] - 0.35) + 3.2 * a['gaze_x'], at['eye_y'] - 0.4 + 1.7 * a['gaze_y']
-        shapes |= {n + 'iris': _disc(gx, gy, iris), n + 'ring': _disc(gx, gy, 0.8 * iris), n + 'pupil': _disc(gx, gy, 0.42 * iris),
-                   n + 'glint': _disc(gx + 1.3, gy - 1.4, 0.85)}
+        shapes |= {n + 'iris': _disc(gx, gy, iris), n + 'ring': _disc(gx, gy, 0.8 * iris),
+                   n + 'pupil': _disc(gx, gy, 0.42 * iris), n + 'glint': _disc(gx + 1.3, gy - 1.4, 0.85)}
     return shapes
 
 
@@ -73,7 +74,8 @@ def _brows(v: dict, a: dict, at: dict) -> dict[str, np.ndarray]:
     y = at['brow_y'] + at['eye_y'] + 2.4 - 3.2 * a['brow_raise'] * (1 - 0.25 * u)
     y = y - (3.1 + 1.8 * v['brow_arch']) * np.sin(np.pi * u ** 1.25) + (1.6 - 1.6 * v['brow_slant']) * (u - 0.45)
     thick = (1.9 + 0.85 * v['brow_thickness']) * np.minimum(1, 0.55 + 2.5 * u) * (1 - u ** 2.2 * 0.85)
-    shapes = _pair('brow', _closed(_xy(x, y - thick), _xy(x, y + thick))) | _pair('arch', _xy(x, y - 0.4 * thick)[[0, 2, 5, 8, 10]])
+    shapes = _pair('brow', _closed(_xy(x, y - thick), _xy(x, y + thick)))
+    shapes |= _pair('arch', _xy(x, y - 0.4 * thick)[[0, 2, 5, 8, 10]])
     shapes['l_arch'] = shapes['l_arch'][::-1]
     return shapes
 
@@ -98,7 +100,8 @@ def _mouth(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
     return {
         'u_lip': _closed(_xy(x, top), _xy(x, inner_top)[1:-1]), 'l_lip': _closed(_xy(x, inner_low), _xy(x, bottom)[1:-1]),
         'mouth': _closed(_xy(x, inner_top), _xy(x, inner_low)),
-        'teeth': _closed(_xy(x * 0.9, inner_top), _xy(x * 0.9, teeth)), 'tongue': _closed(_xy(x * 0.6, tongue), _xy(x * 0.6, inner_low)),
+        'teeth': _closed(_xy(x * 0.9, inner_top), _xy(x * 0.9, teeth)),
+        'tongue': _closed(_xy(x * 0.6, tongue), _xy(x * 0.6, inner_low)),
         'parting': _closed(_xy(x * 1.05, inner_top - 0.35), _xy(x * 1.05, inner_top + 0.45)),
         'outer_lip': np.concatenate([_xy(x, top)[[0, 2, 5, 6, 7, 10, 12]], _xy(x, bottom)[[10, 8, 6, 4, 2]]]),
         'inner_lip': np.concatenate([_xy(x * 0.9, inner_top)[[0, 4, 6, 8, 12]], _xy(x, inner_low)[[8, 6, 4]]]),
@@ -108,9 +111,10 @@ def _mouth(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
 
 def _nose(at: dict) -> dict[str, np.ndarray]:
     y, w = at['nose_y'], at['nose_x']
-    right = np.array([(3.4, -3), (4.2, 6), (5.2, y - 8), (w * 0.88, y - 4), (w + 1.0, y - 0.5), (w + 0.6, y + 3), (w * 0.72, y + 5),
-                      (3.2, y + 5.6)], np.float32)
-    wing = np.array([(w + 0.6, y - 3), (w + 1.7, y + 0.5), (w + 0.8, y + 3.8), (w + 0.1, y + 3.6), (w + 0.6, y + 0.5)], np.float32)
+    right = np.array([(3.4, -3), (4.2, 6), (5.2, y - 8), (w * 0.88, y - 4), (w + 1.0, y - 0.5), (w + 0.6, y + 3),
+                      (w * 0.72, y + 5), (3.2, y + 5.6)], np.float32)
+    wing = np.array([(w + 0.6, y - 3), (w + 1.7, y + 0.5), (w + 0.8, y + 3.8), (w + 0.1, y + 3.6), (w + 0.6, y + 0.5)],
+                    np.float32)
     return _pair('nostril', _RING * (1.9, 1.05) + (w * 0.46, y + 4.2)) | _pair('wing', wing) | {
         'nose': np.concatenate([right * (-1, 1), [(0, y + 6.3)], right[::-1]]),
         'bridge': _xy(np.zeros(4), np.linspace(0.5, y, 4)),
@@ -120,14 +124,12 @@ def _nose(at: dict) -> dict[str, np.ndarray]:
 
 
 def _skin_marks(a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
-    """The folds from nose to mouth, and where a beard grows."""
+    """The folds from nose to mouth, and the upper edge of a beard."""
     edge, nose, x, y = at['nose_x'] + 1.5, at['nose_y'], at['mouth_x'], at['mouth_y']
     fold = np.array([(edge + 1, nose - 1), (edge + 6, nose + 7), (x + 5 + a['smile'], y - 3 - a['smile']), (x + 5.5, y + 3),
                      (x + 4, y + 3), (x + 3.6, y - 3), (edge + 4, nose + 8)], np.float32)
-    cheek = np.array([(40, 8), (36, 23), (28, 31), (21, y - 7), (12, nose + 9), (0, nose + 8)], np.float32)
-    chin = np.array([(0, 76 + drop), (27, 66 + drop), (39, 46 + drop)], np.float32)
-    right = np.concatenate([cheek[::-1], chin[::-1]])
-    return _pair('fold', fold) | {'beard': np.concatenate([right, right[::-1] * (-1, 1)])}
+    cheek = np.array([(0, nose + 8), (12, nose + 9), (21, y - 7), (28, 31), (35, 20)], np.float32)
+    return _pair('fold', fold) | {'beard': np.concatenate([(cheek * _MIRROR)[:0:-1], cheek])}
 
 
 def outlines(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
@@ -136,13 +138,15 @@ def outlines(v: dict, a: dict, at: dict, drop: float) -> dict[str, np.ndarray]:
 
 
 # The shapes whose points are the landmarks after the 17 of the jaw, in the order of iBUG.
-LANDMARK_SOURCES = ('l_arch', 'r_arch', 'bridge', 'base', 'l_corners', 'l_under', 'r_corners', 'r_under', 'outer_lip', 'inner_lip')
+LANDMARK_SOURCES = ('l_arch', 'r_arch', 'bridge', 'base', 'l_corners', 'l_under', 'r_corners', 'r_under', 'outer_lip',
+                    'inner_lip')
 
 
 def jaw_line(at: dict, drop: float) -> np.ndarray:
     """(17,3) directions from the head's centre to the contour from temple to temple, the viewer's left first."""
     bottom = at['chin_y'] - 8 + drop
-    half = [(-44, -6, 2), (-43.5, 4, 2), (-42.5, 14, 3), (-40.5, 24, 5), (-37.5, 34, 9), (-32, 43, 15), (-24, 51, 24), (-13, 58, 33), (0, 60, 38)]
+    half = [(-44, -6, 2), (-43.5, 4, 0), (-42.5, 14, 0), (-40.5, 24, 1), (-37.5, 34, 3), (-32, 43, 7), (-24, 51, 13),
+            (-13, 58, 19), (0, 60, 22)]
     half = [(x, y * bottom / 60 if y > 0 else y, z) for x, y, z in half]
     return np.array([*half, *[(-x, y, z) for x, y, z in half[-2::-1]]], np.float32)
 

@@ -6,7 +6,6 @@ from . import palette
 
 _TABLE, _REACH = 320, 2.6  # the hairline is a table over the surface coordinate s
 _S = np.linspace(-_REACH, _REACH, _TABLE, dtype=np.float32)
-_RING = np.stack([np.cos(np.linspace(0, 2 * np.pi, 12, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 12, endpoint=False))], 1)
 
 
 class Hair:
@@ -29,7 +28,8 @@ class Hair:
         part = 0.28 * v['parting']
         if v['fringe'] > 0.35:      # hair on the forehead, in locks
             depth = 0.10 + 0.12 * (v['fringe'] - 0.35) / 0.65
-            line += depth * np.exp(-(w / 0.46) ** 6) * (1 + 0.13 * np.sin(s * 23 + 40 * part) + 0.10 * np.sin(s * 53 + 90 * part) + 0.05 * np.sin(s * 97))
+            locks = 1 + 0.13 * np.sin(s * 23 + 40 * part) + 0.10 * np.sin(s * 53 + 90 * part) + 0.05 * np.sin(s * 97)
+            line += depth * np.exp(-(w / 0.46) ** 6) * locks
         elif v['fringe'] > -0.4:    # swept away from the parting
             line += (0.05 + 0.16 * self.long) * np.clip(np.abs(s - part) / 0.4, 0, 1) ** 1.4 * np.exp(-(w / 0.62) ** 8)
         side = np.clip((w - 0.56) / 0.22, 0, 1)
@@ -72,7 +72,8 @@ class Hair:
         points = np.stack([np.interp(at, way, closed[:, 0]), np.interp(at, way, closed[:, 1])], 1)
         out = points - points.mean(0)
         size = 1.5 + 2.5 * curl + 1.2 * np.sin(at * 0.13) + 0.8 * np.sin(at * 0.31 + 1)
-        return points + out / np.linalg.norm(out, axis=1, keepdims=True) * (size * np.abs(np.sin(at * 0.42)) ** 0.7 + 1.2 * curl)[:, None]
+        height = size * np.abs(np.sin(at * 0.42)) ** 0.7 + 1.2 * curl
+        return points + out * (height / np.linalg.norm(out, axis=1))[:, None]
 
     def _hang(self, y: np.ndarray) -> np.ndarray:
         """Outer half width of long hair at heights of the head's frame."""
@@ -112,4 +113,6 @@ class Hair:
         dome = np.clip(0.74 + (x + shift[0]) * (light[0] / 90) + (y + shift[1]) * (light[1] / 130), 0.38, 1.3)
         band = np.exp(-((radius - 36) / 12) ** 2) * np.float32(0.30 * (0.4 + portrait.a['light_strength']))
         tone = (dome * (1 + 0.15 * fibre) + band * (1 + 0.5 * fibre)) * np.float32(level)
+        if portrait.drawing:
+            tone = np.round(tone * 3) / 3
         return cv2.merge([tone * c + band * np.float32(14 * level) for c in self.colour])

@@ -85,7 +85,8 @@ class Head:
         cranium = _exit((0, -25 - 2 * v['forehead_height'], -6), (43.5 * wide, 52 + 3 * v['forehead_height'], 57))
         bottom = at['chin_y'] + EYE_LINE + self.drop * 0.9
         jaw_height = (bottom + 34) / 2
-        jaw = _exit((0, bottom - jaw_height, 12), (35.0 * wide * (1 + 0.08 * v['jaw_width'] + 0.05 * v['cheek_fullness']), jaw_height, 37.5))
+        jaw_width = 35.0 * wide * (1 + 0.08 * v['jaw_width'] + 0.05 * v['cheek_fullness'])
+        jaw = _exit((0, bottom - jaw_height, 12), (jaw_width, jaw_height, 37.5))
         softness = 9.0
         h = np.maximum(softness - np.abs(cranium - jaw), 0)
         r = np.maximum(cranium, jaw) + h * h / (4 * softness)
@@ -117,7 +118,8 @@ class Head:
             (0, nose + 5.5, 7, 2.2, -2.2),
             (0, mouth - 1, 15, 9, 3.0), (0, mouth - 6.5, 1.7, 3.5, -0.8),
             (0, mouth - 2.2, 10, 2.0, 1.5 + 0.8 * v['lip_upper']), (0, low, 8, 2.3, 2.2 + 1.0 * v['lip_lower']),
-            (0, low + 6.5, 10, 2.8, -2.2), (0, at['chin_y'] - 9.5 + drop, 9 + 2 * v['chin_width'], 6.5, 5.2 + 1.2 * v['chin_length']),
+            (0, low + 6.5, 10, 2.8, -2.2),
+            (0, at['chin_y'] - 9.5 + drop, 9 + 2 * v['chin_width'], 6.5, 5.2 + 1.2 * v['chin_length']),
             (0, -30, 20, 12, 1.5),
         ]
         rows = np.array([*pair, *[(-x, *rest) for x, *rest in pair], *middle], np.float32)
@@ -160,8 +162,8 @@ class Head:
     def cast(self, x, y, turn, steps: int, z=None):
         """Where lines of sight meet the surface turned by `turn` (3,3): x, y 2-D float32 in the viewer's frame.
 
-        Newton's steps as if the surface were a sphere, from the depth z if one is given. Returns z in the viewer's frame and the surface's (s, t), all of
-        x's shape; lines that miss the head end near its rim.
+        Newton's steps as if the surface were a sphere, from the depth z if one is given. Returns z in the viewer's frame and
+        the surface's (s, t), all of x's shape; lines that miss the head end near its rim.
         """
         flat = x * x + y * y
         coarse = z is None

@@ -13,7 +13,7 @@ from models.batch import FACE_PARTS, PARTS
 from models.geometry import template
 
 from . import palette
-from .canvas import UNITS, Canvas, blur, over, rgb
+from .canvas import UNITS, Canvas, blur, flat, over, rgb
 from .causes import ATTRIBUTES, IDENTITY, exaggerate, named
 from .features import LANDMARK_SOURCES, five, jaw_line, outlines
 from .hair import Hair
@@ -22,6 +22,7 @@ from .head import EYE_LINE, Head, rotation
 SIZES = (32, 256)
 DOMAINS = ('photo', 'drawing')
 _CENTRE = np.array(template('face').points, np.float32)[:2].mean(0) - (0, EYE_LINE)  # where a head's centre is seen, in units
+_BELOW = np.array([1, 1.15, 0.6], np.float32)
 _INK = (44, 34, 40)
 _TURN = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _SIDES = (('l_', -1), ('r_', 1))
@@ -47,7 +48,10 @@ def _lift(head: Head, v: dict, a: dict) -> tuple[np.ndarray, dict[str, slice]]:
         count += len(shape)
     points = head.lift(np.concatenate(list(shapes.values())))
     where['landmarks'] = slice(count, count + 68)
-    return np.concatenate([points, head.along(jaw_line(head.at, head.drop)), *[points[where[name]] for name in LANDMARK_SOURCES]]), where
+    jaw = jaw_line(head.at, head.drop)
+    edge = head.along(np.concatenate([jaw, jaw[3:14] * _BELOW]))  # and what lies under the jaw
+    where['throat'] = slice(count + 68, count + 79)
+    return np.concatenate([points, edge[:17], *[points[where[name]] for name in LANDMARK_SOURCES], edge[17:]]), where
 
 
 def _mean_five() -> np.ndarray:
@@ -74,8 +78,8 @@ class Portrait:
         self.seen = self.see(lifted)
         self.landmarks = self.seen[self.where['landmarks']]
         azimuth, elevation = math.radians(a['light_azimuth']), math.radians(a['light_elevation'])
-        self.light = np.array([math.sin(azimuth) * math.cos(elevation), -math.sin(elevation), math.cos(azimuth) * math.cos(elevation)],
-                              np.float32)
+        level = math.cos(elevation)
+        self.light = np.array([math.sin(azimuth) * level, -math.sin(elevation), math.cos(azimuth) * level], np.float32)
         self.level = 2 ** (0.40 * a['exposure'])
 
     def see(self, points) -> np.ndarray:
@@ -111,8 +115,8 @@ class Portrait:
         # Light creeps further under the skin in red than in green and blue.
         for channel, (wrap, tint) in enumerate(((0.42, 1 + 0.10 * warm), (0.26, 1.0), (0.22, 1 - 0.14 * warm))):
             lit[..., channel] = (ambient + np.maximum(facing + wrap, 0) * (direct * tint / (1 + wrap))) * self.level
-        blush = np.exp(-np.minimum(((np.abs(s) - 0.24) / 0.11) ** 2 + ((t - 0.13) / 0.10) ** 2, 20)) * (0.06 + 0.05 * v['skin_blush'])
-        blush = (1 - blush).astype(np.float32)
+        cheek = np.exp(-np.minimum(((np.abs(s) - 0.24) / 0.11) ** 2 + ((t - 0.13) / 0.10) ** 2, 20))
+        blush = (1 - (0.06 + 0.05 * v['skin_blush']) * cheek).astype(np.float32)
         return lit * cv2.merge((np.ones_like(blush), blush, blush)), shine
 
     # ---- layers ------------------------------------------------------------------------------------------------------
@@ -125,7 +129,8 @@ class Portrait:
             canvas.paint(polygon, self.hair.colour * 0.45 * self.level, 'hair')
         width = 25 + 2.5 * v['jaw_width']
         (tx, ty), (bx, by) = self.see([(0, 34, -14)])[0], centre + (0, 96)
-        right = np.array([(width, ty - 18 - by), (width, ty + 14 - by), (width + 4, -28), (width + 22, -8), (width + 22, 20)], np.float32)
+        right = np.array([(width, ty - 18 - by), (width, ty + 14 - by), (width + 4, -28), (width + 22, -8), (width + 22, 20)],
+                         np.float32)
         lean = np.array([tx - bx, tx - bx, 0, 0, 0], np.float32)[:, None] * (1, 0)
         canvas.paint(np.concatenate([right + lean, (right * (-1, 1) + lean)[::-1]]) + (bx, by), dim, 'neck')
         shaded = self.light[0] * a['light_strength']
@@ -133,7 +138,8 @@ class Portrait:
                     dim * 0.45, 3.5, within='neck')
         cloth = palette.hsv(a['cloth_hue'], a['cloth_saturation'], 0.12 + 0.8 * a['cloth_value']) * self.level
         collar, y = a['collar'], by - 30 - 5 * a['collar']
-        right = np.array([(0, 20 - 11 * collar), (width - 6, 3), (width + 4, -5 - 4 * collar), (width + 15, 4), (width + 60, 22), (width + 60, 90)])
+        right = np.array([(0, 20 - 11 * collar), (width - 6, 3), (width + 4, -5 - 4 * collar), (width + 15, 4), (width + 60, 22),
+                          (width + 60, 90)])
         canvas.paint(np.concatenate([right, (right * (-1, 1))[:0:-1]]) + (bx, y), cloth, 'cloth')
 
     def _ears(self) -> dict[str, np.ndarray]:
@@ -162,7 +168,9 @@ class Portrait:
         both = lambda name: [s['l_' + name], s['r_' + name]]  # noqa: E731
         dark, age, opened = skin * np.array([0.62, 0.50, 0.47], np.float32), max(v['age'], 0), a['mouth_open'] > 0.04
         if v['beard'] > 0:
-            canvas.soft([([s['beard']], 0.30 + 0.60 * min(1.6 * v['beard'], 1))], hair * 0.58 + skin * 0.18, 2.4)
+            beard = np.concatenate([s['beard'], s['landmarks'][15:13:-1], s['throat'][::-1], s['landmarks'][2:0:-1]])
+            density = 0.30 + 0.60 * min(1.6 * v['beard'], 1)
+            canvas.soft([([beard], density)], np.minimum(hair * 0.58 + skin * 0.18, skin * 0.72), 2.4)
         canvas.label(s['nose'], 'nose')
         self._eyes(canvas, s, both)
         make = max(v['makeup'], 0)
@@ -209,10 +217,13 @@ class Portrait:
         c, d = [np.sign(w) * np.abs(w) ** power for w in (np.cos(_TURN), np.sin(_TURN))]
         x, y, front = at['eye_x'] * 1.03, at['eye_y'] + EYE_LINE, 52.0
         wide, high = 14.6, 9.0 + 2.5 * ((kind * 3) % 1)
-        frames = [self.see(np.stack([side * x + wide * c, y + 1.5 + high * d, front - 3.5 * (side * c > 0.3)], 1)) for side in (-1, 1)]
+        frames = [self.see(np.stack([side * x + wide * c, y + 1.5 + high * d, front - 3.5 * (side * c > 0.3)], 1))
+                  for _, side in _SIDES]
         inner = x - wide
-        rods = [self.see([(-inner, y, front), (-inner * 0.5, y - 1.5, front + 3), (inner * 0.5, y - 1.5, front + 3), (inner, y, front)])]
-        rods += [self.see([(side * (x + wide), y - 1, front - 5), (side * 44.5, y - 1, 4)]) for _, side in _SIDES if side * self.a['yaw'] < 25]
+        bridge = np.array([(-inner, y, front), (-inner * 0.5, y - 1.5, front + 3)])
+        rods = [self.see(np.concatenate([bridge, bridge[::-1] * (-1, 1, 1)]))]
+        rods += [self.see([(side * (x + wide), y - 1, front - 5), (side * 44.5, y - 1, 4)])
+                 for _, side in _SIDES if side * self.a['yaw'] < 25]
         colour = palette.hsv(kind * 3.7, 0.5 * ((kind * 5) % 1), 0.14 + 0.5 * ((kind * 11) % 1) ** 2)
         return frames, rods, colour, 1.2 + 0.9 * ((kind * 13) % 1)
 
@@ -226,8 +237,7 @@ class Portrait:
         weight = lambda mask: reduce(mask) * np.float32(1 / 255)  # noqa: E731
         back = Canvas(palette.backdrop(self.a, side))
         self._behind(back)
-        face = Canvas(np.empty((side, side, 3), np.uint8))
-        face.picture[:] = np.rint(self.skin)
+        face = Canvas(flat((side, side, 3), self.skin))
         face.labels = back.labels
         head, ears = face.mask(self._silhouette()), self._ears()
         np.copyto(face.labels, PARTS.index('skin'), where=head > 127)
@@ -246,7 +256,8 @@ class Portrait:
         picture, skin = reduce(back.picture).astype(np.float32), reduce(face.picture).astype(np.float32)
         cap = self.hair.cap(s, t, work / UNITS) * (1 - ears)
         if self.drawing:
-            skin *= cv2.GaussianBlur(np.where(lit[..., 1] > 0.86 * self.level, np.float32(1.06), np.float32(0.84)), (3, 3), 0)[..., None]
+            tones = np.where(lit[..., 1] > 0.86 * self.level, np.float32(1.06), np.float32(0.84))
+            skin *= rgb(cv2.GaussianBlur(tones, (3, 3), 0))
         else:
             skin = skin * self._texture(lit, s, t, cap) + rgb(large(gloss))
             green = np.maximum(skin[..., 1], 1)
@@ -294,7 +305,8 @@ class Portrait:
     def _ink(self, picture: np.ndarray, labels: np.ndarray) -> None:
         """Lines where parts meet."""
         edge = np.zeros_like(labels)
-        for names in (FACE_PARTS, ('hair',), ('neck',), ('cloth',), ('l_ear', 'r_ear'), ('u_lip',), ('l_lip',), ('l_eye', 'r_eye')):
+        for names in (FACE_PARTS, ('hair',), ('neck',), ('cloth',), ('l_ear', 'r_ear'), ('u_lip',), ('l_lip',),
+                      ('l_eye', 'r_eye')):
             part = np.isin(labels, [PARTS.index(n) for n in names]).astype(np.uint8)
             edge |= cv2.morphologyEx(part, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
         width = max(1, round(len(labels) / 160))

@@ -72,13 +72,17 @@ class SyntheticSwaps(_Drawn):
             raise ValueError(f'same_ratio must be in [0, 1], got {same_ratio}')
         self.same_ratio = same_ratio
 
-    def __getitem__(self, index: int) -> SwapBatch:
+    def causes(self, index: int) -> tuple[int, int, int, int]:
+        """Source's person, target's person (both for sample_identity), source's and target's setting (for
+        sample_attributes)."""
         rng = self._start(index)
-        same = bool(rng.random() < self.same_ratio)
+        same = rng.random() < self.same_ratio
         first, second = self._people(rng, 2)
-        if same:
-            second = first
-        here, there = _setting(rng), _setting(rng)
+        return first, first if same else second, _setting(rng), _setting(rng)
+
+    def __getitem__(self, index: int) -> SwapBatch:
+        first, second, here, there = self.causes(index)
+        same = first == second
         source, target = self._draw(first, here), self._draw(second, there)
         truth = target if same else self._draw(first, there)
         return SwapBatch(
