@@ -6,16 +6,20 @@ interrupted goes on where it stopped.
 """
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.faces import BrokenPicture, Faces, check_root, log
-from datasets.transforms import into_frame
+from datasets.transforms import face_frame, into_frame
 from models.geometry import Template
 
 _DONE, _BROKEN = 1, 2
+_UNLABELLED = 255
 
 
 class PackedFaces(Faces):
@@ -70,8 +74,7 @@ class _Framed(Dataset):
         except BrokenPicture as error:
             log.warning('left out: %s', error)
             return index, None
-        picture = ((picture + 1) * 127.5).round().clamp(0, 255).byte().numpy()
-        return index, (picture, None if labels is None else labels.byte().numpy(), None if points is None else points.numpy())
+        return index, tuple(None if value is None else value.numpy() for value in (picture, labels, points))
 
 
 def packed(folder: str | Path, partition: str = 'all') -> Faces:
@@ -132,6 +135,36 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
     os.replace(folder / 'index.part', folder / 'index.npz')
     for path in (note, parts['status'], parts['points']):
         path.unlink()
+    return PackedFaces(folder)
+
+
+def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, batch: int = 64,
+          progress: Callable[[int, int], None] | None = None) -> PackedFaces:
+    """Add label maps to a cache of faces in the template `face` that has none, and open it.
+
+    labels_of: pictures (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). Labelling that was interrupted goes on where it stopped.
+    ValueError where the cache shows more or less than the template `face`.
+    """
+    faces = PackedFaces(folder)
+    if faces.has_parsing:
+        return faces
+    if not np.allclose(faces.frame.points, face_frame(faces.frame.width).points, atol=0.5):
+        raise ValueError(f'{folder} does not hold faces in the template `face`; pack it without --side and --canvas')
+    shape = len(faces._pictures), faces.frame.height, faces.frame.width
+    part = faces.root / 'parsing.npy.part'
+    resumed = part.is_file()
+    labels = np.lib.format.open_memmap(part, mode='r+' if resumed else 'w+', dtype=np.uint8, shape=shape)
+    if not resumed:
+        labels[:] = _UNLABELLED
+    todo = faces._rows[labels[faces._rows, 0, 0] == _UNLABELLED]
+    for start in range(0, len(todo), batch):
+        rows = todo[start:start + batch]
+        pictures = torch.from_numpy(faces._pictures[rows]).float() / 127.5 - 1
+        labels[rows] = labels_of(pictures).byte().numpy()
+        if progress:
+            progress(min(start + batch, len(todo)), len(todo))
+    labels.flush()
+    os.replace(part, faces.root / 'parsing.npy')
     return PackedFaces(folder)
 
 

@@ -2,9 +2,11 @@
 
     python scripts/prepare_data.py faces PHOTOS -o FOLDER --layout celeba
     python scripts/prepare_data.py pack --data celeba --root FOLDER -o CACHE --size 128
+    python scripts/prepare_data.py label CACHE
 
 `faces` detects, aligns and filters; FOLDER/report.csv says what became of each photo. `pack` writes a data set into a
-memory-mapped cache, which train.py reads with --data cache --root CACHE. Both go on where they were interrupted.
+memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds the parsing maps that a face parser sees,
+so that a training run need not compute them. All go on where they were interrupted.
 """
 import sys
 from pathlib import Path
@@ -14,11 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 import os
 
-from datasets.cache import pack
+from datasets.cache import label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.transforms import face_frame
 from experiments.preparation import LAYOUTS, Rules, prepare
 from models.geometry import FACE_SIDE, TEMPLATES
+from models.perception.bundle import PARSERS, load_parser
 from models.perception.detection import DETECTORS
 from models.weights import WeightsError
 
@@ -43,6 +46,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     packing.add_argument('--side', type=float, default=FACE_SIDE,
                          help='side of the packed square in CelebA pixels; above %(default)s leaves room for augmentation')
     packing.add_argument('--canvas', action='store_true', help='pack the whole aligned 178x218 picture instead of a square')
+    labelling = tasks.add_parser('label', help='add parsing maps to a cache')
+    labelling.add_argument('cache', type=Path, help='folder that `pack` wrote')
+    labelling.add_argument('--parser', choices=PARSERS, default='parsing-unet')
     for task in (faces, packing):
         task.add_argument('-o', '--output', type=Path, required=True, help='folder to write')
         task.add_argument('--workers', type=int, default=os.cpu_count(), help='processes (%(default)s)')
@@ -52,15 +58,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def faces(args: argparse.Namespace) -> None:
-    def progress(done: int, total: int) -> None:
-        if done % 20 == 0 or done == total:
-            print(f'\r{done} of {total} photos', end='', file=sys.stderr, flush=True)
+def progress(done: int, total: int) -> None:
+    if done % 64 == 0 or done == total:
+        print(f'\r{done} of {total} photos', end='\n' if done == total else '', file=sys.stderr, flush=True)
 
+
+def faces(args: argparse.Namespace) -> None:
     rules = Rules(args.score, args.eyes, args.misfit, args.several)
     counts = prepare(args.photos, args.output, layout=args.layout, rules=rules, detector=args.detector, workers=args.workers,
                      progress=progress)
-    print(file=sys.stderr)
     print(f'{args.output}: ' + ', '.join(f'{count} {reason}' for reason, count in counts.most_common()))
 
 
@@ -69,6 +75,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.task == 'faces':
             faces(args)
+        elif args.task == 'label':
+            labelled = label(args.cache, load_parser(args.parser).labels, progress=progress)
+            print(f'{args.cache}: {len(labelled)} pictures with parsing maps')
         else:
             to = TEMPLATES['celeba'] if args.canvas else face_frame(args.size, args.side)
             packed = pack(build_faces(args.data, args.root), args.output, to, workers=args.workers)
