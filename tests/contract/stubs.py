@@ -15,14 +15,17 @@ class TinyEmbedder(nn.Module):
     def __init__(self):
         super().__init__()
         self.maps = nn.ModuleList([nn.Conv2d(3, 8, 5, 4, 2), nn.Conv2d(8, 8, 5, 4, 2)])
-        self.head = nn.Linear(8 * 49, IDENTITY)
+        self.last = nn.Linear(8 * 49, IDENTITY)
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
-        found = [torch.tanh(self.maps[0](pictures))]
-        return [*found, torch.tanh(self.maps[1](found[0]))]
+    def features(self, pictures: Tensor, count: int = 2) -> list[Tensor]:
+        first = torch.tanh(self.maps[0](pictures))
+        return [first, torch.tanh(self.maps[1](first))][:count]
+
+    def head(self, x: Tensor) -> Tensor:
+        return self.last(F.adaptive_avg_pool2d(x, 7).flatten(1))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.head(F.adaptive_avg_pool2d(self.features(pictures)[-1], 7).flatten(1))
+        return self.head(self.features(pictures)[-1])
 
 
 class TinyParser(nn.Conv2d):
