@@ -1,0 +1,84 @@
+"""Loss terms against independent formulations."""
+import pytest
+import torch
+from torch.distributions import Normal
+from torch.distributions import kl_divergence as reference_kl
+
+from models.losses.background import background_l1
+from models.losses.identity import identity_distance
+from models.losses.kl import kl_divergence, reparametrise
+from models.losses.perceptual import parsing_agreement, perceptual_l1
+from models.losses.reconstruction import reconstruction_l1, shading_l1
+
+
+def pictures(seed: int = 0, size: int = 16) -> torch.Tensor:
+    return torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_kl_equals_that_of_torch_distributions():
+    mean, logvar = pictures(0), pictures(1)
+    expected = reference_kl(Normal(mean, (0.5 * logvar).exp()), Normal(0.0, 1.0)).mean()
+    torch.testing.assert_close(kl_divergence(mean, logvar), expected)
+
+
+def test_free_bits_stop_the_pressure_on_a_channel_that_says_little():
+    mean, logvar = 0.01 * pictures(0), torch.zeros(3, 3, 16, 16)
+    mean[:, 2] += 3
+    mean.requires_grad_()
+    kl_divergence(mean, logvar, free_bits=0.1).backward()
+    assert mean.grad[:, :2].abs().max() == 0 and mean.grad[:, 2].abs().min() > 0
+
+
+def test_a_sample_has_the_mean_and_deviation_asked_for():
+    mean, logvar = torch.full((4, 4, 64, 64), 2.0), torch.full((4, 4, 64, 64), -1.0)
+    drawn = reparametrise(mean, logvar, generator=torch.Generator().manual_seed(0))
+    assert drawn.mean().item() == pytest.approx(2, abs=0.01) and drawn.std().item() == pytest.approx(0.6065, abs=0.01)
+
+
+def test_background_ignores_the_face_and_averages_over_what_is_around_it():
+    target, face = pictures(), torch.zeros(3, 1, 16, 16)
+    face[:, :, 4:12, 4:12] = 1
+    swap = target + face * 5
+    assert background_l1(swap, target, face) == 0
+    torch.testing.assert_close(background_l1(swap + 0.25 * (1 - face), target, face), torch.tensor(0.25))
+
+
+def test_reconstruction_counts_the_chosen_samples_only():
+    target = pictures()
+    swap = target + torch.tensor([0.1, 0.2, 0.4])[:, None, None, None]
+    torch.testing.assert_close(reconstruction_l1(swap, target, torch.tensor([True, False, True])), torch.tensor(0.25))
+    assert reconstruction_l1(swap, target, torch.tensor([False] * 3)) == 0
+
+
+def test_identity_distance_is_zero_for_one_person_and_two_for_opposites():
+    unit = torch.nn.functional.normalize(torch.randn(5, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert identity_distance(unit, unit).item() == pytest.approx(0, abs=1e-6)
+    assert identity_distance(unit, -unit).item() == pytest.approx(2, abs=1e-6)
+
+
+def test_shading_sees_light_and_not_detail():
+    target, face = torch.zeros(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
+    detail = torch.ones(2, 3, 32, 32)
+    detail[..., ::2] = -1
+    assert shading_l1(detail, target, face).item() == pytest.approx(0, abs=1e-6)
+    assert shading_l1(target + 0.5, target, face).item() == pytest.approx(0.5)
+
+
+def test_perceptual_distance_grows_with_the_difference_and_sends_no_gradient_to_the_answer():
+    maps, answers = [pictures(0).requires_grad_()], [pictures(1).requires_grad_()]
+    chosen = torch.tensor([True, True, False])
+    near = perceptual_l1([answers[0] + 0.1], answers, chosen)
+    far = perceptual_l1(maps, answers, chosen)
+    far.backward()
+    assert near < far and answers[0].grad is None
+    assert maps[0].grad[2].abs().max() == 0 and maps[0].grad[:2].abs().max() > 0
+
+
+def test_parsing_agreement_is_low_where_the_labels_are_right_and_counts_the_face_only():
+    labels, face = torch.randint(0, 19, (2, 8, 8), generator=torch.Generator().manual_seed(0)), torch.ones(2, 1, 8, 8)
+    right = 10 * torch.nn.functional.one_hot(labels, 19).movedim(-1, 1).float()
+    face[:, :, :4] = 0
+    wrong_outside = torch.cat([right[:, :, :4].roll(1, 1), right[:, :, 4:]], 2)
+    assert parsing_agreement(right, labels, face) < 0.01
+    torch.testing.assert_close(parsing_agreement(wrong_outside, labels, face), parsing_agreement(right, labels, face))
+    assert parsing_agreement(right.roll(1, 1), labels, face) > 5
