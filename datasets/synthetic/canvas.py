@@ -1,5 +1,6 @@
 """A picture and its label map, painted side by side with sub-pixel polygons."""
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -61,10 +62,10 @@ class Canvas:
         """Blend one colour over groups of (polygons that do not overlap, strength in 0..1), with a soft edge of `softness`
         units; `within` keeps it on one label."""
         corners = [[self.corners(p) for p in polygons] for polygons, _ in groups]
-        everything = np.concatenate([c for group in corners for c in group])
+        left, top, width, height = cv2.boundingRect(np.concatenate([c for group in corners for c in group]))
         margin = 2 + int(2.5 * softness * self.scale)
-        x0, y0 = np.maximum((everything.min(0) >> _SHIFT) - margin, 0).tolist()
-        x1, y1 = np.minimum((everything.max(0) >> _SHIFT) + margin + 1, self.side).tolist()
+        x0, y0 = max((left >> _SHIFT) - margin, 0), max((top >> _SHIFT) - margin, 0)
+        x1, y1 = [min((v >> _SHIFT) + margin + 1, self.side) for v in (left + width, top + height)]
         if x1 <= x0 or y1 <= y0:
             return
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
@@ -76,6 +77,13 @@ class Canvas:
             weight *= self.labels[y0:y1, x0:x1] == _ID[within]
         region = self.picture[y0:y1, x0:x1]
         region[:] = cv2.blendLinear(flat(region.shape, colour), np.ascontiguousarray(region), weight, 1 - weight)
+
+
+@lru_cache(maxsize=16)
+def positions(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and y, (side,side) float32 each, of the pixels of a picture, in units; not to be written to."""
+    axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(UNITS / side) - 0.5
+    return tuple(np.ascontiguousarray(m) for m in np.meshgrid(axis, axis))
 
 
 def flat(shape: tuple, colour) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 _MIRROR = np.array([-1, 1], np.float32)
 _U = np.linspace(-1, 1, 13, dtype=np.float32)
+_V = np.linspace(0, 1, 11, dtype=np.float32)  # along a brow, inner to outer
 _TURN = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _RING = np.stack([np.cos(_TURN), np.sin(_TURN)], 1)
 
@@ -69,7 +70,7 @@ def _eyes(v: dict, a: dict, at: dict) -> dict[str, np.ndarray]:
 
 
 def _brows(v: dict, a: dict, at: dict) -> dict[str, np.ndarray]:
-    u = np.linspace(0, 1, 11, dtype=np.float32)  # inner to outer
+    u = _V
     x = at['eye_x'] - 11.3 + 24.5 * u
     y = at['brow_y'] + at['eye_y'] + 2.4 - 3.2 * a['brow_raise'] * (1 - 0.25 * u)
     y = y - (3.1 + 1.8 * v['brow_arch']) * np.sin(np.pi * u ** 1.25) + (1.6 - 1.6 * v['brow_slant']) * (u - 0.45)

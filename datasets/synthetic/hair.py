@@ -3,6 +3,7 @@ import cv2
 import numpy as np
 
 from . import palette
+from .canvas import positions
 
 _TABLE, _REACH = 320, 2.6  # the hairline is a table over the surface coordinate s
 _S = np.linspace(-_REACH, _REACH, _TABLE, dtype=np.float32)
@@ -36,7 +37,7 @@ class Hair:
         side = side * side * (3 - 2 * side)
         line += side * (1.9 if self.long else 0.34 + 0.12 * v['hair_length'])
         line += np.clip((w - 0.92) / 0.2, 0, 1) * 0.5
-        steep = np.gradient(line, s[1] - s[0])
+        steep = np.diff(line, append=line[-1]) / (s[1] - s[0])
         return np.stack([line, 1 / np.sqrt(1 + steep * steep)], -1)[None].astype(np.float32)
 
     def _above(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -102,8 +103,8 @@ class Hair:
         """(side,side,3) float32: the colour of hair at every pixel."""
         v, light, level = self.v, portrait.light, portrait.level
         crown = portrait.see([(26 * v['parting'], -74, 16)])[0]
-        axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(128 / side) - 0.5
-        x, y = np.meshgrid(axis - crown[0], axis - crown[1])
+        x, y = positions(side)
+        x, y = x - crown[0], y - crown[1]
         radius, angle = cv2.cartToPolar(x, y)
         curl = max(v['hair_curl'], 0)
         bend = np.sin(radius * np.float32(0.09 + 0.14 * curl)) * np.float32(1.5 + 9 * curl)

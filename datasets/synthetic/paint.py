@@ -13,7 +13,7 @@ from models.batch import FACE_PARTS, PARTS
 from models.geometry import template
 
 from . import palette
-from .canvas import UNITS, Canvas, blur, flat, over, rgb
+from .canvas import UNITS, Canvas, blur, flat, over, positions, rgb
 from .causes import ATTRIBUTES, IDENTITY, exaggerate, named
 from .features import LANDMARK_SOURCES, five, jaw_line, outlines
 from .hair import Hair
@@ -69,6 +69,7 @@ class Portrait:
     def __init__(self, v: dict, a: dict, drawing: bool):
         self.v, self.a, self.drawing = v, a, drawing
         self.turn = rotation(a['yaw'], a['pitch'], a['roll'])
+        self.project = np.ascontiguousarray(self.turn.T[:, :2])
         self.centre = (_CENTRE + (_MEAN_FIVE - _MEAN_FIVE @ self.turn.T).mean(0)[:2]).astype(np.float32)
         self.head, self.hair, self.skin = Head(v, a), Hair(v), palette.skin(v)
         points = self.head.vertices
@@ -84,7 +85,7 @@ class Portrait:
 
     def see(self, points) -> np.ndarray:
         """(N,3) in the head's frame -> (N,2) units of the picture."""
-        return np.asarray(points, np.float32) @ self.turn.T[:, :2] + self.centre
+        return np.asarray(points, np.float32) @ self.project + self.centre
 
     # ---- light -------------------------------------------------------------------------------------------------------
 
@@ -92,9 +93,9 @@ class Portrait:
         """(G,G) depth and surface coordinates of what is seen, on a grid of G points a side."""
         z = None
         for side, steps in ((grid // 2, 4), (grid, 1)):
-            axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(UNITS / side) - 0.5
-            x, y = np.meshgrid(axis - self.centre[0], axis - self.centre[1])
-            z, s, t = self.head.cast(x, y, self.turn, steps, None if z is None else cv2.resize(z, (side, side)))
+            x, y = positions(side)
+            guess = None if z is None else cv2.resize(z, (side, side))
+            z, s, t = self.head.cast(x - self.centre[0], y - self.centre[1], self.turn, steps, guess)
         return z, s, t
 
     def _lit(self, z, s, t) -> tuple[np.ndarray, np.ndarray]:
@@ -111,13 +112,12 @@ class Portrait:
         hollow = np.clip(blur(z, 4.8 / pitch) - z, -2.0, 3.5)
         direct, warm = 0.30 + 0.75 * a['light_strength'], a['light_warmth']
         ambient = 1.08 - 0.80 * direct - 0.055 * hollow
-        lit = np.empty((*z.shape, 3), np.float32)
-        # Light creeps further under the skin in red than in green and blue.
-        for channel, (wrap, tint) in enumerate(((0.42, 1 + 0.10 * warm), (0.26, 1.0), (0.22, 1 - 0.14 * warm))):
-            lit[..., channel] = (ambient + np.maximum(facing + wrap, 0) * (direct * tint / (1 + wrap))) * self.level
         cheek = np.exp(-np.minimum(((np.abs(s) - 0.24) / 0.11) ** 2 + ((t - 0.13) / 0.10) ** 2, 20))
-        blush = (1 - (0.06 + 0.05 * v['skin_blush']) * cheek).astype(np.float32)
-        return lit * cv2.merge((np.ones_like(blush), blush, blush)), shine
+        blush, lit = 1 - (0.06 + 0.05 * v['skin_blush']) * cheek, []
+        # Light creeps further under the skin in red than in green and blue.
+        for wrap, tint, filtered in ((0.42, 1 + 0.10 * warm, 1), (0.26, 1.0, blush), (0.22, 1 - 0.14 * warm, blush)):
+            lit.append((ambient + np.maximum(facing + wrap, 0) * (direct * tint / (1 + wrap))) * self.level * filtered)
+        return cv2.merge(lit), shine
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class Portrait:
         side = 2 * size
         work = side if self.drawing else size  # outlines of a drawing are averaged down, too
         reduce = lambda picture: cv2.resize(picture, (work, work), interpolation=cv2.INTER_AREA)  # noqa: E731
-        large = lambda grid: cv2.resize(grid, (work, work), interpolation=cv2.INTER_LINEAR)  # noqa: E731
+        large = lambda grid: grid if len(grid) == work else cv2.resize(grid, (work, work))  # noqa: E731
         weight = lambda mask: reduce(mask) * np.float32(1 / 255)  # noqa: E731
         back = Canvas(palette.backdrop(self.a, side))
         self._behind(back)
