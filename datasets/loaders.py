@@ -14,7 +14,7 @@ from datasets.faces import Faces
 from datasets.identity_folder import identity_folder, plain
 from datasets.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
-from datasets.transforms import Augmentation
+from datasets.transforms import Augmentation, unpacked
 from datasets.unpaired import unpaired
 from models.batch import collate
 
@@ -90,13 +90,26 @@ class ResumableSampler(Sampler):
         self.epoch, self.position = state['epoch'], state['position']
 
 
+class _Stored(Dataset):
+    """Lets workers hand over pictures as uint8, for Loader to unpack."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: tuple[int, int]):
+        return self.dataset.stored(key)
+
+
 class Loader(DataLoader):
     """A DataLoader that tells its ResumableSampler about each batch as it is handed out."""
 
     def __iter__(self):
         for batch in super().__iter__():
             self.batch_sampler.advance()
-            yield batch
+            yield unpacked(batch)
 
 
 class Keyed(Dataset):
@@ -151,6 +164,7 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
                  shuffle: bool = True) -> Loader:
     """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False is one pass in order for evaluation."""
     sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
+    dataset = _Stored(dataset) if hasattr(dataset, 'stored') else dataset
     # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
     return Loader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0,
                   pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank))

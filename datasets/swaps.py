@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from datasets.faces import BrokenPicture, Faces, log
-from datasets.transforms import Augmentation, face_frame, into_frame
+from datasets.transforms import Augmentation, face_frame, into_frame, unpacked
 from models.batch import SwapBatch
 
 _PATIENCE = 50  # unreadable pictures in a row before giving up
@@ -80,6 +80,10 @@ class Swaps(Dataset):
         self.epoch = epoch
 
     def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
+        return unpacked(self.stored(key))
+
+    def stored(self, key: int | tuple[int, int]) -> SwapBatch:
+        """The sample with pictures and label map still uint8, a quarter of the bytes for a worker to hand over."""
         epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -163,6 +167,7 @@ class ListedSwaps(Dataset):
         source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
         picture, labels, _ = into_frame(*self.faces.read(target), self.faces.frame, self.to)
         persons = self.faces.persons
-        return SwapBatch(source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=picture,
-                         same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
-                         source_person=torch.tensor(persons[source]), target_person=torch.tensor(persons[target]))
+        return unpacked(SwapBatch(
+            source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=picture,
+            same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
+            source_person=torch.tensor(persons[source]), target_person=torch.tensor(persons[target])))

@@ -1,6 +1,6 @@
 """Joint transforms of picture, label map and landmarks (torchvision tv_tensors), and the way into the template `face`."""
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,13 @@ _OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
 MIRRORED_IDS = torch.tensor([PARTS.index(_OPPOSITE.get(part, part)) for part in PARTS])
 MIRRORED_POINTS = [1, 0, 2, 4, 3]
+
+
+def unpacked(batch):
+    """The same batch or sample with uint8 pictures as float32 in [-1,1] and uint8 label maps as int64."""
+    stored = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    return replace(batch, **{name: value.long() if name == 'target_parsing' else value.float().div_(127.5).sub_(1)
+                             for name, value in stored.items() if value is not None and value.dtype == torch.uint8})
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Augmentation:
 class Resample(v2.Transform):
     """Bring pictures, masks and key points into another frame of size (height, width) by a 2x3 matrix. Pictures are
     filtered where they shrink, masks take the nearest pixel, and what lies outside repeats the border. A matrix that only
-    cuts out whole pixels and scales is done as cut and antialiased resize. Pictures leave as float32 in 0..255."""
+    cuts out whole pixels and scales is done as cut and antialiased resize."""
 
     _transformed_types = (tv_tensors.Image, tv_tensors.Mask, tv_tensors.KeyPoints)
 
@@ -83,7 +90,8 @@ class Resample(v2.Transform):
         else:
             picture, matrix = _near(picture, self.matrix, self.size)
             picture = geometry.warp(picture[None].float(), matrix, self.size, mode='nearest' if mask else 'bilinear')[0]
-        return tv_tensors.wrap(picture.to(inpt.dtype) if mask else picture.float(), like=inpt)
+            picture = picture.round().to(inpt.dtype)
+        return tv_tensors.wrap(picture, like=inpt)
 
 
 class Mirror(v2.Transform):
@@ -119,7 +127,7 @@ class Colour(v2.Transform):
         grey = F.rgb_to_grayscale(picture)
         gain = jitter.brightness * jitter.contrast
         offset = grey * (gain * (1 - jitter.saturation)) + (1 - jitter.contrast) * jitter.brightness * grey.mean()
-        return tv_tensors.wrap(offset.add(picture, alpha=gain * jitter.saturation).clamp_(0, 255), like=inpt)
+        return tv_tensors.wrap(offset.add(picture, alpha=gain * jitter.saturation).round_().clamp_(0, 255).byte(), like=inpt)
 
 
 def face_frame(size: int, side: float = FACE_SIDE) -> Template:
@@ -162,8 +170,7 @@ def into_frame(picture: np.ndarray, labels: np.ndarray | None, points: np.ndarra
         for step in steps:
             sample = step(sample)
         picture, labels, points = (None if value is None else value.as_subclass(Tensor) for value in sample.values())
-    picture = picture.to(torch.float32, copy=True).div_(127.5).sub_(1)
-    return picture, None if labels is None else labels[0].long(), points
+    return picture, None if labels is None else labels[0], points
 
 
 def matrix_into(to: Template, shape: tuple[int, int], points: np.ndarray | None, frame: Template | None) -> Tensor:

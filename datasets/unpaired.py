@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from datasets.faces import PARTITIONS, Faces, check_root, pictures_in, split_by_name
 from datasets.swaps import Readable
-from datasets.transforms import Augmentation, face_frame, into_frame
+from datasets.transforms import Augmentation, face_frame, into_frame, unpacked
 from models.batch import PairBatch
 
 _PATIENCE = 50
@@ -38,6 +38,10 @@ class Unpaired(Dataset):
         self.epoch = epoch
 
     def __getitem__(self, key: int | tuple[int, int]) -> PairBatch:
+        return unpacked(self.stored(key))
+
+    def stored(self, key: int | tuple[int, int]) -> PairBatch:
+        """The sample with pictures still uint8."""
         epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)

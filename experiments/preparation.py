@@ -202,8 +202,7 @@ def _one(task: _Task, rules: Rules, detector) -> dict:
     points = np.asarray(face.points, np.float32)
     aligned = into_frame(picture, None, points, None, _CANVAS)[0]
     points = geometry.apply(matrix_into(_CANVAS, picture.shape[:2], points, None), torch.from_numpy(points)).flatten().tolist()
-    pixels = ((aligned + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    _save(pixels, task.output / task.name, rules.quality)
+    _save(aligned.permute(1, 2, 0).numpy(), task.output / task.name, rules.quality)
     return row | {'kept': 'yes', 'output': task.name, 'score': f'{face.score:.4f}',
                   **{name: f'{value:.2f}' for name, value in zip(LANDMARK_COLUMNS[2:], points)}}
 

@@ -137,7 +137,7 @@ def test_listed_pairs_come_in_their_order(celeba, tmp_path):
     for i, (source, target) in enumerate(names):
         for name, seen in ((source, listed[i].source), (target, listed[i].target)):
             read = faces.read(faces.files.tolist().index(name))
-            assert torch.equal(seen, into_frame(*read, faces.frame, face_frame(64))[0])
+            assert torch.allclose(seen, into_frame(*read, faces.frame, face_frame(64))[0] / 127.5 - 1, atol=1e-6)
     assert listed[1].same and not listed[0].same  # 1 and 8 are pictures of one person
     path.write_text('source,target\n000001.jpg,999999.jpg\n')
     with pytest.raises(ValueError, match='999999.jpg'):
@@ -188,7 +188,7 @@ def test_picture_labels_and_landmarks_move_together(jitter):
     to = face_frame(64)
     moved, seen, at = into_frame(picture, labels, points, to, to, jitter)
     eye, index = ('r_eye', 1) if jitter.flip else ('l_eye', 0)
-    light = moved[0] + 1
+    light = moved[0].float()
     ys, xs = torch.meshgrid(torch.arange(64.), torch.arange(64.), indexing='ij')
     spot = torch.stack([(light * xs).sum(), (light * ys).sum()]) / light.sum()
     assert torch.allclose(spot, at[index], atol=0.1) and torch.allclose(middle(seen, eye), at[index], atol=0.6)
@@ -199,9 +199,11 @@ def test_colour_jitter_touches_the_picture_only_and_stays_in_range():
     to = face_frame(64)
     plain = into_frame(picture, labels, points, to, to)
     grey, seen, at = into_frame(picture, labels, points, to, to, Jitter(saturation=0))
-    assert torch.allclose(grey[0], grey[2], atol=1e-5) and torch.equal(seen, plain[1]) and torch.equal(at, plain[2])
+    assert torch.equal(grey[0], grey[2]) and torch.equal(seen, plain[1]) and torch.equal(at, plain[2])
     bright = into_frame(picture, None, None, to, to, Jitter(brightness=1.3, contrast=1.2))[0]
-    assert bright.mean() > plain[0].mean() and bright.max() <= 1
+    assert bright.float().mean() > plain[0].float().mean() + 20
+    white = np.full((64, 64, 3), 250, np.uint8)
+    assert into_frame(white, None, None, to, to, Jitter(brightness=1.3))[0].min() == 255  # limited, not wrapped around
 
 
 def test_draws_stay_within_the_stated_range():

@@ -1,0 +1,80 @@
+"""How fast things are, measured side by side under the same load."""
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from datasets.cache import pack
+from datasets.faces import Faces
+from datasets.loaders import build_faces, build_loader
+from datasets.swaps import Swaps
+from datasets.synthetic import render, sample_attributes, sample_identity
+from datasets.transforms import Augmentation, face_frame
+
+
+class _Decoded(Dataset):
+    """What is commonly done: each JPEG file decoded and scaled by PIL, flipped, turned into a tensor, normalised."""
+
+    def __init__(self, faces: Faces, size: int):
+        self.paths = [faces.path(i) for i in range(len(faces))]
+        self.transform = transforms.Compose([transforms.Resize((size, size)), transforms.RandomHorizontalFlip(),
+                                             transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        with Image.open(self.paths[index]) as picture:
+            return self.transform(picture.convert('RGB'))
+
+
+def write_drawn(folder: Path, count: int) -> Path:
+    """`count` drawn faces as 178x218 JPEG files in a folder per person."""
+    for i in range(count):
+        drawn = render(sample_identity(0, i % 40), sample_attributes(0, i), 128).picture
+        path = folder / f'person_{i % 40:02d}' / f'{i:05d}.jpg'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(drawn).resize((218, 218), Image.Resampling.BICUBIC).crop((20, 0, 198, 218)).save(path, quality=90)
+    return folder
+
+
+def pictures_per_second(loader: DataLoader, pictures: Callable[[object], int], seconds: float) -> float:
+    """Over at least `seconds`, after the workers have started."""
+    batches = iter(loader)
+    next(batches)
+    count, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds:
+        batch = next(batches, None)
+        if batch is None:
+            batches = iter(loader)
+        else:
+            count += pictures(batch)
+    return count / passed
+
+
+def loading(name: str | None, root: Path | None, *, size: int = 128, workers: int = 2, batch: int = 64, seconds: float = 4.0,
+            repeats: int = 3) -> dict[str, float]:
+    """Pictures per second of decoding JPEG files and of the memory-mapped cache, both with random flips and into float batches;
+    medians over `repeats` measured in turn. Without a name, 400 faces are drawn and written for the purpose."""
+    with tempfile.TemporaryDirectory() as scratch:
+        if name is None:
+            name, root = 'folder', write_drawn(Path(scratch) / 'drawn', 400)
+        faces = build_faces(name, root)
+        start = time.perf_counter()
+        packed = pack(faces, Path(scratch) / 'cache', face_frame(size), workers=workers)
+        packing = time.perf_counter() - start
+        flips = Augmentation(flip=0.5, affine=0.0, colour=0.0)
+        decoded = DataLoader(_Decoded(faces, size), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0,
+                             drop_last=len(faces) >= batch)
+        cached = build_loader(Swaps(packed, size, balanced=True, augmentation=flips), max(1, batch // 2), workers=workers)
+        rates = np.array([(pictures_per_second(decoded, len, seconds),
+                           pictures_per_second(cached, lambda pairs: 2 * len(pairs), seconds)) for _ in range(repeats)])
+        return {'pictures': len(faces), 'seconds of packing': packing, 'decoded pictures/s': statistics.median(rates[:, 0]),
+                'cached pictures/s': statistics.median(rates[:, 1]), 'ratio': statistics.median(rates[:, 1] / rates[:, 0])}

@@ -1,0 +1,44 @@
+"""Measure how fast the suite is on this machine.
+
+    python scripts/benchmark.py data --data celeba --root CELEBA
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+
+from datasets.loaders import FACES
+from experiments.benchmarks import loading
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tasks = parser.add_subparsers(dest='task', required=True)
+    data = tasks.add_parser('data', help='pictures per second of the cached loader against decoding JPEG files')
+    data.add_argument('--data', choices=[name for name in FACES if name != 'cache'], help='data set (drawn faces)')
+    data.add_argument('--root', type=Path, help='folder of the data set')
+    data.add_argument('--size', type=int, default=128, help='side in pixels (%(default)s)')
+    data.add_argument('--workers', type=int, default=2, help='processes of each loader (%(default)s)')
+    data.add_argument('--seconds', type=float, default=4.0, help='length of each measurement (%(default)s)')
+    data.add_argument('--repeats', type=int, default=3, help='measurements, of which the median counts (%(default)s)')
+    data.set_defaults(run=lambda args: loading(args.data, args.root, size=args.size, workers=args.workers, seconds=args.seconds,
+                                               repeats=args.repeats))
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        figures = args.run(args)
+    except (ValueError, OSError) as error:
+        print(f'benchmark.py: {error}', file=sys.stderr)
+        return 2
+    for name, value in figures.items():
+        print(f'{name:>20}  {value:,.1f}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
