@@ -63,6 +63,17 @@ class PairBatch(_Batch):
         return len(self.a)
 
 
+@dataclass(frozen=True)
+class FaceBatch(_Batch):
+    """Single faces and whom they show, aligned as the network that learns from them wants it."""
+
+    pictures: Tensor  # (B,3,H,W) in [-1,1]
+    person: Tensor    # (B,) int64, counted from 0
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
 def collate(samples: list):
     """Stack single samples (batches without the leading dimension) into one batch of the same type."""
     first = samples[0]

@@ -56,7 +56,7 @@ def write(state: dict[str, Tensor], file: Path, found: Entry) -> None:
 
 
 def convert(name: str, *, source: Path | None = None, out: Path | None = None, unpickle: bool = False) -> list[Path]:
-    """Turn a file of the table into safetensors beside it (or `out`); returns what was written.
+    """Turn a file of the table into safetensors in the cache (or `out`); returns what was written.
 
     source: the published file, where it is not the fetched one. unpickle: consent to read a pickled network.
     WeightsError where the format has nothing to convert.
@@ -68,7 +68,7 @@ def convert(name: str, *, source: Path | None = None, out: Path | None = None, u
             raise WeightsError(f'{source} has the wrong sha256 and is not converted: delete it and fetch again')
     elif not source.is_file():
         raise WeightsError(f'there is no file {source}: name the published file with --source')
-    target = source.with_suffix('.safetensors') if out is None else out
+    target = found.path.with_suffix('.safetensors') if out is None else out
     if found.format == '7z of a state dict' and source.suffix == '.7z':
         raise WeightsError(f'{source} is a 7z archive: unpack it with `7z x`, then name the unpacked .pth with --source')
     if found.format == 'module':

@@ -3,7 +3,7 @@
     python scripts/weights.py list [NAME ...]          what there is, and what of it is here; with NAME everything about it
     python scripts/weights.py fetch NAME ...           download into the cache ($FACE_WEIGHTS_DIR or ~/.cache/face-swap-suite)
     python scripts/weights.py verify [NAME ...]        compare sha256 of what is here; exit 1 if one is wrong or missing
-    python scripts/weights.py convert NAME             write named tensors as safetensors beside the file
+    python scripts/weights.py convert NAME             write named tensors as safetensors into the cache
 
 fetch asks for --allow-unverified where no sha256 is published: the file is then taken as it comes, its sha256 is noted beside
 it, and verify compares with that. convert asks for --unpickle where the file is a pickled program (SimSwap's ArcFace): it
@@ -38,7 +38,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     convert = commands.add_parser('convert')
     convert.add_argument('name', metavar='NAME')
     convert.add_argument('--source', type=Path, help='the published file, if it is not the fetched one')
-    convert.add_argument('--out', type=Path, help='where to write (default: beside the file, ending in .safetensors)')
+    convert.add_argument('--out', type=Path, help='where to write (default: the cache)')
     convert.add_argument('--unpickle', action='store_true', help='consent to read a pickled program, without running its code')
     return parser.parse_args(argv)
 

@@ -48,9 +48,9 @@ def angle_loss(cosine: Tensor, psi: Tensor, person: Tensor, iteration: int, gamm
 
 
 class SphereFace20(nn.Module):
-    """(B,3,112,96) BGR in [-1,1] -> (B,512) feature, not normalised. classes: width of the angular layer `fc6`, None for none."""
+    """(B,3,112,96) BGR in [-1,1] -> (B,embedding), not normalised. classes: width of the angular layer `fc6`, None for none."""
 
-    def __init__(self, classes: int | None = 10574):
+    def __init__(self, classes: int | None = 10574, embedding: int = 512):
         super().__init__()
         width = 3
         for group, (out, pairs) in enumerate(_GROUPS, 1):
@@ -58,9 +58,9 @@ class SphereFace20(nn.Module):
                 self.add_module(f'conv{group}_{index}', nn.Conv2d(width, out, 3, 2 if index == 1 else 1, 1))
                 self.add_module(f'relu{group}_{index}', nn.PReLU(out))
                 width = out
-        self.fc5 = nn.Linear(512 * 7 * 6, 512)
+        self.fc5 = nn.Linear(512 * 7 * 6, embedding)
         if classes is not None:
-            self.fc6 = AngleLinear(512, classes)
+            self.fc6 = AngleLinear(embedding, classes)
 
     def _unit(self, name: str, x: Tensor) -> Tensor:
         return getattr(self, f'relu{name}')(getattr(self, f'conv{name}')(x))
@@ -76,4 +76,4 @@ class SphereFace20(nn.Module):
         return maps
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc5(self.features(x)[-1].flatten(1))  # (B,512)
+        return self.fc5(self.features(x)[-1].flatten(1))  # (B,embedding)

@@ -24,6 +24,11 @@ class _Payload:
         return os.mkdir, (self.place,)
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+
+
 @pytest.fixture
 def network(monkeypatch):
     """A network whose class lives in a module that will not be there when the file is read."""
@@ -108,8 +113,7 @@ def test_convert_unpacks_the_generators_of_an_archive(tmp_path):
     assert torch.equal(read_state(written)['up.weight'], read_state(inner)['up.weight'])
 
 
-def test_convert_refuses_what_it_cannot_or_need_not_convert(tmp_path, monkeypatch):
-    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+def test_convert_refuses_what_it_cannot_or_need_not_convert(tmp_path):
     (tmp_path / 'pfld_68.onnx').write_bytes(b'anything')
     with pytest.raises(weights.WeightsError, match='wrong sha256'):
         convert('pfld-68')

@@ -96,5 +96,11 @@ def test_psi_falls_all_the_way_round():
     angle = torch.linspace(0.01, 3.13, 200)
     _, psi = layer(torch.stack([angle.cos(), angle.sin()], 1))
     assert (psi[1:] < psi[:-1] + 1e-5).all() and psi[0] > 0.99 and psi[-1] < -6.9
-    loss = angle_loss(*layer(torch.tensor([[1.0, 0.2]])), torch.tensor([0]), 1)
-    assert loss.isfinite()
+
+
+def test_the_focal_factor_only_weights_the_gradient():
+    layer, x, person = AngleLinear(6, 4), torch.randn(1, 6, requires_grad=True), torch.tensor([2])
+    plain = torch.autograd.grad(angle_loss(*layer(x), person, 100), x)[0]
+    focal = torch.autograd.grad(angle_loss(*layer(x), person, 100, gamma=2), x)[0]
+    p = (-angle_loss(*layer(x), person, 100)).exp().item()
+    assert torch.allclose(focal, (1 - p) ** 2 * plain, rtol=1e-4)

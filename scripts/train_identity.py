@@ -1,0 +1,159 @@
+r"""Train a face recognition network, by a margin head, by distillation from a teacher, or by both; and measure one.
+
+    python scripts/train_identity.py --data folder --root PEOPLE --network iresnet50 --head arcface --set model.embedding=512
+    python scripts/train_identity.py --data celeba --root CELEBA --head none --teacher mobilefacenet-068 --optimiser adamw \
+        --lr 1e-3
+    python scripts/train_identity.py --resume RUN
+    python scripts/train_identity.py --evaluate mobilefacenet-068 --data celeba --root CELEBA
+
+Data: celeba, celebamask, folder (PEOPLE/name/picture.jpg), a packed cache, or synthetic (drawn people; the default). The run
+folder gets encoder.safetensors, the network without its head. At the end, and with --evaluate (a name of the table of
+weights, or an encoder.safetensors), verification on the people of the test partition is printed.
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import time
+from itertools import islice
+
+import torch
+
+from configs.resolve import checked, load, merge, parse_override, read_preset, resolve
+from configs.schema import RunConfig
+from datasets.loaders import FACES, build_loader
+from datasets.people import build_people
+from experiments.engine import Engine, build_fabric
+from experiments.errors import Interrupted, RunError
+from experiments.files import write_atomically
+from experiments.protocols.verification import verify
+from models.base import Perception
+from models.perception.bundle import EMBEDDERS, load_embedder
+from models.perception.recognition import HEADS, NETWORKS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder
+from models.weights import WeightsError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--network', choices=NETWORKS, help='what to train (default mobilefacenet)')
+    parser.add_argument('--head', choices=[*HEADS, 'none'], help='margin head (default arcface)')
+    parser.add_argument('--teacher', choices=EMBEDDERS, help='learn to embed as this one does')
+    parser.add_argument('--optimiser', choices=['sgd', 'adamw'], help='default sgd')
+    parser.add_argument('--lr', type=float, help='learning rate (default 0.1)')
+    parser.add_argument('--preset', default='recognizer', help='YAML file, or its name in configs/')
+    parser.add_argument('--data', choices=['synthetic', *FACES], help='data set (default synthetic)')
+    parser.add_argument('--root', help='folder of the data set')
+    parser.add_argument('--steps', type=int, help='updates')
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
+    parser.add_argument('--out', type=Path, help='run folder (default runs/recognizer-DATE)')
+    parser.add_argument('--resume', type=Path, metavar='RUN', help='go on with a run folder')
+    parser.add_argument('--evaluate', metavar='NAME|FILE', help='measure this network instead of training one')
+    args = parser.parse_args(argv)
+    if args.resume and (args.out or args.evaluate):
+        parser.error('--resume takes its folder from the run; leave --out and --evaluate away')
+    return args
+
+
+def settings(args: argparse.Namespace) -> RunConfig:
+    """The resolved config; ValueError names what does not fit."""
+    no_head = args.head == 'none'
+    given = {'model.network': args.network, 'model.head': None if no_head else args.head, 'perception.teacher': args.teacher,
+             'model.weights.margin': 0.0 if no_head else None, 'model.weights.distill': 1.0 if args.teacher else None,
+             'players.default.name': args.optimiser, 'players.default.lr': args.lr, 'data.name': args.data,
+             'data.root': args.root, 'engine.steps': args.steps}
+    overrides = []
+    for name, value in given.items():
+        if value is not None:
+            for key in reversed(name.split('.')):
+                value = {key: value}
+            overrides.append(value)
+    overrides += [parse_override(text) for text in args.set]
+    if not args.resume:
+        return resolve('recognizer', RecognizerConfig().model_dump(), read_preset(args.preset), overrides)
+    resolved = load(args.resume / 'config.yaml').model_dump()
+    for change in overrides:
+        resolved = merge(resolved, change)
+    return checked(RunConfig, resolved)
+
+
+def build(args: argparse.Namespace) -> Engine:
+    config = settings(args)
+    model = checked(RecognizerConfig, config.model)
+    folder = args.resume or args.out or Path('runs') / f'recognizer-{time.strftime("%Y%m%d-%H%M%S")}'
+    if not args.resume and (folder / 'config.yaml').exists():
+        raise ValueError(f'{folder} holds a run already; go on with --resume {folder} or give another --out')
+    data, seed = config.data, config.engine.seed
+    people = build_people(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment)
+    if not args.resume:
+        model = model.model_copy(update={'people': people.people})
+        config = config.model_copy(update={'model': model.model_dump()})
+    elif model.people != people.people:
+        raise ValueError(f'the run learnt from {model.people} people and the data set holds {people.people}; give the same data')
+    fabric = build_fabric(config.engine)
+    torch.manual_seed(seed)
+    perception = None
+    if model.weights.get('distill') and config.perception.teacher:
+        teacher = load_embedder(config.perception.teacher)
+        perception = Perception(teacher, teacher)
+    family = Recognizer(model, perception)
+    loader = build_loader(people, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
+                          world_size=fabric.world_size)
+    engine = Engine(config, family, loader, fabric=fabric, folder=fabric.broadcast(folder), validation=held_out(config, model))
+    if args.resume:
+        engine.resume()
+    return engine
+
+
+def held_out(config: RunConfig, model: RecognizerConfig) -> list:
+    """Validation batches of other people: they can show how close the teacher is, but have no class in the margin head."""
+    data, seed = config.data, config.engine.seed
+    if not model.weights.get('distill') or not data.validation_batches:
+        return []
+    people = build_people(data.name, data.root, frame(model), data.validation_partition, seed=seed)
+    return list(islice(build_loader(people, data.batch, seed=seed, shuffle=False), data.validation_batches))
+
+
+def evaluate(args: argparse.Namespace, name: str) -> None:
+    """Print the verification figures of a network of the table, or of an encoder file, on the test partition."""
+    config = settings(args)
+    if Path(name).is_file():
+        embedder, template = load_encoder(name)
+    else:
+        embedder, template = load_embedder(name), EMBEDDERS[name][1]['template']
+    device = 'cuda' if torch.cuda.is_available() and config.engine.accelerator != 'cpu' else 'cpu'
+    people = build_people(config.data.name, config.data.root, embedder.template, 'test', seed=config.engine.seed)
+    embedder.to(device)
+    row = verify(lambda pictures: embedder(pictures, template=template), people, device=device, workers=config.data.workers)
+    words = [f'{key} {value:.4f}' if isinstance(value, float) else f'{value} {key}' for key, value in row.items()]
+    print(f'{name}: {", ".join(words)}')
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        if args.evaluate:
+            evaluate(args, args.evaluate)
+            return 0
+        engine = build(args)
+    except (ValueError, WeightsError, RunError) as error:
+        print(f'train_identity.py: {error}', file=sys.stderr)
+        return 2
+    try:
+        engine.fit()
+        if engine.fabric.is_global_zero:
+            encoder = engine.folder / 'encoder.safetensors'
+            with engine.average.applied():
+                write_atomically(encoder, encoder_bytes(engine.family))
+            args.resume = engine.folder
+            evaluate(args, str(encoder))
+    except (RunError, ValueError) as error:
+        if engine.fabric.is_global_zero:
+            print(f'train_identity.py: {error}', file=sys.stderr)
+        return 128 + error.signal if isinstance(error, Interrupted) else 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""scripts/train_identity.py from start to its last line."""
+import importlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TINY = ['model.size=32', 'model.embedding=16', 'data.batch=8', 'data.workers=0', 'engine.accelerator=cpu', 'engine.log_every=1',
+        'players.default.lr=0.05']
+
+
+@pytest.fixture
+def train():
+    module = importlib.import_module('scripts.train_identity')
+    return lambda *words: module.main([*map(str, words), *(word for setting in TINY for word in ('--set', setting))])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Sixty people of two small pictures each: a colour of one's own, a little brighter or darker."""
+    random = np.random.default_rng(0)
+    for person in range(60):
+        colour = random.integers(40, 200, 3)
+        for number in range(2):
+            place = tmp_path / f'people/person{person}/{number}.png'
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.broadcast_to(colour + 20 * number, (40, 40, 3)).astype(np.uint8)).save(place)
+    return tmp_path / 'people'
+
+
+def test_it_trains_goes_on_and_measures_people_that_it_never_saw(train, folder, tmp_path, capsys):
+    run, data = tmp_path / 'run', ('--data', 'folder', '--root', folder)
+    assert train(*data, '--head', 'cosface', '--steps', 3, '--out', run) == 0
+    assert 'auc ' in capsys.readouterr().out
+    assert train('--resume', run, '--steps', 5) == 0
+    lines = [json.loads(line) for line in (run / 'journal.jsonl').read_text().splitlines()]
+    assert [line['step'] for line in lines if 'train/margin' in line] == [1, 2, 3, 4, 5]
+    row = capsys.readouterr().out
+    assert train(*data, '--evaluate', run / 'encoder.safetensors') == 0
+    assert capsys.readouterr().out == row
+
+
+@pytest.mark.parametrize(('words', 'message'), [
+    (['--head', 'none'], 'returned no loss term'),
+    (['--data', 'folder', '--root', 'nowhere'], 'nowhere'),
+    (['--data', 'folder'], 'root'),
+    (['--set', 'model.weights.distill=1'], 'teacher'),
+    (['--network', 'iresnet18'], 'model.size=112'),
+    (['--evaluate', 'no-such-network'], 'no-such-network'),
+])
+def test_a_mistake_is_one_sentence(train, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert train('--steps', 1, *words) in (1, 2)
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message in said and said.startswith('train_identity.py: ')
