@@ -79,8 +79,10 @@ class Engine:
         family.train()
         if engine.channels_last:
             family.to(memory_format=torch.channels_last)
+            if family.perception is not None:
+                family.perception.to(memory_format=torch.channels_last)
         if engine.compile:
-            family.compile()
+            family.compile(dynamic=False)
         if family.perception is not None:
             family.perception.to(fabric.device)
         self.players = build_players(family, config.players)

@@ -32,10 +32,14 @@ class Perception:
     parser: nn.Module | None = None
     extras: dict[str, nn.Module] = field(default_factory=dict)
 
-    def to(self, device) -> 'Perception':
-        """Move every network, in place; returns self."""
-        for network in {self.identity, self.teacher, self.parser, *self.extras.values()} - {None}:
-            network.to(device)
+    def networks(self) -> set[nn.Module]:
+        """Each network once."""
+        return {self.identity, self.teacher, self.parser, *self.extras.values()} - {None}
+
+    def to(self, *args, **kwargs) -> 'Perception':
+        """Module.to of every network, in place; returns self."""
+        for network in self.networks():
+            network.to(*args, **kwargs)
         return self
 
 
@@ -51,6 +55,11 @@ class Family(nn.Module):
     def wants(self, term: str) -> bool:
         """Whether the loss term has a weight other than 0."""
         return self.config.weights.get(term, 0) != 0
+
+    def compile(self, **options) -> None:
+        """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step."""
+        for network in {*self.children(), *(self.perception.networks() if self.perception else ())}:
+            network.compile(**options)
 
     def players(self) -> dict[str, list[Parameter]]:
         """Who is optimised, in the order of update: name -> parameters. GANs have two players."""

@@ -1,4 +1,5 @@
 """A face recognition network with everything it wants to be fed: alignment, size, channel order, normalisation."""
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,6 +23,12 @@ class Embedder(nn.Module):
     def train(self, mode: bool = True):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
+
+    def compile(self, **options) -> None:
+        """torch.compile of the network's entries; what aligns the pictures stays as it is."""
+        for name in ('features', 'head', 'forward'):
+            if hasattr(self.network, name):
+                setattr(self.network, name, torch.compile(getattr(self.network, name), **options))
 
     def aligned(self, pictures: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
         """(B,3,H,W) in [-1,1] -> (B,3,h,w) as the network wants it. points (B,5,2), in pixels of the pictures, align each

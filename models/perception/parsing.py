@@ -55,11 +55,15 @@ class FaceParser(nn.Module):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """(B,3,H,W) in [-1,1] -> (B,19,H,W) logits."""
+    def compile(self, **options) -> None:
+        """torch.compile of the network; what aligns the pictures stays as it is."""
+        self.network.compile(**options)
+
+    def forward(self, pictures: Tensor, *, template: str = 'face') -> Tensor:
+        """(B,3,H,W) in [-1,1], taken to lie in `template` -> (B,19,H,W) logits."""
         height, width = pictures.shape[-2:]
         own = self.template
-        matrix = geometry.between(geometry.template('face').scaled(width, height), own)
+        matrix = geometry.between(geometry.template(template).scaled(width, height), own)
         crop = geometry.warp(pictures, matrix, (own.height, own.width))
         if self.imagenet:
             mean, std = crop.new_tensor([0.485, 0.456, 0.406]), crop.new_tensor([0.229, 0.224, 0.225])
