@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -83,6 +83,19 @@ def convert(name: str, *, source: Path | None = None, out: Path | None = None, u
     else:
         raise WeightsError(f'{name} is {found.format} and used as it is: there is nothing to convert')
     return [target]
+
+
+def halve(source: Path, target: Path) -> Path:
+    """Write a safetensors file in half precision, metadata kept: the form of models/zoo. WeightsError where it is none."""
+    state = read_state(source) if source.suffix == '.safetensors' else None
+    if state is None:
+        raise WeightsError(f'{source} is no safetensors file: give the family.safetensors of a run')
+    with safe_open(source, 'pt') as handle:
+        metadata = handle.metadata() or {}
+    partial = target.with_name(f'{target.name}.partial')
+    save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, partial, metadata)
+    os.replace(partial, target)
+    return target
 
 
 def _convert_zip(source: Path, target: Path, found: Entry) -> list[Path]:

@@ -4,6 +4,7 @@
     python scripts/weights.py fetch NAME ...           download into the cache ($FACE_WEIGHTS_DIR or ~/.cache/face-swap-suite)
     python scripts/weights.py verify [NAME ...]        compare sha256 of what is here; exit 1 if one is wrong or missing
     python scripts/weights.py convert NAME             write named tensors as safetensors into the cache
+    python scripts/weights.py halve FILE OUT           a run's safetensors in half precision, as in models/zoo
 
 fetch asks for --allow-unverified where no sha256 is published: the file is then taken as it comes, its sha256 is noted beside
 it, and verify compares with that. convert asks for --unpickle where the file is a pickled program (SimSwap's ArcFace): it
@@ -29,7 +30,7 @@ STATES = {'right': 'here', 'unchanged': 'here, as it was fetched (no sha256 is p
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest='command', required=True, metavar='list|fetch|verify|convert')
+    commands = parser.add_subparsers(dest='command', required=True, metavar='list|fetch|verify|convert|halve')
     commands.add_parser('list').add_argument('names', nargs='*', metavar='NAME')
     fetch = commands.add_parser('fetch')
     fetch.add_argument('names', nargs='+', metavar='NAME')
@@ -40,6 +41,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     convert.add_argument('--source', type=Path, help='the published file, if it is not the fetched one')
     convert.add_argument('--out', type=Path, help='where to write (default: the cache)')
     convert.add_argument('--unpickle', action='store_true', help='consent to read a pickled program, without running its code')
+    halve = commands.add_parser('halve')
+    halve.add_argument('file', type=Path, metavar='FILE')
+    halve.add_argument('out', type=Path, metavar='OUT')
     return parser.parse_args(argv)
 
 
@@ -94,6 +98,10 @@ def run(args: argparse.Namespace) -> int:
 
         for file in convert(args.name, source=args.source, out=args.out, unpickle=args.unpickle):
             print(file)
+    elif args.command == 'halve':
+        from models.convert import halve
+
+        print(halve(args.file, args.out))
     elif args.names:
         for name in args.names:
             describe(name)

@@ -103,3 +103,34 @@ def test_unreadable_pictures_are_left_out(celeba, tmp_path, caplog):
     assert len(packed) == 20 and '000005.jpg' not in packed.files.tolist()
     with pytest.raises(BrokenPicture):
         build_faces('celeba', root).read(4)
+
+
+def brightness(pictures):
+    """Stands for a parser: brighter pixels, higher ids."""
+    return ((pictures.mean(1) + 1) * 9).long()
+
+
+def test_labelling_that_was_interrupted_goes_on_and_joins_the_samples(celeba, tmp_path):
+    cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
+    seen = []
+
+    def interrupted(pictures):
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append(len(pictures))
+        return brightness(pictures)
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.label(tmp_path / 'c', interrupted, batch=4)
+    assert not cache.PackedFaces(tmp_path / 'c').has_parsing
+    rest = []
+    cache.label(tmp_path / 'c', lambda pictures: (rest.append(len(pictures)), brightness(pictures))[1], batch=4)
+    assert sum(seen) + sum(rest) == 21
+    sample = build_swaps('cache', tmp_path / 'c', 32, 'train')[0]
+    torch.testing.assert_close(sample.target_parsing, brightness(sample.target[None])[0])
+
+
+def test_a_cache_of_another_framing_is_not_labelled(celeba, tmp_path):
+    cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32, side=160))
+    with pytest.raises(ValueError, match='without --side'):
+        cache.label(tmp_path / 'c', brightness)

@@ -9,10 +9,11 @@ import zipfile
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from models import weights
-from models.convert import convert, read_state
+from models.convert import convert, halve, read_state
 from models.unpickle import read_module
 
 
@@ -121,3 +122,20 @@ def test_convert_refuses_what_it_cannot_or_need_not_convert(tmp_path):
         convert('pfld-68', source=tmp_path / 'pfld_68.onnx')
     with pytest.raises(weights.WeightsError, match='--source'):
         convert('sphere20a', source=tmp_path / 'absent.pth')
+
+
+def test_halving_keeps_metadata_and_values_to_half_precision(tmp_path):
+    state = {'weight': torch.randn(4, 4), 'count': torch.tensor(3)}
+    save_file(state, tmp_path / 'run.safetensors', {'family': 'cvae'})
+    halve(tmp_path / 'run.safetensors', tmp_path / 'zoo.safetensors')
+    with safe_open(tmp_path / 'zoo.safetensors', 'pt') as handle:
+        assert handle.metadata() == {'family': 'cvae'}
+        halved = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 - a handle is no mapping
+    assert halved['weight'].dtype == torch.float16 and halved['count'] == 3
+    torch.testing.assert_close(halved['weight'].float(), state['weight'], rtol=1e-3, atol=1e-4)
+
+
+def test_halving_something_else_is_one_sentence(tmp_path):
+    (tmp_path / 'run.pt').write_bytes(b'no')
+    with pytest.raises(weights.WeightsError, match='no safetensors file'):
+        halve(tmp_path / 'run.pt', tmp_path / 'zoo.safetensors')
