@@ -58,7 +58,7 @@ class Swaps(Dataset):
             raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
-        self.readable = Readable(faces)
+        self.readable, self._persons = Readable(faces), torch.from_numpy(faces.persons)
         # Pictures sorted by person: those of present person k are order[starts[k]:starts[k + 1]].
         self._order = np.argsort(faces.persons, kind='stable')
         present, self._rank, counts = np.unique(faces.persons, return_inverse=True, return_counts=True)
@@ -95,8 +95,7 @@ class Swaps(Dataset):
         other, source = self._source(index, target, same, rng)
         target, labels = self._framed(target, rng)
         return SwapBatch(source=self._framed(source, rng)[0], target=target, same=torch.tensor(same), target_parsing=labels,
-                         source_person=torch.tensor(self.faces.persons[other]),
-                         target_person=torch.tensor(self.faces.persons[index]))
+                         source_person=self._persons[other], target_person=self._persons[index])
 
     def _framed(self, read, rng):
         picture, labels, points = read

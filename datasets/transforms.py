@@ -17,12 +17,20 @@ _OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
 MIRRORED_IDS = torch.tensor([PARTS.index(_OPPOSITE.get(part, part)) for part in PARTS])
 MIRRORED_POINTS = [1, 0, 2, 4, 3]
+_LOWEST = torch.tensor(-1.0)
+
+
+def unit(picture: Tensor) -> Tensor:
+    """uint8 in 0..255 -> float32 in [-1,1]."""
+    levels = picture.float()
+    # In one pass, as loading is bound by memory; a hair under 2 / 255, so that 255 is not rounded to above 1.
+    return torch.add(_LOWEST, levels, alpha=(2 - 2 ** -22) / 255, out=levels)
 
 
 def unpacked(batch):
     """The same batch or sample with uint8 pictures as float32 in [-1,1] and uint8 label maps as int64."""
     stored = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{name: value.long() if name == 'target_parsing' else value.float().div_(127.5).sub_(1)
+    return replace(batch, **{name: value.long() if name == 'target_parsing' else unit(value)
                              for name, value in stored.items() if value is not None and value.dtype == torch.uint8})
 
 
@@ -104,10 +112,13 @@ class Mirror(v2.Transform):
             points = inpt.as_subclass(Tensor)[MIRRORED_POINTS]
             points = torch.stack([inpt.canvas_size[1] - 1 - points[:, 0], points[:, 1]], -1)
             return tv_tensors.KeyPoints(points, canvas_size=inpt.canvas_size)
-        flipped = F.horizontal_flip(inpt)
+        flipped = inpt.as_subclass(Tensor).flip(-1)
         if isinstance(inpt, tv_tensors.Mask):
-            flipped = tv_tensors.wrap(MIRRORED_IDS.to(inpt.dtype)[flipped.as_subclass(Tensor).long()], like=inpt)
-        return flipped
+            flipped = MIRRORED_IDS.to(inpt.dtype)[flipped.long()]
+        return tv_tensors.wrap(flipped, like=inpt)
+
+
+_MIRROR = Mirror()
 
 
 class Colour(v2.Transform):
@@ -150,26 +161,24 @@ def into_frame(picture: np.ndarray, labels: np.ndarray | None, points: np.ndarra
     """
     jitter = jitter or Jitter()
     height, width = picture.shape[:2]
-    matrix = matrix_into(to, (height, width), points, frame)
-    if (jitter.angle, jitter.scale, jitter.shift) != (0.0, 1.0, (0.0, 0.0)):
-        matrix = geometry.compose(_move(jitter, to), matrix)
+    still = (jitter.angle, jitter.scale, jitter.shift) == (0.0, 1.0, (0.0, 0.0))
     steps = []  # only what changes something: a packed picture often fits as it is
-    if _whole_pixels(matrix, (to.height, to.width), (height, width)) != (0, 0, height, width) or (to.height, to.width) != (
-            height, width):
-        steps.append(Resample(matrix, (to.height, to.width)))
+    if not (still and frame == to and (to.height, to.width) == (height, width)):
+        matrix = matrix_into(to, (height, width), points, frame)
+        steps.append(Resample(matrix if still else geometry.compose(_move(jitter, to), matrix), (to.height, to.width)))
     if jitter.flip:
-        steps.append(Mirror())
+        steps.append(_MIRROR)
     if (jitter.brightness, jitter.contrast, jitter.saturation) != (1.0, 1.0, 1.0):
         steps.append(Colour(jitter))
-    picture = torch.from_numpy(picture).permute(2, 0, 1)
-    labels = None if labels is None else torch.from_numpy(labels)[None]
-    points = None if points is None else torch.as_tensor(points, dtype=torch.float32)
+    values = [torch.from_numpy(picture).permute(2, 0, 1), None if labels is None else torch.from_numpy(labels)[None],
+              None if points is None else torch.as_tensor(points, dtype=torch.float32)]
     if steps:
-        sample = {'picture': tv_tensors.Image(picture), 'labels': None if labels is None else tv_tensors.Mask(labels),
-                  'points': None if points is None else tv_tensors.KeyPoints(points, canvas_size=(height, width))}
-        for step in steps:
-            sample = step(sample)
-        picture, labels, points = (None if value is None else value.as_subclass(Tensor) for value in sample.values())
+        values = [None if value is None else wrap(value) for value, wrap in zip(values, (
+            tv_tensors.Image, tv_tensors.Mask, lambda at: tv_tensors.KeyPoints(at, canvas_size=(height, width))))]
+        for step in steps:  # past Module.__call__, whose search for inputs takes longer than a flip
+            values = [step.transform(value, {}) if isinstance(value, step._transformed_types) else value for value in values]
+        values = [None if value is None else value.as_subclass(Tensor) for value in values]
+    picture, labels, points = values
     return picture, None if labels is None else labels[0], points
 
 

@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'benchmark.py: {error}', file=sys.stderr)
         return 2
     for name, value in figures.items():
-        print(f'{name:>20}  {value:,.1f}')
+        print(f'{name:>20}  {value:.1f}')
     return 0
 
 

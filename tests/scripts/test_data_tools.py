@@ -1,0 +1,37 @@
+"""prepare_data.py and benchmark.py as a user meets them."""
+import pytest
+
+from datasets.loaders import build_swaps
+from experiments import benchmarks
+from scripts import benchmark, prepare_data
+from tests.datasets import layouts
+
+
+def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
+    layouts.celeba(tmp_path / 'celeba')
+    pack = ['pack', '--data', 'celeba', '--root', str(tmp_path / 'celeba'), '-o', str(tmp_path / 'cache'), '--workers', '0']
+    assert prepare_data.main([*pack, '--size', '48']) == 0
+    assert '21 pictures of 7 persons' in capsys.readouterr().out
+    assert build_swaps('cache', tmp_path / 'cache', 48, 'train')[0].target.shape == (3, 48, 48)
+    assert prepare_data.main([*pack, '--size', '64']) == 2
+    assert 'give another folder' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('task', [['faces', '{}/nowhere'], ['faces', '{}'], ['pack', '--data', 'celeba', '--root', '{}']])
+def test_what_is_wrong_is_one_sentence(tmp_path, capsys, task):
+    task = [word.format(tmp_path) for word in task]
+    assert prepare_data.main([*task, '-o', str(tmp_path / 'out')]) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1 and str(tmp_path) in error and 'Traceback' not in error
+
+
+def test_benchmark_of_loading_prints_both_rates_and_their_ratio(tmp_path, capsys, monkeypatch):
+    original = benchmarks.write_drawn
+    monkeypatch.setattr(benchmarks, 'write_drawn', lambda folder, count: original(folder, 60))
+    assert benchmark.main(['data', '--workers', '0', '--seconds', '0.3', '--repeats', '1']) == 0
+    lines = [line.rsplit('  ', 1) for line in capsys.readouterr().out.splitlines()]
+    figures = {name.strip(): float(value) for name, value in lines}
+    assert figures['pictures'] == 60
+    rates = figures['cached pictures/s'] / figures['decoded pictures/s']
+    assert figures['ratio'] == pytest.approx(rates, abs=0.1) and rates > 1
+    assert benchmark.main(['data', '--data', 'celeba', '--root', str(tmp_path)]) == 2
