@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.faces import BrokenPicture, Faces, check_root, log
-from datasets.transforms import face_frame, into_frame
+from datasets.transforms import face_frame, into_frame, unit
 from models.geometry import Template
 
 _DONE, _BROKEN = 1, 2
@@ -159,7 +159,7 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, batch: i
     todo = faces._rows[labels[faces._rows, 0, 0] == _UNLABELLED]
     for start in range(0, len(todo), batch):
         rows = todo[start:start + batch]
-        pictures = torch.from_numpy(faces._pictures[rows]).float() / 127.5 - 1
+        pictures = unit(torch.from_numpy(faces._pictures[rows]))
         labels[rows] = labels_of(pictures).byte().numpy()
         if progress:
             progress(min(start + batch, len(todo)), len(todo))
