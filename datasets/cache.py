@@ -25,6 +25,8 @@ _UNLABELLED = 255
 class PackedFaces(Faces):
     """Faces out of a cache folder; pictures and label maps are views of the mapped files."""
 
+    labels_file = 'parsing.npy'
+
     def __init__(self, folder: str | Path):
         folder = check_root(folder)
         if not (folder / 'index.npz').is_file():
@@ -34,7 +36,7 @@ class PackedFaces(Faces):
             super().__init__(folder, index['files'], index['names'], points=index['points'], splits=index['splits'],
                              frame=Template(width, height, tuple(map(tuple, index['frame'].tolist()))))
             self._rows = index['rows']
-        self.has_parsing = (folder / 'parsing.npy').is_file()
+        self.has_parsing = (folder / self.labels_file).is_file()
         self._open()
 
     def select(self, keep):
@@ -49,7 +51,7 @@ class PackedFaces(Faces):
     def _open(self):
         # Copy-on-write mapping: nothing is copied unless somebody writes into a picture, and the file never changes.
         self._pictures = np.load(self.root / 'pictures.npy', mmap_mode='c')
-        self._labels = np.load(self.root / 'parsing.npy', mmap_mode='c') if self.has_parsing else None
+        self._labels = np.load(self.root / self.labels_file, mmap_mode='c') if self.has_parsing else None
 
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name not in ('_pictures', '_labels')}

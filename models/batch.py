@@ -10,6 +10,17 @@ PARTS = ('background', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_b
 # What a face mask (1 = face) holds: skin and features, not ears, hair or neck.
 FACE_PARTS = ('skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'mouth', 'u_lip', 'l_lip')
 FACE_IDS = tuple(PARTS.index(name) for name in FACE_PARTS)
+# The classes of FASSEG (Khan et al. 2015): index in this mapping = id, and which of PARTS such a pixel may show. What the hand
+# labels leave open (a hat, glasses) stands in several.
+COARSE = {
+    'background': ('background', 'hat', 'cloth', 'neck_l', 'ear_r', 'eye_g'),
+    'skin': ('skin', 'l_ear', 'r_ear', 'neck', 'eye_g'),
+    'hair': ('hair', 'l_brow', 'r_brow', 'hat'),
+    'eyes': ('l_eye', 'r_eye', 'eye_g'),
+    'nose': ('nose',),
+    'mouth': ('mouth', 'u_lip', 'l_lip'),
+}
+IGNORED = 255  # in the label maps of a ParsingBatch: nobody knows
 
 
 class _Batch:
@@ -69,6 +80,19 @@ class FaceBatch(_Batch):
 
     pictures: Tensor  # (B,3,H,W) in [-1,1]
     person: Tensor    # (B,) int64, counted from 0
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True)
+class ParsingBatch(_Batch):
+    """Faces in the template `face` with what a face parser should see in them. A picture has labels of the one kind or of the
+    other; those of the other kind, like all that is not known, are IGNORED."""
+
+    pictures: Tensor  # (B,3,H,W) in [-1,1]
+    labels: Tensor    # (B,H,W) int64, ids of PARTS
+    coarse: Tensor    # (B,H,W) int64, ids of COARSE
 
     def __len__(self) -> int:
         return len(self.pictures)

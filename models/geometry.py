@@ -36,11 +36,19 @@ _SPHEREFACE = ((30.2946, 51.6963), (65.5318, 51.5014), (48.0252, 71.7366), (33.5
 FACE_SIDE = 128  # side, in CelebA pixels, of the square that the swap families see
 FACE_CORNER = (24, 60)  # its top-left pixel in the CelebA canvas
 
+
+def _square(side: int, corner: tuple[int, int]) -> Template:
+    """A square cut out of the aligned CelebA canvas."""
+    return Template(side, side, tuple((x - corner[0], y - corner[1]) for x, y in _CELEBA.points))
+
+
 TEMPLATES = {
     # Official aligned CelebA, mean of the published landmarks of its list.
     'celeba': _CELEBA,
     # The square cut out of the aligned CelebA canvas that holds the face from hairline to chin: what families swap in.
-    'face': Template(FACE_SIDE, FACE_SIDE, tuple((x - FACE_CORNER[0], y - FACE_CORNER[1]) for x, y in _CELEBA.points)),
+    'face': _square(FACE_SIDE, FACE_CORNER),
+    # About what CelebA-HQ shows of a face, as far as the aligned CelebA canvas holds it.
+    'celebahq': _square(150, (13, 40)),
     # FFHQ framing at 512 pixels, as SimSwap and facexlib use it.
     'ffhq': Template(512, 512, ((192.98138, 239.94708), (318.90277, 240.1936), (256.63416, 314.01935),
                                 (201.26117, 371.41043), (313.08905, 371.15118))),

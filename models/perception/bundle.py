@@ -11,9 +11,18 @@ from models.convert import read_state
 from models.perception.embedder import Embedder
 from models.perception.parsing import FaceParser, ParsingUNet
 
-# The classes of the published BiSeNet (face-parsing.PyTorch), index = its class id, in the names of PARTS.
+# The classes of the published BiSeNet (face-parsing.PyTorch), index = its class id, by their names in CelebAMask-HQ.
 _BISENET_CLASSES = ('background', 'skin', 'l_brow', 'r_brow', 'l_eye', 'r_eye', 'eye_g', 'l_ear', 'r_ear', 'ear_r', 'nose',
                     'mouth', 'u_lip', 'l_lip', 'neck', 'neck_l', 'cloth', 'hair', 'hat')
+# The classes of the published small U-Net, likewise.
+_SMALL_UNET_CLASSES = ('background', 'u_lip', 'l_brow', 'skin', 'r_ear', 'r_eye', 'nose', 'neck_l', 'l_ear', 'eye_g', 'l_lip',
+                       'r_brow', 'hat', 'hair', 'mouth', 'neck', 'cloth', 'l_eye', 'ear_r')
+_OTHER_SIDE = {f'{a}_{part}': f'{b}_{part}' for a, b in ('lr', 'rl') for part in ('eye', 'brow', 'ear')}
+
+
+def _order(classes: tuple[str, ...]) -> tuple[int, ...]:
+    """For each of PARTS the class of a network that learnt from CelebAMask-HQ, whose l_ means the person's left."""
+    return tuple(classes.index(_OTHER_SIDE.get(name, name)) for name in PARTS)
 
 
 def _mobilefacenet(height: int, width: int) -> nn.Module:
@@ -36,6 +45,11 @@ def _bisenet() -> nn.Module:
     return BiSeNet()
 
 
+def _small_unet() -> nn.Module:
+    from models.perception.small_unet import SmallUNet
+    return SmallUNet()
+
+
 # name in models.weights -> network, and how it is fed
 EMBEDDERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
     'identity-mobilefacenet': (lambda: _mobilefacenet(112, 112), {'template': 'arcface'}),
@@ -46,8 +60,8 @@ EMBEDDERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
 }
 PARSERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
     'parsing-unet': (ParsingUNet, {}),
-    'bisenet': (_bisenet, {'template': 'ffhq', 'size': 512, 'imagenet': True,
-                           'order': tuple(_BISENET_CLASSES.index(name) for name in PARTS)}),
+    'parsing-unet-small': (_small_unet, {'template': 'celebahq', 'size': 256, 'order': _order(_SMALL_UNET_CLASSES)}),
+    'bisenet': (_bisenet, {'template': 'ffhq', 'size': 512, 'imagenet': True, 'order': _order(_BISENET_CLASSES)}),
 }
 
 

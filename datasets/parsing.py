@@ -1,0 +1,238 @@
+"""Faces with label maps, for the training and measuring of face parsers.
+
+A folder is known by what it holds:
+    images/ masks/ index.csv   FASSEG: images/NAME.jpg, masks/NAME.png of ids of models.batch.COARSE; index.csv has the columns
+                               name and split, and subset where there are several kinds of picture
+    labelled.npy               a cache with the labels of a teacher (datasets.pseudo_labels)
+    CelebA-HQ-img/             CelebAMask-HQ
+"""
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datasets.celebamask import celebamask
+from datasets.faces import PARTITIONS, BrokenPicture, Faces, check_root, tell_once
+from datasets.pseudo_labels import LABELLED, LabelledFaces
+from datasets.swaps import Readable
+from datasets.synthetic import SyntheticFaces
+from datasets.transforms import MIRRORED_IDS, face_frame
+from models import geometry
+from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
+
+SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # of the training pictures, where all three are at hand
+_PATIENCE = 50  # unreadable pictures in a row before giving up
+_EYES = {False: [PARTS.index('l_eye'), PARTS.index('r_eye')], True: [list(COARSE).index('eyes')]}
+_MOUTH = {False: [PARTS.index(name) for name in COARSE['mouth']], True: [list(COARSE).index('mouth')]}
+_MIRRORED = torch.arange(IGNORED + 1)
+_MIRRORED[:len(PARTS)] = MIRRORED_IDS
+
+
+class CoarseFaces(Faces):
+    """Pictures with label maps in ids of COARSE."""
+
+    has_parsing = True
+
+    def read(self, index: int):
+        path = self.path(index)
+        return super().read(index)[0], _read_ids(path.parent.parent / 'masks' / f'{path.stem}.png'), None
+
+
+def _read_ids(path: Path) -> np.ndarray:
+    try:
+        with Image.open(path) as mask:
+            ids = np.array(mask)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise BrokenPicture(f'{path} cannot be read as a mask ({error})') from error
+    if ids.ndim != 2 or ids.max() >= len(COARSE):
+        raise BrokenPicture(f'{path} is no map of the ids 0 to {len(COARSE) - 1}')
+    return ids
+
+
+def coarse_faces(root: Path) -> CoarseFaces:
+    """The pictures whose masks show two eyes and a mouth, by which they are framed. ValueError where index.csv does not fit."""
+    with (root / 'index.csv').open(newline='', encoding='utf-8') as handle:
+        rows = list(csv.DictReader(handle))
+    if not rows or not {'name', 'split'} <= set(rows[0]) or any(row['split'] not in PARTITIONS for row in rows):
+        raise ValueError(f'{root / "index.csv"} needs the columns name and split, the latter one of {", ".join(PARTITIONS)}')
+    whole = CoarseFaces(root / 'images', [f'{row["name"]}.jpg' for row in rows], [row['name'] for row in rows],
+                        splits=np.array([PARTITIONS.index(row['split']) for row in rows], np.int8),
+                        columns={'subset': np.array([row.get('subset', '') for row in rows])})
+    masks = (_read_ids(root / 'masks' / f'{row["name"]}.png') for row in rows)
+    kept = [index for index, mask in enumerate(masks) if centres(mask, True) is not None]
+    if len(kept) < len(rows):
+        tell_once(f'{root}: {len(rows) - len(kept)} of {len(rows)} pictures do not show two eyes and a mouth and are left out')
+    if not kept:
+        raise ValueError(f'no mask under {root} shows two eyes and a mouth; check that the ids are those of FASSEG')
+    return whole.select(np.array(kept))
+
+
+def centres(labels: np.ndarray, coarse: bool) -> np.ndarray | None:
+    """(3,2): centre of the viewer's left eye, of the right eye and of the mouth in a label map, None where one is not seen."""
+    unit = labels.shape[1] / 256
+    _, _, found, middle = cv2.connectedComponentsWithStats(np.isin(labels, _EYES[coarse]).astype(np.uint8))
+    area = found[1:, cv2.CC_STAT_AREA]
+    eyes = [1 + k for k in np.argsort(-area, kind='stable')[:2] if area[k] >= 8 * unit ** 2]
+    mouth = np.argwhere(np.isin(labels, _MOUTH[coarse]))
+    if len(eyes) < 2 or len(mouth) < 20 * unit ** 2:
+        return None
+    left, right = sorted((middle[k] for k in eyes), key=lambda point: point[0])
+    if right[0] - left[0] < 15 * unit:
+        return None
+    return np.stack([left, right, mouth.mean(0)[::-1]]).astype(np.float32)
+
+
+class Labelled:
+    """The pictures of a list of faces with label maps, framed as `face` at `size` pixels: by the list's own frame, else by the
+    centres of eyes and mouth. coarse: the labels are ids of COARSE instead of PARTS."""
+
+    def __init__(self, faces: Faces, size: int, *, coarse: bool):
+        self.readable, self.to, self.coarse = Readable(faces), face_frame(size), coarse
+        eyes, corners = self.to.tensor()[:2], self.to.tensor()[3:]
+        self._centres = torch.cat([eyes, corners.mean(0, keepdim=True)])
+
+    def __len__(self) -> int:
+        return len(self.readable.faces)
+
+    def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch | None:
+        """One picture, varied where rng is given; None where it cannot be read or framed."""
+        if (read := self.readable.read(index)) is None:
+            return None
+        (picture, labels, _), frame = read, self.readable.faces.frame
+        if frame is not None:
+            matrix = geometry.between(frame.scaled(labels.shape[1], labels.shape[0]), self.to)
+        elif (found := centres(labels, self.coarse)) is not None:
+            matrix = geometry.similarity(torch.from_numpy(found), self._centres)
+        else:
+            return None
+        flip = False
+        if rng is not None:
+            flip, move = bool(rng.random() < 0.5), moved(rng, self.to.width)
+            matrix = geometry.compose(mirrored(move, self.to.width) if flip else move, matrix)
+        picture, labels = place(picture, labels, matrix, self.to.width)
+        if flip and not self.coarse:
+            labels = _MIRRORED[labels]
+        return _sample(picture if rng is None else shaded(picture, rng), labels, self.coarse)
+
+
+class Drawn:
+    """Synthetic faces with their label maps."""
+
+    coarse = False
+
+    def __init__(self, partition: str, size: int):
+        self.faces = SyntheticFaces(partition, size)
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch:
+        drawn = self.faces[index]
+        return _sample(drawn['picture'] if rng is None else shaded(drawn['picture'], rng), drawn['parsing'], False)
+
+
+def _sample(picture: Tensor, labels: Tensor, coarse: bool) -> ParsingBatch:
+    nothing = torch.full_like(labels, IGNORED)
+    return ParsingBatch(picture, nothing, labels) if coarse else ParsingBatch(picture, labels, nothing)
+
+
+def place(picture: np.ndarray, labels: np.ndarray, matrix: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """(H,W,3) uint8 and (H,W) ids -> (3,size,size) in [-1,1] and (size,size) int64, IGNORED where the label map ends."""
+    picture = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+    shifted = torch.from_numpy(labels)[None, None].float() + 1  # 0 is outside
+    labels = geometry.warp(shifted, matrix, (size, size), mode='nearest', padding='zeros')[0, 0].long() - 1
+    return geometry.warp(picture, matrix, (size, size))[0], torch.where(labels < 0, IGNORED, labels)
+
+
+def moved(rng: np.random.Generator, size: int) -> Tensor:
+    """(2,3): a random turn (7 degrees), scale (12 %) and shift (3 %), all standard deviations, about the centre."""
+    angle, scale = 0.12 * rng.standard_normal(), np.exp(0.12 * rng.standard_normal())
+    a, b, middle = scale * np.cos(angle), scale * np.sin(angle), (size - 1) / 2
+    x, y = middle + size / 32 * rng.standard_normal(2)
+    return torch.tensor([[a, -b, x - (a - b) * middle], [b, a, y - (a + b) * middle]], dtype=torch.float32)
+
+
+def mirrored(matrix: Tensor, size: int) -> Tensor:
+    """The transform, and then left for right."""
+    return geometry.compose(torch.tensor([[-1.0, 0.0, size - 1], [0.0, 1.0, 0.0]]), matrix)
+
+
+def shaded(picture: Tensor, rng: np.random.Generator) -> Tensor:
+    """A picture (3,H,W) in other light, sometimes grey or of low resolution, and noisy."""
+    light = 0.1 * rng.standard_normal((3, 1, 1)) + 0.25 * rng.standard_normal()
+    picture = picture * float(np.exp(0.3 * rng.standard_normal())) + torch.as_tensor(light, dtype=torch.float32)
+    if rng.random() < 0.15:
+        picture = picture.mean(0, keepdim=True).expand_as(picture)
+    if rng.random() < 0.5:
+        side = max(4, round(picture.shape[-1] * rng.uniform(0.28, 0.86)))
+        small = F.interpolate(picture[None], size=side, mode='bilinear', antialias=True)
+        picture = F.interpolate(small, size=picture.shape[1:], mode='bilinear')[0]
+    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(0.05 * abs(rng.standard_normal()))
+    return (picture + torch.from_numpy(noise)).clamp(-1, 1)
+
+
+class Mixed(Dataset):
+    """ParsingBatch samples without the batch dimension, drawn from several sources in the given shares. A key is an index or a
+    pair (epoch, index); a sample depends on nothing but seed, key and the files. varied: with augmentation."""
+
+    def __init__(self, sources: Sequence[Labelled | Drawn], shares: Sequence[float], *, seed: int = 0, varied: bool = True):
+        self.sources, self.seed, self.varied = list(sources), seed, varied
+        self._shares = np.array(shares) / sum(shares)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.sources))
+
+    def __getitem__(self, key: int | tuple[int, int]) -> ParsingBatch:
+        epoch, index = key if isinstance(key, tuple) else (0, int(key))
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        source = self.sources[rng.choice(len(self.sources), p=self._shares)]
+        for _ in range(_PATIENCE):
+            if (sample := source.sample(int(rng.integers(len(source))), rng if self.varied else None)) is not None:
+                return sample
+        raise RuntimeError(f'none of {_PATIENCE} pictures under {source.readable.faces.root} could be read and framed; '
+                           'check the disk or unpack the data again')
+
+
+def open_faces(root: str | Path) -> tuple[Faces, bool]:
+    """The faces of a folder, and whether their labels are coarse. ValueError where the folder is of no known kind."""
+    root = check_root(root)
+    if (root / LABELLED).is_file():
+        return LabelledFaces(root), False
+    if (root / 'index.csv').is_file() and (root / 'masks').is_dir():
+        return coarse_faces(root), True
+    if (root / 'CelebA-HQ-img').is_dir():
+        return celebamask(root), False
+    raise ValueError(f'{root} holds no pictures with label maps: give a folder that --label wrote, one of CelebAMask-HQ, '
+                     'or one with images/, masks/ and index.csv')
+
+
+def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, varied: bool = True) -> Mixed:
+    """Pictures of all folders and drawn ones, in SHARES. A folder without pictures of the partition is passed over, unless it is
+    to be learnt from."""
+    sources, kinds = [Drawn(partition, size)], ['synthetic']
+    for root in roots:
+        faces, coarse = open_faces(root)
+        if partition == 'train' or (faces.splits == PARTITIONS.index(partition)).any():
+            sources.append(Labelled(faces.partition(partition), size, coarse=coarse))
+            kinds.append('coarse' if coarse else 'labels')
+    total = {kind: sum(len(source) for source, its in zip(sources, kinds) if its == kind) for kind in kinds}
+    shares = [SHARES[kind] * len(source) / total[kind] for source, kind in zip(sources, kinds)]
+    return Mixed(sources, shares, seed=seed, varied=varied)
+
+
+def by_subset(root: str | Path, size: int, partition: str = 'test') -> dict[str, Labelled]:
+    """The pictures of a folder by the subsets of its index, where it has them, for measuring; keys name folder and subset."""
+    faces, coarse = open_faces(root)
+    faces, name = faces.partition(partition), Path(root).name
+    subsets = faces.columns.get('subset', np.full(len(faces), ''))
+    return {f'{name} {subset}'.strip(): Labelled(faces.select(subsets == subset), size, coarse=coarse)
+            for subset in np.unique(subsets)}
