@@ -4,9 +4,9 @@
 
 The true swap of person A into picture B is render(identity of A, attributes of B, size).
 """
-from .causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
-from .paint import DOMAINS, SIZES, Rendering, render
-from .samples import SPLITS, SyntheticFaces, SyntheticPairs, SyntheticSwaps, person
+from datasets.synthetic.causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
+from datasets.synthetic.paint import DOMAINS, SIZES, Rendering, render
+from datasets.synthetic.samples import SPLITS, SyntheticFaces, SyntheticPairs, SyntheticSwaps, person
 
 __all__ = ['ATTRIBUTES', 'ATTRIBUTE_RANGES', 'DOMAINS', 'IDENTITY', 'SIZES', 'SPLITS', 'Rendering', 'SyntheticFaces',
            'SyntheticPairs', 'SyntheticSwaps', 'exaggerate', 'person', 'render', 'sample_attributes', 'sample_identity']

@@ -2,8 +2,9 @@
 import cv2
 import numpy as np
 
+from datasets.synthetic.canvas import positions
+
 from . import palette
-from .canvas import positions
 
 _TABLE, _REACH = 320, 2.6  # the hairline is a table over the surface coordinate s
 _S = np.linspace(-_REACH, _REACH, _TABLE, dtype=np.float32)

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from datasets.synthetic.canvas import UNITS, Canvas, blur, flat, over, positions, rgb
+from datasets.synthetic.causes import ATTRIBUTES, IDENTITY, exaggerate, named
+from datasets.synthetic.features import LANDMARK_SOURCES, five, jaw_line, outlines
+from datasets.synthetic.hair import Hair
+from datasets.synthetic.head import EYE_LINE, Head, rotation
 from models.batch import FACE_PARTS, PARTS
 from models.geometry import template
 
 from . import palette
-from .canvas import UNITS, Canvas, blur, flat, over, positions, rgb
-from .causes import ATTRIBUTES, IDENTITY, exaggerate, named
-from .features import LANDMARK_SOURCES, five, jaw_line, outlines
-from .hair import Hair
-from .head import EYE_LINE, Head, rotation
 
 SIZES = (32, 256)
 DOMAINS = ('photo', 'drawing')

@@ -3,10 +3,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from datasets.synthetic.causes import sample_attributes, sample_identity
+from datasets.synthetic.paint import Rendering, render
 from models.batch import PairBatch, SwapBatch
-
-from .causes import sample_attributes, sample_identity
-from .paint import Rendering, render
 
 # Persons are dealt to the splits by their number modulo 10, so that no person is in two splits however many are used.
 SPLITS = {'train': range(0, 8), 'validation': range(8, 9), 'test': range(9, 10)}
