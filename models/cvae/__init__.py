@@ -40,7 +40,7 @@ class CVAEConfig(FamilyConfig):
     over. parsing: give encoder and decoder the target's parsing map. kl_warmup: steps until the KL term has its whole weight;
     free_bits in nats per latent value."""
 
-    size: int = 128
+    size: int = 96
     fold: int = 4
     widths: tuple[int, ...] = (64, 112, 160)
     depth: int = 2
@@ -108,7 +108,8 @@ class CVAE(Family):
         shape, plate, face = self.conditions(batch.target, labels)
         mean, logvar = self.encoder(folded(batch.target, shape, self.config.fold))
         maps = self.background(folded(plate, shape, self.config.fold))
-        swap = self.decoder(reparametrise(mean, logvar), self.identities(batch), maps, plate)
+        identity = self.identities(batch)
+        swap = self.decoder(reparametrise(mean, logvar), identity, maps, plate)
 
         same, other, terms = batch.same, ~batch.same, {}
         if self.wants('reconstruction'):
@@ -116,7 +117,7 @@ class CVAE(Family):
         if self.wants('kl'):
             warm = min(1.0, (step + 1) / max(1, self.config.kl_warmup))
             terms['kl'] = warm * kl_divergence(mean, logvar, free_bits=self.config.free_bits)
-        terms |= self.seen_by_teacher(swap, batch)
+        terms |= self.seen_by_teacher(swap, batch, identity)
         if self.wants('background'):
             terms['background'] = background_l1(swap, batch.target, face)
         different = other.to(face.dtype)[:, None, None, None] * face
@@ -126,8 +127,9 @@ class CVAE(Family):
             terms['shading'] = shading_l1(swap, batch.target, different)
         return terms
 
-    def seen_by_teacher(self, swap: Tensor, batch: SwapBatch) -> dict[str, Tensor]:
-        """The terms `identity` and `perceptual`, with one pass of the teacher over the swap (B,3,H,W)."""
+    def seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor) -> dict[str, Tensor]:
+        """The terms `identity` and `perceptual`, with one pass of the teacher over the swap (B,3,H,W). given: the identities that
+        the swap was made with, which are the wanted ones where one network is both encoder and teacher."""
         teacher, terms = self.perception.teacher, {}
         if self.wants('perceptual'):
             identity, maps = teacher.identity_and_maps(swap, _MAPS)
@@ -138,7 +140,7 @@ class CVAE(Family):
             identity = teacher(swap)
         if self.wants('identity'):
             with torch.no_grad():
-                wanted = teacher(batch.source)
+                wanted = given if teacher is self.perception.identity else teacher(batch.source)
             terms['identity'] = identity_distance(identity, wanted)
         return terms
 
