@@ -11,7 +11,7 @@ _HEAD = [list(COARSE).index(name) for name in ('skin', 'eyes', 'nose', 'mouth')]
 
 
 @torch.no_grad()
-def measure(parser: nn.Module, source, *, device: str | torch.device = 'cpu', batch: int = 32, most: int = 1000) -> dict:
+def measure(parser: nn.Module, source, *, device: str | torch.device = 'cpu', batch: int = 32, most: int = 300) -> dict:
     """face: mean over pictures of the IoU of face against rest; parts: IoU of each part over all pixels, by name; pictures: how
     many took part, at most `most`, spread evenly over the source (datasets.parsing.Labelled or Drawn).
 

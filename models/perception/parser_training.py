@@ -88,10 +88,9 @@ def parser_bytes(training: ParserTraining) -> bytes:
 def load_trained(path: str | Path, size: int = 128) -> FaceParser:
     """A frozen parser from a file of parser_bytes. models.weights.WeightsError where the file cannot be read, ValueError where
     it holds another network."""
-    network = ParsingUNet()
+    network, state = ParsingUNet(), read_state(Path(path))
     try:
-        network.load_state_dict({name: value.float() if value.is_floating_point() else value
-                                 for name, value in read_state(Path(path)).items()})
+        network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     except RuntimeError as error:
         raise ValueError(f'{path} does not hold the small parser; give a parser.safetensors of a run') from error
     return FaceParser(network, size=size)
