@@ -1,4 +1,5 @@
 """Data sets by name, and loaders whose place in the stream of batches can be saved and taken up again."""
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,7 +168,14 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
     dataset = _Stored(dataset) if hasattr(dataset, 'stored') else dataset
     # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
     return Loader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0,
-                  pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank))
+                  pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank),
+                  worker_init_fn=_leave_signals_to_the_run)
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Ctrl-C and a scheduler's SIGTERM reach every process of a run: the main one saves, and needs its workers until then."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _synthetic(kind: type[Dataset], size: int, partition: str, seed: int, **options) -> Keyed:

@@ -71,6 +71,7 @@ _INSIGHT = f'{_GITHUB}/deepinsight/insightface/releases/download/v0.7'
 _SIMSWAP = f'{_GITHUB}/neuralchen/SimSwap/releases/download'
 _LANDMARKS = f'{_RAW}/cunjian/pytorch_face_landmark/6f34bf9f034aa2f521952f825e6ccc567deb42d6'
 _POSE = f'{_RAW}/omasaht/headpose-fsanet-pytorch/002549c981b607f722e0810d999afcde7e5aaa66/pretrained'
+_ZOO_LICENCE = 'research only: trained on CelebA and LFW faces'
 _NO_LICENCE = 'none stated: for your own use only, not to be passed on'
 _INSIGHT_LICENCE = 'non-commercial research only'
 _INSIGHT_PAGE = f'{_GITHUB}/deepinsight/insightface/tree/master/recognition/arcface_torch#model-zoo'
@@ -80,13 +81,15 @@ _BISENET = 'Yu et al., BiSeNet, ECCV 2018, arXiv:1808.00897; Lee et al., CelebAM
 _FSANET = 'Yang et al., FSA-Net, CVPR 2019'
 _SIMSWAP_PAPER = 'Chen et al., SimSwap, ACM MM 2020, arXiv:2106.06340'
 _PFLD = 'Guo et al., PFLD, 2019, arXiv:1902.10859'
+_UNET = 'Ronneberger et al., U-Net, MICCAI 2015, arXiv:1505.04597'
 _MOBILEFACENET = 'Chen et al., MobileFaceNets, CCBR 2018, arXiv:1804.07573'
 _BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567'  # both published files are the same bytes
 
 TABLE = {entry.name: entry for entry in (
-    Entry('identity-mobilefacenet', 'identity_mobilefacenet.safetensors', '', None, None, 'that of the suite', _MOBILEFACENET,
-          'safetensors'),
-    Entry('parsing-unet', 'parsing_unet.safetensors', '', None, None, 'that of the suite', 'see the model card', 'safetensors'),
+    Entry('identity-mobilefacenet', 'identity_mobilefacenet.safetensors', '',
+          'ddc0cfd3546b78795553c0f1a50e8b1d899639bf19aa529445458f6a94c94246', 2075768, _ZOO_LICENCE, _MOBILEFACENET, 'safetensors'),
+    Entry('parsing-unet', 'parsing_unet.safetensors', '',
+          '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENCE, _UNET, 'safetensors'),
     Entry('cvae', 'cvae.safetensors', '', None, None, 'that of the suite', 'see the model card', 'safetensors'),
 
     Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
@@ -98,8 +101,7 @@ TABLE = {entry.name: entry for entry in (
           'ed6fa7d45a5179f03cb5ce82c73b0c6711372968e53782e88395acee88d319e1', 1789735, 'MIT', _RETINAFACE),
     Entry('parsing-unet-small', 'unet_small_face_parsing_19.pth',
           f'{_RAW}/SimonEnkel/lightweight-unet-face-parsing/a50774255c4f743e41740481f818f2d011bd8536/model_best.pth',
-          '88db73a3e90fe36ac12ba7cd8704610cda55947c04ddd5a70e6ab3a54cdb06eb', 1877941, _NO_LICENCE,
-          'Ronneberger et al., U-Net, MICCAI 2015, arXiv:1505.04597'),
+          '88db73a3e90fe36ac12ba7cd8704610cda55947c04ddd5a70e6ab3a54cdb06eb', 1877941, _NO_LICENCE, _UNET),
     Entry('fsanet-1x1', 'fsanet-1x1-iter-688590.onnx', f'{_POSE}/fsanet-1x1-iter-688590.onnx',
           'd85e90cb4b9d3a87e81bbfdcfcd130cbe0e175407042e439a570aa396c44eda6', 1247488, 'MIT', _FSANET, 'onnx'),
     Entry('fsanet-var', 'fsanet-var-iter-688590.onnx', f'{_POSE}/fsanet-var-iter-688590.onnx',

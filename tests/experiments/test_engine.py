@@ -125,7 +125,8 @@ def test_a_death_at_any_write_costs_nothing(tmp_path, monkeypatch, whole, moment
     assert [line['step'] for line in lines(tmp_path, 'train')] == list(range(1, 9))
 
 
-def test_kill_9_and_resume_is_bitwise_with_workers(tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_a_signal_to_all_processes_and_resume_is_bitwise_with_workers(tmp_path, number):
     reference = toy_engine(tmp_path / 'whole', steps=30)
     reference.fit()
     command = [sys.executable, SCRIPT, '--folder', tmp_path / 'killed', '--steps', '30', '--workers', '2', '--sleep', '0.05']
@@ -135,9 +136,13 @@ def test_kill_9_and_resume_is_bitwise_with_workers(tmp_path):
     while not list((tmp_path / 'killed').glob('checkpoints/step-*')) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.1 + time.time() % 0.4)  # a moment that differs from run to run
-    os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert lines(tmp_path / 'killed', 'checkpoint')[-1]['step'] < 30
+    os.killpg(process.pid, number)
+    code = process.wait()
+    assert code == -number if number == signal.SIGKILL else code > 0
+    saved = [line['step'] for line in lines(tmp_path / 'killed', 'checkpoint')]
+    assert saved[-1] < 30
+    if number == signal.SIGTERM:  # saved on the way out, and not only at the last planned step
+        assert lines(tmp_path / 'killed', 'train')[-1]['step'] <= saved[-1]
     assert equal(resumed(tmp_path / 'killed', steps=30, workers=2), finals(reference))
 
 
