@@ -87,7 +87,8 @@ _BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26
 
 TABLE = {entry.name: entry for entry in (
     Entry('identity-mobilefacenet', 'identity_mobilefacenet.safetensors', '',
-          'ddc0cfd3546b78795553c0f1a50e8b1d899639bf19aa529445458f6a94c94246', 2075768, _ZOO_LICENCE, _MOBILEFACENET, 'safetensors'),
+          'ddc0cfd3546b78795553c0f1a50e8b1d899639bf19aa529445458f6a94c94246', 2075768, _ZOO_LICENCE, _MOBILEFACENET,
+          'safetensors'),
     Entry('parsing-unet', 'parsing_unet.safetensors', '',
           '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENCE, _UNET, 'safetensors'),
     Entry('cvae', 'cvae.safetensors', '', None, None, 'that of the suite', 'see the model card', 'safetensors'),

@@ -124,10 +124,10 @@ def test_gradients_reach_the_picture():
 
 def test_similarity_recovers_a_known_transform():
     truth = torch.stack([turn(33, 1.7, 12, -5), turn(-80, 0.2, 3, 400)])
-    points = torch.randn(2, 5, 2) * 20 + 50
+    points = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0)) * 20 + 50
     found = geometry.similarity(points, geometry.apply(truth, points))
     assert torch.allclose(found, truth, atol=1e-3)
-    assert torch.allclose(geometry.compose(geometry.invert(found), found), torch.eye(2, 3).expand(2, 2, 3), atol=1e-4)
+    assert torch.allclose(geometry.compose(geometry.invert(found), found), torch.eye(2, 3).expand(2, 2, 3), atol=1e-3)
 
 
 def test_similarity_never_mirrors():
