@@ -1,7 +1,11 @@
 """Data sets by name, and loaders whose place in the stream of batches can be saved and taken up again."""
+import atexit
+import multiprocessing
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -169,13 +173,21 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
     # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
     return Loader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0,
                   pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank),
-                  worker_init_fn=_leave_signals_to_the_run)
+                  worker_init_fn=partial(_outlast_signals, _leaving()))
 
 
-def _leave_signals_to_the_run(worker: int) -> None:
+@cache
+def _leaving():
+    """An event that is set when this process leaves."""
+    event = multiprocessing.Event()
+    atexit.register(event.set)
+    return event
+
+
+def _outlast_signals(leaving, worker: int) -> None:
     """Ctrl-C and a scheduler's SIGTERM reach every process of a run: the main one saves, and needs its workers until then."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if leaving.is_set() else None)
 
 
 def _synthetic(kind: type[Dataset], size: int, partition: str, seed: int, **options) -> Keyed:

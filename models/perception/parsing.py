@@ -68,7 +68,7 @@ class FaceParser(nn.Module):
         if self.imagenet:
             mean, std = crop.new_tensor([0.485, 0.456, 0.406]), crop.new_tensor([0.229, 0.224, 0.225])
             crop = ((crop + 1) / 2 - mean[:, None, None]) / std[:, None, None]
-        logits = self.network(crop)
+        logits = self.network(crop.contiguous(memory_format=torch.channels_last))
         logits = logits if isinstance(logits, Tensor) else logits[0]
         if self.order is not None:
             logits = logits[:, list(self.order)]
