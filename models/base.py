@@ -57,8 +57,9 @@ class Family(nn.Module):
         return self.config.weights.get(term, 0) != 0
 
     def compile(self, **options) -> None:
-        """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step."""
-        for network in {*self.children(), *(self.perception.networks() if self.perception else ())}:
+        """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step. The frozen
+        networks of the perception stay as they are: compiled for a gradient to the picture they are slower on a CPU."""
+        for network in self.children():
             network.compile(**options)
 
     def players(self) -> dict[str, list[Parameter]]:

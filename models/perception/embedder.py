@@ -4,18 +4,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry
+from models.perception.fusion import fused
 
 
 class Embedder(nn.Module):
     """Pictures in [-1,1] -> identities of unit length. Frozen, in eval mode; gradients flow through it to the pictures.
 
-    network: (B,3,h,w) -> (B,D); template: the alignment that it was trained on, whose size is (h,w); scale: what [-1,1] is
-    multiplied by (127.5/128 for networks trained on (x - 127.5) / 128); bgr: blue first.
+    network: (B,3,h,w) -> (B,D), copied; template: the alignment that it was trained on, whose size is (h,w); scale: what [-1,1]
+    is multiplied by (127.5/128 for networks trained on (x - 127.5) / 128); bgr: blue first.
     """
 
     def __init__(self, network: nn.Module, template: str, *, scale: float = 1.0, bgr: bool = False):
         super().__init__()
-        self.network = network
+        self.network = fused(network)
         self.template = geometry.template(template)
         self.scale, self.bgr = scale, bgr
         self.eval().requires_grad_(False)
@@ -23,12 +24,6 @@ class Embedder(nn.Module):
     def train(self, mode: bool = True):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
-
-    def compile(self, **options) -> None:
-        """torch.compile of the network's entries; what aligns the pictures stays as it is."""
-        for name in ('features', 'head', 'forward'):
-            if hasattr(self.network, name):
-                setattr(self.network, name, torch.compile(getattr(self.network, name), **options))
 
     def aligned(self, pictures: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
         """(B,3,H,W) in [-1,1] -> (B,3,h,w) as the network wants it. points (B,5,2), in pixels of the pictures, align each

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from models import geometry
 from models.batch import FACE_IDS, PARTS
+from models.perception.fusion import fused
 
 
 def _unit(width: int, out: int, stride: int = 1) -> nn.Sequential:
@@ -45,7 +46,7 @@ class FaceParser(nn.Module):
     def __init__(self, network: nn.Module, *, template: str = 'face', size: int = 128, order: tuple[int, ...] | None = None,
                  imagenet: bool = False):
         super().__init__()
-        self.network = network
+        self.network = fused(network)
         self.template = geometry.template(template).scaled(size, size)
         self.order = order
         self.imagenet = imagenet
@@ -54,10 +55,6 @@ class FaceParser(nn.Module):
     def train(self, mode: bool = True):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
-
-    def compile(self, **options) -> None:
-        """torch.compile of the network; what aligns the pictures stays as it is."""
-        self.network.compile(**options)
 
     def forward(self, pictures: Tensor, *, template: str = 'face') -> Tensor:
         """(B,3,H,W) in [-1,1], taken to lie in `template` -> (B,19,H,W) logits."""

@@ -1,0 +1,30 @@
+"""Folding batch norms changes nothing but the speed."""
+import pytest
+import torch
+
+from models.perception.bisenet import BiSeNet
+from models.perception.fusion import fused
+from models.perception.iresnet import IResNet
+from models.perception.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
+from models.perception.parsing import ParsingUNet
+
+
+@pytest.mark.parametrize(('network', 'size'), [
+    (lambda: IResNet(18), (112, 112)), (MobileFaceNet, (112, 96)), (MobileFaceNetInsight, (112, 112)), (ParsingUNet, (64, 64)),
+    (BiSeNet, (64, 64))], ids=['iresnet', 'mobilefacenet', 'mobilefacenet-insight', 'unet', 'bisenet'])
+def test_a_fused_network_computes_the_same_with_fewer_norms(network, size):
+    torch.manual_seed(0)
+    network = network().eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            torch.nn.init.normal_(module.weight, 1, 0.1)
+    pictures = torch.rand(2, 3, *size) * 2 - 1
+    quick = fused(network)
+    with torch.no_grad():
+        before, after = network(pictures), quick(pictures)
+    before, after = (answer if isinstance(answer, torch.Tensor) else answer[0] for answer in (before, after))
+    assert (before - after).abs().max() <= 2e-5 * before.abs().max()
+    norms = [sum(isinstance(module, torch.nn.BatchNorm2d) for module in one.modules()) for one in (network, quick)]
+    assert norms[1] < norms[0] / 2
