@@ -5,6 +5,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from models.base import Family, FamilyConfig, Perception
 
@@ -44,9 +45,24 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
     if 'family' not in metadata or 'config' not in metadata:
         raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
     family = build_family(metadata['family'], json.loads(metadata['config']), perception)
-    state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
-    missing, unexpected = family.load_state_dict(state, strict=False)
-    if missing or unexpected:
-        raise ValueError(f'{path} does not fit its own config: {len(missing)} entries missing, {len(unexpected)} unexpected; '
-                         'it was written by another version of the suite')
+    _fill(family, state, path)
     return family.eval().requires_grad_(False)
+
+
+def load_weights(family: Family, path: str | Path) -> None:
+    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit."""
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py wrote') from error
+    _fill(family, state, path)
+
+
+def _fill(family: Family, state: dict[str, Tensor], path: str | Path) -> None:
+    wanted = family.state_dict()
+    shapes = [{name: value.shape for name, value in tensors.items()} for tensors in (wanted, state)]
+    odd = {name for name, _ in shapes[0].items() ^ shapes[1].items()}
+    if odd:
+        raise ValueError(f'{path} does not fit the config: {len(odd)} entries differ, such as {min(odd)}; '
+                         'take the config that the file was trained with')
+    family.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})

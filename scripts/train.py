@@ -22,7 +22,7 @@ from datasets.loaders import DATASETS, build_loader, build_swaps
 from experiments.engine import Engine, build_fabric
 from experiments.errors import Interrupted, RunError
 from models.perception.bundle import build_perception
-from models.registry import FAMILIES, family_types
+from models.registry import FAMILIES, family_types, load_weights
 from models.weights import WeightsError
 
 
@@ -35,12 +35,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, help='updates of each player')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/FAMILY-DATE)')
+    parser.add_argument('--init', type=Path, metavar='FILE', help="begin with another run's family.safetensors")
     parser.add_argument('--resume', type=Path, metavar='RUN', help='go on with a run folder')
     args = parser.parse_args(argv)
     if bool(args.family) == bool(args.resume):
         parser.error('give --family to start a run or --resume to go on with one')
-    if args.resume and (args.preset or args.out):
-        parser.error('--resume takes settings and folder from the run; leave --preset and --out away')
+    if args.resume and (args.preset or args.out or args.init):
+        parser.error('--resume takes settings, folder and weights from the run; leave --preset, --out and --init away')
     return args
 
 
@@ -85,6 +86,8 @@ def build(args: argparse.Namespace) -> Engine:
     torch.manual_seed(config.engine.seed)
     looks = config.perception
     family = kind(model, build_perception(looks.identity, looks.teacher, looks.parser))
+    if args.init:
+        load_weights(family, args.init)
     loader, validation = batches(config, model.size, fabric)
     engine = Engine(config, family, loader, fabric=fabric, folder=fabric.broadcast(folder), validation=validation)
     if args.resume:

@@ -2,9 +2,8 @@
 import cv2
 import numpy as np
 
+from datasets.synthetic import palette
 from datasets.synthetic.canvas import positions
-
-from . import palette
 
 _TABLE, _REACH = 320, 2.6  # the hairline is a table over the surface coordinate s
 _S = np.linspace(-_REACH, _REACH, _TABLE, dtype=np.float32)

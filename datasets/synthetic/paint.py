@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from datasets.synthetic import palette
 from datasets.synthetic.canvas import UNITS, Canvas, blur, flat, over, positions, rgb
 from datasets.synthetic.causes import ATTRIBUTES, IDENTITY, exaggerate, named
 from datasets.synthetic.features import LANDMARK_SOURCES, five, jaw_line, outlines
@@ -16,8 +17,6 @@ from datasets.synthetic.hair import Hair
 from datasets.synthetic.head import EYE_LINE, Head, rotation
 from models.batch import FACE_PARTS, PARTS
 from models.geometry import template
-
-from . import palette
 
 SIZES = (32, 256)
 DOMAINS = ('photo', 'drawing')

@@ -52,7 +52,7 @@ def _small_unet() -> nn.Module:
 
 # name in models.weights -> network, and how it is fed
 EMBEDDERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
-    'identity-mobilefacenet': (lambda: _mobilefacenet(112, 112), {'template': 'arcface'}),
+    'identity-mobilefacenet': (lambda: _mobilefacenet(112, 112), {'template': 'arcface', 'mirrored': True}),
     'mobilefacenet-068': (lambda: _mobilefacenet(112, 96), {'template': 'sphereface', 'scale': 127.5 / 128}),
     **{f'arcface-{data}-r{depth}': (partial(_iresnet, depth), {'template': 'arcface'})
        for data in ('ms1mv3', 'glint360k') for depth in (18, 34, 50, 100)},

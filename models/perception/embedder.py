@@ -11,14 +11,16 @@ class Embedder(nn.Module):
     """Pictures in [-1,1] -> identities of unit length. Frozen, in eval mode; gradients flow through it to the pictures.
 
     network: (B,3,h,w) -> (B,D), copied; template: the alignment that it was trained on, whose size is (h,w); scale: what [-1,1]
-    is multiplied by (127.5/128 for networks trained on (x - 127.5) / 128); bgr: blue first.
+    is multiplied by (127.5/128 for networks trained on (x - 127.5) / 128); bgr: blue first; mirrored: an identity is the mean of
+    those of the picture and of its mirror image.
     """
 
-    def __init__(self, network: nn.Module, template: str, *, scale: float = 1.0, bgr: bool = False):
+    def __init__(self, network: nn.Module, template: str, *, scale: float = 1.0, bgr: bool = False,
+                 mirrored: bool = False):
         super().__init__()
         self.network = fused(network)
         self.template = geometry.template(template)
-        self.scale, self.bgr = scale, bgr
+        self.scale, self.bgr, self.mirrored = scale, bgr, mirrored
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True):
@@ -40,7 +42,11 @@ class Embedder(nn.Module):
 
     def forward(self, pictures: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
         """(B,3,H,W) in [-1,1] -> (B,D), unit length."""
-        return F.normalize(self.network(self.aligned(pictures, points=points, template=template)).float(), dim=1)
+        crop = self.aligned(pictures, points=points, template=template)
+        identity = F.normalize(self.network(crop).float(), dim=1)
+        if self.mirrored:
+            identity = F.normalize(identity + F.normalize(self.network(crop.flip(3)).float(), dim=1), dim=1)
+        return identity
 
     def maps(self, pictures: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
         """The `count` finest inner maps (B,C,.,.), for perceptual terms; for networks with `features` and `head`."""

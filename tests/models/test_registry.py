@@ -1,0 +1,43 @@
+"""Weights of families from files."""
+import pytest
+import torch
+
+from experiments.checkpoint import save_family
+from models.cvae import CVAE, CVAEConfig
+from models.registry import family_types, load_family, load_weights
+from tests.models.test_cvae import TINY
+
+
+def saved(path, **changes) -> CVAE:
+    torch.manual_seed(7)
+    family = CVAE(CVAEConfig(**{**TINY, **changes}), None)
+    save_family(path, 'cvae', family.state_dict(), family.config)
+    return family
+
+
+def test_training_begins_with_the_weights_of_another_run(tmp_path):
+    first = saved(tmp_path / 'family.safetensors')
+    torch.manual_seed(8)
+    second = CVAE(CVAEConfig(**TINY), None)
+    load_weights(second, tmp_path / 'family.safetensors')
+    for name, value in first.state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], value, rtol=0, atol=0)
+    assert all(parameter.requires_grad for parameter in second.parameters())
+
+
+def test_weights_of_another_shape_name_an_entry_that_differs(tmp_path):
+    saved(tmp_path / 'family.safetensors', style=24)
+    with pytest.raises(ValueError, match=r'does not fit the config: \d+ entries differ, such as decoder'):
+        load_weights(CVAE(CVAEConfig(**TINY), None), tmp_path / 'family.safetensors')
+
+
+@pytest.mark.parametrize('load', [lambda path: load_family(path, None), lambda path: load_weights(None, path)])
+def test_a_file_that_is_no_safetensors_is_one_sentence(tmp_path, load):
+    (tmp_path / 'family.safetensors').write_bytes(b'broken')
+    with pytest.raises(ValueError, match='cannot be read as safetensors'):
+        load(tmp_path / 'family.safetensors')
+
+
+def test_an_unknown_family_names_the_known_ones():
+    with pytest.raises(ValueError, match='known: cvae'):
+        family_types('nvae')
