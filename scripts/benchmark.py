@@ -1,6 +1,7 @@
 """Measure how fast the suite is on this machine.
 
     python scripts/benchmark.py data --data celeba --root CELEBA
+    python scripts/benchmark.py synthetic
 """
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 
 from datasets.loaders import FACES
-from experiments.benchmarks import loading
+from experiments.benchmarks import drawing, loading
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -25,6 +26,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     data.add_argument('--repeats', type=int, default=3, help='measurements, of which the median counts (%(default)s)')
     data.set_defaults(run=lambda args: loading(args.data, args.root, size=args.size, workers=args.workers, seconds=args.seconds,
                                                repeats=args.repeats))
+    drawn = tasks.add_parser('synthetic', help='drawn faces per second on one core')
+    drawn.add_argument('--size', type=int, default=64, help='side in pixels (%(default)s)')
+    drawn.add_argument('--seconds', type=float, default=4.0, help='length of each measurement (%(default)s)')
+    drawn.add_argument('--repeats', type=int, default=5, help='measurements, of which the median counts (%(default)s)')
+    drawn.set_defaults(run=lambda args: drawing(size=args.size, seconds=args.seconds, repeats=args.repeats))
     return parser.parse_args(argv)
 
 

@@ -35,3 +35,9 @@ def test_benchmark_of_loading_prints_both_rates_and_their_ratio(tmp_path, capsys
     rates = figures['cached pictures/s'] / figures['decoded pictures/s']
     assert figures['ratio'] == pytest.approx(rates, abs=0.1) and rates > 1
     assert benchmark.main(['data', '--data', 'celeba', '--root', str(tmp_path)]) == 2
+
+
+def test_benchmark_counts_drawn_faces(capsys):
+    assert benchmark.main(['synthetic', '--size', '32', '--seconds', '0.05', '--repeats', '3']) == 0
+    median, best = (float(line.rsplit(None, 1)[1]) for line in capsys.readouterr().out.splitlines())
+    assert 0 < median <= best
