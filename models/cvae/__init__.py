@@ -48,12 +48,12 @@ class CVAEConfig(FamilyConfig):
     style: int = 128
     background: int = 32
     identity: int = 128
-    margin: int = 5
+    margin: int = 3
     parsing: bool = True
     kl_warmup: int = 2000
     free_bits: float = 0.05
-    weights: dict[str, float] = {'reconstruction': 8.0, 'perceptual': 1.0, 'kl': 0.1, 'identity': 3.0, 'background': 8.0,
-                                 'parsing': 0.3, 'shading': 1.0}
+    weights: dict[str, float] = {'reconstruction': 8.0, 'perceptual': 2.0, 'kl': 0.1, 'identity': 9.0, 'background': 8.0,
+                                 'parsing': 0.3, 'shading': 2.0}
 
 
 class CVAE(Family):
