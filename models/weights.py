@@ -93,7 +93,7 @@ TABLE = {entry.name: entry for entry in (
     Entry('parsing-unet', 'parsing_unet.safetensors', '',
           '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENCE, _UNET, 'safetensors'),
     Entry('cvae', 'cvae.safetensors', '',
-          'b57c60a5beff608aae924f36d17137c02254b661a6f0f2f2660e5c4f79c934d1', 6034640, _ZOO_LICENCE, _CVAE, 'safetensors'),
+          'b403446908da5dcd919ea1175b6e481264ac2f8f037d3117254c6d61531a559f', 6034640, _ZOO_LICENCE, _CVAE, 'safetensors'),
 
     Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
           f'{_RAW}/Xiaoccer/MobileFaceNet_Pytorch/26bd8d262017e472a3c7f56d62929e2138a70aeb/model/best/068.ckpt',
