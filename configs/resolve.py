@@ -107,3 +107,11 @@ def load(path: Path) -> RunConfig:
     except yaml.YAMLError as error:
         raise ValueError(f'{path} is not readable as YAML; restore it or start a new run') from error
     return checked(RunConfig, settings)
+
+
+def reopened(run: Path, overrides: list[dict]) -> RunConfig:
+    """The settings of a run folder with changes; ValueError names what does not fit."""
+    resolved = load(run / 'config.yaml').model_dump()
+    for change in overrides:
+        resolved = merge(resolved, change)
+    return checked(RunConfig, resolved)

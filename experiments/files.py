@@ -1,5 +1,6 @@
-"""Writing so that a reader, or a power cut, never meets half a file."""
+"""Where a run lives, and writing so that a reader, or a power cut, never meets half a file."""
 import os
+import time
 from pathlib import Path
 
 
@@ -30,3 +31,11 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     finally:
         partial.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def run_folder(name: str, out: Path | None, resume: Path | None) -> Path:
+    """Where a run lives: RUN of --resume, FOLDER of --out, or runs/NAME-DATE. ValueError where the folder holds another run."""
+    folder = resume or out or Path('runs') / f'{name}-{time.strftime("%Y%m%d-%H%M%S")}'
+    if not resume and (folder / 'config.yaml').exists():
+        raise ValueError(f'{folder} holds a run already; go on with --resume {folder} or give another --out')
+    return folder

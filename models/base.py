@@ -1,5 +1,5 @@
 """The contract of a family: everything that the engine, the pipelines and the protocols know of a model."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -30,11 +30,10 @@ class Perception:
     identity: nn.Module
     teacher: nn.Module
     parser: nn.Module | None = None
-    extras: dict[str, nn.Module] = field(default_factory=dict)
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        return {self.identity, self.teacher, self.parser, *self.extras.values()} - {None}
+        return {self.identity, self.teacher, self.parser} - {None}
 
     def to(self, *args, **kwargs) -> 'Perception':
         """Module.to of every network, in place; returns self."""

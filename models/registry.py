@@ -35,13 +35,7 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
 
     Raises ValueError, with what to do, where the file is no such file or does not fit.
     """
-    path = Path(path)
-    try:
-        with safe_open(path, 'pt') as handle:
-            metadata = handle.metadata() or {}
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py wrote') from error
+    metadata, state = _read(path)
     if 'family' not in metadata or 'config' not in metadata:
         raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
     family = build_family(metadata['family'], json.loads(metadata['config']), perception)
@@ -51,11 +45,17 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
 
 def load_weights(family: Family, path: str | Path) -> None:
     """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit."""
+    _fill(family, _read(path)[1], path)
+
+
+def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and named tensors."""
     try:
-        state = load_file(path)
+        with safe_open(path, 'pt') as handle:
+            metadata = handle.metadata() or {}
+        return metadata, load_file(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py wrote') from error
-    _fill(family, state, path)
 
 
 def _fill(family: Family, state: dict[str, Tensor], path: str | Path) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
-import time
 from itertools import islice
 
 import torch
 from lightning_fabric import Fabric
 
-from configs.resolve import PRESETS, checked, load, merge, parse_override, read_preset, resolve
+from configs.resolve import PRESETS, checked, parse_override, read_preset, reopened, resolve
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS, build_loader, build_swaps
 from experiments.engine import Engine, build_fabric
 from experiments.errors import Interrupted, RunError
+from experiments.files import run_folder
 from models.perception.bundle import build_perception
 from models.registry import FAMILIES, family_types, load_weights
 from models.weights import WeightsError
@@ -54,10 +54,7 @@ def settings(args: argparse.Namespace) -> RunConfig:
             section, key = path.split('.')
             overrides.append({section: {key: value}})
     if args.resume:
-        resolved = load(args.resume / 'config.yaml').model_dump()
-        for change in overrides:
-            resolved = merge(resolved, change)
-        return checked(RunConfig, resolved)
+        return reopened(args.resume, overrides)
     has_preset = args.preset or (PRESETS / f'{args.family}.yaml').is_file()
     preset = read_preset(args.preset or args.family) if has_preset else {}
     return resolve(args.family, family_types(args.family)[1]().model_dump(), preset, overrides)
@@ -79,9 +76,7 @@ def build(args: argparse.Namespace) -> Engine:
     config = settings(args)
     kind, schema = family_types(config.family)
     model = checked(schema, config.model)
-    folder = args.resume or args.out or Path('runs') / f'{config.family}-{time.strftime("%Y%m%d-%H%M%S")}'
-    if not args.resume and (folder / 'config.yaml').exists():
-        raise ValueError(f'{folder} holds a run already; go on with --resume {folder} or give another --out')
+    folder = run_folder(config.family, args.out, args.resume)
     fabric = build_fabric(config.engine)
     torch.manual_seed(config.engine.seed)
     looks = config.perception

@@ -16,18 +16,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
-import time
 from itertools import islice
 
 import torch
 
-from configs.resolve import checked, load, merge, parse_override, read_preset, resolve
+from configs.resolve import checked, parse_override, read_preset, reopened, resolve
 from configs.schema import RunConfig
 from datasets.loaders import FACES, build_loader
 from datasets.people import build_people
 from experiments.engine import Engine, build_fabric
 from experiments.errors import Interrupted, RunError
-from experiments.files import write_atomically
+from experiments.files import run_folder, write_atomically
 from experiments.protocols.verification import verify
 from models.base import Perception
 from models.perception.bundle import EMBEDDERS, load_embedder
@@ -72,18 +71,13 @@ def settings(args: argparse.Namespace) -> RunConfig:
     overrides += [parse_override(text) for text in args.set]
     if not args.resume:
         return resolve('recognizer', RecognizerConfig().model_dump(), read_preset(args.preset), overrides)
-    resolved = load(args.resume / 'config.yaml').model_dump()
-    for change in overrides:
-        resolved = merge(resolved, change)
-    return checked(RunConfig, resolved)
+    return reopened(args.resume, overrides)
 
 
 def build(args: argparse.Namespace) -> Engine:
     config = settings(args)
     model = checked(RecognizerConfig, config.model)
-    folder = args.resume or args.out or Path('runs') / f'recognizer-{time.strftime("%Y%m%d-%H%M%S")}'
-    if not args.resume and (folder / 'config.yaml').exists():
-        raise ValueError(f'{folder} holds a run already; go on with --resume {folder} or give another --out')
+    folder = run_folder('recognizer', args.out, args.resume)
     data, seed = config.data, config.engine.seed
     people = build_people(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment)
     if not args.resume:

@@ -17,12 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
 import os
-import time
 from itertools import islice
 
 import torch
 
-from configs.resolve import checked, load, merge, parse_override, read_preset, resolve
+from configs.resolve import checked, parse_override, read_preset, reopened, resolve
 from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_faces, build_loader
@@ -30,7 +29,7 @@ from datasets.parsing import Drawn, by_subset, mixed
 from datasets.pseudo_labels import label
 from experiments.engine import Engine, build_fabric
 from experiments.errors import Interrupted, RunError
-from experiments.files import write_atomically
+from experiments.files import run_folder, write_atomically
 from experiments.protocols.parsing import measure
 from models.perception.bundle import PARSERS, load_parser
 from models.perception.parser_training import ParserTraining, ParserTrainingConfig, load_trained, parser_bytes
@@ -67,18 +66,13 @@ def settings(args: argparse.Namespace) -> RunConfig:
     overrides = [given, *(parse_override(text) for text in args.set)]
     if not args.resume:
         return resolve('parser', ParserTrainingConfig().model_dump(), read_preset(args.preset), overrides)
-    resolved = load(args.resume / 'config.yaml').model_dump()
-    for change in overrides:
-        resolved = merge(resolved, change)
-    return checked(RunConfig, resolved)
+    return reopened(args.resume, overrides)
 
 
 def build(args: argparse.Namespace) -> Engine:
     config = settings(args)
     model, data, seed = checked(ParserTrainingConfig, config.model), config.data, config.engine.seed
-    folder = args.resume or args.out or Path('runs') / f'parser-{time.strftime("%Y%m%d-%H%M%S")}'
-    if not args.resume and (folder / 'config.yaml').exists():
-        raise ValueError(f'{folder} holds a run already; go on with --resume {folder} or give another --out')
+    folder = run_folder('parser', args.out, args.resume)
     roots = data.root.split(os.pathsep) if data.root else []
     faces = mixed(roots, model.size, partition=data.partition, seed=seed, varied=data.augment)
     held = mixed(roots, model.size, partition=data.validation_partition, seed=seed, varied=False)
