@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from models import weights
 from models.convert import read_state
-from tests.parity.networks import CHECKPOINTS, NETWORKS, Network
+from tests.parity.network import Network
+from tests.parity.networks import CHECKPOINTS, NETWORKS
 from tests.parity.rule import Facts, first_difference
 
 
@@ -32,7 +33,7 @@ def case(request) -> tuple[Network, nn.Module, Facts]:
     """The network as built (not yet filled) and its facts; skips folders that the suite does not know."""
     folder: Path = request.param
     if folder.name not in NETWORKS:
-        pytest.skip(f'the suite knows no network named {folder.name}: add it to tests/parity/networks.py')
+        pytest.skip(f'the suite knows no network named {folder.name}: add it to those of tests/parity/networks.py')
     facts = Facts.read(folder, request.config.getoption('--input-stream'))
     return NETWORKS[folder.name], NETWORKS[folder.name].build(facts.config).eval(), facts
 
