@@ -1,0 +1,38 @@
+"""Self-attention between the places of a picture."""
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SelfAttention(nn.Module):
+    """Self-attention of SAGAN (Zhang et al. 2019, eq. 1-3): (B,C,H,W) -> (B,C,H,W) = x + gamma * attended.
+
+    Place i takes softmax over j of f(x_i) . g(x_j), without the factor 1/sqrt(d) of transformers, as the weights of h(x_j); f and
+    g have C/8 channels. The block starts as the identity where gamma, a single learnt number, starts from 0.
+
+    pooled: g and h are max-pooled 2x2 and h has C/2 channels, which a fourth convolution widens to C: a quarter of the work.
+    wrap: applied to each convolution, such as models.blocks.spectral.spectral. names: of f, g, h in the state dict.
+    """
+
+    def __init__(self, channels: int, *, pooled: bool = False, wrap: Callable[[nn.Module], nn.Module] = lambda conv: conv,
+                 gamma: float = 0.0, names: tuple[str, str, str] = ('conv_f', 'conv_g', 'conv_h')):
+        super().__init__()
+        if channels < 8:
+            raise ValueError(f'self-attention wants at least 8 channels, not {channels}')
+        inner, value = channels // 8, channels // 2 if pooled else channels
+        self.gamma = nn.Parameter(torch.tensor([gamma]))
+        for name, width in zip(names, (inner, inner, value), strict=True):
+            self.add_module(name, wrap(nn.Conv2d(channels, width, 1)))
+        self.out = wrap(nn.Conv2d(value, channels, 1)) if pooled else nn.Identity()
+        self.pooled, self.names = pooled, names
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (self.get_submodule(name)(x) for name in self.names)
+        if self.pooled:
+            key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
+        places = (y.flatten(2).transpose(1, 2) for y in (query, key, value))  # (B,HW,C/8), (B,N,C/8), (B,N,V)
+        attended = F.scaled_dot_product_attention(*places, scale=1.0)  # (B,HW,V)
+        attended = attended.transpose(1, 2).unflatten(2, x.shape[2:])  # (B,V,H,W)
+        return x + self.gamma * self.out(attended)
