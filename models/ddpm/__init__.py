@@ -1,0 +1,1 @@
+"""Conditional denoising diffusion for face swapping."""

@@ -1,0 +1,81 @@
+"""From noise to a picture, by any of diffusers' schedulers or the published ancestral one."""
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from, split
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a sampler, from timestep t to t_prev, as hooks and callbacks see it.
+
+    index counts from 0 to count - 1. t_prev is -1 after the last step. alpha, alpha_prev: alphas_cumprod at both, 1 after the
+    last step. noisy: x_t. clean, noise: x0, clipped where the sampler clips, and eps with which it explains x_t; (B,3,H,W) each.
+    generator: what random draws are to use.
+    """
+
+    index: int
+    count: int
+    t: int
+    t_prev: int
+    alpha: float
+    alpha_prev: float
+    noisy: Tensor
+    clean: Tensor
+    noise: Tensor
+    generator: torch.Generator | None
+
+
+# x_(t_prev) (B,3,H,W) and the step that made it -> x_(t_prev) as it should go on.
+Hook = Callable[[Tensor, Step], Tensor]
+
+
+@torch.no_grad()
+def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: int = 50, *, hook: Hook | None = None,
+           callback: Callable[[Step], None] | None = None, generator: torch.Generator | None = None, eta: float = 0.0,
+           clip: bool = True) -> Tensor:
+    """Denoise (B,3,H,W) from pure noise to a picture in [-1,1], in `steps` evaluations.
+
+    scheduler: one of diffusers' (see models.ddpm.schedules.scheduler), whatever its prediction_type, or schedules.Ancestral.
+    hook: changes each x_(t_prev), the last one too; several are chained by `chained`. callback: sees each step after it was done.
+    eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); others ignore it. clip: clamp the predicted
+    clean picture to [-1,1] in each step.
+    """
+    scheduler.set_timesteps(steps, device=noise.device)
+    options = inspect.signature(scheduler.step).parameters
+    extra = {name: value for name, value in (('generator', generator), ('eta', eta)) if name in options}
+    times = [int(t) for t in scheduler.timesteps]
+    alphas = [float(scheduler.alphas_cumprod[t]) for t in times] + [1.0]
+    x = noise
+    for index, t in enumerate(times):
+        alpha = alphas[index]
+        output = denoiser(x, torch.full((len(x),), t, device=x.device), condition).float()
+        predicted, sigma = split(output, denoiser.channels)
+        clean = clean_from(denoiser.prediction, predicted, x, alpha)
+        if clip:
+            clean = clean.clamp(-1, 1)
+        eps = noise_from(clean, x, alpha)
+        step = Step(index, len(times), t, times[index + 1] if index + 1 < len(times) else -1, alpha, alphas[index + 1], x, clean, eps,
+                    generator)
+        told = as_prediction(scheduler.config.prediction_type, clean, eps, alpha)
+        if 'sigma' in options:
+            extra['sigma'] = sigma
+        x = scheduler.step(told, scheduler.timesteps[index], x, **extra).prev_sample
+        if hook is not None:
+            x = hook(x, step)
+        if callback is not None:
+            callback(step)
+    return x
+
+
+def chained(*hooks: Hook) -> Hook:
+    """One hook that applies several, in this order."""
+    def hook(x: Tensor, step: Step) -> Tensor:
+        for each in hooks:
+            x = each(x, step)
+        return x
+    return hook
