@@ -12,7 +12,8 @@ def spectral(module: nn.Module, on: bool = True) -> nn.Module:
 
 class SpectralEveryForward(nn.Module):
     """A convolution or linear layer whose largest singular value is estimated anew in every forward, in eval mode too, by one
-    power step (v, then u) that stays: the wrapper of several published networks.
+    power step (v, then u): the wrapper of several published networks. Only in training the step stays, so that in eval mode a
+    picture does not depend on those before it.
 
     Entries, in this order: module.bias, module.weight_u, module.weight_v, module.NAME, where `name` is what the file calls the
     weight itself. The vectors are parameters that no gradient reaches.
@@ -32,10 +33,12 @@ class SpectralEveryForward(nn.Module):
         weight = self.module.get_parameter(self.name)
         matrix, u, v = weight.flatten(1), self.module.weight_u, self.module.weight_v
         with torch.no_grad():
-            v.copy_(F.normalize(matrix.t() @ u, dim=0))
-            u.copy_(F.normalize(matrix @ v, dim=0))
-        sigma = u.clone() @ (matrix @ v.clone())  # the vectors themselves change before the backward pass of the next forward
-        self.module.weight = weight / sigma
+            right = F.normalize(matrix.t() @ u, dim=0)
+            left = F.normalize(matrix @ right, dim=0)
+            if self.training:
+                u.copy_(left)
+                v.copy_(right)
+        self.module.weight = weight / (left @ (matrix @ right))
         try:
             return self.module(x)
         finally:
