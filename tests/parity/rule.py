@@ -1,5 +1,11 @@
-"""Deterministic weights and inputs, drawn from one numpy stream per name, and the fixtures that were computed with them."""
+"""Deterministic weights and inputs, drawn from one numpy stream per name, and the fixtures that were computed with them.
+
+Fixtures come in two forms. Manifests of the first name the rule of each entry and the range of the inputs. Those of the second
+do neither: the rule follows from name and shape (`rule_of`), pictures are uniform in [-1,1], a network smaller than the published
+one has its own manifest_fixture.json, and big outputs are stored with a stride in their key (`out__sub2`).
+"""
 import json
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -8,12 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-NOT_OUTPUTS = {'input_shape', 'input_head', 'weights_sum', 'weights_abs_sum', 'stage_names', 'stage_shapes', 'stage_stats'}
+NOT_OUTPUTS = {'input_shape', 'input_head', 'weights_sum', 'weights_abs_sum', 'stage_names', 'stage_shapes', 'stage_stats',
+               'inst_8x8'}
 
 
 def stream(name: str) -> np.random.Generator:
     """The random stream that belongs to a name."""
     return np.random.default_rng(int.from_bytes(sha256(name.encode()).digest()[:8], 'little'))
+
+
+def rule_of(name: str, shape: list[int], dtype: str) -> str:
+    """The rule of an entry whose manifest says none; 'kept' for fixed values that the network makes itself."""
+    last = name.rpartition('.')[2]
+    if last in ('rho', 'filt'):
+        return {'rho': 'rho', 'filt': 'kept'}[last]
+    if not dtype.startswith('float'):
+        return 'int'
+    if len(shape) >= 2:
+        return 'matrix'
+    if len(shape) == 1 and last in ('weight_u', 'weight_v'):
+        return 'sn_vector'
+    endings = {'running_var': 'var', 'running_mean': 'mean', 'weight': 'scale'} if len(shape) == 1 else {}
+    return next((rule for ending, rule in endings.items() if name.endswith(ending)), 'bias')
 
 
 def draw(name: str, shape: list[int], rule: str) -> np.ndarray:
@@ -26,15 +48,30 @@ def draw(name: str, shape: list[int], rule: str) -> np.ndarray:
     if rule == 'var':
         return (0.5 + random.random(shape)).astype(np.float32)
     normal = random.standard_normal(shape)
+    if rule == 'rho':
+        return np.clip(0.5 + 0.1 * normal, 0, 1).astype(np.float32)
     if rule == 'sn_vector':
         return (normal / np.linalg.norm(normal)).astype(np.float32)
     centre, spread = {'scalar': (1, 0.1), 'scale': (1, 0.1), 'prelu': (0.25, 0.02), 'mean': (0, 0.1), 'bias': (0, 0.1)}[rule]
     return np.asarray(centre + spread * normal, np.float32)
 
 
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a fixture. A part of a big one may be stored as NAME__subS or NAME__subScC (every S-th place, every C-th
+    channel); it is given as NAME, with NAME__stride."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    for key in list(arrays):
+        if part := re.fullmatch(r'(.+)__sub(\d+)(?:c(\d+))?', key):
+            name, places, channels = part[1], int(part[2]), int(part[3] or 1)
+            arrays[name] = arrays.pop(key)
+            arrays[f'{name}__stride'] = np.array([1, channels, places, places])
+    return arrays
+
+
 @dataclass(frozen=True)
 class Facts:
-    """One folder: its manifest, and one of its fixtures with the inputs that belong to it."""
+    """One folder: the manifest that one of its fixtures was made with, and that fixture with the inputs that belong to it."""
 
     folder: Path
     config: dict
@@ -44,28 +81,50 @@ class Facts:
 
     @classmethod
     def read(cls, folder: Path, input_stream: str, fixture: str = 'fixture') -> 'Facts':
-        manifest = json.loads((folder / 'manifest.json').read_text())
-        with np.load(folder / f'{fixture}.npz') as file:
-            return cls(folder, manifest['config'], manifest['entries'], dict(file), input_stream)
+        smaller = folder / f'manifest_{fixture}.json'
+        manifest = json.loads((smaller if smaller.is_file() else folder / 'manifest.json').read_text())
+        return cls(folder, manifest['config'], manifest['entries'], _read(folder / f'{fixture}.npz'), input_stream)
 
     def tensor(self, key: str) -> Tensor:
         return torch.from_numpy(self.fixture[key])
 
+    def uniform(self, shape: list[int], name: str = '', low: float = -1, high: float = 1) -> Tensor:
+        """Drawn from the input stream, or from the one called NAME beside it."""
+        return torch.from_numpy((low + (high - low) * self.stream(name).random(shape)).astype(np.float32))
+
+    def normal(self, shape: list[int], name: str = '') -> Tensor:
+        """Standard normal values from the input stream, or from the one called NAME beside it."""
+        return torch.from_numpy(self.stream(name).standard_normal(shape).astype(np.float32))
+
+    def stream(self, name: str = '') -> np.random.Generator:
+        return stream(f'{self.input_stream}:{name}' if name else self.input_stream)
+
+    def shapes(self) -> list[list[int]]:
+        """Those of the inputs."""
+        given = self.config.get('fixture_inputs') or [self.config.get('fixture_input') or self.config['input']]
+        return [list(self.fixture.get('input_shape', given[0])), *given[1:]]
+
     def inputs(self) -> list[Tensor]:
         """A picture from the input stream, uniform in config.input_range, then unit-length latents from NAME:latent."""
-        low, high = self.config['input_range']
-        first, *latents = self.config['fixture_inputs']
-        picture = low + (high - low) * stream(self.input_stream).random(self.fixture.get('input_shape', first))
-        inputs = [picture]
+        low, high = self.config.get('input_range', (-1, 1))
+        first, *latents = self.shapes()
+        inputs = [self.uniform(first, low=low, high=high)]
         for shape in latents:
-            latent = stream(f'{self.input_stream}:latent').standard_normal(shape)
-            inputs.append(latent / np.linalg.norm(latent))
-        return [torch.from_numpy(value.astype(np.float32)) for value in inputs]
+            latent = self.stream('latent').standard_normal(shape)
+            inputs.append(torch.from_numpy((latent / np.linalg.norm(latent)).astype(np.float32)))
+        return inputs
 
     def weights(self) -> dict[str, Tensor]:
-        """The deterministic state dict; a fixture that brings its own weights (the heads) uses those."""
-        return {name: self.tensor(name) if name in self.fixture else torch.from_numpy(draw(name, entry['shape'], entry['rule']))
-                for name, entry in self.entries.items()}
+        """The deterministic state dict, without what a network makes itself; a fixture that brings its own weights (the heads)
+        uses those."""
+        values = {}
+        for name, entry in self.entries.items():
+            rule = entry.get('rule') or rule_of(name, entry['shape'], entry['dtype'])
+            if name in self.fixture:
+                values[name] = self.tensor(name)
+            elif rule != 'kept':
+                values[name] = torch.from_numpy(draw(name, entry['shape'], rule))
+        return values
 
     def outputs(self) -> list[str]:
         """Names of the arrays that the network must reproduce."""
