@@ -36,7 +36,8 @@ class OptimiserConfig(Config):
     """How one player is optimised.
 
     schedule: what the rate does after the warm-up (in updates) and after the fraction `decay_from` of the run, down to
-    lr * floor. betas: for sgd the first one is the momentum.
+    lr * floor. betas: for sgd the first one is the momentum. every: steps from one update of this player to the next, so that
+    `generator.every: 2` gives a critic two updates for each of the generator's.
     """
 
     name: Literal['adam', 'adamw', 'sgd'] = 'adamw'
@@ -47,14 +48,16 @@ class OptimiserConfig(Config):
     warmup: int = Field(0, ge=0)
     decay_from: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
+    every: int = Field(1, ge=1, le=32)
 
 
 class EngineConfig(Config):
     """How long, on what, and how often a word is said.
 
-    steps: updates of each player. devices: processes per node, each on a device of its own. accumulate: micro-batches per update.
-    clip: largest norm of a player's gradient, 0 for none. ema: decay of the averaged weights. keep: newest checkpoints that stay;
-    `best`, the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
+    steps: of the loop, each an update of every player that is due. devices: processes per node, each on a device of its own.
+    accumulate: micro-batches per update. clip: largest norm of a player's gradient, 0 for none. ema: decay of the averaged
+    weights. keep: newest checkpoints that stay; `best`, the name of a validation figure (such as validation/identity), keeps the
+    checkpoint where it was best as well.
     Every *_every counts steps.
     """
 

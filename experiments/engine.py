@@ -28,6 +28,7 @@ from experiments.players import Player, build_players, hand_over
 from experiments.progress import Gauge
 from experiments.schedule import learning_rate
 from experiments.tally import Tally
+from experiments.watch import Watch
 from models.base import Family
 
 PATIENCE = 32  # steps after which a weighted term that no player has returned is taken for a mistake
@@ -91,7 +92,8 @@ class Engine:
             player.optimiser = optimiser
         self.average = Average(family, family.averaged(), engine.ema)
         self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
-        self.tally = Tally()
+        self.tally, self.figures = Tally(), Tally()  # of loss terms; of notes and gradients
+        self.watch = Watch()
         self.step = 0
         self._owners: dict[str, str] = {}  # loss term -> the player that returns it
         self._whole = True  # whether this process has seen every step from the first on
@@ -113,7 +115,8 @@ class Engine:
                     batches = [next(stream) for _ in range(every.accumulate)]
                     seen += sum(map(len, batches)) * self.fabric.world_size
                     for player in self.players:
-                        self._update(player, batches)
+                        if self.step % player.config.every == 0:
+                            self._update(player, batches)
                     self.average.update(self.step)
                     self.step += 1
                     last = self.step == steps
@@ -150,8 +153,10 @@ class Engine:
                 terms = self.module(player.name, type(batch), values, self.step)
                 self.fabric.backward(self._weighted(player.name, terms) / len(batches))
             self.tally.add(self.step + 1, terms)
-        if engine.clip:
-            self.fabric.clip_gradients(self.module, player.optimiser, max_norm=engine.clip, error_if_nonfinite=False)
+            self.figures.add(self.step + 1, {f'seen/{name}': value for name, value in self.family.take_notes().items()})
+        length = self.fabric.clip_gradients(self.module, player.optimiser, max_norm=engine.clip or float('inf'),
+                                            error_if_nonfinite=False)
+        self.figures.add(self.step + 1, {f'gradient/{player.name}': length})
         player.optimiser.step()
         self.family.after_update(player.name)
 
@@ -208,12 +213,19 @@ class Engine:
 
     def _log(self, speed: float) -> None:
         """Write the mean terms of all processes since the last log; speed in pictures per second."""
-        parts = self._gather(self.tally.means())
-        terms = {name: fmean(part[name] for part in parts if name in part) for name in parts[0]}
+        terms, figures = self._means(self.tally), self._means(self.figures)
         rates = {f'rate/{player.name}': player.optimiser.param_groups[0]['lr'] for player in self.players}
-        line = {**{f'train/{name}': value for name, value in terms.items()}, **rates, 'pictures_per_second': speed}
+        line = {**{f'train/{name}': value for name, value in terms.items()}, **figures, **rates, 'pictures_per_second': speed}
         self._on_first(lambda: self.journal.write(self.step, 'train', line))
-        self.gauge.show(self.step, terms, speed)
+        seen = {name.removeprefix('seen/'): value for name, value in figures.items() if name.startswith('seen/')}
+        self.gauge.show(self.step, {**terms, **seen}, speed)
+        for warning in self.watch.warnings(self.step, seen):
+            self.gauge.say(f'warning: {warning}')
+
+    def _means(self, tally: Tally) -> dict[str, float]:
+        """Means over all processes."""
+        parts = self._gather(tally.means())
+        return {name: fmean(part[name] for part in parts if name in part) for name in parts[0]}
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
@@ -232,7 +244,7 @@ class Engine:
             with self._shown():
                 for batch in self.validation:
                     for player in self.players:
-                        tally.add(self.step, self.family(player.name, batch, self.step))
+                        tally.add(self.step, {**self.family(player.name, batch, self.step), **self.family.take_notes()})
             figures = {f'validation/{name}': value for name, value in tally.means().items()}
             if self.config.engine.best and self.config.engine.best not in figures:
                 raise RunError(f'engine.best={self.config.engine.best} is not measured; there are: {", ".join(figures)}')

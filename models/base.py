@@ -1,10 +1,13 @@
 """The contract of a family: everything that the engine, the pipelines and the protocols know of a model."""
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from configs.base import Config
+
+NOTE_EVERY = 20  # steps from one costly note of a family to the next
 
 
 class FamilyConfig(Config):
@@ -50,10 +53,29 @@ class Family(nn.Module):
         super().__init__()
         self.config = config
         object.__setattr__(self, 'perception', perception)  # past nn.Module.__setattr__: frozen networks are no submodules
+        self._notes: dict[str, Tensor] = {}
 
     def wants(self, term: str) -> bool:
         """Whether the loss term has a weight other than 0."""
         return self.config.weights.get(term, 0) != 0
+
+    def note(self, **figures: Tensor) -> None:
+        """Leave scalars of this forward for the journal: what is no loss but tells whether training goes well."""
+        self._notes |= {name: value.detach() for name, value in figures.items()}
+
+    def take_notes(self) -> dict[str, Tensor]:
+        """What was noted since the last call."""
+        notes, self._notes = self._notes, {}
+        return notes
+
+    def note_likeness(self, swap: Tensor, source: Tensor, batch) -> None:
+        """Note `identity_source` and `identity_target`: the cosine of swaps of different people to either. swap, source: (B,D),
+        by the teacher, which is asked for the targets as well; so not to be called at every step."""
+        other = ~batch.same
+        if other.any():
+            with torch.no_grad():
+                target = self.perception.teacher(batch.target[other])
+            self.note(identity_source=(swap * source).sum(1)[other].mean(), identity_target=(swap[other] * target).sum(1).mean())
 
     def compile(self, **options) -> None:
         """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step. The frozen

@@ -19,9 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.base import Family, FamilyConfig, Perception
+from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.cvae.network import BackgroundPath, Decoder, Encoder, folded
+from models.blocks.background import BackgroundPath
+from models.blocks.folding import folded, folded_channels
+from models.cvae.network import Decoder, Encoder
 from models.losses.background import background_l1
 from models.losses.identity import identity_distance
 from models.losses.kl import kl_divergence, reparametrise
@@ -65,7 +67,7 @@ class CVAE(Family):
         if config.fold not in (2, 4, 8) or config.size % self.cell:
             raise ValueError(f'size {config.size} does not fit fold {config.fold} and {len(config.widths)} widths: '
                              f'take fold 2, 4 or 8 and a size that is a multiple of {self.cell}')
-        channels = 3 * config.fold ** 2 + 4 * (len(PARTS) if config.parsing else 1)
+        channels = folded_channels(len(PARTS) if config.parsing else 1, config.fold)
         self.encoder = Encoder(channels, config.widths, config.latent)
         self.background = BackgroundPath(channels, config.background, len(config.widths))
         self.decoder = Decoder(config.latent, config.identity, config.style, config.widths, config.depth, config.background,
@@ -117,7 +119,7 @@ class CVAE(Family):
         if self.wants('kl'):
             warm = min(1.0, (step + 1) / max(1, self.config.kl_warmup))
             terms['kl'] = warm * kl_divergence(mean, logvar, free_bits=self.config.free_bits)
-        terms |= self.seen_by_teacher(swap, batch, identity)
+        terms |= self.seen_by_teacher(swap, batch, identity, step)
         if self.wants('background'):
             terms['background'] = background_l1(swap, batch.target, face)
         different = other.to(face.dtype)[:, None, None, None] * face
@@ -127,7 +129,7 @@ class CVAE(Family):
             terms['shading'] = shading_l1(swap, batch.target, different)
         return terms
 
-    def seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor) -> dict[str, Tensor]:
+    def seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, step: int) -> dict[str, Tensor]:
         """The terms `identity` and `perceptual`, with one pass of the teacher over the swap (B,3,H,W). given: the identities that
         the swap was made with, which are the wanted ones where one network is both encoder and teacher."""
         teacher, terms = self.perception.teacher, {}
@@ -142,6 +144,8 @@ class CVAE(Family):
             with torch.no_grad():
                 wanted = given if teacher is self.perception.identity else teacher(batch.source)
             terms['identity'] = identity_distance(identity, wanted)
+            if step % NOTE_EVERY == 0:
+                self.note_likeness(identity, wanted, batch)
         return terms
 
     @torch.no_grad()

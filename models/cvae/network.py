@@ -1,15 +1,10 @@
-"""Encoder, background path and decoder of the CVAE. Their finest maps are the pictures folded into channels (pixel unshuffle)."""
+"""Encoder and decoder of the CVAE. Their finest maps are the pictures folded into channels (pixel unshuffle)."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.blocks.folding import unfolding
 from models.blocks.residual import AdaINResidual, Residual
-
-
-def folded(picture: Tensor, shape: Tensor, fold: int) -> Tensor:
-    """Picture (B,3,H,W) and label planes (B,S,H,W) -> (B,3*fold^2 + 4*S,H/fold,W/fold); the planes at half that fineness."""
-    planes = F.pixel_unshuffle(F.avg_pool2d(shape, fold // 2), 2)
-    return torch.cat([F.pixel_unshuffle(picture, fold), planes], 1)
 
 
 class Encoder(nn.Module):
@@ -29,21 +24,6 @@ class Encoder(nn.Module):
         return mean, 6 * torch.tanh((logvar + 2) / 6) - 2
 
 
-class BackgroundPath(nn.Module):
-    """What surrounds the face, and its shape, at every resolution of the decoder: (B,I,h,w) -> maps from h down, width each."""
-
-    def __init__(self, channels: int, width: int, levels: int):
-        super().__init__()
-        self.stem = nn.Conv2d(channels, width, 3, 1, 1)
-        self.down = nn.ModuleList(nn.Conv2d(width, width, 3, 2, 1) for _ in range(levels - 1))
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        maps = [F.silu(self.stem(x))]
-        for conv in self.down:
-            maps.append(F.silu(conv(maps[-1])))
-        return maps
-
-
 class Decoder(nn.Module):
     """Latent, identity and background maps -> picture: the identity enters by AdaIN in every block.
 
@@ -61,12 +41,7 @@ class Decoder(nn.Module):
             self.levels.append(nn.ModuleList(AdaINResidual(width if i else previous + background, width, style)
                                              for i in range(depth)))
             previous = width
-        unfold: list[nn.Module] = [nn.GroupNorm(8, previous)]
-        while fold > 2:
-            unfold += [nn.SiLU(), nn.Conv2d(previous, 2 * previous, 3, 1, 1), nn.PixelShuffle(2)]
-            previous, fold = previous // 2, fold // 2
-        self.out = nn.Sequential(*unfold, nn.SiLU(), nn.Conv2d(previous, 12, 3, 1, 1), nn.PixelShuffle(2))
-        nn.init.normal_(self.out[-2].weight, std=0.01)
+        self.out = nn.Sequential(nn.GroupNorm(8, previous), nn.SiLU(), *unfolding(previous, fold))
 
     def forward(self, latent: Tensor, identity: Tensor, maps: list[Tensor], plate: Tensor) -> Tensor:
         style = self.mapping(identity * identity.shape[1] ** 0.5)

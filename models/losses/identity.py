@@ -1,7 +1,22 @@
-"""Identity-feature losses between unit vectors."""
+"""Identity-feature losses between unit vectors (B,D)."""
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def identity_distance(swap: Tensor, source: Tensor) -> Tensor:
     """mean(1 - cosine) of (B,D) unit vectors, in 0..2 (SimSwap, Chen et al. 2020, eq. 3)."""
     return (1 - (swap * source).sum(1)).mean()
+
+
+def identity_hinge(swap: Tensor, source: Tensor, *, threshold: float = 0.2875) -> Tensor:
+    """mean max(0, threshold - cosine): nothing more is wanted once the likeness suffices (the caricature study's form; its
+    threshold is where SphereFace tells its pairs apart). Scalar."""
+    return F.relu(threshold - (swap * source).sum(1)).mean()
+
+
+def identity_distillation(swap: Tensor, source: Tensor, bank: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """KL divergence between the source's and the swap's softened likeness to a bank (N,D) of unit vectors of other people, times
+    temperature^2 (Hinton et al. 2015, section 2): the whole neighbourhood is to agree, not one angle. Scalar."""
+    wanted = F.log_softmax(source @ bank.T / temperature, 1).detach()
+    given = F.log_softmax(swap @ bank.T / temperature, 1)
+    return F.kl_div(given, wanted, log_target=True, reduction='batchmean') * temperature ** 2

@@ -61,7 +61,10 @@ def test_a_run_folder_holds_all_that_is_promised(tmp_path):
     assert [line['step'] for line in lines(tmp_path, 'train')] == list(range(1, 9))
     assert {'train/critic', 'train/reconstruction', 'train/adversarial', 'rate/painter', 'pictures_per_second'} <= \
         lines(tmp_path, 'train')[-1].keys()
+    assert lines(tmp_path, 'train')[-1].keys() >= {'seen/brightness', 'gradient/critic', 'gradient/painter'}
+    assert lines(tmp_path, 'train')[-1]['gradient/painter'] > 0
     assert lines(tmp_path, 'validation')[-1]['validation/reconstruction'] > 0
+    assert -1 < lines(tmp_path, 'validation')[-1]['validation/brightness'] < 1
     assert list((tmp_path / 'tensorboard').glob('events.*'))
     with Image.open(tmp_path / 'pictures' / 'step-00000004.png') as grid:
         assert grid.width > 3 * 8
@@ -177,6 +180,15 @@ def test_each_player_has_its_own_optimiser_and_moves_alone(tmp_path):
     assert order == ['critic', 'painter'] * 2
     moved = {name.split('.')[0] for name, value in engine.family.named_parameters() if not torch.equal(value, start[name])}
     assert moved == {'painter'}
+
+
+def test_a_player_can_be_updated_less_often(tmp_path):
+    engine = toy_engine(tmp_path, players={'painter': {'every': 3}}, steps=7)
+    order = []
+    engine.family.after_each = order.append
+    engine.fit()
+    assert order.count('critic') == 7 and order.count('painter') == 3
+    assert order[:2] == ['critic', 'painter'] and order[2:4] == ['critic', 'critic']
 
 
 def test_clipping_bounds_an_update(tmp_path):

@@ -50,6 +50,7 @@ class Toy(Family):
         if player == 'critic':
             return {'critic': F.softplus(self.critic(swap.detach())).mean() + F.softplus(-self.critic(batch.target)).mean()}
         terms = {}
+        self.note(brightness=swap.mean())
         if self.wants('reconstruction'):
             terms['reconstruction'] = F.l1_loss(swap, batch.target) / (0.0 if step == self.config.broken_at else 1.0)
         if self.wants('adversarial'):
