@@ -5,27 +5,30 @@ A noisy picture is x_t = sqrt(a) x0 + sqrt(1 - a) eps, with a = alphas_cumprod[t
 """
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 # In the names of diffusers: eps, x0, or v = sqrt(a) eps - sqrt(1 - a) x0 (Salimans & Ho 2022, section 4).
 Prediction = Literal['epsilon', 'sample', 'v_prediction']
+Schedule = Literal['linear', 'cosine']  # of models.ddpm.schedules.betas
 
 
 class Denoiser(nn.Module):
     """Base of every diffusion network.
 
     size: side in pixels of the pictures it was made for. channels: of a picture. prediction: what its first `channels` outputs
-    are. learned_sigma: as many outputs follow, which say where between its bounds the log variance lies (-1 to 1).
+    are. learned_sigma: as many outputs follow, which say where between its bounds the log variance lies (-1 to 1). schedule: the
+    noise levels that it was trained with, 1000 of them.
     """
 
-    def __init__(self, size: int, *, channels: int = 3, prediction: Prediction = 'epsilon', learned_sigma: bool = False):
+    def __init__(self, size: int, *, channels: int = 3, prediction: Prediction = 'epsilon', learned_sigma: bool = False,
+                 schedule: Schedule = 'linear'):
         super().__init__()
-        self.size, self.channels, self.prediction, self.learned_sigma = size, channels, prediction, learned_sigma
+        self.size, self.channels, self.prediction = size, channels, prediction
+        self.learned_sigma, self.schedule = learned_sigma, schedule
 
     def forward(self, picture: Tensor, timestep: Tensor, condition=None) -> Tensor:
-        """Noisy picture (B,3,H,W), timestep (B,) int64 in 0..999 of the schedule it was trained with, and what the network
-        accepts as a condition, None for none -> (B,3,H,W), or (B,6,H,W) where sigma is learned."""
+        """Noisy picture (B,3,H,W), timestep (B,) int64 in 0..999, and what the network accepts as a condition, None for
+        none -> (B,3,H,W), or (B,6,H,W) where sigma is learned."""
         raise TypeError(f'{type(self).__name__} denoises nothing')
 
 

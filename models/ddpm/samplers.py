@@ -1,4 +1,4 @@
-"""From noise to a picture, by any of diffusers' schedulers or the published ancestral one."""
+"""From noise to a picture, and back, by any of diffusers' schedulers or the published ancestral one."""
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from
 class Step:
     """One step of a sampler, from timestep t to t_prev, as hooks and callbacks see it.
 
-    index counts from 0 to count - 1. t_prev is -1 after the last step. alpha, alpha_prev: alphas_cumprod at both, 1 after the
+    index counts the steps of the whole way from 0 to count - 1. t_prev is -1 after the last step. alpha, alpha_prev: alphas_cumprod at both, 1 after the
     last step. noisy: x_t. clean, noise: x0, clipped where the sampler clips, and eps with which it explains x_t; (B,3,H,W) each.
     generator: what random draws are to use.
     """
@@ -37,30 +37,32 @@ Hook = Callable[[Tensor, Step], Tensor]
 @torch.no_grad()
 def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: int = 50, *, hook: Hook | None = None,
            callback: Callable[[Step], None] | None = None, generator: torch.Generator | None = None, eta: float = 0.0,
-           clip: bool = True) -> Tensor:
+           clip: bool = True, start: int = 0) -> Tensor:
     """Denoise (B,3,H,W) from pure noise to a picture in [-1,1], in `steps` evaluations.
 
     scheduler: one of diffusers' (see models.ddpm.schedules.scheduler), whatever its prediction_type, or schedules.Ancestral.
+    condition: handed to the denoiser.
     hook: changes each x_(t_prev), the last one too; several are chained by `chained`. callback: sees each step after it was done.
     eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); others ignore it. clip: clamp the predicted
-    clean picture to [-1,1] in each step.
+    clean picture to [-1,1] in each step. start: how many of the steps to leave out; `noise` is then the noisy picture of the next.
     """
     scheduler.set_timesteps(steps, device=noise.device)
     options = inspect.signature(scheduler.step).parameters
     extra = {name: value for name, value in (('generator', generator), ('eta', eta)) if name in options}
-    times = [int(t) for t in scheduler.timesteps]
-    alphas = [float(scheduler.alphas_cumprod[t]) for t in times] + [1.0]
+    times = [*map(int, scheduler.timesteps), -1]
+    alphas = [*(float(scheduler.alphas_cumprod[t]) for t in times[:-1]), 1.0]
+    if start and hasattr(scheduler, 'set_begin_index'):
+        scheduler.set_begin_index(start)
     x = noise
-    for index, t in enumerate(times):
-        alpha = alphas[index]
+    for index in range(start, len(times) - 1):
+        t, alpha = times[index], alphas[index]
         output = denoiser(x, torch.full((len(x),), t, device=x.device), condition).float()
         predicted, sigma = split(output, denoiser.channels)
         clean = clean_from(denoiser.prediction, predicted, x, alpha)
         if clip:
             clean = clean.clamp(-1, 1)
         eps = noise_from(clean, x, alpha)
-        step = Step(index, len(times), t, times[index + 1] if index + 1 < len(times) else -1, alpha, alphas[index + 1], x, clean, eps,
-                    generator)
+        step = Step(index, len(times) - 1, t, times[index + 1], alpha, alphas[index + 1], x, clean, eps, generator)
         told = as_prediction(scheduler.config.prediction_type, clean, eps, alpha)
         if 'sigma' in options:
             extra['sigma'] = sigma

@@ -1,0 +1,92 @@
+"""Noise levels, which of them a sampler visits, and samplers by name."""
+import math
+from typing import Literal
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from diffusers.configuration_utils import FrozenDict
+from diffusers.schedulers.scheduling_utils import SchedulerOutput
+from torch import Tensor
+
+from models.ddpm.denoiser import Schedule
+from models.ddpm.process import Process
+
+Sampler = Literal['ancestral', 'ddpm', 'ddim', 'dpm++', 'unipc']
+
+_DIFFUSERS = {
+    'ddpm': (DDPMScheduler, {'clip_sample': False}),
+    'ddim': (DDIMScheduler, {'clip_sample': False}),
+    # The first levels of the cosine schedule hold no picture at all; a solver in log SNR would spend its steps on them.
+    'dpm++': (DPMSolverMultistepScheduler, {'lambda_min_clipped': -5.1}),
+    'unipc': (UniPCMultistepScheduler, {}),
+}
+
+
+def betas(schedule: Schedule, steps: int = 1000) -> Tensor:
+    """(steps,) float64: linear of Ho et al. 2020, scaled to the number of steps, or cosine of Nichol & Dhariwal 2021, eq. 17."""
+    if schedule == 'linear':
+        scale = 1000 / steps
+        return torch.linspace(1e-4 * scale, 0.02 * scale, steps, dtype=torch.float64)
+    if schedule != 'cosine':
+        raise ValueError(f'unknown noise schedule {schedule!r}; known: linear, cosine')
+    levels = [math.cos((i / steps + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(steps + 1)]
+    return torch.tensor([min(1 - after / before, 0.999) for before, after in zip(levels, levels[1:])], dtype=torch.float64)
+
+
+def spaced(steps: int, kept: str) -> list[int]:
+    """Which of `steps` timesteps are kept, ascending, in the notation of guided diffusion: 'a,b,c' keeps a, b, c evenly spread ones
+    of three equal sections; 'ddimN' every k-th, N in all; '' all. ValueError where that is not possible."""
+    if not kept:
+        return list(range(steps))
+    if kept.startswith('ddim'):
+        count = int(kept.removeprefix('ddim'))
+        strides = [stride for stride in range(1, steps) if len(range(0, steps, stride)) == count]
+        if not strides:
+            raise ValueError(f'no whole stride keeps {count} of {steps} timesteps; give a number without ddim')
+        return list(range(0, steps, strides[0]))
+    counts = [int(part) for part in kept.split(',')]
+    sizes = [steps // len(counts) + (section < steps % len(counts)) for section in range(len(counts))]
+    chosen, start = [], 0
+    for size, count in zip(sizes, counts):
+        if not 1 <= count <= size:
+            raise ValueError(f'{count} of {size} timesteps cannot be kept; ask for 1 to {size}')
+        stride, place = (size - 1) / (count - 1) if count > 1 else 1, 0.0
+        for _ in range(count):
+            chosen.append(start + round(place))
+            place += stride
+        start += size
+    return chosen
+
+
+class Ancestral:
+    """The published sampler of guided diffusion, called like a scheduler of diffusers: its respacing, learned sigma taken at the
+    respaced levels, and noise drawn in every step, the last one too, where it is not used."""
+
+    def __init__(self, schedule: Schedule):
+        self.betas = betas(schedule)
+        self.alphas_cumprod = torch.cumprod(1 - self.betas, 0)
+        self.config = FrozenDict(prediction_type='sample')
+
+    def set_timesteps(self, steps: int | str, device: torch.device | str | None = None) -> None:
+        """steps: how many, or the notation of `spaced`."""
+        self.process = Process(self.betas, spaced(len(self.betas), str(steps)))
+        self.timesteps = self.process.timesteps.flip(0).to(device)
+
+    def step(self, clean: Tensor, timestep: Tensor, noisy: Tensor, generator: torch.Generator | None = None,
+             sigma: Tensor | None = None) -> SchedulerOutput:
+        """x_(t-1) from predicted x0 and x_t, (B,3,H,W) each (Ho et al. 2020, algorithm 2)."""
+        index = (self.process.timesteps == int(timestep)).nonzero().expand(len(noisy), 1)[:, 0].to(noisy.device)
+        noise = torch.randn(noisy.shape, generator=generator, device=noisy.device, dtype=noisy.dtype)
+        mean = self.process.posterior_mean(clean, noisy, index)
+        spread = (0.5 * self.process.log_variance(index, sigma)).exp() * (index > 0)[:, None, None, None]
+        return SchedulerOutput(prev_sample=mean + spread * noise)
+
+
+def scheduler(sampler: Sampler, schedule: Schedule):
+    """A scheduler for `samplers.sample` that starts at the last of the 1000 levels of a schedule; ValueError names the known ones."""
+    if sampler == 'ancestral':
+        return Ancestral(schedule)
+    if sampler not in _DIFFUSERS:
+        raise ValueError(f'unknown sampler {sampler!r}; known: ancestral, {", ".join(_DIFFUSERS)}')
+    kind, options = _DIFFUSERS[sampler]
+    return kind(trained_betas=betas(schedule).tolist(), prediction_type='sample', timestep_spacing='trailing', **options)
