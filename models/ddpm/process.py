@@ -39,8 +39,8 @@ class Process:
         return _at(self.mean_of_clean, index) * clean + _at(self.mean_of_noisy, index) * noisy
 
     def log_variance(self, index: Tensor, sigma: Tensor | None = None) -> Tensor:
-        """Log variance of an ancestral step. sigma: what a network with learned sigma says, (B,3,H,W), which interpolates from the
-        posterior's at -1 to beta's at 1 (Nichol & Dhariwal 2021, eq. 15); without it beta's, (B,1,1,1), but at index 0."""
+        """Log variance of an ancestral step. sigma: what a network with learned sigma says, (B,3,H,W): -1 for the posterior's, 1
+        for beta's (Nichol & Dhariwal 2021, eq. 15); without it beta's, (B,1,1,1), but at index 0."""
         if sigma is None:
             return _at(torch.cat([self.posterior_log_variance[:1], self.betas[1:].log()]), index)
         share = (sigma + 1) / 2
@@ -49,8 +49,8 @@ class Process:
     def variational(self, clean: Tensor, noisy: Tensor, predicted: Tensor, sigma: Tensor, index: Tensor) -> Tensor:
         """(B,) the variational bound's term of each index in bits per value, from which only sigma learns (eq. 16-17 there).
 
-        clean: true x0; predicted: the network's, not clipped; all (B,3,H,W). KL(q || p), at index 0 the negative log-likelihood of
-        a Gaussian integrated over the 255 grey steps.
+        clean: true x0; predicted: the network's, not clipped; all (B,3,H,W). KL(q || p), at index 0 the negative log-likelihood
+        of a Gaussian integrated over the 255 grey steps.
         """
         mean, log_variance = self.posterior_mean(predicted.detach(), noisy, index), self.log_variance(index, sigma)
         true, true_log = self.posterior_mean(clean, noisy, index), _at(self.posterior_log_variance, index)
@@ -88,7 +88,7 @@ def _like(value: Tensor) -> Tensor:
 def _grey_log_likelihood(picture: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
     """Of each value in [-1,1] under a Gaussian, integrated over the bin of its grey step (Ho et al. 2020, eq. 13). Same shape."""
     def below(edge: Tensor) -> Tensor:
-        x = (picture + edge - mean) * (-log_deviation).exp()
+        x = (picture - mean + edge) * (-log_deviation).exp()
         return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))
 
     upper, lower = below(picture.new_tensor(1 / 255)), below(picture.new_tensor(-1 / 255))

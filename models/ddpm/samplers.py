@@ -13,9 +13,9 @@ from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from
 class Step:
     """One step of a sampler, from timestep t to t_prev, as hooks and callbacks see it.
 
-    index counts the steps of the whole way from 0 to count - 1. t_prev is -1 after the last step. alpha, alpha_prev: alphas_cumprod at both, 1 after the
-    last step. noisy: x_t. clean, noise: x0, clipped where the sampler clips, and eps with which it explains x_t; (B,3,H,W) each.
-    generator: what random draws are to use.
+    index counts the steps of the whole way from 0 to count - 1. t_prev is -1 after the last step. alpha, alpha_prev:
+    alphas_cumprod at both, 1 after the last step. noisy: x_t. clean, noise: x0, clipped where the sampler clips, and eps with
+    which it explains x_t; (B,3,H,W) each. generator: what random draws are to use.
     """
 
     index: int
@@ -44,7 +44,7 @@ def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: 
     condition: handed to the denoiser.
     hook: changes each x_(t_prev), the last one too; several are chained by `chained`. callback: sees each step after it was done.
     eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); others ignore it. clip: clamp the predicted
-    clean picture to [-1,1] in each step. start: how many of the steps to leave out; `noise` is then the noisy picture of the next.
+    clean picture to [-1,1] in each step. start: how many steps to leave out; `noise` is then the noisy picture of the next.
     """
     scheduler.set_timesteps(steps, device=noise.device)
     options = inspect.signature(scheduler.step).parameters

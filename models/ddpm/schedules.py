@@ -34,8 +34,8 @@ def betas(schedule: Schedule, steps: int = 1000) -> Tensor:
 
 
 def spaced(steps: int, kept: str) -> list[int]:
-    """Which of `steps` timesteps are kept, ascending, in the notation of guided diffusion: 'a,b,c' keeps a, b, c evenly spread ones
-    of three equal sections; 'ddimN' every k-th, N in all; '' all. ValueError where that is not possible."""
+    """Which of `steps` timesteps are kept, ascending, in the notation of guided diffusion: 'a,b,c' keeps a, b and c evenly spread
+    ones of three equal sections; 'ddimN' every k-th, N in all; '' all. ValueError where that is not possible."""
     if not kept:
         return list(range(steps))
     if kept.startswith('ddim'):
@@ -83,7 +83,7 @@ class Ancestral:
 
 
 def scheduler(sampler: Sampler, schedule: Schedule):
-    """A scheduler for `samplers.sample` that starts at the last of the 1000 levels of a schedule; ValueError names the known ones."""
+    """A scheduler for `samplers.sample` that starts at the last of a schedule's 1000 levels; ValueError names the known ones."""
     if sampler == 'ancestral':
         return Ancestral(schedule)
     if sampler not in _DIFFUSERS:

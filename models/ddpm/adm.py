@@ -1,0 +1,159 @@
+"""The ADM U-Net (Dhariwal & Nichol 2021) as guided diffusion and ILVR publish it: same names, shapes and values."""
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from configs.base import Config
+from models.convert import read_state
+from models.ddpm.denoiser import Denoiser, Schedule
+
+_MULTIPLIERS = {512: (0.5, 1, 1, 2, 2, 4, 4), 256: (1, 1, 2, 2, 4, 4), 128: (1, 1, 2, 3, 4), 64: (1, 2, 3, 4)}
+
+
+class _Norm(nn.GroupNorm):
+    """Group norm of 32 groups, computed in float32."""
+
+    def __init__(self, width: int):
+        super().__init__(32, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float()).to(x.dtype)
+
+
+class _Residual(nn.Module):
+    """x (B,I,H,W), emb (B,E) -> (B,O,h,w), where resample 2 doubles, 0.5 halves and 1 keeps the side."""
+
+    def __init__(self, width: int, out: int, emb: int, resample: float = 1):
+        super().__init__()
+        self.resample = resample
+        self.in_layers = nn.Sequential(_Norm(width), nn.SiLU(), nn.Conv2d(width, out, 3, 1, 1))
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb, 2 * out))
+        self.out_layers = nn.Sequential(_Norm(out), nn.SiLU(), nn.Identity(), nn.Conv2d(out, out, 3, 1, 1))
+        nn.init.zeros_(self.out_layers[3].weight)
+        nn.init.zeros_(self.out_layers[3].bias)
+        self.skip_connection = nn.Conv2d(width, out, 1) if width != out else nn.Identity()
+
+    def resampled(self, x: Tensor) -> Tensor:
+        if self.resample == 1:
+            return x
+        return F.avg_pool2d(x, 2) if self.resample < 1 else F.interpolate(x, scale_factor=2, mode='nearest')
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        norm, activation, conv = self.in_layers
+        h = conv(self.resampled(activation(norm(x))))  # (B,O,h,w)
+        scale, shift = self.emb_layers(emb)[:, :, None, None].chunk(2, 1)
+        norm, *rest = self.out_layers
+        h = norm(h) * (1 + scale) + shift
+        for layer in rest:
+            h = layer(h)
+        return self.skip_connection(self.resampled(x)) + h
+
+
+class _Attention(nn.Module):
+    """(B,C,H,W) -> (B,C,H,W); query, key and value of a head lie side by side in qkv."""
+
+    def __init__(self, width: int, head: int):
+        super().__init__()
+        self.heads = width // head
+        self.norm, self.qkv, self.proj_out = _Norm(width), nn.Conv1d(width, 3 * width, 1), nn.Conv1d(width, width, 1)
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        flat = x.flatten(2)  # (B,C,L)
+        q, k, v = self.qkv(self.norm(flat)).unflatten(1, (self.heads, -1)).transpose(2, 3).chunk(3, 3)  # (B,heads,L,c)
+        h = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(1, 2)
+        return (flat + self.proj_out(h)).view(x.shape)
+
+
+class ADMConfig(Config):
+    """image_size: 64, 128, 256 or 512. num_head_channels: width of an attention head. attention_resolutions: sides in pixels
+    where attention sits. learn_sigma: six outputs. The defaults are those of the published FFHQ network of ILVR."""
+
+    image_size: int = 256
+    num_channels: int = 128
+    num_res_blocks: int = 1
+    num_head_channels: int = 64
+    attention_resolutions: tuple[int, ...] = (16,)
+    learn_sigma: bool = True
+    schedule: Schedule = 'linear'
+
+
+class ADMUNet(Denoiser):
+    """Predicts eps: noisy picture (B,3,H,W), timestep (B,) -> (B,6,H,W), or (B,3,H,W) without learned sigma. Takes no
+    condition. ValueError for a size that was never published."""
+
+    def __init__(self, config: ADMConfig):
+        super().__init__(config.image_size, learned_sigma=config.learn_sigma, schedule=config.schedule)
+        if config.image_size not in _MULTIPLIERS:
+            raise ValueError(f'the ADM U-Net is made for pictures of 64, 128, 256 or 512 pixels, not {config.image_size}')
+        widths = [int(config.num_channels * factor) for factor in _MULTIPLIERS[config.image_size]]
+        self.base, emb, side = config.num_channels, 4 * config.num_channels, config.image_size
+        self.time_embed = nn.Sequential(nn.Linear(self.base, emb), nn.SiLU(), nn.Linear(emb, emb))
+
+        def block(width: int, out: int) -> list[nn.Module]:
+            attention = [_Attention(out, config.num_head_channels)] if side in config.attention_resolutions else []
+            return [_Residual(width, out, emb), *attention]
+
+        width = widths[0]
+        self.input_blocks = nn.ModuleList([nn.ModuleList([nn.Conv2d(3, width, 3, 1, 1)])])
+        skips = [width]
+        for level, out in enumerate(widths):
+            for _ in range(config.num_res_blocks):
+                self.input_blocks.append(nn.ModuleList(block(width, out)))
+                width = out
+                skips.append(width)
+            if level + 1 < len(widths):
+                self.input_blocks.append(nn.ModuleList([_Residual(width, width, emb, 0.5)]))
+                skips.append(width)
+                side //= 2
+        self.middle_block = nn.ModuleList([_Residual(width, width, emb), _Attention(width, config.num_head_channels),
+                                           _Residual(width, width, emb)])
+        self.output_blocks = nn.ModuleList()
+        for level, out in reversed(list(enumerate(widths))):
+            for index in range(config.num_res_blocks + 1):
+                layers = block(width + skips.pop(), out)
+                width = out
+                if level and index == config.num_res_blocks:
+                    layers.append(_Residual(width, width, emb, 2))
+                    side *= 2
+                self.output_blocks.append(nn.ModuleList(layers))
+        self.out = nn.Sequential(_Norm(width), nn.SiLU(), nn.Conv2d(width, 6 if config.learn_sigma else 3, 3, 1, 1))
+        nn.init.zeros_(self.out[2].weight)
+
+    def forward(self, picture: Tensor, timestep: Tensor, condition=None) -> Tensor:
+        emb = self.time_embed(frequencies(timestep, self.base))
+        x, skips = self.input_blocks[0][0](picture), []
+        skips.append(x)
+        for layers in self.input_blocks[1:]:
+            for layer in layers:
+                x = layer(x, emb)
+            skips.append(x)
+        for layer in self.middle_block:
+            x = layer(x, emb)
+        for layers in self.output_blocks:
+            x = torch.cat([x, skips.pop()], 1)
+            for layer in layers:
+                x = layer(x, emb)
+        return self.out(x)
+
+    @classmethod
+    def load(cls, path: str | Path, config: ADMConfig) -> 'ADMUNet':
+        """A published checkpoint (.pt or .safetensors), strictly, in eval mode; ValueError where it is another network's."""
+        network = cls(config)
+        try:
+            network.load_state_dict(read_state(path))
+        except RuntimeError as error:
+            raise ValueError(f'{path} does not fit the ADM U-Net for {config.image_size} pixels and {config.num_channels} '
+                             'channels: give the settings that it was trained with') from error
+        return network.eval().requires_grad_(False)
+
+
+def frequencies(timestep: Tensor, width: int) -> Tensor:
+    """Timesteps (B,) -> (B,width): cosines, then sines, of `width`/2 frequencies from 1 down to nearly 1/10000."""
+    rates = torch.exp(-math.log(10000) * torch.arange(width // 2, device=timestep.device) / (width // 2))
+    angles = timestep.float()[:, None] * rates
+    return torch.cat([angles.cos(), angles.sin()], 1)

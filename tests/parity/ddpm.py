@@ -1,0 +1,72 @@
+"""Diffusion: one entry per folder of fixtures."""
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor, nn
+
+from models.ddpm.adm import ADMConfig, ADMUNet
+from models.ddpm.denoiser import clean_from, noised, split
+from models.ddpm.process import Process
+from models.ddpm.published import PublishedUNet
+from models.ddpm.schedules import betas, spaced
+from tests.parity.network import Network
+from tests.parity.rule import Facts
+
+
+def adm(config: dict) -> nn.Module:
+    return ADMUNet(ADMConfig(attention_resolutions=[int(config['attention_resolutions'])], **{
+        name: config[name] for name in ('image_size', 'num_channels', 'num_res_blocks', 'num_head_channels', 'learn_sigma')}))
+
+
+def diffusion(network: ADMUNet, facts: Facts) -> dict[str, Tensor]:
+    """The network's output, the posterior that follows, and the hybrid loss with the input as the truth."""
+    picture, t = facts.inputs()[0], torch.tensor(facts.config['t'])
+    noise = facts.normal(facts.config['input'], 'noise')
+    process = Process(betas('linear'))
+    alpha = process.alpha(t)
+
+    def predict(noisy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        with torch.no_grad():
+            output = network(noisy, t)
+        eps, sigma = split(output, 3)
+        return output, eps, sigma, clean_from('epsilon', eps, noisy, alpha)
+
+    output, _, sigma, clean = predict(picture)
+    clean = clean.clamp(-1, 1)
+    posterior = {'p_pred_xstart': clean, 'p_mean': process.posterior_mean(clean, picture, t),
+                 'p_log_variance': process.log_variance(t, sigma)}
+    noisy = noised(picture, noise, alpha)
+    _, eps, sigma, clean = predict(noisy)
+    mse = (eps - noise).square().flatten(1).mean(1)
+    bound = process.variational(picture, noisy, clean, sigma, t)
+    losses = {'mse': mse, 'vb': bound, 'loss': mse + bound}
+    rescaled = {'mse': mse, 'vb': bound * len(process.betas) / 1000, 'loss': mse + bound * len(process.betas) / 1000}
+    return {'out': output, **posterior, **{f'loss_{name}': value for name, value in losses.items()},
+            **{f'rescaled_loss_{name}': value for name, value in rescaled.items()}}
+
+
+def celebahq(network: UNet2DModel, facts: Facts) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return {'out': PublishedUNet(network)(facts.inputs()[0], torch.tensor(facts.config['t']))}
+
+
+def unet2d(config: dict) -> UNet2DModel:
+    return UNet2DModel(**{name: value for name, value in config.items() if name not in ('input', 't')})
+
+
+def schedules(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
+    kept = {'spaced_1000_10': (1000, '10'), 'spaced_1000_100': (1000, '100'), 'spaced_1000_ddim25': (1000, 'ddim25'),
+            'spaced_300_10_15_20': (300, '10,15,20')}
+    process = Process(betas('linear'), spaced(1000, '10'))
+    spaced10 = {'betas': process.betas, 'alphas_cumprod': process.alphas_cumprod, 'timestep_map': process.timesteps,
+                'posterior_variance': process.posterior_variance, 'posterior_log_variance_clipped': process.posterior_log_variance,
+                'posterior_mean_coef1': process.mean_of_clean, 'posterior_mean_coef2': process.mean_of_noisy}
+    return {'betas_linear': betas('linear'), 'betas_cosine': betas('cosine'),
+            **{name: torch.tensor(spaced(*asked)) for name, asked in kept.items()},
+            **{f'spaced10_{name}': value for name, value in spaced10.items()}}
+
+
+DDPM = {
+    'ddpm_celebahq256': Network(unet2d, celebahq),
+    'ilvr_adm_unet': Network(adm, diffusion),
+    'diffusion_schedules': Network(lambda config: nn.Identity(), schedules),
+}
