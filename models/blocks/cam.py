@@ -1,0 +1,27 @@
+"""Class activation maps (Zhou et al. 2016, arXiv:1512.04150) as U-GAT-IT uses them: what a linear classifier of the pooled map
+looks at weighs the map's channels (Kim et al. 2020, section 3.1)."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def _importance(classifier: nn.Linear) -> Tensor:
+    """(1,C): the weight itself, without spectral norm, plus the bias where there is one."""
+    weight = getattr(classifier, 'weight_orig', classifier.weight)
+    return weight if classifier.bias is None else weight + classifier.bias[:, None]
+
+
+def cam_logits(x: Tensor, average: nn.Linear, largest: nn.Linear) -> Tensor:
+    """(B,C,H,W) -> (B,2): the two classifiers' logits of the mean and of the maximum over places."""
+    return torch.cat([average(x.mean((2, 3))), largest(x.amax((2, 3)))], 1)
+
+
+def cam_attended(x: Tensor, average: nn.Linear, largest: nn.Linear, merge: nn.Conv2d, *, weighted: bool = True) -> Tensor:
+    """merge of [x weighted by the one classifier, x weighted by the other]: (B,C,H,W) -> (B,C',H,W), merge being 1x1 from 2C.
+
+    The weights are taken into merge, so that the map of 2C channels is never made. weighted: False merges x with itself.
+    """
+    first, second = merge.weight.flatten(1).chunk(2, 1)  # (C',C) each
+    if weighted:
+        first, second = first * _importance(average), second * _importance(largest)
+    return F.conv2d(x, (first + second)[:, :, None, None], merge.bias)

@@ -1,0 +1,1 @@
+"""Translation between two domains, photos (a) and drawings (b): one module per system."""

@@ -1,0 +1,122 @@
+"""Translation with content and style, with class activation maps, and from label maps: one entry per folder of fixtures."""
+import torch
+from torch import Tensor, nn
+
+from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
+from models.translation.label_networks import FeatureEncoder, GlobalGenerator, LocalEnhancer, PatchCritics
+from models.translation.style_networks import ScaleCritic, StyleGenerator
+from models.translation.ugatit_networks import Critic, Generator
+from tests.parity.network import Network, forward
+from tests.parity.rule import Facts
+
+
+def _style_generator(attention: bool):
+    def build(config: dict) -> nn.Module:
+        gen = config['gen']
+        return StyleGenerator(gen['dim'], gen['style_dim'], gen['mlp_dim'], gen['n_res'], attention=attention)
+    return build
+
+
+def _scale_critic(attention: bool):
+    def build(config: dict) -> nn.Module:
+        dis = config['dis']
+        return ScaleCritic(dis['dim'], dis['n_layer'], dis['num_scales'], sn=dis['norm'] == 'sn', attention=attention)
+    return build
+
+
+@torch.no_grad()
+def _munit_generator(network: StyleGenerator, facts: Facts) -> dict[str, Tensor]:
+    outputs = _satnet_generator(network, facts)
+    style = facts.normal([2, 8, 1, 1], 'style')
+    return {**outputs, 'recon': network.decode(outputs['content'], outputs['style']),
+            'adain_params': network.mlp(style.flatten(1))}
+
+
+@torch.no_grad()
+def _satnet_generator(network: StyleGenerator, facts: Facts) -> dict[str, Tensor]:
+    content, style = network.encode(facts.inputs()[0])
+    drawn = facts.normal([2, 8, 1, 1], 'style')
+    return {'content': content, 'style': style, 'random_style_out': network.decode(content, drawn)}
+
+
+@torch.no_grad()
+def _munit_critic(network: ScaleCritic, facts: Facts) -> dict[str, Tensor]:
+    picture = facts.inputs()[0]
+    real, fake = network(picture), network(facts.uniform(list(picture.shape), 'fake'))
+    scales = len(real)
+    return {**{f'out{scale}': logits for scale, logits in enumerate(real)},
+            'lsgan_d_loss': scales * (critic_on_real('lsgan', real) + critic_on_fake('lsgan', fake))[None],
+            'lsgan_g_loss': scales * generator_loss('lsgan', fake)[None]}
+
+
+def _ugatit_generator(config: dict) -> nn.Module:
+    return Generator(config['img_size'], config['ngf'], config['n_blocks'], int(config['light']))
+
+
+def _enhanced_generator(config: dict) -> nn.Module:
+    return Generator(config['img_size'], config['ngf'], config['n_blocks'], max(0, config['light']), enhanced=True,
+                     squeeze=config['use_se'], masks=config['attention_gan'], keep_input=config['attention_input'])
+
+
+@torch.no_grad()
+def _ugatit_critic(network: Critic, facts: Facts) -> dict[str, Tensor]:
+    names = 'out', 'cam_logit', 'heatmap'
+    outputs = dict(zip(names, network(*facts.inputs())))
+    trained = network.train()(*facts.inputs())
+    first = network.model[1]
+    return {**outputs, **{f'train_{name}': value for name, value in zip(names, trained)},
+            'train_u_first': first.weight_u, 'train_v_first': first.weight_v}
+
+
+@torch.no_grad()
+def _enhanced_critic(network: Critic, facts: Facts) -> dict[str, Tensor]:
+    mask = torch.from_numpy(facts.stream('mask').random((1, 1, 64, 64)) > 0.5).float()
+    out, cam, heatmap = network.train()(*facts.inputs(), mask=mask)
+    return {'train_out': out, 'train_cam_logit': cam, 'train_heatmap': heatmap}
+
+
+@torch.no_grad()
+def _feature_encoder(network: FeatureEncoder, facts: Facts) -> dict[str, Tensor]:
+    picture = facts.inputs()[0]
+    regions = torch.from_numpy(facts.stream('inst').integers(0, 5, (2, 1, 8, 8))).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    return {'raw': network.model(picture), 'out': network(picture, regions[:, 0])}
+
+
+@torch.no_grad()
+def _patch_critics(network: PatchCritics, facts: Facts) -> dict[str, Tensor]:
+    return {f'scale{scale}_feat{layer}': value for scale, maps in enumerate(network(*facts.inputs()))
+            for layer, value in enumerate(maps)}
+
+
+_TRANSLATED = forward('out', 'cam_logit', 'heatmap', 'attention')
+
+
+def _translated(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
+    return {name: value for name, value in _TRANSLATED(network, facts).items() if value is not None}
+
+
+TRANSLATION_B = {
+    'munit_gen': Network(_style_generator(False), _munit_generator),
+    'munit_dis': Network(_scale_critic(False), _munit_critic),
+    'satnet_gen': Network(_style_generator(True), _satnet_generator),
+    'satnet_dis': Network(_scale_critic(True), forward('out0', 'out1')),
+    'ugatit_gen_light': Network(_ugatit_generator, _translated),
+    'ugatit_gen_full': Network(_ugatit_generator, _translated),
+    'ugatit_dis_global': Network(lambda config: Critic(config['n_layers'], config['ndf']), _ugatit_critic),
+    'ugatit_dis_local': Network(lambda config: Critic(config['n_layers'], config['ndf']), _ugatit_critic),
+    'enhanced_ugatit_gen': Network(_enhanced_generator, _translated),
+    'enhanced_ugatit_gen_plain': Network(_enhanced_generator, _translated),
+    'enhanced_ugatit_dis_local': Network(
+        lambda config: Critic(config['n_layers'], config['ndf'], enhanced=True, sn=config['with_sn'],
+                              attention=config['use_cam_attention']), _enhanced_critic),
+    'pix2pixhd_global': Network(
+        lambda config: GlobalGenerator(config['input_nc'], config['ngf'], config['n_downsampling'], config['n_blocks']),
+        forward('out')),
+    'pix2pixhd_local': Network(
+        lambda config: LocalEnhancer(config['input_nc'], config['ngf'], config['n_downsample_global'], config['n_blocks_global'],
+                                     config['n_blocks_local']), forward('out')),
+    'pix2pixhd_encoder': Network(
+        lambda config: FeatureEncoder(config['output_nc'], config['ngf'], config['n_downsampling']), _feature_encoder),
+    'pix2pixhd_multid': Network(
+        lambda config: PatchCritics(config['input_nc'], config['ndf'], config['n_layers'], config['num_D']), _patch_critics),
+}
