@@ -1,6 +1,8 @@
 """The generator of Johnson et al. 2016 (arXiv:1603.08155): strided convolutions, residual blocks, transposed convolutions."""
 from torch import Tensor, nn
 
+from models.blocks.antialias import BlurDown, BlurUp
+
 
 class PaddedResidual(nn.Module):
     """x + two reflect-padded 3x3 convolutions with instance norms: (B,C,H,W) -> (B,C,H,W).
@@ -9,7 +11,8 @@ class PaddedResidual(nn.Module):
     the end of the branch, before x is added.
     """
 
-    def __init__(self, width: int, *, bias: bool = True, affine: bool = False, dropout: float = 0.0, after: nn.Module | None = None):
+    def __init__(self, width: int, *, bias: bool = True, affine: bool = False, dropout: float = 0.0,
+                 after: nn.Module | None = None):
         super().__init__()
         halves = [[nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=bias), nn.InstanceNorm2d(width, affine=affine)]
                   for _ in range(2)]
@@ -20,15 +23,23 @@ class PaddedResidual(nn.Module):
         return x + self.conv_block(x)
 
 
-def resnet(inputs: int, outputs: int, width: int, downs: int = 2, blocks: int = 9, *, dropout: float = 0.0) -> nn.Sequential:
+def resnet(inputs: int, outputs: int, width: int, downs: int = 2, blocks: int = 9, *, dropout: float = 0.0,
+           antialias: bool = False) -> nn.Sequential:
     """(B,inputs,H,W) -> (B,outputs,H,W) in [-1,1]; the width doubles with each of the `downs` halvings of the side, by which H
-    and W must be divisible. CycleGAN's generator, and with more halvings the global generator of pix2pixHD."""
+    and W must be divisible. CycleGAN's generator, and with more halvings the global generator of pix2pixHD. antialias: blurs
+    before each second value is left out, and after zeros are put in, as in CUT, in place of strided convolutions."""
     layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), nn.InstanceNorm2d(width), nn.ReLU()]
     for _ in range(downs):
-        layers += [nn.Conv2d(width, 2 * width, 3, 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU()]
+        layers += [nn.Conv2d(width, 2 * width, 3, 1 if antialias else 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU()]
         width *= 2
+        if antialias:
+            layers.append(BlurDown(width))
     layers += [PaddedResidual(width, dropout=dropout) for _ in range(blocks)]
     for _ in range(downs):
-        layers += [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1), nn.InstanceNorm2d(width // 2), nn.ReLU()]
+        if antialias:
+            layers += [BlurUp(width), nn.Conv2d(width, width // 2, 3, 1, 1)]
+        else:
+            layers.append(nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1))
         width //= 2
+        layers += [nn.InstanceNorm2d(width), nn.ReLU()]
     return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), nn.Tanh())
