@@ -1,0 +1,113 @@
+"""What the swap families have in common: how a batch becomes conditions, and the terms that look at nothing but the swap.
+
+| term            | formula                                                        | where        | source               |
+| --------------- | -------------------------------------------------------------- | ------------ | -------------------- |
+| reconstruction  | mean abs(swap - target)                                        | same person  | SimSwap eq. 5        |
+| perceptual      | L1 of the teacher's inner maps of swap and target              | same person  | Johnson 2016 eq. 2   |
+| identity        | 1 - cos(teacher(swap), teacher(source))                        | all          | SimSwap eq. 3        |
+| background      | mean abs(swap - target) outside the target's face mask         | all          | ours                 |
+| parsing         | cross entropy of the swap's parsing with the target's, in face | other people | ours                 |
+| shading         | L1 of mean colours in an 8x8 grid, in face                     | other people | ours                 |
+| total_variation | mean abs difference of neighbouring pixels                     | all          | Mahendran 2015 eq. 6 |
+"""
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.base import NOTE_EVERY, Family, FamilyConfig
+from models.batch import PARTS, SwapBatch
+from models.blocks.background import continued
+from models.losses.background import background_l1
+from models.losses.identity import identity_distance
+from models.losses.perceptual import parsing_agreement, perceptual_l1
+from models.losses.reconstruction import reconstruction_l1, shading_l1
+from models.losses.smoothness import total_variation
+from models.perception.parsing import face_mask
+
+_MAPS = 2  # how many of the teacher's maps the perceptual term compares
+
+
+class SwapFamilyConfig(FamilyConfig):
+    """margin: pixels, for a picture of 128, by which the face mask is widened before the background is handed over. parsing: tell
+    the networks the target's parsing map, not its face mask alone."""
+
+    margin: int = 3
+    parsing: bool = True
+
+    @property
+    def planes(self) -> int:
+        """Channels of the shape that the networks are told."""
+        return len(PARTS) if self.parsing else 1
+
+
+class SwapFamily(Family):
+    """A family that puts the source's identity on the target; the perception needs an identity encoder, a teacher, a parser."""
+
+    config: SwapFamilyConfig
+
+    def labels(self, batch: SwapBatch) -> Tensor:
+        """(B,H,W) parsing labels of the target: the batch's own, or the parser's."""
+        if batch.target_parsing is not None:
+            return batch.target_parsing
+        with torch.no_grad():
+            return self.perception.parser.labels(batch.target)
+
+    def identities(self, batch: SwapBatch) -> Tensor:
+        """(B,D) unit length: whom the swap is to show."""
+        if batch.source_identity is not None:
+            return batch.source_identity
+        with torch.no_grad():
+            return self.perception.identity(batch.source)
+
+    def widened(self, face: Tensor) -> Tensor:
+        """The face mask (B,1,H,W) grown by the margin: what is hidden from a background path."""
+        grow = max(1, round(self.config.margin * self.config.size / 128))
+        return F.max_pool2d(face, 2 * grow + 1, 1, grow)
+
+    def conditions(self, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the networks are told: shape (B,planes,H,W), plate (B,3,H,W), the target with its face hidden under a continuation
+        of its surroundings, and face (B,1,H,W)."""
+        face = face_mask(labels)
+        shape = F.one_hot(labels, len(PARTS)).movedim(-1, 1).to(target.dtype) if self.config.parsing else face
+        return shape, continued(target, self.widened(face)), face
+
+    def likeness(self, identity: Tensor, wanted: Tensor) -> Tensor:
+        """The term `identity` for unit vectors (B,D) of swap and source."""
+        return identity_distance(identity, wanted)
+
+    def swap_terms(self, swap: Tensor, batch: SwapBatch, labels: Tensor, face: Tensor, given: Tensor,
+                   step: int) -> dict[str, Tensor]:
+        """The wanted terms of the table above. swap (B,3,H,W), labels (B,H,W), face (B,1,H,W). given (B,D): the identities that
+        the swap was made with."""
+        terms, other = self._seen_by_teacher(swap, batch, given, step), ~batch.same
+        if self.wants('reconstruction'):
+            terms['reconstruction'] = reconstruction_l1(swap, batch.target, batch.same)
+        if self.wants('background'):
+            terms['background'] = background_l1(swap, batch.target, face)
+        if self.wants('parsing'):
+            terms['parsing'] = parsing_agreement(self.perception.parser(swap[other]), labels[other], face[other])
+        if self.wants('shading'):
+            terms['shading'] = shading_l1(swap[other], batch.target[other], face[other])
+        if self.wants('total_variation'):
+            terms['total_variation'] = total_variation(swap)
+        return terms
+
+    def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, step: int) -> dict[str, Tensor]:
+        """The terms `identity` and `perceptual`, with one pass of the teacher over the swap. The wanted identities are the given
+        ones where one network is both encoder and teacher."""
+        teacher, terms, noting = self.perception.teacher, {}, step % NOTE_EVERY == 0
+        if not (self.wants('perceptual') or self.wants('identity') or noting):
+            return terms
+        identity, maps = teacher.identity_and_maps(swap, _MAPS)
+        if self.wants('perceptual'):
+            with torch.no_grad():
+                answers = teacher.maps(batch.target, _MAPS)
+            terms['perceptual'] = perceptual_l1(maps, answers, batch.same)
+        if self.wants('identity') or noting:
+            with torch.no_grad():
+                wanted = given if teacher is self.perception.identity else teacher(batch.source)
+        if self.wants('identity'):
+            terms['identity'] = self.likeness(identity, wanted)
+        if noting:
+            self.note_likeness(identity, wanted, batch)
+        return terms
