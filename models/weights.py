@@ -115,6 +115,17 @@ TABLE = {entry.name: entry for entry in (
           '34cd7e60aeff28744c657de7a3dc64e872d506741de66987f3426f2b79f88017', 1270727, _NO_LICENCE,
           'Linzaer, Ultra-Light-Fast-Generic-Face-Detector-1MB, 2019', 'onnx'),
 
+    Entry('inception-fid', 'pt_inception-2015-12-05-6726825d.pth',
+          f'{_GITHUB}/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth',
+          '6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2', 95628359, 'Apache-2.0',
+          'Szegedy et al., CVPR 2016, arXiv:1512.00567; Heusel et al., NeurIPS 2017, arXiv:1706.08500'),
+    Entry('alexnet', 'alexnet-owt-7be5be79.pth', 'https://download.pytorch.org/models/alexnet-owt-7be5be79.pth',
+          '7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02', 244408911, 'BSD-3-Clause',
+          'Krizhevsky, 2014, arXiv:1404.5997'),
+    Entry('lpips-alex', 'lpips_alex.pth', f'{_RAW}/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/alex.pth',
+          'df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0', 6009, 'BSD-2-Clause',
+          'Zhang et al., LPIPS, CVPR 2018, arXiv:1801.03924'),
+
     Entry('bisenet', '79999_iter.pth', 'https://drive.google.com/uc?export=download&id=154JgKpzCPW82qINcVieuPH3fZ2e0P812',
           _BISENET_SHA256, 53289463, 'MIT; trained on CelebAMask-HQ, non-commercial research', _BISENET),
     Entry('bisenet-facexlib', 'parsing_bisenet.pth', f'{_FACEXLIB}/v0.2.0/parsing_bisenet.pth',
@@ -139,6 +150,9 @@ TABLE = {entry.name: entry for entry in (
           'zip of state dicts'),
     Entry('simswap-512', '512.zip', f'{_SIMSWAP}/512_beta/512.zip', None, None, 'CC BY-NC 4.0', _SIMSWAP_PAPER,
           'zip of state dicts'),
+    *(Entry(f'vgg{depth}', file, f'https://download.pytorch.org/models/{file}', None, size, 'BSD-3; trained on ImageNet',
+            'Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556')
+      for depth, file, size in ((16, 'vgg16-397923af.pth', 553433881), (19, 'vgg19-dcbb9e9d.pth', 574673361))),
     Entry('sphere20a', 'sphere20a_20171020.7z',
           f'{_RAW}/clcarwin/sphereface_pytorch/master/model/sphere20a_20171020.7z', None, None, 'MIT',
           'Liu et al., SphereFace, CVPR 2017, arXiv:1704.08063', '7z of a state dict'),
