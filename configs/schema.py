@@ -25,11 +25,13 @@ class DataConfig(Config):
 
 
 class PerceptionConfig(Config):
-    """The frozen networks that look at faces, by their names in models.weights. teacher: None means the identity network."""
+    """The frozen networks that look at faces, by their names in models.weights. teacher: None means the identity network. vgg:
+    for the perceptual terms of some translators."""
 
     identity: str = 'identity-mobilefacenet'
     teacher: str | None = None
     parser: str | None = 'parsing-unet'
+    vgg: str | None = None
 
 
 class OptimiserConfig(Config):

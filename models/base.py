@@ -28,15 +28,17 @@ class Perception:
     identity: conditions the generator; (B,3,H,W) in [-1,1] -> (B,D) unit length.
     teacher: gives the identity loss its gradient; the same network as `identity` unless the config names another one.
     parser: (B,3,H,W) in [-1,1] -> (B,19,H,W) logits of models.batch.PARTS.
+    vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> map.
     """
 
     identity: nn.Module
     teacher: nn.Module
     parser: nn.Module | None = None
+    vgg: nn.Module | None = None
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        return {self.identity, self.teacher, self.parser} - {None}
+        return {self.identity, self.teacher, self.parser, self.vgg} - {None}
 
     def to(self, *args, **kwargs) -> 'Perception':
         """Module.to of every network, in place; returns self."""

@@ -10,6 +10,7 @@ from models.batch import PARTS
 from models.convert import read_state
 from models.perception.embedder import Embedder
 from models.perception.parsing import FaceParser, ParsingUNet
+from models.perception.vgg import VGGFeatures
 
 # The classes of the published BiSeNet (face-parsing.PyTorch), index = its class id, by their names in CelebAMask-HQ.
 _BISENET_CLASSES = ('background', 'skin', 'l_brow', 'r_brow', 'l_eye', 'r_eye', 'eye_g', 'l_ear', 'r_ear', 'ear_r', 'nose',
@@ -63,6 +64,11 @@ PARSERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
     'parsing-unet-small': (_small_unet, {'template': 'celebahq', 'size': 256, 'order': _order(_SMALL_UNET_CLASSES)}),
     'bisenet': (_bisenet, {'template': 'ffhq', 'size': 512, 'imagenet': True, 'order': _order(_BISENET_CLASSES)}),
 }
+# depth, and the layers that losses look at
+VGGS: dict[str, tuple[int, tuple[str, ...]]] = {
+    'vgg16': (16, ('relu1_2', 'relu2_2', 'relu3_3', 'relu4_3', 'relu5_3')),
+    'vgg19': (19, ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'conv4_4', 'relu5_1')),
+}
 
 
 def _state(name: str) -> dict[str, Tensor]:
@@ -94,9 +100,19 @@ def load_parser(name: str) -> FaceParser:
     return FaceParser(network, **feeding)
 
 
-def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None,
-                     parser: str | None = 'parsing-unet') -> Perception:
+def load_vgg(name: str) -> VGGFeatures:
+    """One of VGGS, up to the last layer that a loss of the suite looks at; errors as for load_embedder."""
+    if name not in VGGS:
+        raise ValueError(f'unknown VGG {name!r}; known: {", ".join(VGGS)}')
+    network = VGGFeatures(*VGGS[name])
+    state = _state(name)
+    network.load_state_dict({key: state[key] for key in network.state_dict() if key in state})
+    return network.eval()
+
+
+def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet',
+                     vgg: str | None = None) -> Perception:
     """The frozen networks of a run. teacher: the embedder of the identity loss, the identity encoder itself where None."""
     encoder = load_embedder(identity)
     return Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher),
-                      load_parser(parser) if parser else None)
+                      load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None)

@@ -19,7 +19,7 @@ def _layers(counts: tuple[int, ...]) -> dict[str, nn.Module]:
 
 
 class VGGFeatures(nn.Module):
-    """(B,3,H,W) RGB in [-1,1] -> layer name -> map, e.g. relu2_1 at half of the input's size.
+    """(B,3,H,W) RGB in [-1,1] -> layer name -> map, e.g. relu2_1 at half of the input's size. Frozen; gradients flow through it.
 
     Keys of the state dict are torchvision's `features.N.weight` and `features.N.bias`: of its published files the entries up
     to the last layer asked for, where the network ends. ImageNet normalisation is inside. ValueError where depth (16, 19) or a
@@ -39,12 +39,15 @@ class VGGFeatures(nn.Module):
         self.features = nn.Sequential(*list(layers.values())[:max(self.taps) + 1])
         self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
         self.register_buffer('deviation', torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
+        self.requires_grad_(False)
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor, wanted: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """wanted: some of the taps, past the last of which nothing is computed; all of them where None."""
+        taps = {index: tap for index, tap in self.taps.items() if wanted is None or tap in wanted}
         x = ((x + 1) / 2 - self.mean) / self.deviation
         maps = {}
-        for index, layer in enumerate(self.features):
+        for index, layer in enumerate(self.features[:max(taps) + 1]):
             x = layer(x)
-            if index in self.taps:
-                maps[self.taps[index]] = x
+            if index in taps:
+                maps[taps[index]] = x
         return maps

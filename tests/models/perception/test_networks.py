@@ -43,6 +43,8 @@ def test_vgg_is_that_of_torchvision_with_normalisation_inside(depth):
     end = {16: 19, 19: 21}[depth]  # one past the fourth group's first ReLU
     assert torch.allclose(maps['relu4_1'], theirs[:end](scaled), atol=1e-5)
     assert torch.allclose(maps['pool5'], theirs(scaled), atol=1e-5)
+    some = ours(pictures, ('relu4_1',))
+    assert list(some) == ['relu4_1'] and torch.equal(some['relu4_1'], maps['relu4_1'])
 
 
 def test_vgg_names_what_it_knows():
