@@ -10,6 +10,12 @@ def spectral(module: nn.Module, on: bool = True) -> nn.Module:
     return nn.utils.spectral_norm(module) if on else module
 
 
+def learnt(*modules: nn.Module) -> list[nn.Parameter]:
+    """The parameters of the modules, without the vectors of SpectralEveryForward: what an optimiser is given."""
+    return [parameter for module in modules for name, parameter in module.named_parameters()
+            if not name.endswith(('weight_u', 'weight_v'))]
+
+
 class SpectralEveryForward(nn.Module):
     """A convolution or linear layer whose largest singular value is estimated anew in every forward, in eval mode too, by one
     power step (v, then u): the wrapper of several published networks. Only in training the step stays, so that in eval mode a

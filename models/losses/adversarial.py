@@ -55,6 +55,7 @@ def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], *, threshold: float
     return share(real, 1), share(fake, -1)
 
 
+@torch.enable_grad()  # in validation too, where nothing else is differentiated
 def gradient_penalty(critic: Callable[[Tensor], Sequence[Tensor]], real: Tensor, fake: Tensor, *,
                      generator: torch.Generator | None = None) -> Tensor:
     """E(|grad D(mix)| - 1)^2 on random mixes of real and fake (B,3,H,W) (Gulrajani et al. 2017, eq. 3). Scalar.
@@ -67,6 +68,7 @@ def gradient_penalty(critic: Callable[[Tensor], Sequence[Tensor]], real: Tensor,
     return ((gradient.square().sum(1) + 1e-12).sqrt() - 1).square().mean()
 
 
+@torch.enable_grad()
 def r1_penalty(critic: Callable[[Tensor], Sequence[Tensor]], real: Tensor) -> Tensor:
     """E|grad D(real)|^2 / 2 (Mescheder et al. 2018, eq. 9), real (B,3,H,W). Scalar. Applied lazily, every k-th step, it is to be
     weighted k times (Karras et al. 2020, appendix B)."""

@@ -1,0 +1,54 @@
+"""What the translators have in common."""
+import torch
+from torch import Tensor
+
+from models.base import Family
+from models.batch import PairBatch
+
+
+class Translator(Family):
+    """A family that translates between photos, domain a, and drawings, domain b.
+
+    directions: those that the system knows. styled: whether a reference picture or chance gives a translation its style.
+    A subclass writes `draw`.
+    """
+
+    batch = PairBatch
+    directions: tuple[str, ...] = ('a2b', 'b2a')
+    styled = False
+
+    def __init__(self, config, perception):
+        super().__init__(config, perception)
+        self._kept: dict[int, tuple] = {}
+
+    def draw(self, pictures: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        """translate, without its checks."""
+        raise TypeError(f'{type(self).__name__} translates nothing')
+
+    @torch.no_grad()
+    def translate(self, pictures: Tensor, direction: str = 'a2b', *, reference: Tensor | None = None,
+                  generator: torch.Generator | None = None) -> Tensor:
+        """(B,3,H,W) in [-1,1] of one domain -> the same of the other. reference (B,3,H,W) gives the style; without one it is drawn
+        by `generator`. ValueError where the system lacks the direction, or takes no reference."""
+        if direction not in self.directions:
+            raise ValueError(f'{type(self).__name__} does not translate {direction}; it knows {", ".join(self.directions)}')
+        if reference is not None and not self.styled:
+            raise ValueError(f'{type(self).__name__} takes no style from a reference picture; leave the reference away')
+        return self.draw(pictures, direction, reference, generator).clamp(-1, 1)
+
+    def generate(self, batch: PairBatch, *, generator: torch.Generator | None = None) -> Tensor:
+        return self.translate(batch.a, generator=generator)
+
+    def panel(self, batch: PairBatch) -> dict[str, Tensor]:
+        shown = {'a': batch.a, 'a to b': self.translate(batch.a), 'b': batch.b}
+        return {**shown, 'b to a': self.translate(batch.b, 'b2a')} if 'b2a' in self.directions else shown
+
+    def keep(self, batch: PairBatch, step: int, *fakes: Tensor) -> None:
+        """Keep what the generators drew in this step for the critics, who come after them."""
+        self._kept = {key: kept for key, kept in self._kept.items() if kept[0] == step}
+        self._kept[id(batch.a)] = step, batch.a, [fake.detach() for fake in fakes]  # the batch too: its id stays its own
+
+    def kept(self, batch: PairBatch, step: int) -> list[Tensor] | None:
+        """What was kept of this batch in this step, once; None where the generators were not updated."""
+        found = self._kept.pop(id(batch.a), (None,))
+        return found[2] if found[0] == step else None
