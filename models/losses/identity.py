@@ -14,9 +14,15 @@ def identity_hinge(swap: Tensor, source: Tensor, *, threshold: float = 0.2875) -
     return F.relu(threshold - (swap * source).sum(1)).mean()
 
 
-def identity_distillation(swap: Tensor, source: Tensor, bank: Tensor, *, temperature: float = 0.1) -> Tensor:
-    """KL divergence between the source's and the swap's softened likeness to a bank (N,D) of unit vectors of other people, times
-    temperature^2 (Hinton et al. 2015, section 2): the whole neighbourhood is to agree, not one angle. Scalar."""
-    wanted = F.log_softmax(source @ bank.T / temperature, 1).detach()
-    given = F.log_softmax(swap @ bank.T / temperature, 1)
+def identity_distillation(swap: Tensor, source: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """KL divergence between each source's and its swap's softened likeness to the other sources of the batch, times temperature^2
+    (Hinton et al. 2015, section 2): the whole neighbourhood is to agree, not one angle. Scalar; 0 for a batch of one."""
+    wanted = F.log_softmax(_others(source @ source.T) / temperature, 1).detach()
+    given = F.log_softmax(_others(swap @ source.T) / temperature, 1)
     return F.kl_div(given, wanted, log_target=True, reduction='batchmean') * temperature ** 2
+
+
+def _others(square: Tensor) -> Tensor:
+    """(B,B) -> (B,B-1) without the diagonal."""
+    count = len(square)
+    return square.flatten()[1:].view(count - 1, count + 1)[:, :-1].reshape(count, count - 1)
