@@ -55,6 +55,7 @@ class SwapBatch(_Batch):
     source_person: Tensor | None = None   # (B,) int64
     target_person: Tensor | None = None   # (B,) int64
     truth: Tensor | None = None           # (B,3,H,W) in [-1,1]
+    target_landmarks: Tensor | None = None  # (B,5,2) pixels, NaN where unknown
 
     def __len__(self) -> int:
         return len(self.source)
@@ -93,6 +94,17 @@ class ParsingBatch(_Batch):
     pictures: Tensor  # (B,3,H,W) in [-1,1]
     labels: Tensor    # (B,H,W) int64, ids of PARTS
     coarse: Tensor    # (B,H,W) int64, ids of COARSE
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+@dataclass(frozen=True)
+class CauseBatch(_Batch):
+    """Drawn faces in the template `face` with what they were drawn from, each cause scaled to [-1,1]."""
+
+    pictures: Tensor  # (B,3,H,W) in [-1,1]
+    causes: Tensor    # (B,C) float32
 
     def __len__(self) -> int:
         return len(self.pictures)

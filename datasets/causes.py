@@ -1,0 +1,42 @@
+"""Drawn faces with what they were drawn from, for the network that reads it off them again."""
+import sys
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from datasets.synthetic import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, SyntheticFaces
+from models.batch import CauseBatch
+
+# Attributes that a face shows by itself; the rest is backdrop, clothes and camera.
+READ_ATTRIBUTES = ATTRIBUTES[:ATTRIBUTES.index('background_hue')] + ('glasses',)
+CAUSES = (*IDENTITY, *READ_ATTRIBUTES)
+# What is there or not, above 0: of the source's person, and of the target's picture.
+SWITCHES = ('makeup', 'freckles', 'bald', 'beard', 'glasses')
+
+_ROWS = [ATTRIBUTES.index(name) for name in READ_ATTRIBUTES]
+_LOW, _HIGH = np.array([ATTRIBUTE_RANGES[name] for name in READ_ATTRIBUTES], np.float32).T
+
+
+def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
+    """The vectors of datasets.synthetic.causes -> (len(CAUSES),) float32 in [-1,1]."""
+    scaled = 2 * (np.asarray(attributes, np.float32)[_ROWS] - _LOW) / (_HIGH - _LOW) - 1
+    return torch.from_numpy(np.concatenate([np.asarray(identity, np.float32), scaled]))
+
+
+class DrawnCauses(Dataset):
+    """CauseBatch samples without the batch dimension; a key (epoch, index) never repeats a picture, a bare index is epoch 0's."""
+
+    def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, persons: int = 10 ** 6):
+        self.length = len(SyntheticFaces(split))
+        self.faces = SyntheticFaces(split, size, seed=seed, persons=persons, length=sys.maxsize)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, key: int | tuple[int, int]) -> CauseBatch:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        drawn = self.faces[epoch * self.length + index]
+        return CauseBatch(drawn['picture'], causes_of(drawn['identity'], drawn['attributes']))
