@@ -38,11 +38,11 @@ class OptimiserConfig(Config):
     """How one player is optimised.
 
     schedule: what the rate does after the warm-up (in updates) and after the fraction `decay_from` of the run, down to
-    lr * floor. betas: for sgd the first one is the momentum. every: steps from one update of this player to the next, so that
-    `generator.every: 2` gives a critic two updates for each of the generator's.
+    lr * floor. betas: the first one is the momentum for sgd and rmsprop, the second one rmsprop's decay. every: steps from one
+    update of this player to the next, so that `generator.every: 2` gives a critic two updates for each of the generator's.
     """
 
-    name: Literal['adam', 'adamw', 'sgd'] = 'adamw'
+    name: Literal['adam', 'adamw', 'sgd', 'rmsprop'] = 'adamw'
     lr: float = Field(2e-4, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(0.0, ge=0)

@@ -21,7 +21,7 @@ from datasets.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
 from datasets.transforms import Augmentation, unpacked
 from datasets.unpaired import unpaired
-from models.batch import collate
+from models.batch import PairBatch, collate
 
 # name -> (root, partition) -> the list of its faces
 FACES: dict[str, Callable[..., Faces]] = {
@@ -148,6 +148,14 @@ def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 
     train = partition in ('train', 'all')
     return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
                  augmentation=Augmentation() if augment and train else None)
+
+
+def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
+                  same_ratio: float = 0.5, seed: int = 0, augment: bool = False) -> Dataset:
+    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio means nothing, else build_swaps."""
+    if batch is PairBatch:
+        return build_pairs(name, root, size, partition, seed=seed, augment=augment)
+    return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment)
 
 
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:

@@ -272,7 +272,7 @@ class Engine:
         """Write a checkpoint and the run's family.safetensors."""
         if self.config.engine.best and self._validated != self.step:
             self._validate()
-        chance = self._gather(randomness.capture())
+        chance, memory = self._gather(randomness.capture()), self._gather(self.family.memory())
 
         def write() -> None:
             own = self.family.state_dict()
@@ -283,7 +283,7 @@ class Engine:
             model = family_bytes(self.config.family, own, self.family.config)
             with self.average.applied():
                 averaged = family_bytes(self.config.family, self.family.state_dict(), self.family.config)
-            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'chance': chance,
+            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'chance': chance, 'memory': memory,
                      'optimisers': {player.name: player.optimiser.state_dict() for player in self.players},
                      'precision': self.fabric.strategy.precision.state_dict()}
             figures = self._figures if self._validated == self.step else {}
@@ -312,6 +312,7 @@ class Engine:
         self.step = state['step']
         self._whole = False
         randomness.restore(state['chance'][self.fabric.global_rank])
+        self.family.remember(state['memory'][self.fabric.global_rank] if 'memory' in state else {})
 
     # -- Processes ----------------------------------------------------------------------------------------------------------
 

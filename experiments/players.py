@@ -29,6 +29,9 @@ def build_optimiser(parameters: list[Parameter], config: OptimiserConfig) -> Opt
     """The torch optimiser of one player."""
     if config.name == 'sgd':
         return torch.optim.SGD(parameters, config.lr, momentum=config.betas[0], weight_decay=config.weight_decay)
+    if config.name == 'rmsprop':
+        return torch.optim.RMSprop(parameters, config.lr, alpha=config.betas[1], momentum=config.betas[0],
+                                   weight_decay=config.weight_decay)
     kind = torch.optim.Adam if config.name == 'adam' else torch.optim.AdamW
     return kind(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
 

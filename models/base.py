@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from configs.base import Config
+from models.batch import SwapBatch
 
 NOTE_EVERY = 20  # steps from one costly note of a family to the next
 
@@ -49,7 +50,9 @@ class Perception:
 
 class Family(nn.Module):
     """Base of every model family. Pictures are float32 RGB (B,3,H,W) in [-1,1]; masks (B,1,H,W) in [0,1], 1 = face; an
-    identity is (B,D), unit length."""
+    identity is (B,D), unit length. batch: the type of the batches that it is fed."""
+
+    batch: type = SwapBatch
 
     def __init__(self, config: FamilyConfig, perception: Perception | None):
         super().__init__()
@@ -104,6 +107,13 @@ class Family(nn.Module):
     def averaged(self) -> dict[str, nn.Module]:
         """The modules that the exponential moving average follows; generate uses them."""
         return {}
+
+    def memory(self) -> dict[str, Tensor]:
+        """What training remembers beside the weights, such as past fakes: checkpoints hold it, for each process its own."""
+        return {}
+
+    def remember(self, memory: dict[str, Tensor]) -> None:
+        """Take up what `memory` gave."""
 
     def after_update(self, player: str) -> None:
         """Called after each optimiser step of a player, e.g. to clip a parameter."""

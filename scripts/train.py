@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from configs.resolve import PRESETS, checked, parse_override, read_preset, reopened, resolve
 from configs.schema import RunConfig
-from datasets.loaders import DATASETS, build_loader, build_swaps
+from datasets.loaders import DATASETS, build_loader, build_samples
 from experiments.engine import Engine, build_fabric
 from experiments.errors import Interrupted, RunError
 from experiments.files import run_folder
@@ -30,7 +30,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--family', choices=FAMILIES, help='what to train')
     parser.add_argument('--preset', help='YAML file, or its name in configs/; default: the one named like the family')
-    parser.add_argument('--data', choices=[name for name in DATASETS if name != 'unpaired'], help='data set (default synthetic)')
+    parser.add_argument('--data', choices=DATASETS, help='data set (default synthetic)')
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--steps', type=int, help='updates of each player')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
@@ -60,15 +60,16 @@ def settings(args: argparse.Namespace) -> RunConfig:
     return resolve(args.family, family_types(args.family)[1]().model_dump(), preset, overrides)
 
 
-def batches(config: RunConfig, size: int, fabric: Fabric) -> tuple:
-    """The endless loader of this process, and the fixed validation batches."""
+def batches(config: RunConfig, kind: type, size: int, fabric: Fabric) -> tuple:
+    """The endless loader of this process, and the fixed validation batches. kind: the type of the batches."""
     data, seed = config.data, config.engine.seed
-    train = build_swaps(data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed, augment=data.augment)
+    train = build_samples(kind, data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed,
+                          augment=data.augment)
     loader = build_loader(train, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
                           world_size=fabric.world_size)
     if data.validation_batches == 0:
         return loader, []
-    held = build_swaps(data.name, data.root, size, data.validation_partition, same_ratio=data.same_ratio, seed=seed)
+    held = build_samples(kind, data.name, data.root, size, data.validation_partition, same_ratio=data.same_ratio, seed=seed)
     return loader, list(islice(build_loader(held, data.batch, seed=seed, shuffle=False), data.validation_batches))
 
 
@@ -83,7 +84,7 @@ def build(args: argparse.Namespace) -> Engine:
     family = kind(model, build_perception(looks.identity, looks.teacher, looks.parser, looks.vgg))
     if args.init:
         load_weights(family, args.init)
-    loader, validation = batches(config, model.size, fabric)
+    loader, validation = batches(config, kind.batch, model.size, fabric)
     engine = Engine(config, family, loader, fabric=fabric, folder=fabric.broadcast(folder), validation=validation)
     if args.resume:
         engine.resume()

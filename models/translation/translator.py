@@ -28,8 +28,8 @@ class Translator(Family):
     @torch.no_grad()
     def translate(self, pictures: Tensor, direction: str = 'a2b', *, reference: Tensor | None = None,
                   generator: torch.Generator | None = None) -> Tensor:
-        """(B,3,H,W) in [-1,1] of one domain -> the same of the other. reference (B,3,H,W) gives the style; without one it is drawn
-        by `generator`. ValueError where the system lacks the direction, or takes no reference."""
+        """(B,3,H,W) in [-1,1] of one domain -> the same of the other. reference (B,3,H,W) gives the style; without it `generator`
+        draws one. ValueError where the system lacks the direction, or takes no reference."""
         if direction not in self.directions:
             raise ValueError(f'{type(self).__name__} does not translate {direction}; it knows {", ".join(self.directions)}')
         if reference is not None and not self.styled:
