@@ -12,6 +12,9 @@ from models.base import Family, FamilyConfig, Perception
 # name -> module, family class, config class
 FAMILIES = {
     'cvae': ('models.cvae', 'CVAE', 'CVAEConfig'),
+    'cyclegan': ('models.translation.cyclegan', 'CycleGAN', 'CycleGANConfig'),
+    'ddpm': ('models.ddpm', 'DDPM', 'DDPMConfig'),
+    'ugatit': ('models.translation.ugatit', 'UGATIT', 'UGATITConfig'),
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from, split
+from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from, noised, split
 
 
 @dataclass(frozen=True)
@@ -81,3 +81,18 @@ def chained(*hooks: Hook) -> Hook:
             x = each(x, step)
         return x
     return hook
+
+
+@torch.no_grad()
+def invert(denoiser: Denoiser, scheduler, picture: Tensor, condition=None, steps: int = 50, *, start: int = 0) -> Tensor:
+    """DDIM run backwards (Song et al. 2021, section 4.3): from a picture (B,3,H,W) in [-1,1] to the noisy picture out of which
+    `sample(..., steps, start=start)` makes it again, as far as it goes in so many steps."""
+    scheduler.set_timesteps(steps, device=picture.device)
+    times = [int(t) for t in scheduler.timesteps[start:]][::-1]
+    x = picture
+    for t, following in zip(times, times[1:]):
+        alpha, next_alpha = (float(scheduler.alphas_cumprod[level]) for level in (t, following))
+        output, _ = split(denoiser(x, torch.full((len(x),), t, device=x.device), condition).float(), denoiser.channels)
+        clean = clean_from(denoiser.prediction, output, x, alpha)
+        x = noised(clean, noise_from(clean, x, alpha), next_alpha)
+    return x

@@ -15,6 +15,13 @@ from tests.contract.stubs import IDENTITY, tiny_perception
 TINY = {
     'cvae': ({'size': 16, 'widths': (8, 16), 'depth': 1, 'latent': 4, 'style': 8, 'background': 8, 'identity': IDENTITY},
              SwapBatch),
+    'ddpm': ({'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY, 'learned_sigma': True,
+              'sampling': {'steps': 2}, 'weights': {'noise': 1.0, 'identity': 0.1, 'background': 0.3, 'perceptual': 0.1,
+                                                    'variational': 0.001}}, SwapBatch),
+    'ugatit': ({'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3, 'enhanced': True,
+                'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_critic': True, 'cam_sees': 'both',
+                'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 10.0, 'identity': 10.0, 'cam': 100.0,
+                            'background': 1.0, 'variation': 1.0, 'critic_a2b': 1.0, 'critic_b2a': 1.0}}, PairBatch),
 }
 COUNT = 4
 

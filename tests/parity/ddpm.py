@@ -58,8 +58,9 @@ def schedules(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
             'spaced_300_10_15_20': (300, '10,15,20')}
     process = Process(betas('linear'), spaced(1000, '10'))
     spaced10 = {'betas': process.betas, 'alphas_cumprod': process.alphas_cumprod, 'timestep_map': process.timesteps,
-                'posterior_variance': process.posterior_variance, 'posterior_log_variance_clipped': process.posterior_log_variance,
-                'posterior_mean_coef1': process.mean_of_clean, 'posterior_mean_coef2': process.mean_of_noisy}
+                'posterior_variance': process.posterior_variance,
+                'posterior_log_variance_clipped': process.posterior_log_variance, 'posterior_mean_coef1': process.mean_of_clean,
+                'posterior_mean_coef2': process.mean_of_noisy}
     return {'betas_linear': betas('linear'), 'betas_cosine': betas('cosine'),
             **{name: torch.tensor(spaced(*asked)) for name, asked in kept.items()},
             **{f'spaced10_{name}': value for name, value in spaced10.items()}}
