@@ -9,9 +9,8 @@ from configs.base import Config
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
+from models.blocks.ranges import ValueRange, from_signed, to_signed
 from models.blocks.spectral import spectral
-
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 class GeneratorConfig(Config):
@@ -23,8 +22,7 @@ class GeneratorConfig(Config):
     identity vector; style: width of its mapping network, 0 for none. injection: adain modulates instance-normalised maps (Huang
     & Belongie 2017, eq. 8), film group-normalised ones (Perez et al. 2018, eq. 2). norm: of encoder and decoder.
 
-    value_range: what forward takes and gives: [-1,1], [0,1], or normalised by ImageNet's mean and deviation. tanh: whether the
-    picture is bounded by it.
+    value_range: what forward takes and gives (models.blocks.ranges). tanh: whether the picture is bounded by it.
 
     attention: sides in pixels of the maps of the decoder, the coarsest included, that get self-attention; pooled: in its pooled
     form. spectral: spectral norm of every convolution but those that see or draw the picture.
@@ -45,7 +43,7 @@ class GeneratorConfig(Config):
     style: int = 0
     injection: Literal['adain', 'film'] = 'adain'
     norm: Literal['batch', 'instance', 'group'] = 'batch'
-    value_range: Literal['signed', 'unit', 'imagenet'] = 'unit'
+    value_range: ValueRange = 'unit'
     tanh: bool = True
     attention: tuple[int, ...] = ()
     pooled: bool = False
@@ -226,24 +224,6 @@ class Generator(nn.Module):
     def swap(self, target: Tensor, identity: Tensor, *, shape: Tensor | None = None,
              plate: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """forward for pictures in [-1,1], whatever the network's own range; gradients flow and nothing is clamped."""
-        made = self(self._own(target), identity, shape=shape, plate=plate)
-        return (self._signed(made[0]), made[1]) if self.config.mask else self._signed(made)
-
-    def _own(self, picture: Tensor) -> Tensor:
-        """[-1,1] -> the network's range."""
-        if self.config.value_range == 'signed':
-            return picture
-        picture = (picture + 1) / 2
-        if self.config.value_range == 'unit':
-            return picture
-        mean, std = (picture.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
-        return (picture - mean) / std
-
-    def _signed(self, picture: Tensor) -> Tensor:
-        """The network's range -> [-1,1]."""
-        if self.config.value_range == 'signed':
-            return picture
-        if self.config.value_range == 'imagenet':
-            mean, std = (picture.new_tensor(values)[:, None, None] for values in (_MEAN, _STD))
-            picture = picture * std + mean
-        return picture * 2 - 1
+        own = self.config.value_range
+        made = self(from_signed(target, own), identity, shape=shape, plate=plate)
+        return (to_signed(made[0], own), made[1]) if self.config.mask else to_signed(made, own)

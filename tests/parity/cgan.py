@@ -1,6 +1,14 @@
 """SimSwap's networks: one entry per folder of fixtures."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.cgan.discriminators import PatchConfig, PatchDiscriminator, ProjectedConfig, ProjectedDiscriminator
 from models.cgan.generator import PUBLISHED, Generator
 from tests.parity.network import Network, forward
+from tests.parity.rule import Facts
+
+_BARE = ProjectedConfig(pretrained=False, value_range='signed')  # the fixture's pictures go in as they are
 
 
 def _generator(config: dict) -> Generator:
@@ -10,7 +18,24 @@ def _generator(config: dict) -> Generator:
     return Generator(PUBLISHED[name].model_copy(update={'blocks': config['n_blocks'], 'identity': config['latent_size']}))
 
 
+@torch.no_grad()
+def _patches(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
+    picture, = facts.inputs()
+    maps, logits = network(picture)
+    half = F.avg_pool2d(picture, 3, 2, 1, count_include_pad=False)
+    return {**{f'feat{index}': value for index, value in enumerate(maps)}, 'logits': logits, 'logits_half': network(half)[1]}
+
+
+@torch.no_grad()
+def _projected(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
+    verdict = network(*facts.inputs())
+    return {'logits': verdict.logits[0], **{f'feat{index}': value for index, value in enumerate(verdict.features)}}
+
+
 CGAN = {
     **{f'simswap_generator_{form}': Network(_generator, forward('out'))
        for form in ('224', '512_deep', '224_original', '512_original')},
+    'simswap_discriminator_original': Network(lambda config: PatchDiscriminator(PatchConfig()), _patches),
+    'simswap_projected_discriminator': Network(lambda config: ProjectedDiscriminator(_BARE), _projected,
+                                               tolerance={'logits': 1e-4}),
 }

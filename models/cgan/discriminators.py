@@ -1,0 +1,261 @@
+"""Who tells generated pictures from photographs: SimSwap's published discriminators, and SAGAN's.
+
+Each takes pictures (B,3,H,W) in [-1,1] and returns a Verdict. `size` is the side of the pictures; `value_range`, what the network
+behind is fed; `classes` > 0 adds the head of AC-GAN (Odena et al. 2017), which says whom the picture shows.
+"""
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from configs.base import Config
+from models.blocks.attention import SelfAttention
+from models.blocks.folding import folded, folded_channels
+from models.blocks.ranges import ValueRange, from_signed
+from models.blocks.spectral import spectral
+from models.perception.efficientnet import EfficientNetLite0
+
+
+class Verdict(NamedTuple):
+    """logits: one tensor per scale, positive = photograph. features: inner maps, for feature matching, from fine to coarse, scale
+    after scale. classes: (B,classes) logits of identities, or None."""
+
+    logits: list[Tensor]
+    features: list[Tensor]
+    classes: Tensor | None
+
+
+class Discriminator(nn.Module):
+    """What all of them share. width: channels of the map that `classify` sees."""
+
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        self.head = nn.Linear(width, classes) if classes else None
+
+    def learnt(self) -> list[nn.Parameter]:
+        """The parameters that are not frozen."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def classify(self, deepest: Tensor) -> Tensor | None:
+        """The deepest map (B,width,h,w) -> (B,classes)."""
+        return None if self.head is None else self.head(deepest.mean((2, 3)))
+
+
+class PatchConfig(Config):
+    """width: channels of the finest level, up to eight times as many further down. levels: how often the side is halved. scales:
+    discriminators, each on half the side of the one before. norm, spectral: of all convolutions but the first and the last."""
+
+    kind: Literal['patch'] = 'patch'
+    size: int = 224
+    width: int = 64
+    levels: int = Field(4, ge=1)
+    scales: int = Field(2, ge=1)
+    norm: Literal['batch', 'instance', 'none'] = 'batch'
+    spectral: bool = False
+    value_range: ValueRange = 'unit'
+    classes: int = 0
+
+
+class PatchDiscriminator(nn.Module):
+    """One scale: (B,3,H,W) -> inner maps, the first `levels` of them at H/2, H/4, ..., and patch logits (B,1,h,w) (Isola et al.
+    2017; as published by SimSwap)."""
+
+    def __init__(self, config: PatchConfig):
+        super().__init__()
+        widths = [config.width * 2 ** min(level, 3) for level in range(config.levels)]
+        self.names = [*(f'down{level + 1}' for level in range(config.levels)), 'conv1']
+        previous = 3
+        for name, width in zip(self.names, [*widths, widths[-1]], strict=True):
+            first = name == 'down1'
+            conv = nn.Conv2d(previous, width, 4, 1 if name == 'conv1' else 2, 1)
+            norm = [] if first or config.norm == 'none' else [
+                nn.BatchNorm2d(width) if config.norm == 'batch' else nn.InstanceNorm2d(width, affine=True)]
+            self.add_module(name, nn.Sequential(spectral(conv, config.spectral and not first), *norm, nn.LeakyReLU(0.2)))
+            previous = width
+        self.conv2 = nn.Sequential(nn.Conv2d(previous, 1, 4, 1, 1))
+
+    def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        maps = []
+        for name in self.names:
+            x = getattr(self, name)(x)
+            maps.append(x)
+        return maps, self.conv2(x)
+
+
+class MultiScaleDiscriminator(Discriminator):
+    """PatchDiscriminators, each on the average-pooled picture of the one before (Wang et al. 2018). ValueError where the size
+    leaves a scale no patch."""
+
+    def __init__(self, config: PatchConfig):
+        super().__init__(config.width * 2 ** min(config.levels - 1, 3), config.classes)
+        least = 3 * 2 ** (config.levels + config.scales - 1)
+        if config.size < least:
+            raise ValueError(f'{config.scales} scales of {config.levels} levels want pictures of at least {least} pixels, not '
+                             f'{config.size}: take fewer of them')
+        self.value_range = config.value_range
+        self.scales = nn.ModuleList(PatchDiscriminator(config) for _ in range(config.scales))
+
+    def forward(self, picture: Tensor) -> Verdict:
+        picture, judged = from_signed(picture, self.value_range), []
+        for scale in self.scales:
+            judged.append(scale(picture))
+            picture = F.avg_pool2d(picture, 3, 2, 1, count_include_pad=False)
+        return Verdict([logits for _, logits in judged], [value for maps, _ in judged for value in maps],
+                       self.classify(judged[0][0][-1]))
+
+
+class ProjectedConfig(Config):
+    """pretrained: take the published weights of the feature network, `efficientnet-lite0` of models.weights. value_range: SimSwap
+    feeds ImageNet's normalisation."""
+
+    kind: Literal['projected'] = 'projected'
+    size: int = 224
+    pretrained: bool = True
+    value_range: ValueRange = 'imagenet'
+    classes: int = 0
+
+
+class Projector(nn.Module):
+    """Frozen maps of a classification network, mixed across channels and scales by random convolutions that never learn
+    (Sauer et al. 2021, section 3.2): (B,3,H,W) -> the network's maps, and mixed ones at H/2, H/4, H/8 and H/16."""
+
+    def __init__(self):
+        super().__init__()
+        self.pretrained = EfficientNetLite0()
+        mixed = (64, 128, 256, 512)
+        self.scratch = nn.ModuleDict({f'layer{i}_ccm': nn.Conv2d(a, b, 1)
+                                      for i, (a, b) in enumerate(zip(EfficientNetLite0.widths, mixed))})
+        for i, out in reversed(list(enumerate((64, 64, 128, 256)))):
+            self.scratch[f'layer{i}_csm'] = nn.ModuleDict({'out_conv': nn.Conv2d(mixed[i], out, 1)})
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True):
+        """Stays in eval mode: it is frozen."""
+        return super().train(False)
+
+    def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        maps = self.pretrained(x)
+        mixed, y = [], None
+        for i in (3, 2, 1, 0):
+            own = self.scratch[f'layer{i}_ccm'](maps[i])
+            y = F.interpolate(own if y is None else y + own, scale_factor=2, mode='bilinear', align_corners=True)
+            y = self.scratch[f'layer{i}_csm']['out_conv'](y)
+            mixed.insert(0, y)
+        return maps, mixed
+
+
+class _Halving(nn.Module):
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.main = nn.Sequential(spectral(nn.Conv2d(width, out, 4, 2, 1)), nn.BatchNorm2d(out), nn.LeakyReLU(0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.main(x)
+
+
+class _Mini(nn.Module):
+    """(B,widths[0],h,w) -> deepest map (B,512,.,.) and logits (B,1,.,.)."""
+
+    def __init__(self, widths: tuple[int, ...]):
+        super().__init__()
+        self.main = nn.Sequential(*(_Halving(a, b) for a, b in zip(widths, widths[1:])),
+                                  spectral(nn.Conv2d(widths[-1], 1, 4, bias=False)))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        deepest = self.main[:-1](x)
+        return deepest, self.main[-1](deepest)
+
+
+class ProjectedDiscriminator(Discriminator):
+    """Four small discriminators on the maps of a frozen feature network (Projected GAN, Sauer et al. 2021; as published by
+    SimSwap), whose logits stand in one row (B,n). Gradients flow through the frozen network to the picture; only `discriminator`
+    (and the head) learn. features are the frozen network's own maps."""
+
+    def __init__(self, config: ProjectedConfig):
+        super().__init__(512, config.classes)
+        if config.size < 128:
+            raise ValueError(f'a projected discriminator wants pictures of at least 128 pixels, not {config.size}: '
+                             'take kind sagan or patch')
+        self.value_range = config.value_range
+        self.feature_network = Projector()
+        if config.pretrained:
+            self.feature_network.pretrained.fill()
+        self.discriminator = nn.ModuleDict({'mini_discs': nn.ModuleDict({
+            str(i): _Mini(widths) for i, widths in enumerate((
+                (64, 64, 128, 256, 512), (64, 128, 256, 512), (128, 256, 512), (256, 512)))})})
+
+    def forward(self, picture: Tensor) -> Verdict:
+        maps, mixed = self.feature_network(from_signed(picture, self.value_range))
+        judged = [mini(x) for mini, x in zip(self.discriminator['mini_discs'].values(), mixed)]
+        logits = torch.cat([patches.flatten(1) for _, patches in judged], 1)  # (B,n)
+        return Verdict([logits], maps, self.classify(judged[-1][0]))
+
+
+class SAGANConfig(Config):
+    """widths: channels at 1/fold, 1/(2 fold), ... of the size. fold: power of 2 by which pictures are folded into channels.
+    attention: sides in pixels of the maps that get self-attention; pooled: in its pooled form."""
+
+    kind: Literal['sagan'] = 'sagan'
+    size: int = 128
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    fold: Literal[1, 2, 4, 8] = 1
+    attention: tuple[int, ...] = ()
+    pooled: bool = True
+    spectral: bool = True
+    classes: int = 0
+
+
+class _Down(nn.Module):
+    """Residual block of SAGAN's discriminator: (B,I,H,W) -> (B,O,H/2,W/2)."""
+
+    def __init__(self, width: int, out: int, on: bool):
+        super().__init__()
+        self.conv1 = spectral(nn.Conv2d(width, out, 3, 1, 1), on)
+        self.conv2 = spectral(nn.Conv2d(out, out, 3, 1, 1), on)
+        self.skip = spectral(nn.Conv2d(width, out, 1), on)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(F.relu(self.conv1(F.relu(x))))
+        return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
+
+
+class SAGANDiscriminator(Discriminator):
+    """Residual blocks with spectral norm, self-attention at chosen sides, one logit per picture, (B,1) (Zhang et al. 2019; Miyato
+    et al. 2018, figure 4). ValueError where size, fold, widths and attention do not fit."""
+
+    def __init__(self, config: SAGANConfig):
+        super().__init__(config.widths[-1], config.classes)
+        size = config.size
+        cell = config.fold * 2 ** (len(config.widths) - 1)
+        if size % cell:
+            raise ValueError(f'size {size} does not fit fold {config.fold} and {len(config.widths)} widths of the discriminator: '
+                             f'take a multiple of {cell}')
+        sides = [size // (config.fold * 2 ** level) for level in range(len(config.widths))]
+        if strange := set(config.attention) - set(sides):
+            raise ValueError(f'attention at {min(strange)} pixels is impossible: the maps of this discriminator have the sides '
+                             f'{", ".join(map(str, sides))}')
+        self.fold = config.fold
+        self.stem = spectral(nn.Conv2d(folded_channels(0, config.fold), config.widths[0], 3, 1, 1), config.spectral)
+        self.down = nn.ModuleList(_Down(a, b, config.spectral) for a, b in zip(config.widths, config.widths[1:]))
+        self.attention = nn.ModuleList(
+            SelfAttention(width, pooled=config.pooled, wrap=lambda conv: spectral(conv, config.spectral))
+            if side in config.attention else nn.Identity() for side, width in zip(sides, config.widths))
+        self.out = spectral(nn.Linear(config.widths[-1], 1), config.spectral)
+
+    def forward(self, picture: Tensor) -> Verdict:
+        features = [self.attention[0](self.stem(folded(picture, None, self.fold)))]
+        for block, attention in zip(self.down, self.attention[1:]):
+            features.append(attention(block(features[-1])))
+        deepest = F.relu(features[-1])
+        return Verdict([self.out(deepest.sum((2, 3)))], features, self.classify(deepest))
+
+
+DiscriminatorConfig = Annotated[PatchConfig | ProjectedConfig | SAGANConfig, Field(discriminator='kind')]
+
+
+def build_discriminator(config: DiscriminatorConfig) -> Discriminator:
+    """The discriminator that a config describes; ValueError, one sentence, where its fields do not fit each other."""
+    kinds = {'patch': MultiScaleDiscriminator, 'projected': ProjectedDiscriminator, 'sagan': SAGANDiscriminator}
+    return kinds[config.kind](config)

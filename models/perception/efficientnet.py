@@ -1,0 +1,96 @@
+"""EfficientNet-Lite0 as a source of feature maps (Tan & Le 2019, arXiv:1905.11946; the Lite form has neither squeeze-excitation
+nor swish)."""
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import weights
+from models.convert import read_state
+
+# blocks, kernel, output width, stride of the first; all with expansion 6
+_STAGES = ((2, 3, 24, 2), (2, 5, 40, 2), (3, 3, 80, 2), (3, 5, 112, 1), (4, 5, 192, 2), (1, 3, 320, 1))
+# where the published file's modules lie in this one
+_PLACES = {'conv_stem.': 'layer0.0.', 'bn1.': 'layer0.1.', 'blocks.0.': 'layer0.3.', 'blocks.1.': 'layer0.4.',
+           'blocks.2.': 'layer1.0.', 'blocks.3.': 'layer2.0.', 'blocks.4.': 'layer2.1.', 'blocks.5.': 'layer3.0.',
+           'blocks.6.': 'layer3.1.'}
+
+
+class SameConv(nn.Conv2d):
+    """A convolution without bias that pads as TensorFlow does: so much that the output has ceil(side / stride) pixels, the odd
+    pixel at the bottom and at the right."""
+
+    def __init__(self, width: int, out: int, kernel: int, stride: int = 1, groups: int = 1):
+        super().__init__(width, out, kernel, stride, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:])
+        return super().forward(F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2)))
+
+
+def _bn(width: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(width, eps=1e-3)
+
+
+class _Separable(nn.Module):
+    """Depthwise convolution, then 1x1: (B,I,H,W) -> (B,O,H,W)."""
+
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.conv_dw, self.bn1 = SameConv(width, width, 3, groups=width), _bn(width)
+        self.conv_pw, self.bn2 = SameConv(width, out, 1), _bn(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn2(self.conv_pw(F.relu6(self.bn1(self.conv_dw(x)))))
+
+
+class _Inverted(nn.Module):
+    """Inverted residual: (B,I,H,W) -> (B,O,H/stride,W/stride)."""
+
+    def __init__(self, width: int, out: int, kernel: int, stride: int):
+        super().__init__()
+        inner = 6 * width
+        self.conv_pw, self.bn1 = SameConv(width, inner, 1), _bn(inner)
+        self.conv_dw, self.bn2 = SameConv(inner, inner, kernel, stride, groups=inner), _bn(inner)
+        self.conv_pwl, self.bn3 = SameConv(inner, out, 1), _bn(out)
+        self.residual = stride == 1 and width == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu6(self.bn2(self.conv_dw(F.relu6(self.bn1(self.conv_pw(x))))))
+        y = self.bn3(self.conv_pwl(y))
+        return x + y if self.residual else y
+
+
+class EfficientNetLite0(nn.Module):
+    """(B,3,H,W) -> maps of 24, 40, 112 and 320 channels at 1/4, 1/8, 1/16 and 1/32 of the size."""
+
+    widths = (24, 40, 112, 320)
+
+    def __init__(self):
+        super().__init__()
+        width, stages = 16, []
+        for blocks, kernel, out, stride in _STAGES:
+            stages.append(nn.Sequential(*(_Inverted(width if i == 0 else out, out, kernel, stride if i == 0 else 1)
+                                          for i in range(blocks))))
+            width = out
+        self.layer0 = nn.Sequential(SameConv(3, 32, 3, 2), _bn(32), nn.ReLU6(), nn.Sequential(_Separable(32, 16)), stages[0])
+        self.layer1 = nn.Sequential(stages[1])
+        self.layer2 = nn.Sequential(*stages[2:4])
+        self.layer3 = nn.Sequential(*stages[4:])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for layer in (self.layer0, self.layer1, self.layer2, self.layer3):
+            x = layer(x)
+            maps.append(x)
+        return maps
+
+    def fill(self, name: str = 'efficientnet-lite0') -> None:
+        """Take the published weights, an entry of models.weights; WeightsError says what to do where they are missing or odd."""
+        file, own = weights.path(name), self.state_dict()
+        counters = {key: value for key, value in own.items() if key.endswith('num_batches_tracked')}  # not in every such file
+        state = counters | {place + key.removeprefix(start): value for key, value in read_state(file).items()
+                            for start, place in _PLACES.items() if key.startswith(start)}
+        shapes = [{key: value.shape for key, value in tensors.items()} for tensors in (state, own)]
+        if shapes[0] != shapes[1]:
+            raise weights.WeightsError(f'{file} holds no EfficientNet-Lite0: fetch {name} again')
+        self.load_state_dict(state)
