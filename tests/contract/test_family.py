@@ -22,6 +22,8 @@ TINY = {
                 'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_critic': True, 'cam_sees': 'both',
                 'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 10.0, 'identity': 10.0, 'cam': 100.0,
                             'background': 1.0, 'variation': 1.0, 'critic_a2b': 1.0, 'critic_b2a': 1.0}}, PairBatch),
+    'cyclegan': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2,
+                  'weights': {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'critic': 0.5, 'penalty': 10.0}}, PairBatch),
 }
 COUNT = 4
 

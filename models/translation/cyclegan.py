@@ -1,0 +1,174 @@
+"""CycleGAN (Zhu et al. 2017, arXiv:1703.10593), and the form of it that a study of faces and anime faces found to work: SAGAN
+attention in the late layers of both networks.
+
+| term        | player     | formula                                                        | paper       |
+| ----------- | ---------- | -------------------------------------------------------------- | ----------- |
+| adversarial | generators | models.losses.adversarial, both directions added               | eq. 1       |
+| cycle       | generators | mean abs(a2b2a(a) - a) + mean abs(b2a2b(b) - b)                | eq. 2       |
+| identity    | generators | mean abs(a2b(b) - b) + mean abs(b2a(a) - a)                    | section 5.2 |
+| critic      | critics    | loss on real pictures + loss on fakes of the pool, both added  | eq. 1       |
+| penalty     | critics    | E(abs(grad) - 1)^2 on mixes of the two, both added             | WGAN-GP     |
+
+The generators go first, and the critics judge what they drew then.
+"""
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from models.base import FamilyConfig, Perception
+from models.batch import PairBatch
+from models.blocks.initial import initialise
+from models.blocks.patch import PatchCritic
+from models.blocks.spectral import learnt
+from models.losses.adversarial import (
+    Adversary,
+    accuracy,
+    clip_weights,
+    critic_on_fake,
+    critic_on_real,
+    generator_loss,
+    gradient_penalty,
+)
+from models.translation.attention_networks import AttentionCritic, AttentionGenerator
+from models.translation.generators import ResNetGenerator, UNetGenerator
+from models.translation.pool import PicturePool
+from models.translation.translator import Translator
+
+
+class CycleGANConfig(FamilyConfig):
+    """The defaults are the published networks.
+
+    size: side of the pictures: 64 for `attention`, otherwise a multiple of 4, and of 2^downs for `unet`. generator, critic: which
+    networks; `patch` is the 70x70 patch critic where critic_layers is 3. width, critic_width: channels of their first layers.
+    blocks: of `resnet`. downs: of `unet`. dropout: in both of these. latent: length of the vector in `attention`; attention:
+    whether its two networks have attention at all. spectral: spectral norm of the critics, and of the generator `attention`.
+    adversary: form of the game; wgan clips the critics' weights to -clip..clip where the penalty has no weight. pool: past fakes
+    per domain that the critics see again, 0 for none.
+    """
+
+    size: int = 256
+    generator: Literal['resnet', 'unet', 'attention'] = 'resnet'
+    width: int = 64
+    blocks: int = 9
+    downs: int = 8
+    dropout: float = 0.0
+    critic: Literal['patch', 'attention'] = 'patch'
+    critic_width: int = 64
+    critic_layers: int = 3
+    attention: bool = True
+    latent: int = 100
+    spectral: bool = False
+    adversary: Adversary = 'lsgan'
+    clip: float = Field(0.01, gt=0)
+    pool: int = Field(50, ge=0)
+    weights: dict[str, float] = {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'critic': 0.5, 'penalty': 0.0}
+
+    def check(self) -> None:
+        """ValueError, one sentence, where the size does not suit the networks."""
+        if 'attention' in (self.generator, self.critic) and self.size != 64:
+            raise ValueError(f'the attention networks are made for size 64, not {self.size}: set size to 64, or generator to '
+                             'resnet and critic to patch')
+        cell = {'resnet': 4, 'unet': 2 ** self.downs, 'attention': 64}[self.generator]
+        if self.size % cell:
+            raise ValueError(f'size {self.size} does not suit the generator {self.generator}: take a multiple of {cell}')
+        if self.critic == 'patch' and self.size < 3 * 2 ** self.critic_layers:
+            raise ValueError(f'size {self.size} leaves nothing after {self.critic_layers} halvings of the patch critic: take '
+                             f'fewer critic_layers or a size from {3 * 2 ** self.critic_layers} on')
+
+    def build_generator(self) -> nn.Module:
+        if self.generator == 'attention':
+            return AttentionGenerator(self.width, self.latent, attention=self.attention, spectral=self.spectral)
+        if self.generator == 'unet':
+            return UNetGenerator(self.width, self.downs, norm='instance', dropout=self.dropout)
+        return ResNetGenerator(self.width, self.blocks, dropout=self.dropout)
+
+    def build_critic(self) -> nn.Module:
+        if self.critic == 'attention':
+            return AttentionCritic(self.critic_width, attention=self.attention, spectral=self.spectral)
+        return PatchCritic(3, self.critic_width, self.critic_layers, spectral=self.spectral)
+
+
+class CycleGAN(Translator):
+    """Two generators and two critics, a critic being named after the domain that it judges."""
+
+    def __init__(self, config: CycleGANConfig, perception: Perception | None):
+        super().__init__(config, perception)
+        config.check()
+        draw = partial(nn.init.normal_, std=0.02)
+        self.a2b, self.b2a = (initialise(config.build_generator(), draw) for _ in range(2))
+        self.critic_a, self.critic_b = (initialise(config.build_critic(), draw) for _ in range(2))
+        self.pools = {'a': PicturePool(config.pool), 'b': PicturePool(config.pool)}
+
+    def players(self):
+        return {'generators': learnt(self.a2b, self.b2a), 'critics': learnt(self.critic_a, self.critic_b)}
+
+    def averaged(self):
+        return {'a2b': self.a2b, 'b2a': self.b2a}
+
+    def draw(self, pictures, direction, reference, generator):
+        return {'a2b': self.a2b, 'b2a': self.b2a}[direction](pictures)
+
+    def panel(self, batch: PairBatch) -> dict[str, Tensor]:
+        shown = super().panel(batch)
+        return {**shown, 'a to b to a': self.translate(shown['a to b'], 'b2a')}
+
+    def forward(self, player: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        return self.generator_terms(batch, step) if player == 'generators' else self.critic_terms(batch, step)
+
+    def generator_terms(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        a, b, terms = batch.a, batch.b, {}
+        if self.wants('identity'):  # instance norms know no batch, so that one pass serves two purposes
+            fake_b, same_b = self.a2b(torch.cat([a, b])).chunk(2)
+            fake_a, same_a = self.b2a(torch.cat([b, a])).chunk(2)
+            terms['identity'] = F.l1_loss(same_b, b) + F.l1_loss(same_a, a)
+        else:
+            fake_b, fake_a = self.a2b(a), self.b2a(b)
+        self.keep(batch, step, fake_a, fake_b)
+        if self.wants('adversarial'):
+            kind = self.config.adversary
+            terms['adversarial'] = generator_loss(kind, [self.critic_a(fake_a)]) + generator_loss(kind, [self.critic_b(fake_b)])
+        if self.wants('cycle'):
+            terms['cycle'] = F.l1_loss(self.b2a(fake_b), a) + F.l1_loss(self.a2b(fake_a), b)
+        return terms
+
+    def critic_terms(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        fakes = self.kept(batch, step)
+        if fakes is None:
+            with torch.no_grad():
+                fakes = self.b2a(batch.b), self.a2b(batch.a)
+        if self.training:
+            fakes = [pool.exchange(fake) for pool, fake in zip(self.pools.values(), fakes)]
+        terms: dict[str, Tensor] = {}
+        for domain, real, fake in zip('ab', (batch.a, batch.b), fakes):
+            for name, term in self.judged(domain, real, fake).items():
+                terms[name] = terms.get(name, 0) + term
+        return terms
+
+    def judged(self, domain: str, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """The terms of one critic for pictures (B,3,H,W)."""
+        critic, kind, terms = {'a': self.critic_a, 'b': self.critic_b}[domain], self.config.adversary, {}
+        if self.wants('critic'):
+            on_real, on_fake = critic(torch.cat([real, fake])).chunk(2)
+            terms['critic'] = critic_on_real(kind, [on_real]) + critic_on_fake(kind, [on_fake])
+            right = accuracy([on_real], [on_fake], threshold=0.5 if kind == 'lsgan' else 0.0)
+            self.note(**{f'critic_{domain}_right_on_{what}': share for what, share in zip(('real', 'fake'), right)})
+        if self.wants('penalty'):
+            terms['penalty'] = gradient_penalty(lambda mix: [critic(mix)], real, fake)
+        return terms
+
+    def after_update(self, player: str) -> None:
+        if player == 'critics' and self.config.adversary == 'wgan' and not self.wants('penalty'):
+            clip_weights(self.critic_a, self.config.clip)
+            clip_weights(self.critic_b, self.config.clip)
+
+    def memory(self) -> dict[str, Tensor]:
+        return {name: torch.stack(pool.pictures).cpu() for name, pool in self.pools.items() if pool.pictures}
+
+    def remember(self, memory: dict[str, Tensor]) -> None:
+        device = next(self.parameters()).device
+        for name, pictures in memory.items():
+            self.pools[name].pictures = list(pictures.to(device))
