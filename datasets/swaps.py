@@ -93,15 +93,15 @@ class Swaps(Dataset):
         index, target = self._target(index)
         same = bool(rng.random() < self.same_ratio)
         other, source = self._source(index, target, same, rng)
-        target, labels = self._framed(target, rng)
+        target, labels, points = self._framed(target, rng)
         return SwapBatch(source=self._framed(source, rng)[0], target=target, same=torch.tensor(same), target_parsing=labels,
-                         source_person=self._persons[other], target_person=self._persons[index])
+                         source_person=self._persons[other], target_person=self._persons[index],
+                         target_landmarks=_known(points))
 
     def _framed(self, read, rng):
         picture, labels, points = read
         jitter = self.augmentation.draw(rng) if self.augmentation else None
-        frame = self.faces.frame
-        return into_frame(picture, labels, points if frame is None else None, frame, self.to, jitter)[:2]
+        return into_frame(picture, labels, points, self.faces.frame, self.to, jitter)
 
     def _of_person(self, rank: int, rng) -> int:
         return int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1])])
@@ -164,9 +164,15 @@ class ListedSwaps(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
         source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
-        picture, labels, _ = into_frame(*self.faces.read(target), self.faces.frame, self.to)
+        picture, labels, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
         persons = self.faces.persons
         return unpacked(SwapBatch(
             source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=picture,
             same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
-            source_person=torch.tensor(persons[source]), target_person=torch.tensor(persons[target])))
+            source_person=torch.tensor(persons[source]), target_person=torch.tensor(persons[target]),
+            target_landmarks=_known(points)))
+
+
+def _known(points: torch.Tensor | None) -> torch.Tensor:
+    """(5,2), NaN where they are unknown: within a batch some may be."""
+    return torch.full((5, 2), torch.nan) if points is None else points

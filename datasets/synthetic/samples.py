@@ -87,7 +87,8 @@ class SyntheticSwaps(_Drawn):
         return SwapBatch(
             source=to_tensor(source.picture), target=to_tensor(target.picture), same=torch.tensor(same),
             target_parsing=torch.from_numpy(target.parsing).long(), source_person=torch.tensor(first),
-            target_person=torch.tensor(second), truth=to_tensor(truth.picture))
+            target_person=torch.tensor(second), truth=to_tensor(truth.picture),
+            target_landmarks=torch.from_numpy(target.points).float())
 
 
 class SyntheticPairs(_Drawn):

@@ -101,8 +101,10 @@ class FaceSwapper:
         targets = torch.cat([crop_face(target, face.points, size) for face in takers]).to(self.device)
         sources = crop_face(source, giver.points, size).to(self.device).expand_as(targets)
         identity = self.perception.identity(crop_face(source, giver.points, geometry.FACE_SIDE).to(self.device))
+        points = torch.stack([torch.as_tensor(face.points, dtype=torch.float32) for face in takers])
+        points = geometry.apply(geometry.align(points, geometry.template('face').scaled(size)), points).to(self.device)
         batch = SwapBatch(sources, targets, torch.zeros(len(targets), dtype=torch.bool, device=self.device),
-                          source_identity=identity.expand(len(targets), -1))
+                          source_identity=identity.expand(len(targets), -1), target_landmarks=points)
         swaps = self.family.generate(batch, generator=generator).clamp(-1, 1)
         masks, missed = blend.face_masks(self.perception.parser, targets, swaps)
         masks = blend.soften(masks).cpu()
