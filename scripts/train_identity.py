@@ -88,7 +88,7 @@ def build(args: argparse.Namespace) -> Engine:
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     perception = None
-    if model.weights.get('distill') and config.perception.teacher:
+    if (model.weights.get('distill') or model.weights.get('hints')) and config.perception.teacher:
         teacher = load_embedder(config.perception.teacher)
         perception = Perception(teacher, teacher)
     family = Recognizer(model, perception)

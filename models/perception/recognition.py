@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
@@ -41,14 +42,18 @@ HEADS: dict[str, Callable[[int, int], nn.Module]] = {
 
 class RecognizerConfig(FamilyConfig):
     """network: a name of NETWORKS; size: height of its pictures, 112 but for `mobilefacenet` (a multiple of 16). head and
-    people: margin head and number of its classes. weights: margin (cross entropy) and distill (1 - cosine to the teacher)."""
+    people: margin head and number of its classes. mixup: share of the pictures that are blended with another one of the batch, in
+    shares drawn from Beta(0.8, 0.8); only a teacher can judge them (Beyer et al. 2022, section 3). weights: margin (cross
+    entropy), distill (1 - cosine to the teacher), hints (mean square difference to the teacher's inner maps, the deepest aside,
+    over their variance: Romero et al. 2015, eq. 3, without a regressor, as both networks are of one kind)."""
 
     size: int = 112
-    weights: dict[str, float] = {'margin': 1.0, 'distill': 0.0}
+    weights: dict[str, float] = {'margin': 1.0, 'distill': 0.0, 'hints': 0.0}
     network: Literal[tuple(NETWORKS)] = 'mobilefacenet'
     embedding: int = Field(128, ge=2)
     head: Literal[tuple(HEADS)] = 'arcface'
     people: int = Field(0, ge=0)
+    mixup: float = Field(0.0, ge=0, le=1)
 
 
 def frame(config: RecognizerConfig) -> geometry.Template:
@@ -78,8 +83,13 @@ class Recognizer(Family):
             if config.people < 2:
                 raise ValueError('a margin needs at least 2 people to tell apart; set model.weights.margin=0 to train without')
             self.head = HEADS[config.head](config.embedding, config.people)
-        if self.wants('distill') and perception is None:
-            raise ValueError('distillation needs a teacher; name one or set model.weights.distill=0')
+        self.taught = self.wants('distill') or self.wants('hints')
+        if self.taught and perception is None:
+            raise ValueError('distillation needs a teacher; name one or set model.weights.distill=0 and model.weights.hints=0')
+        if self.wants('hints') and not hasattr(self.network, 'features'):
+            raise ValueError(f'{config.network} shows no inner maps; set model.weights.hints=0 or train a mobilefacenet')
+        if config.mixup and self.wants('margin'):
+            raise ValueError('blended pictures show nobody, so a margin head cannot learn from them; set model.mixup=0')
 
     def players(self) -> dict[str, list[Parameter]]:
         return {'encoder': [parameter for parameter in self.parameters() if parameter.requires_grad]}
@@ -89,17 +99,47 @@ class Recognizer(Family):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """(B,3,H,W) RGB in [-1,1] -> (B,embedding), not normalised."""
-        return self.network((pictures.flip(1) if self.bgr else pictures) * self.scale)
+        return self.network(self._fed(pictures))
+
+    def _fed(self, pictures: Tensor) -> Tensor:
+        return (pictures.flip(1) if self.bgr else pictures) * self.scale
 
     def forward(self, player: str, batch: FaceBatch, step: int) -> dict[str, Tensor]:
-        embedding = self.embed(batch.pictures)
-        terms = {}
+        pictures, maps = self._blended(batch.pictures) if self.training else batch.pictures, []
+        if self.wants('hints'):
+            *maps, last = self.network.features(self._fed(pictures))
+            embedding = self.network.head(last)
+        else:
+            embedding = self.embed(pictures)
+        terms = self._taught(pictures, embedding, maps) if self.taught else {}
         if self.wants('margin') and self.training:
             terms['margin'] = self._margin(embedding, batch.person, step)
+        return terms
+
+    def _blended(self, pictures: Tensor) -> Tensor:
+        if not self.config.mixup:
+            return pictures
+        share = torch.distributions.Beta(0.8, 0.8).sample((len(pictures), 1, 1, 1)).to(pictures)
+        share = torch.where(torch.rand_like(share) < self.config.mixup, share, 1.0)
+        return share * pictures + (1 - share) * pictures[torch.randperm(len(pictures), device=pictures.device)]
+
+    @torch.no_grad()
+    def _answers(self, pictures: Tensor, count: int) -> tuple[Tensor, list[Tensor]]:
+        teacher = self.perception.teacher
+        if count:
+            return teacher.identity_and_maps(pictures, count, template=self.template)
+        return teacher(pictures, template=self.template), []
+
+    def _taught(self, pictures: Tensor, embedding: Tensor, maps: list[Tensor]) -> dict[str, Tensor]:
+        """The terms that compare with the teacher."""
+        wanted, answers = self._answers(pictures, len(maps))
+        if wanted.shape != embedding.shape:
+            raise ValueError(f'the teacher embeds in {wanted.shape[1]} values; set model.embedding={wanted.shape[1]}')
+        terms = {}
+        if maps:
+            terms['hints'] = torch.stack([(_middle(own, answer) - answer).square().mean() / answer.var()
+                                          for own, answer in zip(maps, answers, strict=True)]).mean()
         if self.wants('distill'):
-            wanted = self.perception.teacher(batch.pictures, template=self.template)
-            if wanted.shape != embedding.shape:
-                raise ValueError(f'the teacher embeds in {wanted.shape[1]} values; set model.embedding={wanted.shape[1]}')
             terms['distill'] = 1 - F.cosine_similarity(embedding.float(), wanted).mean()
         return terms
 
@@ -111,6 +151,12 @@ class Recognizer(Family):
 
     def panel(self, batch: FaceBatch) -> dict[str, Tensor]:
         return {'face': batch.pictures[:8]}
+
+
+def _middle(own: Tensor, answer: Tensor) -> Tensor:
+    """The columns of own (B,C,h,W) that answer (B,C,h,w) has, w <= W: the frames share their centre line."""
+    aside = (own.shape[3] - answer.shape[3]) // 2
+    return own[..., aside:own.shape[3] - aside]
 
 
 def encoder_bytes(recognizer: Recognizer) -> bytes:

@@ -6,6 +6,7 @@ from torch import nn
 
 from models.base import Perception
 from models.batch import FaceBatch
+from models.perception.mobilefacenet import MobileFaceNet
 from models.perception.recognition import HEADS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder
 
 
@@ -66,6 +67,25 @@ def test_distillation_moves_the_embedding_to_the_teachers():
     assert last < 0.5 * first
 
 
+def test_hints_make_the_student_see_what_the_teacher_sees():
+    class Seeing(_Teacher):
+        def __init__(self):
+            super().__init__()
+            self.network = MobileFaceNet(12, 32, 32).eval()
+
+        def identity_and_maps(self, pictures, count, *, template):
+            maps = self.network.features(pictures[..., 8:24] if self.cut else pictures, count)
+            return F.normalize(torch.ones(len(pictures), 12)), maps
+
+    for cut in (False, True):
+        torch.manual_seed(0)
+        teacher = Seeing()
+        teacher.cut = cut
+        recognizer = _build(people=0, teacher=teacher, mixup=0.5, weights={'margin': 0, 'hints': 1})
+        first, last = _train(recognizer, _faces(), 'hints')
+        assert last < 0.7 * first
+
+
 def test_people_of_other_partitions_have_no_margin():
     recognizer = _build(teacher=_Teacher(), weights={'margin': 1, 'distill': 1}).eval()
     strangers = FaceBatch(_faces().pictures, torch.full((8,), 99))
@@ -76,6 +96,7 @@ def test_people_of_other_partitions_have_no_margin():
     ({'people': 1}, '2 people'),
     ({'weights': {'margin': 0, 'distill': 1}}, 'teacher'),
     ({'network': 'iresnet18'}, 'model.size=112'),
+    ({'mixup': 0.5}, 'model.mixup=0'),
 ])
 def test_a_config_without_means_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
