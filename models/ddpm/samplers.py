@@ -1,7 +1,7 @@
 """From noise to a picture, and back, by any of diffusers' schedulers or the published ancestral one."""
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,19 +30,21 @@ class Step:
     generator: torch.Generator | None
 
 
-# x_(t_prev) (B,3,H,W) and the step that made it -> x_(t_prev) as it should go on.
+# A picture (B,3,H,W) and the step that it belongs to -> the picture as it should go on.
 Hook = Callable[[Tensor, Step], Tensor]
 
 
 @torch.no_grad()
 def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: int = 50, *, hook: Hook | None = None,
-           callback: Callable[[Step], None] | None = None, generator: torch.Generator | None = None, eta: float = 0.0,
-           clip: bool = True, start: int = 0) -> Tensor:
+           clean_hook: Hook | None = None, callback: Callable[[Step], None] | None = None,
+           generator: torch.Generator | None = None, eta: float = 0.0, clip: bool = True, start: int = 0) -> Tensor:
     """Denoise (B,3,H,W) from pure noise to a picture in [-1,1], in `steps` evaluations.
 
     scheduler: one of diffusers' (see models.ddpm.schedules.scheduler), whatever its prediction_type, or schedules.Ancestral.
     condition: handed to the denoiser.
-    hook: changes each x_(t_prev), the last one too; several are chained by `chained`. callback: sees each step after it was done.
+    hook: changes each x_(t_prev), the last one too. clean_hook: changes each predicted clean picture, clipped, before the
+    scheduler sees it. A solver that remembers past predictions, or corrects past pictures from them as UniPC does, takes only
+    the latter for its own. Several are chained by `chained`. callback: sees each step after it was done.
     eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); others ignore it. clip: clamp the predicted
     clean picture to [-1,1] in each step. start: how many steps to leave out; `noise` is then the noisy picture of the next.
     """
@@ -63,6 +65,10 @@ def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: 
             clean = clean.clamp(-1, 1)
         eps = noise_from(clean, x, alpha)
         step = Step(index, len(times) - 1, t, times[index + 1], alpha, alphas[index + 1], x, clean, eps, generator)
+        if clean_hook is not None:
+            clean = clean_hook(clean, step)
+            eps = noise_from(clean, x, alpha)
+            step = replace(step, clean=clean, noise=eps)
         told = as_prediction(scheduler.config.prediction_type, clean, eps, alpha)
         if 'sigma' in options:
             extra['sigma'] = sigma
