@@ -12,7 +12,9 @@ from models.base import Family, FamilyConfig, Perception
 # name -> module, family class, config class
 FAMILIES = {
     'cvae': ('models.cvae', 'CVAE', 'CVAEConfig'),
+    'cgan': ('models.cgan', 'CGAN', 'CGANConfig'),
     'cyclegan': ('models.translation.cyclegan', 'CycleGAN', 'CycleGANConfig'),
+    'cut': ('models.translation.cut', 'CUT', 'CUTConfig'),
     'ddpm': ('models.ddpm', 'DDPM', 'DDPMConfig'),
     'ugatit': ('models.translation.ugatit', 'UGATIT', 'UGATITConfig'),
 }

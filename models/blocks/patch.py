@@ -5,6 +5,13 @@ from models.blocks.antialias import BlurDown
 from models.blocks.spectral import spectral as spectral_norm
 
 
+def check_patches(size: int, layers: int) -> None:
+    """ValueError where a picture of this side has no patch for a critic of so many layers."""
+    if size < 3 * 2 ** layers:
+        raise ValueError(f'size {size} leaves nothing after {layers} halvings of the patch critic: take fewer critic_layers, or a '
+                         f'size from {3 * 2 ** layers} on')
+
+
 class PatchCritic(nn.Module):
     """Patch critic of pix2pix and CycleGAN (Isola et al. 2017, section 6.1.2): (B,inputs,H,W) -> (B,1,h,w) logits.
 

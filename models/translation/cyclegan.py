@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialise
-from models.blocks.patch import PatchCritic
+from models.blocks.patch import PatchCritic, check_patches
 from models.blocks.spectral import learnt
 from models.losses.adversarial import (
     Adversary,
@@ -75,9 +75,8 @@ class CycleGANConfig(FamilyConfig):
         cell = {'resnet': 4, 'unet': 2 ** self.downs, 'attention': 64}[self.generator]
         if self.size % cell:
             raise ValueError(f'size {self.size} does not suit the generator {self.generator}: take a multiple of {cell}')
-        if self.critic == 'patch' and self.size < 3 * 2 ** self.critic_layers:
-            raise ValueError(f'size {self.size} leaves nothing after {self.critic_layers} halvings of the patch critic: take '
-                             f'fewer critic_layers or a size from {3 * 2 ** self.critic_layers} on')
+        if self.critic == 'patch':
+            check_patches(self.size, self.critic_layers)
 
     def build_generator(self) -> nn.Module:
         if self.generator == 'attention':
@@ -114,7 +113,7 @@ class CycleGAN(Translator):
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
         shown = super().panel(batch)
-        return {**shown, 'a to b to a': self.translate(shown['a to b'], 'b2a')}
+        return {**shown, 'a2b2a': self.translate(shown['a2b'], 'b2a')}
 
     def forward(self, player: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
         return self.generator_terms(batch, step) if player == 'generators' else self.critic_terms(batch, step)

@@ -17,13 +17,24 @@ class ResNetGenerator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x)
 
-    def maps(self, x: Tensor, layers: Collection[int]) -> list[Tensor]:
-        """What the layers with these numbers give, in their order. The layers after the last of them are not run."""
+    def maps(self, x: Tensor, layers: Collection[int], *, whole: bool = False) -> list[Tensor]:
+        """What the layers with these numbers give, in their order, and after them the picture where `whole`. Otherwise the layers
+        after the last of these are not run."""
+        last = len(self.model) - 1 if whole else max(layers)
         found = []
-        for number in range(max(layers) + 1):
+        for number in range(last + 1):
             x = self.model[number](x)
             if number in layers:
                 found.append(x)
+        return [*found, x] if whole else found
+
+    def widths(self, layers: Collection[int]) -> list[int]:
+        """The channels of these maps."""
+        found, width = [], 3
+        for number, layer in enumerate(self.model):
+            width = getattr(layer, 'out_channels', width)
+            if number in layers:
+                found.append(width)
         return found
 
 

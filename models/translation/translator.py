@@ -37,11 +37,15 @@ class Translator(Family):
         return self.draw(pictures, direction, reference, generator).clamp(-1, 1)
 
     def generate(self, batch: PairBatch, *, generator: torch.Generator | None = None) -> Tensor:
-        return self.translate(batch.a, generator=generator)
+        """The translation in the first of the directions."""
+        return self.translate(getattr(batch, self.directions[0][0]), self.directions[0], generator=generator)
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
-        shown = {'a': batch.a, 'a to b': self.translate(batch.a), 'b': batch.b}
-        return {**shown, 'b to a': self.translate(batch.b, 'b2a')} if 'b2a' in self.directions else shown
+        shown = {}
+        for direction in self.directions:
+            pictures = getattr(batch, direction[0])
+            shown |= {direction[0]: pictures, direction: self.translate(pictures, direction)}
+        return shown
 
     def keep(self, batch: PairBatch, step: int, *fakes: Tensor) -> None:
         """Keep what the generators drew in this step for the critics, who come after them."""

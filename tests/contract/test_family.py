@@ -15,15 +15,24 @@ from tests.contract.stubs import IDENTITY, tiny_perception
 TINY = {
     'cvae': ({'size': 16, 'widths': (8, 16), 'depth': 1, 'latent': 4, 'style': 8, 'background': 8, 'identity': IDENTITY},
              SwapBatch),
+    'cgan': ({'size': 16, 'generator': {'fold': 2, 'widths': (16, 16), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY,
+                                        'style': 8, 'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (4,),
+                                        'planes': 1, 'plate': True, 'skips': 'plate', 'skip_width': 8, 'mask': True},
+              'critic': {'kind': 'sagan', 'widths': (8, 16), 'fold': 2, 'attention': (8,), 'spectral': False, 'classes': 5},
+              'weights': dict.fromkeys(('identity', 'reconstruction', 'background', 'perceptual', 'parsing', 'shading',
+                                        'total_variation', 'adversarial', 'feature_matching', 'cycle', 'classes', 'critic',
+                                        'gradient_penalty', 'r1', 'critic_classes'), 1.0)}, SwapBatch),
     'ddpm': ({'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY, 'learned_sigma': True,
               'sampling': {'steps': 2}, 'weights': {'noise': 1.0, 'identity': 0.1, 'background': 0.3, 'perceptual': 0.1,
                                                     'variational': 0.001}}, SwapBatch),
     'ugatit': ({'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3, 'enhanced': True,
                 'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_critic': True, 'cam_sees': 'both',
-                'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 10.0, 'identity': 10.0, 'cam': 100.0,
+                'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 1.0, 'identity': 1.0, 'cam': 1.0,
                             'background': 1.0, 'variation': 1.0, 'critic_a2b': 1.0, 'critic_b2a': 1.0}}, PairBatch),
     'cyclegan': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2,
                   'weights': {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'critic': 0.5, 'penalty': 10.0}}, PairBatch),
+    'cut': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
+             'features': 8}, PairBatch),
 }
 COUNT = 4
 
@@ -54,7 +63,8 @@ def batch(name) -> SwapBatch | PairBatch:
         return PairBatch(first, second, half)
     labels = torch.zeros(COUNT, size, size, dtype=torch.int64)
     labels[:, size // 4:-size // 4, size // 4:-size // 4] = 1
-    return SwapBatch(first, second, half, labels)
+    people = torch.arange(COUNT)
+    return SwapBatch(first, second, half, labels, source_person=people, target_person=people.flip(0))
 
 
 def snapshot(family: Family) -> dict[str, Tensor]:
