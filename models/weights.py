@@ -88,7 +88,7 @@ _BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26
 
 TABLE = {entry.name: entry for entry in (
     Entry('identity-mobilefacenet', 'identity_mobilefacenet.safetensors', '',
-          'ddc0cfd3546b78795553c0f1a50e8b1d899639bf19aa529445458f6a94c94246', 2075768, _ZOO_LICENCE, _MOBILEFACENET,
+          '7bf8dfe2a49cf41dc9070637a4463aae492ac9123891911de424de0f7dc1954f', 2075768, _ZOO_LICENCE, _MOBILEFACENET,
           'safetensors'),
     Entry('parsing-unet', 'parsing_unet.safetensors', '',
           '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENCE, _UNET, 'safetensors'),
