@@ -25,3 +25,10 @@ def cam_attended(x: Tensor, average: nn.Linear, largest: nn.Linear, merge: nn.Co
     if weighted:
         first, second = first * _importance(average), second * _importance(largest)
     return F.conv2d(x, (first + second)[:, :, None, None], merge.bias)
+
+
+def heat_picture(heatmap: Tensor, size: tuple[int, int]) -> Tensor:
+    """A heat map (B,1,h,w) for people: (B,3,*size) in [-1,1], from blue, where it is lowest in its picture, over green to red."""
+    low, high = heatmap.amin((2, 3), keepdim=True), heatmap.amax((2, 3), keepdim=True)
+    level = F.interpolate((heatmap - low) / (high - low).clamp_min(1e-6), size, mode='bilinear')
+    return 2 * torch.cat([1.5 - (4 * level - centre).abs() for centre in (3, 2, 1)], 1).clamp(0, 1) - 1

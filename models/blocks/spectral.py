@@ -1,7 +1,4 @@
 """Spectral normalisation (Miyato et al. 2018): weights divided by an estimate of their largest singular value."""
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -52,16 +49,3 @@ class SpectralEveryForward(nn.Module):
             return self.module(x)
         finally:
             del self.module.weight  # so that the module can be copied
-
-
-@contextmanager
-def still(*networks: nn.Module) -> Iterator[None]:
-    """Inside, the networks are in eval mode: a critic that is only asked takes no power step."""
-    before = [network.training for network in networks]
-    for network in networks:
-        network.eval()
-    try:
-        yield
-    finally:
-        for network, training in zip(networks, before):
-            network.train(training)

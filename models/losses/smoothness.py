@@ -2,6 +2,10 @@
 from torch import Tensor
 
 
-def total_variation(picture: Tensor) -> Tensor:
-    """Mean abs difference of neighbouring pixels of (B,C,H,W), across and down (Mahendran & Vedaldi 2015, eq. 6). Scalar."""
-    return (picture[..., 1:] - picture[..., :-1]).abs().mean() + (picture[..., 1:, :] - picture[..., :-1, :]).abs().mean()
+def total_variation(picture: Tensor, *, inside: Tensor | None = None) -> Tensor:
+    """Mean abs difference of neighbouring pixels of (B,C,H,W), across and down (Mahendran & Vedaldi 2015, eq. 6). inside
+    (B,1,H,W) in [0,1]: differences count as much as both pixels do. Scalar."""
+    across, down = (picture[..., 1:] - picture[..., :-1]).abs(), (picture[..., 1:, :] - picture[..., :-1, :]).abs()
+    if inside is not None:
+        across, down = across * inside[..., 1:] * inside[..., :-1], down * inside[..., 1:, :] * inside[..., :-1, :]
+    return across.mean() + down.mean()
