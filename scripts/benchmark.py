@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py data --data celeba --root CELEBA
     python scripts/benchmark.py synthetic
+    python scripts/benchmark.py metrics
 """
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 
 from datasets.loaders import FACES
-from experiments.benchmarks import drawing, loading
+from experiments.benchmarks import drawing, frechet_forms, loading
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -31,6 +32,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     drawn.add_argument('--seconds', type=float, default=4.0, help='length of each measurement (%(default)s)')
     drawn.add_argument('--repeats', type=int, default=5, help='measurements, of which the median counts (%(default)s)')
     drawn.set_defaults(run=lambda args: drawing(size=args.size, seconds=args.seconds, repeats=args.repeats))
+    metrics = tasks.add_parser('metrics', help='Frechet distance by eigenvalues against the matrix square root')
+    metrics.add_argument('--width', type=int, default=2048, help='length of the features (%(default)s)')
+    metrics.add_argument('--pictures', type=int, default=5000, help='in each of the two sets (%(default)s)')
+    metrics.add_argument('--repeats', type=int, default=1, help='measurements, of which the median counts (%(default)s)')
+    metrics.set_defaults(run=lambda args: frechet_forms(width=args.width, pictures=args.pictures, repeats=args.repeats))
     return parser.parse_args(argv)
 
 
@@ -42,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'benchmark.py: {error}', file=sys.stderr)
         return 2
     for name, value in figures.items():
-        print(f'{name:>20}  {value:.1f}')
+        print(f'{name:>22}  {value:.1f}' if value >= 10 else f'{name:>22}  {value:.3g}')
     return 0
 
 

@@ -41,6 +41,21 @@ def accuracy(scores: np.ndarray, same: np.ndarray) -> float:
     return float(np.mean(found))
 
 
+def in_folds(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Mean and deviation over the given folds, as LFW reports them: accuracy, with the threshold of all other folds, auc, and TAR
+    at FAR 1e-2 and 1e-3. ValueError where a fold lacks pairs of one kind."""
+    rows = []
+    for held in np.unique(fold):
+        here, rest = fold == held, fold != held
+        if not rest.any() or same[here].all() or not same[here].any():
+            raise ValueError('each fold needs pairs of one person and pairs of two, and there must be several folds')
+        accepted = scores[here] >= _best_threshold(scores[rest], same[rest])
+        rows.append({'accuracy': float((accepted == same[here]).mean()), 'auc': auc(scores[here], same[here]),
+                     'tar_at_far_0.01': tar_at_far(scores[here], same[here], 1e-2),
+                     'tar_at_far_0.001': tar_at_far(scores[here], same[here], 1e-3)})
+    return {name: (float(np.mean([row[name] for row in rows])), float(np.std([row[name] for row in rows]))) for name in rows[0]}
+
+
 def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     order = np.argsort(scores)
     refused_same = np.cumsum(same[order]) - same[order]  # below each threshold

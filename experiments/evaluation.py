@@ -1,0 +1,235 @@
+"""Measures systems by a protocol: batch after batch, each kept on disk as it is done, so that a set of any length passes and
+an evaluation that was stopped goes on.
+
+    FOLDER/PROTOCOL-HASH/pairs.csv pairs.sha256
+                         reference-HASH/000000.npz ...   what does not depend on the system: identities, poses of the pairs
+                         rows/NAME-HASH/000000.npz ...   figures of each pair and features of each swap
+                         rows/NAME-HASH/row.json         the row of the table
+"""
+import hashlib
+import json
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from datasets.causes import CAUSES, SWITCHES
+from datasets.synthetic import IDENTITY
+from experiments.files import write_atomically
+from experiments.judges import Judges
+from experiments.metrics import cost, pictures
+from experiments.metrics.distribution import Moments, frechet_distance, kernel_distance, precision_recall
+from experiments.metrics.identity import attribute_accuracy, cosine, found_within, people_ranks, picture_ranks
+from experiments.metrics.pose import expression_error, pose_error, shape_error
+from experiments.progress import Gauge
+from experiments.protocols.swaps import SwapProtocol
+from experiments.shards import Shards
+from experiments.systems import Seen, System
+from models.batch import collate
+from models.perception.parsing import face_mask
+from models.pipelines import blend
+
+VERSION = 1  # of the figures below: a new one makes rows that were measured before be measured again
+_MOST = 5000  # features that enter a kernel distance or precision and recall
+
+
+class Evaluation:
+    """A protocol and its judges. folder: where lists, parts and rows are kept; batch: pairs at a time."""
+
+    def __init__(self, protocol: SwapProtocol, judges: Judges, folder: Path, *, batch: int = 16, visible: bool = True):
+        self.protocol, self.judges, self.batch, self.visible = protocol, judges, batch, visible
+        self.folder = folder / f'{protocol.name}-{protocol.sha256[:10]}'
+        self.key = f'{VERSION} {protocol.sha256} {judges.key} {batch}'
+        self.reference = self._shards(self.folder / f'reference-{_short(self.key)}')
+        protocol.write(self.folder)
+
+    def _shards(self, folder: Path) -> Shards:
+        return Shards(folder, len(self.protocol.names), self.batch)
+
+    def row(self, system: System) -> dict:
+        """The row of a system: name, figures {measure: {mean, deviation, count}}, and why others are not measured. A row that was
+        measured before is read."""
+        name = re.sub(r'[^\w.-]+', '-', system.name)
+        place = self.folder / 'rows' / f'{name}-{_short(f"{self.key} {system.key}")}'
+        done = place / 'row.json'
+        if done.is_file():
+            return json.loads(done.read_text(encoding='utf-8')) | {'name': system.name}
+        found = self._shards(place)
+        costs = self._measured(system, found)
+        figures = {**self._per_pair(found), **self._per_set(found), **{name: single(value) for name, value in costs.items()}}
+        row = {'name': system.name, 'protocol': self.protocol.name, 'sha256': self.protocol.sha256,
+               'pairs': len(self.protocol.names), 'judges': self.judges.names, 'figures': figures,
+               'missing': self.judges.missing, 'notes': self.judges.notes}
+        write_atomically(done, json.dumps(row, indent=1).encode())
+        return row
+
+    # -- One pass over the pairs --------------------------------------------------------------------------------------------
+
+    def _measured(self, system: System, found: Shards) -> dict[str, float]:
+        """Fill the shards; returns what the system costs."""
+        costs = found.folder / 'costs.json'
+        gauge = Gauge(0, len(self.protocol.names), self.visible)
+        gauge.say(f'{self.protocol.name}: {system.name}')
+        began, done = time.monotonic(), 0
+        try:
+            for rows in found.parts():
+                if not found.has(rows) or not self.reference.has(rows):
+                    seen = self._seen(rows)
+                    known = self._known(seen)
+                    swap, seconds = cost.timed(lambda seen=seen: system.swap(seen))
+                    if not costs.is_file():
+                        write_atomically(costs, json.dumps(self._costs(system, seen, swap)).encode())
+                    found.write(rows, {**self._judged(seen, known, swap), 'seconds': np.full(len(rows), seconds / len(rows))})
+                    done += len(rows)
+                gauge.step(rows[-1] + 1)
+                gauge.show(rows[-1] + 1, {}, done / (time.monotonic() - began))
+        finally:
+            gauge.close()
+        return json.loads(costs.read_text(encoding='utf-8'))
+
+    def _seen(self, rows: range) -> Seen:
+        batch = collate([self.protocol.pairs[row] for row in rows]).to(self.judges.device)
+        source, target = self.judges.labels(torch.cat([batch.source, batch.target])).chunk(2)
+        known = batch.target_parsing
+        face = _fitted(face_mask(target), batch.target) if known is None else face_mask(known)
+        return Seen(batch, rows, source, target, face)
+
+    def _known(self, seen: Seen) -> dict[str, Tensor]:
+        """What does not depend on the system, computed once."""
+        batch, judges = seen.batch, self.judges
+        if not self.reference.has(seen.rows):
+            upright = {side: judges.upright(pictures) for side, pictures in (('source', batch.source), ('target', batch.target))}
+            found = {'source': judges.identity(batch.source), 'target': judges.identity(batch.target),
+                     'truth': None if batch.truth is None else judges.identity(batch.truth),
+                     'pose': judges.pose(batch.target, seen.target_labels), 'shape': upright['source'],
+                     'expression': upright['target'], 'features': judges.features(batch.target),
+                     'source_person': batch.source_person, 'target_person': batch.target_person}
+            self.reference.write(seen.rows, found)
+        return self.reference.read(seen.rows)
+
+    @torch.no_grad()
+    def _judged(self, seen: Seen, known: dict[str, Tensor], swap: Tensor) -> dict[str, Tensor | None]:
+        """Figures (B,) of each pair, and the features of the swaps."""
+        judges, batch, face = self.judges, seen.batch, seen.face
+        labels = judges.labels(swap)
+        identity, upright = judges.identity(swap), judges.upright(swap)
+        found = {'identity': identity, 'features': judges.features(swap),
+                 'pose': pose_error(judges.pose(swap, labels), known['pose'])}
+        found['sharpness'] = pictures.sharpness(swap, face) / pictures.sharpness(batch.target, face)
+        if identity is not None:
+            found |= {'id_source': cosine(identity, known['source']), 'id_target': cosine(identity, known['target'])}
+        if upright is not None:
+            found |= {'expression': expression_error(upright, known['expression']), 'shape': shape_error(upright, known['shape'])}
+        soft = blend.soften(torch.maximum(face, _fitted(face_mask(labels), swap)))
+        for prefix, picture in (('', swap), ('pasted_', batch.target + soft * (swap - batch.target))):
+            found |= {f'{prefix}whole_{name}': value for name, value in self._compared(picture, batch.target).items()}
+            outside = self._compared(picture, batch.target, 1 - face)
+            found |= {f'{prefix}background_{name}': value for name, value in outside.items()}
+        if batch.truth is not None:
+            found |= {f'truth_{name}': value for name, value in self._compared(swap, batch.truth).items()}
+            if identity is not None:
+                found['truth_id'] = cosine(identity, known['truth'])
+        if judges.causes is not None and self.protocol.causes is not None:
+            found |= self._causes(swap, seen.rows)
+        return found
+
+    def _compared(self, picture: Tensor, wanted: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
+        found = {'l1': pictures.l1(picture, wanted, mask), 'psnr': pictures.psnr(picture, wanted, mask),
+                 'ssim': pictures.ssim(picture, wanted, mask)}
+        if self.judges.lpips is not None:
+            shown = picture if mask is None else wanted + mask * (picture - wanted)
+            found['lpips'] = self.judges.lpips(shown, wanted)
+        return found
+
+    def _causes(self, swap: Tensor, rows: range) -> dict[str, Tensor]:
+        found = self.judges.causes(swap).cpu()
+        wanted = torch.stack([self.protocol.causes(row) for row in rows])
+        error, switches = (found - wanted).abs(), [CAUSES.index(name) for name in SWITCHES]
+        return {'cause_identity': error[:, :len(IDENTITY)].mean(1), 'cause_attributes': error[:, len(IDENTITY):].mean(1),
+                'attributes': attribute_accuracy(found[:, switches], wanted[:, switches])}
+
+    def _costs(self, system: System, seen: Seen, swap: Tensor) -> dict[str, float]:
+        """What one picture costs, and how much two samples of the first batch differ."""
+        costs = {'diversity': float(pictures.diversity(torch.stack([swap, system.swap(seen, seed=1)])).mean())}
+        if system.family is not None:
+            one = Seen(collate([self.protocol.pairs[seen.rows[0]]]).to(self.judges.device), seen.rows[:1],
+                       seen.source_labels[:1], seen.target_labels[:1], seen.face[:1])
+            costs |= {'megabytes': cost.peak_megabytes(self.judges.device), 'parameters': cost.parameters(system.family),
+                      'gigaflop': cost.gigaflop(lambda: system.swap(one))}
+        return costs
+
+    # -- From the shards to a row -------------------------------------------------------------------------------------------
+
+    def _per_pair(self, found: Shards) -> dict[str, dict]:
+        """Mean and deviation over the pairs of which a figure could be taken."""
+        names = [name for name, values in found.read(found.parts()[0]).items() if values.dim() == 1]
+        figures = {name: spread(found.whole(name)) for name in names}
+        figures['seconds']['mean'] = float(found.whole('seconds').median())
+        return {name: figure for name, figure in figures.items() if figure['count']}
+
+    def _per_set(self, found: Shards) -> dict[str, dict]:
+        """Retrieval, and distances of the set of swaps to the set of targets."""
+        swaps = found.whole('identity')
+        figures = {} if swaps is None else {name: single(value) for name, value in self._retrieval(swaps).items()}
+        if self.judges.inception is not None:
+            return figures | set_distances(found, 'features', self.reference, 'features', ('fid', 'kid'))
+        return figures | set_distances(found, 'identity', self.reference, 'target', ('fd_id', 'kd_id'))
+
+    def _retrieval(self, swaps: Tensor) -> dict[str, float]:
+        """The pool holds each picture of the list once."""
+        people = [self.reference.whole(key) for key in ('source_person', 'target_person')]
+        if people[0] is None:
+            return {}
+        both, places, rows = [self.reference.whole(key) for key in ('source', 'target')], {}, []
+        for row, pair in enumerate(self.protocol.names):
+            for side, name in enumerate(pair):
+                if name not in places:
+                    places[name] = len(places)
+                    rows.append((side, row))
+        pool, shown = (torch.stack([kinds[side][row] for side, row in rows]) for kinds in (both, people))
+        sources = torch.tensor([places[source] for source, _ in self.protocol.names])
+        ranks, nearest = (measure(swaps, pool, shown, sources) for measure in (people_ranks, picture_ranks))
+        return {'top1': found_within(ranks, 1), 'top5': found_within(ranks, 5), 'nearest': found_within(nearest, 1)}
+
+
+def set_distances(fake: Shards, fake_key: str, real: Shards, real_key: str, names: tuple[str, str]) -> dict[str, dict]:
+    """Frechet and kernel distance (called `names`), precision and recall of two sets of features; nothing where they are not
+    known or too few."""
+    few = [shards.whole(key, _MOST) for shards, key in ((fake, fake_key), (real, real_key))]
+    if few[0] is None or len(few[0]) < 5:
+        return {}
+    moments = []
+    for shards, key, sample in ((fake, fake_key, few[0]), (real, real_key, few[1])):
+        moments.append(Moments(sample.shape[1]))
+        for values in shards.each(key):
+            moments[-1].add(values)
+    mean, deviation = kernel_distance(*few)
+    precision, recall = precision_recall(few[1], few[0])
+    return {names[0]: single(frechet_distance(*moments)), names[1]: {'mean': mean, 'deviation': deviation, 'count': len(few[0])},
+            'precision': single(precision), 'recall': single(recall)}
+
+
+def spread(values: Tensor) -> dict[str, float]:
+    """Mean, deviation and count of the finite values (N,)."""
+    values = values[torch.isfinite(values)].double()
+    if not len(values):
+        return {'mean': float('nan'), 'deviation': float('nan'), 'count': 0}
+    return {'mean': float(values.mean()), 'deviation': float(values.std(unbiased=False)), 'count': len(values)}
+
+
+def single(value: float) -> dict[str, float]:
+    """A figure of the whole set."""
+    return {'mean': float(value), 'deviation': 0.0, 'count': 1}
+
+
+def _fitted(mask: Tensor, picture: Tensor) -> Tensor:
+    """A hard mask (B,1,M,M) at the picture's size."""
+    return F.interpolate(mask, picture.shape[-2:], mode='nearest-exact')
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

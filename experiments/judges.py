@@ -1,0 +1,117 @@
+"""The networks that a swap is judged by: what lies on this machine, and a sentence for each that does not."""
+from collections.abc import Callable, Set
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from experiments.metrics.mean_face import MEAN_FACE, MEAN_POINTS
+from experiments.metrics.parts import part_points
+from experiments.metrics.pose import fit_pose, frontal
+from models import weights
+from models.perception.bundle import EMBEDDERS, load_embedder, load_parser
+from models.perception.causes import load_causes
+from models.perception.inception import load_inception
+from models.perception.lpips import load_lpips
+from models.perception.onnx import PFLD, FSANet
+
+_ZOO = 'identity-mobilefacenet'
+_PARSED = 128  # least side in pixels of what the parser is shown
+
+
+def here(name: str) -> bool:
+    """Whether the weights lie on this machine, as published or converted."""
+    path = weights.entry(name).path
+    return path.is_file() or path.with_suffix('.safetensors').is_file()
+
+
+def choose_embedder(trained_with: Set[str]) -> str | None:
+    """An embedder that a run was not trained with, the zoo's own only where no other one is here; None where there is none."""
+    candidates = [name for name in EMBEDDERS if name not in trained_with and here(name)]
+    return max(candidates, key=lambda name: name != _ZOO, default=None)
+
+
+class Judges:
+    """What measures pictures (B,3,H,W) in [-1,1] in the template `face`.
+
+    embedder: judge of identity by name; None takes one that the runs in `trained_with` (names of their identity encoders and
+    teachers) have not learnt from. causes: file of models.perception.causes, that of the zoo where None. names: measure -> what
+    measures it. missing: measure -> why it is not measured.
+    """
+
+    def __init__(self, embedder: str | None = None, *, trained_with: Set[str] = frozenset(), parser: str = 'parsing-unet',
+                 causes: str | Path | None = None, device: str | torch.device = 'cpu'):
+        self.device, self.names, self.missing, self.notes = torch.device(device), {}, {}, []
+        chosen = embedder or choose_embedder(trained_with)
+        self.embedder = None if chosen is None else load_embedder(chosen).to(self.device)
+        if chosen is None:
+            self.missing['identity'] = (f'every embedder on this machine ({", ".join(sorted(trained_with))}) took part in the '
+                                        'training: fetch another one (scripts/weights.py list) or ask for it with --judge NAME')
+        else:
+            self.names['identity'] = chosen
+            if chosen in trained_with:
+                self.notes.append(f'identity is judged by {chosen}, with which the run was trained: such figures flatter it')
+        self.parser = load_parser(parser).to(self.device)
+        self.names['parsing'] = parser
+        self.pose_network = self._optional('pose', 'fsanet-1x1 and fsanet-var', FSANet)
+        if self.pose_network is None:
+            self.names['pose'], _ = 'five points of the parsing map', self.missing.pop('pose')
+        self.landmarks = self._optional('landmarks', 'pfld-68', PFLD)
+        self.lpips = self._optional('lpips', 'alexnet and lpips-alex', lambda: load_lpips().to(self.device))
+        self.inception = self._optional('inception', 'inception-fid', lambda: load_inception().to(self.device))
+        file = causes or ('causes' in weights.TABLE and weights.path('causes'))
+        self.causes = load_causes(file).to(self.device) if file else None
+        if file:
+            self.names['causes'] = weights.digest(Path(file))[:16]
+        else:
+            self.missing['causes'] = ('no reader of causes is here: train one (scripts/train_causes.py) and give it with '
+                                      '--causes FILE')
+
+    def _optional(self, measure: str, names: str, load: Callable):
+        try:
+            network = load()
+        except weights.WeightsError:
+            fetch = ' '.join(name for name in names.split(' and '))
+            self.missing[measure] = f'the weights {names} are not here: run `python scripts/weights.py fetch {fetch}`'
+            return None
+        self.names[measure] = names
+        return network
+
+    @property
+    def key(self) -> str:
+        """What the figures depend on."""
+        return ' '.join(f'{measure}={name}' for measure, name in sorted(self.names.items()))
+
+    @torch.no_grad()
+    def labels(self, pictures: Tensor) -> Tensor:
+        """(B,3,H,W) -> (B,M,M) ids of PARTS, M at least 128: enlarged smoothly, small pictures show more of their parts."""
+        if pictures.shape[-1] < _PARSED:
+            pictures = F.interpolate(pictures, (_PARSED, _PARSED), mode='bicubic', antialias=True)
+        return self.parser.labels(pictures)
+
+    @torch.no_grad()
+    def pose(self, pictures: Tensor, labels: Tensor) -> Tensor:
+        """(B,3) yaw, pitch, roll in degrees; NaN where a part of the face does not show. labels: as `labels` finds them."""
+        if self.pose_network is not None:
+            return self.pose_network(pictures)
+        points = part_points(labels).cpu()
+        seen = torch.isfinite(points).all((1, 2))
+        angles = torch.full((len(points), 3), float('nan'))
+        if seen.any():
+            angles[seen] = fit_pose(points[seen], MEAN_POINTS).angles
+        return angles
+
+    def upright(self, pictures: Tensor) -> Tensor | None:
+        """(B,68,2) landmarks with the pose removed, or None."""
+        return None if self.landmarks is None else frontal(self.landmarks(pictures), MEAN_FACE)
+
+    @torch.no_grad()
+    def identity(self, pictures: Tensor) -> Tensor | None:
+        """(B,D) unit length on the CPU, or None."""
+        return None if self.embedder is None else self.embedder(pictures).cpu()
+
+    @torch.no_grad()
+    def features(self, pictures: Tensor) -> Tensor | None:
+        """(B,2048) of Inception on the CPU, or None."""
+        return None if self.inception is None else self.inception(pictures).cpu()

@@ -1,0 +1,67 @@
+"""The columns of a table: what each measure means and which way is better."""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """title: heading of the column. better: 'high', 'low', or '' where a value alone says nothing. digits: after the point.
+    meaning: a sentence for the reader."""
+
+    title: str
+    better: str
+    digits: int
+    meaning: str
+
+
+_NEAR = 'outside of the face mask, before compositing'
+MEASURES = {
+    'id_source': Measure('ID source', 'high', 3, 'cosine of the identities of swap and source'),
+    'id_target': Measure('ID target', 'low', 3, 'cosine of the identities of swap and target'),
+    'top1': Measure('top-1', 'high', 3, 'share of swaps whose source is the nearest person (mean of their other pictures)'),
+    'top5': Measure('top-5', 'high', 3, 'share of swaps whose source is among the five nearest people'),
+    'nearest': Measure('nearest', 'high', 3, "share of swaps whose nearest picture shows the source's person (as FaceShifter)"),
+    'pose': Measure('pose', 'low', 2, 'mean absolute difference of yaw, pitch and roll to the target, degrees'),
+    'expression': Measure('expression', 'low', 2, 'form of eyes, brows and mouth against the target, % of their widths'),
+    'shape': Measure('shape', 'low', 2, 'jaw, nose and mouth with the pose removed against the source, % of the eye distance'),
+    'background_l1': Measure('bg L1', 'low', 4, f'mean absolute difference to the target {_NEAR}, of the range'),
+    'background_psnr': Measure('bg PSNR', 'high', 2, f'peak signal-to-noise ratio to the target {_NEAR}, dB'),
+    'background_ssim': Measure('bg SSIM', 'high', 4, f'structural similarity to the target {_NEAR}'),
+    'background_lpips': Measure('bg LPIPS', 'low', 4, f'LPIPS to the target {_NEAR}'),
+    'whole_l1': Measure('L1', '', 4, 'mean absolute difference to the target, whole picture before compositing'),
+    'whole_psnr': Measure('PSNR', '', 2, 'peak signal-to-noise ratio to the target, whole picture before compositing, dB'),
+    'whole_ssim': Measure('SSIM', '', 4, 'structural similarity to the target, whole picture before compositing'),
+    'whole_lpips': Measure('LPIPS', '', 4, 'LPIPS to the target, whole picture before compositing'),
+    'pasted_background_l1': Measure('pasted bg L1', 'low', 4, 'bg L1 after compositing: near 0 for everybody'),
+    'pasted_background_psnr': Measure('pasted bg PSNR', 'high', 2, 'bg PSNR after compositing'),
+    'pasted_background_ssim': Measure('pasted bg SSIM', 'high', 4, 'bg SSIM after compositing'),
+    'pasted_background_lpips': Measure('pasted bg LPIPS', 'low', 4, 'bg LPIPS after compositing'),
+    'pasted_whole_l1': Measure('pasted L1', '', 4, 'L1 after compositing'),
+    'pasted_whole_psnr': Measure('pasted PSNR', '', 2, 'PSNR after compositing'),
+    'pasted_whole_ssim': Measure('pasted SSIM', '', 4, 'SSIM after compositing'),
+    'pasted_whole_lpips': Measure('pasted LPIPS', '', 4, 'LPIPS after compositing'),
+    'truth_l1': Measure('truth L1', 'low', 4, 'mean absolute difference to the true swap, of the range'),
+    'truth_psnr': Measure('truth PSNR', 'high', 2, 'peak signal-to-noise ratio to the true swap, dB'),
+    'truth_ssim': Measure('truth SSIM', 'high', 4, 'structural similarity to the true swap'),
+    'truth_lpips': Measure('truth LPIPS', 'low', 4, 'LPIPS to the true swap'),
+    'truth_id': Measure('truth ID', 'high', 3, 'cosine of the identities of swap and true swap'),
+    'cause_identity': Measure('identity error', 'low', 3, "mean error of the renderer's identity parameters, each in [-1,1]"),
+    'cause_attributes': Measure('attribute error', 'low', 3, "mean error of the renderer's pose, expression, light, in [-1,1]"),
+    'attributes': Measure('attributes', 'high', 3, 'share of beard, baldness, makeup, freckles, glasses that are right'),
+    'sharpness': Measure('sharpness', '', 3, 'variance of the Laplacian in the face, swap over target'),
+    'fid': Measure('FID', 'low', 2, 'Fréchet distance of swaps to targets on Inception features'),
+    'kid': Measure('KID', 'low', 5, 'kernel distance of swaps to targets on Inception features'),
+    'fd_id': Measure('FD-id', 'low', 4, 'Fréchet distance on the features of the identity encoder (not FID)'),
+    'kd_id': Measure('KD-id', 'low', 6, 'kernel distance on the features of the identity encoder (not KID)'),
+    'precision': Measure('precision', 'high', 3, 'share of swaps that lie among the targets'),
+    'recall': Measure('recall', 'high', 3, 'share of targets that lie among the swaps'),
+    'diversity': Measure('diversity', '', 4, 'mean absolute difference of two samples of one swap, of the range'),
+    'edges': Measure('edges', 'high', 3, 'correlation of the edges of translation and picture'),
+    'colour_distance': Measure('colours', 'low', 4, 'Wasserstein distance of the colours of translations and wanted domain'),
+    'seconds': Measure('s/picture', 'low', 4, 'seconds per picture, median over batches'),
+    'megabytes': Measure('MB', 'low', 0, 'most memory held: by tensors on a GPU, by the whole process elsewhere'),
+    'parameters': Measure('parameters', '', 0, 'of the networks that generate'),
+    'gigaflop': Measure('GFLOP', 'low', 2, 'per picture'),
+}
+DEFAULT_COLUMNS = ('id_source', 'id_target', 'top1', 'top5', 'pose', 'expression', 'shape', 'background_l1', 'background_psnr',
+                   'background_ssim', 'truth_l1', 'truth_ssim', 'truth_id', 'cause_identity', 'cause_attributes', 'fid', 'fd_id',
+                   'sharpness', 'seconds')

@@ -1,0 +1,20 @@
+import time
+
+import torch
+from torch import nn
+
+from experiments.metrics.cost import gigaflop, parameters, peak_megabytes, timed
+
+
+def test_operations_and_parameters_of_a_convolution_are_those_of_its_formula():
+    layer = nn.Conv2d(3, 8, 5, padding=2)
+    assert parameters(layer) == 8 * 3 * 25 + 8
+    assert gigaflop(lambda: layer(torch.zeros(2, 3, 16, 16))) == 2 * 2 * 16 * 16 * 8 * 3 * 25 / 1e9
+
+
+def test_seconds_and_memory():
+    result, seconds = timed(lambda: (time.sleep(0.02), torch.ones(3))[1])
+    assert result.tolist() == [1, 1, 1] and 0.02 <= seconds < 2
+    before = peak_megabytes(torch.device('cpu'))
+    held = torch.ones(64 * 2 ** 18)  # 64 MB
+    assert peak_megabytes(torch.device('cpu')) >= before > 10 and len(held)

@@ -1,0 +1,56 @@
+"""LPIPS and the Inception of FID: what sets them apart from torchvision's networks, and their formula written out."""
+import torch
+from torchvision.models.inception import InceptionA, InceptionE
+
+from models.perception import inception
+from models.perception.lpips import LPIPS
+
+
+def test_lpips_is_its_formula():
+    torch.manual_seed(0)
+    network = LPIPS()
+    for head in network.heads:
+        head.copy_(torch.rand_like(head))
+    first, second = torch.rand(2, 2, 3, 64, 64) * 2 - 1
+    wanted = torch.zeros(2)
+    taps = {1: 0, 4: 1, 7: 2, 9: 3, 11: 4}  # the ReLU after each convolution, by its place in AlexNet
+    for sample in range(2):
+        maps = []
+        for picture in (first[sample], second[sample]):
+            mean, deviation = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]])[..., None, None]
+            x = (picture[None] - mean) / deviation
+            found = []
+            for i in range(12):
+                x = torch.relu(x) if i in taps else network.features[i](x)
+                if i in taps:
+                    found.append(torch.nn.functional.normalize(x, dim=1)[0])
+            maps.append(found)
+        for head, a, b in zip(network.heads, *maps):
+            wanted[sample] += torch.einsum('c,chw->hw', head, (a - b) ** 2).mean()
+    assert torch.allclose(network(first, second), wanted, rtol=1e-4)
+    assert network(first, first).abs().max() < 1e-7
+    assert network(first[..., :32, :32], second[..., :32, :32]).shape == (2,)
+
+
+def test_inception_differs_from_torchvisions_where_fids_network_does():
+    torch.manual_seed(0)
+    ours, theirs = inception._A(8, 4).eval(), InceptionA(8, 4).eval()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.rand(1, 8, 9, 9) + 1
+    difference = (ours(x) - theirs(x)).abs().amax((0, 1))
+    assert difference[1:-1, 1:-1].max() < 1e-6 and difference[0].min() > 0 and difference[:, -1].min() > 0
+    last, theirs = inception._E(8, highest=True).eval(), InceptionE(8).eval()
+    theirs.load_state_dict(last.state_dict())
+    flat, spike = torch.zeros(1, 8, 9, 9), torch.zeros(1, 8, 9, 9)
+    spike[0, :, 4, 4] = 9
+    pooled = [block(spike)[0, -192:].amax(0) - block(flat)[0, -192:].amax(0) for block in (last, theirs)]
+    assert torch.allclose(last.branch_pool(torch.full((1, 8, 1, 1), 9.0))[0, :, 0, 0].amax(), pooled[0][3, 3] + 0, atol=1e-3)
+    assert not torch.allclose(*pooled, atol=1e-3)
+
+
+def test_inception_gives_features_and_has_the_published_entries():
+    network = inception.InceptionFeatures()
+    names = set(network.network.state_dict())
+    assert {'Conv2d_1a_3x3.conv.weight', 'Mixed_6e.branch7x7dbl_5.bn.running_var', 'Mixed_7c.branch_pool.conv.weight'} <= names
+    assert not any('AuxLogits' in name or name.startswith('fc.') for name in names)
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, inception.FEATURES)
