@@ -6,7 +6,7 @@ With x0' the clean picture that the network's prediction means, a = alphas_cumpr
 | term        | formula                                                      | weight by noise | where                         |
 | ----------- | ------------------------------------------------------------ | --------------- | ----------------------------- |
 | noise       | squared error of the prediction (eps, x0 or v)               | `weighting`     | all but the face of a swap    |
-| identity    | 1 - cos(teacher(x0'), teacher(source))                       | 6.75 a (1-a)^2  | told an identity              |
+| identity    | 1 - cos(teacher(x0'), teacher(source))                       | 6.75 a (1-a)^2  | swaps                         |
 | background  | mean abs(x0' - target) outside the target's face mask        | 1 - a           | told the structure            |
 | perceptual  | L1 of the teacher's inner maps of x0' and target             | a               | all but a swap                |
 | variational | bound in bits per value, from which learned sigma learns     | 1               | all but a swap                |
@@ -144,7 +144,7 @@ class DDPM(SwapFamily):
             weight = _wide(structure) * (1 - alpha)
             terms['background'] = background_l1(clean, target, 1 - weight * (1 - face))
         if self.wants('identity'):
-            terms['identity'] = self.unlikeness(clean, batch, condition.identity, alpha, identity)
+            terms['identity'] = self.unlikeness(clean, batch, condition.identity, alpha, swapped)
         if self.wants('perceptual'):
             with torch.no_grad():
                 answers = self.perception.teacher.maps(target, _MAPS)
@@ -153,15 +153,15 @@ class DDPM(SwapFamily):
         return terms
 
     def unlikeness(self, clean: Tensor, batch: SwapBatch, given: Tensor, alpha: Tensor, chosen: Tensor) -> Tensor:
-        """The term `identity` of predicted clean pictures (B,3,H,W), told the identities given (B,D); only those chosen, (B,)
-        bool, are looked at."""
+        """The term `identity` of predicted clean pictures (B,3,H,W), told the identities given (B,D); mean over those
+        chosen, (B,) bool."""
         if not chosen.any():
             return clean.new_zeros(())
         teacher = self.perception.teacher
         with torch.no_grad():
             wanted = given[chosen] if teacher is self.perception.identity else teacher(batch.source[chosen])
         weight = (6.75 * alpha * (1 - alpha).square())[chosen, 0, 0, 0]
-        return (weight * (1 - (teacher(clean[chosen]) * wanted).sum(1))).sum() / len(batch)
+        return (weight * (1 - (teacher(clean[chosen]) * wanted).sum(1))).mean()
 
     @torch.no_grad()
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None, sampling: Sampling | None = None) -> Tensor:

@@ -78,7 +78,7 @@ def loss_weight(weighting: Weighting, prediction: Prediction, alpha: Tensor, *, 
 
 def _at(table: Tensor, index: Tensor) -> Tensor:
     """(B,1,1,1) float32 from a table (N,)."""
-    return _like(table.to(index.device)[index].float())
+    return _like(table.float().to(index.device)[index])
 
 
 def _like(value: Tensor) -> Tensor:

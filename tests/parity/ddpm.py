@@ -68,6 +68,7 @@ def schedules(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
 
 DDPM = {
     'ddpm_celebahq256': Network(unet2d, celebahq),
-    'ilvr_adm_unet': Network(adm, diffusion),
+    # At t = 0 the likelihood is a difference of two probabilities that float32 hardly tells apart.
+    'ilvr_adm_unet': Network(adm, diffusion, {f'{run}loss_{term}': 1e-4 for run in ('', 'rescaled_') for term in ('vb', 'loss')}),
     'diffusion_schedules': Network(lambda config: nn.Identity(), schedules),
 }
