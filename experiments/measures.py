@@ -55,6 +55,11 @@ MEASURES = {
     'precision': Measure('precision', 'high', 3, 'share of swaps that lie among the targets'),
     'recall': Measure('recall', 'high', 3, 'share of targets that lie among the swaps'),
     'diversity': Measure('diversity', '', 4, 'mean absolute difference of two samples of one swap, of the range'),
+    'faithfulness': Measure('low-pass error', 'low', 4, 'root mean square difference of the low-passes of sample and reference, '
+                            'of the range'),
+    'id_reference': Measure('ID reference', 'high', 3, 'cosine of the identities of sample and reference'),
+    'variety': Measure('variety', '', 4, "mean distance of two samples of one reference in the identity encoder's inner maps"),
+    'evaluations': Measure('evaluations', '', 0, 'of the network for a picture'),
     'edges': Measure('edges', 'high', 3, 'correlation of the edges of translation and picture'),
     'colour_distance': Measure('colours', 'low', 4, 'Wasserstein distance of the colours of translations and wanted domain'),
     'seconds': Measure('s/picture', 'low', 4, 'seconds per picture, median over batches'),
