@@ -47,11 +47,11 @@ def choose(faces: list[Face], choice: str | int | None, what: str) -> list[Face]
     return [faces[int(choice)]]
 
 
-def crop_face(photo: np.ndarray, points: np.ndarray, size: int) -> Tensor:
-    """(H,W,3) uint8 RGB and (5,2) landmarks -> (1,3,size,size) in [-1,1], the face in the template `face`. What lies outside
-    the photo repeats its border."""
+def crop_face(photo: np.ndarray, points: np.ndarray, size: int, template: str = 'face') -> Tensor:
+    """(H,W,3) uint8 RGB and (5,2) landmarks -> (1,3,size,size) in [-1,1], the face where the template has it. What lies
+    outside the photo repeats its border."""
     points = torch.as_tensor(points, dtype=torch.float32)
-    own = geometry.template('face').scaled(size)
+    own = geometry.template(template).scaled(size)
     corners = torch.tensor([[0.0, 0.0], [size, 0.0], [0.0, size], [size, size]])
     corners = geometry.apply(geometry.invert(geometry.align(points, own)), corners)
     room = 4 + 4 * float((corners[1] - corners[0]).norm()) / size  # for the antialiasing filter
