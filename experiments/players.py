@@ -20,13 +20,17 @@ class Player:
     optimiser: Optimizer
 
     def set_rate(self, rate: float) -> None:
-        """Use this learning rate for the next update."""
+        """Use this learning rate for the next update, slower where the family wants it so."""
         for group in self.optimiser.param_groups:
-            group['lr'] = rate
+            group['lr'] = rate * group.get('factor', 1.0)
 
 
-def build_optimiser(parameters: list[Parameter], config: OptimiserConfig) -> Optimizer:
-    """The torch optimiser of one player."""
+def build_optimiser(parameters: list[Parameter], config: OptimiserConfig, factors: dict[Parameter, float]) -> Optimizer:
+    """The torch optimiser of one player. factors: of the rates of some parameters."""
+    groups: dict[float, list[Parameter]] = {}
+    for parameter in parameters:
+        groups.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+    parameters = [{'params': group, 'factor': factor} for factor, group in groups.items()]
     if config.name == 'sgd':
         return torch.optim.SGD(parameters, config.lr, momentum=config.betas[0], weight_decay=config.weight_decay)
     if config.name == 'rmsprop':
@@ -53,10 +57,11 @@ def build_players(family: Family, configs: dict[str, OptimiserConfig]) -> list[P
             owners[parameter] = name
     for parameter in family.parameters():
         parameter.requires_grad_(parameter in owners)
+    factors = {parameter: factor for parameters, factor in family.paces() for parameter in parameters}
     players = []
     for name, parameters in groups.items():
         config = configs.get(name, configs['default'])
-        players.append(Player(name, parameters, config, build_optimiser(parameters, config)))
+        players.append(Player(name, parameters, config, build_optimiser(parameters, config, factors)))
     return players
 
 

@@ -1,5 +1,5 @@
 """The contract of a family: everything that the engine, the pipelines and the protocols know of a model."""
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -59,10 +59,17 @@ class Family(nn.Module):
         self.config = config
         object.__setattr__(self, 'perception', perception)  # past nn.Module.__setattr__: frozen networks are no submodules
         self._notes: dict[str, Tensor] = {}
+        self._kept: dict[int, tuple] = {}
 
     def wants(self, term: str) -> bool:
         """Whether the loss term has a weight other than 0."""
         return self.config.weights.get(term, 0) != 0
+
+    def require(self, network: str, *terms: str) -> None:
+        """ValueError where one of the terms has a weight and the run has not the frozen network that it asks."""
+        wanted = [term for term in terms if self.wants(term)]
+        if wanted and self.perception is not None and getattr(self.perception, network) is None:
+            raise ValueError(f'the term {wanted[0]} needs perception.{network}; name one, or set model.weights.{wanted[0]}=0')
 
     def note(self, **figures: Tensor) -> None:
         """Leave scalars of this forward for the journal: what is no loss but tells whether training goes well."""
@@ -82,6 +89,17 @@ class Family(nn.Module):
                 target = self.perception.teacher(batch.target[other])
             self.note(identity_source=(swap * source).sum(1)[other].mean(), identity_target=(swap[other] * target).sum(1).mean())
 
+    def keep(self, batch, step: int, *made: Tensor) -> None:
+        """Keep what one player made of a batch for a player who comes after it in the same step."""
+        first = getattr(batch, fields(batch)[0].name)
+        self._kept = {key: kept for key, kept in self._kept.items() if kept[0] == step}
+        self._kept[id(first)] = step, first, [value.detach() for value in made]  # the tensor too: its id stays its own
+
+    def kept(self, batch, step: int) -> list[Tensor] | None:
+        """What was kept of this batch in this step, once; None where there is nothing."""
+        found = self._kept.pop(id(getattr(batch, fields(batch)[0].name)), (None,))
+        return found[2] if found[0] == step else None
+
     def compile(self, **options) -> None:
         """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step. The frozen
         networks of the perception stay as they are: compiled for a gradient to the picture they are slower on a CPU."""
@@ -91,6 +109,10 @@ class Family(nn.Module):
     def players(self) -> dict[str, list[Parameter]]:
         """Who is optimised, in the order of update: name -> parameters. GANs have two players."""
         raise TypeError(f'{type(self).__name__} does not say who its players are')
+
+    def paces(self) -> list[tuple[list[Parameter], float]]:
+        """Parameters that learn at their player's rate times a factor."""
+        return []
 
     def forward(self, player: str, batch, step: int) -> dict[str, Tensor]:
         """Named, unweighted, scalar loss terms of one player; the engine multiplies them by config.weights."""

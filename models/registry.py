@@ -15,7 +15,14 @@ FAMILIES = {
     'cgan': ('models.cgan', 'CGAN', 'CGANConfig'),
     'cyclegan': ('models.translation.cyclegan', 'CycleGAN', 'CycleGANConfig'),
     'cut': ('models.translation.cut', 'CUT', 'CUTConfig'),
+    'stargan': ('models.translation.stargan', 'StarGAN', 'StarGANConfig'),
+    'xgan': ('models.translation.xgan', 'XGAN', 'XGANConfig'),
+    'dtn': ('models.translation.dtn', 'DTN', 'DTNConfig'),
+    'cartoongan': ('models.translation.cartoongan', 'CartoonGAN', 'CartoonGANConfig'),
     'ddpm': ('models.ddpm', 'DDPM', 'DDPMConfig'),
+    'munit': ('models.translation.munit', 'MUNIT', 'MUNITConfig'),
+    'pix2pixhd': ('models.translation.pix2pixhd', 'Pix2PixHD', 'Pix2PixHDConfig'),
+    'satnet': ('models.translation.satnet', 'SATNet', 'SATNetConfig'),
     'ugatit': ('models.translation.ugatit', 'UGATIT', 'UGATITConfig'),
 }
 

@@ -78,7 +78,7 @@ def r1_penalty(critic: Callable[[Tensor], Sequence[Tensor]], real: Tensor) -> Te
 
 def _slope(scales: Sequence[Tensor], pictures: Tensor) -> Tensor:
     """(B,3*H*W): gradient of the sum over scales of each picture's mean logit, itself differentiable."""
-    total = sum(logits.float().flatten(1).mean(1).sum() for logits in scales)
+    total = sum(logits.float().reshape(len(logits), -1).mean(1).sum() for logits in scales)
     return torch.autograd.grad(total, pictures, create_graph=True)[0].flatten(1)
 
 

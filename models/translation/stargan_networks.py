@@ -78,14 +78,14 @@ class _HighPass(nn.Module):
 class StyleGenerator(nn.Module):
     """Picture (B,3,H,W) and style (B,style) -> (B,3,H,W), unbounded; H a power of two from 32 on.
 
-    cap: largest number of channels. high_pass: weight of the high-pass filter through which CelebA-HQ's maps pass around the
-    bottleneck, 0 for none (AFHQ). masks of forward: two (B,1,h,w) in [0,1], of the whole face for the maps of 32 pixels and
-    without chin, brows and mouth for 64 and 128; where they are absent nothing passes.
+    width: channels of the first layer, 2^14 / size in the publication; they double as the size halves, up to `cap`. high_pass:
+    weight of the high-pass filter through which CelebA-HQ's maps pass around the bottleneck, 0 for none (AFHQ). masks of
+    forward: two (B,1,h,w) in [0,1], of the whole face for the maps of 32 pixels and without chin, brows and mouth for 64 and
+    128; where they are absent nothing passes.
     """
 
-    def __init__(self, size: int = 256, style: int = 64, cap: int = 512, high_pass: float = 0.0):
+    def __init__(self, size: int = 256, style: int = 64, width: int = 64, cap: int = 512, high_pass: float = 0.0):
         super().__init__()
-        width = 2 ** 14 // size
         self.from_rgb = nn.Conv2d(3, width, 3, 1, 1)
         self.encode, decode = nn.ModuleList(), []
         widths = [width]
@@ -138,9 +138,8 @@ class MappingNetwork(nn.Module):
         return _chosen([head(h) for head in self.unshared], domain)
 
 
-def _trunk(size: int, cap: int) -> tuple[list[nn.Module], int]:
-    """Layers (B,3,size,size) -> (B,width,1,1), and that width."""
-    width = 2 ** 14 // size
+def _trunk(size: int, width: int, cap: int) -> tuple[list[nn.Module], int]:
+    """Layers (B,3,size,size) -> (B,O,1,1), and O."""
     layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1)]
     for _ in range(int(math.log2(size)) - 2):
         out = min(2 * width, cap)
@@ -152,9 +151,9 @@ def _trunk(size: int, cap: int) -> tuple[list[nn.Module], int]:
 class StyleEncoder(nn.Module):
     """Picture (B,3,H,W) and its domain (B,) int64 -> style (B,style)."""
 
-    def __init__(self, size: int = 256, style: int = 64, domains: int = 2, cap: int = 512):
+    def __init__(self, size: int = 256, style: int = 64, domains: int = 2, width: int = 64, cap: int = 512):
         super().__init__()
-        layers, width = _trunk(size, cap)
+        layers, width = _trunk(size, width, cap)
         self.shared = nn.Sequential(*layers)
         self.unshared = nn.ModuleList(nn.Linear(width, style) for _ in range(domains))
 
@@ -166,9 +165,9 @@ class StyleEncoder(nn.Module):
 class DomainCritic(nn.Module):
     """Picture (B,3,H,W) and domain (B,) int64 -> (B,) logits: real or not, for that domain."""
 
-    def __init__(self, size: int = 256, domains: int = 2, cap: int = 512):
+    def __init__(self, size: int = 256, domains: int = 2, width: int = 64, cap: int = 512):
         super().__init__()
-        layers, width = _trunk(size, cap)
+        layers, width = _trunk(size, width, cap)
         self.main = nn.Sequential(*layers, nn.Conv2d(width, domains, 1))
 
     def forward(self, x: Tensor, domain: Tensor) -> Tensor:

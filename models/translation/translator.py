@@ -17,10 +17,6 @@ class Translator(Family):
     directions: tuple[str, ...] = ('a2b', 'b2a')
     styled = False
 
-    def __init__(self, config, perception):
-        super().__init__(config, perception)
-        self._kept: dict[int, tuple] = {}
-
     def draw(self, pictures: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """translate, without its checks."""
         raise TypeError(f'{type(self).__name__} translates nothing')
@@ -46,13 +42,3 @@ class Translator(Family):
             pictures = getattr(batch, direction[0])
             shown |= {direction[0]: pictures, direction: self.translate(pictures, direction)}
         return shown
-
-    def keep(self, batch: PairBatch, step: int, *fakes: Tensor) -> None:
-        """Keep what the generators drew in this step for the critics, who come after them."""
-        self._kept = {key: kept for key, kept in self._kept.items() if kept[0] == step}
-        self._kept[id(batch.a)] = step, batch.a, [fake.detach() for fake in fakes]  # the batch too: its id stays its own
-
-    def kept(self, batch: PairBatch, step: int) -> list[Tensor] | None:
-        """What was kept of this batch in this step, once; None where the generators were not updated."""
-        found = self._kept.pop(id(batch.a), (None,))
-        return found[2] if found[0] == step else None

@@ -25,6 +25,15 @@ TINY = {
     'ddpm': ({'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY, 'learned_sigma': True,
               'sampling': {'steps': 2}, 'weights': {'noise': 1.0, 'identity': 0.1, 'background': 0.3, 'perceptual': 0.1,
                                                     'variational': 0.001}}, SwapBatch),
+    'munit': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'critic_width': 4, 'critic_layers': 2,
+               'scales': 2, 'weights': dict.fromkeys(('adversarial', 'reconstruction', 'style', 'content', 'cycle', 'perceptual',
+                                                      'critic'), 1.0)}, PairBatch),
+    'pix2pixhd': ({'size': 16, 'width': 4, 'downs': 1, 'blocks': 1, 'enhancer': True, 'local_blocks': 1, 'feature_width': 4,
+                   'critic_width': 4, 'critic_layers': 1}, SwapBatch),
+    'satnet': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'critic_width': 4, 'critic_layers': 2,
+                'scales': 2, 'threshold': 2.0, 'adversary': 'lsgan',
+                'weights': dict.fromkeys(('adversarial', 'reconstruction', 'style', 'content', 'cycle', 'identity', 'supervised',
+                                          'critic'), 1.0)}, PairBatch),
     'ugatit': ({'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3, 'enhanced': True,
                 'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_critic': True, 'cam_sees': 'both',
                 'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 1.0, 'identity': 1.0, 'cam': 1.0,
@@ -33,6 +42,11 @@ TINY = {
                   'weights': {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'critic': 0.5, 'penalty': 10.0}}, PairBatch),
     'cut': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
              'features': 8}, PairBatch),
+    'cartoongan': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4,
+                    'weights': dict.fromkeys(('adversarial', 'content', 'colour', 'identity', 'critic'), 1.0)}, PairBatch),
+    'dtn': ({'size': 16, 'width': 4, 'critic_width': 4, 'features': IDENTITY}, PairBatch),
+    'xgan': ({'size': 32, 'width': 4, 'embedding': 16, 'critic_width': 4, 'identity': IDENTITY}, PairBatch),
+    'stargan': ({'size': 32, 'width': 8, 'cap': 8, 'style': 4, 'latent': 4, 'mapping': 8}, PairBatch),
 }
 COUNT = 4
 

@@ -41,8 +41,9 @@ def mapped(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
     return {'out': network(facts.normal(facts.config['input']), torch.tensor(facts.config['y']))}
 
 
-def _cap(config: dict) -> int:
-    return config.get('max_conv_dim', 512)
+def widths(config: dict) -> tuple[int, int]:
+    """First and largest."""
+    return 2 ** 14 // config['img_size'], config.get('max_conv_dim', 512)
 
 
 _OUT = forward('out')
@@ -57,10 +58,10 @@ TRANSLATION_A = {
     'anime_person_gen_sa': Network(lambda config: AttentionGenerator(config['conv_dim'], config['z_dim']), _OUT),
     'anime_person_dis_sa': Network(lambda config: AttentionCritic(config['conv_dim']), _OUT),
     'starganv2_gen': Network(
-        lambda config: StyleGenerator(config['img_size'], config['style_dim'], _cap(config), config['w_hpf']), styled),
+        lambda config: StyleGenerator(config['img_size'], config['style_dim'], *widths(config), config['w_hpf']), styled),
     'starganv2_mapping': Network(lambda config: MappingNetwork(config['latent_dim'], config['style_dim'], config['num_domains']),
                                  mapped),
     'starganv2_style_encoder': Network(
-        lambda config: StyleEncoder(config['img_size'], config['style_dim'], config['num_domains'], _cap(config)), of_domains),
-    'starganv2_dis': Network(lambda config: DomainCritic(config['img_size'], config['num_domains'], _cap(config)), of_domains),
+        lambda config: StyleEncoder(config['img_size'], config['style_dim'], config['num_domains'], *widths(config)), of_domains),
+    'starganv2_dis': Network(lambda config: DomainCritic(config['img_size'], config['num_domains'], *widths(config)), of_domains),
 }
