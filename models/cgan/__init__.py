@@ -1,0 +1,184 @@
+"""Conditional GAN for face swapping after SimSwap (Chen et al. 2020), with the self-attention of SAGAN (Zhang et al. 2019).
+
+Its terms beside those of models.swapping, with the weights of SimSwap's published training code (0: it has no such term):
+
+| term             | player    | formula                                                        | published | source         |
+| ---------------- | --------- | -------------------------------------------------------------- | --------- | -------------- |
+| identity         | generator | 1 - cosine, or its hinge, or distilled                         | 30        | SimSwap eq. 3  |
+| reconstruction   | generator | mean abs(swap - target), same person                           | 10        | SimSwap eq. 5  |
+| adversarial      | generator | models.losses.adversarial, by `adversary`                      | 1         | SimSwap eq. 6  |
+| feature_matching | generator | L1 of the critic's `matched` deepest maps of swap and target   | 10        | SimSwap eq. 8  |
+| cycle            | generator | mean abs(swapped back to the target's person - target)         | 0         | Zhu 2017 eq. 2 |
+| classes          | generator | cross entropy of the critic's guess at the source's person     | 0         | Odena 2017     |
+| critic           | critic    | loss on real and on swapped pictures, by `adversary`           | 1         | SimSwap eq. 6  |
+| gradient_penalty | critic    | (slope on mixes - 1)^2                                         | 0         | Gulrajani 2017 |
+| r1               | critic    | slope^2 / 2 on real pictures, every `lazy` steps, times `lazy` | 0         | Mescheder 2018 |
+| critic_classes   | critic    | cross entropy of its guess at a real picture's person          | 0         | Odena 2017     |
+
+The critic's real pictures are the targets: what surrounds the face is then alike on both sides and tells it nothing.
+
+Known failures and where they show: `identity_source` flat and `identity_target` high in the journal (the target is redrawn),
+`identity_source` falling late (the identity fades), `real_right` and `fake_right` near 1 (the critic has won); each is said in
+words as well. Norms differ between training and inference only where `norm: batch` asks for it.
+"""
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from models.base import Perception
+from models.batch import SwapBatch
+from models.cgan.discriminators import DiscriminatorConfig, PatchConfig, build_discriminator
+from models.cgan.generator import Generator, GeneratorConfig
+from models.losses.adversarial import (
+    Adversary,
+    accuracy,
+    clip_weights,
+    critic_on_fake,
+    critic_on_real,
+    generator_loss,
+    gradient_penalty,
+    r1_penalty,
+)
+from models.losses.identity import identity_distance, identity_distillation, identity_hinge
+from models.swapping import SwapFamily, SwapFamilyConfig
+
+
+class CGANConfig(SwapFamilyConfig):
+    """generator, critic: their own configs; both take the size given here, and the generator, where it wants any planes, as many
+    as there are. adversary: kind of the game. identity_form: of the term `identity`; threshold in cosine for the hinge,
+    temperature for the distilled form. matched: how many of the critic's deepest maps are compared. clip: largest weight of the
+    critic (WGAN), 0 for none. lazy: steps from one R1 penalty to the next."""
+
+    size: int = 96
+    generator: GeneratorConfig = GeneratorConfig(
+        fold=4, widths=(80, 160), blocks=4, decoder_blocks=1, identity=128, style=128, norm='group', value_range='signed',
+        tanh=False, attention=(24,), planes=1, plate=True, skips='plate')
+    critic: DiscriminatorConfig = PatchConfig(width=48, levels=3, scales=1, norm='none', spectral=True, value_range='signed')
+    adversary: Adversary = 'hinge'
+    identity_form: Literal['cosine', 'hinge', 'distilled'] = 'cosine'
+    threshold: float = Field(0.2875, ge=-1, le=1)
+    temperature: float = Field(0.1, gt=0)
+    matched: int = Field(1, ge=1)
+    clip: float = Field(0.0, ge=0)
+    lazy: int = Field(16, ge=1, le=32)
+    weights: dict[str, float] = {
+        'identity': 9.0, 'reconstruction': 8.0, 'background': 8.0, 'perceptual': 2.0, 'parsing': 0.3, 'shading': 2.0,
+        'total_variation': 0.0, 'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0,
+        'critic': 1.0, 'gradient_penalty': 0.0, 'r1': 0.0, 'critic_classes': 0.0}
+
+
+class CGAN(SwapFamily):
+    """Swaps faces in the template `face`; the perception needs an identity encoder, a teacher and, for parsing, a parser."""
+
+    config: CGANConfig
+
+    def __init__(self, config: CGANConfig, perception: Perception | None):
+        super().__init__(config, perception)
+        planes = config.planes if config.generator.planes else 0
+        self.generator = Generator(config.generator.model_copy(update={'size': config.size, 'planes': planes}))
+        self.critic = build_discriminator(config.critic.model_copy(update={'size': config.size}))
+        self._drawn: tuple[Tensor, Tensor] | None = None  # the last target and its swap, for the critic's turn of the same step
+
+    def players(self):
+        return {'generator': list(self.generator.parameters()), 'critic': self.critic.learnt()}
+
+    def averaged(self):
+        return {'generator': self.generator}
+
+    def after_update(self, player: str) -> None:
+        if player == 'critic' and self.config.clip:
+            clip_weights(self.critic, self.config.clip)
+
+    def likeness(self, identity: Tensor, wanted: Tensor) -> Tensor:
+        if self.config.identity_form == 'hinge':
+            return identity_hinge(identity, wanted, threshold=self.config.threshold)
+        if self.config.identity_form == 'distilled':
+            return identity_distillation(identity, wanted, temperature=self.config.temperature)
+        return identity_distance(identity, wanted)
+
+    def draw(self, target: Tensor, identity: Tensor, shape: Tensor, plate: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The swap (B,3,H,W) and, where the generator predicts it, the mask (B,1,H,W) of what it drew."""
+        takes = self.generator.config
+        made = self.generator.swap(target, identity, shape=shape if takes.planes else None, plate=plate if takes.plate else None)
+        return made if takes.mask else (made, None)
+
+    def forward(self, player: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+        return self._generator_terms(batch, step) if player == 'generator' else self._critic_terms(batch, step)
+
+    def _generator_terms(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+        labels, identity = self.labels(batch), self.identities(batch)
+        shape, plate, face = self.conditions(batch.target, labels)
+        swap = self.draw(batch.target, identity, shape, plate)[0]
+        self._drawn = batch.target, swap.detach()
+        terms = self.swap_terms(swap, batch, labels, face, identity, step)
+        if any(map(self.wants, ('adversarial', 'feature_matching', 'classes'))):
+            terms |= self._judged(swap, batch)
+        if self.wants('cycle'):
+            with torch.no_grad():
+                own = self.perception.identity(batch.target)
+            terms['cycle'] = (self.draw(swap, own, shape, plate)[0] - batch.target).abs().mean()
+        return terms
+
+    def _judged(self, swap: Tensor, batch: SwapBatch) -> dict[str, Tensor]:
+        """What the critic says of the swaps (B,3,H,W)."""
+        verdict, terms = self.critic(swap), {}
+        if self.wants('adversarial'):
+            terms['adversarial'] = generator_loss(self.config.adversary, verdict.logits)
+        if self.wants('feature_matching'):
+            with torch.no_grad():
+                answers = self.critic(batch.target).features[-self.config.matched:]
+            pairs = zip(verdict.features[-self.config.matched:], answers, strict=True)
+            terms['feature_matching'] = torch.stack([F.l1_loss(made, answer) for made, answer in pairs]).mean()
+        if self.wants('classes'):
+            terms['classes'] = self._named(verdict.classes, batch.source_person)
+        return terms
+
+    def _critic_terms(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+        swap = self._swap_of(batch)
+        real, made, terms = self.critic(batch.target), self.critic(swap), {}
+        if self.wants('critic'):
+            kind = self.config.adversary
+            terms['critic'] = critic_on_real(kind, real.logits) + critic_on_fake(kind, made.logits)
+        if self.wants('gradient_penalty'):
+            terms['gradient_penalty'] = gradient_penalty(lambda mix: self.critic(mix).logits, batch.target, swap)
+        if self.wants('r1') and step % self.config.lazy == 0:
+            terms['r1'] = self.config.lazy * r1_penalty(lambda pictures: self.critic(pictures).logits, batch.target)
+        if self.wants('critic_classes'):
+            terms['critic_classes'] = self._named(real.classes, batch.target_person)
+        right = accuracy(real.logits, made.logits, threshold=0.5 if self.config.adversary == 'lsgan' else 0.0)
+        self.note(real_right=right[0], fake_right=right[1])
+        return terms
+
+    def _named(self, logits: Tensor | None, person: Tensor | None) -> Tensor:
+        """Cross entropy of guesses (B,N) with the persons (B,)."""
+        if logits is None or person is None or person.max() >= logits.shape[1]:
+            have = 'no head for them' if logits is None else f'{logits.shape[1]} of them'
+            most = 'names none' if person is None else f'counts up to {int(person.max()) + 1}'
+            raise ValueError(f'the terms classes and critic_classes want to know the persons: the critic has {have} and the data '
+                             f'{most}; set model.critic.classes to their number, or these weights to 0')
+        return F.cross_entropy(logits, person)
+
+    def _swap_of(self, batch: SwapBatch) -> Tensor:
+        """(B,3,H,W) without gradient: what the generator drew for this batch in its own turn, or draws now."""
+        if self._drawn is not None and self._drawn[0] is batch.target:
+            return self._drawn[1]
+        with torch.no_grad():
+            shape, plate, _ = self.conditions(batch.target, self.labels(batch))
+            return self.draw(batch.target, self.identities(batch), shape, plate)[0]
+
+    @torch.no_grad()
+    def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
+        shape, plate, _ = self.conditions(batch.target, self.labels(batch))
+        return self.draw(batch.target, self.identities(batch), shape, plate)[0].clamp(-1, 1)
+
+    @torch.no_grad()
+    def panel(self, batch: SwapBatch) -> dict[str, Tensor]:
+        columns = super().panel(batch)
+        if self.generator.config.mask:
+            shape, plate, _ = self.conditions(batch.target, self.labels(batch))
+            mask = self.draw(batch.target, self.identities(batch), shape, plate)[1]
+            columns['mask'] = (2 * mask - 1).expand(-1, 3, -1, -1)
+        return columns

@@ -1,0 +1,110 @@
+"""What the CGAN owes beyond the contract of a family."""
+import pytest
+import torch
+
+from models.batch import SwapBatch
+from models.cgan import CGAN, CGANConfig
+from tests.contract.stubs import IDENTITY, tiny_perception
+
+SIZE = 32
+OWN = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY, 'style': 8, 'skip_width': 8,
+       'attention': (8,)}
+PATCH = {'kind': 'patch', 'width': 8, 'levels': 2, 'scales': 1, 'norm': 'none', 'value_range': 'signed'}
+
+
+def build(**given) -> CGAN:
+    torch.manual_seed(0)
+    config = {'size': SIZE, 'generator': OWN, 'critic': PATCH, **given}
+    defaults = CGANConfig().model_dump()
+    for part in ('generator', 'critic'):
+        config[part] = {**(defaults[part] if config[part] in (OWN, PATCH) else {}), **config[part]}
+    return CGAN(CGANConfig(**config), tiny_perception())
+
+
+def weights(**terms: float) -> dict[str, float]:
+    return {**dict.fromkeys(CGANConfig().weights, 0.0), 'critic': 1.0, **terms}
+
+
+def batch(**given) -> SwapBatch:
+    draw = torch.Generator().manual_seed(1)
+    source, target = torch.rand(2, 4, 3, SIZE, SIZE, generator=draw) * 2 - 1
+    labels = torch.zeros(4, SIZE, SIZE, dtype=torch.int64)
+    labels[:, 8:24, 8:24] = 1
+    return SwapBatch(source, target, torch.tensor([True, False, False, False]), target_parsing=labels, **given)
+
+
+def test_another_source_changes_the_swap():
+    family, given = build().eval(), batch()
+    other = SwapBatch(given.source.flip(0), given.target, given.same, given.target_parsing)
+    assert (family.generate(given) - family.generate(other)).abs().max() > 1e-6
+
+
+def test_the_critic_judges_what_the_generator_just_drew_without_a_second_drawing():
+    family, given, drawn = build(), batch(), []
+    family.generator.register_forward_hook(lambda *_: drawn.append(1))
+    family('generator', given, 0)
+    family('critic', given, 0)
+    assert len(drawn) == 1
+    family('critic', batch(), 0)
+    assert len(drawn) == 2
+
+
+def test_the_published_form_of_the_generator_trains_as_well():
+    plain = {'widths': (8, 16), 'blocks': 1, 'identity': IDENTITY}
+    family = build(generator=plain, weights=weights(identity=1.0, adversarial=1.0))
+    sum(family('generator', batch(), 0).values()).backward()
+    assert family.generator.BottleNeck[0].style1.linear.weight.grad.abs().max() > 0
+    assert family.generate(batch()).shape == (4, 3, SIZE, SIZE)
+
+
+@pytest.mark.parametrize('form', ['cosine', 'hinge', 'distilled'])
+def test_every_form_of_the_identity_loss_reaches_the_mapping_of_the_identity(form):
+    family = build(identity_form=form, threshold=1.0, weights=weights(identity=1.0))
+    family('generator', batch(), 0)['identity'].backward()
+    assert family.generator.mapping[0].weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize('adversary', ['hinge', 'lsgan', 'vanilla', 'wgan'])
+def test_a_critic_alone_learns_to_tell_swaps_from_photographs(adversary):
+    """Against a generator that stands still every kind of game is soon won; the journal's shares say so."""
+    family, given = build(adversary=adversary, weights=weights()), batch()
+    optimiser = torch.optim.Adam(family.players()['critic'], 3e-3)
+    losses = []
+    for step in range(25):
+        loss = family('critic', given, step)['critic']
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert family.take_notes().keys() == {'real_right', 'fake_right'}
+
+
+def test_clipping_holds_the_weights_of_the_critic_alone():
+    family = build(clip=0.01)
+    largest = max(value.abs().max() for value in family.generator.parameters())
+    family.after_update('generator')
+    assert max(value.abs().max() for value in family.critic.parameters()) > 0.01
+    family.after_update('critic')
+    assert max(value.abs().max() for value in family.critic.parameters()) <= 0.01
+    assert max(value.abs().max() for value in family.generator.parameters()) == largest
+
+
+def test_r1_is_asked_for_lazily():
+    family = build(lazy=4, weights=weights(r1=1.0))
+    assert [step for step in range(9) if 'r1' in family('critic', batch(), step)] == [0, 4, 8]
+
+
+@pytest.mark.parametrize(('classes', 'given', 'message'), [
+    (0, {'target_person': torch.arange(4)}, 'no head'), (3, {'target_person': torch.arange(4)}, 'up to 4'), (3, {}, 'names none'),
+])
+def test_a_critic_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
+    family = build(critic={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(critic_classes=1.0))
+    with pytest.raises(ValueError, match=f'{message}.*model.critic.classes'):
+        family('critic', batch(**given), 0)
+
+
+def test_the_mask_head_is_shown():
+    family = build(generator={**CGANConfig().generator.model_dump(), **OWN, 'mask': True}).eval()
+    mask = family.panel(batch())['mask']
+    assert mask.shape == (4, 3, SIZE, SIZE) and mask.min() >= -1 and mask.max() <= 1
