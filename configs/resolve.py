@@ -53,8 +53,8 @@ def _number(text: str) -> float | str:
 
 
 def merge(base: dict, change: dict, place: str = '') -> dict:
-    """`base` with the entries of `change`; sections merge, values replace. A key that base does not have is refused, but for
-    players, where a new one starts as a copy of the default."""
+    """`base` with the entries of `change`; sections merge, values replace, and so does a section of another `kind`. A key that
+    base does not have is refused, but for players, where a new one starts as a copy of the default."""
     merged = dict(base)
     for key, value in sorted(change.items(), key=lambda item: item[0] != 'default'):
         name = f'{place}{key}'
@@ -67,7 +67,8 @@ def merge(base: dict, change: dict, place: str = '') -> dict:
         if isinstance(merged[key], dict):
             if not isinstance(value, dict):
                 raise ValueError(f'{name} is a section; set one of its keys: {", ".join(merged[key]) or "it has none"}')
-            merged[key] = merge(merged[key], value, f'{name}.')
+            other = 'kind' in value and value['kind'] != merged[key].get('kind')  # of a section that has several forms
+            merged[key] = value if other else merge(merged[key], value, f'{name}.')
         else:
             merged[key] = value
     return merged

@@ -53,19 +53,25 @@ class Evaluation:
     def row(self, system: System) -> dict:
         """The row of a system: name, figures {measure: {mean, deviation, count}}, and why others are not measured. A row that was
         measured before is read."""
-        name = re.sub(r'[^\w.-]+', '-', system.name)
-        place = self.folder / 'rows' / f'{name}-{_short(f"{self.key} {system.key}")}'
+        place = self._place(system)
         done = place / 'row.json'
-        if done.is_file():
-            return json.loads(done.read_text(encoding='utf-8')) | {'name': system.name}
-        found = self._shards(place)
-        costs = self._measured(system, found)
-        figures = {**self._per_pair(found), **self._per_set(found), **{name: single(value) for name, value in costs.items()}}
-        row = {'name': system.name, 'protocol': self.protocol.name, 'sha256': self.protocol.sha256,
-               'pairs': len(self.protocol.names), 'judges': self.judges.names, 'figures': figures,
-               'missing': self.judges.missing, 'notes': self.judges.notes}
-        write_atomically(done, json.dumps(row, indent=1).encode())
-        return row
+        if not done.is_file():
+            found = self._shards(place)
+            costs = self._measured(system, found)
+            figures = {**self._per_pair(system), **self._per_set(found), **{key: single(value) for key, value in costs.items()}}
+            write_atomically(done, json.dumps({'system': system.name, 'judges': self.judges.names, 'figures': figures}).encode())
+        return {'name': system.name, 'protocol': self.protocol.name, 'sha256': self.protocol.sha256,
+                'pairs': len(self.protocol.names), 'judges': self.judges.names, 'missing': self.judges.missing,
+                'notes': self.judges.notes, 'figures': json.loads(done.read_text(encoding='utf-8'))['figures']}
+
+    def _place(self, system: System) -> Path:
+        name = re.sub(r'[^\w.-]+', '-', system.name)
+        return self.folder / 'rows' / f'{name}-{_short(f"{self.key} {system.key}")}'
+
+    def pairs(self, system: System) -> dict[str, Tensor]:
+        """The figures (N,) of each pair, once a row is measured."""
+        found = self._shards(self._place(system))
+        return {name: found.whole(name) for name, values in found.read(found.parts()[0]).items() if values.dim() == 1}
 
     # -- One pass over the pairs --------------------------------------------------------------------------------------------
 
@@ -164,11 +170,11 @@ class Evaluation:
 
     # -- From the shards to a row -------------------------------------------------------------------------------------------
 
-    def _per_pair(self, found: Shards) -> dict[str, dict]:
+    def _per_pair(self, system: System) -> dict[str, dict]:
         """Mean and deviation over the pairs of which a figure could be taken."""
-        names = [name for name, values in found.read(found.parts()[0]).items() if values.dim() == 1]
-        figures = {name: spread(found.whole(name)) for name in names}
-        figures['seconds']['mean'] = float(found.whole('seconds').median())
+        pairs = self.pairs(system)
+        figures = {name: spread(values) for name, values in pairs.items()}
+        figures['seconds']['mean'] = float(pairs['seconds'].median())
         return {name: figure for name, figure in figures.items() if figure['count']}
 
     def _per_set(self, found: Shards) -> dict[str, dict]:

@@ -70,3 +70,5 @@ MEASURES = {
 DEFAULT_COLUMNS = ('id_source', 'id_target', 'top1', 'top5', 'pose', 'expression', 'shape', 'background_l1', 'background_psnr',
                    'background_ssim', 'truth_l1', 'truth_ssim', 'truth_id', 'cause_identity', 'cause_attributes', 'fid', 'fd_id',
                    'sharpness', 'seconds')
+TRANSLATION_COLUMNS = ('fid', 'kid', 'fd_id', 'kd_id', 'precision', 'recall', 'id_source', 'edges', 'colour_distance',
+                       'diversity', 'truth_l1', 'truth_ssim')

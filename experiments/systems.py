@@ -48,12 +48,15 @@ class Trained(System):
     def __init__(self, name: str, family: Family, file: Path):
         self.name, self.family, self.key = name, family, weights.digest(file)
 
-    @torch.no_grad()
     def swap(self, seen: Seen, *, seed: int = 0) -> Tensor:
-        side, size = seen.batch.target.shape[-1], self.family.config.size
-        batch = resized(seen.batch, size)
-        generator = torch.Generator(batch.target.device).manual_seed(seed * 2 ** 31 + seen.rows[0])
-        return _fitted(self.family.generate(batch, generator=generator).float(), side).clamp(-1, 1)
+        return self.paint(seen.batch, seed * 2 ** 31 + seen.rows[0])
+
+    @torch.no_grad()
+    def paint(self, batch: SwapBatch, seed: int = 0) -> Tensor:
+        """(B,3,H,W) of the size of the batch, whatever size the family works in."""
+        generator = torch.Generator(batch.target.device).manual_seed(seed)
+        made = self.family.generate(resized(batch, self.family.config.size), generator=generator).float()
+        return _fitted(made, batch.target.shape[-1]).clamp(-1, 1)
 
 
 class Pictures(System):

@@ -115,7 +115,8 @@ def _escaped(text: str) -> str:
 def from_evaluation(rows: Sequence[dict], columns: Sequence[str], sanity: Sequence[str]) -> Table:
     """Rows of experiments.evaluation as a table: deviations are left to the files, as they are over pairs."""
     first = rows[0]
-    notes = [f'{first["pairs"]} pairs of the protocol {first["protocol"]}, list sha256 {first["sha256"]}',
+    notes = [f'{first["pairs"]} pairs of the protocol {first["protocol"]}'
+             + (f', list sha256 {first["sha256"]}' if 'sha256' in first else ''),
              'judges: ' + ', '.join(f'{measure} by {name}' for measure, name in first['judges'].items()),
              *(f'not measured, {measure}: {why}' for measure, why in first['missing'].items()), *first['notes']]
     made = [Row(row['name'], {name: Cell(figure['mean']) for name, figure in row['figures'].items() if name in MEASURES},

@@ -3,9 +3,12 @@
     python scripts/evaluate.py --run RUN
     python scripts/evaluate.py --run RUN --protocol celeba --root CELEBA --against PICTURES_FOLDER
     python scripts/evaluate.py --family cvae --protocol folder --root SOURCES --targets TARGETS
+    python scripts/evaluate.py --run TRANSLATOR --protocol translation --root TWO_DOMAINS
+    python scripts/evaluate.py --protocol verification --judge identity-mobilefacenet --root LFW --pairs pairs.txt
 
-Every table carries its sanity rows: copies of target and source, cut and paste, and the truth where it is known. An outside
-system enters with a folder of pictures named by the rows of pairs.csv: 000000.png, 000001.png, ...
+Tables of swaps carry their sanity rows: copies of target and source, cut and paste, and the truth where it is known; those of
+translations the row `none`. An outside system enters with a folder of pictures named by the rows of pairs.csv: 000000.png, ...
+An evaluation that was stopped goes on when it is asked for again.
 """
 import sys
 from pathlib import Path
@@ -18,73 +21,113 @@ import torch
 
 from configs.resolve import load
 from configs.schema import PerceptionConfig
+from datasets.loaders import FACES, build_faces, build_pairs
 from experiments.evaluation import Evaluation
 from experiments.files import write_atomically
 from experiments.judges import Judges
-from experiments.measures import DEFAULT_COLUMNS, MEASURES
+from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
 from experiments.protocols.swaps import PROTOCOLS, build_protocol
+from experiments.protocols.translation import DIRECTIONS, keep, measure_translation, translator
+from experiments.protocols.verification import draw_pairs, read_pairs, verify_pairs
 from experiments.systems import Pictures, System, Trained, sanity_rows
-from experiments.tables import Table, from_evaluation
+from experiments.tables import from_evaluation
 from models import weights
-from models.perception.bundle import EMBEDDERS, build_perception
+from models.geometry import TEMPLATES
+from models.perception.bundle import EMBEDDERS, build_perception, load_embedder
 from models.registry import FAMILIES, load_family
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--run', type=Path, action='append', default=[], help='run folder; may be given several times')
-    parser.add_argument('--family', choices=FAMILIES, action='append', default=[], help="a family with the zoo's weights")
-    parser.add_argument('--against', type=Path, action='append', default=[], metavar='PICTURES_FOLDER',
-                        help='pictures of another system')
-    parser.add_argument('--protocol', choices=PROTOCOLS, default='synthetic')
-    parser.add_argument('--root', help='folder of the data set; of the sources for the protocol folder')
-    parser.add_argument('--targets', help='second folder of the protocol folder')
-    parser.add_argument('--count', type=int, help="pairs (the protocol's own number)")
-    parser.add_argument('--size', type=int, help="side of the pictures in pixels (the protocol's own)")
-    parser.add_argument('--judge', choices=EMBEDDERS, help='judge of identity (one that the runs have not learnt from)')
-    parser.add_argument('--causes', type=Path, help='reader of causes for the protocol synthetic')
-    parser.add_argument('--columns', nargs='+', choices=MEASURES, default=DEFAULT_COLUMNS, metavar='MEASURE')
-    parser.add_argument('--no-sanity', action='store_true', help='leave the sanity rows out')
+    what = parser.add_argument_group('what is measured')
+    what.add_argument('--run', type=Path, action='append', default=[], help='run folder; may be given several times')
+    what.add_argument('--family', choices=FAMILIES, action='append', default=[], help="a family with the zoo's weights")
+    what.add_argument('--against', type=Path, action='append', default=[], metavar='PICTURES_FOLDER',
+                      help='pictures of another system')
+    how = parser.add_argument_group('by what')
+    how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification'], default='synthetic')
+    how.add_argument('--root', help='folder of the data set; of the sources for the protocol folder')
+    how.add_argument('--targets', help='second folder of the protocol folder')
+    how.add_argument('--pairs', type=Path, help="verification: a list in the format of LFW's pairs.txt (drawn by a seed)")
+    how.add_argument('--data', choices=FACES, default='folder', help='verification: what lies in the root (%(default)s)')
+    how.add_argument('--count', type=int, help="pairs (the protocol's own number)")
+    how.add_argument('--size', type=int, help="side of the pictures in pixels (the protocol's own)")
+    how.add_argument('--judge', choices=EMBEDDERS, help='judge of identity (one that the runs have not learnt from)')
+    how.add_argument('--causes', type=Path, help='reader of causes for the protocol synthetic')
+    parser.add_argument('--columns', nargs='+', choices=MEASURES, metavar='MEASURE')
     parser.add_argument('-o', '--out', type=Path, help='folder (default RUN/evaluation, or outputs/evaluation)')
     parser.add_argument('--batch', type=int, default=16, help='pairs at a time (%(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args(argv)
-    if not (args.run or args.family or args.against):
+    if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
         parser.error('give something to measure: --run, --family or --against')
+    if args.protocol == 'verification' and not args.root:
+        parser.error('verification reads pictures of people; say where with --root')
     return args
 
 
-def systems(args: argparse.Namespace) -> tuple[list[System], set[str]]:
-    """What is measured, and the embedders that took part in its training."""
+def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
+    """The families that are measured, and the embedders that took part in their training."""
     found, teachers = [], set()
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
     named += [(family, weights.path(family), PerceptionConfig()) for family in args.family]
     for name, file, looks in named:
-        family = load_family(file, build_perception(looks.identity, None, looks.parser).to(args.device)).to(args.device)
-        found.append(Trained(name, family, file))
+        perception = build_perception(looks.identity, None, looks.parser).to(args.device)
+        found.append(Trained(name, load_family(file, perception).to(args.device), file))
         teachers |= {looks.identity, looks.teacher or looks.identity}
-    return found + [Pictures(folder.name, folder) for folder in args.against], teachers
+    return found, teachers
 
 
-def evaluate(args: argparse.Namespace) -> tuple[Table, Path]:
-    measured, teachers = systems(args)
-    out = args.out or (args.run[0] if args.run else Path('outputs')) / 'evaluation'
+def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
+    """Rows, the folder that they are kept in, and the names of the sanity rows."""
+    families, teachers = trained(args)
+    systems: list[System] = [*families, *(Pictures(folder.name, folder) for folder in args.against)]
     protocol = build_protocol(args.protocol, out / 'lists' / args.protocol, root=args.root, targets=args.targets, size=args.size,
                               count=args.count)
     judges = Judges(args.judge, trained_with=teachers, causes=args.causes, device=args.device)
     evaluation = Evaluation(protocol, judges, out, batch=args.batch)
-    sanity = [] if args.no_sanity else sanity_rows(protocol.causes is not None)
-    rows = [evaluation.row(system) for system in [*sanity, *measured]]
-    table = from_evaluation(rows, args.columns, [system.name for system in sanity])
-    for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
-        write_atomically(evaluation.folder / f'table.{suffix}', text.encode())
-    return table, evaluation.folder
+    sanity = sanity_rows(protocol.causes is not None)
+    return [evaluation.row(system) for system in [*sanity, *systems]], evaluation.folder, [system.name for system in sanity]
+
+
+def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
+    """As swaps, a row for each direction."""
+    families, teachers = trained(args)
+    size = args.size or (families[0].family.config.size if families else 64)
+    pairs = build_pairs('unpaired' if args.root else 'synthetic', args.root, size, 'test')
+    judges, folder = Judges(args.judge, trained_with=teachers, device=args.device), out / 'translation'
+    sanity = measure_translation('none', 'none-1', keep, pairs, judges, folder, count=args.count, batch=args.batch)
+    rows = list(sanity)
+    for system in families:
+        rows += measure_translation(system.name, system.key, translator(system.family), pairs, judges, folder, count=args.count,
+                                    directions=getattr(system.family, 'directions', DIRECTIONS), batch=args.batch)
+    return rows, folder, [row['name'] for row in sanity]
+
+
+def verify(args: argparse.Namespace) -> str:
+    """A sentence of figures, mean and deviation over the folds."""
+    name = args.judge or 'identity-mobilefacenet'
+    embedder, template = load_embedder(name).to(args.device), EMBEDDERS[name][1]['template']
+    faces = build_faces(args.data, args.root, 'all' if args.pairs else 'test')
+    pairs = read_pairs(args.pairs, faces) if args.pairs else draw_pairs(faces)
+    found = verify_pairs(lambda pictures: embedder(pictures, template=template), faces, pairs, TEMPLATES[template],
+                         device=args.device)
+    figures = ', '.join(f'{measure} {mean:.4f} ± {deviation:.4f}' for measure, (mean, deviation) in found.items())
+    return f'{name} on {len(pairs.same)} pairs in {len(set(pairs.fold))} folds: {figures}'
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
+    out = args.out or (args.run[0] if args.run else Path('outputs')) / 'evaluation'
     try:
-        table, folder = evaluate(args)
+        if args.protocol == 'verification':
+            print(verify(args))
+            return 0
+        on_pairs = args.protocol == 'translation'
+        rows, folder, sanity = (translations if on_pairs else swaps)(args, out)
+        table = from_evaluation(rows, args.columns or (TRANSLATION_COLUMNS if on_pairs else DEFAULT_COLUMNS), sanity)
+        for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
+            write_atomically(folder / f'table.{suffix}', text.encode())
     except (ValueError, OSError, weights.WeightsError) as error:
         print(f'evaluate.py: {error}', file=sys.stderr)
         return 2

@@ -60,7 +60,8 @@ def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     order = np.argsort(scores)
     refused_same = np.cumsum(same[order]) - same[order]  # below each threshold
     refused_other = np.cumsum(~same[order]) - ~same[order]
-    return float(scores[order][np.argmax(refused_other / (~same).sum() - refused_same / same.sum())])
+    best = int(np.argmax(refused_other / (~same).sum() - refused_same / same.sum()))
+    return float(scores[order][max(0, best - 1):best + 1].mean())  # half way to the next score below
 
 
 def verification(scores: np.ndarray, same: np.ndarray) -> dict[str, float]:

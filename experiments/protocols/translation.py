@@ -14,11 +14,20 @@ from experiments.metrics.identity import cosine
 from experiments.metrics.pictures import diversity, l1, ssim
 from experiments.metrics.translation import colour_distance, colour_histogram, edge_agreement
 from experiments.shards import Shards
+from models.base import Family
 from models.batch import collate
 
 DIRECTIONS = ('a2b', 'b2a')
 # pictures (B,3,H,W) in [-1,1], one of DIRECTIONS, seed -> pictures of the same shape
 Translate = Callable[[Tensor, str, int], Tensor]
+
+
+def translator(family: Family) -> Translate:
+    """A family's `translate` (models.translation.translator), asked by seed. ValueError where the family has none."""
+    if not hasattr(family, 'translate'):
+        raise ValueError(f'{type(family).__name__} swaps faces and translates nothing; give a run of a translation family')
+    return lambda pictures, direction, seed: family.translate(
+        pictures, direction, generator=torch.Generator(pictures.device).manual_seed(seed))
 
 
 def keep(pictures: Tensor, direction: str, seed: int) -> Tensor:
@@ -28,19 +37,19 @@ def keep(pictures: Tensor, direction: str, seed: int) -> Tensor:
 
 @torch.no_grad()
 def measure_translation(name: str, key: str, translate: Translate, pairs: Dataset, judges: Judges, folder: Path, *,
-                        directions: tuple[str, ...] = DIRECTIONS, batch: int = 16) -> list[dict]:
-    """A row per direction, in the form of experiments.evaluation. pairs: PairBatch samples; key: what the pictures of `translate`
-    depend on. Batches are kept in `folder`, so that a measurement goes on where it was stopped."""
-    rows = []
+                        directions: tuple[str, ...] = DIRECTIONS, count: int | None = None, batch: int = 16) -> list[dict]:
+    """A row per direction, in the form of experiments.evaluation. pairs: PairBatch samples, of which the first `count` are taken;
+    key: what the pictures of `translate` depend on. Batches are kept in `folder`, so that what was stopped goes on."""
+    count, rows = min(count or len(pairs), len(pairs)), []
     for direction in directions:
-        stamp = hashlib.sha256(f'{key} {judges.key} {len(pairs)} {batch}'.encode()).hexdigest()[:10]
-        shards = Shards(folder / f'{name}-{direction}-{stamp}', len(pairs), batch)
+        stamp = hashlib.sha256(f'{key} {judges.key} {count} {batch}'.encode()).hexdigest()[:10]
+        shards = Shards(folder / f'{name}-{direction}-{stamp}', count, batch)
         for part in shards.parts():
             if not shards.has(part):
                 found = collate([pairs[row] for row in part]).to(judges.device)
                 shards.write(part, _judged(found, direction, translate, judges, part.start))
-        rows.append({'name': f'{name} {direction}', 'pairs': len(pairs), 'judges': judges.names, 'missing': judges.missing,
-                     'notes': judges.notes, 'figures': _figures(shards)})
+        rows.append({'name': f'{name} {direction}', 'pairs': count, 'protocol': 'translation', 'judges': judges.names,
+                     'missing': judges.missing, 'notes': judges.notes, 'figures': _figures(shards)})
     return rows
 
 

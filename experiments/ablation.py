@@ -1,0 +1,233 @@
+"""An ablation from its plan to its figures: runs that are queued over the devices, finished ones taken from where they lie, then
+the protocol on each.
+
+    RUNS/KEY/             a run folder, KEY the hash of its config, the code and the data
+    RUNS/KEY/finished.json    seconds and steps, once it is done
+    RUNS/KEY/failure.txt      the reason, where it failed
+"""
+import hashlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from configs.ablation import AblationConfig, Change, overrides
+from configs.resolve import PRESETS, checked, dump, read_preset, resolve
+from configs.schema import RunConfig
+from experiments.errors import RunError
+from experiments.files import write_atomically
+from experiments.journal import ROOT, code_version
+from models.registry import family_types
+
+SAMPLING = 'sampling'  # section of a family's config that says how a trained network is used
+_PROBE_STEPS = 6  # of the run that an estimate is made from
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the plan. key: hash of the training's config, of code and data; folder: where the training lies, which runs that
+    differ in SAMPLING alone share."""
+
+    variant: str
+    seed: int
+    config: RunConfig
+    key: str
+    folder: Path
+
+    @property
+    def training(self) -> RunConfig:
+        """The config without how the network is used afterwards."""
+        model = dict(self.config.model)
+        if SAMPLING in model:
+            model[SAMPLING] = family_types(self.config.family)[1]().model_dump()[SAMPLING]
+        return self.config.model_copy(update={'model': model})
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / 'finished.json').is_file()
+
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, or None."""
+        path = self.folder / 'failure.txt'
+        return path.read_text(encoding='utf-8') if path.is_file() and not self.finished else None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the training took, once it is finished."""
+        return json.loads((self.folder / 'finished.json').read_text())['seconds'] if self.finished else None
+
+    @property
+    def state(self) -> str:
+        return 'finished' if self.finished else 'failed' if self.failure else 'begun' if self.begun else 'to do'
+
+    @property
+    def begun(self) -> bool:
+        return (self.folder / 'config.yaml').is_file()
+
+
+# Trains a run, going on with it where it was begun; the environment says on which device. RunError where it fails.
+Train = Callable[[Run, dict[str, str]], None]
+
+
+class Stopped(RunError):
+    """A signal asked to stop; what was begun is saved."""
+
+
+def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
+    """All runs, variant by variant. Two variants with one config share a folder. ValueError names what does not fit."""
+    code, known, found = code_state(), {}, []
+    for name, change in ablation.expanded().items():
+        for seed in ablation.seeds:
+            config = _resolved(change, seed)
+            data = (config.data.name, config.data.root)
+            if data not in known:
+                known[data] = data_state(config.data.root)
+            run = Run(name, seed, config, '', runs)
+            text = '\n'.join([dump(run.training), code, known[data]])
+            key = hashlib.sha256(text.encode()).hexdigest()[:16]
+            found.append(replace(run, key=key, folder=runs / key))
+    return found
+
+
+def _resolved(change: Change, seed: int) -> RunConfig:
+    family = change.family
+    preset = change.preset or (family if (PRESETS / f'{family}.yaml').is_file() else None)
+    schema = family_types(family)[1]
+    config = resolve(family, schema().model_dump(), read_preset(preset) if preset else {},
+                     [*overrides(change), {'engine': {'seed': seed}}])
+    return config.model_copy(update={'model': checked(schema, config.model).model_dump()})
+
+
+def code_state() -> str:
+    """The commit, and a hash of what differs from it."""
+    version = code_version()
+    if not version.endswith('+dirty'):
+        return version
+    difference = subprocess.run(['git', '-C', str(ROOT), 'diff', 'HEAD'], capture_output=True, check=True).stdout
+    return f'{version} {hashlib.sha256(difference).hexdigest()}'
+
+
+def data_state(root: str | None) -> str:
+    """A hash of names and sizes of all files below a folder; drawn data are part of the code."""
+    if root is None:
+        return 'drawn'
+    files = [path for path in Path(root).rglob('*') if path.is_file()]
+    sizes = sorted(f'{path.relative_to(root).as_posix()} {path.stat().st_size}' for path in files)
+    return hashlib.sha256('\n'.join(sizes).encode()).hexdigest()
+
+
+def devices() -> list[dict[str, str]]:
+    """The environment of each place where a run can train: every GPU, or this machine."""
+    return [{'CUDA_VISIBLE_DEVICES': str(index)} for index in range(torch.cuda.device_count())] or [{}]
+
+
+def train_by_script(run: Run, environment: dict[str, str]) -> None:
+    """scripts/train.py in a process of its own."""
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    preset = run.folder.with_suffix('.yaml')
+    write_atomically(preset, dump(run.training).encode())
+    given = ['--resume', str(run.folder)] if run.begun else [
+        '--family', run.config.family, '--preset', str(preset), '--out', str(run.folder)]
+    done = subprocess.run([sys.executable, str(ROOT / 'scripts' / 'train.py'), *given], env={**os.environ, **environment},
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    if done.returncode in (130, 143, -2, -15):
+        raise Stopped(said[-1] if said else 'stopped')
+    if done.returncode:
+        raise RunError(said[-1] if said else f'train.py ended with the code {done.returncode} and said nothing')
+
+
+def train_all(runs: list[Run], train: Train = train_by_script, places: list[dict[str, str]] | None = None, *,
+              say: Callable[[str], None] = lambda line: None) -> None:
+    """Train what is not finished, as many at a time as there are places. A failure is written down and leaves the others alone;
+    Stopped ends the queue."""
+    todo = list({run.key: run for run in runs if not run.finished}.values())
+    free: queue.Queue = queue.Queue()
+    for place in devices() if places is None else places:
+        free.put(place)
+    stop = threading.Event()
+
+    def one(number: int, run: Run) -> None:
+        place = free.get()
+        try:
+            if not stop.is_set():
+                say(f'{number}/{len(todo)} {run.variant}, seed {run.seed}: {run.folder}')
+                _attempt(run, train, place)
+                if run.failure:
+                    say(f'{run.variant}, seed {run.seed} failed: {run.failure}')
+        except Stopped:
+            stop.set()
+            raise
+        finally:
+            free.put(place)
+
+    with ThreadPoolExecutor(free.qsize()) as pool:
+        for attempt in [pool.submit(one, number, run) for number, run in enumerate(todo, 1)]:
+            attempt.result()
+
+
+def _attempt(run: Run, train: Train, place: dict[str, str]) -> None:
+    began = time.monotonic()
+    try:
+        train(run, place)
+    except Stopped:
+        raise
+    except (RunError, ValueError, OSError) as error:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(run.folder / 'failure.txt', str(error).encode())
+        return
+    figures = {'seconds': time.monotonic() - began, 'steps': run.config.engine.steps, 'variant': run.variant, 'seed': run.seed}
+    write_atomically(run.folder / 'finished.json', json.dumps(figures).encode())
+
+
+def journal(run: Run) -> Iterator[dict]:
+    """The lines of a run's journal."""
+    path = run.folder / 'journal.jsonl'
+    for line in path.read_text(encoding='utf-8').splitlines() if path.is_file() else ():
+        yield json.loads(line)
+
+
+def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) -> dict[str, float]:
+    """Seconds that each unfinished run will take, by its key, from the speed of finished ones that cost the same, or else of a
+    few steps that are trained for the purpose in `scratch`."""
+    speeds = {_costs(run): speed for run in runs if run.finished and (speed := _speed(run))}
+    found = {}
+    for run in runs:
+        if run.finished or run.key in found:
+            continue
+        kind = _costs(run)
+        if kind not in speeds:
+            engine = run.config.engine.model_copy(update={'steps': _PROBE_STEPS, 'log_every': _PROBE_STEPS // 2})
+            probe = Run(run.variant, run.seed, run.config.model_copy(update={'engine': engine}), run.key, scratch / run.key)
+            try:
+                train(probe, {})
+                speeds[kind] = _speed(probe)
+            except RunError:
+                speeds[kind] = None
+        if speeds[kind]:
+            engine = run.config.engine
+            found[run.key] = engine.steps * engine.accumulate * run.config.data.batch * engine.devices / speeds[kind]
+    return found
+
+
+def _costs(run: Run) -> str:
+    """What the time of a step depends on."""
+    model = {key: value for key, value in run.config.model.items() if key != 'weights'}
+    engine = run.config.engine
+    return json.dumps([run.config.family, model, run.config.data.batch, engine.precision, engine.compile, engine.channels_last])
+
+
+def _speed(run: Run) -> float | None:
+    """Pictures per second of the last line of the journal that tells."""
+    rates = [line['pictures_per_second'] for line in journal(run) if 'pictures_per_second' in line]
+    return rates[-1] if rates else None

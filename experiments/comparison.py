@@ -1,0 +1,132 @@
+"""From finished runs to what an ablation shows: tables over seeds with a paired test, a grid of pictures, learning curves."""
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+import torch
+from scipy.stats import wilcoxon
+from torch import Tensor
+
+from configs.ablation import AblationConfig
+from experiments.ablation import SAMPLING, Run, journal
+from experiments.evaluation import Evaluation
+from experiments.judges import Judges
+from experiments.measures import DEFAULT_COLUMNS, MEASURES
+from experiments.protocols.swaps import SwapProtocol
+from experiments.systems import Trained, sanity_rows
+from experiments.tables import Cell, Row, Table
+from models.batch import collate
+from models.perception.bundle import build_perception
+from models.registry import load_family
+
+_TEST = ('* p < 0.05 against the base that the file names, else the first row: Wilcoxon signed-rank test over the pairs, seeds '
+         'averaged; it speaks of these trained networks, the deviation over seeds of how much training itself varies')
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """tables: judge of identity -> table. pictures: title -> (B,3,H,W) in [-1,1], in the order of the columns. curves: loss term
+    or figure -> variant -> [(step, value)], the mean over seeds. runs: all that were planned."""
+
+    name: str
+    ablation: AblationConfig
+    runs: list[Run]
+    tables: dict[str, Table]
+    pictures: dict[str, Tensor]
+    curves: dict[str, dict[str, list[tuple[int, float]]]]
+
+
+def load_run(run: Run, device: str | torch.device) -> Trained:
+    """A finished run as a system."""
+    looks, file = run.config.perception, run.folder / 'family.safetensors'
+    family = load_family(file, build_perception(looks.identity, None, looks.parser).to(device)).to(device)
+    system = Trained(f'{run.variant}, seed {run.seed}', family, file)
+    if SAMPLING in run.config.model:
+        sampling = run.config.model[SAMPLING]
+        family.config = family.config.model_copy(update={SAMPLING: type(getattr(family.config, SAMPLING))(**sampling)})
+        system.key += json.dumps(sampling)
+    return system
+
+
+def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol, folder: Path, *,
+            device: str | torch.device = 'cpu', batch: int = 16, visible: bool = True) -> Comparison:
+    """Measure all finished runs by the protocol. ValueError where none is finished."""
+    finished = [run for run in runs if run.finished]
+    if not finished:
+        reason = next((run.failure for run in runs if run.failure), 'they are still to be trained')
+        raise ValueError(f'none of the {len(runs)} runs is finished ({reason}), so there is nothing to compare')
+    teachers = {name for run in finished for name in (run.config.perception.identity,
+                                                      run.config.perception.teacher or run.config.perception.identity)}
+    tables = {}
+    for chosen in ablation.judges or [None]:
+        judges = Judges(chosen, trained_with=teachers, device=device)
+        evaluation = Evaluation(protocol, judges, folder, batch=batch, visible=visible)
+        tables[judges.names.get('identity', 'none')] = _table(ablation, finished, evaluation, device)
+    return Comparison(name, ablation, runs, tables, _pictures(ablation, finished, protocol, device), _curves(finished))
+
+
+def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation, device) -> Table:
+    sanity = [evaluation.row(system) for system in sanity_rows(evaluation.protocol.causes is not None)]
+    figures, pairs = defaultdict(list), defaultdict(lambda: defaultdict(list))
+    row = sanity[0]
+    for run in runs:
+        system = load_run(run, device)
+        row = evaluation.row(system)
+        figures[run.variant].append({name: figure['mean'] for name, figure in row['figures'].items()})
+        for name, values in evaluation.pairs(system).items():
+            pairs[run.variant][name].append(values)
+    changes, rows = ablation.expanded(), []
+    for variant, found in figures.items():
+        cells, base = {}, pairs.get(changes[variant].against or ablation.base_name, {})
+        for measure in found[0]:
+            values = [seed[measure] for seed in found if measure in seed]
+            p = None if variant == ablation.base_name else _p(pairs[variant].get(measure), base.get(measure))
+            cells[measure] = Cell(fmean(values), stdev(values) if len(values) > 1 else None, p)
+        rows.append(Row(variant, {key: cell for key, cell in cells.items() if key in MEASURES}))
+    for one in sanity:
+        cells = {key: Cell(figure['mean']) for key, figure in one['figures'].items() if key in MEASURES}
+        rows.append(Row(one['name'], cells, ranked=False))
+    notes = [f'{row["pairs"]} pairs of the protocol {row["protocol"]}, list sha256 {row["sha256"]}; '
+             f'{len(ablation.seeds)} seed{"s" if len(ablation.seeds) > 1 else ""}', _TEST,
+             'judges: ' + ', '.join(f'{measure} by {name}' for measure, name in row['judges'].items()),
+             *(f'not measured, {measure}: {why}' for measure, why in row['missing'].items()), *row['notes']]
+    return Table(rows, ablation.columns or DEFAULT_COLUMNS, notes)
+
+
+def _p(variant: list[Tensor] | None, base: list[Tensor] | None) -> float | None:
+    """Of the paired test over pairs; None where a figure is one of the whole set."""
+    if not variant or not base:
+        return None
+    difference = (torch.stack(variant).mean(0) - torch.stack(base).mean(0)).double()
+    difference = difference[torch.isfinite(difference)]
+    if len(difference) < 6:
+        return None
+    return 1.0 if not difference.any() else float(wilcoxon(difference.numpy()).pvalue)
+
+
+@torch.no_grad()
+def _pictures(ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol, device) -> dict[str, Tensor]:
+    """Source, target, the truth where it is known, then the swap of each variant's first finished seed."""
+    rows = range(min(ablation.pictures, len(protocol.names)))
+    batch = collate([protocol.pairs[row] for row in rows]).to(device)
+    columns = {'source': batch.source, 'target': batch.target}
+    if batch.truth is not None:
+        columns['truth'] = batch.truth
+    for run in runs:
+        if run.variant not in columns:
+            columns[run.variant] = load_run(run, device).paint(batch)
+    return {title: pictures.cpu() for title, pictures in columns.items()}
+
+
+def _curves(runs: list[Run]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Loss terms and noted figures of the journals."""
+    found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for run in runs:
+        for line in journal(run):
+            for name, value in line.items():
+                if name.startswith(('train/', 'seen/', 'validation/')):
+                    found[name][run.variant][line['step']].append(value)
+    return {name: {variant: [(step, fmean(values)) for step, values in sorted(steps.items())]
+                   for variant, steps in variants.items()} for name, variants in sorted(found.items())}

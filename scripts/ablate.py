@@ -1,0 +1,107 @@
+"""Run an ablation and compare its runs.
+
+    python scripts/ablate.py quick
+    python scripts/ablate.py configs/ablations/identity.yaml --dry-run
+    python scripts/ablate.py families --data celeba --root CELEBA -o OUT
+
+What is finished is taken from where it lies (runs/ablations, by the hash of config, commit and data), what was begun goes on,
+what fails is written down. OUT gets report.html, tables (Markdown, CSV, LaTeX) and pictures.png.
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import tempfile
+
+import torch
+
+from configs.ablation import AblationConfig, read_ablation
+from experiments.ablation import Run, Stopped, estimates, plan, train_all
+from experiments.comparison import compare
+from experiments.files import write_atomically
+from experiments.pictures import encode_png, grid
+from experiments.protocols.swaps import build_protocol
+from experiments.report import report
+from models.weights import WeightsError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('ablation', help='YAML file, or its name in configs/ablations')
+    parser.add_argument('--data', help='train and measure on this data set instead')
+    parser.add_argument('--root', help='its folder')
+    parser.add_argument('--steps', type=int, help='of every run, instead of what the file says')
+    parser.add_argument('--seeds', type=int, nargs='+', help='instead of those of the file')
+    parser.add_argument('--runs', type=Path, default=Path('runs/ablations'), help='where runs lie (%(default)s)')
+    parser.add_argument('-o', '--out', type=Path, help='folder of the results (default outputs/ablations/NAME)')
+    parser.add_argument('--dry-run', action='store_true', help='list what would run, with estimates')
+    parser.add_argument('--compare-only', action='store_true', help='train nothing; compare what is finished')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='of the comparison')
+    args = parser.parse_args(argv)
+    if bool(args.data) != bool(args.root) and args.data != 'synthetic':
+        parser.error('--data and --root belong together')
+    return args
+
+
+def settings(args: argparse.Namespace) -> tuple[str, AblationConfig]:
+    """Name and ablation, with what the command line changes."""
+    name, ablation = read_ablation(args.ablation)
+    changes = {} if args.steps is None else {'engine.steps': args.steps}
+    update = {} if args.seeds is None else {'seeds': args.seeds}
+    if args.data:
+        changes |= {'data.name': args.data, 'data.root': args.root}
+        update['protocol'] = ablation.protocol.model_copy(update={'name': args.data, 'root': args.root})
+    base = ablation.base.model_copy(update={'settings': {**ablation.base.settings, **changes}})
+    return name, ablation.model_copy(update={**update, 'base': base})
+
+
+def list_plan(runs: list[Run]) -> None:
+    """Print what would run, and how long it would take."""
+    with tempfile.TemporaryDirectory() as scratch:
+        seconds = estimates(runs, Path(scratch))
+    for run in runs:
+        words = f'about {seconds[run.key] / 60:.1f} min' if run.key in seconds else '' if run.finished else 'no estimate'
+        print(f'{run.state:>8}  {run.variant}, seed {run.seed}: {run.config.family}, {run.config.engine.steps} steps  {words}')
+    print(f'{len(seconds)} to train, about {sum(seconds.values()) / 60:.0f} minutes on one device')
+
+
+def run(args: argparse.Namespace) -> None:
+    name, ablation = settings(args)
+    runs = plan(ablation, args.runs)
+    if args.dry_run:
+        list_plan(runs)
+        return
+    out = args.out or Path('outputs') / 'ablations' / name
+    wanted = ablation.protocol
+    protocol = build_protocol(wanted.name, out / 'lists', root=wanted.root, targets=wanted.targets, size=wanted.size,
+                              count=wanted.count)
+    if not args.compare_only:
+        train_all(runs, say=lambda line: print(line, file=sys.stderr, flush=True))
+    comparison = compare(name, ablation, runs, protocol, out / 'evaluation', device=args.device)
+    for judge, table in comparison.tables.items():
+        stem = 'table' if len(comparison.tables) == 1 else f'table-{judge}'
+        for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
+            write_atomically(out / f'{stem}.{suffix}', text.encode())
+        print(table.markdown())
+    write_atomically(out / 'pictures.png', encode_png(grid(comparison.pictures, rows=ablation.pictures)))
+    write_atomically(out / 'report.html', report(comparison).encode())
+    print(out / 'report.html')
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        run(args)
+    except (ValueError, OSError, WeightsError) as error:
+        print(f'ablate.py: {error}', file=sys.stderr)
+        return 2
+    except Stopped as error:
+        print(f'ablate.py: {error}; run the same command again to go on', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

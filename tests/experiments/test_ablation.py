@@ -1,0 +1,182 @@
+"""The machinery of ablations on a family that is not trained at all: what runs, what is reused, what the page shows."""
+import importlib
+import json
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from configs.ablation import FOLDER, AblationConfig, read_ablation
+from configs.resolve import dump
+from experiments import ablation as machinery
+from experiments.ablation import Stopped, estimates, plan, train_all
+from experiments.checkpoint import save_family
+from experiments.comparison import compare
+from experiments.errors import RunError
+from experiments.protocols.swaps import synthetic
+from experiments.report import report
+from models.registry import build_family, family_types
+
+TINY = {'model.size': 32, 'model.fold': 2, 'model.widths': [8, 16], 'model.depth': 1, 'engine.steps': 4, 'data.batch': 2}
+
+
+def ablation(**changes):
+    return AblationConfig(**{'question': 'Does <it> matter?', 'base': {'family': 'cvae', 'settings': TINY},
+                             'variants': {'no identity': {'settings': {'model.weights.identity': 0}}}, 'pictures': 2,
+                             'judges': ['identity-mobilefacenet'], **changes})
+
+
+def trained(run, place):
+    """What train.py leaves, without training."""
+    torch.manual_seed(run.seed + len(run.variant))
+    run.folder.mkdir(parents=True, exist_ok=True)
+    (run.folder / 'config.yaml').write_text(dump(run.training))
+    family = build_family(run.config.family, run.training.model, None)
+    save_family(run.folder / 'family.safetensors', run.config.family, family.state_dict(), family.config)
+    lines = [{'step': step, 'event': 'train', 'train/kl': 1 / step, 'pictures_per_second': 8.0} for step in (2, 4)]
+    (run.folder / 'journal.jsonl').write_text(''.join(f'{json.dumps(line)}\n' for line in lines))
+
+
+def test_runs_are_known_by_config_code_and_data(tmp_path, monkeypatch):
+    def keys(**changes):
+        return {(run.variant, run.seed): run.key for run in plan(ablation(**changes), tmp_path)}
+
+    first = keys(seeds=[0, 1])
+    assert len(set(first.values())) == 4 and first == keys(seeds=[0, 1])
+    twin = keys(variants={'twin': {}, 'other': {'settings': {'engine.steps': 5}}})
+    assert twin['twin', 0] == twin['base', 0] == first['base', 0] != twin['other', 0]
+    data = tmp_path / 'data'
+    data.mkdir()
+    at = {'family': 'cvae', 'settings': {**TINY, 'data.name': 'folder', 'data.root': str(data)}}
+    before = keys(base=at)
+    (data / 'new.png').write_bytes(b'1')
+    assert set(before.values()).isdisjoint(keys(base=at).values())
+    monkeypatch.setattr(machinery, 'code_version', lambda: 'another commit')
+    assert set(first.values()).isdisjoint(keys(seeds=[0, 1]).values())
+
+
+def test_what_differs_in_sampling_alone_is_trained_once(tmp_path):
+    steps = {'variants': {}, 'grid': {'model.sampling.steps': [5, 10]}, 'base': {'family': 'ddpm'}}
+    runs = plan(ablation(**steps), tmp_path)
+    assert len({run.key for run in runs}) == 1 and [run.config.model['sampling']['steps'] for run in runs[1:]] == [5, 10]
+
+
+def test_failures_are_written_down_and_finished_runs_are_kept(tmp_path):
+    runs, asked = plan(ablation(seeds=[0, 1]), tmp_path), []
+
+    def train(run, place):
+        asked.append(run)
+        if run.variant == 'base' and run.seed == 1:
+            raise RunError('the loss term was not finite')
+        trained(run, place)
+
+    train_all(runs, train, [{}, {}])
+    assert len(asked) == 4 and [run.state for run in runs] == ['finished', 'failed', 'finished', 'finished']
+    assert runs[1].failure == 'the loss term was not finite' and runs[0].seconds >= 0
+    train_all(runs, trained, [{}])  # only the failed one again
+    assert runs[1].state == 'finished' and runs[1].failure is None
+
+
+def test_a_signal_ends_the_queue(tmp_path):
+    runs, asked = plan(ablation(seeds=[0, 1]), tmp_path), []
+
+    def train(run, place):
+        asked.append(run)
+        raise Stopped('stopped by SIGTERM')
+
+    with pytest.raises(Stopped):
+        train_all(runs, train, [{}])
+    assert len(asked) == 1 and all(run.failure is None for run in runs)
+
+
+def test_estimates_come_from_like_runs_or_from_a_few_steps(tmp_path):
+    runs, probed = plan(ablation(seeds=[0, 1]), tmp_path / 'runs'), []
+
+    def probe(run, place):
+        probed.append(run)
+        trained(run, place)
+
+    found = estimates(runs, tmp_path / 'scratch', probe)
+    # All cost the same per step: one probe. 4 steps of 2 pictures at 8 pictures per second.
+    assert found == {run.key: 1.0 for run in runs} and len(probed) == 1 and probed[0].config.engine.steps < 10
+    train_all(runs[:1], trained, [{}])
+    assert estimates(runs, tmp_path / 'scratch', None) == {run.key: 1.0 for run in runs[1:]}
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to and its text, and checks that tags are closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.words, self.open = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ('src', 'href')]
+        if tag not in ('meta', 'img', 'path'):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ('src', 'href')]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope='module')
+def comparison(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('ablation')
+    plan_of = ablation(seeds=[0, 1])
+    runs = plan(plan_of, folder / 'runs')
+    train_all(runs[:3], trained, [{}])
+    (runs[3].folder).mkdir(parents=True)
+    (runs[3].folder / 'failure.txt').write_text('out of <memory>')
+    return compare('tiny', plan_of, runs, synthetic(48, 6), folder / 'evaluation', batch=4, visible=False)
+
+
+def test_tables_hold_means_and_deviations_over_seeds(comparison):
+    table = comparison.tables['identity-mobilefacenet']
+    rows = {row.name: row for row in table.rows}
+    assert list(rows)[:2] == ['base', 'no identity'] and not rows['the truth'].ranked
+    assert rows['base'].cells['truth_l1'].deviation > 0 and rows['no identity'].cells['truth_l1'].deviation is None
+    assert 0 <= rows['no identity'].cells['background_l1'].p <= 1 and rows['base'].cells['background_l1'].p is None
+    assert rows['copy the target'].cells['background_l1'].mean == 0
+    assert comparison.curves['train/kl']['base'] == [(2, 0.5), (4, 0.25)]
+    assert list(comparison.pictures) == ['source', 'target', 'truth', 'base', 'no identity']
+
+
+def test_the_report_holds_all_that_it_needs(comparison):
+    text = report(comparison)
+    page = Page()
+    page.feed(text)
+    words = ' '.join(page.words)
+    assert page.open == [] and len([link for link in page.links if link]) == 2 * 5
+    assert all(link.startswith('data:image/png;base64,') for link in page.links if link)
+    assert not any(word in text for word in ('http:', 'https:', '@import', 'url('))
+    assert 'Does <it> matter?' in words and 'out of <memory>' in words and 'no identity' in words and 'Wilcoxon' in words
+    assert text.count('<polyline') == 2
+
+
+@pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.yaml')))
+def test_shipped_ablations_can_be_planned(name, tmp_path):
+    found = read_ablation(name)[1]
+    runs = plan(found, tmp_path)
+    assert len(runs) == len(found.expanded()) * len(found.seeds)
+    assert len({json.dumps(run.config.model_dump(mode='json')) for run in runs}) == len(runs) or found.grid
+    for run in runs:
+        assert family_types(run.config.family)[1](**run.config.model)
+
+
+def test_the_script_lists_its_plan_and_says_what_is_wrong(tmp_path, monkeypatch, capsys):
+    script = importlib.import_module('scripts.ablate')
+    monkeypatch.setattr(script, 'estimates', lambda runs, scratch: {run.key: 90.0 for run in runs})
+    assert script.main(['quick', '--dry-run', '--runs', str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert 'ddpm, no identity loss, seed 0: ddpm' in said and 'about 1.5 min' in said and '9 to train, about 14 minutes' in said
+    assert script.main(['nothing']) == 2
+    said = capsys.readouterr().err
+    assert "no ablation 'nothing'" in said and said.count('\n') == 1
+    assert script.main(['quick', '--compare-only', '--runs', str(tmp_path), '-o', str(tmp_path / 'out')]) == 2
+    assert 'nothing to compare' in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""Pose and landmark networks: what they are fed, with a session that only looks; the networks themselves where they are here."""
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from datasets.synthetic import ATTRIBUTES, render, sample_attributes, sample_identity
+from datasets.synthetic.samples import to_tensor
+from models import weights
+from models.perception import onnx
+
+LANDMARKS = torch.rand(68, 2, generator=torch.Generator().manual_seed(0))
+
+
+class Session:
+    def __init__(self, answer):
+        self.answer, self.fed = answer, []
+
+    def get_inputs(self):
+        return [SimpleNamespace(name='input')]
+
+    def run(self, names, feed):
+        self.fed.append(feed['input'])
+        return [np.repeat(self.answer[None], len(feed['input']), 0).astype(np.float32)]
+
+
+def test_pose_is_the_mean_of_two_networks_on_blue_first_crops_of_the_face(monkeypatch):
+    sessions = {'fsanet-1x1': Session(np.array([10, 2, 4])), 'fsanet-var': Session(np.array([20, 4, 0]))}
+    monkeypatch.setattr(onnx, '_session', sessions.get)
+    pictures = torch.zeros(2, 3, 128, 128)
+    pictures[:, 2] = -1
+    pictures[:, 0, :, :64] = 1  # the left half in red
+    found = onnx.FSANet()(pictures)
+    assert found.tolist() == [[15, 3, 2]] * 2
+    fed = sessions['fsanet-1x1'].fed
+    assert len(fed) == 2 and fed[0].shape == (1, 3, 64, 64)
+    blue, _, red = fed[0][0]
+    assert np.allclose(blue, -127.5 / 128) and red[:, :28].min() > 0.9 and abs(red[:, 36:]).max() < 1e-6
+
+
+@pytest.mark.parametrize('size', [64, 128])
+def test_landmarks_come_back_in_the_pictures_own_pixels(monkeypatch, size):
+    session = Session(LANDMARKS.numpy().reshape(136))
+    monkeypatch.setattr(onnx, '_session', lambda name: session)
+    found = onnx.PFLD()(torch.rand(1, 3, size, size) * 2 - 1)[0]
+    assert session.fed[0].shape == (1, 3, 112, 112) and session.fed[0].min() >= 0 and session.fed[0].max() <= 1
+    # The square of 121 CelebA pixels around (88.5, 123), less the corner (24, 60) of the template.
+    wanted = (LANDMARKS * 121 + torch.tensor([88.5 - 60.5 - 24, 123 - 60.5 - 60])) * size / 128 - 0.5
+    assert torch.allclose(found, wanted, atol=0.05)
+
+
+@pytest.mark.skipif(not all(weights.entry(name).path.is_file() for name in ('fsanet-1x1', 'fsanet-var', 'pfld-68')),
+                    reason='the weights fsanet-1x1, fsanet-var and pfld-68 are not here')
+def test_the_published_networks_see_drawn_faces():
+    causes = np.stack([sample_attributes(0, i) for i in range(24)])
+    drawn = [render(sample_identity(0, i), causes[i], 128) for i in range(24)]
+    pictures = torch.stack([to_tensor(one.picture) for one in drawn])
+    yaw = onnx.FSANet()(pictures)[:, 0].numpy()
+    assert abs(np.corrcoef(yaw, causes[:, ATTRIBUTES.index('yaw')])[0, 1]) > 0.8
+    error = np.linalg.norm(onnx.PFLD()(pictures).numpy() - np.stack([one.landmarks for one in drawn]), axis=2)
+    assert error.mean() < 8  # pixels of 128
