@@ -35,8 +35,11 @@ class LocalEnhancer(nn.Module):
                                       nn.ConvTranspose2d(2 * width, width, 3, 2, 1, 1), nn.InstanceNorm2d(width), nn.ReLU(),
                                       nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model1_2(self.model1_1(x) + self.model(_halved(x)))
+    def forward(self, x: Tensor, fixed: bool = False) -> Tensor:
+        """fixed: the global generator does not learn."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not fixed):
+            whole = self.model(_halved(x))
+        return self.model1_2(self.model1_1(x) + whole)
 
 
 class FeatureEncoder(nn.Module):
@@ -46,19 +49,19 @@ class FeatureEncoder(nn.Module):
         super().__init__()
         self.model = resnet(3, features, width, downs, 0)
 
-    def forward(self, picture: Tensor, regions: Tensor) -> Tensor:
-        """regions (B,H,W) int64: every pixel gets its region's mean."""
-        return region_means(self.model(picture), regions)
+    def forward(self, picture: Tensor, regions: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """regions (B,H,W) int64 below count -> mean features of each region (B,count,features), 0 of absent ones, and the share
+        of the picture that it takes (B,count)."""
+        values = self.model(picture).flatten(2)  # (B,F,HW)
+        belongs = F.one_hot(regions.flatten(1), count).to(values.dtype)  # (B,HW,count)
+        pixels = belongs.sum(1)
+        return (values @ belongs).transpose(1, 2) / pixels.clamp_min(1)[..., None], pixels / belongs.shape[1]
 
 
-def region_means(x: Tensor, regions: Tensor) -> Tensor:
-    """The mean of x (B,C,H,W) over all pixels of one id of `regions` (B,H,W), by sample and channel, at each of these pixels."""
-    count = int(regions.max()) + 1
-    places = regions.flatten(1)[:, None].expand(-1, x.shape[1], -1)  # (B,C,HW)
-    flat = x.flatten(2)
-    sums = flat.new_zeros(*flat.shape[:2], count).scatter_add(2, places, flat)
-    sizes = flat.new_zeros(*flat.shape[:2], count).scatter_add(2, places, torch.ones_like(flat))
-    return (sums / sizes.clamp_min(1)).gather(2, places).view_as(x)
+def spread(features: Tensor, regions: Tensor) -> Tensor:
+    """Features of regions (B,count,C) -> (B,C,H,W), to each pixel that of its region in (B,H,W)."""
+    places = regions.flatten(1)[..., None].expand(-1, -1, features.shape[2])  # (B,HW,C)
+    return features.gather(1, places).transpose(1, 2).unflatten(2, regions.shape[1:])
 
 
 class PatchCritics(nn.Module):

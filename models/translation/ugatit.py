@@ -215,7 +215,7 @@ class UGATIT(Translator):
         shown = {}
         for direction, pictures in (('a2b', batch.a), ('b2a', batch.b)):
             made: Translated = self.generator_of(direction)(pictures)
-            shown |= {direction[0]: pictures, direction.replace('2', ' to '): made.picture.clamp(-1, 1),
+            shown |= {direction[0]: pictures, direction: made.picture.clamp(-1, 1),
                       f'heat {direction[0]}': heat_picture(made.heatmap, pictures.shape[2:])}
             if made.attention is not None:
                 shown[f'mask {direction[0]}'] = (2 * made.attention[:, :1] - 1).clamp(-1, 1).expand(-1, 3, -1, -1)

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
-from models.translation.label_networks import FeatureEncoder, GlobalGenerator, LocalEnhancer, PatchCritics
+from models.translation.label_networks import FeatureEncoder, GlobalGenerator, LocalEnhancer, PatchCritics, spread
 from models.translation.style_networks import ScaleCritic, StyleGenerator
 from models.translation.ugatit_networks import Critic, Generator
 from tests.parity.network import Network, forward
@@ -79,7 +79,8 @@ def _enhanced_critic(network: Critic, facts: Facts) -> dict[str, Tensor]:
 def _feature_encoder(network: FeatureEncoder, facts: Facts) -> dict[str, Tensor]:
     picture = facts.inputs()[0]
     regions = torch.from_numpy(facts.stream('inst').integers(0, 5, (2, 1, 8, 8))).repeat_interleave(8, 2).repeat_interleave(8, 3)
-    return {'raw': network.model(picture), 'out': network(picture, regions[:, 0])}
+    means, _ = network(picture, regions[:, 0], 5)
+    return {'raw': network.model(picture), 'out': spread(means, regions[:, 0])}
 
 
 @torch.no_grad()
