@@ -1,15 +1,16 @@
 """ILVR: pictures that an unconditional denoiser makes, with the coarse content of a reference (Choi et al. 2021).
 
 As published, each noisy picture gets the low-pass of the reference, noised afresh: x_(t-1) becomes x_(t-1) - phi(x_(t-1)) +
-phi(y) (algorithm 1 there). That needs many small steps: the new noise is nothing that a solver of the ODE could follow, a solver that
-remembers its predictions extrapolates from one jump to the next, and UniPC's corrector replaces the corrected picture by its own.
+phi(y) (algorithm 1 there). That needs many small steps: the new noise is nothing that a solver of the ODE could follow, one that
+remembers its predictions extrapolates from one jump to the next, and UniPC's corrector puts its own picture in place of the
+corrected one.
 
-Here the predicted clean picture is corrected instead, before the scheduler sees it: x0 becomes x0 - P x0 + P y with the projection
-P on what survives the reduction. For the solver that is another denoiser, as smooth as the first, so that it keeps its order. In the
-span of P it says the same P y at every noise level, for which DDIM, DPM-Solver++ and UniPC are exact at any number of steps: there
-x_t = sqrt(a_t) P y + sqrt(1 - a_t) P eps, the reference at the noise level that each step reaches, with the noise that the sample
-began with; an ancestral step draws from the true posterior given the reference. After the last step the picture is reduced to
-exactly what the reference is.
+Here the predicted clean picture is corrected instead, before the scheduler sees it: x0 becomes x0 - P x0 + P y with the
+projection P on what survives the reduction. For the solver that is another denoiser, as smooth as the first, so that it keeps its
+order. In the span of P it says the same P y at every noise level, for which DDIM, DPM-Solver++ and UniPC are exact at any number
+of steps: there x_t = sqrt(a_t) P y + sqrt(1 - a_t) P eps, the reference at the noise level that each step reaches, with the noise
+that the sample began with; an ancestral step draws from the true posterior given the reference. After the last step the picture
+is reduced to what the reference is, up to clipping.
 """
 from collections.abc import Callable
 from typing import Literal
@@ -27,10 +28,10 @@ from models.ddpm.schedules import Sampler, scheduler
 
 
 class ILVRConfig(Config):
-    """corrects: the predicted clean picture, or the noisy one as published. down: factor N of the low-pass, 1 or more, any number;
-    `down_last`: the one reached where the reference lets go, changing geometrically on the way. begin, until: between which shares
-    of the way, 1 the noise and 0 the picture, the reference acts. sampler, steps, eta: see models.ddpm.samplers. identity: strength
-    of the identity guidance; through: see TowardsIdentity."""
+    """corrects: the predicted clean picture, or the noisy one as published. down: factor N of the low-pass, any number from 1;
+    down_last: the one reached where the reference lets go, changing geometrically on the way. begin, until: between which shares
+    of the way, 1 the noise and 0 the picture, the reference acts. sampler, steps, eta: see models.ddpm.samplers. identity:
+    strength of the identity guidance; through: see TowardsIdentity."""
 
     corrects: Literal['clean', 'noisy'] = 'clean'
     down: float = Field(8, ge=1)

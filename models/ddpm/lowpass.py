@@ -8,8 +8,8 @@ from torch import Tensor
 
 def taps(length: int, scale: float, out: int) -> tuple[Tensor, Tensor]:
     """How a row of `length` pixels becomes one of `out`, `scale` times as long: for each output pixel the weights (K,out) float64
-    and which input pixels they belong to (K,out) int64. The border is mirrored, its pixel repeated (Keys 1981, a = -1/2, stretched
-    where the row shrinks)."""
+    and which input pixels they belong to (K,out) int64. Keys' cubic (1981, a = -1/2), stretched where the row shrinks; the border
+    is mirrored, its pixel repeated."""
     stretch = min(scale, 1.0)
     width = 4 / stretch
     places = torch.arange(1, out + 1, dtype=torch.float64) - (out - length * scale) / 2

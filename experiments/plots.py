@@ -1,0 +1,51 @@
+"""Plots as SVG, without a plotting library."""
+from collections.abc import Sequence
+from html import escape
+
+from experiments.measures import MEASURES
+from experiments.tables import Row, shown
+
+_SIDE, _ROOM, _TOP = 260, 70, 30  # of a panel's square, to its left and below, and above it, in pixels
+_COLOURS = ('#1b6ca8', '#d1495b', '#2e933c', '#edae49', '#7b4b94', '#00798c', '#8d5524', '#5c6b73')
+
+
+def scatter(rows: Sequence[Row], across: str, up: Sequence[str]) -> str:
+    """One panel per measure in `up`, against the measure `across`: a numbered dot per row that has both, and a legend."""
+    width, legend = len(up) * (_SIDE + _ROOM) + _ROOM // 2, _TOP + _SIDE + _ROOM
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{legend + 18 * len(rows) + 10}" '
+             'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>']
+    for panel, measure in enumerate(up):
+        parts += _panel(rows, across, measure, _ROOM + panel * (_SIDE + _ROOM))
+    parts += [f'<text x="{_ROOM}" y="{legend + 18 * index}" fill="{_colour(index)}">{index + 1}  {escape(row.name)}</text>'
+              for index, row in enumerate(rows)]
+    return '\n'.join([*parts, '</svg>']) + '\n'
+
+
+def _panel(rows: Sequence[Row], across: str, up: str, left: int) -> list[str]:
+    points = {index: (row.cells[across].mean, row.cells[up].mean) for index, row in enumerate(rows)
+              if across in row.cells and up in row.cells}
+    (x0, x1), (y0, y1) = (_span([point[axis] for point in points.values()]) for axis in (0, 1))
+    bottom, middle = _TOP + _SIDE, left + _SIDE / 2
+    parts = [f'<rect x="{left}" y="{_TOP}" width="{_SIDE}" height="{_SIDE}" fill="none" stroke="#99a"/>',
+             f'<text x="{middle}" y="{bottom + 36}" text-anchor="middle">{escape(MEASURES[across].title)}</text>',
+             f'<text x="{middle}" y="{_TOP - 10}" text-anchor="middle">{escape(MEASURES[up].title)}</text>']
+    for value, anchor, x in ((x0, 'start', left), (x1, 'end', left + _SIDE)):
+        parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="{anchor}">{shown(MEASURES[across], value)}</text>')
+    for value, y in ((y0, bottom), (y1, _TOP + 10)):
+        parts.append(f'<text x="{left - 4}" y="{y}" text-anchor="end">{shown(MEASURES[up], value)}</text>')
+    for index, (x, y) in points.items():
+        px, py = left + (x - x0) / (x1 - x0) * _SIDE, bottom - (y - y0) / (y1 - y0) * _SIDE
+        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{_colour(index)}"/>'
+                     f'<text x="{px + 6:.1f}" y="{py - 5:.1f}" fill="{_colour(index)}">{index + 1}</text>')
+    return parts
+
+
+def _span(values: list[float]) -> tuple[float, float]:
+    """What an axis shows: all values, with some room around them."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = 0.08 * (high - low) or max(abs(high), 1e-3) * 0.1
+    return low - room, high + room
+
+
+def _colour(index: int) -> str:
+    return _COLOURS[index % len(_COLOURS)]

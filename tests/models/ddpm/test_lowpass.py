@@ -1,0 +1,30 @@
+"""The filter with factors that the published numbers do not cover."""
+import pytest
+import torch
+
+from models.ddpm.lowpass import low_pass, projected, reduced
+
+FACTORS = (1, 2, 3, 5.3, 8, 12, 24, 100)
+
+
+@pytest.fixture
+def pictures():
+    return torch.rand(2, 3, 24, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.mark.parametrize('factor', FACTORS)
+def test_any_factor_keeps_flat_and_slanted_light(pictures, factor):
+    assert reduced(pictures, factor).shape[2:] == (-(-24 // factor), -(-40 // factor))
+    flat = torch.full_like(pictures, 0.3)
+    torch.testing.assert_close(low_pass(flat, factor), flat)
+    slope = torch.linspace(-1, 1, 40).expand_as(pictures)
+    middle = slice(8, -8) if factor <= 3 else slice(0, 0)  # away from the mirrored border
+    torch.testing.assert_close(low_pass(slope, factor)[..., middle], slope[..., middle], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize('factor', FACTORS)
+def test_what_is_swapped_in_the_projection_is_reduced_to_the_same(pictures, factor):
+    first, second = pictures
+    mixed = first - projected(first, factor) + projected(second, factor)
+    torch.testing.assert_close(reduced(mixed, factor), reduced(second, factor), atol=2e-6, rtol=0)
+    torch.testing.assert_close(projected(projected(first, factor), factor), projected(first, factor), atol=2e-6, rtol=0)

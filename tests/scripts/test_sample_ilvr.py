@@ -1,0 +1,92 @@
+"""scripts/sample_ilvr.py as its user meets it, with a tiny denoiser that was trained on nothing."""
+import csv
+
+import pytest
+import torch
+
+from experiments.checkpoint import save_family
+from models.perception.embedder import Embedder
+from models.pipelines.images import read_picture, write_picture
+from models.registry import build_family
+from scripts import sample_ilvr
+from tests.contract.stubs import IDENTITY, TinyEmbedder
+from tests.models.stubs import Oval, Planted, face_at, photo
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY}, None)
+    path = tmp_path_factory.mktemp('weights') / 'family.safetensors'
+    save_family(path, 'ddpm', family.state_dict(), family.config)
+    return path
+
+
+class TemplateOval(Oval):
+    def forward(self, pictures, *, template='face'):
+        return super().forward(pictures)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, weights):
+    """A folder with a photo of a face and a drawing in which none is found."""
+    torch.manual_seed(1)
+    embed = Embedder(TinyEmbedder(), 'arcface')
+    monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: embed)
+    monkeypatch.setattr(sample_ilvr, 'load_parser', lambda name: TemplateOval())
+    monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *asked: Planted({(90, 120): [face_at(60, 45, 30)]}))
+    write_picture(tmp_path / 'refs' / 'face.png', photo(90, 120))
+    write_picture(tmp_path / 'refs' / 'drawing.jpg', photo(80, 80, seed=1))
+    (tmp_path / 'refs' / 'notes.txt').write_text('no picture')
+    return tmp_path
+
+
+def run(place, weights, *words) -> int:
+    return sample_ilvr.main([str(word) for word in ('--weights', weights, '-o', place / 'out', '--device', 'cpu', *words)])
+
+
+def test_samples_sheets_and_figures_are_written(place, weights, capsys):
+    assert run(place, weights, '--ref', place / 'refs', '--down', 4, '8:4', '--range', 0, 50, '--steps', 3, '--n', 2) == 0
+    said = capsys.readouterr()
+    assert 'drawing: no face was found' in said.err and 'face: no face' not in said.err
+    names = sorted(path.name for path in (place / 'out').iterdir())
+    assert len([name for name in names if name.startswith('face_down4_range0_')]) == 2
+    assert len(names) == 2 * 4 * 2 + 2 + 3 and 'drawing_down8-4_range50_1.png' in names
+    assert read_picture(place / 'out' / 'face_down4_range0_0.png').shape == (16, 16, 3)
+    sheet = read_picture(place / 'out' / 'face_sheet.png')
+    assert sheet.shape[1] > 5 * 192 and sheet.shape[0] > 3 * 192, 'reference and four settings; low-pass and two samples'
+    rows = list(csv.DictReader((place / 'out' / 'figures.csv').read_text().splitlines()))
+    assert [row['name'] for row in rows] == ['down 4, range 0', 'down 4, range 50', 'down 8:4, range 0', 'down 8:4, range 50']
+    assert all(float(row['faithfulness']) < 0.02 for row in rows if row['name'].endswith('range 0'))
+    assert 'low-pass error' in said.out and (place / 'out' / 'figures.svg').read_text().startswith('<svg')
+
+
+def test_a_seed_repeats_the_samples_and_a_sampler_changes_them(place, weights):
+    words = '--ref', place / 'refs' / 'face.png', '--down', 4, '--steps', 3, '--n', 1
+    found = []
+    for more in ((), (), ('--seed', 1), ('--sampler', 'dpm++'), ('--published', '--steps', 4), ('--identity',),
+                 ('--identity', place / 'refs' / 'drawing.jpg', '--through', 'picture'), ('--mask', 'inside')):
+        assert run(place, weights, *words, *more) == 0
+        found.append((place / 'out' / 'face_down4_0.png').read_bytes())
+    assert found[0] == found[1] and len(set(found)) == len(found) - 1
+
+
+def test_references_are_mixed(place, weights):
+    assert run(place, weights, '--ref', place / 'refs', '--mix', 1, 2, '--down', 4, '--steps', 2, '--n', 1) == 0
+    assert sorted(path.name for path in (place / 'out').glob('*.png')) == ['mixture_down4_0.png', 'mixture_sheet.png']
+
+
+@pytest.mark.parametrize('words, hint', [
+    (['--ref', 'absent.png'], 'is no file'),
+    (['--down', '0.5'], 'the setting down'),
+    (['--down', 'coarse'], 'the setting down'),
+    (['--range', '120'], 'the setting until'),
+    (['--mix', '1', '2', '3'], 'as many weights'),
+    (['--weights', 'absent.pt'], 'is neither a file'),
+    (['--weights', 'zoo-64'], 'train.py --family ddpm'),
+])
+def test_what_is_wrong_is_one_sentence(place, weights, capsys, monkeypatch, words, hint):
+    monkeypatch.delitem(sample_ilvr.load_denoiser.__globals__['weights'].TABLE, 'zoo-64', raising=False)
+    assert run(place, weights, '--ref', place / 'refs', *words) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith('sample_ilvr.py:')]
+    assert len(said) == 1 and hint in said[0]
