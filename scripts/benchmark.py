@@ -3,6 +3,7 @@
     python scripts/benchmark.py data --data celeba --root CELEBA
     python scripts/benchmark.py synthetic
     python scripts/benchmark.py metrics
+    python scripts/benchmark.py sample --data celeba --root CELEBA --pictures 1000
 """
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import argparse
 
 from datasets.loaders import FACES
 from experiments.benchmarks import drawing, frechet_forms, loading
+from experiments.ilvr import sampling
+from models.ddpm.loading import ZOO
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -37,6 +40,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     metrics.add_argument('--pictures', type=int, default=5000, help='in each of the two sets (%(default)s)')
     metrics.add_argument('--repeats', type=int, default=1, help='measurements, of which the median counts (%(default)s)')
     metrics.set_defaults(run=lambda args: frechet_forms(width=args.width, pictures=args.pictures, repeats=args.repeats))
+    drawn = tasks.add_parser('sample', help="ILVR as its authors run it, 100 ancestral steps, against ours")
+    drawn.add_argument('--weights', default=ZOO, help='as for sample_ilvr.py (%(default)s)')
+    drawn.add_argument('--data', choices=list(FACES), help='data set of the references (drawn faces)')
+    drawn.add_argument('--root', type=Path, help='folder of the data set')
+    drawn.add_argument('--pictures', type=int, default=16, help='references, each sampled once (%(default)s)')
+    drawn.add_argument('--down', type=float, default=8, help='factor of the low-pass (%(default)s)')
+    drawn.add_argument('--range', type=float, default=20, help='the last percents on which the reference lets go (%(default)s)')
+    drawn.add_argument('--sampler', default='ddim', help='of ours (%(default)s)')
+    drawn.add_argument('--steps', type=int, default=25, help='of ours (%(default)s)')
+    drawn.add_argument('--batch', type=int, default=16, help='pictures at a time (%(default)s)')
+    drawn.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, pictures=args.pictures, batch=args.batch,
+                                                down=args.down, until=args.range / 100, sampler=args.sampler, steps=args.steps))
     return parser.parse_args(argv)
 
 
