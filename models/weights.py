@@ -126,6 +126,8 @@ TABLE = {entry.name: entry for entry in (
           'df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0', 6009, 'BSD-2-Clause',
           'Zhang et al., LPIPS, CVPR 2018, arXiv:1801.03924'),
 
+    Entry('adm-ffhq', 'ffhq_10m.pt', 'https://drive.google.com/file/d/117Y6Z6-Hg6TMZVIXMmgYbpZy7QvTXign/view', None, None,
+          _NO_LICENCE, 'Choi et al., ILVR, ICCV 2021, arXiv:2108.02938', by_hand=True),
     Entry('bisenet', '79999_iter.pth', 'https://drive.google.com/uc?export=download&id=154JgKpzCPW82qINcVieuPH3fZ2e0P812',
           _BISENET_SHA256, 53289463, 'MIT; trained on CelebAMask-HQ, non-commercial research', _BISENET),
     Entry('bisenet-facexlib', 'parsing_bisenet.pth', f'{_FACEXLIB}/v0.2.0/parsing_bisenet.pth',
