@@ -218,3 +218,15 @@ def test_a_wider_frame_shows_the_face_smaller_in_the_middle():
     wide, face = face_frame(128, side=160), TEMPLATES['face']
     expected = (face.tensor() - 63.5) * 0.8 + 63.5
     assert torch.allclose(wide.tensor(), expected, atol=1e-3)
+
+
+def test_the_targets_landmarks_go_where_its_picture_goes(celeba, uneven):
+    template = torch.tensor(face_frame(48).points)
+    plain, moved = (build_swaps('celeba', celeba, 48, 'train', augment=augment) for augment in (False, True))
+    still = torch.stack([plain[i].target_landmarks for i in range(6)])
+    assert (still - template).abs().max() < 3, 'landmarks of faces in the template lie near its points'
+    away = torch.stack([moved[epoch, i].target_landmarks for epoch in range(4) for i in range(6)])
+    assert (away - still[0]).abs().max() > 1
+    assert (away[:, 0, 0] < away[:, 1, 0]).all() and (away[:, 3, 0] < away[:, 4, 0]).all(), 'left stays left'
+    unknown = Swaps(build_faces('folder', uneven), 24)[0]
+    assert unknown.target_landmarks.isnan().all() and unknown.target_landmarks.shape == (5, 2)
