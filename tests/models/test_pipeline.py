@@ -192,6 +192,8 @@ def test_the_source_gives_its_identity_and_the_target_its_place():
     assert batch.source[:, 0].mean() > 0.9 > -0.9 > batch.target[:, 0].mean()
     torch.testing.assert_close(batch.source_identity.norm(dim=1), torch.ones(2))
     assert (batch.source_identity[:, 0] > batch.source_identity[:, 2]).all()
+    expected = torch.tensor(geometry.template('face').scaled(64).points).expand(2, 5, 2)
+    assert (batch.target_landmarks - expected).abs().max() < 1, 'found landmarks come along'
 
 
 def test_one_of_several_faces_is_chosen():
