@@ -8,6 +8,7 @@
 | background      | mean abs(swap - target) outside the target's face mask         | all          | ours                 |
 | parsing         | cross entropy of the swap's parsing with the target's, in face | other people | ours                 |
 | shading         | L1 of mean colours in an 8x8 grid, in face                     | other people | ours                 |
+| contrast        | L1 of the Laplacian's local root mean square, in face          | all          | ours                 |
 | total_variation | mean abs difference of neighbouring pixels                     | all          | Mahendran 2015 eq. 6 |
 """
 import torch
@@ -20,7 +21,7 @@ from models.blocks.background import continued
 from models.losses.background import background_l1
 from models.losses.identity import identity_distance
 from models.losses.perceptual import parsing_agreement, perceptual_l1
-from models.losses.reconstruction import reconstruction_l1, shading_l1
+from models.losses.reconstruction import contrast_l1, reconstruction_l1, shading_l1
 from models.losses.smoothness import total_variation
 from models.perception.parsing import face_mask
 
@@ -88,6 +89,8 @@ class SwapFamily(Family):
             terms['parsing'] = parsing_agreement(self.perception.parser(swap[other]), labels[other], face[other])
         if self.wants('shading'):
             terms['shading'] = shading_l1(swap[other], batch.target[other], face[other])
+        if self.wants('contrast'):
+            terms['contrast'] = contrast_l1(swap, batch.target, face)
         if self.wants('total_variation'):
             terms['total_variation'] = total_variation(swap)
         return terms

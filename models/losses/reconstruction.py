@@ -20,3 +20,13 @@ def shading_l1(picture: Tensor, answer: Tensor, face: Tensor, *, cells: int = 8)
     share = F.adaptive_avg_pool2d(face, cells)
     difference = F.adaptive_avg_pool2d((picture - answer) * face, cells).abs().mean(1, keepdim=True)
     return difference.sum() / share.sum().clamp_min(1)
+
+
+def contrast_l1(picture: Tensor, answer: Tensor, face: Tensor, *, window: int = 8) -> Tensor:
+    """L1 of the local root mean square of the Laplacian, in windows that overlap by half, over face (B,1,H,W): pictures (B,3,H,W)
+    are to be as crisp as the answer where it is crisp, whatever they show there."""
+    def crispness(x: Tensor) -> Tensor:
+        edges = 4 * x[..., 1:-1, 1:-1] - x[..., :-2, 1:-1] - x[..., 2:, 1:-1] - x[..., 1:-1, :-2] - x[..., 1:-1, 2:]
+        return (F.avg_pool2d(edges.square().mean(1, keepdim=True), window, window // 2) + 1e-4).sqrt()
+    share = F.avg_pool2d(face[..., 1:-1, 1:-1], window, window // 2)
+    return ((crispness(picture) - crispness(answer)).abs() * share).sum() / share.sum().clamp_min(1)

@@ -8,7 +8,7 @@ from models.losses.background import background_l1
 from models.losses.identity import identity_distance
 from models.losses.kl import kl_divergence, reparametrise
 from models.losses.perceptual import parsing_agreement, perceptual_l1
-from models.losses.reconstruction import reconstruction_l1, shading_l1
+from models.losses.reconstruction import contrast_l1, reconstruction_l1, shading_l1
 
 
 def pictures(seed: int = 0, size: int = 16) -> torch.Tensor:
@@ -62,6 +62,18 @@ def test_shading_sees_light_and_not_detail():
     detail[..., ::2] = -1
     assert shading_l1(detail, target, face).item() == pytest.approx(0, abs=1e-6)
     assert shading_l1(target + 0.5, target, face).item() == pytest.approx(0.5)
+
+
+def test_contrast_sees_blur_inside_the_face_and_not_where_the_edges_lie():
+    sharp = torch.rand(2, 3, 32, 32) * 2 - 1
+    blurred = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1)
+    face = torch.zeros(2, 1, 32, 32)
+    face[..., 8:24, 8:24] = 1
+    assert contrast_l1(sharp, sharp, face) == 0
+    assert contrast_l1(sharp.roll(1, 3), sharp, face) < 0.3 * contrast_l1(blurred, sharp, face)
+    elsewhere = torch.where(face.bool(), sharp, blurred)
+    elsewhere[..., 4:28, 4:28] = sharp[..., 4:28, 4:28]
+    assert contrast_l1(elsewhere, sharp, face) < 0.05 * contrast_l1(blurred, sharp, face)
 
 
 def test_perceptual_distance_grows_with_the_difference_and_sends_no_gradient_to_the_answer():
