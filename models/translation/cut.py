@@ -1,12 +1,12 @@
-"""CUT and FastCUT (Park et al. 2020, arXiv:2007.15651): one direction, one generator, no cycle; each patch of the translation must
-be nearer to the input's patch at its place than to the others.
+"""CUT and FastCUT (Park et al. 2020, arXiv:2007.15651): one direction, one generator, no cycle. Each patch of the translation
+must be nearer to the input's patch at its place than to the others.
 
-| term        | player    | formula                                                            | paper     |
-| ----------- | --------- | ------------------------------------------------------------------ | --------- |
-| adversarial | generator | models.losses.adversarial                                          | eq. 1     |
-| nce         | generator | models.losses.contrastive.patch_nce, mean over the layers          | eq. 4 |
+| term        | player    | formula                                                                 | paper |
+| ----------- | --------- | ----------------------------------------------------------------------- | ----- |
+| adversarial | generator | models.losses.adversarial                                               | eq. 1 |
+| nce         | generator | models.losses.contrastive.patch_nce, mean over the layers               | eq. 4 |
 | identity    | generator | the same between pictures of the target domain and what becomes of them | eq. 5 |
-| critic      | critic    | loss on real pictures + loss on fakes                              | eq. 1     |
+| critic      | critic    | loss on real pictures + loss on fakes                                   | eq. 1 |
 
 The published code updates the critic first; here the generator goes first, so that one pass of it serves both.
 """

@@ -74,7 +74,7 @@ class XGAN(Translator):
         critics = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], nn.InstanceNorm2d, nn.LeakyReLU(0.2)),
                                  nn.Flatten(), nn.Linear(32 * thin, 1)) for _ in range(2 if config.both else 1)]
         self.critics = nn.ModuleDict(dict(zip(('b', 'a'), critics)))
-        initialise(self, partial(nn.init.normal_, std=0.02))
+        initialise(self, partial(nn.init.kaiming_normal_, nonlinearity='relu'))
 
     def players(self):
         drawing = [self.encode_a, self.encode_b, self.encode, self.decode, self.decode_a, self.decode_b]

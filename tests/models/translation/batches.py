@@ -1,0 +1,27 @@
+"""Batches of two domains, and what a family does with them."""
+import torch
+from torch import nn
+
+from models.batch import PairBatch
+
+
+def pairs(count: int = 2, size: int = 16, seed: int = 0) -> PairBatch:
+    """Random pictures of two domains that differ in brightness."""
+    a, b = torch.rand(2, count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+    return PairBatch(a - 1, b, torch.zeros(count, dtype=torch.bool))
+
+
+class Calls:
+    """Counts the calls of a network, from here on."""
+
+    def __init__(self, network: nn.Module):
+        self.count = 0
+        network.register_forward_hook(self._note)
+
+    def _note(self, *unused) -> None:
+        self.count += 1
+
+
+def touched(network: nn.Module) -> bool:
+    """Whether any parameter has a gradient that is not 0."""
+    return any(parameter.grad is not None and bool(parameter.grad.abs().max() > 0) for parameter in network.parameters())

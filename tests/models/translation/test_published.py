@@ -1,0 +1,77 @@
+"""Files in the layout of published checkpoints fill our networks, or are refused."""
+import pytest
+import torch
+
+from models.translation.cut import CUT, CUTConfig
+from models.translation.cyclegan import CycleGAN, CycleGANConfig
+from models.translation.published import load_anime, load_cut, load_cyclegan, load_stargan
+from models.translation.stargan import StarGAN, StarGANConfig
+from models.weights import WeightsError
+from tests.models.translation.test_cut import TINY as CUT_TINY
+from tests.models.translation.test_cyclegan import ATTENTION, TINY
+from tests.models.translation.test_stargan import TINY as STARGAN_TINY
+
+
+def twins(kind, config):
+    """Two families with different weights, and equal ones in none of their networks."""
+    families = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        families.append(kind(config, None))
+    return families
+
+
+def equal(network, other) -> bool:
+    return all(map(torch.equal, network.state_dict().values(), other.state_dict().values()))
+
+
+def test_cyclegan_files_with_old_statistics(tmp_path):
+    theirs, ours = twins(CycleGAN, CycleGANConfig(**TINY))
+    named = {'G_A': theirs.a2b, 'G_B': theirs.b2a, 'D_A': theirs.critic_b, 'D_B': theirs.critic_a}
+    for name, network in named.items():
+        old = {'model.2.running_mean': torch.zeros(4), 'model.2.num_batches_tracked': torch.tensor(7)}
+        torch.save({**network.state_dict(), **old}, tmp_path / f'latest_net_{name}.pth')
+    assert not equal(theirs, ours)
+    load_cyclegan(ours, tmp_path)
+    assert equal(theirs, ours)
+    with pytest.raises(WeightsError, match='5_net_G_B.pth'):
+        load_cyclegan(ours, tmp_path, '5')
+
+
+def test_a_generator_alone_leaves_the_rest_as_it_was(tmp_path):
+    theirs, ours = twins(CycleGAN, CycleGANConfig(**TINY))
+    torch.save(theirs.b2a.state_dict(), tmp_path / 'latest_net_G_B.pth')
+    load_cyclegan(ours, tmp_path)
+    assert equal(theirs.b2a, ours.b2a) and not equal(theirs.a2b, ours.a2b)
+
+
+def test_the_anime_trainer_whose_first_domain_is_anime(tmp_path):
+    theirs, ours = twins(CycleGAN, CycleGANConfig(**ATTENTION))
+    named = {'netG_A': theirs.b2a, 'netG_B': theirs.a2b, 'netD_A': theirs.critic_a, 'netD_B': theirs.critic_b}
+    state = {f'{name}.module.{key}': value for name, network in named.items() for key, value in network.state_dict().items()}
+    torch.save({**state, 'criterionGAN.real_label': torch.tensor(1.0)}, tmp_path / 'anime.pth')
+    load_anime(ours, tmp_path / 'anime.pth')
+    assert equal(theirs, ours)
+
+
+def test_cut_and_stargan_files(tmp_path):
+    theirs, ours = twins(CUT, CUTConfig(**CUT_TINY))
+    for name, network in {'G': theirs.generator, 'F': theirs.projector, 'D': theirs.critic}.items():
+        torch.save(network.state_dict(), tmp_path / f'latest_net_{name}.pth')
+    load_cut(ours, tmp_path)
+    assert equal(theirs, ours)
+    theirs, ours = twins(StarGAN, StarGANConfig(**STARGAN_TINY))
+    torch.save({'generator': theirs.generator.state_dict(), 'mapping_network': theirs.mapping.state_dict(),
+                'style_encoder': theirs.encoder.state_dict()}, tmp_path / '100000_nets_ema.ckpt')
+    load_stargan(ours, tmp_path / '100000_nets_ema.ckpt')
+    assert equal(theirs.generator, ours.generator) and equal(theirs.mapping, ours.mapping) and equal(theirs.encoder, ours.encoder)
+
+
+@pytest.mark.parametrize('change', [{'model.99.weight': torch.zeros(2)}, {'model.1.weight': torch.zeros(1)}])
+def test_a_file_that_does_not_fit_is_refused_and_changes_nothing(tmp_path, change):
+    theirs, ours = twins(CycleGAN, CycleGANConfig(**TINY))
+    torch.save({**theirs.a2b.state_dict(), **change}, tmp_path / 'latest_net_G_A.pth')
+    before = ours.a2b.model[1].weight.clone()
+    with pytest.raises(WeightsError, match='differ, such as model'):
+        load_cyclegan(ours, tmp_path)
+    assert torch.equal(ours.a2b.model[1].weight, before)

@@ -1,0 +1,76 @@
+"""StarGAN v2: two phases, styles, and the slow mapping network."""
+import pytest
+import torch
+
+from configs.schema import OptimiserConfig
+from experiments.players import build_players
+from models.translation.stargan import StarGAN, StarGANConfig
+from tests.contract.stubs import tiny_perception
+from tests.models.translation.batches import pairs, touched
+
+TINY = {'size': 32, 'width': 8, 'cap': 8, 'style': 4, 'latent': 4, 'mapping': 8}
+
+
+def stargan(**changes) -> StarGAN:
+    torch.manual_seed(0)
+    return StarGAN(StarGANConfig(**{**TINY, **changes}), tiny_perception())
+
+
+def test_styles_of_latents_train_all_networks_and_styles_of_references_the_generator_alone():
+    for step, everything in ((0, True), (1, False)):
+        family = stargan()
+        sum(family('generator', pairs(size=32), step).values()).backward()
+        assert touched(family.generator)
+        assert touched(family.mapping) == touched(family.encoder) == everything
+        assert all(parameter.requires_grad for parameter in family.encoder.parameters())
+
+
+def test_diversity_is_a_reward_that_fades_out():
+    family, batch = stargan(fade=100), pairs(size=32)
+    torch.manual_seed(1)
+    full = family('generator', batch, 0)['diversity']
+    torch.manual_seed(1)
+    half = family('generator', batch, 50)['diversity']
+    assert full < 0 and half.item() == pytest.approx(full.item() / 2, rel=1e-4)
+    assert family('generator', batch, 100)['diversity'] == 0
+
+
+def test_a_reference_gives_its_style():
+    family, batch = stargan().eval(), pairs(size=32)
+    like_first, like_second = (family.translate(batch.a, reference=reference[None]) for reference in batch.b)
+    assert like_first.shape == batch.a.shape and not torch.equal(like_first, like_second)
+    assert torch.equal(like_first, family.translate(batch.a, reference=batch.b[:1]))
+    each = family.translate(batch.a, reference=batch.b)
+    torch.testing.assert_close(each[1], like_second[1])
+
+
+def test_the_mapping_network_moves_at_its_own_pace():
+    """The first update of Adam moves every weight by its rate."""
+    family = stargan(mapping_pace=0.01)
+    player = build_players(family, {'default': OptimiserConfig(name='adam', lr=1e-3)})[0]
+    weights = family.mapping.shared[0].weight, family.generator.from_rgb.weight
+    before = [weight.detach().clone() for weight in weights]
+    player.set_rate(2e-3)
+    sum(family('generator', pairs(size=32), 0).values()).backward()
+    player.optimiser.step()
+    slow, usual = ((weight - old).abs().max().item() for weight, old in zip(weights, before))
+    assert slow == pytest.approx(2e-5, rel=0.02) and usual == pytest.approx(2e-3, rel=0.02)
+
+
+def test_the_high_pass_filter_shows_the_face_of_the_picture():
+    """What the masks let pass changes the translation; without masks nothing passes."""
+    family, pictures = stargan(high_pass=1.0).eval(), pairs(size=32).a
+    masks = family.masks(pictures)
+    assert [mask.shape for mask in masks] == [(2, 1, 32, 32)] * 2 and masks[0].mean() > masks[1].mean()
+    style = family.drawn_style(torch.tensor([1, 1]))
+    without = family.generator(pictures, style)
+    nothing = family.generator(pictures, style, tuple(torch.zeros_like(mask) for mask in masks))
+    torch.testing.assert_close(nothing, without)
+    everything = family.generator(pictures, style, tuple(torch.ones_like(mask) for mask in masks))
+    assert (everything - without).abs().max() > 1e-3
+
+
+def test_a_size_that_does_not_fit_is_one_sentence():
+    for size in (16, 96):
+        with pytest.raises(ValueError, match='power of 2 from 32 on'):
+            stargan(size=size)
