@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -25,10 +26,13 @@ from configs.resolve import PRESETS, checked, dump, read_preset, resolve
 from configs.schema import RunConfig
 from experiments.errors import RunError
 from experiments.files import write_atomically
+from experiments.interruption import Interruption
 from experiments.journal import ROOT, code_version
 from models.registry import family_types
 
 SAMPLING = 'sampling'  # section of a family's config that says how a trained network is used
+_POLL = 0.5  # seconds from one look at the signals to the next
+_STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # codes of a process that was asked to stop
 _PROBE_STEPS = 6  # of the run that an estimate is made from
 
 
@@ -75,8 +79,9 @@ class Run:
         return (self.folder / 'config.yaml').is_file()
 
 
-# Trains a run, going on with it where it was begun; the environment says on which device. RunError where it fails.
-Train = Callable[[Run, dict[str, str]], None]
+# Trains a run, going on with it where it was begun. The environment says on which device; the function, whether to stop. RunError
+# where it fails, Stopped where it was stopped.
+Train = Callable[[Run, dict[str, str], Callable[[], bool]], None]
 
 
 class Stopped(RunError):
@@ -131,38 +136,48 @@ def devices() -> list[dict[str, str]]:
     return [{'CUDA_VISIBLE_DEVICES': str(index)} for index in range(torch.cuda.device_count())] or [{}]
 
 
-def train_by_script(run: Run, environment: dict[str, str]) -> None:
-    """scripts/train.py in a process of its own."""
+def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[], bool]) -> None:
+    """scripts/train.py in a process of its own, which saves itself when it has to stop."""
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     preset = run.folder.with_suffix('.yaml')
     write_atomically(preset, dump(run.training).encode())
     given = ['--resume', str(run.folder)] if run.begun else [
         '--family', run.config.family, '--preset', str(preset), '--out', str(run.folder)]
-    done = subprocess.run([sys.executable, str(ROOT / 'scripts' / 'train.py'), *given], env={**os.environ, **environment},
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    if done.returncode in (130, 143, -2, -15):
-        raise Stopped(said[-1] if said else 'stopped')
-    if done.returncode:
-        raise RunError(said[-1] if said else f'train.py ended with the code {done.returncode} and said nothing')
+    process = subprocess.Popen([sys.executable, str(ROOT / 'scripts' / 'train.py'), *given], env={**os.environ, **environment},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    told, said = False, None
+    while said is None:
+        try:
+            said = [line for line in process.communicate(timeout=_POLL)[1].splitlines() if line.strip()]
+        except subprocess.TimeoutExpired:
+            if stopping() and not told:
+                process.terminate()
+                told = True
+    if told or process.returncode in _STOPPED:
+        raise Stopped(said[-1] if said else 'the training was stopped')
+    if process.returncode:
+        raise RunError(said[-1] if said else f'train.py ended with the code {process.returncode} and said nothing')
 
 
 def train_all(runs: list[Run], train: Train = train_by_script, places: list[dict[str, str]] | None = None, *,
               say: Callable[[str], None] = lambda line: None) -> None:
-    """Train what is not finished, as many at a time as there are places. A failure is written down and leaves the others alone;
-    Stopped ends the queue."""
+    """Train what is not finished, as many at a time as there are places. A failure is written down and leaves the others alone; a
+    signal stops them all, and Stopped is raised."""
     todo = list({run.key: run for run in runs if not run.finished}.values())
     free: queue.Queue = queue.Queue()
     for place in devices() if places is None else places:
         free.put(place)
-    stop = threading.Event()
+    stop, interruption = threading.Event(), Interruption()
+
+    def stopping() -> bool:
+        return stop.is_set() or interruption.signal is not None
 
     def one(number: int, run: Run) -> None:
         place = free.get()
         try:
-            if not stop.is_set():
+            if not stopping():
                 say(f'{number}/{len(todo)} {run.variant}, seed {run.seed}: {run.folder}')
-                _attempt(run, train, place)
+                _attempt(run, train, place, stopping)
                 if run.failure:
                     say(f'{run.variant}, seed {run.seed} failed: {run.failure}')
         except Stopped:
@@ -171,15 +186,17 @@ def train_all(runs: list[Run], train: Train = train_by_script, places: list[dict
         finally:
             free.put(place)
 
-    with ThreadPoolExecutor(free.qsize()) as pool:
+    with interruption, ThreadPoolExecutor(free.qsize()) as pool:
         for attempt in [pool.submit(one, number, run) for number, run in enumerate(todo, 1)]:
             attempt.result()
+    if stopping():
+        raise Stopped('stopped by a signal; what was begun is saved')
 
 
-def _attempt(run: Run, train: Train, place: dict[str, str]) -> None:
+def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[], bool]) -> None:
     began = time.monotonic()
     try:
-        train(run, place)
+        train(run, place, stopping)
     except Stopped:
         raise
     except (RunError, ValueError, OSError) as error:
@@ -210,7 +227,7 @@ def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) ->
             engine = run.config.engine.model_copy(update={'steps': _PROBE_STEPS, 'log_every': _PROBE_STEPS // 2})
             probe = Run(run.variant, run.seed, run.config.model_copy(update={'engine': engine}), run.key, scratch / run.key)
             try:
-                train(probe, {})
+                train(probe, {}, lambda: False)
                 speeds[kind] = _speed(probe)
             except RunError:
                 speeds[kind] = None

@@ -19,7 +19,7 @@ import argparse
 
 import torch
 
-from configs.resolve import load
+from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
 from datasets.loaders import FACES, build_faces, build_pairs
 from experiments.evaluation import Evaluation
@@ -66,11 +66,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+def zoo_perception(family: str) -> PerceptionConfig:
+    """What the weights of the zoo were trained with: their preset for real faces says it."""
+    name = f'{family}-faces'
+    return PerceptionConfig(**(read_preset(name).get('perception', {}) if (PRESETS / f'{name}.yaml').is_file() else {}))
+
+
 def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
     """The families that are measured, and the embedders that took part in their training."""
     found, teachers = [], set()
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
-    named += [(family, weights.path(family), PerceptionConfig()) for family in args.family]
+    named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
     for name, file, looks in named:
         perception = build_perception(looks.identity, None, looks.parser).to(args.device)
         found.append(Trained(name, load_family(file, perception).to(args.device), file))

@@ -1,6 +1,9 @@
 """The machinery of ablations on a family that is not trained at all: what runs, what is reused, what the page shows."""
 import importlib
 import json
+import os
+import signal
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -26,7 +29,7 @@ def ablation(**changes):
                              'judges': ['identity-mobilefacenet'], **changes})
 
 
-def trained(run, place):
+def trained(run, place, stopping):
     """What train.py leaves, without training."""
     torch.manual_seed(run.seed + len(run.variant))
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -64,11 +67,11 @@ def test_what_differs_in_sampling_alone_is_trained_once(tmp_path):
 def test_failures_are_written_down_and_finished_runs_are_kept(tmp_path):
     runs, asked = plan(ablation(seeds=[0, 1]), tmp_path), []
 
-    def train(run, place):
+    def train(run, place, stopping):
         asked.append(run)
         if run.variant == 'base' and run.seed == 1:
             raise RunError('the loss term was not finite')
-        trained(run, place)
+        trained(run, place, stopping)
 
     train_all(runs, train, [{}, {}])
     assert len(asked) == 4 and [run.state for run in runs] == ['finished', 'failed', 'finished', 'finished']
@@ -80,21 +83,40 @@ def test_failures_are_written_down_and_finished_runs_are_kept(tmp_path):
 def test_a_signal_ends_the_queue(tmp_path):
     runs, asked = plan(ablation(seeds=[0, 1]), tmp_path), []
 
-    def train(run, place):
+    def train(run, place, stopping):
         asked.append(run)
-        raise Stopped('stopped by SIGTERM')
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not stopping():
+            time.sleep(0.01)
+        raise Stopped('saved at step 3')
 
     with pytest.raises(Stopped):
         train_all(runs, train, [{}])
-    assert len(asked) == 1 and all(run.failure is None for run in runs)
+    assert len(asked) == 1 and all(run.state == 'to do' for run in runs)
+
+
+def test_a_process_that_has_to_stop_is_told_and_saves_itself(tmp_path, monkeypatch):
+    script = tmp_path / 'scripts' / 'train.py'
+    script.parent.mkdir()
+    script.write_text('import signal, sys, time\n'
+                      'signal.signal(signal.SIGTERM, lambda *_: sys.exit("train.py: stopped and saved"))\n'
+                      'time.sleep(30) if "--family" in sys.argv else sys.exit("train.py: out of memory")\n')
+    monkeypatch.setattr(machinery, 'ROOT', tmp_path)
+    run = plan(ablation(), tmp_path / 'runs')[0]
+    with pytest.raises(Stopped):
+        machinery.train_by_script(run, {}, lambda: True)
+    run.folder.mkdir()
+    (run.folder / 'config.yaml').touch()  # begun: it is resumed
+    with pytest.raises(RunError, match='out of memory'):
+        machinery.train_by_script(run, {}, lambda: False)
 
 
 def test_estimates_come_from_like_runs_or_from_a_few_steps(tmp_path):
     runs, probed = plan(ablation(seeds=[0, 1]), tmp_path / 'runs'), []
 
-    def probe(run, place):
+    def probe(run, place, stopping):
         probed.append(run)
-        trained(run, place)
+        trained(run, place, stopping)
 
     found = estimates(runs, tmp_path / 'scratch', probe)
     # All cost the same per step: one probe. 4 steps of 2 pictures at 8 pictures per second.
