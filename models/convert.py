@@ -98,17 +98,24 @@ def halve(source: Path, target: Path) -> Path:
     return target
 
 
-def _convert_zip(source: Path, target: Path, found: Entry) -> list[Path]:
-    """One file per generator (`*_net_G.pth`) in the archive."""
+def read_archive(source: Path) -> dict[str, dict[str, Tensor]]:
+    """Of each generator in a zip archive (`*_net_G.pth`), the file name without suffix -> its named tensors. WeightsError says
+    what is wrong with the archive."""
     try:
         with zipfile.ZipFile(source) as archive:
-            members = {name: archive.read(name) for name in archive.namelist() if name.endswith('_net_G.pth')}
+            members = {Path(name).stem: archive.read(name) for name in sorted(archive.namelist())
+                       if name.endswith('_net_G.pth') and not Path(name).name.startswith('.')}
     except zipfile.BadZipFile as error:
         raise WeightsError(f'{source} is no readable zip archive: fetch it again') from error
     if not members:
         raise WeightsError(f'{source} holds no generator (*_net_G.pth): fetch it again')
+    return {stem: _tensors(_load(io.BytesIO(data)), f'{source}/{stem}.pth') for stem, data in members.items()}
+
+
+def _convert_zip(source: Path, target: Path, found: Entry) -> list[Path]:
+    """One file per generator in the archive."""
     written = []
-    for name, data in members.items():
-        written.append(target.with_name(f'{target.stem}_{Path(name).stem}.safetensors'))
-        write(_tensors(_load(io.BytesIO(data)), f'{source}/{name}'), written[-1], found)
+    for stem, state in read_archive(source).items():
+        written.append(target.with_name(f'{target.stem}_{stem}.safetensors'))
+        write(state, written[-1], found)
     return written

@@ -87,4 +87,5 @@ def face_probability(logits: Tensor) -> Tensor:
 
 def face_mask(labels: Tensor) -> Tensor:
     """(B,H,W) ids of PARTS -> (B,1,H,W) float mask, 1 = face."""
-    return torch.isin(labels, torch.tensor(FACE_IDS, device=labels.device)).unsqueeze(1).float()
+    ids = torch.tensor(FACE_IDS, device=labels.device)
+    return (labels[:, None, :, :, None] == ids).any(-1).float()  # not torch.isin, which ONNX lacks

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.pipelines.contact import contact_sheet, portrait
 from models.pipelines.images import read_picture
-from models.pipelines.photo import FaceSwapper
+from models.pipelines.photo import PhotoSwapper
 
 # name -> package, file in it. insightface: a group of six and a portrait of 112 pixels; scikit-image: NASA's portrait.
 PHOTOS = {
@@ -33,7 +33,7 @@ def demo_photo(name: str) -> np.ndarray:
     return read_picture(Path(found.submodule_search_locations[0]) / file)
 
 
-def demo(swapper: FaceSwapper) -> tuple[np.ndarray, np.ndarray]:
+def demo(swapper: PhotoSwapper) -> tuple[np.ndarray, np.ndarray]:
     """The first pair's finished picture, and a contact sheet of all pairs: source, target, swap; (H,W,3) uint8 RGB each."""
     photos = {name: demo_photo(name) for name in PHOTOS}
     faces = {name: swapper.detector.detect(photo) for name, photo in photos.items()}

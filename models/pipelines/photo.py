@@ -64,16 +64,11 @@ def crop_face(photo: np.ndarray, points: np.ndarray, size: int, template: str = 
     return geometry.warp(region, geometry.align(points, own), (size, size)).clamp(-1, 1)  # (1,3,size,size)
 
 
-class FaceSwapper:
-    """A family, the networks that look at faces and a detector, joined to swap faces in photos.
+class PhotoSwapper:
+    """Finds faces in photos and says which are meant; how they are exchanged is for the subclasses to say."""
 
-    device: where family and perception already are. colour: bring the swap into the tones of the target.
-    """
-
-    def __init__(self, family: Family, perception: Perception, detector: Detector, *, device: str | torch.device = 'cpu',
-                 colour: bool = True):
-        self.family, self.perception, self.detector = family, perception, detector
-        self.device, self.colour = torch.device(device), colour
+    def __init__(self, detector: Detector):
+        self.detector = detector
 
     def swap(self, source: np.ndarray, target: np.ndarray, *, source_face: str | int | None = None,
              target_face: str | int = LARGEST, generator: torch.Generator | None = None) -> Swapped:
@@ -93,10 +88,27 @@ class FaceSwapper:
         picture, more = self.exchange(source, giver, target, takers, generator=generator)
         return Swapped(picture, giver, takers, notes + more)
 
-    @torch.no_grad()
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
                  generator: torch.Generator | None = None) -> tuple[np.ndarray, list[str]]:
         """`swap` with faces already found: the finished picture and the notes."""
+        raise TypeError(f'{type(self).__name__} exchanges no faces')
+
+
+class FaceSwapper(PhotoSwapper):
+    """A family, the networks that look at faces and a detector, joined to swap faces in photos.
+
+    device: where family and perception already are. colour: bring the swap into the tones of the target.
+    """
+
+    def __init__(self, family: Family, perception: Perception, detector: Detector, *, device: str | torch.device = 'cpu',
+                 colour: bool = True):
+        super().__init__(detector)
+        self.family, self.perception = family, perception
+        self.device, self.colour = torch.device(device), colour
+
+    @torch.no_grad()
+    def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
+                 generator: torch.Generator | None = None) -> tuple[np.ndarray, list[str]]:
         size = self.family.config.size
         targets = torch.cat([crop_face(target, face.points, size) for face in takers]).to(self.device)
         sources = crop_face(source, giver.points, size).to(self.device).expand_as(targets)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from models.cgan.discriminators import PatchConfig, PatchDiscriminator, ProjectedConfig, ProjectedDiscriminator
 from models.cgan.generator import PUBLISHED, Generator
+from models.pipelines.simswap import smoothed, soft_mask, softening_kernel
 from tests.parity.network import Network, forward
 from tests.parity.rule import Facts
 
@@ -32,10 +33,23 @@ def _projected(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
     return {'logits': verdict.logits[0], **{f'feat{index}': value for index, value in enumerate(verdict.features)}}
 
 
+def _softened(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
+    """Of an ellipse whose centre and radii stand in the fixture."""
+    ellipse = facts.tensor('ellipse')
+    y, x, ry, rx = ellipse.tolist()
+    rows, columns = torch.arange(224.0)[:, None], torch.arange(224.0)
+    hard = (((rows - y) / ry) ** 2 + ((columns - x) / rx) ** 2 <= 1).float()[None, None]
+    soft = soft_mask(hard)
+    return {'ellipse': ellipse, 'kernel': softening_kernel(), 'soft_mask': soft[:, :, ::2, ::2],
+            'soft_mask_stats': torch.stack([soft.mean(), soft.std(correction=0), soft.max()]),
+            'hard_count': (smoothed(hard) >= 0.9).sum()}
+
+
 CGAN = {
     **{f'simswap_generator_{form}': Network(_generator, forward('out'))
        for form in ('224', '512_deep', '224_original', '512_original')},
     'simswap_discriminator_original': Network(lambda config: PatchDiscriminator(PatchConfig()), _patches),
     'simswap_projected_discriminator': Network(lambda config: ProjectedDiscriminator(_BARE), _projected,
                                                tolerance={'logits': 1e-4}),
+    'simswap_soft_mask': Network(lambda config: nn.Identity(), _softened),
 }

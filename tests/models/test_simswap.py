@@ -1,0 +1,156 @@
+"""The published SimSwap's own rules: which crop, how fed, how pasted back; its networks' values are tested in tests/parity."""
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models import geometry, weights
+from models.batch import PARTS
+from models.perception.simswap_arcface import SimSwapArcFace
+from models.pipelines import simswap
+from models.pipelines.simswap import FRAMINGS, SimSwapper, border_alpha, framing, soft_mask
+from tests.models.stubs import Planted, face_at, photo
+
+
+class Spy(nn.Module):
+    """An identity encoder that keeps what it saw."""
+
+    def forward(self, x):
+        self.seen = x
+        return torch.ones(len(x), 512)
+
+
+def swapper(generate, faces=None, name='simswap-224', **more) -> SimSwapper:
+    return SimSwapper(generate, Spy(), Planted(faces or {}), FRAMINGS[name], **more)
+
+
+@pytest.mark.parametrize('pose', range(5))
+def test_a_face_gets_the_pose_that_it_is_in(pose):
+    template = FRAMINGS['simswap-224'][pose]
+    turn = torch.tensor([[1.2, -0.4, 30.0], [0.4, 1.2, -12.0]])
+    points = geometry.apply(turn, template.tensor())
+    torch.testing.assert_close(geometry.apply(framing(points.numpy(), FRAMINGS['simswap-224']), points), template.tensor(),
+                               rtol=0, atol=1e-2)
+
+
+def test_the_512_network_has_one_framing_of_its_size():
+    template, = FRAMINGS['simswap-512']
+    assert template.width == 512
+    points = face_at(300, 250, 90, angle=20).points
+    crop, matrix = swapper(None, name='simswap-512').crop(photo(500, 600), points)
+    assert crop.shape == (1, 3, 512, 512)
+    eyes = geometry.apply(torch.from_numpy(matrix).float(), torch.from_numpy(points))[:2]
+    torch.testing.assert_close(eyes, template.tensor()[:2], rtol=0, atol=12)
+
+
+def test_the_generator_sees_a_signed_crop_and_the_encoder_a_normalised_one_of_112_pixels():
+    seen = {}
+
+    def generate(target, identity):
+        seen.update(target=target, identity=identity)
+        return target
+
+    given = swapper(generate, {(300, 400): [face_at(200, 150, 60)], (310, 410): [face_at(205, 150, 60)]})
+    white = np.full((310, 410, 3), 255, np.uint8)
+    given.swap(white, photo(300, 400))
+    assert seen['target'].shape == (1, 3, 224, 224) and seen['target'].abs().max() <= 1
+    assert given.encoder.seen.shape == (1, 3, 112, 112)
+    expected = (1 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    torch.testing.assert_close(given.encoder.seen[0, :, 56, 56], expected)
+    torch.testing.assert_close(seen['identity'].norm(dim=1), torch.ones(1))
+
+
+def test_a_swap_changes_the_middle_of_the_face_wholly_and_the_rest_not_at_all():
+    face, before = face_at(200, 160, 60), photo(320, 400)
+    given = swapper(lambda target, identity: torch.ones_like(target), {before.shape[:2]: [face]})
+    after = given.swap(before, before).picture
+    assert (after[150:170, 190:210] == 255).all()
+    assert (after[:30] == before[:30]).all() and (after[:, :40] == before[:, :40]).all()
+    same = swapper(lambda target, identity: target, {before.shape[:2]: [face]}).swap(before, before).picture
+    assert np.abs(same.astype(int) - before).mean() < 0.5
+
+
+def test_every_face_asked_for_is_changed():
+    before = photo(300, 700)
+    faces = {before.shape[:2]: [face_at(180, 150, 50), face_at(520, 150, 50)], (200, 200): [face_at(100, 100, 40)]}
+    given = swapper(lambda target, identity: torch.ones_like(target), faces)
+    swapped = given.swap(photo(200, 200), before, target_face='all')
+    assert (swapped.picture[145:155, 175:185] == 255).all() and (swapped.picture[145:155, 515:525] == 255).all()
+
+
+def test_the_border_mask_is_solid_inside_and_gone_at_the_crops_border():
+    matrix = np.array([[1.0, 0, -50], [0, 1.0, -30]])  # the crop begins at (50, 30) of the frame
+    alpha = border_alpha(matrix, 200, 300, 320)
+    assert alpha.shape == (300, 320, 1) and alpha[130, 150] > 0.999
+    assert alpha[30:230, 50].max() < 0.5 and alpha[:28].max() == 0 and alpha[:, :48].max() == 0
+    assert border_alpha(np.array([[1.0, 0, 0], [0, 1.0, 0]]), 200, 200, 200)[0, 100] > 0.999, 'the frame itself is no border'
+
+
+def test_the_parsing_mask_keeps_the_target_where_no_face_is_seen():
+    class Half(nn.Module):
+        """Sees skin in the left half."""
+
+        def forward(self, x):
+            logits = torch.zeros(len(x), len(PARTS), *x.shape[2:])
+            logits[:, 0, :, x.shape[3] // 2:] = logits[:, self.part, :, :x.shape[3] // 2] = 1
+            return (logits,)
+
+    parser = nn.Module()
+    parser.network, parser.order = Half(), range(len(PARTS))
+    target, swap = torch.zeros(1, 3, 224, 224), torch.ones(1, 3, 224, 224)
+    parser.network.part = PARTS.index('skin')
+    covered = swapper(None, parser=parser).covered(target, swap)
+    assert (covered[..., 100:120, 40:60] == 1).all() and (covered[..., 125:] == 0).all()
+    parser.network.part = PARTS.index('hair')
+    torch.testing.assert_close(swapper(None, parser=parser).covered(target, swap), swap)
+
+
+def test_the_soft_mask_stays_inside_the_hard_one_in_its_first_steps_and_reaches_1():
+    mask = torch.zeros(2, 1, 64, 64)
+    mask[0, 0, 8:56, 8:56] = 1
+    soft = soft_mask(mask)
+    assert soft[0, 0, 32, 32] == 1 and soft[0, 0, :2].max() < 0.05 and soft.max() <= 1 and not soft[1].any()
+    along = soft[0, 0, 32, :32]
+    assert (along.diff() >= -1e-6).all()
+
+
+# The identity encoder
+
+def state(depths, squeeze) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return SimSwapArcFace(depths, squeeze).state_dict()
+
+
+@pytest.mark.parametrize('depths, squeeze', [((1, 2, 1, 1), False), ((2, 1, 1, 2), True)])
+def test_the_encoder_is_built_from_what_its_file_holds(depths, squeeze):
+    given = state(depths, squeeze)
+    network = SimSwapArcFace.of(given)
+    assert [len(layer) for layer in (network.layer1, network.layer2, network.layer3, network.layer4)] == list(depths)
+    assert all(torch.equal(value, given[name]) for name, value in network.state_dict().items()) and not network.training
+    with torch.no_grad():
+        identity = network(torch.randn(2, 3, 112, 112, generator=torch.Generator().manual_seed(1)))
+    assert identity.shape == (2, 512) and F.cosine_similarity(*identity, dim=0) < 0.999
+
+
+def test_an_encoder_file_of_something_else_is_one_sentence():
+    with pytest.raises(weights.WeightsError, match='convert simswap-arcface'):
+        SimSwapArcFace.of({'conv1.weight': torch.zeros(3)})
+
+
+# Files
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
+    return tmp_path
+
+
+def test_missing_weights_name_the_command(cache):
+    with pytest.raises(weights.MissingWeights, match='fetch simswap-224'):
+        simswap.load_generator('simswap-224')
+    with pytest.raises(weights.MissingWeights, match='fetch simswap-arcface'):
+        simswap.load_encoder()
+    weights.entry('simswap-arcface').path.write_bytes(b'pickle')
+    with pytest.raises(weights.MissingWeights, match='convert simswap-arcface --unpickle'):
+        simswap.load_encoder()
