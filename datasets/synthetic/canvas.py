@@ -30,25 +30,41 @@ class Canvas:
         k = self.scale * (1 << _SHIFT)
         return np.rint(points * k + (0.5 * k - 0.5 * (1 << _SHIFT))).astype(np.int32)
 
-    def paint(self, points, colour, label: str | None = None) -> None:
-        corners = [self.corners(points)]
+    def paint(self, polygons: list, colour, *labels: str) -> None:
+        """Fill polygons, what lies in two of them excepted, and label each of them."""
+        corners = [self.corners(p) for p in polygons]
         cv2.fillPoly(self.picture, corners, np.asarray(colour).tolist(), cv2.LINE_AA, _SHIFT)
-        if label:
-            cv2.fillPoly(self.labels, corners, _ID[label], cv2.LINE_8, _SHIFT)
+        self.label(corners, *labels)
 
-    def label(self, points, label: str) -> None:
-        cv2.fillPoly(self.labels, [self.corners(points)], _ID[label], cv2.LINE_8, _SHIFT)
+    def label(self, polygons: list, *labels: str) -> None:
+        for points, label in zip(polygons, labels):
+            cv2.fillPoly(self.labels, [self.corners(points)], _ID[label], cv2.LINE_8, _SHIFT)
 
-    def around(self, outer, inner, colour) -> None:
-        """Paint what lies between two outlines."""
-        cv2.fillPoly(self.picture, [self.corners(outer), self.corners(inner)], np.asarray(colour).tolist(), cv2.LINE_AA, _SHIFT)
-
-    def mask(self, polygons: list) -> np.ndarray:
-        """(side,side) uint8: the union of polygons."""
+    def mask(self, *groups) -> np.ndarray:
+        """(side,side) uint8: one group of (polygons, strength in 0..1) over the other; what lies in two polygons of
+        a group is left out."""
         mask = np.zeros((self.side, self.side), np.uint8)
-        for points in polygons:
-            cv2.fillPoly(mask, [self.corners(points)], 255, cv2.LINE_AA, _SHIFT)
+        for polygons, strength in groups:
+            cv2.fillPoly(mask, [self.corners(p) for p in polygons], round(255 * strength), cv2.LINE_AA, _SHIFT)
         return mask
+
+    def soft(self, picture: np.ndarray, groups: list, colour, softness: float, keep: np.ndarray | None = None) -> np.ndarray:
+        """A float32 picture (S,S,3) with one colour over groups of `mask`, with a soft edge of `softness` units; `keep` (S,S)
+        says where and how much of it."""
+        size = len(picture)
+        weight = blur(share(self.mask(*groups), size), softness * size / UNITS)
+        if keep is not None:
+            weight *= keep
+        return over(picture, flat(size, colour, np.float32), weight)
+
+    def reduced(self, size: int) -> np.ndarray:
+        """(size,size,3) float32: the picture averaged down."""
+        return cv2.resize(self.picture, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+    def labels_at(self, size: int) -> np.ndarray:
+        """A view of the label map at the whole or half of the canvas's side."""
+        step = self.side // size
+        return self.labels[step - 1::step, step - 1::step]
 
     def strokes(self, closed: list, opened: list, width: float) -> np.ndarray:
         """(side,side) uint8: lines of a width in units."""
@@ -58,37 +74,22 @@ class Canvas:
             cv2.polylines(mask, corners, close, 255, max(1, round(width * self.scale)), cv2.LINE_AA, _SHIFT)
         return mask
 
-    def soft(self, groups: list, colour, softness: float, within: str | None = None) -> None:
-        """Blend one colour over groups of (polygons that do not overlap, strength in 0..1), with a soft edge of `softness`
-        units; `within` keeps it on one label."""
-        corners = [[self.corners(p) for p in polygons] for polygons, _ in groups]
-        left, top, width, height = cv2.boundingRect(np.concatenate([c for group in corners for c in group]))
-        margin = 2 + int(2.5 * softness * self.scale)
-        x0, y0 = max((left >> _SHIFT) - margin, 0), max((top >> _SHIFT) - margin, 0)
-        x1, y1 = [min((v >> _SHIFT) + margin + 1, self.side) for v in (left + width, top + height)]
-        if x1 <= x0 or y1 <= y0:
-            return
-        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        corner = (x0 << _SHIFT, y0 << _SHIFT)
-        for group, (_, strength) in zip(corners, groups):
-            cv2.fillPoly(mask, [c - corner for c in group], round(255 * strength), cv2.LINE_AA, _SHIFT)
-        weight = blur(mask * np.float32(1 / 255), softness * self.scale)
-        if within:
-            weight *= self.labels[y0:y1, x0:x1] == _ID[within]
-        region = self.picture[y0:y1, x0:x1]
-        region[:] = cv2.blendLinear(flat(region.shape, colour), np.ascontiguousarray(region), weight, 1 - weight)
-
 
 @lru_cache(maxsize=16)
-def positions(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """x and y, (side,side) float32 each, of the pixels of a picture, in units; not to be written to."""
+def positions(side: int) -> np.ndarray:
+    """x and y, (2,side,side) float32, of the pixels of a picture, in units; not to be written to."""
     axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(UNITS / side) - 0.5
-    return tuple(np.ascontiguousarray(m) for m in np.meshgrid(axis, axis))
+    return np.array(np.meshgrid(axis, axis))
 
 
-def flat(shape: tuple, colour) -> np.ndarray:
-    """uint8 (H,W,3) of one colour."""
-    return cv2.rectangle(np.empty(shape, np.uint8), (0, 0), shape[1::-1], np.asarray(colour).tolist(), -1)
+def flat(side: int, colour, kind=np.uint8) -> np.ndarray:
+    """(side,side,3) of one colour."""
+    return cv2.repeat(np.rint(colour).astype(kind).reshape(1, 1, 3), side, side)
+
+
+def share(mask: np.ndarray, size: int) -> np.ndarray:
+    """uint8 mask -> (size,size) float32 in [0,1]."""
+    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) * np.float32(1 / 255)
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:

@@ -39,6 +39,10 @@ ATTRIBUTE_RANGES = {
     'blur': (0, 1),                      # 1: a Gaussian of 1.5 % of the side
 }
 ATTRIBUTES = tuple(ATTRIBUTE_RANGES)
+_LOW, _HIGH = np.array(list(ATTRIBUTE_RANGES.values()), np.float64).T
+_FEMININE = {'jaw_width': -0.3, 'chin_width': -0.25, 'chin_length': -0.15, 'brow_thickness': -0.35, 'brow_arch': 0.25,
+             'brow_height': 0.25, 'eye_size': 0.2, 'eye_depth': -0.25, 'nose_width': -0.2, 'lip_upper': 0.2, 'lip_lower': 0.2,
+             'cheek_fullness': 0.05, 'ear_size': -0.1}  # half of the mean difference
 
 
 def named(vector, names) -> dict[str, float]:
@@ -59,21 +63,19 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
     """(len(IDENTITY),) float32: person k. What goes together in people goes together here: dark skin with dark hair and
     eyes, beards and baldness with heavy jaws and brows, grey hair with age."""
     rng = _generator(seed, k, 1)
-    v = dict(zip(IDENTITY, rng.normal(0, 0.5, len(IDENTITY))))
-    u = dict(zip(IDENTITY, rng.random(len(IDENTITY))))
+    v = dict(zip(IDENTITY, rng.normal(0, 0.5, len(IDENTITY)).tolist()))
+    u = dict(zip(IDENTITY, rng.random(len(IDENTITY)).tolist()))
     feminine = rng.random() < 0.5
     g = 1.0 if feminine else -1.0
-    for name, shift in {'jaw_width': -0.3, 'chin_width': -0.25, 'chin_length': -0.15, 'brow_thickness': -0.35, 'brow_arch': 0.25,
-                        'brow_height': 0.25, 'eye_size': 0.2, 'eye_depth': -0.25, 'nose_width': -0.2, 'lip_upper': 0.2,
-                        'lip_lower': 0.2, 'cheek_fullness': 0.05, 'ear_size': -0.1}.items():
+    for name, shift in _FEMININE.items():
         v[name] += g * shift
     v['skin_tone'] = 2 * u['skin_tone'] ** 1.15 - 1
     v['age'] = 2 * u['age'] ** 1.5 - 1
     darkness = v['skin_tone']
-    v['hair_tone'] = np.clip(1.9 * u['hair_tone'] - 1 - max(darkness + 0.2, 0) * 1.6, -1, 1)
+    v['hair_tone'] = 1.9 * u['hair_tone'] - 1 - max(darkness + 0.2, 0) * 1.6
     v['hair_red'] = 2 * u['hair_red'] - 1 - 0.8 * (darkness > 0)
     v['hair_grey'] = 2.2 * v['age'] - 1.0 + 0.3 * v['hair_grey']
-    v['iris_tone'] = np.clip(2 * u['iris_tone'] - 1 - max(darkness + 0.3, 0) * 1.8, -1, 1)
+    v['iris_tone'] = 2 * u['iris_tone'] - 1 - max(darkness + 0.3, 0) * 1.8
     v['iris_hue'] = 2 * u['iris_hue'] - 1
     v['freckles'] = 2 * u['freckles'] - 1 - 0.5 * (darkness > 0)
     v['makeup'] = 2 * u['makeup'] - 1 if feminine else -1
@@ -83,15 +85,14 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
     v['hair_curl'] = 2 * u['hair_curl'] - 1 + 0.5 * max(darkness, 0)
     v['bald'] = -1 if feminine else 2 * u['bald'] - 1.7 + 0.4 * v['age']
     v['beard'] = -1 if feminine else 2.2 * u['beard'] - 1.2
-    return np.clip([v[name] for name in IDENTITY], -1, 1).astype(np.float32)
+    return np.array([min(max(value, -1), 1) for value in v.values()], np.float32)
 
 
 def sample_attributes(seed: int, index: int) -> np.ndarray:
     """(len(ATTRIBUTES),) float32: pose, expression, light, backdrop, clothes and camera of picture `index`."""
     rng = _generator(seed, index, 2)
-    low, high = np.array(list(ATTRIBUTE_RANGES.values()), np.float64).T
-    a = dict(zip(ATTRIBUTES, rng.uniform(low, high)))
-    n = dict(zip(ATTRIBUTES, rng.normal(size=len(ATTRIBUTES))))
+    a = dict(zip(ATTRIBUTES, (_LOW + (_HIGH - _LOW) * rng.random(len(ATTRIBUTES))).tolist()))
+    n = dict(zip(ATTRIBUTES, rng.normal(size=len(ATTRIBUTES)).tolist()))
     a |= {'yaw': 15 * n['yaw'], 'pitch': 7 * n['pitch'], 'roll': 4 * n['roll'],
           'mouth_open': max(0, 0.35 * n['mouth_open']), 'smile': 0.3 + 0.4 * n['smile'], 'brow_raise': 0.35 * n['brow_raise'],
           'eye_close': max(0, 0.12 * n['eye_close']) if rng.random() > 0.03 else 1.0,
@@ -102,7 +103,7 @@ def sample_attributes(seed: int, index: int) -> np.ndarray:
           'blur': max(0, 0.35 * n['blur'] - 0.1),
           'background_saturation': 0.7 * a['background_saturation'] ** 1.5,
           'cloth_saturation': 0.8 * a['cloth_saturation'] ** 1.3}
-    return np.clip([a[name] for name in ATTRIBUTES], low, high).astype(np.float32)
+    return np.minimum(np.maximum(list(a.values()), _LOW), _HIGH).astype(np.float32)
 
 
 def exaggerate(identity, amount: float = 2.0) -> np.ndarray:

@@ -1,4 +1,6 @@
 """Hair: a region of the head's surface above a hairline, a shell that makes the head larger there, and strands."""
+import math
+
 import cv2
 import numpy as np
 
@@ -7,6 +9,12 @@ from datasets.synthetic.canvas import positions
 
 _TABLE, _REACH = 320, 2.6  # the hairline is a table over the surface coordinate s
 _S = np.linspace(-_REACH, _REACH, _TABLE, dtype=np.float32)
+_W = np.abs(_S)
+_TEMPLES = -0.395 + 0.16 * (_W / 0.5) ** 2 * (_W < 0.9) + np.clip((_W - 0.92) / 0.2, 0, 1) * 0.5
+_CORNERS = np.exp(-((_W - 0.30) / 0.11) ** 2)
+_FOREHEAD, _BROAD = np.exp(-(_W / 0.46) ** 6), np.exp(-(_W / 0.62) ** 8)
+_SIDE = np.clip((_W - 0.56) / 0.22, 0, 1)
+_SIDE = _SIDE * _SIDE * (3 - 2 * _SIDE)
 
 
 class Hair:
@@ -22,45 +30,47 @@ class Hair:
 
     def _hairline(self) -> np.ndarray:
         """(1,_TABLE,2) float32: hair grows where t < line(s); and what turns t - line(s) into a distance from the line."""
-        v = self.v
-        s, w = _S, np.abs(_S)
-        line = -0.395 - 0.035 * v['forehead_height'] - 0.03 * v['hairline'] + 0.16 * (w / 0.5) ** 2 * (w < 0.9)
-        line -= 0.11 * max(v['hairline'], 0) * np.exp(-((w - 0.30) / 0.11) ** 2)
-        part = 0.28 * v['parting']
+        v, part = self.v, 0.28 * self.v['parting']
+        line = _TEMPLES + _SIDE * (1.9 if self.long else 0.34 + 0.12 * v['hair_length'])
+        line -= 0.035 * v['forehead_height'] + 0.03 * v['hairline']
+        if v['hairline'] > 0:
+            line -= _CORNERS * (0.11 * v['hairline'])
         if v['fringe'] > 0.35:      # hair on the forehead, in locks
-            depth = 0.10 + 0.12 * (v['fringe'] - 0.35) / 0.65
-            locks = 1 + 0.13 * np.sin(s * 23 + 40 * part) + 0.10 * np.sin(s * 53 + 90 * part) + 0.05 * np.sin(s * 97)
-            line += depth * np.exp(-(w / 0.46) ** 6) * locks
+            locks = 1 + 0.13 * np.sin(_S * 23 + 40 * part) + 0.10 * np.sin(_S * 53 + 90 * part) + 0.05 * np.sin(_S * 97)
+            line += _FOREHEAD * locks * (0.10 + 0.12 * (v['fringe'] - 0.35) / 0.65)
         elif v['fringe'] > -0.4:    # swept away from the parting
-            line += (0.05 + 0.16 * self.long) * np.clip(np.abs(s - part) / 0.4, 0, 1) ** 1.4 * np.exp(-(w / 0.62) ** 8)
-        side = np.clip((w - 0.56) / 0.22, 0, 1)
-        side = side * side * (3 - 2 * side)
-        line += side * (1.9 if self.long else 0.34 + 0.12 * v['hair_length'])
-        line += np.clip((w - 0.92) / 0.2, 0, 1) * 0.5
-        steep = np.diff(line, append=line[-1]) / (s[1] - s[0])
-        return np.stack([line, 1 / np.sqrt(1 + steep * steep)], -1)[None].astype(np.float32)
+            line += np.minimum(np.abs(_S - part) / 0.4, 1) ** 1.4 * _BROAD * (0.05 + 0.16 * self.long)
+        table = np.empty((1, _TABLE, 2), np.float32)
+        table[0, :, 0] = line
+        steep = (line[1:] - line[:-1]) / (_S[1] - _S[0])
+        table[0, :-1, 1] = 1 / np.sqrt(1 + steep * steep)
+        table[0, -1, 1] = 1
+        return table
 
-    def _above(self, s: np.ndarray, t: np.ndarray) -> np.ndarray:
-        """Signed distance of surface coordinates (2-D float32) from the hairline, positive in the hair."""
-        at = (s + _REACH) * ((_TABLE - 1) / (2 * _REACH))
-        line = cv2.remap(self._line, at, np.zeros_like(at), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return (line[..., 0] - t) * line[..., 1]
+    def _above(self, st: np.ndarray) -> np.ndarray:
+        """Signed distance of surface coordinates (2,H,W) float32 from the hairline, positive in the hair."""
+        at = (st[0] + _REACH) * ((_TABLE - 1) / (2 * _REACH))
+        line, across = cv2.split(cv2.remap(self._line, at, np.zeros_like(at), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        line -= st[1]
+        line *= across
+        return line
 
-    def cap(self, s, t, scale: float) -> np.ndarray:
-        """(side,side) float32 in [0,1]: where the surface seen at (s, t) wears hair; scale in pixels per unit."""
+    def cap(self, st, scale: float) -> np.ndarray:
+        """(H,W) float32 in [0,1]: where the surface seen at st (2,H,W) wears hair; scale in pixels per unit."""
         if not self.grows:
-            return np.zeros_like(s)
-        return np.clip(self._above(s, t) * np.float32(90 * scale) + 0.5, 0, 1)
+            return np.zeros_like(st[0])
+        cap = self._above(st)
+        cap *= 90 * scale
+        cap += 0.5
+        return np.clip(cap, 0, 1, out=cap)
 
-    def crown(self, rim: np.ndarray, see) -> list[np.ndarray]:
-        """Outlines of the hair around the skull and, if long, beside the face, in units of the picture; rim: (N,3) points of
-        the head that are seen from the side."""
-        s, t = (rim[:, :2].T / np.maximum(np.linalg.norm(rim, axis=1) + rim[:, 2], 1e-3))[:, None]
-        hairy = (self._above(s, t)[0] > 0) & (rim[:, 1] < 12)
-        p = rim[hairy]
-        lift = 1 + (self.thick - 1) * np.clip(0.75 - p[:, 1:2] / 60, 0.5, 1.7)
-        outline = cv2.convexHull(see(p * lift))[:, 0]
-        return [self._curled(outline), *self._locks(see)]
+    def crown(self, portrait) -> list[np.ndarray]:
+        """Outlines of the hair around the skull and, if long, beside the face, in units of the picture."""
+        height = portrait.rim[:, 1]
+        hairy = np.flatnonzero((self._above(portrait.rim_st)[0] > 0) & (height < 12))
+        lift = 1 + (self.thick - 1) * np.clip(0.75 - height.take(hairy) / 60, 0.5, 1.7)
+        points = (portrait.rim_seen.take(hairy, 0) - portrait.centre) * lift[:, None] + portrait.centre
+        return [self._curled(cv2.convexHull(points)[:, 0]), *self._locks(portrait.see)]
 
     def _curled(self, outline: np.ndarray) -> np.ndarray:
         """The outline with a row of curls on it."""
@@ -68,13 +78,14 @@ class Hair:
         if curl <= 0.1:
             return outline
         closed = np.concatenate([outline, outline[:1]])
-        way = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
+        x, y = closed.T
+        way = np.concatenate([[0], np.cumsum(np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]))])
         at = np.arange(0, way[-1], 1.6)
-        points = np.stack([np.interp(at, way, closed[:, 0]), np.interp(at, way, closed[:, 1])], 1)
+        points = np.stack([np.interp(at, way, x), np.interp(at, way, y)], 1)
         out = points - points.mean(0)
         size = 1.5 + 2.5 * curl + 1.2 * np.sin(at * 0.13) + 0.8 * np.sin(at * 0.31 + 1)
         height = size * np.abs(np.sin(at * 0.42)) ** 0.7 + 1.2 * curl
-        return points + out * (height / np.linalg.norm(out, axis=1))[:, None]
+        return points + out * (height / np.hypot(*out.T))[:, None]
 
     def _hang(self, y: np.ndarray) -> np.ndarray:
         """Outer half width of long hair at heights of the head's frame."""
@@ -102,18 +113,27 @@ class Hair:
     def strands(self, side: int, portrait) -> np.ndarray:
         """(side,side,3) float32: the colour of hair at every pixel."""
         v, light, level = self.v, portrait.light, portrait.level
-        crown = portrait.see([(26 * v['parting'], -74, 16)])[0]
+        (left, top), (cx, cy) = portrait.see([(26 * v['parting'], -74, 16)])[0].tolist(), portrait.centre.tolist()
         x, y = positions(side)
-        x, y = x - crown[0], y - crown[1]
-        radius, angle = cv2.cartToPolar(x, y)
+        radius, angle = cv2.cartToPolar(x - left, y - top)
         curl = max(v['hair_curl'], 0)
-        bend = np.sin(radius * np.float32(0.09 + 0.14 * curl)) * np.float32(1.5 + 9 * curl)
-        fibre = cv2.remap(palette.noise(), angle * np.float32(256 / (2 * np.pi)) + bend, radius * np.float32(0.10 + 0.5 * curl),
-                          cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        shift = crown - portrait.centre
-        dome = np.clip(0.74 + (x + shift[0]) * (light[0] / 90) + (y + shift[1]) * (light[1] / 130), 0.38, 1.3)
-        band = np.exp(-((radius - 36) / 12) ** 2) * np.float32(0.30 * (0.4 + portrait.a['light_strength']))
-        tone = (dome * (1 + 0.15 * fibre) + band * (1 + 0.5 * fibre)) * np.float32(level)
+        bend = np.sin(radius * (0.09 + 0.14 * curl))
+        bend *= 1.5 + 9 * curl
+        angle *= 256 / (2 * math.pi)
+        angle += bend
+        fibre = cv2.remap(palette.noise(), angle, radius * (0.10 + 0.5 * curl), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        dome = (x[:1] - cx) * (light[0] / 90) + ((y[:, :1] - cy) * (light[1] / 130) + 0.74)
+        np.clip(dome, 0.38, 1.3, out=dome)
+        radius -= 36
+        radius *= radius
+        radius *= -1 / 144
+        band = np.exp(np.maximum(radius, -20, out=radius), out=radius)
+        band *= 0.30 * (0.4 + portrait.a['light_strength'])
+        tone = dome + band
+        fibre *= 0.15 * dome + 0.5 * band
+        tone += fibre
+        tone *= level
         if portrait.drawing:
             tone = np.round(tone * 3) / 3
-        return cv2.merge([tone * c + band * np.float32(14 * level) for c in self.colour])
+        band *= 14 * level
+        return cv2.merge([tone * c + band for c in self.colour.tolist()])

@@ -11,7 +11,7 @@ import numpy as np
 
 EYE_LINE = -8.0  # y of the mean face's eyes
 _BASE_SIDE, _BASE_SPAN = 40, 2.4       # coarse map of the whole head
-_FINE_SIDE, _FINE_SPAN = 128, 0.64     # map of what the face adds: nose, sockets, lips ...
+_FINE_SIDE, _FINE_SPAN = 96, 0.64     # map of what the face adds: nose, sockets, lips ...
 
 
 def _axis(side: int, span: float) -> np.ndarray:
@@ -24,34 +24,37 @@ def directions(s, t) -> np.ndarray:
     return np.stack([2 * s, 2 * t, 1 - q], -1) / (1 + q)[..., None]
 
 
-_BASE_DIRECTIONS = directions(*np.meshgrid(_axis(_BASE_SIDE, _BASE_SPAN), _axis(_BASE_SIDE, _BASE_SPAN))).astype(np.float32)
-_FINE_AXIS = _axis(_FINE_SIDE, _FINE_SPAN)[:, None]
-_FINE_GRID = np.meshgrid(*[_axis(_FINE_SIDE, _FINE_SPAN)[4::8]] * 2)
-_FINE_DIRECTIONS = directions(*_FINE_GRID).astype(np.float32)
+_FINE_AXIS = _axis(_FINE_SIDE, _FINE_SPAN)
+_BASE_GRID = np.reshape(np.meshgrid(_axis(_BASE_SIDE, _BASE_SPAN), _axis(_BASE_SIDE, _BASE_SPAN)), (2, -1))  # (2,1600)
+_BASE_DIRECTIONS = np.ascontiguousarray(directions(*_BASE_GRID))  # (1600,3)
+_BASE_SQUARES = _BASE_DIRECTIONS ** 2
+# The head's vertices, dense enough for its silhouette: points of the coarse map, of which those behind lie close together, and
+# of the face's.
+_FACE_GRID = np.array(np.meshgrid(_FINE_AXIS[3::6], _FINE_AXIS[3::6]))
+_SPARSE = np.flatnonzero(((_BASE_GRID ** 2).sum(0) < 2.5) | (np.indices((_BASE_SIDE, _BASE_SIDE)) % 2 == 0).all(0).ravel())
+_VERTICES = np.concatenate([_BASE_GRID[:, _SPARSE], _FACE_GRID.reshape(2, -1)], 1)  # (2,N)
+_DIRECTIONS = np.ascontiguousarray(directions(*_VERTICES))  # (N,3)
 
 
 def _exit(centre, radii) -> np.ndarray:
     """Distance from the origin to the surface of an ellipsoid that contains it, for each direction of the coarse map."""
-    radii = np.asarray(radii, np.float32)
-    d, c = _BASE_DIRECTIONS / radii, np.asarray(centre, np.float32) / radii
-    a, b = np.einsum('ijk,ijk->ij', d, d), d @ c
-    return (b + np.sqrt(np.maximum(b * b - a * (c @ c - 1), 0))) / a
+    centre, power = np.array(centre, np.float32), np.array(radii, np.float32) ** -2
+    a, b = _BASE_SQUARES @ power, _BASE_DIRECTIONS @ (centre * power)
+    return (b + np.sqrt(np.maximum(b * b - a * ((centre * centre) @ power - 1), 0))) / a
 
 
 # Bumps on the coarse map, mirrored: direction and sharpness. Corner of the jaw, side of the chin, cheek, cheekbone, temple.
 _BUMPS = np.array([(31, 36, 16), (20, 54, 30), (34, 24, 28), (38, 6, 24), (42, -22, 18)], np.float32)
 _BUMPS /= np.linalg.norm(_BUMPS, axis=1, keepdims=True)
 _BUMPS = sum(np.exp(np.array([14, 26, 12, 22, 16], np.float32) * (_BASE_DIRECTIONS @ (_BUMPS * side).T - 1))
-             for side in (np.ones(3, np.float32), np.array([-1, 1, 1], np.float32)))  # (40,40,5)
+             for side in (np.ones(3, np.float32), np.array([-1, 1, 1], np.float32)))  # (1600,5)
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     """(3, 3) float32 from the head's frame to the viewer's; degrees, signs as in causes.ATTRIBUTE_RANGES."""
     (cy, sy), (cp, sp), (cr, sr) = [(math.cos(math.radians(a)), math.sin(math.radians(a))) for a in (yaw, pitch, roll)]
-    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    nod = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
-    tilt = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (tilt @ nod @ turn).astype(np.float32)
+    x, y, z = (cy, 0, sy), (-sp * sy, cp, sp * cy), (-cp * sy, -sp, cp * cy)  # turned, then nodding
+    return np.array([[cr * a - sr * b for a, b in zip(x, y)], [sr * a + cr * b for a, b in zip(x, y)], z], np.float32)
 
 
 def layout(v: dict) -> dict[str, float]:
@@ -75,9 +78,9 @@ class Head:
         self.v, self.at = v, layout(v)
         self.drop = 8.0 * a['mouth_open']  # how far the jaw opens
         rough = self._coarse()
-        self._base = cv2.resize(rough, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+        self._base = cv2.resize(rough, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
         self._fine = self._relief(a)
-        self.vertices = self._vertices(rough)
+        self._reach = np.concatenate([rough.ravel().take(_SPARSE), self._radius(_FACE_GRID).ravel()])  # of the vertices
 
     def _coarse(self) -> np.ndarray:
         v, at = self.v, self.at
@@ -92,7 +95,7 @@ class Head:
         r = np.maximum(cranium, jaw) + h * h / (4 * softness)
         r += _BUMPS @ np.array([3.2 * v['jaw_width'] + 0.6, 1.7 * v['chin_width'] - 3.0, 1.6 * v['cheek_fullness'],
                                 1.8 * v['cheekbones'], -2.0], np.float32)
-        return r.astype(np.float32)
+        return r.reshape(_BASE_SIDE, _BASE_SIDE)
 
     def _relief(self, a: dict) -> np.ndarray:
         """Sum of separable Gaussians: one matrix product draws the whole relief of the face."""
@@ -122,67 +125,75 @@ class Head:
             (0, at['chin_y'] - 9.5 + drop, 9 + 2 * v['chin_width'], 6.5, 5.2 + 1.2 * v['chin_length']),
             (0, -30, 20, 12, 1.5),
         ]
-        rows = np.array([*pair, *[(-x, *rest) for x, *rest in pair], *middle], np.float32)
-        x, y, sx, sy, height = rows.T
-        s, t = self._rough(x, y + EYE_LINE)
-        across = np.exp(np.maximum(-0.5 * ((_FINE_AXIS - s) / (sx / 100)) ** 2, -20))  # no denormal numbers: they are slow
-        down = np.exp(np.maximum(-0.5 * ((_FINE_AXIS - t) / (sy / 100)) ** 2, -20))
-        relief = (down * height) @ across.T
+        rows = np.array(pair + middle, np.float32)
+        at, sigma = rows[:, :2].T, rows[:, 2:4].T[:, None] / 100
+        at[1] += EYE_LINE
+        depth = self._depth(*at)
+        at /= np.sqrt((at * at).sum(0) + depth * depth) + depth  # stereographic
+        bells = (_FINE_AXIS[:, None] - at[:, None]) / sigma  # (2,96,rows): across and down
+        bells *= bells
+        bells *= -0.5
+        across, down = np.exp(np.maximum(bells, -20, out=bells), out=bells)  # no denormal numbers: they are slow
+        across[:, :len(pair)] += across[::-1, :len(pair)]
+        down *= rows[:, 4]
+        relief = down @ across.T
         relief[:, [0, -1]] = relief[[0, -1]] = 0
-        return relief.astype(np.float32)
+        return relief
 
     @staticmethod
-    def _rough(x, y):
-        """Stereographic coordinates of frontal positions on a face whose plane lies 50 units in front of the centre."""
-        depth = np.sqrt(np.maximum(54.0 ** 2 - 0.75 * x * x - 0.35 * y * y, 100))
-        n = np.sqrt(x * x + y * y + depth * depth) + depth
-        return x / n, y / n
+    def _depth(x, y):
+        """The depth of an average face at frontal positions."""
+        return np.sqrt(np.maximum(54.0 ** 2 - 0.75 * x * x - 0.35 * y * y, 100))
 
-    def _vertices(self, rough) -> np.ndarray:
-        """(N,3) points of the surface, dense enough for its silhouette."""
-        base = (_BASE_DIRECTIONS * rough[..., None]).reshape(-1, 3)
-        return np.concatenate([base, (_FINE_DIRECTIONS * self._radius(*_FINE_GRID)[..., None]).reshape(-1, 3)])
+    def rim(self, turn) -> tuple[np.ndarray, np.ndarray]:
+        """(N,3) points of the surface that are seen from the side when it is turned by `turn`, and their (2,1,N) coordinates."""
+        aside = _DIRECTIONS @ turn[2]
+        seen = np.flatnonzero(aside * aside < 0.45)
+        return _DIRECTIONS.take(seen, 0) * self._reach.take(seen)[:, None], _VERTICES.take(seen, 1)[:, None]
 
     @staticmethod
-    def _look(table, s, t, span, border=cv2.BORDER_REPLICATE) -> np.ndarray:
-        """Bilinear look-up of a map at stereographic coordinates (2-D float32)."""
+    def _look(table, st, span, border=cv2.BORDER_REPLICATE) -> np.ndarray:
+        """Bilinear look-up of a map at stereographic coordinates (2,H,W) float32."""
         k = len(table) / (2 * span)
-        return cv2.remap(table, s * k + (span * k - 0.5), t * k + (span * k - 0.5), cv2.INTER_LINEAR, borderMode=border)
+        x, y = st * k + (span * k - 0.5)
+        return cv2.remap(table, x, y, cv2.INTER_LINEAR, borderMode=border)
 
-    def _radius(self, s, t) -> np.ndarray:
-        return self._look(self._base, s, t, _BASE_SPAN) + self._look(self._fine, s, t, _FINE_SPAN, cv2.BORDER_CONSTANT)
+    def _radius(self, st) -> np.ndarray:
+        return self._look(self._base, st, _BASE_SPAN) + self._look(self._fine, st, _FINE_SPAN, cv2.BORDER_CONSTANT)
 
     def along(self, points) -> np.ndarray:
-        """(N,3) any points -> (N,3) where the rays from the centre through them meet the surface."""
-        p = np.asarray(points, np.float32)
-        n = np.linalg.norm(p, axis=1)
-        s, t = (p[:, :2].T / (n + p[:, 2]))[:, None]
-        return p * (self._radius(s, t)[0] / n)[:, None]
+        """(N,3) float32, any points -> (N,3) where the rays from the centre through them meet the surface."""
+        n = np.sqrt((points * points) @ np.ones(3, np.float32))
+        st = (points[:, :2].T / (n + points[:, 2]))[:, None]
+        return points * (self._radius(st)[0] / n)[:, None]
 
-    def cast(self, x, y, turn, steps: int, z=None):
-        """Where lines of sight meet the surface turned by `turn` (3,3): x, y 2-D float32 in the viewer's frame.
+    def cast(self, xy, z, turn, steps: int, rough: int = 0):
+        """Where lines of sight meet the surface turned by `turn` (3,3): xy (2,H,W) float32 in the viewer's frame, z (H,W) a guess
+        of the depth.
 
-        Newton's steps as if the surface were a sphere, from the depth z if one is given. Returns z in the viewer's frame and
-        the surface's (s, t), all of x's shape; lines that miss the head end near its rim.
+        Newton's steps as if the surface were a sphere, the first `rough` ones on the head without a face. Returns z (H,W) in the
+        viewer's frame and the surface's st (2,H,W); lines that miss the head end near its rim.
         """
-        flat = x * x + y * y
-        coarse = z is None
-        z = np.sqrt(np.maximum(66.0 ** 2 - flat, 4.0)) if coarse else z
-        back = turn.T
-        hx, hy, hz = [back[i, 0] * x + back[i, 1] * y for i in range(3)]
+        flat = xy[0] * xy[0] + xy[1] * xy[1]
+        aside, deep = (turn[:2].T @ xy.reshape(2, -1)).reshape(3, *z.shape), turn[2][:, None, None]
         for step in range(steps + 1):
-            px, py, pz = hx + back[0, 2] * z, hy + back[1, 2] * z, hz + back[2, 2] * z
+            p = deep * z
+            p += aside
             n = np.sqrt(flat + z * z)
-            scale = 1 / np.maximum(n + pz, 1e-3)
-            s, t = px * scale, py * scale
+            p[2] += n
+            st = p[:2] / np.maximum(p[2], 1e-3, out=p[2])
             if step < steps:
-                r = self._radius(s, t) if step > 0 or not coarse else self._look(self._base, s, t, _BASE_SPAN)
-                z = np.maximum(z - (n - r) * n / np.maximum(z, 0.35 * n), -10.0)
-        return z, s, t
+                r = self._look(self._base, st, _BASE_SPAN) if step < rough else self._radius(st)
+                r -= n
+                r *= n
+                n *= 0.35
+                r /= np.maximum(z, n, out=n)
+                z = np.maximum(z + r, -10.0)
+        return z, st
 
     def lift(self, points) -> np.ndarray:
         """(N,2) frontal positions, y from the eye line -> (N,3) points on the surface."""
-        x, y = np.ascontiguousarray(points.T, np.float32)[:, None]  # rows: looking up a column is slow
-        y = y + np.float32(EYE_LINE)
-        z, _, _ = self.cast(x, y, _AHEAD, steps=4)
-        return np.concatenate([x, y, z]).T
+        xy = np.ascontiguousarray(points.T)[:, None]  # rows: looking up a column is slow
+        xy[1] += EYE_LINE
+        z, _ = self.cast(xy, self._depth(*xy), _AHEAD, steps=2)
+        return np.concatenate([*xy, z]).T

@@ -6,6 +6,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from datasets.synthetic.canvas import blur
+
 _SKIN = np.array([(243, 214, 196), (236, 196, 170), (222, 174, 142), (198, 143, 106), (150, 101, 72), (104, 68, 50)], np.float32)
 _HAIR = np.array([(24, 20, 20), (46, 31, 24), (84, 56, 38), (128, 90, 56), (184, 144, 90), (224, 196, 146)], np.float32)
 _COARSE = 32  # side of a backdrop before it is enlarged
@@ -20,12 +22,16 @@ def _along(table: np.ndarray, value: float) -> np.ndarray:
     return table[low] + (table[low + 1] - table[low]) * np.float32(at - low)
 
 
+def _limited(colour: np.ndarray) -> np.ndarray:
+    return np.minimum(np.maximum(colour, 0), 255)
+
+
 def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
     return np.array(colorsys.hsv_to_rgb(hue % 1, min(max(saturation, 0), 1), min(max(value, 0), 1)), np.float32) * 255
 
 
 def skin(v: dict) -> np.ndarray:
-    return np.clip(_along(_SKIN, v['skin_tone']) + np.array([4, 1.5, -7], np.float32) * v['skin_warmth'], 0, 255)
+    return _limited(_along(_SKIN, v['skin_tone']) + np.array([4, 1.5, -7], np.float32) * v['skin_warmth'])
 
 
 def hair(v: dict) -> np.ndarray:
@@ -38,7 +44,7 @@ def hair(v: dict) -> np.ndarray:
 
 def iris(v: dict) -> np.ndarray:
     colour = _along(_IRIS, v['iris_tone'])
-    return np.clip(colour + np.array([-14, 8, 2], np.float32) * v['iris_hue'] * (v['iris_tone'] > 0), 0, 255)
+    return _limited(colour + np.array([-14, 8, 2], np.float32) * v['iris_hue'] * (v['iris_tone'] > 0))
 
 
 def lips(v: dict) -> np.ndarray:
@@ -46,7 +52,13 @@ def lips(v: dict) -> np.ndarray:
     natural = base * np.array([0.86, 0.62, 0.62], np.float32) + np.array([12, 4, 6], np.float32)
     natural = natural + np.array([6, -8, -4], np.float32) * v['lip_colour']
     painted = np.array([176, 40, 54], np.float32) + np.array([14, 16, 34], np.float32) * v['lip_colour']
-    return np.clip(natural + (painted - natural) * min(max(v['makeup'] - 0.1, 0), 0.6), 0, 255)
+    return _limited(natural + (painted - natural) * min(max(v['makeup'] - 0.1, 0), 0.6))
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> np.ndarray:
+    """(4096,60): numbers in 0..1 that backdrops are made of."""
+    return np.random.Generator(np.random.PCG64(21)).random((4096, 60), np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -59,8 +71,9 @@ def noise() -> np.ndarray:
 
 def backdrop(a: dict, side: int) -> np.ndarray:
     """(side,side,3) uint8: a gradient with soft shapes, out of focus as behind a portrait."""
-    rng = np.random.Generator(np.random.PCG64(int(a['background_pattern'] * 2 ** 24)))
-    u = rng.random(24).tolist()
+    patterns = _patterns()
+    u = patterns[int(a['background_pattern'] * 2 ** 24) % len(patterns)]
+    u, walls = u[:24].tolist(), u[24:]
     hue, saturation, value, contrast = [a['background_' + n] for n in ('hue', 'saturation', 'value', 'contrast')]
     value = 0.15 + 0.8 * value
     near = hsv(hue, saturation, value)
@@ -69,7 +82,7 @@ def backdrop(a: dict, side: int) -> np.ndarray:
     picture = near + (far - near) * ramp[..., None]
     kind = int(5 * u[3])
     if kind == 1:  # a plastered wall
-        blotches = cv2.resize(rng.normal(size=(6, 6)).astype(np.float32), (_COARSE, _COARSE), interpolation=cv2.INTER_CUBIC)
+        blotches = cv2.resize(3.4 * walls.reshape(6, 6) - 1.7, (_COARSE, _COARSE), interpolation=cv2.INTER_CUBIC)
         picture *= 1 + (0.16 * contrast) * blotches[..., None]
     elif kind == 2:  # lights out of focus
         spots = np.zeros((_COARSE, _COARSE), np.float32)
@@ -86,6 +99,6 @@ def backdrop(a: dict, side: int) -> np.ndarray:
         edge = 8 + int(18 * u[4])
         picture[edge:] = picture[edge:] * 0.45 + 0.5 * hsv(hue + 0.2 + 0.3 * u[5], saturation, value * 0.75)
     if kind:
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.4 + 1.4 * u[18])
+        picture = blur(picture, 0.4 + 1.4 * u[18])
     picture = np.minimum(picture, 255).astype(np.uint8)
     return cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
