@@ -6,11 +6,21 @@ from pydantic import Field, field_validator
 from configs.base import Config
 
 
+class MatchingConfig(Config):
+    """Histograms of an unpaired photo and drawing matched in a colour space: b to a's with the probability to_a, otherwise a to
+    b's, by `ratio` of the way."""
+
+    space: Literal['none', 'rgb', 'hsv', 'hls'] = 'none'
+    to_a: float = Field(0.5, ge=0, le=1)
+    ratio: float = Field(1.0, ge=0, le=1)
+
+
 class DataConfig(Config):
     """Which pictures, and how they become batches.
 
     name: a data set of datasets.loaders. root: its folder; None for `synthetic`, which draws its faces itself. batch: pictures
-    per process and micro-batch. same_ratio: share of pairs that show one person.
+    per process and micro-batch. same_ratio: share of pairs that show one person. crops: share of unpaired pictures of which,
+    beside other augmentation, a random square of 0.748 to 1 of the area is taken.
     """
 
     name: str = 'synthetic'
@@ -22,6 +32,8 @@ class DataConfig(Config):
     validation_partition: str = 'validation'
     validation_batches: int = Field(4, ge=0)
     augment: bool = True
+    crops: float = Field(0.0, ge=0, le=1)
+    matching: MatchingConfig = MatchingConfig()
 
 
 class PerceptionConfig(Config):
@@ -58,8 +70,8 @@ class EngineConfig(Config):
 
     steps: of the loop, each an update of every player that is due. devices: processes per node, each on a device of its own.
     accumulate: micro-batches per update. clip: largest norm of a player's gradient, 0 for none. ema: decay of the averaged
-    weights. keep: newest checkpoints that stay; `best`, the name of a validation figure (such as validation/identity), keeps the
-    checkpoint where it was best as well.
+    weights, which until the fraction ema_from of the run are the weights themselves. keep: newest checkpoints that stay; `best`,
+    the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
     Every *_every counts steps.
     """
 
@@ -71,6 +83,7 @@ class EngineConfig(Config):
     accumulate: int = Field(1, ge=1)
     clip: float = Field(1.0, ge=0)
     ema: float = Field(0.999, ge=0, lt=1)
+    ema_from: float = Field(0.0, ge=0, lt=1)
     compile: bool = False
     channels_last: bool = False
     seed: int = Field(0, ge=0)

@@ -17,6 +17,7 @@ from datasets.celeba import celeba
 from datasets.celebamask import celebamask
 from datasets.faces import Faces
 from datasets.identity_folder import identity_folder, plain
+from datasets.matching import Matching
 from datasets.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
 from datasets.transforms import Augmentation, unpacked
@@ -95,8 +96,8 @@ class ResumableSampler(Sampler):
         self.epoch, self.position = state['epoch'], state['position']
 
 
-class _Stored(Dataset):
-    """Lets workers hand over pictures as uint8, for Loader to unpack."""
+class _Batches(Dataset):
+    """Whole batches by their keys, with pictures as uint8 where the data set can give them so, for Loader to unpack."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -104,8 +105,15 @@ class _Stored(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: tuple[int, int]):
-        return self.dataset.stored(key)
+    def __getitems__(self, keys: list[tuple[int, int]]):
+        if hasattr(self.dataset, 'batch'):
+            return self.dataset.batch(keys)
+        take = getattr(self.dataset, 'stored', self.dataset.__getitem__)
+        return collate([take(key) for key in keys])
+
+
+def _as_is(batch):
+    return batch
 
 
 class Loader(DataLoader):
@@ -151,10 +159,12 @@ def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 
 
 
 def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
-                  same_ratio: float = 0.5, seed: int = 0, augment: bool = False) -> Dataset:
-    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio means nothing, else build_swaps."""
+                  same_ratio: float = 0.5, seed: int = 0, augment: bool = False, crops: float = 0.0,
+                  matching: Matching | None = None) -> Dataset:
+    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio means nothing, else build_swaps, where
+    crops and matching mean nothing."""
     if batch is PairBatch:
-        return build_pairs(name, root, size, partition, seed=seed, augment=augment)
+        return build_pairs(name, root, size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
     return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment)
 
 
@@ -164,22 +174,23 @@ def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> L
 
 
 def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 'train', *, seed: int = 0,
-                augment: bool = False) -> Dataset:
-    """PairBatch samples of `synthetic` (true pairs) or of two-domain folders (`unpaired`)."""
+                augment: bool = False, crops: float = 0.0, matching: Matching | None = None) -> Dataset:
+    """PairBatch samples of `synthetic` (true pairs) or of two-domain folders (`unpaired`), to which alone crops and matching
+    apply."""
     if name == 'synthetic':
         return _synthetic(SyntheticPairs, size, partition, seed)
     if name != 'unpaired':
         raise ValueError(f'{name!r} holds no two domains; use synthetic or unpaired')
-    return unpaired(_given(name, root), size, partition, seed=seed, augment=augment and partition == 'train')
+    return unpaired(_given(name, root), size, partition, seed=seed, augment=augment and partition == 'train', crops=crops,
+                    matching=matching)
 
 
 def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,
                  shuffle: bool = True) -> Loader:
     """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False is one pass in order for evaluation."""
     sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
-    dataset = _Stored(dataset) if hasattr(dataset, 'stored') else dataset
     # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
-    return Loader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0,
+    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_as_is, persistent_workers=workers > 0,
                   pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank),
                   worker_init_fn=partial(_outlast_signals, _leaving()))
 

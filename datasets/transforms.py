@@ -1,11 +1,10 @@
-"""Joint transforms of picture, label map and landmarks (torchvision tv_tensors), and the way into the template `face`."""
+"""Joint transforms of picture, label map and landmarks, and the way into the template `face`."""
 import functools
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
@@ -34,6 +33,11 @@ def unpacked(batch):
                              for name, value in stored.items() if value is not None and value.dtype == torch.uint8})
 
 
+def first(batch):
+    """The first sample of a batch, without the batch dimension."""
+    return replace(batch, **{f.name: getattr(batch, f.name)[0] for f in fields(batch) if getattr(batch, f.name) is not None})
+
+
 @dataclass(frozen=True)
 class Jitter:
     """What augmentation does to one picture: geometry first, then colour. The default changes nothing.
@@ -52,7 +56,8 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far `Jitter` may go. Draws are uniform in +- the given range; `affine` of the pictures are moved at all."""
+    """How far `Jitter` may go. Draws are uniform in +- the given range; `affine` of the pictures are moved at all, and of `crops`
+    a random square of at least `area` of the picture is taken."""
 
     flip: float = 0.5
     affine: float = 0.5
@@ -60,85 +65,60 @@ class Augmentation:
     scale: float = 0.04
     shift: float = 0.02
     colour: float = 0.1
+    crops: float = 0.0
+    area: float = 0.748
 
     def draw(self, rng: np.random.Generator) -> Jitter:
-        flip, moved = rng.random() < self.flip, rng.random() < self.affine
-        angle, scale, dx, dy, *colour = rng.uniform(-1, 1, 7)
+        flip, moved, *rest = rng.random(9).tolist()
+        flip, moved = flip < self.flip, moved < self.affine
+        angle, scale, dx, dy, *colour = [2 * value - 1 for value in rest]
         colour = [1 + self.colour * float(value) for value in colour]
+        if self.crops and rng.random() < self.crops:
+            side = float(np.sqrt(rng.uniform(self.area, 1)))
+            free = (1 - side) / (2 * side)
+            return Jitter(flip, 0.0, 1 / side, (free * float(dx), free * float(dy)), *colour)
         if not moved:
             return Jitter(flip, 0.0, 1.0, (0.0, 0.0), *colour)
         return Jitter(flip, self.angle * float(angle), 1 + self.scale * float(scale),
                       (self.shift * float(dx), self.shift * float(dy)), *colour)
 
 
-class Resample(v2.Transform):
-    """Bring pictures, masks and key points into another frame of size (height, width) by a 2x3 matrix. Pictures are
-    filtered where they shrink, masks take the nearest pixel, and what lies outside repeats the border. A matrix that only
-    cuts out whole pixels and scales is done as cut and antialiased resize."""
-
-    _transformed_types = (tv_tensors.Image, tv_tensors.Mask, tv_tensors.KeyPoints)
-
-    def __init__(self, matrix: Tensor, size: tuple[int, int]):
-        super().__init__()
-        self.matrix, self.size = matrix, size
-
-    def transform(self, inpt, params):
-        if isinstance(inpt, tv_tensors.KeyPoints):
-            points = geometry.apply(self.matrix, inpt.as_subclass(Tensor))
-            return tv_tensors.KeyPoints(points, canvas_size=self.size)
-        picture = inpt.as_subclass(Tensor)
-        mask = isinstance(inpt, tv_tensors.Mask)
-        box = _whole_pixels(self.matrix, self.size, picture.shape[-2:])
-        if box is not None:
-            top, left, height, width = box
-            picture = picture[..., top:top + height, left:left + width]
-            if (height, width) != self.size:
-                mode = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BILINEAR
-                picture = F.resize(picture, list(self.size), interpolation=mode, antialias=not mask)
-        else:
-            picture, matrix = _near(picture, self.matrix, self.size)
-            picture = geometry.warp(picture[None].float(), matrix, self.size, mode='nearest' if mask else 'bilinear')[0]
-            picture = picture.round().to(inpt.dtype)
-        return tv_tensors.wrap(picture, like=inpt)
+def resampled(picture: Tensor, matrix: Tensor, size: tuple[int, int], *, mask: bool = False) -> Tensor:
+    """A picture or a mask (C,H,W) in another frame of `size` (height, width) by a (2,3) matrix. Pictures are filtered where they
+    shrink, masks take the nearest pixel, and what lies outside repeats the border. A matrix that only cuts out whole pixels and
+    scales is done as cut and antialiased resize."""
+    box = _whole_pixels(matrix, size, picture.shape[-2:])
+    if box is None:
+        part, matrix = _near(picture, matrix, size)
+        part = geometry.warp(part[None].float(), matrix, size, mode='nearest' if mask else 'bilinear')[0]
+        return part.round().to(picture.dtype)
+    top, left, height, width = box
+    picture = picture[..., top:top + height, left:left + width]
+    if (height, width) == size:
+        return picture
+    mode = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BILINEAR
+    return F.resize(picture, list(size), interpolation=mode, antialias=not mask)
 
 
-class Mirror(v2.Transform):
-    """Horizontal flip after which left is still left: labels and landmarks of the two sides change places."""
-
-    _transformed_types = (tv_tensors.Image, tv_tensors.Mask, tv_tensors.KeyPoints)
-
-    def transform(self, inpt, params):
-        if isinstance(inpt, tv_tensors.KeyPoints):
-            points = inpt.as_subclass(Tensor)[MIRRORED_POINTS]
-            points = torch.stack([inpt.canvas_size[1] - 1 - points[:, 0], points[:, 1]], -1)
-            return tv_tensors.KeyPoints(points, canvas_size=inpt.canvas_size)
-        flipped = inpt.as_subclass(Tensor).flip(-1)
-        if isinstance(inpt, tv_tensors.Mask):
-            flipped = MIRRORED_IDS.to(inpt.dtype)[flipped.long()]
-        return tv_tensors.wrap(flipped, like=inpt)
+def mirrored(picture: Tensor, labels: Tensor | None, points: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Picture (3,H,W), label map (H,W) and landmarks (5,2) flipped so that left is still left: labels and landmarks of the two
+    sides change places."""
+    if labels is not None:
+        labels = MIRRORED_IDS.to(labels.dtype)[labels.flip(-1).long()]
+    if points is not None:
+        points = points[MIRRORED_POINTS]
+        points = torch.stack([picture.shape[-1] - 1 - points[:, 0], points[:, 1]], -1)
+    return picture.flip(-1), labels, points
 
 
-_MIRROR = Mirror()
-
-
-class Colour(v2.Transform):
-    """Brightness, contrast and saturation of pictures in 0..255 by known factors; masks and points pass untouched.
-
-    The three steps b x, c x + (1 - c) mean(grey(x)) and s x + (1 - s) grey(x) in one, limited to the range at the end.
-    """
-
-    _transformed_types = (tv_tensors.Image,)
-
-    def __init__(self, jitter: Jitter):
-        super().__init__()
-        self.jitter = jitter
-
-    def transform(self, inpt, params):
-        jitter, picture = self.jitter, inpt.as_subclass(Tensor).float()
-        grey = F.rgb_to_grayscale(picture)
-        gain = jitter.brightness * jitter.contrast
-        offset = grey * (gain * (1 - jitter.saturation)) + (1 - jitter.contrast) * jitter.brightness * grey.mean()
-        return tv_tensors.wrap(offset.add(picture, alpha=gain * jitter.saturation).round_().clamp_(0, 255).byte(), like=inpt)
+def coloured(picture: Tensor, jitter: Jitter) -> Tensor:
+    """uint8 (3,H,W) with brightness, contrast and saturation changed by known factors: the three steps b x,
+    c x + (1 - c) mean(grey(x)) and s x + (1 - s) grey(x) in one, limited to the range at the end."""
+    levels = picture.float()
+    grey = F.rgb_to_grayscale(levels)
+    gain = jitter.brightness * jitter.contrast
+    offset = grey * (gain * (1 - jitter.saturation)) + (1 - jitter.contrast) * jitter.brightness * grey.mean()
+    return levels.mul_(gain * jitter.saturation).add_(offset).round_().clamp_(0, 255).byte()
 
 
 def face_frame(size: int, side: float = FACE_SIDE) -> Template:
@@ -162,24 +142,22 @@ def into_frame(picture: np.ndarray, labels: np.ndarray | None, points: np.ndarra
     jitter = jitter or Jitter()
     height, width = picture.shape[:2]
     still = (jitter.angle, jitter.scale, jitter.shift) == (0.0, 1.0, (0.0, 0.0))
-    steps = []  # only what changes something: a packed picture often fits as it is
+    picture = torch.from_numpy(picture).permute(2, 0, 1)
+    labels = None if labels is None else torch.from_numpy(labels)
+    points = None if points is None else torch.as_tensor(points, dtype=torch.float32)
+    # Only what changes something: a packed picture often fits as it is.
     if not (still and frame == to and (to.height, to.width) == (height, width)):
+        size = to.height, to.width
         matrix = matrix_into(to, (height, width), points, frame)
-        steps.append(Resample(matrix if still else geometry.compose(_move(jitter, to), matrix), (to.height, to.width)))
+        matrix = matrix if still else geometry.compose(_move(jitter, to), matrix)
+        picture = resampled(picture, matrix, size)
+        labels = None if labels is None else resampled(labels[None], matrix, size, mask=True)[0]
+        points = None if points is None else geometry.apply(matrix, points)
     if jitter.flip:
-        steps.append(_MIRROR)
+        picture, labels, points = mirrored(picture, labels, points)
     if (jitter.brightness, jitter.contrast, jitter.saturation) != (1.0, 1.0, 1.0):
-        steps.append(Colour(jitter))
-    values = [torch.from_numpy(picture).permute(2, 0, 1), None if labels is None else torch.from_numpy(labels)[None],
-              None if points is None else torch.as_tensor(points, dtype=torch.float32)]
-    if steps:
-        values = [None if value is None else wrap(value) for value, wrap in zip(values, (
-            tv_tensors.Image, tv_tensors.Mask, lambda at: tv_tensors.KeyPoints(at, canvas_size=(height, width))))]
-        for step in steps:  # past Module.__call__, whose search for inputs takes longer than a flip
-            values = [step.transform(value, {}) if isinstance(value, step._transformed_types) else value for value in values]
-        values = [None if value is None else value.as_subclass(Tensor) for value in values]
-    picture, labels, points = values
-    return picture, None if labels is None else labels[0], points
+        picture = coloured(picture, jitter)
+    return picture, labels, points
 
 
 def matrix_into(to: Template, shape: tuple[int, int], points: np.ndarray | None, frame: Template | None) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from datasets.faces import PARTITIONS, Faces, check_root, pictures_in, split_by_name
+from datasets.matching import Matching
 from datasets.swaps import Readable
 from datasets.transforms import Augmentation, face_frame, into_frame, unpacked
 from models.batch import PairBatch
@@ -22,10 +23,10 @@ class Unpaired(Dataset):
     """
 
     def __init__(self, a: Faces, b: Faces, size: int, *, people: dict[str, int] | None, seed: int = 0, random: bool = False,
-                 augmentation: Augmentation | None = None):
+                 augmentation: Augmentation | None = None, matching: Matching | None = None):
         self.a, self.b, self.people = Readable(a), Readable(b), people
         self.seed, self.random, self.augmentation, self.epoch = seed, random, augmentation, 0
-        self.to = face_frame(size)
+        self.to, self.matching = face_frame(size), matching or Matching()
 
     def __len__(self) -> int:
         return max(len(self.a.faces), len(self.b.faces))
@@ -48,6 +49,7 @@ class Unpaired(Dataset):
         rng = np.random.default_rng([self.seed, epoch, index])
         a, a_person = self._picture(self.a, index, rng)
         b, b_person = self._picture(self.b, int(rng.integers(len(self.b.faces))) if self.random else index, rng)
+        a, b = self.matching.draw(a, b, rng)
         return PairBatch(a=a, b=b, paired=torch.tensor(False), a_person=a_person, b_person=b_person)
 
     def _picture(self, domain: Readable, index: int, rng):
@@ -62,7 +64,8 @@ class Unpaired(Dataset):
                            'check the disk or unpack the data again')
 
 
-def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int = 0, augment: bool = False) -> Unpaired:
+def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int = 0, augment: bool = False, crops: float = 0.0,
+             matching: Matching | None = None) -> Unpaired:
     """The two domains below root. `test` reads testA and testB; a tenth of trainA and trainB, chosen by person (by file
     where persons are unknown), is kept aside as `validation` and is never trained on.
 
@@ -84,7 +87,7 @@ def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int
         domains.append(Faces(root / f'{"test" if partition == "test" else "train"}{side}', files, names).select(keep))
     people = sorted({str(name) for faces in domains for name in faces.people})
     return Unpaired(*domains, size, people={name: i for i, name in enumerate(people)} if known else None, seed=seed,
-                    random=partition == 'train', augmentation=Augmentation() if augment else None)
+                    random=partition == 'train', augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 
 def _domain(folder: Path) -> tuple[list[str], list[str | None]]:

@@ -10,12 +10,12 @@ class Average:
     """Follows some modules of a root module; its entries carry the root's state_dict names.
 
     The decay warms up with the step, min(decay, (1 + step) / (10 + step)), so that the first averages forget the random start.
-    Raises ValueError where a module is no submodule of the root.
+    Before the update number `start` the average is the root itself. Raises ValueError where a module is no submodule of the root.
     """
 
-    def __init__(self, root: nn.Module, modules: dict[str, nn.Module], decay: float):
+    def __init__(self, root: nn.Module, modules: dict[str, nn.Module], decay: float, start: int = 0):
         places = {module: place for place, module in root.named_modules()}
-        self.root, self.decay = root, decay
+        self.root, self.decay, self.start = root, decay, start
         self._prefixes = []
         for name, module in modules.items():
             if module not in places:
@@ -37,7 +37,8 @@ class Average:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Follow the root after its update number `step` (from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        since = step - self.start
+        decay = min(self.decay, (1 + since) / (10 + since)) if since >= 0 else 0.0
         learned = {name for name, _ in self.root.named_parameters(remove_duplicate=False)}
         for name, shadow, value in self._pairs():
             if name in learned:

@@ -90,7 +90,7 @@ class Engine:
         self.module, *optimisers = fabric.setup(Task(family), *(player.optimiser for player in self.players))
         for player, optimiser in zip(self.players, optimisers):
             player.optimiser = optimiser
-        self.average = Average(family, family.averaged(), engine.ema)
+        self.average = Average(family, family.averaged(), engine.ema, round(engine.ema_from * engine.steps))
         self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
         self.tally, self.figures = Tally(), Tally()  # of loss terms; of notes and gradients
         self.watch = Watch()

@@ -18,6 +18,7 @@ from lightning_fabric import Fabric
 from configs.resolve import PRESETS, checked, parse_override, read_preset, reopened, resolve
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS, build_loader, build_samples
+from datasets.matching import Matching
 from experiments.engine import Engine, build_fabric
 from experiments.errors import Interrupted, RunError
 from experiments.files import run_folder
@@ -64,7 +65,7 @@ def batches(config: RunConfig, kind: type, size: int, fabric: Fabric) -> tuple:
     """The endless loader of this process, and the fixed validation batches. kind: the type of the batches."""
     data, seed = config.data, config.engine.seed
     train = build_samples(kind, data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed,
-                          augment=data.augment)
+                          augment=data.augment, crops=data.crops, matching=Matching(**data.matching.model_dump()))
     loader = build_loader(train, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
                           world_size=fabric.world_size)
     if data.validation_batches == 0:
