@@ -3,6 +3,8 @@
     python scripts/benchmark.py data --data celeba --root CELEBA
     python scripts/benchmark.py synthetic
     python scripts/benchmark.py metrics
+    python scripts/benchmark.py swap
+    python scripts/benchmark.py train
     python scripts/benchmark.py sample --data celeba --root CELEBA --pictures 1000
 """
 import sys
@@ -12,9 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
 
+import torch
+
 from datasets.loaders import FACES
 from experiments.benchmarks import drawing, frechet_forms, loading
 from experiments.ilvr import sampling
+from experiments.speed import swapping, training
 from models.ddpm.loading import ZOO
 
 
@@ -52,6 +57,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     drawn.add_argument('--batch', type=int, default=16, help='pictures at a time (%(default)s)')
     drawn.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, pictures=args.pictures, batch=args.batch,
                                                 down=args.down, until=args.range / 100, sampler=args.sampler, steps=args.steps))
+    for task, work, batch, words in (('swap', swapping, 1, 'inference of the published SimSwap, plain and ours'),
+                                     ('train', training, 2, 'a training step of the published SimSwap, plain and ours')):
+        speed = tasks.add_parser(task, help=words)
+        speed.add_argument('--size', type=int, default=224, help='side in pixels (%(default)s)')
+        speed.add_argument('--batch', type=int, default=batch, help='pictures at a time (%(default)s)')
+        speed.add_argument('--repeats', type=int, default=3, help='measurements, of which the median counts (%(default)s)')
+        speed.add_argument('--compile', action='store_true', help='torch.compile as well')
+        speed.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+        speed.set_defaults(run=lambda args, work=work: work(size=args.size, batch=args.batch, repeats=args.repeats,
+                                                            compiled=args.compile, device=args.device))
     return parser.parse_args(argv)
 
 

@@ -1,0 +1,115 @@
+"""How fast the published swapper is in plain PyTorch and as the suite runs it, side by side under the same load."""
+import statistics
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from experiments.metrics.cost import gigaflop, parameters, peak_megabytes, timed
+from models.cgan.discriminators import PatchConfig, build_discriminator
+from models.cgan.generator import PUBLISHED, Generator
+from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
+from models.perception.fusion import fused
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, repeats: int = 5) -> float:
+    """10^9 operations per second of the fastest of a few square matrix products."""
+    first, second = torch.rand(2, side, side, device=device, dtype=dtype)
+    return 2 * side ** 3 / min(timed(lambda: first @ second)[1] for _ in range(repeats + 1)) / 1e9
+
+
+def _alternating(forms: dict[str, Callable[[], Tensor]], repeats: int) -> dict[str, float]:
+    """Median seconds of each form, called in turns after one call to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in forms}
+    for work in forms.values():
+        work()
+    for _ in range(repeats):
+        for name, work in forms.items():
+            seconds[name].append(timed(work)[1])
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    """bf16 on a GPU; on a CPU without matrix units for it float32 is faster (measured: 1.5 times)."""
+    fast = device.type == 'cuda' or torch.backends.cpu.get_cpu_capability() == 'AMX'
+    return torch.bfloat16 if fast else torch.float32
+
+
+def swapping(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
+    """Inference of SimSwap's published generator for 224 pixels: plain float32 eager against batch norms folded, channels_last,
+    bf16 on a GPU and, where asked for, torch.compile."""
+    where = torch.device(device)
+    plain = Generator(PUBLISHED['simswap-224']).eval().requires_grad_(False).to(where)
+    dtype = _dtype(where)
+    quick = fused(plain).to(dtype=dtype, memory_format=torch.channels_last)
+    if compiled:
+        quick.compile(dynamic=False)
+    target, identity = torch.rand(batch, 3, size, size, device=where), torch.randn(batch, 512, device=where)
+    identity = nn.functional.normalize(identity, dim=1)
+    given = target.to(dtype, memory_format=torch.channels_last), identity.to(dtype)
+    with torch.no_grad():
+        work = gigaflop(lambda: plain(target, identity))
+        seconds = _alternating({'plain': lambda: plain(target, identity), 'ours': lambda: quick(*given)}, repeats)
+    return _figures(seconds, batch, work, parameters(plain), where, dtype)
+
+
+def training(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
+    """One step of generator and discriminator, both as published for 224 pixels, with their adversarial and reconstruction terms:
+    plain float32 eager, in which each player draws the swap for itself, against channels_last, bf16 on a GPU, one drawing for
+    both and, where asked for, torch.compile."""
+    where = torch.device(device)
+    dtype = _dtype(where)
+    target, identity = torch.rand(batch, 3, size, size, device=where) * 2 - 1, torch.randn(batch, 512, device=where)
+    identity = nn.functional.normalize(identity, dim=1)
+    plain, quick = (_Game(size, where, drawn_once=own) for own in (False, True))
+    for network in (quick.generator, quick.critic):
+        network.to(memory_format=torch.channels_last)
+        if compiled:
+            network.compile(dynamic=False)
+
+    def ours() -> Tensor:
+        with torch.autocast(where.type, dtype, enabled=dtype != torch.float32):
+            return quick.step(target.contiguous(memory_format=torch.channels_last), identity)
+
+    work = gigaflop(lambda: plain.step(target, identity))
+    seconds = _alternating({'plain': lambda: plain.step(target, identity), 'ours': ours}, repeats)
+    return _figures(seconds, batch, work, parameters(plain.generator) + parameters(plain.critic), where, dtype)
+
+
+class _Game:
+    """The published generator and patch discriminator with their optimisers."""
+
+    def __init__(self, size: int, device: torch.device, *, drawn_once: bool):
+        self.generator = Generator(PUBLISHED['simswap-224']).to(device)
+        self.critic = build_discriminator(PatchConfig(size=size)).to(device)
+        self.drawn_once = drawn_once
+        self.optimisers = [torch.optim.Adam(network.parameters(), 4e-4, betas=(0.0, 0.99), fused=drawn_once)
+                           for network in (self.generator, self.critic)]
+
+    def step(self, target: Tensor, identity: Tensor) -> Tensor:
+        """One update of both; target (B,3,H,W) in [-1,1]. Returns the critic's loss."""
+        for player, optimiser in enumerate(self.optimisers):
+            self.critic.requires_grad_(player == 1)
+            if player == 0:
+                swap = self.generator.swap(target, identity)
+                loss = generator_loss('hinge', self.critic(swap).logits) + 10 * (swap - target).abs().mean()
+            else:
+                if not self.drawn_once:
+                    with torch.no_grad():
+                        swap = self.generator.swap(target, identity)
+                real, fake = self.critic(target).logits, self.critic(swap.detach()).logits
+                loss = critic_on_real('hinge', real) + critic_on_fake('hinge', fake)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        return loss.detach()
+
+
+def _figures(seconds: dict[str, float], batch: int, work: float, numbers: int, device: torch.device,
+             dtype: torch.dtype) -> dict[str, float]:
+    """work: 10^9 operations of the plain form."""
+    peak = matmul_peak(device, torch.float32), matmul_peak(device, dtype)
+    plain, ours = seconds['plain'], seconds['ours']
+    return {'plain, pictures/s': batch / plain, 'ours, pictures/s': batch / ours, 'times as fast': plain / ours,
+            'GFLOP per picture': work / batch, 'million numbers': numbers / 1e6, 'plain, % of peak': 100 * work / plain / peak[0],
+            'ours, % of peak': 100 * work / ours / peak[1], 'peak MB of both': peak_megabytes(device)}
