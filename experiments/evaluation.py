@@ -132,23 +132,24 @@ class Evaluation:
             found |= {'expression': expression_error(upright, known['expression']), 'shape': shape_error(upright, known['shape'])}
         soft = blend.soften(torch.maximum(face, _fitted(face_mask(labels), swap)))
         for prefix, picture in (('', swap), ('pasted_', batch.target + soft * (swap - batch.target))):
-            found |= {f'{prefix}whole_{name}': value for name, value in self._compared(picture, batch.target).items()}
-            outside = self._compared(picture, batch.target, 1 - face)
-            found |= {f'{prefix}background_{name}': value for name, value in outside.items()}
+            found |= self._compared(picture, batch.target, {f'{prefix}whole': None, f'{prefix}background': 1 - face})
         if batch.truth is not None:
-            found |= {f'truth_{name}': value for name, value in self._compared(swap, batch.truth).items()}
+            found |= self._compared(swap, batch.truth, {'truth': None})
             if identity is not None:
                 found['truth_id'] = cosine(identity, known['truth'])
         if judges.causes is not None and self.protocol.causes is not None:
             found |= self._causes(swap, seen.rows)
         return found
 
-    def _compared(self, picture: Tensor, wanted: Tensor, mask: Tensor | None = None) -> dict[str, Tensor]:
-        found = {'l1': pictures.l1(picture, wanted, mask), 'psnr': pictures.psnr(picture, wanted, mask),
-                 'ssim': pictures.ssim(picture, wanted, mask)}
-        if self.judges.lpips is not None:
-            shown = picture if mask is None else wanted + mask * (picture - wanted)
-            found['lpips'] = self.judges.lpips(shown, wanted)
+    def _compared(self, picture: Tensor, wanted: Tensor, places: dict[str, Tensor | None]) -> dict[str, Tensor]:
+        """places: name -> mask of where the two are compared, None for everywhere."""
+        found, similar = {}, pictures.ssim_map(picture, wanted)
+        for place, mask in places.items():
+            found |= {f'{place}_l1': pictures.l1(picture, wanted, mask), f'{place}_psnr': pictures.psnr(picture, wanted, mask),
+                      f'{place}_ssim': pictures.window_mean(similar, mask)}
+            if self.judges.lpips is not None:
+                shown = picture if mask is None else wanted + mask * (picture - wanted)
+                found[f'{place}_lpips'] = self.judges.lpips(shown, wanted)
         return found
 
     def _causes(self, swap: Tensor, rows: range) -> dict[str, Tensor]:

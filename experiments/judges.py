@@ -21,15 +21,18 @@ _PARSED = 128  # least side in pixels of what the parser is shown
 
 
 def here(name: str) -> bool:
-    """Whether the weights lie on this machine, as published or converted."""
-    path = weights.entry(name).path
-    return path.is_file() or path.with_suffix('.safetensors').is_file()
+    """Whether weights lie on this machine in a form that is read as it is."""
+    found = weights.entry(name)
+    readable = found.format in ('state dict', 'safetensors') and found.path.is_file()
+    return readable or found.path.with_suffix('.safetensors').is_file()
 
 
 def choose_embedder(trained_with: Set[str]) -> str | None:
-    """An embedder that a run was not trained with, the zoo's own only where no other one is here; None where there is none."""
+    """An embedder that a run was not trained with: the largest ArcFace that is here, else another one, the zoo's own last; None
+    where there is none."""
     candidates = [name for name in EMBEDDERS if name not in trained_with and here(name)]
-    return max(candidates, key=lambda name: name != _ZOO, default=None)
+    order = list(EMBEDDERS)
+    return max(candidates, key=lambda name: (name != _ZOO, name.startswith('arcface'), order.index(name)), default=None)
 
 
 class Judges:

@@ -47,7 +47,7 @@ def frechet_distance(first: Moments, second: Moments) -> float:
         factor = vectors * values.clamp_min(0).sqrt()
     values = torch.linalg.eigvalsh(factor.t() @ b @ factor)
     gap = (first.mean - second.mean).square().sum()
-    return float(gap + a.trace() + b.trace() - 2 * values.clamp_min(0).sqrt().sum())
+    return max(0.0, float(gap + a.trace() + b.trace() - 2 * values.clamp_min(0).sqrt().sum()))
 
 
 def kernel_distance(first: Tensor, second: Tensor, *, subsets: int = 100, size: int = 1000, seed: int = 0) -> tuple[float, float]:
