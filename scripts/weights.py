@@ -5,6 +5,7 @@
     python scripts/weights.py verify [NAME ...]        compare sha256 of what is here; exit 1 if one is wrong or missing
     python scripts/weights.py convert NAME             write named tensors as safetensors into the cache
     python scripts/weights.py halve FILE OUT           a run's safetensors in half precision, as in models/zoo
+    python scripts/weights.py translator PRESET SOURCE OUT   a published translator as a family.safetensors of ours
 
 fetch asks for --allow-unverified where no sha256 is published: the file is then taken as it comes, its sha256 is noted beside
 it, and verify compares with that. convert asks for --unpickle where the file is a pickled program (SimSwap's ArcFace): it
@@ -30,7 +31,7 @@ STATES = {'right': 'here', 'unchanged': 'here, as it was fetched (no sha256 is p
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest='command', required=True, metavar='list|fetch|verify|convert|halve')
+    commands = parser.add_subparsers(dest='command', required=True, metavar='list|fetch|verify|convert|halve|translator')
     commands.add_parser('list').add_argument('names', nargs='*', metavar='NAME')
     fetch = commands.add_parser('fetch')
     fetch.add_argument('names', nargs='+', metavar='NAME')
@@ -44,6 +45,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     halve = commands.add_parser('halve')
     halve.add_argument('file', type=Path, metavar='FILE')
     halve.add_argument('out', type=Path, metavar='OUT')
+    translator = commands.add_parser('translator')
+    translator.add_argument('preset', metavar='PRESET', help='whose networks these are, such as cyclegan or stargan')
+    translator.add_argument('source', type=Path, metavar='SOURCE', help='the published file, or the folder of the published run')
+    translator.add_argument('out', type=Path, metavar='OUT')
+    translator.add_argument('--epoch', default='latest', help='first part of the file names in a folder')
+    translator.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='as for train.py')
     return parser.parse_args(argv)
 
 
@@ -88,6 +95,22 @@ def verify(names: list[str]) -> int:
     return bad
 
 
+def adopt(args: argparse.Namespace) -> None:
+    """Write a published translator as train.py would; ValueError or WeightsError where that is impossible."""
+    from configs.resolve import checked, parse_override, read_preset, resolve
+    from experiments.checkpoint import save_family
+    from models.registry import family_types
+    from models.translation.published import load_published
+
+    preset = read_preset(args.preset)
+    kind, schema = family_types(preset['family'])
+    config = resolve(preset['family'], schema().model_dump(), preset, [parse_override(text) for text in args.set])
+    family = kind(checked(schema, config.model), None)
+    load_published(family, args.preset, args.source, args.epoch)
+    save_family(args.out, config.family, family.state_dict(), family.config)
+    print(args.out)
+
+
 def run(args: argparse.Namespace) -> int:
     if args.command == 'fetch':
         fetch(args.names, args.allow_unverified)
@@ -102,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
         from models.convert import halve
 
         print(halve(args.file, args.out))
+    elif args.command == 'translator':
+        adopt(args)
     elif args.names:
         for name in args.names:
             describe(name)
@@ -114,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         return run(args)
-    except weights.WeightsError as error:
+    except (weights.WeightsError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

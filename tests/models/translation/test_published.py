@@ -2,11 +2,13 @@
 import pytest
 import torch
 
+from models.registry import load_family
 from models.translation.cut import CUT, CUTConfig
 from models.translation.cyclegan import CycleGAN, CycleGANConfig
 from models.translation.published import load_anime, load_cut, load_cyclegan, load_stargan
 from models.translation.stargan import StarGAN, StarGANConfig
 from models.weights import WeightsError
+from scripts.weights import main as weights_script
 from tests.models.translation.test_cut import TINY as CUT_TINY
 from tests.models.translation.test_cyclegan import ATTENTION, TINY
 from tests.models.translation.test_stargan import TINY as STARGAN_TINY
@@ -65,6 +67,21 @@ def test_cut_and_stargan_files(tmp_path):
                 'style_encoder': theirs.encoder.state_dict()}, tmp_path / '100000_nets_ema.ckpt')
     load_stargan(ours, tmp_path / '100000_nets_ema.ckpt')
     assert equal(theirs.generator, ours.generator) and equal(theirs.mapping, ours.mapping) and equal(theirs.encoder, ours.encoder)
+
+
+def test_a_published_translator_becomes_a_family_file(tmp_path, capsys):
+    theirs, _ = twins(CycleGAN, CycleGANConfig(**TINY))
+    for name, network in {'G_A': theirs.a2b, 'G_B': theirs.b2a}.items():
+        torch.save(network.state_dict(), tmp_path / f'200_net_{name}.pth')
+    words = ['translator', 'cyclegan', str(tmp_path), str(tmp_path / 'family.safetensors'), '--epoch', '200']
+    settings = [word for name, value in TINY.items() for word in ('--set', f'model.{name}={value}')]
+    assert weights_script([*words, *settings]) == 0
+    ours = load_family(tmp_path / 'family.safetensors', None)
+    assert equal(theirs.a2b, ours.a2b) and equal(theirs.b2a, ours.b2a)
+    assert weights_script([*words, *settings, '--set', 'model.blocks=2']) == 2
+    assert 'does not fit the network' in capsys.readouterr().err
+    assert weights_script(['translator', 'cvae', *words[2:4]]) == 2
+    assert 'there are some for: cyclegan' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('change', [{'model.99.weight': torch.zeros(2)}, {'model.1.weight': torch.zeros(1)}])
