@@ -1,6 +1,7 @@
 """Face pictures on disk: one record, and the list that every data set of faces is read into."""
 import functools
 import logging
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,9 +70,10 @@ class Faces:
 
     def landmarks(self, index: int) -> np.ndarray | None:
         """(5, 2) or None where the picture's landmarks are unknown."""
-        if self.points is None or np.isnan(self.points[index]).any():
+        if self.points is None:
             return None
-        return self.points[index]
+        points = self.points[index]
+        return None if math.isnan(points.sum()) else points
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Picture (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2), or None.

@@ -22,6 +22,7 @@ from datasets.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
 from datasets.transforms import Augmentation, unpacked
 from datasets.unpaired import unpaired
+from datasets.webcaricature import webcaricature
 from models.batch import PairBatch, collate
 
 # name -> (root, partition) -> the list of its faces
@@ -29,6 +30,7 @@ FACES: dict[str, Callable[..., Faces]] = {
     'celeba': celeba,
     'celebamask': celebamask,
     'folder': identity_folder,
+    'webcaricature': webcaricature,
     'plain': plain,
     'cache': packed,
 }
@@ -190,8 +192,9 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
     """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False is one pass in order for evaluation."""
     sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
     # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
-    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_as_is, persistent_workers=workers > 0,
-                  pin_memory=torch.cuda.is_available(), generator=torch.Generator().manual_seed(seed * world_size + rank),
+    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_as_is,
+                  persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
+                  generator=torch.Generator().manual_seed(seed * world_size + rank),
                   worker_init_fn=partial(_outlast_signals, _leaving()))
 
 

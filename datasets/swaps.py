@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
 
 from datasets.faces import BrokenPicture, Faces, log
-from datasets.transforms import Augmentation, face_frame, into_frame, unpacked
+from datasets.transforms import Augmentation, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
 
 _PATIENCE = 50  # unreadable pictures in a row before giving up
@@ -31,7 +32,7 @@ class Readable:
 
     def read(self, index: int):
         """What Faces.read gives, or None where the picture is unreadable."""
-        if self._broken[index]:
+        if self._broken.numpy()[index]:
             return None
         try:
             return self.faces.read(index)
@@ -58,7 +59,7 @@ class Swaps(Dataset):
             raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
-        self.readable, self._persons = Readable(faces), torch.from_numpy(faces.persons)
+        self.readable = Readable(faces)
         # Pictures sorted by person: those of present person k are order[starts[k]:starts[k + 1]].
         self._order = np.argsort(faces.persons, kind='stable')
         present, self._rank, counts = np.unique(faces.persons, return_inverse=True, return_counts=True)
@@ -80,26 +81,33 @@ class Swaps(Dataset):
         self.epoch = epoch
 
     def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
-        return unpacked(self.stored(key))
+        return unpacked(first(self.batch([key])))
 
-    def stored(self, key: int | tuple[int, int]) -> SwapBatch:
-        """The sample with pictures and label map still uint8, a quarter of the bytes for a worker to hand over."""
+    def batch(self, keys: list) -> SwapBatch:
+        """The samples of several keys, pictures and label maps still uint8: a quarter of the bytes for a worker to hand over."""
+        source, target, labels, points, others, indices = zip(*map(self._sample, keys))
+        source_person, target_person = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
+        return SwapBatch(source=default_collate(source), target=default_collate(target), same=source_person == target_person,
+                         target_parsing=None if labels[0] is None else default_collate(labels),
+                         source_person=source_person, target_person=target_person,
+                         target_landmarks=torch.stack([_known(at) for at in points]))
+
+    def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
+        """Source, target, its label map and landmarks, and which pictures the two are."""
         epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         if self.balanced:
-            index = self._of_person(int(np.searchsorted(self._weights, rng.random(), side='right')), rng)
+            index = self._of_person(int(self._weights.searchsorted(rng.random(), side='right')), rng)
         index, target = self._target(index)
         same = bool(rng.random() < self.same_ratio)
         other, source = self._source(index, target, same, rng)
-        target, labels, points = self._framed(target, rng)
-        return SwapBatch(source=self._framed(source, rng)[0], target=target, same=torch.tensor(same), target_parsing=labels,
-                         source_person=self._persons[other], target_person=self._persons[index],
-                         target_landmarks=_known(points))
+        target, labels, points = self._framed(*target, rng)
+        source, _, at = source
+        return self._framed(source, None, at if self.faces.frame is None else None, rng)[0], target, labels, points, other, index
 
-    def _framed(self, read, rng):
-        picture, labels, points = read
+    def _framed(self, picture, labels, points, rng):
         jitter = self.augmentation.draw(rng) if self.augmentation else None
         return into_frame(picture, labels, points, self.faces.frame, self.to, jitter)
 
