@@ -1,0 +1,282 @@
+"""Photos and caricatures of the same people: WebCaricature (Huo et al. 2018, arXiv:1703.03230), and two-domain folders.
+
+The official layout below the root, whose lists separate words by tabs or spaces:
+
+    OriginalImages/NAME/P00001.jpg, C00001.jpg     photos and caricatures of a person
+    FacialPoints/NAME/P00001.txt                   17 lines "x y", in the order of LANDMARKS
+    EvaluationProtocols/FaceVerification/Restricted/RestrictedView1_DevTrain.txt, RestrictedView1_DevTest.txt, RestrictedView2.txt
+    EvaluationProtocols/FaceVerification/UnRestricted/UnRestrictedView1_DevTrain.txt, ...
+    EvaluationProtocols/FaceIdentification/FR_Train_dev.txt, FR_Train1.txt, ..., C2P/FR_Gallery_C2P_dev.txt, FR_Probe_C2P1.txt, ...
+
+View 1 (dev) is for choosing parameters, the folds of view 2 for reporting. The other layout is trainA trainB testA testB of
+`<person>__<number>.jpg`, A photos and B drawings, with an optional landmarks.csv as datasets.identity_folder has it.
+"""
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets.faces import PARTITIONS, Faces, check_root, pictures_in, split_by_name, tell_once
+from datasets.identity_folder import read_landmarks
+
+# Left and right are the viewer's.
+LANDMARKS = ('hairline', 'l_ear', 'chin', 'r_ear', 'l_brow_l', 'l_brow_r', 'r_brow_l', 'r_brow_r', 'l_eye_l', 'l_eye_r', 'r_eye_l',
+             'r_eye_r', 'nose', 'lip_top', 'mouth_l', 'lip_bottom', 'mouth_r')
+FOLDS = 10
+SETTINGS = ('restricted', 'unrestricted', 'c2p', 'p2c')
+_PICTURE = re.compile(r'[CP]\d{5}')
+_OF_FOLD = re.compile(rf'(verification|identification)-([1-9]|{FOLDS})(-test)?')
+_FILTERED = 'report.csv'  # beside the folders of the layout where pictures were left out on purpose
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What is compared in one fold: rows (P,) of probes and (G,) of a gallery of the other kind. pairs: (N,2) places among probes
+    and gallery that a verification is restricted to; None means all of them."""
+
+    name: str
+    probes: np.ndarray
+    gallery: np.ndarray
+    pairs: np.ndarray | None = None
+
+
+def five(points: np.ndarray) -> np.ndarray:
+    """(...,17,2) landmarks -> (...,5,2): the middle between the corners of each eye, nose tip, corners of the mouth."""
+    at = LANDMARKS.index
+    eyes = [points[..., at(f'{side}_eye_l'):at(f'{side}_eye_r') + 1, :].mean(-2) for side in 'lr']
+    return np.stack([*eyes, *(points[..., at(name), :] for name in ('nose', 'mouth_l', 'mouth_r'))], -2)
+
+
+def plain_name(name: str) -> str:
+    """How a person is called whatever the data set's way of writing: 'Aamir Khan' and 'aamir_khan' are one."""
+    return re.sub(r'[\W_]+', ' ', name).strip().casefold()
+
+
+def webcaricature(root: str | Path, partition: str = 'all') -> Faces:
+    """The pictures of either layout. columns: drawing (N,) bool, landmarks (N,17,2) in pixels, NaN where unknown.
+
+    partition, by person: `all`; of the official layout `train` and `test` (or `validation`), the two parts of unrestricted view
+    1, and `verification-K` and `identification-K` with K from 1 to 10: whoever may be trained on before fold K of view 2 is
+    measured, and, with `-test` added, the others. Of the other layout `train`, `validation` (a tenth of the people of train, as
+    datasets.unpaired keeps it aside) and `test`. ValueError for another layout or partition.
+    """
+    root = check_root(root)
+    if (root / 'OriginalImages').is_dir():
+        return _part(_official(root), partition)
+    if all((root / f'{part}{side}').is_dir() for part in ('train', 'test') for side in 'AB'):
+        return _two_domains(root).partition(partition)
+    raise ValueError(f'{root} holds neither OriginalImages nor trainA, trainB, testA and testB; give the folder of WebCaricature')
+
+
+def folds(faces: Faces, setting: str, view: int = 2, *, seed: int = 0) -> list[Fold]:
+    """What one of SETTINGS compares in each fold; faces are those of the partition `all`.
+
+    Verification compares caricatures with photos: the listed pairs (restricted), or all of the fold's people (unrestricted).
+    c2p looks for each caricature among photos of all people, p2c the other way round. A layout without lists has no restricted
+    setting and no view 1; its drawings (for p2c its photos) of the people of `test` are dealt to 10 folds by the seed, and
+    are compared with all photos of these people, or with one photo of each for identification. ValueError names the list or
+    picture that is missing.
+    """
+    if setting not in SETTINGS or view not in (1, 2):
+        raise ValueError(f'unknown setting {setting!r} or view {view}; known: {", ".join(SETTINGS)}, in the views 1 and 2')
+    if not _is_official(faces):
+        if setting == 'restricted' or view == 1:
+            raise ValueError(f'{faces.root} has no lists of pairs; use the settings unrestricted, c2p and p2c in view 2')
+        return _dealt(faces, setting, seed)
+    known = _Known(faces)
+    if setting in ('c2p', 'p2c'):
+        folder, kind = faces.root / f'EvaluationProtocols/FaceIdentification/{setting.upper()}', setting.upper()
+        return [Fold(name, *(known.listed(folder / f'FR_{part}_{kind}{name}.txt') for part in ('Probe', 'Gallery')))
+                for name in (['_dev'] if view == 1 else map(str, range(1, FOLDS + 1)))]
+    path = _verification(faces.root, setting, 'View1_DevTest' if view == 1 else 'View2')
+    build = known.pairs if setting == 'restricted' else known.people
+    return [build(str(number), path, lines) for number, lines in enumerate(_blocks(path, 2 if setting == 'restricted' else 1), 1)]
+
+
+def people_of(faces: Faces, fold: Fold) -> set[str]:
+    """The plain names of all people whom a fold shows."""
+    return {plain_name(name) for name in faces.people[np.unique(faces.persons[np.concatenate([fold.probes, fold.gallery])])]}
+
+
+# -- The official layout ----------------------------------------------------------------------------------------------------
+
+
+def _is_official(faces: Faces) -> bool:
+    return (faces.root / 'OriginalImages').is_dir()
+
+
+def _official(root: Path) -> Faces:
+    files = [name for name in pictures_in(root / 'OriginalImages', deep=True) if _PICTURE.fullmatch(Path(name).stem)]
+    names = [name.split('/')[0] for name in files]
+    landmarks = np.full((len(files), len(LANDMARKS), 2), np.nan, np.float32)
+    for row, name in enumerate(files):
+        path = (root / 'FacialPoints' / name).with_suffix('.txt')
+        if path.is_file():
+            landmarks[row] = _read_points(path)
+    points = None if np.isnan(landmarks).all() else five(landmarks)
+    return Faces(root, [f'OriginalImages/{name}' for name in files], names, points=points,
+                 columns={'drawing': np.array([Path(name).stem[0] == 'C' for name in files], bool), 'landmarks': landmarks})
+
+
+def _read_points(path: Path) -> np.ndarray:
+    """(17,2); ValueError where the file holds something else."""
+    try:
+        points = np.array([line.replace(',', ' ').split() for line in path.read_text().splitlines() if line.strip()], np.float32)
+    except ValueError:
+        points = np.empty(0)
+    if points.shape != (len(LANDMARKS), 2):
+        raise ValueError(f'{path} does not hold {len(LANDMARKS)} lines of two numbers')
+    return points
+
+
+def _part(faces: Faces, partition: str) -> Faces:
+    if partition == 'all':
+        return faces
+    root, match = faces.root, _OF_FOLD.fullmatch(partition)
+    if match:
+        kind, number, test = match.groups()
+        if kind == 'verification':
+            parts = [_named(lines) for lines in _blocks(_verification(root, 'unrestricted', 'View2'), 1)]
+            if int(number) > len(parts):
+                raise ValueError(f'{root} lists {len(parts)} folds, and so none for {partition!r}')
+            train = {name for fold, names in enumerate(parts, 1) if fold != int(number) for name in names}
+        else:
+            train = set(_named(_lines(root / f'EvaluationProtocols/FaceIdentification/FR_Train{number}.txt')))
+    elif partition in PARTITIONS:
+        part, test = 'Train' if partition == 'train' else 'Test', False
+        train = {name for lines in _blocks(_verification(root, 'unrestricted', f'View1_Dev{part}'), 1) for name in _named(lines)}
+    else:
+        raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}, all, verification-K and '
+                         f'identification-K with K from 1 to {FOLDS}, each also with -test')
+    inside = np.array([plain_name(name) in train for name in faces.people])[faces.persons]
+    keep = np.flatnonzero(~inside if test else inside)
+    if not len(keep):
+        raise ValueError(f'partition {partition!r} of {root} is empty; compare the names of its lists with those of its folders')
+    return faces.select(keep)
+
+
+def _verification(root: Path, setting: str, part: str) -> Path:
+    kind = 'Restricted' if setting == 'restricted' else 'UnRestricted'
+    return root / f'EvaluationProtocols/FaceVerification/{kind}/{kind}{part}.txt'
+
+
+def _lines(path: Path) -> list[list[str]]:
+    """The words of each line; ValueError where there is no such list."""
+    if not path.is_file():
+        raise ValueError(f'{path} is missing; unpack EvaluationProtocols of WebCaricature there')
+    return [line.split() for line in path.read_text(encoding='utf-8', errors='replace').splitlines() if line.strip()]
+
+
+def _blocks(path: Path, per: int) -> Iterator[list[list[str]]]:
+    """The lines of each fold, which are `per` times the number that stands before them. Before the first fold may stand how many
+    there are."""
+    lines = _lines(path)
+    lone = [len(words) == 1 and words[0].isdigit() for words in lines]
+    place = 1 if lone[:2] == [True, True] else 0
+    while place < len(lines):
+        end = place + 1 + per * int(lines[place][0]) if lone[place] else 0
+        if not place < end <= len(lines) or any(lone[place + 1:end]):
+            raise ValueError(f'{path} does not hold what it announces in {" ".join(lines[place])!r}')
+        yield lines[place + 1:end]
+        place = end
+
+
+def _named(lines: list[list[str]]) -> list[str]:
+    """Plain names from lines of a name, a number of caricatures and one of photos."""
+    return [plain_name(' '.join(words[:-2])) for words in lines]
+
+
+class _Known:
+    """Rows of pictures by what lists call them."""
+
+    def __init__(self, faces: Faces):
+        self.faces, self.drawing = faces, faces.columns['drawing']
+        names = [plain_name(name) for name in faces.people]
+        self.persons = {name: person for person, name in enumerate(names)}
+        self.rows = {(names[person], Path(str(file)).stem): row
+                     for row, (file, person) in enumerate(zip(faces.files, faces.persons))}
+        self.filtered = (faces.root / _FILTERED).is_file()
+
+    def row(self, path: Path, name: list[str], picture: str) -> int | None:
+        """None where the picture was left out on purpose."""
+        found = self.rows.get((plain_name(' '.join(name)), picture))
+        if found is None and not self.filtered:
+            raise ValueError(f'{path} names {" ".join(name)} {picture}, which is not among the pictures of {self.faces.root}')
+        return found
+
+    def listed(self, path: Path) -> np.ndarray:
+        """Rows of a list of "NAME P00001" lines, whose parts a slash may separate."""
+        rows = []
+        for words in _lines(path):
+            *name, picture = ' '.join(words).replace('\\', '/').replace('/', ' ').removesuffix('.jpg').split()
+            rows.append(self.row(path, name, picture))
+        return self._kept(path, rows)
+
+    def pairs(self, name: str, path: Path, lines: list[list[str]]) -> Fold:
+        """Lines of "NAME C00001 P00001" and "NAME C00001 NAME P00001"."""
+        found = []
+        for words in lines:
+            at = [place for place, word in enumerate(words) if _PICTURE.fullmatch(word)]
+            if len(at) != 2 or at[0] == 0 or at[1] != len(words) - 1 or {words[place][0] for place in at} != {'C', 'P'}:
+                raise ValueError(f'{path}: {" ".join(words)!r} is no pair of a caricature and a photo')
+            first, second = words[:at[0]], words[at[0] + 1:at[1]]
+            rows = self.row(path, first, words[at[0]]), self.row(path, second or first, words[at[1]])
+            found.append(None if None in rows else rows if words[at[0]][0] == 'C' else rows[::-1])
+        pairs = self._kept(path, found).reshape(-1, 2)
+        (probes, first), (gallery, second) = (np.unique(side, return_inverse=True) for side in pairs.T)
+        return Fold(name, probes, gallery, np.stack([first, second], 1))
+
+    def people(self, name: str, path: Path, lines: list[list[str]]) -> Fold:
+        """All caricatures and all photos of the people of a fold."""
+        persons = [self.persons.get(who) for who in _named(lines)]
+        if None in persons and not self.filtered:
+            raise ValueError(f'{path} names {" ".join(lines[persons.index(None)][:-2])}, of whom {self.faces.root} has no picture')
+        inside = np.isin(self.faces.persons, [person for person in persons if person is not None])
+        return Fold(name, np.flatnonzero(inside & self.drawing), np.flatnonzero(inside & ~self.drawing))
+
+    @staticmethod
+    def _kept(path: Path, values: list) -> np.ndarray:
+        kept = [value for value in values if value is not None]
+        if len(kept) < len(values):
+            tell_once(f'{path}: {len(values) - len(kept)} of {len(values)} lines name pictures that were filtered out')
+        return np.array(kept, np.int64)
+
+
+# -- Two domains in folders -------------------------------------------------------------------------------------------------
+
+
+def _two_domains(root: Path) -> Faces:
+    files, drawing, splits = [], [], []
+    for part in ('train', 'test'):
+        for side in 'AB':
+            found = pictures_in(root / f'{part}{side}')
+            files += [f'{part}{side}/{name}' for name in found]
+            drawing += [side == 'B'] * len(found)
+            splits += [PARTITIONS.index(part)] * len(found)
+    names = [Path(name).stem.split('__')[0] for name in files]
+    splits, aside = np.array(splits, np.int8), PARTITIONS.index('validation')
+    splits[(splits == PARTITIONS.index('train')) & (split_by_name(names) == aside)] = aside
+    table = read_landmarks(root / 'landmarks.csv') if (root / 'landmarks.csv').is_file() else {}
+    points = np.stack([table.get(name, np.full((5, 2), np.nan, np.float32)) for name in files]) if table else None
+    return Faces(root, files, names, points=points, splits=splits,
+                 columns={'drawing': np.array(drawing, bool),
+                          'landmarks': np.full((len(files), len(LANDMARKS), 2), np.nan, np.float32)})
+
+
+def _dealt(faces: Faces, setting: str, seed: int) -> list[Fold]:
+    rng, test = np.random.default_rng(seed), faces.splits == PARTITIONS.index('test')
+    drawing = faces.columns['drawing']
+    both = np.intersect1d(faces.persons[test & drawing], faces.persons[test & ~drawing])
+    if not len(both):
+        raise ValueError(f'{faces.root} shows nobody in testA and in testB; add pictures')
+    test &= np.isin(faces.persons, both)
+    searched = drawing if setting != 'p2c' else ~drawing
+    probes, gallery = np.flatnonzero(test & searched), np.flatnonzero(test & ~searched)
+    dealt = []
+    for fold, part in enumerate(np.array_split(rng.permutation(probes), FOLDS), 1):
+        shown = gallery if setting == 'unrestricted' else np.array(
+            [rng.choice(gallery[faces.persons[gallery] == person]) for person in both])
+        dealt.append(Fold(str(fold), np.sort(part), shown))
+    return dealt
