@@ -65,7 +65,7 @@ MEASURES = {
     'seconds': Measure('s/picture', 'low', 4, 'seconds per picture, median over batches'),
     'megabytes': Measure('MB', 'low', 0, 'most memory held: by tensors on a GPU, by the whole process elsewhere'),
     'parameters': Measure('parameters', '', 0, 'of the networks that generate'),
-    'gigaflop': Measure('GFLOP', 'low', 2, 'per picture'),
+    'gigaflop': Measure('GFLOP', 'low', 2, 'per picture, with the frozen networks that a swap asks'),
 }
 DEFAULT_COLUMNS = ('id_source', 'id_target', 'top1', 'top5', 'pose', 'expression', 'shape', 'background_l1', 'background_psnr',
                    'background_ssim', 'truth_l1', 'truth_ssim', 'truth_id', 'cause_identity', 'cause_attributes', 'fid', 'fd_id',
