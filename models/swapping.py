@@ -7,7 +7,7 @@
 | identity        | 1 - cos(teacher(swap), teacher(source))                        | all          | SimSwap eq. 3        |
 | background      | mean abs(swap - target) outside the target's face mask         | all          | ours                 |
 | parsing         | cross entropy of the swap's parsing with the target's, in face | other people | ours                 |
-| shading         | L1 of mean colours in an 8x8 grid, in face                     | other people | ours                 |
+| shading         | L1 of mean colours in a 12x12 grid, in face                    | other people | ours                 |
 | contrast        | L1 of the Laplacian's local root mean square, in face          | all          | ours                 |
 | total_variation | mean abs difference of neighbouring pixels                     | all          | Mahendran 2015 eq. 6 |
 """
@@ -69,7 +69,7 @@ class SwapFamily(Family):
         """What the networks are told: shape (B,planes,H,W), plate (B,3,H,W), the target with its face hidden under a continuation
         of its surroundings, and face (B,1,H,W)."""
         face = face_mask(labels)
-        shape = F.one_hot(labels, len(PARTS)).movedim(-1, 1).to(target.dtype) if self.config.parsing else face
+        shape = F.one_hot(labels, len(PARTS)).permute(0, 3, 1, 2).to(target.dtype) if self.config.parsing else face
         return shape, continued(target, self.widened(face)), face
 
     def likeness(self, identity: Tensor, wanted: Tensor) -> Tensor:

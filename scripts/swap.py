@@ -3,6 +3,11 @@
     python scripts/swap.py --demo
     python scripts/swap.py --source a.jpg --target b.jpg -o out.png
     python scripts/swap.py --pairs PAIRS.csv --root CELEBA -o FOLDER
+    python scripts/swap.py --weights simswap-224 --source a.jpg --target b.jpg -o out.png
+
+The last one runs the published SimSwap with its own crops, normalisation and way of pasting back (non-commercial), once
+`python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and
+`python scripts/weights.py convert simswap-arcface --unpickle` have been run.
 """
 import sys
 from pathlib import Path
@@ -10,16 +15,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
+from functools import partial
 
 import torch
 
 from experiments.protocols.pairs import swap_pairs
 from models import weights
-from models.perception.bundle import build_perception
+from models.base import Perception
+from models.perception.bundle import build_perception, load_parser
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.demo import demo
 from models.pipelines.images import check_name, read_picture, write_picture
 from models.pipelines.photo import FaceSwapper
+from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
+from models.pipelines.simswap import FRAMINGS, load_generator, load_simswap
 from models.registry import FAMILIES, load_family
 
 
@@ -37,9 +46,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
     how = parser.add_argument_group('how')
     how.add_argument('--family', default='cvae', choices=FAMILIES, help='model family whose own weights are used')
-    how.add_argument('--weights', type=Path, help='weights of a run (family.safetensors) instead')
+    how.add_argument('--weights', help='instead: weights of a run (family.safetensors), a file of export.py (.onnx), or '
+                     f'{", ".join(FRAMINGS)}')
+    how.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='what runs the generator')
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
     how.add_argument('--no-colour', action='store_true', help="keep the generator's tones instead of matching the target's")
+    how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: change only what BiSeNet sees as face')
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     how.add_argument('--batch', type=int, default=32, help='pairs at a time (default 32)')
     how.add_argument('--overwrite', action='store_true', help='with --pairs: also swap what is there already')
@@ -48,9 +60,32 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error('give --demo, or --source and --target, or --pairs and --root')
     if args.pairs and not (args.root and args.output):
         parser.error('--pairs wants the CelebA folder as --root and a folder to write to as -o')
+    if args.weights in FRAMINGS and args.pairs:
+        parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
+    if args.parsing_mask and args.weights not in FRAMINGS:
+        parser.error(f'--parsing-mask belongs to --weights {" and ".join(FRAMINGS)}')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
     return args
+
+
+def chosen(args: argparse.Namespace) -> Path:
+    """The file of a family's weights."""
+    return Path(args.weights) if args.weights else weights.path(args.family)
+
+
+def open_session(args: argparse.Namespace, perception: Perception) -> Session | None:
+    """The generator on onnxruntime, where that is wanted."""
+    if args.weights and args.weights.endswith('.onnx'):
+        session = Session(Path(args.weights), args.device)
+    elif args.runtime == 'torch':
+        return None
+    elif args.weights in FRAMINGS:
+        session = opened(partial(export_generator, load_generator(args.weights)), args.device)
+    else:
+        session = opened(partial(export_family, load_family(chosen(args), perception)), args.device)
+    print(f'onnxruntime runs the generator on {session.provider}')
+    return session
 
 
 def run(args: argparse.Namespace) -> None:
@@ -58,15 +93,22 @@ def run(args: argparse.Namespace) -> None:
     if args.source:  # whatever is wrong with the files is said before the networks are loaded
         source, target = read_picture(args.source), read_picture(args.target)
         check_name(output)
-    perception = build_perception('identity-mobilefacenet', None, 'parsing-unet').to(args.device)
-    family = load_family(args.weights or weights.path(args.family), perception).to(args.device)
-    if args.pairs:
-        written, kept = swap_pairs(family, args.root, args.pairs, output, device=args.device, batch=args.batch,
-                                   overwrite=args.overwrite)
-        print(f'{output}: {written} pictures written' + (f', {kept} were there already' if kept else ''))
-        return
-    swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
-                          colour=not args.no_colour)
+    perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
+    session = open_session(args, perception)
+    perception.to(args.device)
+    if args.weights in FRAMINGS:
+        swapper = load_simswap(args.weights, build_detector(args.detector, args.device), device=args.device, session=session,
+                               parser=load_parser('bisenet').to(args.device) if args.parsing_mask else None)
+    else:
+        family = PortableFamily(session, perception) if session else load_family(chosen(args), perception)
+        family.to(args.device)
+        if args.pairs:
+            written, kept = swap_pairs(family, args.root, args.pairs, output, device=args.device, batch=args.batch,
+                                       overwrite=args.overwrite)
+            print(f'{output}: {written} pictures written' + (f', {kept} were there already' if kept else ''))
+            return
+        swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
+                              colour=not args.no_colour)
     if args.demo:
         for name, picture in zip(('swap.png', 'contact.png'), demo(swapper)):
             write_picture(output / name, picture)

@@ -102,7 +102,7 @@ class CVAE(Family):
         """What the networks are told: shape (B,19 or 1,H,W), plate (B,3,H,W), face (B,1,H,W)."""
         face = face_mask(labels)
         plate = target * (1 - self.widened(face))
-        shape = F.one_hot(labels, len(PARTS)).movedim(-1, 1).to(target.dtype) if self.config.parsing else face
+        shape = F.one_hot(labels, len(PARTS)).permute(0, 3, 1, 2).to(target.dtype) if self.config.parsing else face
         return shape, plate, face
 
     def forward(self, player: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:

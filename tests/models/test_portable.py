@@ -1,0 +1,69 @@
+"""Generators as ONNX files."""
+import pytest
+import torch
+
+from models.base import FamilyConfig
+from models.batch import SwapBatch
+from models.cgan.generator import Generator, GeneratorConfig
+from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
+from models.registry import build_family
+from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.models.stubs import Painter
+
+CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'identity': IDENTITY}
+CGAN = {'size': 32, 'critic': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
+        'generator': {'fold': 2, 'widths': (16, 24), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY, 'style': 8,
+                      'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (8, 16), 'pooled': True,
+                      'spectral': True, 'planes': 1, 'plate': True, 'skips': 'plate', 'skip_width': 8, 'mask': True}}
+
+
+def batch(count: int, random: torch.Generator) -> SwapBatch:
+    pictures = torch.rand(2, count, 3, 32, 32, generator=random) * 2 - 1
+    return SwapBatch(pictures[0], pictures[1], torch.zeros(count, dtype=torch.bool))
+
+
+@pytest.mark.parametrize('name, config', [('cvae', CVAE), ('cgan', CGAN)])
+def test_an_exported_family_draws_the_same_pictures_for_any_number_of_faces(name, config, tmp_path):
+    torch.manual_seed(0)
+    family = build_family(name, config, tiny_perception())
+    random = torch.Generator().manual_seed(1)
+    for _ in range(20):  # spectral norms find their singular values while they train
+        family.generate(batch(2, random))
+    family.eval()
+    for attention in getattr(getattr(family, 'generator', None), 'attention', {}).values():
+        torch.nn.init.ones_(attention.gamma)
+    file = tmp_path / 'new' / 'swap.onnx'
+    assert export_family(family, file) < 1e-4
+    session = Session(file)
+    assert session.provider == 'CPUExecutionProvider' and list(file.parent.iterdir()) == [file]
+    portable = PortableFamily(session, family.perception)
+    for count in (1, 5):
+        given = batch(count, random)
+        torch.testing.assert_close(portable.generate(given), family.generate(given), rtol=0, atol=1e-4)
+
+
+def test_a_published_form_is_exported_without_conditions():
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(size=32, widths=(8, 8, 16), blocks=2, identity=6)).eval()
+    session = opened(lambda file: export_generator(generator, file))
+    target, identity = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(4, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(session(target=target, identity=identity), generator.swap(target, identity), rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match='runtime onnx'):
+        PortableFamily(session, tiny_perception())
+
+
+def test_what_cannot_be_exported_is_one_sentence(tmp_path):
+    family = Painter(lambda batch: torch.randn_like(batch.target), 32)
+    object.__setattr__(family, 'perception', tiny_perception())
+    with pytest.raises(ValueError, match='from noise'):
+        export_family(family, tmp_path / 'a.onnx')
+    assert not any(tmp_path.iterdir()) and family.config == FamilyConfig(size=32)
+
+
+def test_a_file_that_is_none_of_ours_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match='there is no file'):
+        Session(tmp_path / 'absent.onnx')
+    (tmp_path / 'notes.onnx').write_text('no network')
+    with pytest.raises(ValueError, match='cannot be read as ONNX'):
+        Session(tmp_path / 'notes.onnx')
