@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from models.pipelines.provenance import Making, sign
+
 LIMIT = 100_000_000  # pixels; decoding more would fill a laptop's memory
 FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
 
@@ -38,14 +40,16 @@ def check_name(path: str | Path) -> Path:
     return path
 
 
-def write_picture(path: str | Path, picture: np.ndarray) -> None:
-    """(H,W,3) uint8 RGB as PNG or JPEG (quality 95) by the file's ending. Written beside and renamed, so that no half a
-    picture ever bears the name; ValueError where it cannot be written."""
+def write_picture(path: str | Path, picture: np.ndarray, making: Making | None = None) -> None:
+    """(H,W,3) uint8 RGB as PNG or JPEG (quality 95) by the file's ending; with Content Credentials where `making` is given.
+    Written beside and renamed, so that no half a picture ever bears the name; ValueError where it cannot be written."""
     path = check_name(path)
     beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(beside, FORMATS[path.suffix.lower()], quality=95)
+        if making is not None:
+            sign(beside, making, path.name)
         os.replace(beside, path)
     except OSError as error:
         raise ValueError(f'{path} cannot be written ({error})') from error

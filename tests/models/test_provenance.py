@@ -1,0 +1,133 @@
+"""What is written says that it was made, and a change of it is noticed."""
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from models.pipelines import provenance
+from models.pipelines.images import read_picture, write_picture
+from models.pipelines.provenance import WHOLE, Making, ProvenanceError, inspect, marked, sign
+from scripts import provenance as script
+from tests.models.stubs import photo
+
+KINDS = ('.png', '.jpg', '.mp4')
+MAKING = Making('cvae', {'cvae.safetensors': '0123456789abcdef' * 4}, 'one face was replaced')
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A cache of its own for each test: no certificate is there yet."""
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
+    return tmp_path / 'home'
+
+
+@pytest.fixture
+def signed(tmp_path):
+    """A signed file by its ending."""
+    def make(ending: str, making: Making = MAKING):
+        path = tmp_path / f'made{ending}'
+        if ending != '.mp4':
+            write_picture(path, photo(60, 80), making)
+            return path
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10, (80, 60))
+        for seed in range(4):
+            writer.write(photo(60, 80, seed))
+        writer.release()
+        sign(path, making)
+        return path
+    return make
+
+
+@pytest.mark.parametrize('ending', KINDS)
+def test_a_file_says_how_it_was_made(signed, ending, capsys):
+    path = signed(ending)
+    found = inspect(path)
+    assert found.intact and found.ours and found.made == MAKING and found.title == path.name
+    assert found.source == 'compositeWithTrainedAlgorithmicMedia'
+    assert script.main([str(path)]) == 0
+    said = capsys.readouterr().out
+    for word in ('intact', 'on this machine', 'in part', 'cvae', MAKING.weights['cvae.safetensors'], MAKING.done):
+        assert word in said
+
+
+@pytest.mark.parametrize('ending', KINDS)
+def test_one_changed_byte_is_noticed(signed, ending, capsys):
+    path = signed(ending)
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b'mdat') + 100 if ending == '.mp4' else -60] ^= 1
+    path.write_bytes(data)
+    found = inspect(path)
+    assert not found.intact and any('mismatch' in code for code in found.problems)
+    assert script.main([str(path)]) == 1 and 'CHANGED' in capsys.readouterr().out
+
+
+def test_changed_words_of_the_credentials_are_noticed(signed):
+    path = signed('.jpg')
+    data = path.read_bytes()
+    assert data.count(b'one face was replaced') >= 2
+    path.write_bytes(data.replace(b'one face was replaced', b'no face was replaced.'))
+    assert not inspect(path).intact
+
+
+def test_pictures_look_the_same_with_credentials(signed):
+    np.testing.assert_array_equal(read_picture(signed('.png')), photo(60, 80))
+
+
+def test_no_credentials_are_no_proof_of_anything(tmp_path, signed, capsys):
+    write_picture(tmp_path / 'plain.png', photo(60, 80))
+    assert not inspect(tmp_path / 'plain.png').present
+    write_picture(tmp_path / 'stripped.png', read_picture(signed('.png')))
+    assert not inspect(tmp_path / 'stripped.png').present
+    assert script.main([str(tmp_path / 'plain.png'), str(tmp_path / 'made.png')]) == 1
+    said = capsys.readouterr().out
+    assert 'no Content Credentials' in said and 'intact' in said
+
+
+def test_the_key_is_made_once_and_for_its_owner_only(signed, home):
+    signed('.png')
+    key = home / 'provenance' / 'key.pem'
+    assert key.stat().st_mode & 0o777 == 0o600
+    before = key.read_bytes()
+    signed('.jpg')
+    assert key.read_bytes() == before and [path.name for path in home.iterdir()] == ['provenance']
+
+
+def test_another_machines_signature_is_intact_but_not_ours(signed, tmp_path, monkeypatch, capsys):
+    path = signed('.png', Making('cyclegan', {}, 'drawn', WHOLE))
+    for home in ('none', 'other'):
+        monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / home))
+        found = inspect(path)
+        assert found.intact and not found.ours and found.source == 'trainedAlgorithmicMedia'
+        provenance.certificate_folder()  # from now on the machine has another one
+    assert script.main([str(path)]) == 0 and 'does not know' in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys):
+    (tmp_path / 'notes.txt').write_text('no picture')
+    for name, word in (('absent.png', 'no file'), ('notes.txt', 'does not end in')):
+        assert script.main([str(tmp_path / name)]) == 2
+        said = capsys.readouterr().err.strip()
+        assert word in said and '\n' not in said
+
+
+def test_nothing_is_written_where_it_cannot_be_signed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'c2pa', None)
+    with pytest.raises(ProvenanceError, match='c2pa-python'):
+        write_picture(tmp_path / 'out.png', photo(60, 80), MAKING)
+    assert not [path for path in tmp_path.iterdir() if path.name != 'home']
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('in the way')
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'file' / 'cache'))
+    with pytest.raises(ProvenanceError, match='--no-provenance'):
+        write_picture(tmp_path / 'out.png', photo(60, 80), MAKING)
+    assert not (tmp_path / 'out.png').exists()
+
+
+def test_the_visible_mark_stays_in_its_corner():
+    plain = np.full((300, 400, 3), 120, np.uint8)
+    changed = (marked(plain) != plain).any(2)
+    assert changed[270:, 300:].mean() > 0.2 and not changed[:270].any() and not changed[:, :200].any()
+    assert marked(plain)[changed].max() > 240 and (plain == 120).all()
