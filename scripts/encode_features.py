@@ -1,0 +1,71 @@
+r"""How face parts look, for pix2pixHD: cluster the features of a data set per label, or draw faces with them.
+
+    python scripts/encode_features.py --weights RUN/family.safetensors --data celebamask --root CELEBAMASK -o features.npz
+    python scripts/encode_features.py --weights RUN/family.safetensors --data celebamask --root CELEBAMASK \
+        --features features.npz -o sheet.png
+
+The second form draws the layouts of the data set's first faces, each label as one of its clusters chosen by chance (--seed).
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+from itertools import islice
+
+import torch
+
+from datasets.loaders import FACES, build_loader, build_swaps
+from experiments.feature_clusters import clustered, label_features, read_centres, write_centres
+from experiments.files import write_atomically
+from experiments.pictures import encode_png, grid
+from models.perception.bundle import build_perception
+from models.registry import load_family
+from models.translation.pix2pixhd import Pix2PixHD
+from models.weights import WeightsError
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--weights', type=Path, required=True, metavar='FILE', help='family.safetensors of a pix2pixHD')
+    parser.add_argument('--data', choices=['synthetic', *FACES], default='synthetic')
+    parser.add_argument('--root', help='folder of the data set')
+    parser.add_argument('--partition', default='train')
+    parser.add_argument('--limit', type=int, default=2000, help='pictures to encode, or faces to draw (default %(default)s)')
+    parser.add_argument('--clusters', type=int, default=10, help='per label, at most')
+    parser.add_argument('--features', type=Path, metavar='FILE', help='draw with these instead')
+    parser.add_argument('--samples', type=int, default=4, help='drawings per face')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('-o', '--out', type=Path, required=True)
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> None:
+    """ValueError or WeightsError where something given does not fit."""
+    family = load_family(args.weights, build_perception())
+    if not isinstance(family, Pix2PixHD) or not family.config.features:
+        raise ValueError(f'{args.weights} is no pix2pixHD with features; train one with train.py --family pix2pixhd')
+    data = build_swaps(args.data, args.root, family.config.size, args.partition, seed=args.seed)
+    batches = islice(build_loader(data, 8, seed=args.seed, shuffle=False), max(1, args.limit // 8))
+    if args.features is None:
+        write_centres(args.out, clustered(label_features(family, batches), args.clusters, args.seed))
+    else:
+        centres, chance, batch = read_centres(args.features), torch.Generator().manual_seed(args.seed), next(batches)
+        labels = family.labels(batch)
+        drawn = {f'sample {i + 1}': family.sample(labels, centres, generator=chance) for i in range(args.samples)}
+        write_atomically(args.out, encode_png(grid({'layout of': batch.target, **drawn})))
+    print(args.out)
+
+
+def main(argv: list[str] | None = None) -> int:
+    try:
+        run(parse(argv))
+    except (ValueError, WeightsError) as error:
+        print(f'encode_features.py: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

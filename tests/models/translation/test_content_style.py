@@ -1,0 +1,88 @@
+"""MUNIT and SATNet: styles that chance or a reference gives, and people who remain themselves."""
+import pytest
+import torch
+
+from models.batch import PairBatch
+from models.translation.munit import MUNIT, MUNITConfig
+from models.translation.satnet import SATNet, SATNetConfig
+from tests.contract.stubs import tiny_perception
+from tests.models.translation.batches import Calls, pairs, touched
+
+TINY = {'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'critic_width': 4, 'critic_layers': 2, 'scales': 2}
+
+
+def munit(**weights) -> MUNIT:
+    torch.manual_seed(0)
+    return MUNIT(MUNITConfig(**TINY, weights={**MUNITConfig().weights, **weights}), tiny_perception())
+
+
+def satnet(**options) -> SATNet:
+    torch.manual_seed(0)
+    weights = {**SATNetConfig().weights, **options.pop('weights', {})}
+    return SATNet(SATNetConfig(**{**TINY, **options, 'weights': weights}), tiny_perception())
+
+
+@pytest.mark.parametrize('build', [munit, satnet])
+def test_chance_and_references_give_styles(build):
+    model, batch = build().eval(), pairs()
+    first, again, other = (model.translate(batch.a, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.allclose(first, other, atol=1e-4)
+    like = model.translate(batch.a, reference=batch.b)
+    assert torch.equal(like, model.translate(batch.a, reference=batch.b))
+    assert not torch.allclose(like, model.translate(batch.a, reference=batch.b.flip(0)), atol=1e-5)
+
+
+def test_critics_judge_what_the_generators_drew():
+    model, batch = munit(), pairs()
+    content, decoder = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].dec)
+    model('generators', batch, 0)
+    assert (content.count, decoder.count) == (2, 2)  # own picture and translation; own with translation, and the way back
+    model('critics', batch, 0)
+    assert (content.count, decoder.count) == (2, 2)
+    assert model('critics', batch, 0)['critic'] > 0
+    assert content.count == 3
+
+
+def test_terms_of_weight_0_cost_no_pass():
+    model, batch = munit(cycle=0.0, content=0.0, style=0.0), pairs()
+    content, style = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].enc_style)
+    model('generators', batch, 0)
+    assert (content.count, style.count) == (1, 1)
+
+
+def test_the_perceptual_term_says_which_network_it_needs():
+    model = munit(perceptual=1.0)
+    model.players()
+    model.perception.vgg = None
+    with pytest.raises(ValueError, match='perception.vgg'):
+        model.players()
+
+
+def test_the_hinge_asks_no_more_once_the_likeness_suffices():
+    model, batch = satnet(threshold=-1.1), pairs()
+    assert model('generators', batch, 0)['identity'] == 0
+    model = satnet(threshold=1.1)
+    model('generators', batch, 0)['identity'].backward()
+    assert touched(model.gen['b'].dec) and touched(model.gen['a'].enc_content) and touched(model.gen['a'].dec)
+
+
+@pytest.mark.parametrize('form', ['distance', 'distilled'])
+def test_the_other_forms_of_the_identity_term_reach_the_generators(form):
+    model = satnet(identity=form)
+    term = model('generators', pairs(4), 0)['identity']
+    term.backward()
+    assert term > 0 and touched(model.gen['b'].dec)
+
+
+def test_only_pairs_of_one_person_are_supervised():
+    model, both = satnet(weights={'supervised': 1.0}), pairs()
+    strangers = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([2, 3]))
+    friends = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([0, 3]))
+    assert model('generators', strangers, 0)['supervised'] == 0
+    assert model('generators', friends, 0)['supervised'] > 0
+    assert model('generators', PairBatch(both.a, both.b, ~both.paired), 0)['supervised'] > 0
+
+
+def test_a_size_that_leaves_nothing_of_the_last_scale_is_refused():
+    with pytest.raises(ValueError, match='multiple of 4'):
+        MUNIT(MUNITConfig(**{**TINY, 'size': 18}), None)

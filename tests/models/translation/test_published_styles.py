@@ -1,0 +1,52 @@
+"""Files in the layout of the published MUNIT, SATNet, U-GAT-IT and pix2pixHD fill our networks."""
+import pytest
+import torch
+
+from models.translation.munit import MUNIT, MUNITConfig
+from models.translation.pix2pixhd import Pix2PixHD, Pix2PixHDConfig
+from models.translation.published import load_published
+from models.translation.satnet import SATNet, SATNetConfig
+from models.translation.ugatit import UGATIT, UGATITConfig
+from models.weights import WeightsError
+from tests.models.translation.test_content_style import TINY as STYLE_TINY
+from tests.models.translation.test_pix2pixhd import TINY as LABEL_TINY
+from tests.models.translation.test_published import equal, twins
+from tests.models.translation.test_ugatit import TINY as UGATIT_TINY
+
+
+@pytest.mark.parametrize('preset, kind, config, domains', [('munit', MUNIT, MUNITConfig, 'ab'),
+                                                           ('satnet', SATNet, SATNetConfig, 'ba')])
+def test_the_two_files_of_content_and_style(tmp_path, preset, kind, config, domains):
+    theirs, ours = twins(kind, config(**STYLE_TINY))
+    for name, networks in (('gen', theirs.gen), ('dis', theirs.dis)):
+        for step in ('00000001', '00010000'):
+            state = {published: networks[own].state_dict() for published, own in zip('ab', domains)}
+            torch.save(state, tmp_path / f'{name}_{step}.pt')
+    load_published(ours, preset, tmp_path)
+    assert equal(theirs, ours)
+    _, again = twins(kind, config(**STYLE_TINY))
+    load_published(again, preset, tmp_path / 'gen_00010000.pt')
+    assert equal(theirs.gen, again.gen) and not equal(theirs.dis, again.dis)
+    with pytest.raises(WeightsError, match='gen_7.pt'):
+        load_published(ours, preset, tmp_path, '7')
+
+
+def test_the_one_file_of_ugatit(tmp_path):
+    theirs, ours = twins(UGATIT, UGATITConfig(**UGATIT_TINY))
+    torch.save({name: network.state_dict() for name, network in theirs.named_children()}, tmp_path / 'params.pt')
+    load_published(ours, 'ugatit', tmp_path / 'params.pt')
+    assert equal(theirs, ours)
+    _, other = twins(UGATIT, UGATITConfig(**{**UGATIT_TINY, 'enhanced': True}))
+    with pytest.raises(WeightsError, match='does not fit'):
+        load_published(other, 'ugatit-enhanced', tmp_path / 'params.pt')
+
+
+def test_pix2pixhd_and_the_global_generator_that_an_enhancer_begins_with(tmp_path):
+    theirs, ours = twins(Pix2PixHD, Pix2PixHDConfig(**LABEL_TINY))
+    for name, network in {'G': theirs.generator, 'D': theirs.critics, 'E': theirs.encoder}.items():
+        torch.save(network.state_dict(), tmp_path / f'latest_net_{name}.pth')
+    load_published(ours, 'pix2pixhd', tmp_path)
+    assert equal(theirs, ours)
+    enhancer = Pix2PixHD(Pix2PixHDConfig(**{**LABEL_TINY, 'width': LABEL_TINY['width'] // 2, 'enhancer': True}), None)
+    load_published(enhancer, 'pix2pixhd-local', tmp_path)
+    assert torch.equal(enhancer.generator.model[1].weight, theirs.generator.model[1].weight)

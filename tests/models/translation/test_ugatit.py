@@ -1,0 +1,175 @@
+"""U-GAT-IT and the options of its enhanced version."""
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.blocks.cam import cam_attended
+from models.blocks.edges import without_edges
+from models.blocks.norms import AdaLIN, layer_instance_norm
+from models.losses.smoothness import total_variation
+from models.translation.face_region import head_region, shrunk
+from models.translation.ugatit import UGATIT, UGATITConfig
+from tests.contract.stubs import tiny_perception
+from tests.models.translation.batches import Calls, pairs
+
+TINY = {'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
+
+
+class HalfHead(torch.nn.Module):
+    """A parser that sees skin on the left half of every picture, and background on the right."""
+
+    def forward(self, pictures):
+        logits = torch.full((len(pictures), 19, *pictures.shape[2:]), -20.0)
+        logits[:, 1, :, :8] = 20.0
+        logits[:, 0, :, 8:] = 20.0
+        return logits
+
+
+def family(**options) -> UGATIT:
+    torch.manual_seed(0)
+    weights = {**UGATITConfig().weights, **options.pop('weights', {})}
+    perception = tiny_perception()
+    perception.parser = HalfHead()
+    return UGATIT(UGATITConfig(**{**TINY, **options, 'weights': weights}), perception)
+
+
+def test_the_norm_of_one_pass_is_the_mixture_of_both_norms():
+    x, rho = torch.randn(2, 5, 6, 7) * 3 + 1, torch.rand(1, 5, 1, 1)
+    scale, shift = torch.randn(2, 2, 5, 1, 1)
+    inner = (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True) + 1e-5).sqrt()
+    whole = (x - x.mean((1, 2, 3), keepdim=True)) / (x.var((1, 2, 3), keepdim=True) + 1e-5).sqrt()
+    expected = (rho * inner + (1 - rho) * whole) * scale + shift
+    torch.testing.assert_close(layer_instance_norm(x, rho, scale, shift), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('weighted', [True, False])
+def test_the_folded_attention_is_that_of_the_map_of_twice_the_width(weighted):
+    average, largest, merge = torch.nn.Linear(6, 1), torch.nn.Linear(6, 1, bias=False), torch.nn.Conv2d(12, 6, 1)
+    x = torch.randn(2, 6, 4, 4)
+    first, second = (average.weight + average.bias, largest.weight) if weighted else (torch.ones(1, 6),) * 2
+    expected = merge(torch.cat([x * first[:, :, None, None], x * second[:, :, None, None]], 1))
+    torch.testing.assert_close(cam_attended(x, average, largest, merge, weighted=weighted), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_each_translation_is_made_once_per_step():
+    model, batch = family(), pairs()
+    calls = [Calls(model.genA2B), Calls(model.genB2A)]
+    model('generators', batch, 0)
+    assert [count.count for count in calls] == [2, 2]  # there (with the identity pass) and back
+    model('critics', batch, 0)
+    assert [count.count for count in calls] == [2, 2]
+    model('critics', batch, 1)
+    assert [count.count for count in calls] == [3, 3]
+
+
+def test_rho_stays_between_its_limits():
+    model = family(rho_limit=0.9)
+    norms = [module for module in model.modules() if hasattr(module, 'rho')]
+    for module in norms:
+        module.rho.data.fill_(2.0)
+    model.after_update('critics')
+    assert all(module.rho.max() == 2 for module in norms)
+    model.after_update('generators')
+    for module in norms:
+        assert module.rho.max().item() == pytest.approx(0.9 if isinstance(module, AdaLIN) else 1.0)
+
+
+def test_the_background_does_not_learn_from_the_critics_where_it_is_detached():
+    for detached in (False, True):
+        model = family(detached_background=detached)
+        made = []
+        model.genA2B.register_forward_hook(lambda module, given, out, made=made: made.append(out.picture))
+        term = model.generator_terms(pairs(), 0)['adversarial_a2b']
+        slope = torch.autograd.grad(term, made[0])[0][:2]
+        assert slope[..., :8].abs().max() > 0
+        assert bool(slope[..., 8:].abs().max() == 0) is detached
+
+
+def test_a_masked_critic_pays_for_patches_of_the_face_alone():
+    model = family(masked_critic=True, critic_cam=0.0)
+    picture, none, whole = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
+    assert model.verdict('B', [(picture, none, 1.0)]) == 0
+    assert model.verdict('B', [(picture, whole, 1.0)]) > 0
+
+
+@pytest.mark.parametrize('sees', ['picture', 'map', 'both'])
+def test_what_the_classifiers_of_the_critics_see(sees):
+    model = family(cam_sees=sees).eval()
+    critic, picture, head = model.disGB, torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    seen = []
+    critic.register_forward_hook(lambda module, given, out: seen.append(out[1]))
+    model.verdict('B', [(picture, head, 1.0)])
+    model.verdict('B', [(picture.flip(2), head, 1.0)])
+    assert torch.equal(seen[0], seen[1])  # all that differs is hidden
+    model.config.__dict__['cam_sees'] = 'whole'
+    model.verdict('B', [(picture, head, 1.0)])
+    assert not torch.allclose(seen[0], seen[2])
+
+
+def test_background_and_variation_concern_their_own_side():
+    model, batch = family(weights={'background': 1.0, 'variation': 1.0}), pairs()
+    terms = model.generator_terms(batch, 0)
+    assert terms['background'] > 0 and terms['variation'] > 0
+    rough = torch.zeros(1, 3, 16, 16)
+    rough[..., ::2] = 1
+    left = torch.zeros(1, 1, 16, 16)
+    left[..., :8] = 1
+    smooth_left = torch.where(left > 0, 0.0, rough)
+    assert total_variation(smooth_left, inside=left) == 0
+    assert 0 < total_variation(rough, inside=left) < total_variation(rough)
+
+
+def test_blurred_negatives_are_one_more_kind_of_fake():
+    plain, more, batch = family(), family(blurred_negatives=True), pairs()
+    more.load_state_dict(plain.state_dict())
+    difference = more.eval()('critics', batch, 0)['critic_a2b'] - plain.eval()('critics', batch, 0)['critic_a2b']
+    extra = plain.verdict('B', [(without_edges(batch.b), None, 0.0)])
+    torch.testing.assert_close(difference, extra, rtol=1e-3, atol=0)
+
+
+def test_edges_are_blurred_and_the_rest_is_not():
+    picture = torch.full((1, 3, 32, 32), -1.0)
+    picture[..., 16:] = 1
+    smooth = without_edges(picture)
+    assert torch.equal(smooth[..., :10], picture[..., :10]) and torch.equal(smooth[..., 22:], picture[..., 22:])
+    assert -0.9 < smooth[..., 15].mean() < smooth[..., 16].mean() < 0.9
+
+
+def test_without_a_parser_the_masks_are_refused():
+    model = family(masked_critic=True)
+    model.perception.parser = None
+    with pytest.raises(ValueError, match='perception.parser'):
+        model.players()
+
+
+def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
+    logits = torch.full((1, 19, 20, 20), -20.0)
+    logits[:, 1] = 20.0
+    logits[:, :, :, 10:] = 0.0
+    logits[:, 0, :, 10:] = 18 ** 0.5  # background: a probability of about 0.79 where the head has 0.16
+    assert torch.equal(head_region(logits).amax((0, 1, 2))[[0, 19]], torch.tensor([1.0, 0.0]))
+    even = torch.zeros(1, 19, 8, 8)
+    even[:, 0] = torch.tensor(14.0).log() + 0.1  # head: 14 parts of 1 against a little more
+    soft, hard = head_region(even), head_region(even, hard=True)
+    assert 0.3 < soft.mean() < 0.5 and hard.max() == 0
+    mouth = torch.full((1, 19, 20, 20), -20.0)
+    mouth[:, 1] = 20.0
+    mouth[:, 1, 8:12, 8:12], mouth[:, 10, 8:12, 8:12] = -20.0, 20.0
+    assert head_region(mouth).min() == 1
+    assert head_region(mouth, without_glasses_and_mouth=True)[0, 0, 9, 9] == 0
+    disc = F.pad(torch.ones(1, 1, 6, 6), (7, 7, 7, 7))
+    assert shrunk(disc).sum() == 4 and shrunk(shrunk(disc)).sum() == 0
+
+
+@pytest.mark.parametrize('options', [{'pooled': 0}, {'enhanced': True, 'squeeze': True, 'masks': 3},
+                                     {'transposed': True, 'sn': False},
+                                     {'critic_attention': False, 'critic_cam': 0.0, 'hard_edge': True, 'masked_critic': True}])
+def test_every_form_trains_and_shows_its_heat_maps(options):
+    model, batch = family(**options), pairs()
+    for player in model.players():
+        sum(model(player, batch, 0).values()).backward()
+    with torch.no_grad():
+        panel = model.eval().panel(batch)
+    assert {'a', 'a2b', 'heat a', 'b', 'b2a', 'heat b'} <= set(panel)
+    assert ('mask a' in panel) is bool(options.get('masks'))
+    assert all(picture.abs().max() <= 1 and picture.shape == batch.a.shape for picture in panel.values())
