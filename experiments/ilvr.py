@@ -12,6 +12,7 @@ from configs.resolve import checked
 from datasets.loaders import build_swaps
 from experiments.metrics.distribution import Moments, frechet_distance
 from experiments.metrics.identity import cosine
+from experiments.metrics.pictures import masked_mean
 from experiments.tables import Cell, Row
 from models.ddpm.denoiser import Denoiser
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, refine
@@ -58,19 +59,20 @@ def compare(denoiser: Denoiser, references: Tensor, settings: dict[str, ILVRConf
             torch.cuda.synchronize()
         seconds = (time.perf_counter() - began) / (len(references) * count)
         pictures = torch.cat(made).unflatten(0, (-1, count))
-        figures = {**likeness(pictures, references, people, config.finest, embed, template),
+        figures = {**likeness(pictures, references, people, config.finest, embed, template, mask),
                    'evaluations': config.steps, 'seconds': seconds}
         yield Samples(config, pictures, Row(name, {measure: Cell(float(value)) for measure, value in figures.items()}))
 
 
 @torch.no_grad()
 def likeness(pictures: Tensor, references: Tensor, people: Tensor, factor: float, embed: Embedder,
-             template: str) -> dict[str, float]:
+             template: str, mask: Tensor | None = None) -> dict[str, float]:
     """The first of COLUMNS for pictures (R,n,3,S,S) of references (R,3,S,S) that show `people` (R,D); `variety` only with n
-    above 1."""
+    above 1. mask (R,1,S,S): where the references count."""
     count, flat = pictures.shape[1], pictures.flatten(0, 1)
     gap = low_pass(flat - references.repeat_interleave(count, 0), factor) / 2
-    figures = {'faithfulness': gap.square().mean((1, 2, 3)).sqrt().mean(),
+    mask = None if mask is None else mask.repeat_interleave(count, 0)
+    figures = {'faithfulness': masked_mean(gap.square(), mask).sqrt().nanmean(),
                'id_reference': cosine(embed(flat, template=template), people.repeat_interleave(count, 0)).mean()}
     if count > 1:
         figures['variety'] = torch.stack([_apart(value.unflatten(0, (-1, count))) for value in embed.maps(

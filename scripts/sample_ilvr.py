@@ -5,6 +5,7 @@
     python scripts/sample_ilvr.py --ref caricature.png --identity photo.png --mask inside
     python scripts/sample_ilvr.py --ref face.png --published --weights adm-ffhq --down 32 --range 20
 
+Where the face is wanted in a larger frame than the reference shows, the denoiser is free to draw what lies beyond.
 Writes every sample, a sheet for each reference (the reference and its low-passes above the samples), and what the settings do as
 figures.md, figures.csv and figures.svg.
 """
@@ -36,7 +37,7 @@ from models.perception.bundle import load_embedder, load_parser
 from models.perception.detection import DETECTORS, build_detector
 from models.perception.parsing import face_probability
 from models.pipelines.contact import contact_sheet
-from models.pipelines.framing import framed
+from models.pipelines.framing import Framed, framed
 from models.pipelines.images import read_picture, write_picture
 from models.weights import WeightsError
 
@@ -122,23 +123,23 @@ def run(args: argparse.Namespace) -> None:
     denoiser.to(args.device, memory_format=torch.channels_last)
     detector, embed = build_detector(args.detector, args.device), load_embedder('identity-mobilefacenet').to(args.device)
 
-    def seen(picture: np.ndarray, name: str | Path, size: int) -> torch.Tensor:
-        square, note = framed(picture, detector, size, template)
-        if note:
-            print(f'{name}: {note}', file=sys.stderr)
-        return square.to(args.device)
+    def seen(picture: np.ndarray, name: str | Path, size: int) -> Framed:
+        found = framed(picture, detector, size, template)
+        if found.note:
+            print(f'{name}: {found.note}', file=sys.stderr)
+        return found
 
     names = list(pictures)
-    references = torch.cat([seen(picture, name, denoiser.size) for name, picture in pictures.items()])
+    found = [seen(picture, name, denoiser.size) for name, picture in pictures.items()]
+    references, mask = (torch.cat(parts).to(args.device) for parts in zip(*((one.square, one.known) for one in found)))
     if args.mix:
-        names, references = ['mixture'], mixed(references, args.mix)[None]
+        names, references, mask = ['mixture'], mixed(references, args.mix)[None], mask.amin(0, keepdim=True)
     identity = None
     if person is not None:
-        identity = embed(seen(person, args.identity, 2 * denoiser.size), template=template)[0]
-    mask = None
+        identity = embed(seen(person, args.identity, 2 * denoiser.size).square.to(args.device), template=template)[0]
     if args.mask:
         face = face_probability(load_parser('parsing-unet').to(args.device)(references, template=template))
-        mask = face if args.mask == 'inside' else 1 - face
+        mask = mask * (face if args.mask == 'inside' else 1 - face)
 
     made, chunks = [], -(-len(references) // max(1, args.batch // args.n))
     with Progress(console=Console(stderr=True), transient=True) as bar:
