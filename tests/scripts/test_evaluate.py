@@ -45,7 +45,7 @@ def test_a_run_enters_a_table_with_its_sanity_rows(evaluate, tmp_path, capsys):
 def test_without_another_embedder_identity_is_left_out_and_said(evaluate, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'nothing'))
     run = run_of('cvae', tmp_path / 'run')
-    assert evaluate('--run', run, '--count', 4, '--size', 48, '--device', 'cpu') == 0
+    assert evaluate('--run', run, '--count', 2, '--size', 48, '--device', 'cpu') == 0
     said = capsys.readouterr().out
     assert 'ID source' not in said and 'took part in the training' in said and 'bg L1 ↓' in said
     assert 'pose by five points of the parsing map' in said and 'weights.py fetch pfld-68' in said

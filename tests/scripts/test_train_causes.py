@@ -1,5 +1,6 @@
 """The reader of causes: trained for a moment, measured, used by the protocol of drawn faces."""
 import importlib
+from functools import partial
 
 import pytest
 import torch
@@ -22,15 +23,16 @@ def test_causes_are_scaled_and_agree_with_what_is_drawn():
     assert found[CAUSES.index('yaw')] == -1 and found[CAUSES.index('mouth_open')] == 0.5
 
 
-def test_a_reader_is_trained_measured_and_used(tmp_path, capsys):
+def test_a_reader_is_trained_measured_and_used(tmp_path, monkeypatch, capsys):
     script = importlib.import_module('scripts.train_causes')
+    monkeypatch.setattr(script, 'measure_causes', partial(script.measure_causes, pictures=64))
     run = tmp_path / 'run'
     tiny = ['model.width=8', 'model.size=32', 'data.batch=16', 'data.workers=0', 'data.validation_batches=1',
             'engine.accelerator=cpu', 'engine.validate_every=30', 'engine.ema=0.9', 'engine.log_every=10']
     words = ['--steps', '30', '--out', str(run), *(word for setting in tiny for word in ('--set', setting))]
     assert script.main(words) == 0
     said = capsys.readouterr().out
-    assert 'identity error 0.' in said and '1000 test faces' in said
+    assert 'identity error 0.' in said and '64 test faces' in said
     protocol = synthetic(48, 4)
     judges = Judges('identity-mobilefacenet', causes=run / 'causes.safetensors')
     row = Evaluation(protocol, judges, tmp_path, batch=4, visible=False).row(Truth())
