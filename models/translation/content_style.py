@@ -53,8 +53,8 @@ class ContentStyleConfig(FamilyConfig):
         """ValueError, one sentence, where the size does not suit the networks."""
         least = 2 ** (self.critic_layers + self.scales - 1)
         if self.size % 4 or self.size < least:
-            raise ValueError(f'size {self.size} does not suit {self.scales} scales of {self.critic_layers} layers; take a multiple '
-                             f'of 4 from {least} on')
+            raise ValueError(f'size {self.size} does not suit {self.scales} scales of {self.critic_layers} layers; a multiple '
+                             f'of 4 from {least} on does')
 
 
 class ContentStyle(Translator):
