@@ -6,10 +6,11 @@ The official layout below the root, whose lists separate words by tabs or spaces
     FacialPoints/NAME/P00001.txt                   17 lines "x y", in the order of LANDMARKS
     EvaluationProtocols/FaceVerification/Restricted/RestrictedView1_DevTrain.txt, RestrictedView1_DevTest.txt, RestrictedView2.txt
     EvaluationProtocols/FaceVerification/UnRestricted/UnRestrictedView1_DevTrain.txt, ...
-    EvaluationProtocols/FaceIdentification/FR_Train_dev.txt, FR_Train1.txt, ..., C2P/FR_Gallery_C2P_dev.txt, FR_Probe_C2P1.txt, ...
+    EvaluationProtocols/FaceIdentification/FR_Train_dev.txt, FR_Train1.txt, ..., C2P/FR_Gallery_C2P_dev.txt, ...
 
 View 1 (dev) is for choosing parameters, the folds of view 2 for reporting. The other layout is trainA trainB testA testB of
-`<person>__<number>.jpg`, A photos and B drawings, with an optional landmarks.csv as datasets.identity_folder has it.
+`<person>__<number>.jpg`, A photos and B drawings, with an optional landmarks.csv as datasets.identity_folder has it. Square
+pictures without landmarks are taken to lie in the template `face`, as datasets.unpaired takes them.
 """
 import re
 from collections.abc import Iterator
@@ -18,12 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.faces import PARTITIONS, Faces, check_root, pictures_in, split_by_name, tell_once
+from datasets.faces import PARTITIONS, Faces, check_root, pictures_in, read_picture, split_by_name, tell_once
 from datasets.identity_folder import read_landmarks
+from models.geometry import TEMPLATES
 
 # Left and right are the viewer's.
-LANDMARKS = ('hairline', 'l_ear', 'chin', 'r_ear', 'l_brow_l', 'l_brow_r', 'r_brow_l', 'r_brow_r', 'l_eye_l', 'l_eye_r', 'r_eye_l',
-             'r_eye_r', 'nose', 'lip_top', 'mouth_l', 'lip_bottom', 'mouth_r')
+LANDMARKS = ('hairline', 'l_ear', 'chin', 'r_ear', 'l_brow_l', 'l_brow_r', 'r_brow_l', 'r_brow_r', 'l_eye_l', 'l_eye_r',
+             'r_eye_l', 'r_eye_r', 'nose', 'lip_top', 'mouth_l', 'lip_bottom', 'mouth_r')
 FOLDS = 10
 SETTINGS = ('restricted', 'unrestricted', 'c2p', 'p2c')
 _PICTURE = re.compile(r'[CP]\d{5}')
@@ -232,7 +234,8 @@ class _Known:
         """All caricatures and all photos of the people of a fold."""
         persons = [self.persons.get(who) for who in _named(lines)]
         if None in persons and not self.filtered:
-            raise ValueError(f'{path} names {" ".join(lines[persons.index(None)][:-2])}, of whom {self.faces.root} has no picture')
+            absent = ' '.join(lines[persons.index(None)][:-2])
+            raise ValueError(f'{path} names {absent}, of whom {self.faces.root} has no picture')
         inside = np.isin(self.faces.persons, [person for person in persons if person is not None])
         return Fold(name, np.flatnonzero(inside & self.drawing), np.flatnonzero(inside & ~self.drawing))
 
@@ -260,7 +263,8 @@ def _two_domains(root: Path) -> Faces:
     splits[(splits == PARTITIONS.index('train')) & (split_by_name(names) == aside)] = aside
     table = read_landmarks(root / 'landmarks.csv') if (root / 'landmarks.csv').is_file() else {}
     points = np.stack([table.get(name, np.full((5, 2), np.nan, np.float32)) for name in files]) if table else None
-    return Faces(root, files, names, points=points, splits=splits,
+    height, width = read_picture(root / files[0]).shape[:2] if files else (0, 0)
+    return Faces(root, files, names, points=points, splits=splits, frame=TEMPLATES['face'] if height == width else None,
                  columns={'drawing': np.array(drawing, bool),
                           'landmarks': np.full((len(files), len(LANDMARKS), 2), np.nan, np.float32)})
 

@@ -6,6 +6,7 @@ import pytest
 
 from datasets.loaders import build_faces
 from datasets.webcaricature import SETTINGS, five, folds, people_of
+from models.geometry import TEMPLATES
 from tests.datasets.layouts import domains, picture, write
 from tests.datasets.webcaricatures import webcaricatures
 
@@ -105,6 +106,9 @@ def test_two_domains_have_the_same_interface(tmp_path):
         for i in range(40):
             write(root / f'test{side}/other_{i % 4}__{i:02d}.jpg', picture(i, 32, 32))
     faces, test = build_faces('webcaricature', root), build_faces('webcaricature', root, 'test')
+    assert faces.frame is None  # the first picture is no square
+    write(root / 'trainA/a__00.jpg', picture(0, 32, 32))
+    assert build_faces('webcaricature', root).frame == TEMPLATES['face']
     assert faces.columns['drawing'].sum() == 9 + 3 + 40 and people(test) >= {'other_0', 'other_3'}
     for setting in ('unrestricted', 'c2p', 'p2c'):
         found, again = folds(faces, setting, seed=1), folds(faces, setting, seed=1)
