@@ -21,6 +21,8 @@ class DataConfig(Config):
     name: a data set of datasets.loaders. root: its folder; None for `synthetic`, which draws its faces itself. batch: pictures
     per process and micro-batch. same_ratio: share of pairs that show one person. crops: share of unpaired pictures of which,
     beside other augmentation, a random square of 0.748 to 1 of the area is taken.
+    balanced: batches of pairs, a photo and a drawing of one person (webcaricature). exaggerate: how far the features of faces are
+    moved away from the mean face, 0 for not at all, 1 for twice as far.
     """
 
     name: str = 'synthetic'
@@ -33,6 +35,8 @@ class DataConfig(Config):
     validation_batches: int = Field(4, ge=0)
     augment: bool = True
     crops: float = Field(0.0, ge=0, le=1)
+    balanced: bool = False
+    exaggerate: float = Field(0.0, ge=0, le=3)
     matching: MatchingConfig = MatchingConfig()
 
 
@@ -62,6 +66,7 @@ class OptimiserConfig(Config):
     warmup: int = Field(0, ge=0)
     decay_from: float = Field(0.0, ge=0, le=1)
     floor: float = Field(0.0, ge=0, le=1)
+    drops: tuple[float, ...] = ()
     every: int = Field(1, ge=1, le=32)
 
 

@@ -81,6 +81,7 @@ class FaceBatch(_Batch):
 
     pictures: Tensor  # (B,3,H,W) in [-1,1]
     person: Tensor    # (B,) int64, counted from 0
+    drawing: Tensor | None = None  # (B,) bool, drawings rather than photos, where that is known
 
     def __len__(self) -> int:
         return len(self.pictures)

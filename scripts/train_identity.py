@@ -3,12 +3,14 @@ r"""Train a face recognition network, by a margin head, by distillation from a t
     python scripts/train_identity.py --data folder --root PEOPLE --network iresnet50 --head arcface --set model.embedding=512
     python scripts/train_identity.py --data celeba --root CELEBA --head none --teacher mobilefacenet-068 --optimiser adamw \
         --lr 1e-3
+    python scripts/train_identity.py --preset photo-drawing --init mobilefacenet-068 --root WEBCARICATURE
     python scripts/train_identity.py --resume RUN
     python scripts/train_identity.py --evaluate mobilefacenet-068 --data celeba --root CELEBA
 
-Data: celeba, celebamask, folder (PEOPLE/name/picture.jpg), a packed cache, or synthetic (drawn people; the default). The run
-folder gets encoder.safetensors, the network without its head. At the end, and with --evaluate (a name of the table of
-weights, or an encoder.safetensors), verification on the people of the test partition is printed.
+Data: celeba, celebamask, folder (PEOPLE/name/picture.jpg), webcaricature, a packed cache, or synthetic (drawn people; the
+default). The run folder gets encoder.safetensors, the network without its head, and learnt_from.json. At the end, and with
+--evaluate (a name of the table of weights, or an encoder.safetensors), verification on the people of the test partition is
+printed. Whom an encoder learnt from is written into its file, for scripts/evaluate.py --protocol webcaricature.
 """
 import sys
 from pathlib import Path
@@ -16,12 +18,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
+import json
+from collections.abc import Sequence
 from itertools import islice
 
 import torch
 
 from configs.resolve import checked, parse_override, read_preset, reopened, resolve
 from configs.schema import RunConfig
+from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_loader
 from datasets.people import build_people
 from experiments.engine import Engine, build_fabric
@@ -30,12 +35,22 @@ from experiments.files import run_folder, write_atomically
 from experiments.protocols.verification import verify
 from models.base import Perception
 from models.perception.bundle import EMBEDDERS, load_embedder
-from models.perception.recognition import HEADS, NETWORKS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder
+from models.perception.recognition import (
+    HEADS,
+    NETWORKS,
+    Recognizer,
+    RecognizerConfig,
+    encoder_bytes,
+    frame,
+    load_encoder,
+    start,
+)
 from models.weights import WeightsError
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--init', metavar='NAME|FILE', help='begin from this published network or encoder.safetensors')
     parser.add_argument('--network', choices=NETWORKS, help='what to train (default mobilefacenet)')
     parser.add_argument('--head', choices=[*HEADS, 'none'], help='margin head (default arcface)')
     parser.add_argument('--teacher', choices=EMBEDDERS, help='learn to embed as this one does')
@@ -58,7 +73,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def settings(args: argparse.Namespace) -> RunConfig:
     """The resolved config; ValueError names what does not fit."""
     no_head = args.head == 'none'
-    given = {'model.network': args.network, 'model.head': None if no_head else args.head, 'perception.teacher': args.teacher,
+    given = {'model.network': args.network, 'model.head': None if no_head else args.head, 'model.init': args.init,
+             'perception.teacher': args.teacher,
              'model.weights.margin': 0.0 if no_head else None, 'model.weights.distill': 1.0 if args.teacher else None,
              'players.default.name': args.optimiser, 'players.default.lr': args.lr, 'data.name': args.data,
              'data.root': args.root, 'engine.steps': args.steps}
@@ -74,12 +90,20 @@ def settings(args: argparse.Namespace) -> RunConfig:
     return reopened(args.resume, overrides)
 
 
-def build(args: argparse.Namespace) -> Engine:
+def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
+    """The engine of the run, and the names of the people whom it learns from or, before it was resumed, learnt from."""
     config = settings(args)
     model = checked(RecognizerConfig, config.model)
+    begun, known = None, []
+    if model.init and not args.resume:
+        fixed, begun, known = start(model.init)
+        if args.network not in (None, fixed['network']):
+            raise ValueError(f'{model.init} is a {fixed["network"]}, not a {args.network}; leave --network away')
+        model = model.model_copy(update=fixed)
     folder = run_folder('recognizer', args.out, args.resume)
     data, seed = config.data, config.engine.seed
-    people = build_people(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment)
+    people = build_people(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
+                          balanced=data.balanced, exaggerate=data.exaggerate)
     if not args.resume:
         model = model.model_copy(update={'people': people.people})
         config = config.model_copy(update={'model': model.model_dump()})
@@ -92,12 +116,24 @@ def build(args: argparse.Namespace) -> Engine:
         teacher = load_embedder(config.perception.teacher)
         perception = Perception(teacher, teacher)
     family = Recognizer(model, perception)
+    if begun is not None:
+        family.network.load_state_dict({name: begun[name] for name in family.network.state_dict()})
     loader = build_loader(people, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
                           world_size=fabric.world_size)
     engine = Engine(config, family, loader, fabric=fabric, folder=fabric.broadcast(folder), validation=held_out(config, model))
     if args.resume:
         engine.resume()
-    return engine
+    return engine, noted(engine, [*people.names, *known])
+
+
+def noted(engine: Engine, names: Sequence[str]) -> list[str]:
+    """`names` and those that the run folder has noted; it notes them all."""
+    path = engine.folder / 'learnt_from.json'
+    known = sorted({*names, *(json.loads(path.read_text()) if path.is_file() else ())})
+    if engine.fabric.is_global_zero:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(known).encode())
+    return known
 
 
 def held_out(config: RunConfig, model: RecognizerConfig) -> list:
@@ -117,7 +153,9 @@ def evaluate(args: argparse.Namespace, name: str) -> None:
     else:
         embedder, template = load_embedder(name), EMBEDDERS[name][1]['template']
     device = 'cuda' if torch.cuda.is_available() and config.engine.accelerator != 'cpu' else 'cpu'
-    people = build_people(config.data.name, config.data.root, embedder.template, 'test', seed=config.engine.seed)
+    part = config.data.partition  # of the people of a fold of webcaricature, the others are measured
+    part = 'test' if part in (*PARTITIONS, 'all') else f'{part.removesuffix("-test")}-test'
+    people = build_people(config.data.name, config.data.root, embedder.template, part, seed=config.engine.seed)
     embedder.to(device)
     row = verify(lambda pictures: embedder(pictures, template=template), people, device=device, workers=config.data.workers)
     words = [f'{key} {value:.4f}' if isinstance(value, float) else f'{value} {key}' for key, value in row.items()]
@@ -130,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.evaluate:
             evaluate(args, args.evaluate)
             return 0
-        engine = build(args)
+        engine, names = build(args)
     except (ValueError, WeightsError, RunError) as error:
         print(f'train_identity.py: {error}', file=sys.stderr)
         return 2
@@ -139,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
         if engine.fabric.is_global_zero:
             encoder = engine.folder / 'encoder.safetensors'
             with engine.average.applied():
-                write_atomically(encoder, encoder_bytes(engine.family))
+                write_atomically(encoder, encoder_bytes(engine.family, names))
             args.resume = engine.folder
             evaluate(args, str(encoder))
     except (RunError, ValueError) as error:

@@ -88,6 +88,11 @@ def _load(table: dict, kind: str, name: str) -> tuple[nn.Module, dict]:
     return network, feeding
 
 
+def published(name: str) -> nn.Module:
+    """The network of one of EMBEDDERS as it was published, to go on training it; errors as for load_embedder."""
+    return _load(EMBEDDERS, 'identity encoder', name)[0]
+
+
 def load_embedder(name: str) -> Embedder:
     """An identity encoder of EMBEDDERS; ValueError names the known ones, weights.MissingWeights says how to fetch it."""
     network, feeding = _load(EMBEDDERS, 'identity encoder', name)

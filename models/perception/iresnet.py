@@ -36,6 +36,8 @@ class IResNet(nn.Module):
     dropout acts before the last linear layer; the scale of the last batch norm stays 1, as published.
     """
 
+    last_stage = ('layer4.', 'bn2.', 'fc.', 'features.')  # how the names of its parameters begin
+
     def __init__(self, depth: int = 50, embedding: int = 512, dropout: float = 0.0):
         super().__init__()
         self.dropout = dropout

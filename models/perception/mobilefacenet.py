@@ -43,6 +43,8 @@ _STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 12
 class MobileFaceNet(nn.Module):
     """(B,3,H,W) RGB in [-1,1] -> (B,width) embedding, not normalised. H and W are multiples of 16; published: 112x96."""
 
+    last_stage = ('blocks.12.', 'blocks.13.', 'blocks.14.', 'conv2.', 'linear7.', 'linear1.')  # how its parameters begin
+
     def __init__(self, embedding: int = 128, height: int = 112, width: int = 96):
         super().__init__()
         self.conv1 = _ConvNorm(3, 64, 3, 2, 1)
@@ -109,6 +111,8 @@ def _residuals(width: int, inner: int, count: int) -> _Stack:
 class MobileFaceNetInsight(nn.Module):
     """(B,3,112,112) RGB in [-1,1] -> (B,embedding), not normalised. The default is `get_mbf`; `get_mbf_large` is scale 4 with
     blocks (2, 8, 12, 4)."""
+
+    last_stage = ('layers.6.', 'layers.7.', 'conv_sep.', 'features.')
 
     def __init__(self, embedding: int = 512, blocks: tuple[int, int, int, int] = (1, 4, 6, 2), scale: int = 2):
         super().__init__()

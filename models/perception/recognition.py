@@ -1,6 +1,6 @@
 """A face recognition network in training: margin head, distillation from a teacher, or both."""
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,8 @@ from torch.nn import Parameter
 from models import geometry
 from models.base import Family, FamilyConfig, Perception
 from models.batch import FaceBatch
+from models.losses.contrastive import photo_drawing
+from models.perception.bundle import published
 from models.perception.embedder import Embedder
 from models.perception.iresnet import DEPTHS, IResNet
 from models.perception.margins import HardMarginHead, MarginHead
@@ -27,11 +29,14 @@ _SPHEREFACE = {'scale': 127.5 / 128, 'bgr': True}
 # name -> size, embedding -> network; template of its pictures; how it is fed (as models.perception.embedder.Embedder has it)
 NETWORKS: dict[str, tuple[Callable[[int, int], nn.Module], str, dict]] = {
     'mobilefacenet': (lambda size, embedding: MobileFaceNet(embedding, size, size), 'arcface', {}),
+    'mobilefacenet-96': (lambda size, embedding: MobileFaceNet(embedding), 'sphereface', {'scale': 127.5 / 128}),
     'mobilefacenet-insight': (lambda size, embedding: MobileFaceNetInsight(embedding), 'arcface', {}),
     **{f'iresnet{depth}': (partial(lambda depth, size, embedding: IResNet(depth, embedding), depth), 'arcface', {})
        for depth in DEPTHS},
     'sphere20': (lambda size, embedding: SphereFace20(None, embedding), 'sphereface', _SPHEREFACE),
 }
+# the networks of those of models.perception.bundle.EMBEDDERS that are not called by them
+_KINDS = {'identity-mobilefacenet': 'mobilefacenet', 'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     'arcface': partial(MarginHead, arc=0.5),
     'cosface': partial(MarginHead, cos=0.4),
@@ -45,15 +50,21 @@ class RecognizerConfig(FamilyConfig):
     people: margin head and number of its classes. mixup: share of the pictures that are blended with another one of the batch, in
     shares drawn from Beta(0.8, 0.8); only a teacher can judge them (Beyer et al. 2022, section 3). weights: margin (cross
     entropy), distill (1 - cosine to the teacher), hints (mean square difference to the teacher's inner maps, the deepest aside,
-    over their variance: Romero et al. 2015, eq. 3, without a regressor, as both networks are of one kind)."""
+    over their variance: Romero et al. 2015, eq. 3, without a regressor, as both networks are of one kind), contrast (between
+    photos and drawings: models.losses.contrastive.photo_drawing). init: the published network or encoder file that it began from.
+    trains: the `last` stage of the network, whose batch norms alone then follow the data, or `all` of it. distill_to: what the
+    teacher answers to the picture itself (`own`), or, for a drawing, on average to its person's photos of the batch (`photo`)."""
 
     size: int = 112
-    weights: dict[str, float] = {'margin': 1.0, 'distill': 0.0, 'hints': 0.0}
+    weights: dict[str, float] = {'margin': 1.0, 'distill': 0.0, 'hints': 0.0, 'contrast': 0.0}
     network: Literal[tuple(NETWORKS)] = 'mobilefacenet'
     embedding: int = Field(128, ge=2)
     head: Literal[tuple(HEADS)] = 'arcface'
     people: int = Field(0, ge=0)
     mixup: float = Field(0.0, ge=0, le=1)
+    init: str = ''
+    trains: Literal['all', 'last'] = 'all'
+    distill_to: Literal['own', 'photo'] = 'own'
 
 
 def frame(config: RecognizerConfig) -> geometry.Template:
@@ -79,6 +90,9 @@ class Recognizer(Family):
         build, self.template, feeding = NETWORKS[config.network]
         self.scale, self.bgr = feeding.get('scale', 1.0), feeding.get('bgr', False)
         self.network = build(config.size, config.embedding)
+        if config.trains == 'last':
+            for name, parameter in self.network.named_parameters():
+                parameter.requires_grad_(parameter.requires_grad and name.startswith(self.network.last_stage))
         if self.wants('margin'):
             if config.people < 2:
                 raise ValueError('a margin needs at least 2 people to tell apart; set model.weights.margin=0 to train without')
@@ -90,9 +104,20 @@ class Recognizer(Family):
             raise ValueError(f'{config.network} shows no inner maps; set model.weights.hints=0 or train a mobilefacenet')
         if config.mixup and self.wants('margin'):
             raise ValueError('blended pictures show nobody, so a margin head cannot learn from them; set model.mixup=0')
+        if config.mixup and (self.wants('contrast') or config.distill_to == 'photo'):
+            raise ValueError('blended pictures are neither photos nor drawings of somebody; set model.mixup=0')
 
     def players(self) -> dict[str, list[Parameter]]:
         return {'encoder': [parameter for parameter in self.parameters() if parameter.requires_grad]}
+
+    def train(self, mode: bool = True):
+        """Batch norms of what is not trained go on with the statistics that they have."""
+        super().train(mode)
+        if self.config.trains == 'last':
+            for name, module in self.network.named_modules():
+                if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)) and not name.startswith(self.network.last_stage):
+                    module.eval()
+        return self
 
     def averaged(self) -> dict[str, nn.Module]:
         return {'network': self.network}
@@ -111,9 +136,15 @@ class Recognizer(Family):
             embedding = self.network.head(last)
         else:
             embedding = self.embed(pictures)
-        terms = self._taught(pictures, embedding, maps) if self.taught else {}
+        kinds = self.wants('contrast') or self.taught and self.config.distill_to == 'photo'
+        if kinds and batch.drawing is None and self.training:
+            raise ValueError('the data set does not say which pictures are drawings; take webcaricature, or set '
+                             'model.weights.contrast=0 and model.distill_to=own')
+        terms = self._taught(pictures, embedding, maps, batch) if self.taught else {}
         if self.wants('margin') and self.training:
             terms['margin'] = self._margin(embedding, batch.person, step)
+        if self.wants('contrast') and self.training:
+            terms['contrast'] = photo_drawing(F.normalize(embedding.float(), dim=1), batch.person, batch.drawing)
         return terms
 
     def _blended(self, pictures: Tensor) -> Tensor:
@@ -130,7 +161,7 @@ class Recognizer(Family):
             return teacher.identity_and_maps(pictures, count, template=self.template)
         return teacher(pictures, template=self.template), []
 
-    def _taught(self, pictures: Tensor, embedding: Tensor, maps: list[Tensor]) -> dict[str, Tensor]:
+    def _taught(self, pictures: Tensor, embedding: Tensor, maps: list[Tensor], batch: FaceBatch) -> dict[str, Tensor]:
         """The terms that compare with the teacher."""
         wanted, answers = self._answers(pictures, len(maps))
         if wanted.shape != embedding.shape:
@@ -140,7 +171,10 @@ class Recognizer(Family):
             terms['hints'] = torch.stack([(_middle(own, answer) - answer).square().mean() / answer.var()
                                           for own, answer in zip(maps, answers, strict=True)]).mean()
         if self.wants('distill'):
-            terms['distill'] = 1 - F.cosine_similarity(embedding.float(), wanted).mean()
+            if self.config.distill_to == 'photo' and batch.drawing is not None:
+                wanted, known = _of_photos(wanted, batch)
+                embedding = embedding[known]
+            terms['distill'] = (1 - F.cosine_similarity(embedding.float(), wanted)).sum() / max(1, len(wanted))
         return terms
 
     def _margin(self, embedding: Tensor, person: Tensor, step: int) -> Tensor:
@@ -153,30 +187,64 @@ class Recognizer(Family):
         return {'face': batch.pictures[:8]}
 
 
+def _of_photos(answers: Tensor, batch: FaceBatch) -> tuple[Tensor, Tensor]:
+    """Answers (B,D) of which those to drawings are replaced by the mean of those to photos of the person, and a mask (B,) of the
+    pictures for which there is one: (N,D), (B,)."""
+    photos = (~batch.drawing & (batch.person[:, None] == batch.person)).to(answers)  # (B,B)
+    known = ~batch.drawing | photos.any(1)
+    wanted = torch.where(batch.drawing[:, None], photos @ answers, answers)
+    return wanted[known], known
+
+
 def _middle(own: Tensor, answer: Tensor) -> Tensor:
     """The columns of own (B,C,h,W) that answer (B,C,h,w) has, w <= W: the frames share their centre line."""
     aside = (own.shape[3] - answer.shape[3]) // 2
     return own[..., aside:own.shape[3] - aside]
 
 
-def encoder_bytes(recognizer: Recognizer) -> bytes:
-    """The network without head as a safetensors file that says what it is; its names are those of the published network."""
+def encoder_bytes(recognizer: Recognizer, learnt_from: Iterable[str] | None = None) -> bytes:
+    """The network without head as a safetensors file that says what it is; its names are those of the published network.
+    learnt_from: the names of all people that it was ever trained on, None where nobody knows."""
     state = {name: value.detach().cpu().contiguous() for name, value in recognizer.network.state_dict().items()}
-    return save(state, {'recognizer': recognizer.config.model_dump_json()})
+    people = None if learnt_from is None else sorted(map(str, learnt_from))
+    return save(state, {'recognizer': recognizer.config.model_dump_json(), 'learnt_from': json.dumps(people)})
+
+
+def start(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
+    """What a run begins from, a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and whom the
+    file learnt from (of published networks nobody knows). ValueError where the file does not say; errors as for load_embedder."""
+    if Path(source).is_file():
+        config, known = RecognizerConfig(**json.loads(_described(source)['recognizer'])), people_learnt_from(source)
+        if known is None:
+            raise ValueError(f'{source} does not say whom it learnt from; train it again')
+        return config.model_dump(include={'network', 'size', 'embedding'}), load_file(source), known
+    state = published(source).state_dict()
+    kind = f'iresnet{source.rpartition("-r")[2]}' if source.startswith('arcface-') else _KINDS[source]
+    return {'network': kind, 'size': 112, 'embedding': 128 if 'mobile' in kind else 512}, state, []
+
+
+def _described(path: str | Path) -> dict[str, str]:
+    """What a file of encoder_bytes says of itself; ValueError where it is none."""
+    try:
+        with safe_open(path, 'pt') as handle:
+            described = handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} cannot be read as safetensors ({error}); give an encoder.safetensors of a run') from error
+    if 'recognizer' not in described:
+        raise ValueError(f'{path} does not say which network it holds; give an encoder.safetensors of a run')
+    return described
+
+
+def people_learnt_from(path: str | Path) -> list[str] | None:
+    """The names of all people that an encoder file was ever trained on, None where it does not say. ValueError as for
+    load_encoder."""
+    return json.loads(_described(path).get('learnt_from', 'null'))
 
 
 def load_encoder(path: str | Path) -> tuple[Embedder, str]:
     """A frozen embedder from a file of encoder_bytes, and the name of the template that it looks at. ValueError where the file
     is none."""
-    try:
-        with safe_open(path, 'pt') as handle:
-            described = (handle.metadata() or {}).get('recognizer')
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f'{path} cannot be read as safetensors ({error}); give an encoder.safetensors of a run') from error
-    if described is None:
-        raise ValueError(f'{path} does not say which network it holds; give an encoder.safetensors of a run')
-    config = RecognizerConfig(**json.loads(described))
+    config, state = RecognizerConfig(**json.loads(_described(path)['recognizer'])), load_file(path)
     build, template, feeding = NETWORKS[config.network]
     network = build(config.size, config.embedding)
     network.load_state_dict(state)

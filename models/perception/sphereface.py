@@ -50,6 +50,8 @@ def angle_loss(cosine: Tensor, psi: Tensor, person: Tensor, iteration: int, gamm
 class SphereFace20(nn.Module):
     """(B,3,112,96) BGR in [-1,1] -> (B,embedding), not normalised. classes: width of the angular layer `fc6`, None for none."""
 
+    last_stage = ('conv4', 'relu4', 'fc')  # how the names of its parameters begin
+
     def __init__(self, classes: int | None = 10574, embedding: int = 512):
         super().__init__()
         width = 3

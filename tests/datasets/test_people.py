@@ -5,9 +5,10 @@ import torch
 from PIL import Image
 
 from datasets.loaders import build_faces, build_loader
-from datasets.people import People, build_people
+from datasets.people import Couples, People, build_people
 from models import geometry
 from models.batch import FaceBatch
+from tests.datasets.webcaricatures import webcaricatures
 
 TO = geometry.template('arcface').scaled(48)
 
@@ -50,3 +51,24 @@ def test_drawn_people_come_back_in_other_pictures_and_partitions_share_nobody():
 def test_a_loader_makes_batches_of_them():
     batch = next(iter(build_loader(build_people('synthetic', None, TO), 5)))
     assert isinstance(batch, FaceBatch) and batch.pictures.shape == (5, 3, 48, 48) and batch.person.dtype == torch.int64
+
+
+def test_couples_are_a_photo_and_a_drawing_of_one_person(tmp_path):
+    faces = build_faces('webcaricature', webcaricatures(tmp_path, people=4, size=32), 'all')
+    couples = Couples(faces.select(np.arange(len(faces) - 2)), TO)  # the last person has no photos left
+    assert couples.people == 3
+    batch = next(iter(build_loader(couples, 6)))
+    assert len(batch) == 12 and batch.drawing.tolist() == [False, True] * 6
+    assert torch.equal(batch.person[::2], batch.person[1::2]) and len(batch.person.unique()) > 1
+    assert batch.pictures.dtype == torch.float32 and not torch.equal(batch.pictures[0], batch.pictures[1])
+    with pytest.raises(ValueError, match='photographed and drawn'):
+        Couples(faces.select(faces.columns['drawing']), TO)
+
+
+def test_exaggeration_is_for_training_only_and_repeats(tmp_path):
+    root = webcaricatures(tmp_path, size=32)
+    plain, moved, again, test = (build_people('webcaricature', root, TO, partition, exaggerate=amount)[0, 0]
+                                 for partition, amount in (('train', 0), ('train', 2), ('train', 2), ('test', 2)))
+    assert torch.equal(moved.pictures, again.pictures) and not torch.equal(moved.pictures, plain.pictures)
+    assert torch.equal(test.pictures, build_people('webcaricature', root, TO, 'test')[0, 0].pictures)
+    assert bool(plain.drawing)  # C00001 is the first picture of a person

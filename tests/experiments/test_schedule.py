@@ -33,3 +33,9 @@ def test_half_way_down():
     assert rates(schedule='linear')[50] == pytest.approx(0.5)
     assert rates(schedule='cosine')[50] == pytest.approx(0.5)
     assert rates(schedule='cosine')[25] > rates(schedule='linear')[25]
+
+
+def test_the_rate_drops_to_a_tenth():
+    got = rates(drops=(0.5, 0.75))
+    assert got[49] == 1 and got[50] == got[74] == pytest.approx(0.1) and got[75] == pytest.approx(0.01)
+    assert rates(schedule='linear', drops=(0.5,))[50] == pytest.approx(0.05)

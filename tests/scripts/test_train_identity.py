@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.perception.recognition import people_learnt_from
+from tests.datasets.webcaricatures import name_of, webcaricatures
+
 TINY = ['model.size=32', 'model.embedding=16', 'data.batch=8', 'data.workers=0', 'engine.accelerator=cpu', 'engine.log_every=1',
         'players.default.lr=0.05']
 
@@ -54,3 +57,22 @@ def test_a_mistake_is_one_sentence(train, tmp_path, monkeypatch, capsys, words, 
     assert train('--steps', 1, *words) in (1, 2)
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert message in said and said.startswith('train_identity.py: ')
+
+
+def test_fine_tuning_notes_whom_it_knew_and_may_be_measured_on_the_others(train, folder, tmp_path, capsys):
+    root = webcaricatures(tmp_path / 'webcaricature', people=20, size=32)
+    first, second = tmp_path / 'first', tmp_path / 'second'
+    assert train('--data', 'folder', '--root', folder, '--steps', 1, '--out', first) == 0
+    options = ('data.partition=verification-2', 'data.balanced=true', 'data.exaggerate=1', 'model.weights.contrast=1',
+               'model.trains=last')
+    assert train('--data', 'webcaricature', '--root', root, '--init', first / 'encoder.safetensors', '--steps', 2,
+                 '--out', second, *(word for option in options for word in ('--set', option))) == 0
+    known = people_learnt_from(second / 'encoder.safetensors')
+    assert set(json.loads((first / 'learnt_from.json').read_text())) < set(known)
+    assert {name for name in known if name.startswith('Drawn')} == {
+        name_of(person) for person in range(20) if person not in (1, 11)}
+    lines = [json.loads(line) for line in (second / 'journal.jsonl').read_text().splitlines()]
+    assert all({'train/margin', 'train/contrast'} <= set(line) for line in lines if 'train/margin' in line)
+    capsys.readouterr()
+    assert train('--init', first / 'encoder.safetensors', '--network', 'sphere20', '--out', tmp_path / 'third') == 2
+    assert 'is a mobilefacenet, not a sphere20' in capsys.readouterr().err

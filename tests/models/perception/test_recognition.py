@@ -6,8 +6,9 @@ from torch import nn
 
 from models.base import Perception
 from models.batch import FaceBatch
+from models.losses.contrastive import photo_drawing
 from models.perception.mobilefacenet import MobileFaceNet
-from models.perception.recognition import HEADS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder
+from models.perception.recognition import HEADS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder, start
 
 
 class _Teacher(nn.Module):
@@ -126,3 +127,78 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
     (tmp_path / 'other.safetensors').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='other.safetensors'):
         load_encoder(tmp_path / 'other.safetensors')
+
+
+def _couples(people=4):
+    """A photo and a drawing of each person: the same pattern, the drawing inverted."""
+    photos = _faces(people, 1)
+    pictures = torch.stack([photos.pictures, -photos.pictures], 1).flatten(0, 1)
+    return FaceBatch(pictures, photos.person.repeat_interleave(2), torch.tensor([False, True] * people))
+
+
+def test_the_contrast_brings_photo_and_drawing_of_a_person_together():
+    torch.manual_seed(0)
+    recognizer, faces = _build(people=0, weights={'margin': 0, 'contrast': 1}), _couples()
+    first, last = _train(recognizer, faces, 'contrast', 15)
+    assert last < 0.7 * first
+    with torch.no_grad():
+        identities = F.normalize(recognizer.embed(faces.pictures))
+    assert ((identities[::2] @ identities[1::2].t()).argmax(1) == torch.arange(4)).all()
+
+
+def test_the_contrast_counts_pairs_of_the_two_kinds_only():
+    identities = torch.eye(4)[[0, 1, 0, 1]]
+    person, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
+    right, wrong = photo_drawing(identities, person, drawing), photo_drawing(identities[[0, 1, 1, 0]], person, drawing)
+    assert right < 1e-3 and wrong > 9
+    assert photo_drawing(identities, person, torch.zeros(4, dtype=torch.bool)) == 0
+    alone = photo_drawing(identities[:3], person[:3], drawing[:3])  # the second photo has no partner
+    assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], person[[0, 2, 1]], drawing[[0, 2, 1]])))
+
+
+def test_a_drawing_is_taught_by_the_photo_of_its_person():
+    torch.manual_seed(0)
+    recognizer = _build(people=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1}, distill_to='photo')
+    faces = _couples()
+    first, last = _train(recognizer, faces, 'distill', 15)
+    assert last < 0.7 * first
+    with torch.no_grad():
+        drawings = F.normalize(recognizer.embed(faces.pictures[1::2]))
+        photos = _Teacher()(faces.pictures[::2], template='arcface')
+    assert ((drawings @ photos.t()).argmax(1) == torch.arange(4)).all()
+    with pytest.raises(ValueError, match='distill_to=own'):
+        recognizer('encoder', _faces(), 0)
+
+
+@pytest.mark.parametrize('network', ['mobilefacenet', 'mobilefacenet-96', 'mobilefacenet-insight', 'iresnet18', 'sphere20'])
+def test_only_the_last_stage_learns(network):
+    size = 32 if network == 'mobilefacenet' else 112
+    recognizer = Recognizer(RecognizerConfig(network=network, size=size, embedding=8, people=3, trains='last'), None).train()
+    before = {name: value.clone() for name, value in recognizer.network.state_dict().items()}
+    height, width = frame(recognizer.config).height, frame(recognizer.config).width
+    faces = FaceBatch(torch.rand(4, 3, height, width), torch.tensor([0, 1, 2, 0]))
+    recognizer('encoder', faces, 0)['margin'].backward()
+    torch.optim.SGD(recognizer.players()['encoder'], 0.1).step()
+    changed = {name for name, value in recognizer.network.state_dict().items() if not torch.equal(value, before[name])}
+    last = recognizer.network.last_stage
+    assert changed and all(name.startswith(last) for name in changed)
+    assert all(any(name.startswith(begin) for name in changed) for begin in last)
+
+
+def test_a_run_begins_from_a_file_that_says_whom_it_knew(tmp_path):
+    recognizer, file = _build(), tmp_path / 'encoder.safetensors'
+    file.write_bytes(encoder_bytes(recognizer, ['Adele', 'Bob']))
+    settings, state, known = start(str(file))
+    assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and known == ['Adele', 'Bob']
+    assert torch.equal(state['linear1.conv.weight'], recognizer.network.linear1.conv.weight)
+    file.write_bytes(encoder_bytes(recognizer))
+    with pytest.raises(ValueError, match='does not say whom'):
+        start(str(file))
+
+
+def test_a_run_begins_from_the_encoder_of_the_zoo():
+    settings, state, _ = start('identity-mobilefacenet')
+    network = Recognizer(RecognizerConfig(people=2, **settings), None).network
+    network.load_state_dict({name: state[name] for name in network.state_dict()})
+    with pytest.raises(ValueError, match='nobody'):
+        start('nobody')
