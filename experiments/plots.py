@@ -1,6 +1,9 @@
 """Plots as SVG, without a plotting library."""
 from collections.abc import Sequence
 from html import escape
+from math import log10
+
+import numpy as np
 
 from experiments.measures import MEASURES
 from experiments.tables import Row, shown
@@ -18,6 +21,28 @@ def scatter(rows: Sequence[Row], across: str, up: Sequence[str]) -> str:
         parts += _panel(rows, across, measure, _ROOM + panel * (_SIDE + _ROOM))
     parts += [f'<text x="{_ROOM}" y="{legend + 18 * index}" fill="{_colour(index)}">{index + 1}  {escape(row.name)}</text>'
               for index, row in enumerate(rows)]
+    return '\n'.join([*parts, '</svg>']) + '\n'
+
+
+def roc(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """Curves by name: shares (F,) of accepted pairs of two people, on a logarithmic axis from 0.001 to 1, and of one person."""
+    bottom = _TOP + _SIDE
+    legend = bottom + _ROOM
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{_SIDE + 2 * _ROOM}" height="{legend + 18 * len(curves)}" '
+             'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
+             f'<rect x="{_ROOM}" y="{_TOP}" width="{_SIDE}" height="{_SIDE}" fill="none" stroke="#99a"/>',
+             f'<text x="{_ROOM + _SIDE / 2}" y="{bottom + 36}" text-anchor="middle">false acceptance rate</text>',
+             f'<text x="{_ROOM}" y="{_TOP - 10}">true acceptance rate</text>']
+    for power in range(-3, 1):
+        x = _ROOM + (power + 3) / 3 * _SIDE
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{10.0 ** power:g}</text>')
+    for value in (0, 0.5, 1):
+        parts.append(f'<text x="{_ROOM - 4}" y="{bottom - value * _SIDE + 4:.1f}" text-anchor="end">{value}</text>')
+    for index, (name, (fars, tars)) in enumerate(curves.items()):
+        line = ' '.join(f'{_ROOM + (log10(far) + 3) / 3 * _SIDE:.1f},{bottom - tar * _SIDE:.1f}'
+                        for far, tar in zip(fars, tars) if far >= 1e-3)
+        parts += [f'<polyline fill="none" stroke-width="1.6" stroke="{_colour(index)}" points="{line}"/>',
+                  f'<text x="{_ROOM}" y="{legend + 18 * index}" fill="{_colour(index)}">{escape(name)}</text>']
     return '\n'.join([*parts, '</svg>']) + '\n'
 
 

@@ -5,6 +5,7 @@
     python scripts/evaluate.py --family cvae --protocol folder --root SOURCES --targets TARGETS
     python scripts/evaluate.py --run TRANSLATOR --protocol translation --root TWO_DOMAINS
     python scripts/evaluate.py --protocol verification --judge identity-mobilefacenet --root LFW --pairs pairs.txt
+    python scripts/evaluate.py --protocol webcaricature --encoder encoder.safetensors --root WEBCARICATURE
 
 Tables of swaps carry their sanity rows: copies of target and source, cut and paste, and the truth where it is known; those of
 translations the row `none`. An outside system enters with a folder of pictures named by the rows of pairs.csv: 000000.png, ...
@@ -16,24 +17,30 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
+import json
+from functools import partial
 
 import torch
 
 from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
 from datasets.loaders import FACES, build_faces, build_pairs
+from datasets.webcaricature import SETTINGS
 from experiments.evaluation import Evaluation
 from experiments.files import write_atomically
 from experiments.judges import Judges
 from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
+from experiments.plots import roc
 from experiments.protocols.swaps import PROTOCOLS, build_protocol
 from experiments.protocols.translation import DIRECTIONS, keep, measure_translation, translator
 from experiments.protocols.verification import draw_pairs, read_pairs, verify_pairs
+from experiments.protocols.webcaricature import Encoder, measure
 from experiments.systems import Pictures, System, Trained, sanity_rows
 from experiments.tables import from_evaluation
 from models import weights
 from models.geometry import TEMPLATES
 from models.perception.bundle import EMBEDDERS, build_perception, load_embedder
+from models.perception.recognition import load_encoder, people_learnt_from
 from models.registry import FAMILIES, load_family
 
 
@@ -45,11 +52,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     what.add_argument('--against', type=Path, action='append', default=[], metavar='PICTURES_FOLDER',
                       help='pictures of another system')
     how = parser.add_argument_group('by what')
-    how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification'], default='synthetic')
+    how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic')
     how.add_argument('--root', help='folder of the data set; of the sources for the protocol folder')
     how.add_argument('--targets', help='second folder of the protocol folder')
     how.add_argument('--pairs', type=Path, help="verification: a list in the format of LFW's pairs.txt (drawn by a seed)")
     how.add_argument('--data', choices=FACES, default='folder', help='verification: what lies in the root (%(default)s)')
+    how.add_argument('--encoder', type=Path, nargs='+', default=[], metavar='FILE',
+                     help='webcaricature: encoder.safetensors, one for all folds or one for each (default: the judge)')
+    how.add_argument('--settings', nargs='+', choices=SETTINGS, default=SETTINGS[1:], help='webcaricature (%(default)s)')
+    how.add_argument('--view', type=int, choices=(1, 2), default=2, help='webcaricature: 1 for choosing parameters (%(default)s)')
     how.add_argument('--count', type=int, help="pairs (the protocol's own number)")
     how.add_argument('--size', type=int, help="side of the pictures in pixels (the protocol's own)")
     how.add_argument('--judge', choices=EMBEDDERS, help='judge of identity (one that the runs have not learnt from)')
@@ -61,8 +72,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
         parser.error('give something to measure: --run, --family or --against')
-    if args.protocol == 'verification' and not args.root:
-        parser.error('verification reads pictures of people; say where with --root')
+    if args.protocol in ('verification', 'webcaricature') and not args.root:
+        parser.error(f'{args.protocol} reads pictures of people; say where with --root')
     return args
 
 
@@ -122,10 +133,39 @@ def verify(args: argparse.Namespace) -> str:
     return f'{name} on {len(pairs.same)} pairs in {len(set(pairs.fold))} folds: {figures}'
 
 
+def webcaricature(args: argparse.Namespace, folder: Path) -> str:
+    """Sentences of figures, also kept in the folder with the ROC curves."""
+    encoders = []
+    for file in args.encoder:
+        embedder, template = load_encoder(file)
+        known = people_learnt_from(file)
+        if known is None:
+            raise ValueError(f'{file} does not say whom it learnt from, so nobody could check it; train it again')
+        encoders.append(Encoder(str(file), partial(embedder.to(args.device), template=template), embedder.template, known))
+    if not encoders:
+        name = args.judge or 'identity-mobilefacenet'
+        embedder, template = load_embedder(name), EMBEDDERS[name][1]['template']
+        encoders.append(Encoder(name, partial(embedder.to(args.device), template=template), embedder.template))
+    faces = build_faces('webcaricature', args.root)
+    found = measure(faces, encoders, args.settings, view=args.view, batch=args.batch, device=args.device)
+    names = [encoder.name for encoder in encoders]
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {'encoders': names, 'view': args.view, **found.figures}
+    write_atomically(folder / 'figures.json', json.dumps(kept, indent=1).encode())
+    write_atomically(folder / 'roc.svg', roc(found.curves).encode())
+    lines = [f'{setting}: ' + ', '.join(f'{name} {mean:.4f} ± {deviation:.4f}' for name, (mean, deviation) in row.items())
+             for setting, row in found.figures.items()]
+    lines.append('not checked: whom published networks had seen, which an encoder may be, begin from, or be taught by')
+    return '\n'.join([', '.join(names), *lines, str(folder)])
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     out = args.out or (args.run[0] if args.run else Path('outputs')) / 'evaluation'
     try:
+        if args.protocol == 'webcaricature':
+            print(webcaricature(args, out / 'webcaricature'))
+            return 0
         if args.protocol == 'verification':
             print(verify(args))
             return 0

@@ -20,11 +20,17 @@ def auc(scores: np.ndarray, same: np.ndarray) -> float:
     return float((rank[same].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+def roc(scores: np.ndarray, same: np.ndarray, fars: np.ndarray) -> np.ndarray:
+    """For each of fars (F,) the share of pairs of one person accepted at the lowest threshold that accepts at most that share of
+    the others."""
+    others, ones = np.sort(scores[~same])[::-1], np.sort(scores[same])
+    thresholds = others[np.minimum((np.asarray(fars) * len(others)).astype(int), len(others) - 1)]
+    return 1 - np.searchsorted(ones, thresholds, side='right') / len(ones)
+
+
 def tar_at_far(scores: np.ndarray, same: np.ndarray, far: float) -> float:
-    """Share of pairs of one person accepted at the lowest threshold that accepts at most `far` of the others."""
-    others = np.sort(scores[~same])[::-1]
-    threshold = others[min(int(far * len(others)), len(others) - 1)]
-    return float((scores[same] > threshold).mean())
+    """One value of `roc`."""
+    return float(roc(scores, same, np.array([far]))[0])
 
 
 def accuracy(scores: np.ndarray, same: np.ndarray) -> float:
@@ -42,15 +48,17 @@ def accuracy(scores: np.ndarray, same: np.ndarray) -> float:
 
 
 def in_folds(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Mean and deviation over the given folds, as LFW reports them: accuracy, with the threshold of all other folds, auc, and TAR
-    at FAR 1e-2 and 1e-3. ValueError where a fold lacks pairs of one kind."""
+    """Mean and deviation over the given folds, as LFW reports them: accuracy (mean over the two kinds of pairs), with the
+    threshold of all other folds, auc, and TAR at FAR 1e-2 and 1e-3. ValueError where a fold lacks pairs of one kind."""
     rows = []
     for held in np.unique(fold):
         here, rest = fold == held, fold != held
         if not rest.any() or same[here].all() or not same[here].any():
             raise ValueError('each fold needs pairs of one person and pairs of two, and there must be several folds')
         accepted = scores[here] >= _best_threshold(scores[rest], same[rest])
-        rows.append({'accuracy': float((accepted == same[here]).mean()), 'auc': auc(scores[here], same[here]),
+        right = accepted == same[here]
+        rows.append({'accuracy': float((right[same[here]].mean() + right[~same[here]].mean()) / 2),
+                     'auc': auc(scores[here], same[here]),
                      'tar_at_far_0.01': tar_at_far(scores[here], same[here], 1e-2),
                      'tar_at_far_0.001': tar_at_far(scores[here], same[here], 1e-3)})
     return {name: (float(np.mean([row[name] for row in rows])), float(np.std([row[name] for row in rows]))) for name in rows[0]}

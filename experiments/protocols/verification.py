@@ -97,11 +97,10 @@ def draw_pairs(faces: Faces, each: int = 300, *, seed: int = 0) -> Pairs:
 
 
 @torch.no_grad()
-def verify_pairs(embed: Callable[[Tensor], Tensor], faces: Faces, pairs: Pairs, to: Template, *, batch: int = 64,
-                 device: str | torch.device = 'cpu') -> dict[str, tuple[float, float]]:
-    """experiments.metrics.verification.in_folds of the cosines of pairs. embed: (B,3,H,W) in [-1,1] in the template `to` ->
-    (B,D); each picture is aligned by its own landmarks where they are known."""
-    rows, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+def identities(embed: Callable[[Tensor], Tensor], faces: Faces, rows: np.ndarray, to: Template, *, batch: int = 64,
+               device: str | torch.device = 'cpu') -> Tensor:
+    """(N,D) of unit length on the CPU, of the pictures in `rows` (N,). embed: (B,3,H,W) in [-1,1] in the template `to` -> (B,D);
+    each picture is aligned by its own landmarks where they are known."""
     found = []
     for part in np.split(rows, range(batch, len(rows), batch)):
         pictures = []
@@ -109,5 +108,12 @@ def verify_pairs(embed: Callable[[Tensor], Tensor], faces: Faces, pairs: Pairs, 
             picture, _, points = faces.read(int(row))
             pictures.append(unit(into_frame(picture, None, points, faces.frame if points is None else None, to)[0]))
         found.append(F.normalize(embed(torch.stack(pictures).to(device)).float(), dim=1).cpu())
-    first, second = torch.cat(found)[torch.from_numpy(place)].chunk(2)
+    return torch.cat(found)
+
+
+def verify_pairs(embed: Callable[[Tensor], Tensor], faces: Faces, pairs: Pairs, to: Template, *, batch: int = 64,
+                 device: str | torch.device = 'cpu') -> dict[str, tuple[float, float]]:
+    """experiments.metrics.verification.in_folds of the cosines of pairs. Arguments as for `identities`."""
+    rows, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    first, second = identities(embed, faces, rows, to, batch=batch, device=device)[torch.from_numpy(place)].chunk(2)
     return in_folds((first * second).sum(1).numpy(), pairs.same.astype(bool), pairs.fold)
