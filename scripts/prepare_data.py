@@ -3,10 +3,12 @@
     python scripts/prepare_data.py faces PHOTOS -o FOLDER --layout celeba
     python scripts/prepare_data.py pack --data celeba --root FOLDER -o CACHE --size 128
     python scripts/prepare_data.py label CACHE
+    python scripts/prepare_data.py webcaricature ROOT -o FOLDER
 
 `faces` detects, aligns and filters; FOLDER/report.csv says what became of each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds the parsing maps that a face parser sees,
-so that a training run need not compute them. All go on where they were interrupted.
+so that a training run need not compute them. These go on where they were interrupted. `webcaricature` aligns WebCaricature and
+leaves out what is not to be trained on; FOLDER/dropped.png shows what and why.
 """
 import sys
 from pathlib import Path
@@ -15,10 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
 import os
+from collections import Counter
 
 from datasets.cache import label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.transforms import face_frame
+from experiments.filtering import Filter, filter_pictures
 from experiments.preparation import LAYOUTS, Rules, prepare
 from models.geometry import FACE_SIDE, TEMPLATES
 from models.perception.bundle import PARSERS, load_parser
@@ -49,6 +53,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     labelling = tasks.add_parser('label', help='add parsing maps to a cache')
     labelling.add_argument('cache', type=Path, help='folder that `pack` wrote')
     labelling.add_argument('--parser', choices=PARSERS, default='parsing-unet')
+    limits = Filter()
+    filtering = tasks.add_parser('webcaricature', help='align WebCaricature; leave out bad landmarks and side faces')
+    filtering.add_argument('root', type=Path, help='folder that holds OriginalImages and FacialPoints')
+    filtering.add_argument('--area', type=float, default=limits.area,
+                           help='largest misfit of a landmark as a share of the canvas (%(default)s)')
+    filtering.add_argument('--yaw', type=float, default=limits.yaw, help='largest turn to the side in degrees (%(default)s)')
+    filtering.add_argument('-o', '--output', type=Path, required=True, help='folder to write')
     for task in (faces, packing):
         task.add_argument('-o', '--output', type=Path, required=True, help='folder to write')
         task.add_argument('--workers', type=int, default=os.cpu_count(), help='processes (%(default)s)')
@@ -67,7 +78,11 @@ def faces(args: argparse.Namespace) -> None:
     rules = Rules(args.score, args.eyes, args.misfit, args.several)
     counts = prepare(args.photos, args.output, layout=args.layout, rules=rules, detector=args.detector, workers=args.workers,
                      progress=progress)
-    print(f'{args.output}: ' + ', '.join(f'{count} {reason}' for reason, count in counts.most_common()))
+    told(args.output, counts)
+
+
+def told(folder: Path, counts: Counter) -> None:
+    print(f'{folder}: ' + ', '.join(f'{count} {reason}' for reason, count in counts.most_common()))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -75,6 +90,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.task == 'faces':
             faces(args)
+        elif args.task == 'webcaricature':
+            told(args.output, filter_pictures(args.root, args.output, Filter(args.area, args.yaw), progress=progress))
         elif args.task == 'label':
             labelled = label(args.cache, load_parser(args.parser).labels, progress=progress)
             print(f'{args.cache}: {len(labelled)} pictures with parsing maps')
