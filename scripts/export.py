@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 
 from models import weights
+from models.cgan.published import load_generator
 from models.perception.bundle import build_perception
 from models.pipelines.portable import export_family, export_generator
-from models.pipelines.simswap import FRAMINGS, load_generator
+from models.pipelines.simswap import FRAMINGS
 from models.registry import FAMILIES, load_family
 
 

@@ -22,13 +22,15 @@ import torch
 from experiments.protocols.pairs import swap_pairs
 from models import weights
 from models.base import Perception
+from models.cgan.published import load_generator
 from models.perception.bundle import build_perception, load_parser
 from models.perception.detection import DETECTORS, build_detector
+from models.perception.fusion import fused
 from models.pipelines.demo import demo
 from models.pipelines.images import check_name, read_picture, write_picture
 from models.pipelines.photo import FaceSwapper
 from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
-from models.pipelines.simswap import FRAMINGS, load_generator, load_simswap
+from models.pipelines.simswap import FRAMINGS, load_simswap
 from models.registry import FAMILIES, load_family
 
 
@@ -97,7 +99,8 @@ def run(args: argparse.Namespace) -> None:
     session = open_session(args, perception)
     perception.to(args.device)
     if args.weights in FRAMINGS:
-        swapper = load_simswap(args.weights, build_detector(args.detector, args.device), device=args.device, session=session,
+        generator = session or fused(load_generator(args.weights)).to(args.device, memory_format=torch.channels_last)
+        swapper = load_simswap(args.weights, generator.swap, build_detector(args.detector, args.device), device=args.device,
                                parser=load_parser('bisenet').to(args.device) if args.parsing_mask else None)
     else:
         family = PortableFamily(session, perception) if session else load_family(chosen(args), perception)

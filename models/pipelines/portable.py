@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.cgan.generator import Generator
 
 _TOLERANCE = 1e-3  # largest difference between onnxruntime and PyTorch, for pictures in [-1,1]
 _OPSET = 17
@@ -32,7 +31,7 @@ class _FromFamily(nn.Module):
 class _FromGenerator(nn.Module):
     """A generator that needs no conditions, likewise: target, identity -> swap."""
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: nn.Module):
         super().__init__()
         self.generator = generator
 
@@ -62,8 +61,8 @@ def export_family(family: Family, file: Path) -> float:
     return _export(network, lambda count: _noise(count, size, identity), file)
 
 
-def export_generator(generator: Generator, file: Path) -> float:
-    """The same for a generator that is told nothing but target and identity, such as the published ones."""
+def export_generator(generator: nn.Module, file: Path) -> float:
+    """The same for a models.cgan.generator.Generator that is told nothing but target and identity, such as the published ones."""
     config = generator.config
 
     def inputs(count: int) -> Inputs:
@@ -119,6 +118,10 @@ class Session:
     def __call__(self, **inputs: Tensor) -> Tensor:
         """(B,3,H,W) in [-1,1], on the CPU."""
         return torch.from_numpy(self.session.run(['swap'], {name: value.cpu().numpy() for name, value in inputs.items()})[0])
+
+    def swap(self, target: Tensor, identity: Tensor) -> Tensor:
+        """Of a generator that is told no more: (B,3,H,W), (B,D) -> (B,3,H,W)."""
+        return self(target=target, identity=identity)
 
 
 class PortableFamily(Family):

@@ -9,14 +9,12 @@ from torch import Tensor, nn
 
 from models import geometry, weights
 from models.blocks.ranges import from_signed
-from models.cgan.generator import PUBLISHED, Generator
-from models.convert import read_archive, read_state
+from models.convert import read_state
 from models.perception.detection import Detector, Face
 from models.perception.fusion import fused
 from models.perception.parsing import FaceParser, face_mask
 from models.perception.simswap_arcface import SimSwapArcFace
 from models.pipelines.photo import PhotoSwapper
-from models.pipelines.portable import Session
 
 # Left profile, left, frontal, right and right profile in a crop of 112 pixels.
 _POSES = (((51.642, 50.115), (57.617, 49.990), (35.740, 69.007), (51.157, 89.050), (57.025, 89.702)),
@@ -120,28 +118,9 @@ class SimSwapper(PhotoSwapper):
         return picture.round().clip(0, 255).astype(np.uint8), []
 
 
-def _generator_state(name: str) -> dict[str, Tensor]:
-    """Of the converted file where there is one, of the published archive otherwise."""
-    archive = weights.entry(name).path
-    converted = sorted(archive.parent.glob(f'{archive.stem}_*_net_G.safetensors'))
-    return read_state(converted[-1]) if converted else list(read_archive(weights.path(name)).values())[-1]
-
-
-def load_generator(name: str) -> Generator:
-    """A generator of PUBLISHED with its published weights, in eval mode; models.weights.WeightsError, one sentence, where they
-    are missing or do not fit."""
-    state = _generator_state(name)
-    with torch.device('meta'):
-        generator = Generator(PUBLISHED[name])
-    try:
-        generator.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise weights.WeightsError(f'the weights {name} hold another network: fetch them again') from error
-    return generator.float().eval().requires_grad_(False)
-
-
 def load_encoder() -> SimSwapArcFace:
-    """The identity encoder with its published weights; errors as load_generator."""
+    """The identity encoder with its published weights; models.weights.MissingWeights, one sentence, where they are missing or
+    not yet converted."""
     found = weights.entry('simswap-arcface')
     converted = found.path.with_suffix('.safetensors')
     if not converted.is_file():
@@ -151,13 +130,8 @@ def load_encoder() -> SimSwapArcFace:
     return SimSwapArcFace.of(read_state(converted))
 
 
-def load_simswap(name: str, detector: Detector, *, device: str | torch.device = 'cpu', parser: FaceParser | None = None,
-                 session: Session | None = None) -> SimSwapper:
-    """The published SimSwap by its name in models.weights, a key of FRAMINGS. session: runs its generator, where given."""
+def load_simswap(name: str, generate: Callable[[Tensor, Tensor], Tensor], detector: Detector, *,
+                 device: str | torch.device = 'cpu', parser: FaceParser | None = None) -> SimSwapper:
+    """The published SimSwap by its name, a key of FRAMINGS, around its generator; its encoder is loaded."""
     encoder = fused(load_encoder()).to(device, memory_format=torch.channels_last)
-    if session is None:
-        generate = fused(load_generator(name)).to(device, memory_format=torch.channels_last).swap
-    else:
-        def generate(target: Tensor, identity: Tensor) -> Tensor:
-            return session(target=target, identity=identity)
     return SimSwapper(generate, encoder, detector, FRAMINGS[name], device=device, parser=parser)

@@ -7,6 +7,7 @@ from torch import nn
 
 from models import geometry, weights
 from models.batch import PARTS
+from models.cgan.published import load_generator
 from models.perception.simswap_arcface import SimSwapArcFace
 from models.pipelines import simswap
 from models.pipelines.simswap import FRAMINGS, SimSwapper, border_alpha, framing, soft_mask
@@ -148,7 +149,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_missing_weights_name_the_command(cache):
     with pytest.raises(weights.MissingWeights, match='fetch simswap-224'):
-        simswap.load_generator('simswap-224')
+        load_generator('simswap-224')
     with pytest.raises(weights.MissingWeights, match='fetch simswap-arcface'):
         simswap.load_encoder()
     weights.entry('simswap-arcface').path.write_bytes(b'pickle')

@@ -1,0 +1,27 @@
+"""The generators that SimSwap's authors distribute."""
+import torch
+from torch import Tensor
+
+from models import weights
+from models.cgan.generator import PUBLISHED, Generator
+from models.convert import read_archive, read_state
+
+
+def _state(name: str) -> dict[str, Tensor]:
+    """Of the converted file where there is one, of the published archive otherwise."""
+    archive = weights.entry(name).path
+    converted = sorted(archive.parent.glob(f'{archive.stem}_*_net_G.safetensors'))
+    return read_state(converted[-1]) if converted else list(read_archive(weights.path(name)).values())[-1]
+
+
+def load_generator(name: str) -> Generator:
+    """simswap-224 or simswap-512 with its published weights, in eval mode; models.weights.WeightsError, one sentence, where they
+    are missing or do not fit."""
+    state = _state(name)
+    with torch.device('meta'):
+        generator = Generator(PUBLISHED[name])
+    try:
+        generator.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise weights.WeightsError(f'the weights {name} hold another network: fetch them again') from error
+    return generator.float().eval().requires_grad_(False)
