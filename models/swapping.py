@@ -3,6 +3,7 @@
 | term            | formula                                                        | where        | source               |
 | --------------- | -------------------------------------------------------------- | ------------ | -------------------- |
 | reconstruction  | mean abs(swap - target)                                        | same person  | SimSwap eq. 5        |
+| edges           | mean abs(difference of the Laplacians of swap and target)      | same person  | Denton 2015          |
 | perceptual      | L1 of the teacher's inner maps of swap and target              | same person  | Johnson 2016 eq. 2   |
 | identity        | 1 - cos(teacher(swap), teacher(source))                        | all          | SimSwap eq. 3        |
 | background      | mean abs(swap - target) outside the target's face mask         | all          | ours                 |
@@ -21,7 +22,7 @@ from models.blocks.background import continued
 from models.losses.background import background_l1
 from models.losses.identity import identity_distance
 from models.losses.perceptual import parsing_agreement, perceptual_l1
-from models.losses.reconstruction import contrast_l1, reconstruction_l1, shading_l1
+from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 from models.losses.smoothness import total_variation
 from models.perception.parsing import face_mask
 
@@ -83,6 +84,8 @@ class SwapFamily(Family):
         terms, other = self._seen_by_teacher(swap, batch, given, step), ~batch.same
         if self.wants('reconstruction'):
             terms['reconstruction'] = reconstruction_l1(swap, batch.target, batch.same)
+        if self.wants('edges'):
+            terms['edges'] = edges_l1(swap, batch.target, batch.same)
         if self.wants('background'):
             terms['background'] = background_l1(swap, batch.target, face)
         if self.wants('parsing'):

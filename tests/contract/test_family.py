@@ -19,7 +19,7 @@ TINY = {
                                         'style': 8, 'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (4,),
                                         'planes': 1, 'plate': True, 'skips': 'plate', 'skip_width': 8, 'mask': True},
               'critic': {'kind': 'sagan', 'widths': (8, 16), 'fold': 2, 'attention': (8,), 'spectral': False, 'classes': 5},
-              'weights': dict.fromkeys(('identity', 'reconstruction', 'background', 'perceptual', 'parsing', 'shading',
+              'weights': dict.fromkeys(('identity', 'reconstruction', 'edges', 'background', 'perceptual', 'parsing', 'shading',
                                         'contrast', 'total_variation', 'adversarial', 'feature_matching', 'cycle', 'classes',
                                         'critic', 'gradient_penalty', 'r1', 'critic_classes'), 1.0)}, SwapBatch),
     'ddpm': ({'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY, 'learned_sigma': True,

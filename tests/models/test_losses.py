@@ -8,7 +8,7 @@ from models.losses.background import background_l1
 from models.losses.identity import identity_distance
 from models.losses.kl import kl_divergence, reparametrise
 from models.losses.perceptual import parsing_agreement, perceptual_l1
-from models.losses.reconstruction import contrast_l1, reconstruction_l1, shading_l1
+from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 
 
 def pictures(seed: int = 0, size: int = 16) -> torch.Tensor:
@@ -57,8 +57,8 @@ def test_identity_distance_is_zero_for_one_person_and_two_for_opposites():
 
 
 def test_shading_sees_light_and_not_detail():
-    target, face = torch.zeros(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
-    detail = torch.ones(2, 3, 32, 32)
+    target, face = torch.zeros(2, 3, 48, 48), torch.ones(2, 1, 48, 48)
+    detail = torch.ones(2, 3, 48, 48)
     detail[..., ::2] = -1
     assert shading_l1(detail, target, face).item() == pytest.approx(0, abs=1e-6)
     assert shading_l1(target + 0.5, target, face).item() == pytest.approx(0.5)
@@ -74,6 +74,15 @@ def test_contrast_sees_blur_inside_the_face_and_not_where_the_edges_lie():
     elsewhere = torch.where(face.bool(), sharp, blurred)
     elsewhere[..., 4:28, 4:28] = sharp[..., 4:28, 4:28]
     assert contrast_l1(elsewhere, sharp, face) < 0.05 * contrast_l1(blurred, sharp, face)
+
+
+def test_edges_see_blur_and_a_shift_but_no_change_of_light_and_count_the_chosen_samples_only():
+    sharp = torch.rand(2, 3, 32, 32) * 2 - 1
+    blurred = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1)
+    first = torch.tensor([True, False])
+    assert edges_l1(sharp + 0.3, sharp, first) < 1e-5
+    assert min(edges_l1(blurred, sharp, first), edges_l1(sharp.roll(1, 3), sharp, first)) > 0.5
+    assert edges_l1(torch.stack([sharp[0], blurred[1]]), sharp, first) == 0
 
 
 def test_perceptual_distance_grows_with_the_difference_and_sends_no_gradient_to_the_answer():
