@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -114,8 +115,18 @@ class _Batches(Dataset):
         return collate([take(key) for key in keys])
 
 
-def _as_is(batch):
-    return batch
+def _sent(batch):
+    """What a worker hands over: small fields as arrays, which go through its pipe, where each tensor takes a shared file."""
+    return _changed(batch, lambda value: value.numpy() if value.nbytes < 2 ** 14 else value)
+
+
+def _received(batch):
+    return _changed(batch, lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
+
+
+def _changed(batch, change: Callable):
+    values = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    return replace(batch, **{name: change(value) for name, value in values.items() if value is not None})
 
 
 class Loader(DataLoader):
@@ -124,7 +135,7 @@ class Loader(DataLoader):
     def __iter__(self):
         for batch in super().__iter__():
             self.batch_sampler.advance()
-            yield unpacked(batch)
+            yield unpacked(_received(batch))
 
 
 class Keyed(Dataset):
@@ -163,8 +174,8 @@ def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 
 def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
                   same_ratio: float = 0.5, seed: int = 0, augment: bool = False, crops: float = 0.0,
                   matching: Matching | None = None) -> Dataset:
-    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio means nothing, else build_swaps, where
-    crops and matching mean nothing."""
+    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio means nothing, else build_swaps,
+    where crops and matching mean nothing."""
     if batch is PairBatch:
         return build_pairs(name, root, size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
     return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment)
@@ -192,7 +203,7 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
     """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False is one pass in order for evaluation."""
     sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
     # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
-    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_as_is,
+    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_sent,
                   persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
                   generator=torch.Generator().manual_seed(seed * world_size + rank),
                   worker_init_fn=partial(_outlast_signals, _leaving()))

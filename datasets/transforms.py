@@ -15,7 +15,7 @@ from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES, Template
 _OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
 MIRRORED_IDS = torch.tensor([PARTS.index(_OPPOSITE.get(part, part)) for part in PARTS])
-MIRRORED_POINTS = [1, 0, 2, 4, 3]
+_MIRRORED_POINTS = torch.tensor([1, 0, 2, 4, 3])
 _LOWEST = torch.tensor(-1.0)
 
 
@@ -106,8 +106,8 @@ def mirrored(picture: Tensor, labels: Tensor | None, points: Tensor | None) -> t
     if labels is not None:
         labels = MIRRORED_IDS.to(labels.dtype)[labels.flip(-1).long()]
     if points is not None:
-        points = points[MIRRORED_POINTS]
-        points = torch.stack([picture.shape[-1] - 1 - points[:, 0], points[:, 1]], -1)
+        points = points.index_select(0, _MIRRORED_POINTS)
+        points[:, 0].neg_().add_(picture.shape[-1] - 1)
     return picture.flip(-1), labels, points
 
 
