@@ -2,10 +2,15 @@
 
     python scripts/swap.py --demo
     python scripts/swap.py --source a.jpg --target b.jpg -o out.png
+    python scripts/swap.py --source a.jpg --target group.jpg --like friend.jpg -o out.png
+    python scripts/swap.py --people PEOPLE.csv --target group.jpg -o out.png
     python scripts/swap.py --pairs PAIRS.csv --root CELEBA -o FOLDER
     python scripts/swap.py --weights simswap-224 --source a.jpg --target b.jpg -o out.png
 
-The last one runs the published SimSwap with its own crops, normalisation and way of pasting back (non-commercial), once
+What is written says by signed Content Credentials that it was made and how; scripts/provenance.py shows and checks them. Pictures
+of --pairs are for measuring and bear none.
+
+--weights simswap-224 runs the published SimSwap with its own crops, normalisation and way of pasting back (non-commercial), once
 `python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and
 `python scripts/weights.py convert simswap-arcface --unpickle` have been run.
 """
@@ -15,8 +20,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
+import csv
 from functools import partial
 
+import numpy as np
 import torch
 
 from experiments.protocols.pairs import swap_pairs
@@ -30,7 +37,8 @@ from models.pipelines.demo import demo
 from models.pipelines.images import check_name, read_picture, write_picture
 from models.pipelines.photo import FaceSwapper
 from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
-from models.pipelines.simswap import FRAMINGS, load_simswap
+from models.pipelines.provenance import Making, marked
+from models.pipelines.simswap import FRAMINGS, files, load_simswap
 from models.registry import FAMILIES, load_family
 
 
@@ -40,12 +48,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     task.add_argument('--demo', action='store_true', help='swap between photographs that installed packages carry')
     task.add_argument('--source', type=Path, help='photo of the person whose face is wanted')
     task.add_argument('--target', type=Path, help='photo that gets the face')
+    task.add_argument('--people', type=Path, help='instead of --source: CSV with the columns reference,source, photos of people '
+                      'in the target and of those who take their places')
     task.add_argument('--pairs', type=Path, help='CSV with the columns source,target: aligned pictures of --root')
     task.add_argument('--root', type=Path, help='CelebA folder of --pairs')
     task.add_argument('-o', '--output', type=Path, help='picture to write; with --demo and --pairs a folder')
     which = parser.add_argument_group('which faces')
     which.add_argument('--source-face', metavar='FACE', help='largest, or the number by size from 0')
     which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
+    which.add_argument('--like', type=Path, metavar='PHOTO', help='instead of --face: who is most like the person of this photo')
     how = parser.add_argument_group('how')
     how.add_argument('--family', default='cvae', choices=FAMILIES, help='model family whose own weights are used')
     how.add_argument('--weights', help='instead: weights of a run (family.safetensors), a file of export.py (.onnx), or '
@@ -54,12 +65,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
     how.add_argument('--no-colour', action='store_true', help="keep the generator's tones instead of matching the target's")
     how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: change only what BiSeNet sees as face')
+    how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: before, after, and where it was changed')
+    how.add_argument('--mark', action='store_true', help='also say it in the picture, in the lower right corner')
+    how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     how.add_argument('--batch', type=int, default=32, help='pairs at a time (default 32)')
     how.add_argument('--overwrite', action='store_true', help='with --pairs: also swap what is there already')
     args = parser.parse_args(argv)
-    if (args.source is None) != (args.target is None) or args.demo + bool(args.source) + bool(args.pairs) != 1:
-        parser.error('give --demo, or --source and --target, or --pairs and --root')
+    alone = args.demo + bool(args.source) + bool(args.people) + bool(args.pairs) == 1
+    if not alone or bool(args.target) != bool(args.source or args.people):
+        parser.error('give --demo, or --source and --target, or --people and --target, or --pairs and --root')
+    if args.like and not args.source:
+        parser.error('--like says whom --source replaces in --target: give these')
     if args.pairs and not (args.root and args.output):
         parser.error('--pairs wants the CelebA folder as --root and a folder to write to as -o')
     if args.weights in FRAMINGS and args.pairs:
@@ -90,10 +107,32 @@ def open_session(args: argparse.Namespace, perception: Perception) -> Session | 
     return session
 
 
+def read_people(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Photos of a CSV with the columns reference and source; paths are relative to its folder."""
+    try:
+        with path.open(newline='', encoding='utf-8') as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} cannot be read ({error})') from error
+    if not rows or not all(row.get('reference') and row.get('source') for row in rows):
+        raise ValueError(f'{path} wants the columns reference,source and a photo in each field of at least one row')
+    return [(read_picture(path.parent / row['reference']), read_picture(path.parent / row['source'])) for row in rows]
+
+
+def making(args: argparse.Namespace) -> Making | None:
+    """What the pictures say of themselves."""
+    if args.no_provenance:
+        return None
+    read = files(args.weights) if args.weights in FRAMINGS else [chosen(args)]
+    name = args.weights if args.weights in FRAMINGS else read[0].stem if args.weights else args.family
+    return Making.of(name, read, 'faces of a photograph were replaced by those of other people')
+
+
 def run(args: argparse.Namespace) -> None:
     output = args.output or Path('outputs') / ('' if args.demo else 'swap.png')
-    if args.source:  # whatever is wrong with the files is said before the networks are loaded
-        source, target = read_picture(args.source), read_picture(args.target)
+    if args.target:  # whatever is wrong with the files is said before the networks are loaded
+        source, people = args.source and read_picture(args.source), args.people and read_people(args.people)
+        target, like = read_picture(args.target), args.like and read_picture(args.like)
         check_name(output)
     perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
     session = open_session(args, perception)
@@ -112,16 +151,26 @@ def run(args: argparse.Namespace) -> None:
             return
         swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
                               colour=not args.no_colour)
+    made = making(args)
+
+    def write(path: Path, picture: np.ndarray) -> None:
+        write_picture(path, marked(picture) if args.mark else picture, made)
+        print(path)
+
     if args.demo:
         for name, picture in zip(('swap.png', 'contact.png'), demo(swapper)):
-            write_picture(output / name, picture)
-            print(output / name)
+            write(output / name, picture)
         return
-    swapped = swapper.swap(source, target, source_face=args.source_face, target_face=args.face)
+    if people:
+        swapped = swapper.swap_people(target, people)
+    else:
+        swapped = swapper.swap(source, target, source_face=args.source_face, target_face=args.face, like=like)
     for note in swapped.notes:
         print(f'note: {note}', file=sys.stderr)
-    write_picture(output, swapped.picture)
-    print(output)
+    write(output, swapped.picture)
+    if args.debug:
+        cover = np.repeat((swapped.cover * 255).round().astype(np.uint8)[..., None], 3, 2)
+        write(output.with_suffix('.debug.png'), np.hstack([target, swapped.picture, cover]))
 
 
 def main(argv: list[str] | None = None) -> int:

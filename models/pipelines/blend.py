@@ -6,12 +6,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models import geometry
+from models.batch import FACE_IDS, PARTS
 from models.perception.parsing import face_probability
 
 MASK_SIDE = 256  # pixels of the template `face` in which masks are made
+FEATHER = 0.06  # part of the side over which a mask falls off
 _FRAME = 0.05  # part of the side over which the mask falls to 0 at the border of the crop
 _SHARE = (0.05, 0.85)  # least and largest part of the crop that a face covers
 _GROWTH = 1.75  # how far the hull of the five points is stretched to reach brows and chin
+_COVERS = [PARTS.index(name) for name in ('eye_g', 'hair', 'hat')]  # stay in front wherever the target shows them
+_FLESH = [*FACE_IDS, *(PARTS.index(name) for name in ('l_ear', 'r_ear', 'neck'))]  # what a jaw may be taken for
+_SPECK = np.ones((7, 7), np.uint8)  # pixels of MASK_SIDE: what is thinner in a mask is the parser's noise
 
 
 def hull(side: int) -> np.ndarray:
@@ -33,7 +38,22 @@ def _solid(probability: np.ndarray) -> np.ndarray:
     return mask if _SHARE[0] <= mask.mean() <= _SHARE[1] else np.zeros_like(mask)
 
 
-def soften(mask: Tensor, feather: float = 0.06) -> Tensor:
+def occluders(logits: Tensor, face: np.ndarray) -> np.ndarray:
+    """What stays in front of a target's face: its glasses, hair and hat, and inside the outline of the face whatever is no part
+    of one, nor neck or ear: such as a hand.
+
+    logits (19,H,W) of the target; face (H,W), its solid mask. Returns (H,W) float32, 0 or 1.
+    """
+    probability = logits.softmax(0)
+    front = (probability[_COVERS].sum(0) > 0.5).cpu().numpy()
+    other = (probability[_FLESH].sum(0) < 0.5).cpu().numpy()
+    outline = cv2.convexHull(np.argwhere(face > 0)[:, ::-1].astype(np.int32))
+    inside = cv2.fillConvexPoly(np.zeros(face.shape, np.uint8), outline, 1) > 0
+    front = (front | other & inside).astype(np.uint8)
+    return cv2.morphologyEx(front, cv2.MORPH_OPEN, _SPECK).astype(np.float32)
+
+
+def soften(mask: Tensor, feather: float = FEATHER) -> Tensor:
     """(B,1,S,S) hard mask -> soft mask of the same shape that is 0 outside the hard one and at the border of the crop: eroded,
     then blurred inwards over `feather` of the side."""
     side = mask.shape[-1]
@@ -51,23 +71,23 @@ def soften(mask: Tensor, feather: float = 0.06) -> Tensor:
 
 
 def face_masks(parser, targets: Tensor, swaps: Tensor) -> tuple[Tensor, list[bool]]:
-    """Where each swap covers its target: what either crop shows as face.
+    """Where each swap covers its target: what either crop shows as face, less what stays in front of the target's.
 
     parser as models.base.Perception.parser, or None; targets, swaps (B,3,S,S) in [-1,1] in the template `face`. Returns hard
     masks (B,1,MASK_SIDE,MASK_SIDE) and, for each, whether the parser found no face in the target, so that the hull of the
     landmarks had to do.
     """
-    side = (MASK_SIDE, MASK_SIDE)
-    if parser is None:
-        found = np.zeros((2, len(targets), *side), np.float32)
-    else:
-        pictures = F.interpolate(torch.cat([targets, swaps]), side, mode='bilinear', antialias=True)
-        found = face_probability(parser(pictures)).view(2, len(targets), *side).float().cpu().numpy()
-    masks, missed = [], []
-    for target, swap in zip(*found):
-        target, swap = _solid(target), _solid(swap)
-        missed.append(not target.any())
-        masks.append(hull(MASK_SIDE) if missed[-1] else _solid(np.maximum(target, swap)))
+    masks = [hull(MASK_SIDE)] * len(targets)
+    missed = [True] * len(targets)
+    if parser is not None:
+        pictures = F.interpolate(torch.cat([targets, swaps]), (MASK_SIDE, MASK_SIDE), mode='bilinear', antialias=True)
+        logits = parser(pictures).float()
+        found = [_solid(one) for one in face_probability(logits)[:, 0].cpu().numpy()]
+        for index, (target, swap) in enumerate(zip(found, found[len(targets):])):
+            if target.any():
+                missed[index] = False
+                shown = _solid(np.maximum(target, swap)) * (1 - occluders(logits[index], target))
+                masks[index] = cv2.morphologyEx(shown, cv2.MORPH_OPEN, _SPECK)
     return torch.from_numpy(np.stack(masks)).unsqueeze(1).to(targets), missed
 
 
@@ -86,11 +106,29 @@ def match_colour(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.n
     return np.clip(cv2.cvtColor(((first - mean_a) * gain + mean_b).astype(np.float32), cv2.COLOR_LAB2RGB), 0, 1)
 
 
-def paste(photo: np.ndarray, crop: Tensor, mask: Tensor, points: np.ndarray) -> None:
+def mix(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """`second` over `first` where the mask says, in bands: fine detail changes over sharply, tones over about FEATHER of
+    the shorter side (Burt & Adelson 1983, on the pictures' difference).
+
+    Pictures (H,W,3) float32, soft mask (H,W) in [0,1]; where that is 0, `first` stays as it is.
+    """
+    rest, shares, bands = (second - first).astype(np.float32), [np.clip(mask * 4 - 1.5, 0, 1).astype(np.float32)], []
+    for _ in range(max(0, round(np.log2(FEATHER * min(mask.shape))) - 1)):
+        small = cv2.pyrDown(rest)
+        bands.append(rest - cv2.pyrUp(small, dstsize=rest.shape[1::-1]))
+        rest = small
+        shares.append(cv2.pyrDown(shares[-1]))
+    made = rest * shares.pop()[..., None]
+    for band in reversed(bands):
+        made = cv2.pyrUp(made, dstsize=band.shape[1::-1]) + band * shares.pop()[..., None]
+    return first + made * np.minimum(mask * 4, 1)[..., None]
+
+
+def paste(photo: np.ndarray, crop: Tensor, mask: Tensor, points: np.ndarray, cover: np.ndarray) -> None:
     """Mix a crop into the photo, in place; pixels where the mask is 0 keep their bytes.
 
     photo (H,W,3) uint8 RGB; crop (3,S,S) in [-1,1] and soft mask (1,M,M) in [0,1], both in the template `face`; points (5,2)
-    landmarks in the photo.
+    landmarks in the photo; cover (H,W) float32, where the mask is noted.
     """
     here = torch.as_tensor(points, dtype=torch.float32)
     own = geometry.template('face')
@@ -110,6 +148,6 @@ def paste(photo: np.ndarray, crop: Tensor, mask: Tensor, points: np.ndarray) -> 
 
     region = photo[y0:y1, x0:x1]
     face = (seen(crop, 'bicubic', 'border').clip(-1, 1) + 1) * 127.5
-    alpha = seen(mask, 'bilinear', 'zeros')
-    mixed = region + alpha * (face - region)
-    region[...] = np.where(alpha > 1e-3, mixed.round().clip(0, 255), region).astype(np.uint8)
+    alpha = seen(mask, 'bilinear', 'zeros')[..., 0]
+    region[...] = np.where(alpha[..., None] > 1e-3, mix(region, face, alpha).round().clip(0, 255), region).astype(np.uint8)
+    np.maximum(cover[y0:y1, x0:x1], alpha, out=cover[y0:y1, x0:x1])

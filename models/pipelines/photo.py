@@ -13,15 +13,16 @@ from models.perception.detection import Detector, Face
 from models.pipelines import blend
 
 LARGEST, ALL = 'largest', 'all'
+LEAST_LIKENESS = 0.3  # cosine of two identities below which nobody is taken for the other
 
 
 @dataclass(frozen=True)
 class Swapped:
-    """picture (H,W,3) uint8 RGB, the target with its faces replaced; source and targets, the faces used; notes, sentences that
-    the user should read."""
+    """picture (H,W,3) uint8 RGB, the target with its faces replaced; cover (H,W) float32 in [0,1], how much of a pixel is made;
+    targets, the faces that were replaced; notes, sentences that the user should read."""
 
     picture: np.ndarray
-    source: Face
+    cover: np.ndarray
     targets: list[Face]
     notes: list[str]
 
@@ -65,32 +66,75 @@ def crop_face(photo: np.ndarray, points: np.ndarray, size: int, template: str = 
 
 
 class PhotoSwapper:
-    """Finds faces in photos and says which are meant; how they are exchanged is for the subclasses to say."""
+    """Finds faces in photos and says which are meant; how they are embedded and exchanged is for the subclasses to say."""
 
     def __init__(self, detector: Detector):
         self.detector = detector
 
     def swap(self, source: np.ndarray, target: np.ndarray, *, source_face: str | int | None = None,
-             target_face: str | int = LARGEST, generator: torch.Generator | None = None) -> Swapped:
+             target_face: str | int = LARGEST, like: np.ndarray | None = None,
+             generator: torch.Generator | None = None) -> Swapped:
         """Put the face of `source` on `target`, both (H,W,3) uint8 RGB of any size.
 
-        source_face: largest, a number, or None where one face is expected; target_face: largest, all or a number.
-        ValueError, one sentence, as `choose`.
+        source_face: largest, a number, or None where one face is expected; target_face: largest, all or a number; like: instead,
+        a photo of the person in the target who is meant. ValueError, one sentence, as `choose`, and where nobody is like that.
         """
         if source_face == ALL:
             raise ValueError('only one face can be the source; say largest or a number')
         giver, = choose(self.detector.detect(source), source_face, 'source')
         found = self.detector.detect(target)
-        takers = choose(found, target_face, 'target')
         notes = []
-        if target_face == LARGEST and len(found) > 1:
-            notes.append(f'the target shows {len(found)} faces; the largest was taken')
-        picture, more = self.exchange(source, giver, target, takers, generator=generator)
-        return Swapped(picture, giver, takers, notes + more)
+        if like is not None:
+            takers = [face for face, _ in self.recognised(target, choose(found, ALL, 'target'), [like])]
+            if not takers:
+                raise ValueError('nobody in the target is like the person of the reference; give another photo of that person, '
+                                 'or say which face is meant by its number')
+        else:
+            takers = choose(found, target_face, 'target')
+            if target_face == LARGEST and len(found) > 1:
+                notes.append(f'the target shows {len(found)} faces; the largest was taken')
+        picture, cover, more = self.exchange(source, giver, target, takers, generator=generator)
+        return Swapped(picture, cover, takers, notes + more)
+
+    def swap_people(self, target: np.ndarray, people: list[tuple[np.ndarray, np.ndarray]], *,
+                    generator: torch.Generator | None = None) -> Swapped:
+        """Give each person his own source. people: photos of a person in the target, and of the one who takes his place; of each
+        photo the largest face counts. Nobody else is changed. ValueError, one sentence, where a photo shows no face or none of
+        the people is in the target; a note says who is not."""
+        found = choose(self.detector.detect(target), ALL, 'target')
+        matches = self.recognised(target, found, [reference for reference, _ in people])
+        if not matches:
+            raise ValueError('none of the people is in the target; give other photos of them')
+        there = {person for _, person in matches}
+        notes = [f'person {index} of the list was not found in the target' for index in range(len(people)) if index not in there]
+        picture, cover = target, np.zeros(target.shape[:2], np.float32)
+        for face, person in matches:
+            source = people[person][1]
+            giver, = choose(self.detector.detect(source), LARGEST, f'source of person {person}')
+            picture, more, said = self.exchange(source, giver, picture, [face], generator=generator)
+            cover, notes = np.maximum(cover, more), notes + said
+        return Swapped(picture, cover, [face for face, _ in matches], notes)
+
+    def recognised(self, photo: np.ndarray, faces: list[Face], references: list[np.ndarray]) -> list[tuple[Face, int]]:
+        """Which of the photo's faces is the largest one of each reference: (face, number of the reference), the surest first.
+        No face and no reference twice, and none whose likeness is below LEAST_LIKENESS."""
+        known = [self.embed(reference, choose(self.detector.detect(reference), LARGEST, f'reference {index}'))
+                 for index, reference in enumerate(references)]
+        likeness = (self.embed(photo, faces) @ torch.cat(known).T).cpu().numpy()  # (faces,references)
+        matches = []
+        while likeness.max() >= LEAST_LIKENESS:
+            face, reference = np.unravel_index(likeness.argmax(), likeness.shape)
+            likeness[face], likeness[:, reference] = -1, -1
+            matches.append((faces[face], int(reference)))
+        return matches
+
+    def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
+        """Identities (N,D), unit length, of faces of a photo."""
+        raise TypeError(f'{type(self).__name__} embeds no faces')
 
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
-                 generator: torch.Generator | None = None) -> tuple[np.ndarray, list[str]]:
-        """`swap` with faces already found: the finished picture and the notes."""
+                 generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """`swap` with faces already found: the finished picture, its cover and the notes."""
         raise TypeError(f'{type(self).__name__} exchanges no faces')
 
 
@@ -107,12 +151,17 @@ class FaceSwapper(PhotoSwapper):
         self.device, self.colour = torch.device(device), colour
 
     @torch.no_grad()
+    def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
+        crops = torch.cat([crop_face(photo, face.points, geometry.FACE_SIDE) for face in faces])
+        return self.perception.identity(crops.to(self.device))
+
+    @torch.no_grad()
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
-                 generator: torch.Generator | None = None) -> tuple[np.ndarray, list[str]]:
+                 generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         size = self.family.config.size
         targets = torch.cat([crop_face(target, face.points, size) for face in takers]).to(self.device)
         sources = crop_face(source, giver.points, size).to(self.device).expand_as(targets)
-        identity = self.perception.identity(crop_face(source, giver.points, geometry.FACE_SIDE).to(self.device))
+        identity = self.embed(source, [giver])
         points = torch.stack([torch.as_tensor(face.points, dtype=torch.float32) for face in takers])
         points = geometry.apply(geometry.align(points, geometry.template('face').scaled(size)), points).to(self.device)
         batch = SwapBatch(sources, targets, torch.zeros(len(targets), dtype=torch.bool, device=self.device),
@@ -120,15 +169,15 @@ class FaceSwapper(PhotoSwapper):
         swaps = self.family.generate(batch, generator=generator).clamp(-1, 1)
         masks, missed = blend.face_masks(self.perception.parser, targets, swaps)
         masks = blend.soften(masks).cpu()
-        picture = target.copy()
+        picture, cover = target.copy(), np.zeros(target.shape[:2], np.float32)
         for index in reversed(range(len(takers))):  # the largest, which is nearest, last
             swap = swaps[index].float().cpu()
             if self.colour:
                 swap = _matched(swap, targets[index].float().cpu(), masks[index])
-            blend.paste(picture, swap, masks[index], takers[index].points)
+            blend.paste(picture, swap, masks[index], takers[index].points, cover)
         notes = [f'the parser saw no face region in face {index} of the target; the hull of its landmarks was blended instead'
                  for index, hull in enumerate(missed) if hull]
-        return picture, notes
+        return picture, cover, notes
 
 
 def _matched(swap: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The published SimSwap (Chen et al. 2020) as its authors run it: their crops, their normalisation, their way of pasting back."""
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -92,6 +93,10 @@ class SimSwapper(PhotoSwapper):
         """(B,3,S,S) in [-1,1] -> (B,512), unit length."""
         return F.normalize(self.encoder(F.interpolate(from_signed(crop, 'imagenet'), (112, 112))), dim=1)
 
+    @torch.no_grad()
+    def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
+        return self.identity(torch.cat([self.crop(photo, face.points)[0] for face in faces]))
+
     def covered(self, crop: Tensor, swap: Tensor) -> Tensor:
         """The swap inside what the parser sees as face in the target's crop, softly; all of it where it sees no face."""
         if self.parser is None:
@@ -105,9 +110,10 @@ class SimSwapper(PhotoSwapper):
 
     @torch.no_grad()
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
-                 generator: torch.Generator | None = None) -> tuple[np.ndarray, list[str]]:
-        identity = self.identity(self.crop(source, giver.points)[0])
+                 generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        identity = self.embed(source, [giver])
         picture, (height, width) = target.astype(np.float32), target.shape[:2]
+        cover = np.zeros((height, width), np.float32)
         for face in takers:
             crop, matrix = self.crop(target, face.points)
             swap = self.covered(crop, self.generate(crop, identity).to(crop))[0].permute(1, 2, 0)
@@ -115,7 +121,15 @@ class SimSwapper(PhotoSwapper):
             back = cv2.warpAffine(swap, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
             alpha = border_alpha(matrix, len(swap), height, width)
             picture = alpha * back + (1 - alpha) * picture
-        return picture.round().clip(0, 255).astype(np.uint8), []
+            cover = np.maximum(cover, alpha[..., 0])
+        return picture.round().clip(0, 255).astype(np.uint8), cover, []
+
+
+def files(name: str) -> list[Path]:
+    """What is read: the converted generator where there is one, the published archive otherwise; the identity encoder."""
+    archive = weights.entry(name).path
+    converted = sorted(archive.parent.glob(f'{archive.stem}_*_net_G.safetensors'))
+    return [converted[-1] if converted else weights.path(name), weights.entry('simswap-arcface').path.with_suffix('.safetensors')]
 
 
 def load_encoder() -> SimSwapArcFace:

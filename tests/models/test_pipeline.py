@@ -175,6 +175,40 @@ def test_soft_masks_stay_inside_the_hard_ones():
     assert (soft[..., 0] == 0).all(), 'the border of the crop stays as it was'
 
 
+class Barred(Oval):
+    """Sees a bar of hair, a hand (background) and one stray pixel of it across the middle of the oval."""
+
+    def forward(self, pictures):
+        logits, side = super().forward(pictures), pictures.shape[-1] / 32
+        for (low, high, left, right), part in (((10, 13, 12, 20), 13), ((19, 22, 12, 20), 0)):
+            logits[:, part, round(low * side):round(high * side), round(left * side):round(right * side)] = 40
+        logits[:, 13, round(16 * side), round(16 * side)] = 40
+        return logits
+
+
+def test_hair_and_hands_stay_in_front():
+    faces = {(300, 400): [face_at(200, 160, 70)], (100, 120): [face_at(60, 50, 20)]}
+    target = photo(300, 400)
+    plain, barred = (swapper(lambda b: torch.ones_like(b.target), faces, parser=parser).swap(photo(100, 120), target)
+                     for parser in (Oval(), Barred()))
+    crop = geometry.invert(geometry.align(torch.from_numpy(faces[300, 400][0].points), geometry.template('face').scaled(32)))
+    for place, kept in (((16.0, 11.0), True), ((16.0, 20.0), True), ((16.0, 16.0), False)):
+        x, y = geometry.apply(crop, torch.tensor([place]))[0].round().int().tolist()
+        assert plain.cover[y, x] > 0.99
+        assert (barred.picture[y, x] == target[y, x]).all() == kept and (barred.cover[y, x] == 0) == kept
+
+
+def test_detail_changes_over_more_sharply_than_tones():
+    flat, width = np.zeros((200, 200, 3), np.float32), []
+    checks = np.indices((200, 200)).sum(0)[..., None] % 2 * np.ones(3, np.float32) * 200 - 100
+    mask = np.clip((np.arange(200, dtype=np.float32) - 80) / 40, 0, 1)[None].repeat(200, 0)
+    for picture in (flat + 100, checks.astype(np.float32)):
+        share = np.abs(blend.mix(flat, picture, mask)).mean((0, 2)) / 100
+        width.append(((share > 0.1) & (share < 0.9)).sum())
+        assert share[:80].max() == 0 and share[160:].min() > 0.98
+    assert width[1] < 0.6 * width[0]
+
+
 # Which face
 
 def test_the_source_gives_its_identity_and_the_target_its_place():
@@ -226,6 +260,39 @@ def test_no_face_and_too_many_are_one_sentence():
         plain.swap(photo(100, 120), photo(300, 400))
     with pytest.raises(ValueError, match='one face can be the source'):
         plain.swap(photo(100, 120), photo(300, 400), source_face='all')
+
+
+def test_faces_are_found_by_likeness():
+    """The stand-in's identity of a face is its mean colour."""
+    several = [face_at(300, 100, 30), face_at(100, 100, 26)]
+    faces = {(200, 400): several, (90, 90): [face_at(45, 45, 16)], (91, 91): [face_at(45, 45, 16)], (92, 92): []}
+    target = np.full((200, 400, 3), [255, 0, 0], np.uint8)
+    target[:, :200] = [0, 0, 255]
+    red, blue = np.full((90, 90, 3), [255, 0, 0], np.uint8), np.full((91, 91, 3), [0, 0, 255], np.uint8)
+    copier = swapper(lambda b: b.source, faces, parser=Oval())
+
+    def noses(swapped):
+        return [swapped.picture[y, x].tolist() for x, y in (face.points[2].round().astype(int) for face in several)]
+
+    assert noses(copier.swap(red, target, like=blue)) == [[255, 0, 0], [255, 0, 0]], 'the blue one got the red face'
+    exchanged = copier.swap_people(target, [(red, blue), (blue, red)])
+    assert noses(exchanged) == [[0, 0, 255], [255, 0, 0]] and exchanged.notes == []
+    assert exchanged.cover[100, 100] > 0.9 and exchanged.cover[100, 200] == 0
+    one = copier.swap_people(target, [(blue, red)])
+    assert noses(one) == [[255, 0, 0], [255, 0, 0]] and len(one.targets) == 1
+    with pytest.raises(ValueError, match='reference 0'):
+        copier.swap(red, target, like=np.zeros((92, 92, 3), np.uint8))
+
+
+def test_nobody_is_taken_for_a_stranger(monkeypatch):
+    faces = {(300, 400): [face_at(200, 160, 70)], (100, 120): [face_at(60, 50, 20)]}
+    plain = swapper(lambda b: b.target, faces, parser=Oval())
+    monkeypatch.setattr(plain, 'embed', lambda picture, found: torch.eye(2)[[int(len(picture) == 100)]].expand(len(found), 2))
+    for call in (lambda: plain.swap(photo(100, 120), photo(300, 400), like=photo(100, 120)),
+                 lambda: plain.swap_people(photo(300, 400), [(photo(100, 120), photo(100, 120))])):
+        with pytest.raises(ValueError, match='in the target') as caught:
+            call()
+        assert '\n' not in str(caught.value)
 
 
 # Contact sheets

@@ -23,7 +23,8 @@ def photos(tmp_path_factory):
 
 
 def swapped(photos, out, *more) -> np.ndarray:
-    arguments = ['--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', out, '--device', 'cpu', *more]
+    arguments = ['--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', out, '--device', 'cpu',
+                 '--no-provenance', *more]
     assert swap.main([str(word) for word in arguments]) == 0
     return read_picture(out).astype(int)
 

@@ -1,5 +1,6 @@
 """scripts/swap.py as its user meets it; trained weights are replaced by stand-ins except in the last test."""
 import csv
+import hashlib
 
 import numpy as np
 import pytest
@@ -8,15 +9,23 @@ from PIL import Image
 
 from models.pipelines.demo import demo_photo
 from models.pipelines.images import read_picture, write_picture
+from models.pipelines.provenance import inspect
 from models.weights import ZOO
 from scripts import swap
 from tests.models.stubs import Oval, Painter, perception, photo
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Where the certificate of this machine is kept."""
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
+
+
 @pytest.fixture
-def paint(monkeypatch):
+def paint(monkeypatch, tmp_path_factory):
     """Gives the script a family that paints with a function; returns the counter of pictures that were asked for."""
-    asked = []
+    asked, file = [], tmp_path_factory.mktemp('weights') / 'stand-in.safetensors'
+    file.write_bytes(b'no weights')
 
     def use(function, size=128):
         def counted(batch):
@@ -24,7 +33,7 @@ def paint(monkeypatch):
             return function(batch)
 
         monkeypatch.setattr(swap, 'load_family', lambda path, networks: Painter(counted, size))
-        monkeypatch.setattr(swap.weights, 'path', lambda name: name)
+        monkeypatch.setattr(swap.weights, 'path', lambda name: file)
         monkeypatch.setattr(swap, 'build_perception', lambda *names: perception(Oval()))
         return asked
 
@@ -105,11 +114,43 @@ def test_absent_weights_are_one_sentence(photos, tmp_path, monkeypatch, capsys):
     (['--source', 'a.png'], 'give --demo, or --source'),
     (['--pairs', 'a.csv'], '--root'),
     (['--demo', '--family', 'unheard-of'], 'cvae'),
+    (['--demo', '--like', 'a.png'], '--source'),
 ])
 def test_unclear_wishes_are_refused(words, hint, capsys):
     with pytest.raises(SystemExit) as caught:
         run(*words)
     assert caught.value.code == 2 and hint in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_swapped_photo_says_so(paint, photos, tmp_path):
+    paint(lambda b: torch.ones_like(b.target))
+    arguments = ['--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.jpg']
+    assert run(*arguments, '--mark', '--debug') == 0
+    found = inspect(tmp_path / 'out.jpg')
+    assert found.intact and found.ours and found.made.model == 'cvae' and 'replaced' in found.made.done
+    assert found.made.weights == {'stand-in.safetensors': hashlib.sha256(b'no weights').hexdigest()}
+    marked, before = read_picture(tmp_path / 'out.jpg'), demo_photo('astronaut')
+    assert (marked[-30:, -80:].astype(int) - before[-30:, -80:]).std() > 30, 'the label'
+    strip = read_picture(tmp_path / 'out.debug.png')
+    height, width = before.shape[:2]
+    assert strip.shape == (height, 3 * width, 3) and inspect(tmp_path / 'out.debug.png').intact
+    assert strip[120, 2 * width + 225, 0] == 255 and not strip[:50, 2 * width:].any(), 'where it was changed'
+    assert run(*arguments, '--no-provenance') == 0
+    assert not inspect(tmp_path / 'out.jpg').present
+
+
+def test_people_of_a_list_get_their_own_sources(paint, photos, tmp_path, capsys):
+    paint(lambda b: torch.ones_like(b.target))
+    (photos / 'people.csv').write_text('reference,source\nastronaut.png,portrait.png\n')
+    arguments = ['--people', photos / 'people.csv', '--target', photos / 'astronaut.png', '--no-colour']
+    assert run(*arguments, '-o', tmp_path / 'out.png') == 0
+    assert (read_picture(tmp_path / 'out.png')[115:125, 220:230] == 255).all()
+    capsys.readouterr()
+    for rows, word in (('reference,other\na,b\n', 'reference,source'), ('reference,source\nabsent.png,a.png\n', 'no file')):
+        (photos / 'people.csv').write_text(rows)
+        assert run(*arguments, '-o', tmp_path / 'no.png') == 2
+        said = capsys.readouterr().err.strip()
+        assert word in said and '\n' not in said
 
 
 # --pairs
@@ -136,6 +177,7 @@ def pairs(root, *more):
 def test_pairs_are_written_in_the_targets_geometry(paint, celeba):
     paint(lambda b: b.source)
     assert pairs(celeba, '--batch', 2) == 0
+    assert not inspect(celeba / 'out' / '000000.png').present, 'pictures for measuring bear no credentials'
     assert sorted(path.name for path in (celeba / 'out').iterdir()) == ['000000.png', '000001.png', '000002.png']
     for index, (source, target) in enumerate(PAIRS):
         # The generated square as it is, and around it the target's canvas.
