@@ -26,4 +26,5 @@ def unfolding(width: int, fold: int, out: int = 3) -> list[nn.Module]:
         width, fold = width // 2, fold // 2
     last = nn.Conv2d(width, 4 * out, 3, 1, 1)
     nn.init.normal_(last.weight, std=0.01)
+    nn.init.zeros_(last.bias)
     return [*layers, last, nn.PixelShuffle(2)]
