@@ -171,6 +171,12 @@ def entry(name: str) -> Entry:
     return TABLE[name]
 
 
+def converted(name: str) -> Path | None:
+    """The newest generator that `weights.py convert` took out of a cached archive, or None."""
+    archive = entry(name).path
+    return max(archive.parent.glob(f'{archive.stem}_*_net_G.safetensors'), default=None)
+
+
 def path(name: str) -> Path:
     """The file of an entry; MissingWeights (a FileNotFoundError) says how to get it."""
     found = entry(name)

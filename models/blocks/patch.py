@@ -8,8 +8,8 @@ from models.blocks.spectral import spectral as spectral_norm
 def check_patches(size: int, layers: int) -> None:
     """ValueError where a picture of this side has no patch for a critic of so many layers."""
     if size < 3 * 2 ** layers:
-        raise ValueError(f'size {size} leaves nothing after {layers} halvings of the patch critic: take fewer critic_layers, or a '
-                         f'size from {3 * 2 ** layers} on')
+        raise ValueError(f'size {size} leaves nothing after {layers} halvings of the patch critic: take fewer critic_layers, or '
+                         f'a size from {3 * 2 ** layers} on')
 
 
 class PatchCritic(nn.Module):

@@ -9,9 +9,8 @@ from models.convert import read_archive, read_state
 
 def _state(name: str) -> dict[str, Tensor]:
     """Of the converted file where there is one, of the published archive otherwise."""
-    archive = weights.entry(name).path
-    converted = sorted(archive.parent.glob(f'{archive.stem}_*_net_G.safetensors'))
-    return read_state(converted[-1]) if converted else list(read_archive(weights.path(name)).values())[-1]
+    converted = weights.converted(name)
+    return read_state(converted) if converted else list(read_archive(weights.path(name)).values())[-1]
 
 
 def load_generator(name: str) -> Generator:

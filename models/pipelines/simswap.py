@@ -127,9 +127,7 @@ class SimSwapper(PhotoSwapper):
 
 def files(name: str) -> list[Path]:
     """What is read: the converted generator where there is one, the published archive otherwise; the identity encoder."""
-    archive = weights.entry(name).path
-    converted = sorted(archive.parent.glob(f'{archive.stem}_*_net_G.safetensors'))
-    return [converted[-1] if converted else weights.path(name), weights.entry('simswap-arcface').path.with_suffix('.safetensors')]
+    return [weights.converted(name) or weights.path(name), weights.entry('simswap-arcface').path.with_suffix('.safetensors')]
 
 
 def load_encoder() -> SimSwapArcFace:
