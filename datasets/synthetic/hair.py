@@ -100,7 +100,7 @@ class Hair:
         tip = 1 - np.clip((y - y[-1] + 25) / 25, 0, 1) ** 2 * 0.45
         right = np.concatenate([np.stack([inner + (outer - inner) * tip, y, np.full(12, -4.0)], 1),
                                 np.stack([inner, y, np.full(12, 2.0)], 1)[::-1]])
-        return [see(right), see(right * (-1, 1, 1))]
+        return [*see(np.stack([right, right * (-1, 1, 1)]))]
 
     def behind(self, see) -> list[np.ndarray]:
         """Long hair that hangs behind the neck, in units of the picture."""

@@ -5,12 +5,15 @@ the ears, 8 units below the line of the eyes. Directions are looked up by stereo
 which cover the sphere but for the back of the head; in the face they are about 1/100 of (x, y).
 """
 import math
+from collections import defaultdict
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 EYE_LINE = -8.0  # y of the mean face's eyes
-_BASE_SIDE, _BASE_SPAN = 40, 2.4       # coarse map of the whole head
+_BASE_SIDE, _BASE_SPAN = 40, 2.4       # coarse map of the whole head ...
+_LARGE_SIDE = 120                      # ... enlarged to be looked up
 _FINE_SIDE, _FINE_SPAN = 96, 0.64     # map of what the face adds: nose, sockets, lips ...
 
 
@@ -31,6 +34,7 @@ _BASE_SQUARES = _BASE_DIRECTIONS ** 2
 # The head's vertices, dense enough for its silhouette: points of the coarse map, of which those behind lie close together, and
 # of the face's.
 _FACE_GRID = np.array(np.meshgrid(_FINE_AXIS[3::6], _FINE_AXIS[3::6]))
+_FACE_MAP = (_FACE_GRID / _BASE_SPAN + 1) * np.float32(_LARGE_SIDE / 2) - np.float32(0.5)  # in pixels of the enlarged map
 _SPARSE = np.flatnonzero(((_BASE_GRID ** 2).sum(0) < 2.5) | (np.indices((_BASE_SIDE, _BASE_SIDE)) % 2 == 0).all(0).ravel())
 _VERTICES = np.concatenate([_BASE_GRID[:, _SPARSE], _FACE_GRID.reshape(2, -1)], 1)  # (2,N)
 _DIRECTIONS = np.ascontiguousarray(directions(*_VERTICES))  # (N,3)
@@ -78,9 +82,10 @@ class Head:
         self.v, self.at = v, layout(v)
         self.drop = 8.0 * a['mouth_open']  # how far the jaw opens
         rough = self._coarse()
-        self._base = cv2.resize(rough, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+        self._base = cv2.resize(rough, (_LARGE_SIDE, _LARGE_SIDE), interpolation=cv2.INTER_CUBIC)
         self._fine = self._relief(a)
-        self._reach = np.concatenate([rough.ravel().take(_SPARSE), self._radius(_FACE_GRID).ravel()])  # of the vertices
+        face = cv2.remap(self._base, *_FACE_MAP, cv2.INTER_LINEAR) + self._fine[3::6, 3::6]
+        self._reach = np.concatenate([rough.ravel().take(_SPARSE), face.ravel()])  # of the vertices
 
     def _coarse(self) -> np.ndarray:
         v, at = self.v, self.at
@@ -195,5 +200,18 @@ class Head:
         """(N,2) frontal positions, y from the eye line -> (N,3) points on the surface."""
         xy = np.ascontiguousarray(points.T)[:, None]  # rows: looking up a column is slow
         xy[1] += EYE_LINE
-        z, _ = self.cast(xy, self._depth(*xy), _AHEAD, steps=2)
+        x, y = xy * _PER_UNIT + (_RELIEF_SIDE - 1) / 2
+        z, _ = self.cast(xy, cv2.remap(_mean_relief(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), _AHEAD, steps=2)
         return np.concatenate([*xy, z]).T
+
+
+_RELIEF_SIDE, _PER_UNIT = 96, 0.75
+
+
+@lru_cache(maxsize=1)
+def _mean_relief() -> np.ndarray:
+    """(96,96) float32: the depth of the mean face that looks straight ahead, from which every other one is near."""
+    nothing = defaultdict(float)
+    head, axis = Head(nothing, nothing), (np.arange(_RELIEF_SIDE, dtype=np.float32) - (_RELIEF_SIDE - 1) / 2) / _PER_UNIT
+    xy = np.array(np.meshgrid(axis, axis), np.float32)
+    return head.cast(xy, head._depth(*xy), _AHEAD, steps=12)[0]

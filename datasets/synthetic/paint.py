@@ -194,9 +194,8 @@ class Portrait:
         if make > 0.15:
             picture = canvas.soft(picture, [(s['lid'], 0.55 * make)], dark * 0.75 + np.array([28, 0, 22]) * make, 0.6)
         picture = canvas.soft(picture, [
-            (s['lid'], 0.25), (s['bag'], 0.25 + 0.2 * age), (s['rim'], 0.4), (s['crease'], 0.9),
-            (s['fold'], 0.26 + 0.2 * age + 0.2 * max(a['smile'], 0)), (s['wing'], 0.6), (s['under_nose'], 0.45),
-            (s['under_lip'], 0.4)], dark, 0.8)
+            (s['lid'] + s['bag'], 0.25 + 0.15 * age), (s['rim'] + s['under_nose'] + s['under_lip'], 0.42), (s['crease'], 0.9),
+            (s['fold'], 0.26 + 0.2 * age + 0.2 * max(a['smile'], 0)), (s['wing'], 0.6)], dark, 0.8)
         eyes = [(s['shade'], 0.6), (s['glint'], 0)] if a['eye_close'] < 0.8 else []
         mouth = [(s['parting'], 0.85)] if a['mouth_open'] <= 0.04 else []
         picture = canvas.soft(picture, [*eyes, (s['nostril'], 0.9), *mouth], dark * 0.35, 0.5)
