@@ -93,7 +93,7 @@ TABLE = {entry.name: entry for entry in (
     Entry('parsing-unet', 'parsing_unet.safetensors', '',
           '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENCE, _UNET, 'safetensors'),
     Entry('cvae', 'cvae.safetensors', '',
-          'b403446908da5dcd919ea1175b6e481264ac2f8f037d3117254c6d61531a559f', 6034640, _ZOO_LICENCE, _CVAE, 'safetensors'),
+          '64f63b700d9f2ea9d09c21d9dfa3bb2d0e06965bdcc19fb2b3923158b939a03a', 5918686, _ZOO_LICENCE, _CVAE, 'safetensors'),
 
     Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
           f'{_RAW}/Xiaoccer/MobileFaceNet_Pytorch/26bd8d262017e472a3c7f56d62929e2138a70aeb/model/best/068.ckpt',

@@ -18,13 +18,19 @@ def folded_channels(planes: int, fold: int) -> int:
     return 3 * fold ** 2 + planes * (4 if fold > 1 else 1)
 
 
-def unfolding(width: int, fold: int, out: int = 3) -> list[nn.Module]:
-    """Layers (B,width,h,w) -> (B,out,fold*h,fold*w), fold a power of 2: each step doubles the side. Starts near zero."""
+def unfolding(width: int, fold: int, out: int = 3, *, shuffle: bool = False) -> list[nn.Module]:
+    """Layers (B,width,h,w) -> (B,out,fold*h,fold*w), fold a power of 2: each step doubles the side. Starts near zero.
+
+    Sides double by interpolation, which leaves no checkerboard (Odena et al. 2016), or, with `shuffle`, by folding channels back,
+    for outputs such as noise in which every pixel is on its own.
+    """
     layers: list[nn.Module] = []
-    while fold > 2:
-        layers += [nn.Conv2d(width, 2 * width, 3, 1, 1), nn.PixelShuffle(2), nn.SiLU()]
-        width, fold = width // 2, fold // 2
-    last = nn.Conv2d(width, 4 * out, 3, 1, 1)
-    nn.init.normal_(last.weight, std=0.01)
-    nn.init.zeros_(last.bias)
-    return [*layers, last, nn.PixelShuffle(2)]
+    while fold > 1:
+        narrow = width // 2 if fold > 2 else out
+        conv = nn.Conv2d(width, 4 * narrow if shuffle else narrow, 3, 1, 1)
+        layers += [conv, nn.PixelShuffle(2)] if shuffle else [nn.Upsample(scale_factor=2, mode='bilinear'), conv]
+        layers += [nn.SiLU()] if fold > 2 else []
+        width, fold = narrow, fold // 2
+    nn.init.normal_(conv.weight, std=0.01)
+    nn.init.zeros_(conv.bias)
+    return layers

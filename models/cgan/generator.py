@@ -178,8 +178,7 @@ class Generator(nn.Module):
         flat = nn.ReflectionPad2d(3), nn.Conv2d(widths[0], drawn, 7)
         self.last_layer = nn.Sequential(*(flat if config.fold == 1 else unfolding(widths[0], config.fold, drawn)))
         if config.mask:  # at first nearly everything is drawn, so that copying the target is not where learning starts
-            last = self.last_layer[-1 if config.fold == 1 else -2]
-            nn.init.constant_(last.bias[-len(last.bias) // 4:], 2.0)
+            nn.init.constant_(self.last_layer[-1].bias[3:], 2.0)
 
     def forward(self, target: Tensor, identity: Tensor, *, shape: Tensor | None = None,
                 plate: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:

@@ -27,8 +27,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latent, identity and background maps -> picture: the identity enters by AdaIN in every block.
 
-    latent (B,L,h,w), identity (B,D), maps of BackgroundPath, plate (B,3,H,W): the target without its face. Returns (B,3,H,W).
-    The plate is added to the output, so that the residual path redraws no background; in the face it is 0 and gives nothing away.
+    latent (B,L,h,w), identity (B,D), maps of BackgroundPath, plate (B,3,H,W): the target with its face hidden. Returns (B,3,H,W).
+    The plate is added to the output, so that the residual path redraws no background.
     """
 
     def __init__(self, latent: int, identity: int, style: int, widths: tuple[int, ...], depth: int, background: int, fold: int):

@@ -116,7 +116,8 @@ class SwapUNet(Denoiser):
         self.shrink = nn.ModuleList(nn.Conv2d(width, width, 3, 2, 1) for width in widths[:-1])
         self.middle = level(widths[-1], levels - 1)
         self.up = nn.ModuleList(level(widths[i] + widths[min(i + 1, levels - 1)], i) for i in range(levels))
-        self.out = nn.Sequential(nn.GroupNorm(_GROUPS, base), nn.SiLU(), *unfolding(base, fold, 6 if learned_sigma else 3))
+        self.out = nn.Sequential(nn.GroupNorm(_GROUPS, base), nn.SiLU(),
+                                 *unfolding(base, fold, 6 if learned_sigma else 3, shuffle=True))
 
     def forward(self, picture: Tensor, timestep: Tensor, condition: Condition | None = None) -> Tensor:
         identity = picture.new_zeros(len(picture), self.tokens.in_features)

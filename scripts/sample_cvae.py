@@ -1,0 +1,71 @@
+"""Draw light and expression from the CVAE's prior under a fixed identity: one sheet of source, target, swap and samples.
+
+    python scripts/sample_cvae.py --source a.jpg --target b.jpg -o sheet.png
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+
+import torch
+
+from experiments.pictures import to_bytes
+from models import weights
+from models.batch import SwapBatch
+from models.cvae import CVAE
+from models.perception.bundle import build_perception
+from models.perception.detection import DETECTORS, build_detector
+from models.pipelines.contact import contact_sheet
+from models.pipelines.framing import framed
+from models.pipelines.images import check_name, read_picture, write_picture
+from models.registry import load_family
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--source', type=Path, required=True, help='photo of the person whose face is wanted')
+    parser.add_argument('--target', type=Path, required=True, help='photo that gives setting and pose')
+    parser.add_argument('-o', '--output', type=Path, default=Path('outputs/samples.png'), help='sheet to write (%(default)s)')
+    parser.add_argument('--n', type=int, default=6, help='samples (%(default)s)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--weights', type=Path, help="a run's family.safetensors instead of the zoo's")
+    parser.add_argument('--detector', default='mtcnn', choices=DETECTORS)
+    args = parser.parse_args(argv)
+    if args.n < 1:
+        parser.error(f'--n {args.n}: ask for at least one sample')
+    return args
+
+
+def run(args: argparse.Namespace) -> None:
+    photos = [read_picture(path) for path in (args.source, args.target)]
+    check_name(args.output)
+    family = load_family(args.weights or weights.path('cvae'), build_perception())
+    if not isinstance(family, CVAE):
+        raise ValueError(f'{args.weights} is no CVAE and has no prior to draw from; give the family.safetensors of a cvae run')
+    detector = build_detector(args.detector, 'cpu')
+    crops = [framed(photo, detector, family.config.size) for photo in photos]
+    for path, crop in zip((args.source, args.target), crops):
+        if crop.note:
+            print(f'note: {path}: {crop.note}', file=sys.stderr)
+    batch = SwapBatch(crops[0].square, crops[1].square, torch.tensor([False]))
+    chance = torch.Generator().manual_seed(args.seed)
+    pictures = [*(crop.square for crop in crops), family.generate(batch),
+                *(family.sample(batch, generator=chance) for _ in range(args.n))]
+    headings = ['source', 'target', 'swap', *(f'sample {number + 1}' for number in range(args.n))]
+    write_picture(args.output, contact_sheet([[to_bytes(picture)[0] for picture in pictures]], headings))
+    print(args.output)
+
+
+def main(argv: list[str] | None = None) -> int:
+    try:
+        run(parse(argv))
+    except (ValueError, weights.WeightsError) as error:
+        print(f'sample_cvae.py: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
