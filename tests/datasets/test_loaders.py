@@ -1,11 +1,13 @@
 """Streams of batches that can be left and taken up again, whatever the workers have prefetched."""
 import itertools
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 
 from datasets.loaders import ResumableSampler, build_loader, build_swaps
+from models.batch import collate
 from tests.datasets import layouts
 
 
@@ -34,6 +36,16 @@ def test_a_resumed_stream_goes_on_with_the_very_next_batch(swaps, workers):
     resumed = build_loader(swaps, 5, seed=7, workers=workers)
     resumed.batch_sampler.load_state_dict(state)
     assert_equal(first + take(resumed, 4), whole)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_batch_is_its_samples_side_by_side(swaps, workers):
+    loader = build_loader(swaps, 5, seed=7, workers=workers)
+    samples = collate([swaps[key] for key in next(iter(loader.batch_sampler))])
+    batch = next(iter(loader))
+    for field in fields(batch):
+        torch.testing.assert_close(getattr(batch, field.name), getattr(samples, field.name), rtol=0, atol=0, equal_nan=True)
+    assert batch.source.dtype == torch.float32 and batch.source_person.dtype == torch.int64
 
 
 def test_making_a_stream_draws_nothing_from_the_global_random_numbers(swaps):
