@@ -29,7 +29,7 @@ class Hair:
         self._line = self._hairline()
 
     def _hairline(self) -> np.ndarray:
-        """(1,_TABLE,2) float32: hair grows where t < line(s); and what turns t - line(s) into a distance from the line."""
+        """(2,1,_TABLE) float32: hair grows where t < line(s); and what turns t - line(s) into a distance from the line."""
         v, part = self.v, 0.28 * self.v['parting']
         line = _TEMPLES + _SIDE * (1.9 if self.long else 0.34 + 0.12 * v['hair_length'])
         line -= 0.035 * v['forehead_height'] + 0.03 * v['hairline']
@@ -40,17 +40,16 @@ class Hair:
             line += _FOREHEAD * locks * (0.10 + 0.12 * (v['fringe'] - 0.35) / 0.65)
         elif v['fringe'] > -0.4:    # swept away from the parting
             line += np.minimum(np.abs(_S - part) / 0.4, 1) ** 1.4 * _BROAD * (0.05 + 0.16 * self.long)
-        table = np.empty((1, _TABLE, 2), np.float32)
-        table[0, :, 0] = line
         steep = (line[1:] - line[:-1]) / (_S[1] - _S[0])
-        table[0, :-1, 1] = 1 / np.sqrt(1 + steep * steep)
-        table[0, -1, 1] = 1
-        return table
+        across = np.ones_like(line)
+        across[:-1] = 1 / np.sqrt(1 + steep * steep)
+        return np.array([[line], [across]], np.float32)
 
     def _above(self, st: np.ndarray) -> np.ndarray:
         """Signed distance of surface coordinates (2,H,W) float32 from the hairline, positive in the hair."""
         at = (st[0] + _REACH) * ((_TABLE - 1) / (2 * _REACH))
-        line, across = cv2.split(cv2.remap(self._line, at, np.zeros_like(at), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        row = np.zeros_like(at)
+        line, across = [cv2.remap(table, at, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for table in self._line]
         line -= st[1]
         line *= across
         return line

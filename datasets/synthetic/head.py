@@ -142,7 +142,7 @@ class Head:
         across[:, :len(pair)] += across[::-1, :len(pair)]
         down *= rows[:, 4]
         relief = down @ across.T
-        relief[:, [0, -1]] = relief[[0, -1]] = 0
+        relief[0] = relief[-1] = relief[:, 0] = relief[:, -1] = 0
         return relief
 
     @staticmethod
