@@ -26,7 +26,7 @@ from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l
 from models.losses.smoothness import total_variation
 from models.perception.parsing import face_mask
 
-_MAPS = 2  # how many of the teacher's maps the perceptual term compares
+MAPS = 2  # how many of the teacher's maps the perceptual term compares
 
 
 class SwapFamilyConfig(FamilyConfig):
@@ -104,10 +104,10 @@ class SwapFamily(Family):
         teacher, terms, noting = self.perception.teacher, {}, step % NOTE_EVERY == 0
         if not (self.wants('perceptual') or self.wants('identity') or noting):
             return terms
-        identity, maps = teacher.identity_and_maps(swap, _MAPS)
+        identity, maps = teacher.identity_and_maps(swap, MAPS)
         if self.wants('perceptual'):
             with torch.no_grad():
-                answers = teacher.maps(batch.target, _MAPS)
+                answers = teacher.maps(batch.target, MAPS)
             terms['perceptual'] = perceptual_l1(maps, answers, batch.same)
         if self.wants('identity') or noting:
             with torch.no_grad():

@@ -90,7 +90,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def chosen(args: argparse.Namespace) -> Path:
     """The file of a family's weights."""
-    return Path(args.weights) if args.weights else weights.path(args.family)
+    if args.weights:
+        return Path(args.weights)
+    if args.family not in weights.TABLE:
+        raise ValueError(f'the zoo holds no weights of the family {args.family}: train it with `python scripts/train.py --family '
+                         f'{args.family}` and give the family.safetensors of the run as --weights')
+    return weights.path(args.family)
 
 
 def open_session(args: argparse.Namespace, perception: Perception) -> Session | None:

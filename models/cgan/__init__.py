@@ -80,7 +80,6 @@ class CGAN(SwapFamily):
         planes = config.planes if config.generator.planes else 0
         self.generator = Generator(config.generator.model_copy(update={'size': config.size, 'planes': planes}))
         self.critic = build_discriminator(config.critic.model_copy(update={'size': config.size}))
-        self._drawn: tuple[Tensor, Tensor] | None = None  # the last target and its swap, for the critic's turn of the same step
 
     def players(self):
         return {'generator': list(self.generator.parameters()), 'critic': self.critic.learnt()}
@@ -112,7 +111,7 @@ class CGAN(SwapFamily):
         labels, identity = self.labels(batch), self.identities(batch)
         shape, plate, face = self.conditions(batch.target, labels)
         swap = self.draw(batch.target, identity, shape, plate)[0]
-        self._drawn = batch.target, swap.detach()
+        self.keep(batch, step, swap)
         terms = self.swap_terms(swap, batch, labels, face, identity, step)
         if any(map(self.wants, ('adversarial', 'feature_matching', 'classes'))):
             terms |= self._judged(swap, batch)
@@ -137,7 +136,7 @@ class CGAN(SwapFamily):
         return terms
 
     def _critic_terms(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
-        swap = self._swap_of(batch)
+        swap = self._swap_of(batch, step)
         real, made, terms = self.critic(batch.target), self.critic(swap), {}
         if self.wants('critic'):
             kind = self.config.adversary
@@ -161,10 +160,10 @@ class CGAN(SwapFamily):
                              f'{most}; set model.critic.classes to their number, or these weights to 0')
         return F.cross_entropy(logits, person)
 
-    def _swap_of(self, batch: SwapBatch) -> Tensor:
+    def _swap_of(self, batch: SwapBatch, step: int) -> Tensor:
         """(B,3,H,W) without gradient: what the generator drew for this batch in its own turn, or draws now."""
-        if self._drawn is not None and self._drawn[0] is batch.target:
-            return self._drawn[1]
+        if (kept := self.kept(batch, step)) is not None:
+            return kept[0]
         with torch.no_grad():
             shape, plate, _ = self.conditions(batch.target, self.labels(batch))
             return self.draw(batch.target, self.identities(batch), shape, plate)[0]

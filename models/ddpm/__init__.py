@@ -31,9 +31,8 @@ from models.ddpm.schedules import Sampler, betas, scheduler
 from models.ddpm.unet import Condition, SwapUNet, heat_maps
 from models.losses.background import background_l1
 from models.losses.perceptual import perceptual_l1
-from models.swapping import SwapFamily, SwapFamilyConfig
+from models.swapping import MAPS, SwapFamily, SwapFamilyConfig
 
-_MAPS = 2  # how many of the teacher's maps the perceptual term compares
 _POINTS = 5  # landmarks, one heat map each
 
 
@@ -147,8 +146,8 @@ class DDPM(SwapFamily):
             terms['identity'] = self.unlikeness(clean, batch, condition.identity, alpha, swapped)
         if self.wants('perceptual'):
             with torch.no_grad():
-                answers = self.perception.teacher.maps(target, _MAPS)
-            terms['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, _MAPS), answers,
+                answers = self.perception.teacher.maps(target, MAPS)
+            terms['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, MAPS), answers,
                                                 alpha[:, 0, 0, 0] * ~swapped)
         return terms
 

@@ -231,3 +231,8 @@ def test_the_demo_with_the_weights_of_the_zoo(tmp_path):
     changed = np.abs(after.astype(int) - before).max(2)
     assert (changed > 8).mean() > 0.005 and (changed > 0).mean() < 0.1
     assert (tmp_path / 'contact.png').exists()
+
+
+def test_a_family_without_weights_says_how_to_get_some(tmp_path, capsys):
+    assert run('--demo', '--family', 'cyclegan', '-o', tmp_path) == 2
+    assert '--family cyclegan` and give the family.safetensors' in capsys.readouterr().err
