@@ -26,6 +26,7 @@ from models.geometry import TEMPLATES
 # Left and right are the viewer's.
 LANDMARKS = ('hairline', 'l_ear', 'chin', 'r_ear', 'l_brow_l', 'l_brow_r', 'r_brow_l', 'r_brow_r', 'l_eye_l', 'l_eye_r',
              'r_eye_l', 'r_eye_r', 'nose', 'lip_top', 'mouth_l', 'lip_bottom', 'mouth_r')
+_OF_68 = [0, 8, 16, 17, 21, 22, 26, 36, 39, 42, 45, 30, 51, 48, 57, 54]  # all but the hairline among the 68 of iBUG
 FOLDS = 10
 SETTINGS = ('restricted', 'unrestricted', 'c2p', 'p2c')
 _PICTURE = re.compile(r'[CP]\d{5}')
@@ -49,6 +50,13 @@ def five(points: np.ndarray) -> np.ndarray:
     at = LANDMARKS.index
     eyes = [points[..., at(f'{side}_eye_l'):at(f'{side}_eye_r') + 1, :].mean(-2) for side in 'lr']
     return np.stack([*eyes, *(points[..., at(name), :] for name in ('nose', 'mouth_l', 'mouth_r'))], -2)
+
+
+def seventeen(landmarks: np.ndarray) -> np.ndarray:
+    """The 17 landmarks (17,2) of a face whose 68 (68,2, iBUG) are known: the hairline, which is none of these, is put above the
+    brows by three quarters of their distance to the chin."""
+    brows = landmarks[17:27].mean(0)
+    return np.concatenate([[brows + 0.75 * (brows - landmarks[8])], landmarks[_OF_68]])
 
 
 def plain_name(name: str) -> str:

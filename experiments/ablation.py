@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from configs.schema import RunConfig
 from experiments.errors import RunError
 from experiments.files import write_atomically
 from experiments.interruption import Interruption
-from experiments.journal import ROOT, code_version
+from experiments.journal import ROOT, code_version, read_journal
 from models.registry import family_types
 
 SAMPLING = 'sampling'  # section of a family's config that says how a trained network is used
@@ -207,13 +207,6 @@ def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[
     write_atomically(run.folder / 'finished.json', json.dumps(figures).encode())
 
 
-def journal(run: Run) -> Iterator[dict]:
-    """The lines of a run's journal."""
-    path = run.folder / 'journal.jsonl'
-    for line in path.read_text(encoding='utf-8').splitlines() if path.is_file() else ():
-        yield json.loads(line)
-
-
 def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) -> dict[str, float]:
     """Seconds that each unfinished run will take, by its key, from the speed of finished ones that cost the same, or else of a
     few steps that are trained for the purpose in `scratch`."""
@@ -246,5 +239,5 @@ def _costs(run: Run) -> str:
 
 def _speed(run: Run) -> float | None:
     """Pictures per second of the last line of the journal that tells."""
-    rates = [line['pictures_per_second'] for line in journal(run) if 'pictures_per_second' in line]
+    rates = [line['pictures_per_second'] for line in read_journal(run.folder) if 'pictures_per_second' in line]
     return rates[-1] if rates else None

@@ -10,8 +10,9 @@ from scipy.stats import wilcoxon
 from torch import Tensor
 
 from configs.ablation import AblationConfig
-from experiments.ablation import SAMPLING, Run, journal
+from experiments.ablation import SAMPLING, Run
 from experiments.evaluation import Evaluation
+from experiments.journal import learning_curves
 from experiments.judges import Judges
 from experiments.measures import DEFAULT_COLUMNS, MEASURES
 from experiments.protocols.swaps import SwapProtocol
@@ -124,9 +125,8 @@ def _curves(runs: list[Run]) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """Loss terms and noted figures of the journals."""
     found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for run in runs:
-        for line in journal(run):
-            for name, value in line.items():
-                if name.startswith(('train/', 'seen/', 'validation/')):
-                    found[name][run.variant][line['step']].append(value)
+        for name, line in learning_curves(run.folder).items():
+            for step, value in line:
+                found[name][run.variant][step].append(value)
     return {name: {variant: [(step, fmean(values)) for step, values in sorted(steps.items())]
                    for variant, steps in variants.items()} for name, variants in sorted(found.items())}

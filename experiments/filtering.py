@@ -32,6 +32,7 @@ from models.pipelines.contact import contact_sheet
 
 CANVAS = Template(200, 232, tuple((2 * (x + 2), 2 * (y + 2)) for x, y in TEMPLATES['sphereface'].points))
 _COLUMNS = ('file', 'kept', 'reason', 'yaw', 'distance')
+_UNKNOWN = {'kept': 'no', 'reason': 'no landmarks', 'yaw': '', 'distance': ''}
 _SHOWN = 8  # dropped pictures per reason on the contact sheet
 
 
@@ -110,18 +111,23 @@ def filter_pictures(root: str | Path, folder: str | Path, rules: Filter = Filter
 
 
 def _one(faces, row: int, rules: Filter) -> tuple[tuple[np.ndarray, np.ndarray] | None, dict]:
-    """The aligned picture (H,W,3) uint8 with its landmarks (17,2), and what the report says of it."""
-    points, found = faces.columns['landmarks'][row], {'kept': 'no', 'reason': 'no landmarks', 'yaw': '', 'distance': ''}
-    if np.isnan(points).any():
-        return None, found
+    """`examined`, for a row of the data set."""
     try:
-        picture = faces.read(row)[0]
+        return examined(faces.read(row)[0], faces.columns['landmarks'][row], rules)
+    except BrokenPicture:
+        return None, _UNKNOWN | {'reason': 'unreadable'}
+
+
+def examined(picture: np.ndarray, points: np.ndarray, rules: Filter) -> tuple[tuple[np.ndarray, np.ndarray] | None, dict]:
+    """A picture (H,W,3) uint8 with landmarks (17,2), NaN where unknown -> the aligned picture with its landmarks, or None where
+    it cannot be aligned, and what the report says of it."""
+    if np.isnan(points).any():
+        return None, _UNKNOWN
+    try:
         aligned = into_frame(picture, None, five(points), None, CANVAS)[0].permute(1, 2, 0).numpy()
         matrix = matrix_into(CANVAS, picture.shape[:2], five(points), None)
-    except BrokenPicture:
-        return None, found | {'reason': 'unreadable'}
     except ValueError:  # all five in one point
-        return None, found | {'reason': 'landmarks out of order'}
+        return None, _UNKNOWN | {'reason': 'landmarks out of order'}
     points = geometry.apply(matrix, torch.from_numpy(points)).numpy()
     reason, yaw, distance = judge(points, rules)
     return (aligned, points), {'kept': 'no' if reason else 'yes', 'reason': reason, 'yaw': f'{yaw:.1f}',

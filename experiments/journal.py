@@ -26,6 +26,27 @@ def code_version() -> str:
         return 'unknown'
 
 
+def read_journal(folder: Path) -> list[dict]:
+    """The lines of a run's journal; a last line that a kill cut short is dropped."""
+    path, lines = folder / 'journal.jsonl', []
+    for text in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Loss terms and noted figures of a run's journal: name -> [(step, value)]."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in read_journal(folder):
+        for name, value in line.items():
+            if name.startswith(('train/', 'seen/', 'validation/')):
+                found.setdefault(name, []).append((line['step'], value))
+    return found
+
+
 class Journal:
     """One line of JSON per event: {"step": 20, "event": "train", ...}. Opened at `step`, it first forgets what lies beyond, so
     that a resumed run tells its story once."""
@@ -33,20 +54,10 @@ class Journal:
     def __init__(self, folder: Path, step: int):
         self.folder, self.path = folder, folder / 'journal.jsonl'
         (folder / 'pictures').mkdir(parents=True, exist_ok=True)
-        kept = [line for line in self._lines() if line['step'] <= step]
+        kept = [line for line in read_journal(folder) if line['step'] <= step]
         write_atomically(self.path, ''.join(f'{json.dumps(line)}\n' for line in kept).encode())
         self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
         self.write(step, 'start', {'commit': code_version(), 'torch': torch.__version__, 'python': platform.python_version()})
-
-    def _lines(self) -> list[dict]:
-        """What an earlier process wrote; a last line that a kill cut short is dropped."""
-        lines = []
-        for text in self.path.read_text(encoding='utf-8').splitlines() if self.path.exists() else []:
-            try:
-                lines.append(json.loads(text))
-            except json.JSONDecodeError:
-                break
-        return lines
 
     def write(self, step: int, event: str, values: dict) -> None:
         """Append one line, and the numbers in it to TensorBoard."""

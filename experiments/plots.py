@@ -1,7 +1,7 @@
 """Plots as SVG, without a plotting library."""
 from collections.abc import Sequence
 from html import escape
-from math import log10
+from math import isfinite, log10
 
 import numpy as np
 
@@ -9,7 +9,8 @@ from experiments.measures import MEASURES
 from experiments.tables import Row, shown
 
 _SIDE, _ROOM, _TOP = 260, 70, 30  # of a panel's square, to its left and below, and above it, in pixels
-_COLOURS = ('#1b6ca8', '#d1495b', '#2e933c', '#edae49', '#7b4b94', '#00798c', '#8d5524', '#5c6b73')
+_COLOURS = ('#1b6ca8', '#d1495b', '#2e933c', '#edae49', '#7b4b94', '#00798c', '#8d5524', '#5c6b73', '#c05299', '#3d405b')
+_WIDE, _HIGH, _EDGE = 460, 240, (52, 10, 14, 26)  # of a curve in pixels; room left, top, right, bottom
 
 
 def scatter(rows: Sequence[Row], across: str, up: Sequence[str]) -> str:
@@ -19,7 +20,7 @@ def scatter(rows: Sequence[Row], across: str, up: Sequence[str]) -> str:
              'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>']
     for panel, measure in enumerate(up):
         parts += _panel(rows, across, measure, _ROOM + panel * (_SIDE + _ROOM))
-    parts += [f'<text x="{_ROOM}" y="{legend + 18 * index}" fill="{_colour(index)}">{index + 1}  {escape(row.name)}</text>'
+    parts += [f'<text x="{_ROOM}" y="{legend + 18 * index}" fill="{colour(index)}">{index + 1}  {escape(row.name)}</text>'
               for index, row in enumerate(rows)]
     return '\n'.join([*parts, '</svg>']) + '\n'
 
@@ -41,9 +42,39 @@ def roc(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
     for index, (name, (fars, tars)) in enumerate(curves.items()):
         line = ' '.join(f'{_ROOM + (log10(far) + 3) / 3 * _SIDE:.1f},{bottom - tar * _SIDE:.1f}'
                         for far, tar in zip(fars, tars) if far >= 1e-3)
-        parts += [f'<polyline fill="none" stroke-width="1.6" stroke="{_colour(index)}" points="{line}"/>',
-                  f'<text x="{_ROOM}" y="{legend + 18 * index}" fill="{_colour(index)}">{escape(name)}</text>']
+        parts += [f'<polyline fill="none" stroke-width="1.6" stroke="{colour(index)}" points="{line}"/>',
+                  f'<text x="{_ROOM}" y="{legend + 18 * index}" fill="{colour(index)}">{escape(name)}</text>']
     return '\n'.join([*parts, '</svg>']) + '\n'
+
+
+def curve(lines: dict[str, list[tuple[int, float]]], names: list[str]) -> str:
+    """Lines of (step, value) by name, each in the colour of its place in `names`; values that are not finite are left out."""
+    points = {name: [(step, value) for step, value in line if isfinite(value)] for name, line in lines.items()}
+    every = [point for line in points.values() for point in line]
+    if not every:
+        return '<p class="plain">nothing finite</p>'
+    left, top, right, bottom = _EDGE
+    low, high = min(value for _, value in every), max(value for _, value in every)
+    high = high if high > low else low + 1
+    first, last = min(step for step, _ in every), max(max(step for step, _ in every), 1)
+
+    def place(step: int, value: float) -> str:
+        x = left + (_WIDE - left - right) * (step - first) / max(1, last - first)
+        y = top + (_HIGH - top - bottom) * (high - value) / (high - low)
+        return f'{x:.1f},{y:.1f}'
+
+    drawn = []
+    for name, line in points.items():
+        index = names.index(name)
+        drawn.append(f'<polyline data-line="{index}" fill="none" stroke-width="1.6" stroke="{colour(index)}" '
+                     f'points="{" ".join(place(*point) for point in line)}"><title>{escape(name)}</title></polyline>')
+    marks = [f'<text x="{left - 6}" y="{y}" text-anchor="end">{value:.3g}</text>'
+             for y, value in ((top + 4, high), (_HIGH - bottom, low))]
+    marks += [f'<text x="{x}" y="{_HIGH - 8}" text-anchor="{anchor}">{step}</text>'
+              for x, anchor, step in ((left, 'start', first), (_WIDE - right, 'end', last))]
+    frame = f'<path d="M{left} {top}V{_HIGH - bottom}H{_WIDE - right}" fill="none" stroke="#aab4be"/>'
+    return (f'<svg viewBox="0 0 {_WIDE} {_HIGH}" width="{_WIDE}" style="max-width:100%" font-size="11" fill="#45525f">'
+            f'{frame}{"".join(marks)}{"".join(drawn)}</svg>')
 
 
 def _panel(rows: Sequence[Row], across: str, up: str, left: int) -> list[str]:
@@ -60,8 +91,8 @@ def _panel(rows: Sequence[Row], across: str, up: str, left: int) -> list[str]:
         parts.append(f'<text x="{left - 4}" y="{y}" text-anchor="end">{shown(MEASURES[up], value)}</text>')
     for index, (x, y) in points.items():
         px, py = left + (x - x0) / (x1 - x0) * _SIDE, bottom - (y - y0) / (y1 - y0) * _SIDE
-        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{_colour(index)}"/>'
-                     f'<text x="{px + 6:.1f}" y="{py - 5:.1f}" fill="{_colour(index)}">{index + 1}</text>')
+        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="4" fill="{colour(index)}"/>'
+                     f'<text x="{px + 6:.1f}" y="{py - 5:.1f}" fill="{colour(index)}">{index + 1}</text>')
     return parts
 
 
@@ -72,5 +103,6 @@ def _span(values: list[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _colour(index: int) -> str:
+def colour(index: int) -> str:
+    """Of a line or dot by its number."""
     return _COLOURS[index % len(_COLOURS)]

@@ -8,10 +8,8 @@ from configs.resolve import dump
 from experiments.comparison import Comparison
 from experiments.measures import MEASURES
 from experiments.pictures import encode_png, to_bytes
+from experiments.plots import colour, curve
 from experiments.tables import Table, shown
-
-_COLOURS = ('#1b6ca8', '#d1495b', '#2e933c', '#edae49', '#7b4b94', '#00798c', '#8d5524', '#5c6b73', '#c05299', '#3d405b')
-_WIDE, _HIGH, _EDGE = 460, 240, (52, 10, 14, 26)  # of a curve in pixels; room left, top, right, bottom
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1c2430;max-width:1200px;margin:2em auto;padding:0 1em}
@@ -110,44 +108,15 @@ def _inline(picture) -> str:
 
 
 def _legend(variants: list[str]) -> str:
-    keys = [f'<span data-line="{index}"><i style="background:{_COLOURS[index % len(_COLOURS)]}"></i>{escape(name)}</span>'
+    keys = [f'<span data-line="{index}"><i style="background:{colour(index)}"></i>{escape(name)}</span>'
             for index, name in enumerate(variants)]
     return f'<p class="legend">{"".join(keys)}</p>'
 
 
 def _curves(comparison: Comparison, variants: list[str]) -> str:
-    figures = [f'<figure><figcaption>{escape(name)}</figcaption>{_curve(lines, variants)}</figure>'
+    figures = [f'<figure><figcaption>{escape(name)}</figcaption>{curve(lines, variants)}</figure>'
                for name, lines in comparison.curves.items()]
     return f'<div class="curves">{"".join(figures)}</div>'
-
-
-def _curve(lines: dict[str, list[tuple[int, float]]], variants: list[str]) -> str:
-    """An SVG of all variants; values that are not finite are left out."""
-    points = {name: [(step, value) for step, value in line if math.isfinite(value)] for name, line in lines.items()}
-    every = [point for line in points.values() for point in line]
-    if not every:
-        return '<p class="plain">nothing finite</p>'
-    left, top, right, bottom = _EDGE
-    low, high = min(value for _, value in every), max(value for _, value in every)
-    high = high if high > low else low + 1
-    first, last = min(step for step, _ in every), max(max(step for step, _ in every), 1)
-
-    def place(step: int, value: float) -> str:
-        x = left + (_WIDE - left - right) * (step - first) / max(1, last - first)
-        y = top + (_HIGH - top - bottom) * (high - value) / (high - low)
-        return f'{x:.1f},{y:.1f}'
-
-    drawn = []
-    for name, line in points.items():
-        index = variants.index(name)
-        drawn.append(f'<polyline data-line="{index}" fill="none" stroke-width="1.6" stroke="{_COLOURS[index % len(_COLOURS)]}" '
-                     f'points="{" ".join(place(*point) for point in line)}"><title>{escape(name)}</title></polyline>')
-    marks = [f'<text x="{left - 6}" y="{y}" text-anchor="end">{value:.3g}</text>'
-             for y, value in ((top + 4, high), (_HIGH - bottom, low))]
-    marks += [f'<text x="{x}" y="{_HIGH - 8}" text-anchor="{anchor}">{step}</text>'
-              for x, anchor, step in ((left, 'start', first), (_WIDE - right, 'end', last))]
-    frame = f'<path d="M{left} {top}V{_HIGH - bottom}H{_WIDE - right}" fill="none" stroke="#aab4be"/>'
-    return f'<svg width="{_WIDE}" height="{_HIGH}" font-size="11" fill="#45525f">{frame}{"".join(marks)}{"".join(drawn)}</svg>'
 
 
 def _runs(comparison: Comparison) -> str:

@@ -1,5 +1,6 @@
 """Pictures on disk: read upright and in RGB with a clear word on what cannot be read, written whole or not at all."""
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +12,26 @@ LIMIT = 100_000_000  # pixels; decoding more would fill a laptop's memory
 FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
 
 
-def read_picture(path: str | Path, limit: int = LIMIT) -> np.ndarray:
-    """(H,W,3) uint8 RGB, turned as its EXIF tag says. ValueError, one sentence, where the file is missing, no picture, broken
-    or of more than `limit` pixels."""
+def read_picture(path: str | Path, limit: int = LIMIT, *, formats: Sequence[str] | None = None,
+                 name: str | None = None) -> np.ndarray:
+    """(H,W,3) uint8 RGB, turned as its EXIF tag says. formats: of Pillow, the only ones that are tried; None for all. name: what
+    the file is called in messages. ValueError, one sentence, where the file is missing, no picture, broken or of more than
+    `limit` pixels."""
     path = Path(path)
+    name = name or str(path)
     if not path.is_file():
-        raise ValueError(f'{path} is no file; give a picture (JPEG, PNG, WebP, ...)')
+        raise ValueError(f'{name} is no file; give a picture (JPEG, PNG, WebP, ...)')
     ceiling, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit speaks, in one sentence
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=formats) as picture:
             if picture.width * picture.height > limit:
-                raise ValueError(f'{path} has {picture.width} x {picture.height} pixels, more than the {limit / 1e6:g} million '
+                raise ValueError(f'{name} has {picture.width} x {picture.height} pixels, more than the {limit / 1e6:g} million '
                                  'that are read; reduce it first')
             return np.array(ImageOps.exif_transpose(picture).convert('RGB'))
     except UnidentifiedImageError as error:
-        raise ValueError(f'{path} is no picture in a known format; give a JPEG, PNG or WebP file') from error
-    except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(f'{path} cannot be read ({error}); it may be damaged, export it again') from error
+        raise ValueError(f'{name} is no picture in a known format; give a JPEG, PNG or WebP file') from error
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f'{name} cannot be read ({error}); it may be damaged, export it again') from error
     finally:
         Image.MAX_IMAGE_PIXELS = ceiling
 

@@ -1,18 +1,7 @@
 """A small WebCaricature in its official layout, drawn by the suite: photos, and drawings that exaggerate the same people."""
-import numpy as np
-
 from datasets.synthetic import render, sample_attributes, sample_identity
-from datasets.webcaricature import FOLDS
+from datasets.webcaricature import FOLDS, seventeen
 from tests.datasets.layouts import write
-
-# Which of the 68 landmarks are those of WebCaricature from the second on; the hairline is none of them.
-_OF_68 = [0, 8, 16, 17, 21, 22, 26, 36, 39, 42, 45, 30, 51, 48, 57, 54]
-
-
-def seventeen(landmarks):
-    """(68,2) -> (17,2); the hairline lies above the brows by three quarters of their distance to the chin."""
-    brows = landmarks[17:27].mean(0)
-    return np.concatenate([[brows + 0.75 * (brows - landmarks[8])], landmarks[_OF_68]])
 
 
 def name_of(person):
