@@ -25,6 +25,8 @@ FAMILIES = {
     'satnet': ('models.translation.satnet', 'SATNet', 'SATNetConfig'),
     'ugatit': ('models.translation.ugatit', 'UGATIT', 'UGATITConfig'),
 }
+TRANSLATORS = tuple(name for name, (module, *_) in FAMILIES.items() if module.startswith('models.translation.'))
+SWAPPERS = tuple(name for name in FAMILIES if name not in TRANSLATORS)
 
 
 def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
@@ -55,19 +57,27 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
     return family.eval().requires_grad_(False)
 
 
+def family_name(path: str | Path) -> str | None:
+    """The family that a safetensors file says it belongs to, or None; ValueError where it is no such file."""
+    return _metadata(path).get('family')
+
+
 def load_weights(family: Family, path: str | Path) -> None:
     """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit."""
     _fill(family, _read(path)[1], path)
 
 
-def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and named tensors."""
+def _metadata(path: str | Path) -> dict[str, str]:
     try:
         with safe_open(path, 'pt') as handle:
-            metadata = handle.metadata() or {}
-        return metadata, load_file(path)
+            return handle.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py wrote') from error
+
+
+def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and named tensors."""
+    return _metadata(path), load_file(path)
 
 
 def _fill(family: Family, state: dict[str, Tensor], path: str | Path) -> None:

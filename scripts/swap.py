@@ -28,7 +28,8 @@ import torch
 
 from experiments.protocols.pairs import swap_pairs
 from models import weights
-from models.base import Perception
+from models.base import Family, Perception
+from models.batch import SwapBatch
 from models.cgan.published import load_generator
 from models.perception.bundle import build_perception, load_parser
 from models.perception.detection import DETECTORS, build_detector
@@ -39,7 +40,7 @@ from models.pipelines.photo import FaceSwapper
 from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
 from models.pipelines.provenance import Making, marked
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
-from models.registry import FAMILIES, load_family
+from models.registry import SWAPPERS, load_family
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -58,7 +59,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
     which.add_argument('--like', type=Path, metavar='PHOTO', help='instead of --face: who is most like the person of this photo')
     how = parser.add_argument_group('how')
-    how.add_argument('--family', default='cvae', choices=FAMILIES, help='model family whose own weights are used')
+    how.add_argument('--family', default='cvae', choices=SWAPPERS, help='model family whose own weights are used')
     how.add_argument('--weights', help='instead: weights of a run (family.safetensors), a file of export.py (.onnx), or '
                      f'{", ".join(FRAMINGS)}')
     how.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='what runs the generator')
@@ -98,6 +99,14 @@ def chosen(args: argparse.Namespace) -> Path:
     return weights.path(args.family)
 
 
+def loaded(args: argparse.Namespace, perception: Perception) -> Family:
+    """The chosen family; ValueError where it swaps no faces."""
+    family = load_family(chosen(args), perception)
+    if family.batch is not SwapBatch:
+        raise ValueError(f'{chosen(args)} holds a {type(family).__name__}, which translates faces: use scripts/translate.py')
+    return family
+
+
 def open_session(args: argparse.Namespace, perception: Perception) -> Session | None:
     """The generator on onnxruntime, where that is wanted."""
     if args.weights and args.weights.endswith('.onnx'):
@@ -107,7 +116,7 @@ def open_session(args: argparse.Namespace, perception: Perception) -> Session | 
     elif args.weights in FRAMINGS:
         session = opened(partial(export_generator, load_generator(args.weights)), args.device)
     else:
-        session = opened(partial(export_family, load_family(chosen(args), perception)), args.device)
+        session = opened(partial(export_family, loaded(args, perception)), args.device)
     print(f'onnxruntime runs the generator on {session.provider}')
     return session
 
@@ -147,7 +156,7 @@ def run(args: argparse.Namespace) -> None:
         swapper = load_simswap(args.weights, generator.swap, build_detector(args.detector, args.device), device=args.device,
                                parser=load_parser('bisenet').to(args.device) if args.parsing_mask else None)
     else:
-        family = PortableFamily(session, perception) if session else load_family(chosen(args), perception)
+        family = PortableFamily(session, perception) if session else loaded(args, perception)
         family.to(args.device)
         if args.pairs:
             written, kept = swap_pairs(family, args.root, args.pairs, output, device=args.device, batch=args.batch,

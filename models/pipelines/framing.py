@@ -31,12 +31,17 @@ def framed(picture: np.ndarray, detector: Detector, size: int, template: str = '
         several = f'it shows {len(faces)} faces, of which the largest was taken' if len(faces) > 1 else None
         points = faces[0].points
         return Framed(crop_face(picture, points, size, template), _known(picture, points, size, template), several)
+    return Framed(middle(picture, size), torch.ones(1, 1, size, size),
+                  'no face was found in it, so its middle was taken without alignment')
+
+
+def middle(picture: np.ndarray, size: int) -> Tensor:
+    """The central square of (H,W,3) uint8 RGB: (1,3,size,size) in [-1,1]."""
     height, width = picture.shape[:2]
     side = min(height, width)
     y, x = (height - side) // 2, (width - side) // 2
     square = torch.from_numpy(np.ascontiguousarray(picture[y:y + side, x:x + side])).permute(2, 0, 1)[None].float() / 127.5 - 1
-    square = F.interpolate(square, (size, size), mode='bicubic', antialias=True).clamp(-1, 1)
-    return Framed(square, torch.ones(1, 1, size, size), 'no face was found in it, so its middle was taken without alignment')
+    return F.interpolate(square, (size, size), mode='bicubic', antialias=True).clamp(-1, 1)
 
 
 def _known(picture: np.ndarray, points: np.ndarray, size: int, template: str) -> Tensor:

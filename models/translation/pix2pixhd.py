@@ -51,7 +51,10 @@ class Pix2PixHDConfig(FamilyConfig):
 
 
 class Pix2PixHD(Family):
-    """Trained on targets and their labels; `generate` draws the target's labels as the source's parts look."""
+    """Trained on targets and their labels; `generate` draws the target's labels as the source's parts look. For pipelines it is a
+    translator of one direction, which draws a photo anew from its own labels."""
+
+    directions = ('a2b',)
 
     def __init__(self, config: Pix2PixHDConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -165,6 +168,22 @@ class Pix2PixHD(Family):
             own = self.features(batch.target, labels)[0]
             features = torch.where(share[..., None] > 0, features, own)  # the target's where the source shows no such part
         return self.drawn(labels, features).clamp(-1, 1)
+
+    @property
+    def styled(self) -> bool:
+        """Whether a reference picture says how parts look."""
+        return self.config.features > 0
+
+    def translate(self, pictures: Tensor, direction: str = 'a2b', *, reference: Tensor | None = None,
+                  generator: torch.Generator | None = None) -> Tensor:
+        """(B,3,H,W) in [-1,1] drawn from their labels, each part as it looks in the reference (B,3,H,W) or else in the picture
+        itself; nothing is left to chance. ValueError as models.translation.translator."""
+        if direction not in self.directions:
+            raise ValueError(f'{type(self).__name__} does not translate {direction}; it knows {", ".join(self.directions)}')
+        if reference is not None and not self.styled:
+            raise ValueError('this pix2pixHD takes no style from a reference picture; leave the reference away')
+        everyone = torch.zeros(len(pictures), dtype=torch.bool, device=pictures.device)
+        return self.generate(SwapBatch(pictures if reference is None else reference, pictures, everyone))
 
     @torch.no_grad()
     def sample(self, labels: Tensor, centres: dict[int, Tensor], *, generator: torch.Generator | None = None) -> Tensor:

@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
+from models.base import FamilyConfig
 from models.pipelines.demo import demo_photo
 from models.pipelines.images import read_picture, write_picture
 from models.pipelines.provenance import inspect
+from models.translation.translator import Translator
 from models.weights import ZOO
 from scripts import swap
 from tests.models.stubs import Oval, Painter, perception, photo
@@ -233,6 +235,16 @@ def test_the_demo_with_the_weights_of_the_zoo(tmp_path):
     assert (tmp_path / 'contact.png').exists()
 
 
-def test_a_family_without_weights_says_how_to_get_some(tmp_path, capsys):
-    assert run('--demo', '--family', 'cyclegan', '-o', tmp_path) == 2
-    assert '--family cyclegan` and give the family.safetensors' in capsys.readouterr().err
+def test_a_family_without_weights_says_how_to_get_some(tmp_path, monkeypatch, capsys):
+    monkeypatch.delitem(swap.weights.TABLE, 'cvae')
+    assert run('--demo', '-o', tmp_path) == 2
+    assert '--family cvae` and give the family.safetensors' in capsys.readouterr().err
+
+
+def test_translators_are_sent_to_their_own_script(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run('--demo', '--family', 'cyclegan')
+    assert 'invalid choice' in capsys.readouterr().err
+    monkeypatch.setattr(swap, 'load_family', lambda *_: Translator(FamilyConfig(), None))
+    assert run('--demo', '--weights', 'drawings.safetensors', '-o', tmp_path) == 2
+    assert 'use scripts/translate.py' in capsys.readouterr().err

@@ -1,0 +1,195 @@
+"""Translate faces: photos to drawings (a2b) and back (b2a).
+
+    python scripts/translate.py --run RUN --input photo.jpg
+    python scripts/translate.py --weights family.safetensors --direction b2a --input FOLDER -o OUT
+    python scripts/translate.py --run RUN --input photo.jpg --styles 4 --paste
+    python scripts/translate.py --run RUN --input photo.jpg --reference drawing.png
+    python scripts/translate.py --run RUN --input FACES --aligned
+    python scripts/translate.py --run RUN --input TWO_DOMAINS
+
+--input is a picture, a folder of pictures, or the folder of two domains, whose test set (testA, testB) is then translated. Each
+picture gets NAME.png, the translated face, or with --paste the whole picture with the face in it, and NAME.sheet.png, all beside
+each other. What is there already stays; --overwrite makes it anew. What is written says by signed Content Credentials that it was
+made and how; scripts/provenance.py shows and checks them.
+"""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from configs.resolve import load
+from configs.schema import PerceptionConfig
+from datasets.faces import pictures_in
+from experiments.feature_clusters import read_centres
+from experiments.progress import Gauge
+from models import weights
+from models.perception.bundle import build_perception
+from models.perception.detection import DETECTORS, build_detector
+from models.pipelines.framing import Framed
+from models.pipelines.images import FORMATS, read_picture, write_picture
+from models.pipelines.photo import LARGEST
+from models.pipelines.provenance import PART, WHOLE, Making
+from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    task = parser.add_argument_group('what to translate')
+    task.add_argument('--input', type=Path, required=True, metavar='PICTURE|FOLDER', help='see above')
+    task.add_argument('--direction', choices=('a2b', 'b2a'), help='photo to drawing or back (the first that the family knows)')
+    task.add_argument('--face', default=LARGEST, help='of each picture: largest (default), all, or the number by size')
+    task.add_argument('--aligned', action='store_true', help='pictures are faces as the data sets have them: detect nothing')
+    task.add_argument('-o', '--output', type=Path, default=Path('outputs/translate'),
+                      help='folder to write to, or for a single picture the name of its translation (%(default)s)')
+    task.add_argument('--overwrite', action='store_true', help='also translate what is there already')
+    which = parser.add_argument_group('by what')
+    which.add_argument('--run', type=Path, help='run folder of train.py')
+    which.add_argument('--weights', metavar='NAME|FILE', help='instead: a name of the table of weights, or a family.safetensors')
+    how = parser.add_argument_group('how')
+    how.add_argument('--styles', type=int, default=1, help='translations of each face, where the family knows styles')
+    how.add_argument('--style', type=int, default=0, help='number of the first style: the same number, the same style')
+    how.add_argument('--reference', type=Path, metavar='PICTURE', help='instead: take the style from this picture')
+    how.add_argument('--features', type=Path, metavar='FILE', help='with pix2pixHD: styles are features of encode_features.py')
+    how.add_argument('--paste', action='store_true', help='put the translated face into the picture')
+    how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
+    how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
+    how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    args = parser.parse_args(argv)
+    if args.run and args.weights:
+        parser.error('give --run or --weights, not both')
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
+    return args
+
+
+@dataclass(frozen=True)
+class Work:
+    """A picture and where its translation goes: outputs are named after `out`, a picture's path."""
+
+    source: Path
+    out: Path
+    aligned: bool
+
+
+def chosen(args: argparse.Namespace) -> tuple[Path, PerceptionConfig]:
+    """The file of weights, and the frozen networks that it was trained with as far as that is known."""
+    if args.run:
+        return args.run / 'family.safetensors', load(args.run / 'config.yaml').perception
+    if args.weights is None:
+        return default_weights(), PerceptionConfig()
+    return weights.path(args.weights) if args.weights in weights.TABLE else Path(args.weights), PerceptionConfig()
+
+
+def listed(args: argparse.Namespace, direction: str) -> list[Work]:
+    """The pictures of --input. ValueError where there is none, or one would be written over."""
+    works = list(_listed(args, direction))
+    for work in works:
+        if work.out.resolve() == work.source.resolve():
+            raise ValueError(f'{work.source} would be written over by its translation; give another -o')
+    return works
+
+
+def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
+    source, out = args.input, args.output
+    named = out.suffix.lower() in FORMATS
+    if not source.is_dir():
+        yield Work(source, out if named else out / f'{source.stem}.png', args.aligned)
+        return
+    if named:
+        raise ValueError(f'{source} is a folder of pictures, so {out} has to be a folder, too')
+    tests = source / f'test{direction[0].upper()}'
+    deep = tests.is_dir()
+    folder = tests if deep else source
+    names = pictures_in(folder, deep=deep)
+    if not names:
+        raise ValueError(f'{folder} holds no picture; give a picture, a folder of pictures, or one with testA and testB')
+    stems = {name: str(Path(name).with_suffix('')) for name in names}
+    shared = Counter(stems.values())
+    for name, stem in stems.items():
+        yield Work(folder / name, out / f'{stem if shared[stem] == 1 else name}.png', args.aligned or deep)
+
+
+def translated(work: Work, args: argparse.Namespace, translator: FaceTranslator, reference: Framed | None,
+               makings: dict[str, Making | None]) -> None:
+    """Write the pictures of one input; ValueError where it shows no face or cannot be read."""
+    made = translator.picture(read_picture(work.source), face=args.face, aligned=work.aligned, styles=args.styles,
+                              style=args.style, reference=reference, paste=args.paste)
+    wanted = [made.pasted] if args.paste else [face.translations for face in made.faces]
+    for number, pictures in enumerate(wanted):
+        for style, picture in enumerate(pictures):
+            parts = [f'face{number}'] * (len(wanted) > 1) + [f'style{style + 1}'] * (len(pictures) > 1)
+            name = '.'.join([work.out.stem, *parts]) + work.out.suffix
+            write_picture(work.out.with_name(name), picture, makings[PART if args.paste else WHOLE])
+    write_picture(sheet_of(work), sheet(made), makings[PART])  # last: where it is, the rest is as well
+
+
+def sheet_of(work: Work) -> Path:
+    return work.out.with_name(f'{work.out.stem}.sheet.png')
+
+
+def run(args: argparse.Namespace) -> None:
+    if not args.input.exists():
+        raise ValueError(f'there is no {args.input}; give a picture or a folder of pictures')
+    reference = args.reference and read_picture(args.reference)
+    centres = args.features and read_centres(args.features)
+    file, looks = chosen(args)
+    perception = build_perception(looks.identity, None, looks.parser or PerceptionConfig().parser).to(args.device)
+    family = load_translator(file, perception).to(args.device)
+    translator = FaceTranslator(family, build_detector(args.detector, args.device), args.direction, parser=perception.parser,
+                                centres=centres, device=args.device)
+    if reference is not None:
+        reference = translator.framed(reference)
+        if reference.note:
+            print(f'note on {args.reference}: {reference.note}', file=sys.stderr)
+    translator.check(args.styles, reference is not None)
+    everything = listed(args, translator.direction)
+    todo = [work for work in everything if args.overwrite or not sheet_of(work).is_file()]
+    done = 'a face of a photograph was translated into a drawing' if translator.direction == 'a2b' else (
+        'a drawing of a face was translated into a photograph')
+    makings = {kind: None if args.no_provenance else Making.of(translator.name, [file], done, kind) for kind in (PART, WHOLE)}
+    if len(everything) == 1 and todo:
+        translated(todo[0], args, translator, reference, makings)
+    else:
+        translate_all(todo, len(everything), lambda work: translated(work, args, translator, reference, makings))
+    print(sheet_of(everything[0]) if len(everything) == 1 else args.output)
+
+
+def translate_all(todo: list[Work], count: int, one: Callable[[Work], None]) -> None:
+    """Many pictures: what cannot be translated is said and passed over. ValueError where nothing could."""
+    gauge, failed, began = Gauge(0, len(todo), visible=True), 0, time.monotonic()
+    try:
+        for number, work in enumerate(todo, 1):
+            try:
+                one(work)
+            except ValueError as error:
+                failed += 1
+                gauge.say(f'{work.source}: {error}')
+            gauge.step(number)
+            gauge.show(number, {}, number / (time.monotonic() - began))
+    finally:
+        gauge.close()
+    if todo and failed == len(todo):
+        raise ValueError(f'none of {len(todo)} pictures could be translated; why stands above')
+    there = f', {count - len(todo)} were there already' if count > len(todo) else ''
+    print(f'{len(todo) - failed} pictures translated' + (f', {failed} not' if failed else '') + there, file=sys.stderr)
+
+
+def main(argv: list[str] | None = None) -> int:
+    try:
+        run(parse(argv))
+    except (ValueError, weights.WeightsError) as error:
+        print(f'translate.py: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""models.pipelines.translate with stand-ins for networks and detector."""
+import numpy as np
+import pytest
+import torch
+
+from models import weights
+from models.base import FamilyConfig
+from models.pipelines import translate
+from models.pipelines.translate import FaceTranslator, default_weights, sheet
+from models.translation.translator import Translator
+from models.weights import Entry
+from tests.models.stubs import Oval, Planted, face_at, photo
+
+
+class Dyer(Translator):
+    """Gives each picture one colour: its style, by chance or that of the reference."""
+
+    styled = True
+
+    def __init__(self):
+        super().__init__(FamilyConfig(size=32), None)
+
+    def draw(self, pictures, direction, reference, generator):
+        style = torch.rand(len(pictures), 3, 1, 1, generator=generator) if reference is None else reference.mean((2, 3), True)
+        return style.expand_as(pictures)
+
+
+class Negative(Translator):
+    directions = ('a2b',)
+
+    def __init__(self):
+        super().__init__(FamilyConfig(size=32), None)
+
+    def draw(self, pictures, direction, reference, generator):
+        return -pictures
+
+
+PHOTO = photo(200, 300)
+FACES = Planted({(200, 300): [face_at(180, 110, 40), face_at(60, 90, 20)]})
+
+
+def colour(picture: np.ndarray) -> list[int]:
+    assert (picture == picture[0, 0]).all()
+    return picture[0, 0].tolist()
+
+
+def test_each_face_is_translated_and_pasted_where_it_was():
+    made = FaceTranslator(Negative(), FACES, parser=Oval()).picture(PHOTO, face='all', paste=True)
+    assert len(made.faces) == 2 and len(made.pasted) == 1
+    for one in made.faces:
+        assert np.abs(255 - one.face.astype(int) - one.translations[0]).max() <= 1
+        x, y = one.found.points.mean(0).round().astype(int)
+        assert np.abs(255 - PHOTO[y, x].astype(int) - made.pasted[0][y, x]).max() < 40
+    assert (made.pasted[0][:, 280:] == PHOTO[:, 280:]).all()
+    assert sheet(made).shape[1] > 4 * 256
+
+
+def test_a_style_is_a_number_and_the_same_for_every_face_and_picture():
+    translator = FaceTranslator(Dyer(), FACES)
+    made = translator.picture(PHOTO, face='all', styles=3)
+    colours = [[colour(picture) for picture in one.translations] for one in made.faces]
+    assert colours[0] == colours[1]
+    assert len({tuple(one) for one in colours[0]}) == 3
+    assert colour(translator.picture(PHOTO, style=2).faces[0].translations[0]) == colours[0][2]
+
+
+def test_a_reference_gives_the_style():
+    translator = FaceTranslator(Dyer(), FACES)
+    green = np.zeros((50, 40, 3), np.uint8) + np.array([20, 200, 40], np.uint8)
+    reference = translator.framed(green)
+    assert 'no face was found' in reference.note
+    made = translator.picture(PHOTO, reference=reference)
+    assert np.abs(np.array(colour(made.faces[0].translations[0])) - [20, 200, 40]).max() <= 1
+    assert (made.reference == green[0, 0]).all()
+
+
+def test_an_aligned_picture_needs_no_detector():
+    square = photo(32, 32)
+    made = FaceTranslator(Negative(), Planted({})).picture(np.hstack([np.zeros((32, 8, 3), np.uint8), square,
+                                                                      np.zeros((32, 8, 3), np.uint8)]), aligned=True)
+    assert np.abs(made.faces[0].face.astype(int) - square).max() <= 1 and made.faces[0].found is None
+
+
+@pytest.mark.parametrize('options, words', [
+    ({'styles': 2}, 'knows one translation'), ({'styles': 0}, '1 or more'), ({'face': 7}, 'no face of the picture'),
+    ({'aligned': True, 'paste': True}, 'nothing to paste')])
+def test_what_does_not_go_together_is_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        FaceTranslator(Negative(), FACES).picture(PHOTO, **options)
+
+
+def test_what_the_family_does_not_know_is_refused():
+    with pytest.raises(ValueError, match='does not translate b2a; it knows a2b'):
+        FaceTranslator(Negative(), FACES, 'b2a')
+    with pytest.raises(ValueError, match='no style from a reference'):
+        FaceTranslator(Negative(), FACES).framed(PHOTO)
+    with pytest.raises(ValueError, match='features of parts'):
+        FaceTranslator(Negative(), FACES, centres={})
+    with pytest.raises(ValueError, match='no face was found in the picture'):
+        FaceTranslator(Negative(), Planted({})).picture(PHOTO)
+
+
+def test_an_entry_of_the_zoo_becomes_the_default(monkeypatch, tmp_path):
+    monkeypatch.setattr(weights, 'ZOO', tmp_path)
+    monkeypatch.setattr(translate, 'family_name', lambda path: 'ugatit')
+    with pytest.raises(ValueError, match='train one with'):
+        default_weights()
+    (tmp_path / 'new.safetensors').write_bytes(b'')
+    monkeypatch.setitem(weights.TABLE, 'new', Entry('new', 'new.safetensors', '', None, None, '', '', 'safetensors'))
+    assert default_weights() == tmp_path / 'new.safetensors'
