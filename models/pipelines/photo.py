@@ -9,7 +9,7 @@ from torch import Tensor
 from models import geometry
 from models.base import Family, Perception
 from models.batch import SwapBatch
-from models.perception.detection import Detector, Face
+from models.perception.detection import Detector, Face, paired
 from models.pipelines import blend
 
 LARGEST, ALL = 'largest', 'all'
@@ -121,12 +121,7 @@ class PhotoSwapper:
         known = [self.embed(reference, choose(self.detector.detect(reference), LARGEST, f'reference {index}'))
                  for index, reference in enumerate(references)]
         likeness = (self.embed(photo, faces) @ torch.cat(known).T).cpu().numpy()  # (faces,references)
-        matches = []
-        while likeness.max() >= LEAST_LIKENESS:
-            face, reference = np.unravel_index(likeness.argmax(), likeness.shape)
-            likeness[face], likeness[:, reference] = -1, -1
-            matches.append((faces[face], int(reference)))
-        return matches
+        return [(faces[face], reference) for face, reference in paired(likeness, LEAST_LIKENESS)]
 
     def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
         """Identities (N,D), unit length, of faces of a photo."""
