@@ -42,12 +42,13 @@ class DataConfig(Config):
 
 class PerceptionConfig(Config):
     """The frozen networks that look at faces, by their names in models.weights. teacher: None means the identity network. vgg:
-    for the perceptual terms of some translators."""
+    for the perceptual terms of some translators. landmarks: whether to load the finder of five landmarks."""
 
     identity: str = 'identity-mobilefacenet'
     teacher: str | None = None
     parser: str | None = 'parsing-unet'
     vgg: str | None = None
+    landmarks: bool = True
 
 
 class OptimiserConfig(Config):

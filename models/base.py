@@ -30,16 +30,18 @@ class Perception:
     teacher: gives the identity loss its gradient; the same network as `identity` unless the config names another one.
     parser: (B,3,H,W) in [-1,1] -> (B,19,H,W) logits of models.batch.PARTS.
     vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> map.
+    landmarks: (B,3,H,W) in [-1,1] -> (B,5,2) in eye distances.
     """
 
     identity: nn.Module
     teacher: nn.Module
     parser: nn.Module | None = None
     vgg: nn.Module | None = None
+    landmarks: nn.Module | None = None
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        return {self.identity, self.teacher, self.parser, self.vgg} - {None}
+        return {self.identity, self.teacher, self.parser, self.vgg, self.landmarks} - {None}
 
     def to(self, *args, **kwargs) -> 'Perception':
         """Module.to of every network, in place; returns self."""

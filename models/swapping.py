@@ -8,6 +8,7 @@
 | identity        | 1 - cos(teacher(swap), teacher(source))                        | all          | SimSwap eq. 3        |
 | background      | mean abs(swap - target) outside the target's face mask         | all          | ours                 |
 | parsing         | cross entropy of the swap's parsing with the target's, in face | other people | ours                 |
+| landmarks       | L1 of the five landmarks of swap and target, in eye distances  | other people | ours                 |
 | shading         | L1 of mean colours in a 12x12 grid, in face                    | other people | ours                 |
 | contrast        | L1 of the Laplacian's local root mean square, in face          | all          | ours                 |
 | total_variation | mean abs difference of neighbouring pixels                     | all          | Mahendran 2015 eq. 6 |
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.base import NOTE_EVERY, Family, FamilyConfig
+from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.blocks.background import continued
 from models.losses.background import background_l1
@@ -43,9 +44,14 @@ class SwapFamilyConfig(FamilyConfig):
 
 
 class SwapFamily(Family):
-    """A family that puts the source's identity on the target; the perception needs an identity encoder, a teacher, a parser."""
+    """A family that puts the source's identity on the target; the perception needs an identity encoder, a teacher, a parser; for
+    the term landmarks their finder."""
 
     config: SwapFamilyConfig
+
+    def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
+        super().__init__(config, perception)
+        self.require('landmarks', 'landmarks')
 
     def labels(self, batch: SwapBatch) -> Tensor:
         """(B,H,W) parsing labels of the target: the batch's own, or the parser's."""
@@ -90,6 +96,8 @@ class SwapFamily(Family):
             terms['background'] = background_l1(swap, batch.target, face)
         if self.wants('parsing'):
             terms['parsing'] = parsing_agreement(self.perception.parser(swap[other]), labels[other], face[other])
+        if self.wants('landmarks'):
+            terms['landmarks'] = self._landmark_distance(swap[other], batch.target[other])
         if self.wants('shading'):
             terms['shading'] = shading_l1(swap[other], batch.target[other], face[other])
         if self.wants('contrast'):
@@ -97,6 +105,12 @@ class SwapFamily(Family):
         if self.wants('total_variation'):
             terms['total_variation'] = total_variation(swap)
         return terms
+
+    def _landmark_distance(self, swap: Tensor, target: Tensor) -> Tensor:
+        """Mean distance along an axis between the landmarks of (B,3,H,W) pictures; 0 for no picture."""
+        with torch.no_grad():
+            answer = self.perception.landmarks(target)
+        return (self.perception.landmarks(swap) - answer).abs().sum() / max(1, answer.numel())
 
     def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, step: int) -> dict[str, Tensor]:
         """The terms `identity` and `perceptual`, with one pass of the teacher over the swap. The wanted identities are the given

@@ -82,7 +82,7 @@ def build(args: argparse.Namespace) -> Engine:
     fabric = build_fabric(config.engine)
     torch.manual_seed(config.engine.seed)
     looks = config.perception
-    family = kind(model, build_perception(looks.identity, looks.teacher, looks.parser, looks.vgg))
+    family = kind(model, build_perception(**dict(looks)))
     if args.init:
         load_weights(family, args.init)
     loader, validation = batches(config, kind.batch, model.size, fabric)

@@ -19,12 +19,14 @@ def folded_channels(planes: int, fold: int) -> int:
 
 
 def unfolding(width: int, fold: int, out: int = 3, *, shuffle: bool = False) -> list[nn.Module]:
-    """Layers (B,width,h,w) -> (B,out,fold*h,fold*w), fold a power of 2: each step doubles the side. Starts near zero.
+    """Layers (B,width,h,w) -> (B,out,fold*h,fold*w), fold a power of 2, or 1: each step doubles the side. Starts near zero.
 
     Sides double by interpolation, which leaves no checkerboard (Odena et al. 2016), or, with `shuffle`, by folding channels back,
     for outputs such as noise in which every pixel is on its own.
     """
     layers: list[nn.Module] = []
+    if fold == 1:
+        layers.append(conv := nn.Conv2d(width, out, 3, 1, 1))
     while fold > 1:
         narrow = width // 2 if fold > 2 else out
         conv = nn.Conv2d(width, 4 * narrow if shuffle else narrow, 3, 1, 1)

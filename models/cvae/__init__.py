@@ -1,8 +1,13 @@
 """Conditional variational auto-encoder for face swapping: the target's pose, expression and light pass through a spatial latent,
 its background and parsing map through skips, the source's identity through AdaIN.
 
-Its own term is `kl`, KL(q(z given target) || N(0,1)) per latent value with warm-up and free bits; the others are those of
-models.swapping.
+Its terms beside those of models.swapping:
+
+| term        | player  | formula                                                                     | source              |
+| ----------- | ------- | --------------------------------------------------------------------------- | ------------------- |
+| kl          | swapper | KL(q(z given target), N(0,1)) per latent value, with warm-up and free bits  | Kingma 2014, app. B |
+| adversarial | swapper | -D(swap): an auto-encoder alone is soft, as it draws the mean of what may be | Larsen 2016, fig. 2 |
+| critic      | critic  | max(0, 1 - D(target)) + max(0, 1 + D(swap)), D spectrally normalised        | Zhang 2019, eq. 4   |
 
 Two traps, both measured: with a path that shows the decoder the target's face at full resolution it copies the target and the
 identity loss stays at 1.0; without any path for the background a small budget goes into redrawing it. Hence the face passes only
@@ -15,7 +20,9 @@ from models.base import Perception
 from models.batch import SwapBatch
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels
+from models.blocks.patch import PatchCritic, check_patches
 from models.cvae.network import Decoder, Encoder
+from models.losses.adversarial import accuracy, critic_on_fake, critic_on_real, generator_loss
 from models.losses.kl import kl_divergence, reparametrise
 from models.swapping import SwapFamily, SwapFamilyConfig
 
@@ -24,7 +31,8 @@ class CVAEConfig(SwapFamilyConfig):
     """size: side of the pictures, a multiple of fold * 2^(len(widths) - 1), which is the number of pixels per latent cell.
     fold: power of 2 by which pictures are folded into channels. widths: channels at 1/fold, 1/(2 fold), ... of the size. depth:
     AdaIN blocks per resolution. latent: channels of the latent. style: width of the mapped identity. identity: length of the
-    identity vector. kl_warmup: steps until the KL term has its whole weight; free_bits in nats per latent value."""
+    identity vector. kl_warmup: steps until the KL term has its whole weight; free_bits in nats per latent value. fine: channels
+    of a last level of the decoder at 2/fold of the size, 0 for none. critic: width of the patch critic, 0 for none."""
 
     size: int = 96
     fold: int = 4
@@ -36,8 +44,11 @@ class CVAEConfig(SwapFamilyConfig):
     identity: int = 128
     kl_warmup: int = 2000
     free_bits: float = 0.05
+    fine: int = 0
+    critic: int = 0
     weights: dict[str, float] = {'reconstruction': 8.0, 'edges': 8.0, 'perceptual': 2.0, 'kl': 0.02, 'identity': 8.0,
-                                 'background': 8.0, 'parsing': 4.0, 'shading': 18.0, 'contrast': 4.0, 'total_variation': 0.0}
+                                 'background': 8.0, 'parsing': 4.0, 'shading': 18.0, 'contrast': 4.0, 'total_variation': 0.0,
+                                 'landmarks': 0.0, 'adversarial': 0.0, 'critic': 0.0}
 
 
 class CVAE(SwapFamily):
@@ -53,27 +64,49 @@ class CVAE(SwapFamily):
         self.encoder = Encoder(channels, config.widths, config.latent)
         self.background = BackgroundPath(channels, config.background, len(config.widths))
         self.decoder = Decoder(config.latent, config.identity, config.style, config.widths, config.depth, config.background,
-                               config.fold)
+                               config.fold, config.planes, config.fine)
+        self.critic = None
+        if config.critic:
+            check_patches(config.size, 3)
+            self.critic = PatchCritic(3, config.critic, 3, norm='none', spectral=True)
+        elif self.wants('adversarial') or self.wants('critic'):
+            raise ValueError('the terms adversarial and critic need a critic: set model.critic to a width, or their weights to 0')
 
     def players(self):
-        return {'swapper': list(self.parameters())}
+        players = {'swapper': [parameter for module in self.averaged().values() for parameter in module.parameters()]}
+        return players if self.critic is None else {**players, 'critic': list(self.critic.parameters())}
 
     def averaged(self):
         return {'encoder': self.encoder, 'background': self.background, 'decoder': self.decoder}
 
     def forward(self, player: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+        return self._swapper_terms(batch, step) if player == 'swapper' else self._critic_terms(batch, step)
+
+    def _swapper_terms(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
         labels = self.labels(batch)
         shape, plate, face = self.conditions(batch.target, labels)
         mean, logvar = self.encoder(folded(batch.target, shape, self.config.fold))
         maps = self.background(folded(plate, shape, self.config.fold))
         identity = self.identities(batch)
-        swap = self.decoder(reparametrise(mean, logvar), identity, maps, plate)
+        swap = self.decoder(reparametrise(mean, logvar), identity, maps, plate, shape)
+        if self.critic is not None:
+            self.keep(batch, step, swap)
 
         terms = self.swap_terms(swap, batch, labels, face, identity, step)
         if self.wants('kl'):
             warm = min(1.0, (step + 1) / max(1, self.config.kl_warmup))
             terms['kl'] = warm * kl_divergence(mean, logvar, free_bits=self.config.free_bits)
+        if self.wants('adversarial'):
+            terms['adversarial'] = generator_loss('hinge', [self.critic(swap)])
         return terms
+
+    def _critic_terms(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+        kept = self.kept(batch, step)
+        # One pass: compiled, spectral norms must not step again before the backward pass.
+        judged = self.critic(torch.cat([batch.target, kept[0] if kept else self.swap(batch)]))
+        real, made = ([logits] for logits in judged.chunk(2))
+        self.note(**dict(zip(('real_right', 'fake_right'), accuracy(real, made))))
+        return {'critic': critic_on_real('hinge', real) + critic_on_fake('hinge', made)} if self.wants('critic') else {}
 
     @torch.no_grad()
     def swap(self, batch: SwapBatch, latent: Tensor | None = None) -> Tensor:
@@ -82,7 +115,7 @@ class CVAE(SwapFamily):
         if latent is None:
             latent = self.encoder(folded(batch.target, shape, self.config.fold))[0]
         maps = self.background(folded(plate, shape, self.config.fold))
-        return self.decoder(latent, self.identities(batch), maps, plate).clamp(-1, 1)
+        return self.decoder(latent, self.identities(batch), maps, plate, shape).clamp(-1, 1)
 
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
         return self.swap(batch)

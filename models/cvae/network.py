@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.folding import unfolding
+from models.blocks.folding import folded, folded_channels, unfolding
 from models.blocks.residual import AdaINResidual, Residual
 
 
@@ -27,11 +27,13 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latent, identity and background maps -> picture: the identity enters by AdaIN in every block.
 
-    latent (B,L,h,w), identity (B,D), maps of BackgroundPath, plate (B,3,H,W): the target with its face hidden. Returns (B,3,H,W).
-    The plate is added to the output, so that the residual path redraws no background.
+    latent (B,L,h,w), identity (B,D), maps of BackgroundPath, plate (B,3,H,W): the target with its face hidden; shape
+    (B,planes,H,W): its parsing. Returns (B,3,H,W). The plate is added to the output, so that the residual path redraws no
+    background. fine: channels of a last level of twice the finest side, which sees plate and shape as they are, 0 for none.
     """
 
-    def __init__(self, latent: int, identity: int, style: int, widths: tuple[int, ...], depth: int, background: int, fold: int):
+    def __init__(self, latent: int, identity: int, style: int, widths: tuple[int, ...], depth: int, background: int, fold: int,
+                 planes: int, fine: int = 0):
         super().__init__()
         self.mapping = nn.Sequential(nn.Linear(identity, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU())
         self.stem = nn.Conv2d(latent, widths[-1], 3, 1, 1)
@@ -41,9 +43,14 @@ class Decoder(nn.Module):
             self.levels.append(nn.ModuleList(AdaINResidual(width if i else previous + background, width, style)
                                              for i in range(depth)))
             previous = width
+        self.fine = None
+        if fine:
+            self.fold = fold = fold // 2
+            self.fine = AdaINResidual(previous + folded_channels(planes, fold), fine, style)
+            previous = fine
         self.out = nn.Sequential(nn.GroupNorm(8, previous), nn.SiLU(), *unfolding(previous, fold))
 
-    def forward(self, latent: Tensor, identity: Tensor, maps: list[Tensor], plate: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, identity: Tensor, maps: list[Tensor], plate: Tensor, shape: Tensor) -> Tensor:
         style = self.mapping(identity * identity.shape[1] ** 0.5)
         x = self.stem(latent)
         for index, blocks in enumerate(self.levels):
@@ -52,4 +59,7 @@ class Decoder(nn.Module):
             x = torch.cat([x, maps[-1 - index]], 1)
             for block in blocks:
                 x = block(x, style)
+        if self.fine is not None:
+            x = F.interpolate(x, scale_factor=2, mode='bilinear')
+            x = self.fine(torch.cat([x, folded(plate, shape, self.fold)], 1), style)
         return self.out(x).float() + plate

@@ -9,6 +9,7 @@ from models.base import Perception
 from models.batch import PARTS
 from models.convert import read_state
 from models.perception.embedder import Embedder
+from models.perception.landmarks import FiveLandmarks
 from models.perception.parsing import FaceParser, ParsingUNet
 from models.perception.vgg import VGGFeatures
 
@@ -116,8 +117,9 @@ def load_vgg(name: str) -> VGGFeatures:
 
 
 def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet',
-                     vgg: str | None = None) -> Perception:
+                     vgg: str | None = None, landmarks: bool = False) -> Perception:
     """The frozen networks of a run. teacher: the embedder of the identity loss, the identity encoder itself where None."""
     encoder = load_embedder(identity)
     return Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher),
-                      load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None)
+                      load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None,
+                      FiveLandmarks() if landmarks else None)

@@ -44,6 +44,18 @@ class TinyVGG(nn.Conv2d):
         return dict.fromkeys(wanted, torch.tanh(super().forward(pictures)))
 
 
+class TinyLandmarks(nn.Conv2d):
+    """(B,3,H,W) -> (B,5,2)."""
+
+    def __init__(self):
+        super().__init__(3, 10, 5)
+        self.requires_grad_(False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return torch.tanh(super().forward(pictures)).mean((2, 3)).view(-1, 5, 2)
+
+
 def tiny_perception() -> Perception:
     torch.manual_seed(1)
-    return Perception(*(Embedder(TinyEmbedder(), 'arcface') for _ in range(2)), FaceParser(TinyParser(), size=16), TinyVGG())
+    return Perception(*(Embedder(TinyEmbedder(), 'arcface') for _ in range(2)), FaceParser(TinyParser(), size=16), TinyVGG(),
+                      TinyLandmarks())

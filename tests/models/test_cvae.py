@@ -78,3 +78,21 @@ def test_the_parser_is_asked_only_where_the_batch_brings_no_labels():
 def test_a_size_that_does_not_fit_is_one_sentence(changes):
     with pytest.raises(ValueError, match='multiple of'):
         family(**changes)
+
+
+def test_the_critic_learns_without_moving_the_swapper_and_drives_it_to_look_real():
+    cvae, given = family(fine=8, critic=4, weights={'adversarial': 1.0, 'critic': 1.0}), batch()
+    optimiser = torch.optim.Adam(cvae.players()['critic'], 1e-2)
+    for step in range(30):
+        optimiser.zero_grad()
+        cvae('critic', given, step)['critic'].backward()
+        optimiser.step()
+    assert all(parameter.grad is None for parameter in cvae.players()['swapper'])
+    assert cvae('critic', given, 30)['critic'] < 1.5  # 2 where it cannot tell
+    cvae('swapper', given, 31)['adversarial'].backward()
+    assert cvae.decoder.fine.conv1.weight.grad.abs().sum() > 0
+
+
+def test_a_game_without_a_critic_is_one_sentence():
+    with pytest.raises(ValueError, match='need a critic'):
+        family(weights={'adversarial': 1.0})
