@@ -36,7 +36,7 @@ from models.perception.detection import DETECTORS, build_detector
 from models.perception.fusion import fused
 from models.pipelines.demo import demo
 from models.pipelines.images import check_name, read_picture, write_picture
-from models.pipelines.photo import FaceSwapper
+from models.pipelines.photo import DONE, FaceSwapper
 from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
 from models.pipelines.provenance import Making, marked
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
@@ -139,7 +139,7 @@ def making(args: argparse.Namespace) -> Making | None:
         return None
     read = files(args.weights) if args.weights in FRAMINGS else [chosen(args)]
     name = args.weights if args.weights in FRAMINGS else read[0].stem if args.weights else args.family
-    return Making.of(name, read, 'faces of a photograph were replaced by those of other people')
+    return Making.of(name, read, DONE)
 
 
 def run(args: argparse.Namespace) -> None:

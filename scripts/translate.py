@@ -152,9 +152,8 @@ def run(args: argparse.Namespace) -> None:
     translator.check(args.styles, reference is not None)
     everything = listed(args, translator.direction)
     todo = [work for work in everything if args.overwrite or not sheet_of(work).is_file()]
-    done = 'a face of a photograph was translated into a drawing' if translator.direction == 'a2b' else (
-        'a drawing of a face was translated into a photograph')
-    makings = {kind: None if args.no_provenance else Making.of(translator.name, [file], done, kind) for kind in (PART, WHOLE)}
+    makings = {kind: None if args.no_provenance else Making.of(translator.name, [file], translator.done, kind)
+               for kind in (PART, WHOLE)}
     if len(everything) == 1 and todo:
         translated(todo[0], args, translator, reference, makings)
     else:

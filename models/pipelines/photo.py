@@ -13,6 +13,7 @@ from models.perception.detection import Detector, Face, paired
 from models.pipelines import blend
 
 LARGEST, ALL = 'largest', 'all'
+DONE = 'faces of a photograph were replaced by those of other people'  # for Making
 LEAST_LIKENESS = 0.3  # cosine of two identities below which nobody is taken for the other
 
 

@@ -86,6 +86,12 @@ class FaceTranslator:
         """Side in pixels of the aligned crops."""
         return self.family.config.size
 
+    @property
+    def done(self) -> str:
+        """What is done to a face, for Making."""
+        return ('a face of a photograph was translated into a drawing' if self.direction == 'a2b' else
+                'a drawing of a face was translated into a photograph')
+
     def check(self, styles: int = 1, reference: bool = False) -> None:
         """ValueError, one sentence, where the family knows no such styles."""
         if styles < 1:
