@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
+from models.base import NOTE_EVERY, Family, FamilyConfig
 from models.batch import PARTS, SwapBatch
 from models.blocks.background import continued
 from models.losses.background import background_l1
@@ -48,10 +48,6 @@ class SwapFamily(Family):
     the term landmarks their finder."""
 
     config: SwapFamilyConfig
-
-    def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
-        super().__init__(config, perception)
-        self.require('landmarks', 'landmarks')
 
     def labels(self, batch: SwapBatch) -> Tensor:
         """(B,H,W) parsing labels of the target: the batch's own, or the parser's."""
@@ -108,6 +104,7 @@ class SwapFamily(Family):
 
     def _landmark_distance(self, swap: Tensor, target: Tensor) -> Tensor:
         """Mean distance along an axis between the landmarks of (B,3,H,W) pictures; 0 for no picture."""
+        self.require('landmarks', 'landmarks')
         with torch.no_grad():
             answer = self.perception.landmarks(target)
         return (self.perception.landmarks(swap) - answer).abs().sum() / max(1, answer.numel())
