@@ -90,7 +90,7 @@ class Stopped(RunError):
 
 def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
     """All runs, variant by variant. Two variants with one config share a folder. ValueError names what does not fit."""
-    code, known, found = code_state(), {}, []
+    code, known, found = code_version(exactly=True), {}, []
     for name, change in ablation.expanded().items():
         for seed in ablation.seeds:
             config = _resolved(change, seed)
@@ -111,15 +111,6 @@ def _resolved(change: Change, seed: int) -> RunConfig:
     config = resolve(family, schema().model_dump(), read_preset(preset) if preset else {},
                      [*overrides(change), {'engine': {'seed': seed}}])
     return config.model_copy(update={'model': checked(schema, config.model).model_dump()})
-
-
-def code_state() -> str:
-    """The commit, and a hash of what differs from it."""
-    version = code_version()
-    if not version.endswith('+dirty'):
-        return version
-    difference = subprocess.run(['git', '-C', str(ROOT), 'diff', 'HEAD'], capture_output=True, check=True).stdout
-    return f'{version} {hashlib.sha256(difference).hexdigest()}'
 
 
 def data_state(root: str | None) -> str:

@@ -1,4 +1,5 @@
 """What a run leaves to read: journal.jsonl, TensorBoard events, picture grids, the code's version."""
+import hashlib
 import json
 import math
 import platform
@@ -15,13 +16,17 @@ from experiments.pictures import encode_png, grid
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def code_version() -> str:
-    """The git commit of the suite, with '+dirty' where tracked files differ from it; 'unknown' outside a git checkout."""
+def code_version(*, exactly: bool = False) -> str:
+    """The git commit of the suite, with '+dirty' where tracked files differ from it, `exactly` with a hash of the difference;
+    'unknown' outside a git checkout."""
     def git(*arguments: str) -> str:
         return subprocess.run(['git', '-C', str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git('rev-parse', 'HEAD') + ('+dirty' if git('status', '--porcelain', '--untracked-files=no') else '')
+        commit = git('rev-parse', 'HEAD')
+        if not git('status', '--porcelain', '--untracked-files=no'):
+            return commit
+        return f'{commit}+dirty' + (f' {hashlib.sha256(git("diff", "HEAD").encode()).hexdigest()}' if exactly else '')
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'
 

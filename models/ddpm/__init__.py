@@ -25,6 +25,7 @@ from models.base import Perception
 from models.batch import SwapBatch
 from models.ddpm.denoiser import Prediction, Schedule, as_prediction, clean_from, noised, split
 from models.ddpm.guidance import Guided, background_of
+from models.ddpm.ilvr import ILVRConfig, corrected
 from models.ddpm.process import Process, Weighting, loss_weight
 from models.ddpm.samplers import invert, sample
 from models.ddpm.schedules import Sampler, betas, scheduler
@@ -39,7 +40,8 @@ _POINTS = 5  # landmarks, one heat map each
 class Sampling(Config):
     """How a swap is drawn. steps: evaluations of the network, each of double size unless guidance is 1. eta: noise that DDIM
     adds, 0 to 1. guidance: on the identity. background: put the target's back at each step. inversion: share of the way that is
-    walked back from the target, instead of starting from noise, so that its pose and light stay; 0 for none."""
+    walked back from the target, instead of starting from noise, so that its pose and light stay; 0 for none. down, until: the
+    target's coarse content stays, by ILVR with this factor (0 for not at all), until this share of the way is left."""
 
     sampler: Sampler = 'ddim'
     steps: int = Field(25, ge=1, le=1000)
@@ -47,6 +49,8 @@ class Sampling(Config):
     guidance: float = Field(1.5, ge=0)
     background: bool = True
     inversion: float = Field(0.0, ge=0, le=1)
+    down: float = Field(0.0, ge=0)
+    until: float = Field(0.0, ge=0, le=1)
 
 
 class DDPMConfig(SwapFamilyConfig):
@@ -175,7 +179,8 @@ class DDPM(SwapFamily):
         else:
             noise = torch.randn(target.shape, generator=generator, device=target.device, dtype=target.dtype)
         hook = background_of(target, self.widened(face)) if asked.background else None
-        return sample(Guided(self.denoiser, asked.guidance), levels, noise, condition, asked.steps, hook=hook,
+        coarse = corrected(target, ILVRConfig(down=asked.down, until=asked.until)) if asked.down else None
+        return sample(Guided(self.denoiser, asked.guidance), levels, noise, condition, asked.steps, hook=hook, clean_hook=coarse,
                       generator=generator, eta=asked.eta, start=start).clamp(-1, 1)
 
 

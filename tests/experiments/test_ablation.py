@@ -54,7 +54,7 @@ def test_runs_are_known_by_config_code_and_data(tmp_path, monkeypatch):
     before = keys(base=at)
     (data / 'new.png').write_bytes(b'1')
     assert set(before.values()).isdisjoint(keys(base=at).values())
-    monkeypatch.setattr(machinery, 'code_version', lambda: 'another commit')
+    monkeypatch.setattr(machinery, 'code_version', lambda exactly: 'another commit')
     assert set(first.values()).isdisjoint(keys(seeds=[0, 1]).values())
 
 

@@ -7,6 +7,7 @@ import torch
 from models.batch import PARTS, SwapBatch
 from models.ddpm import DDPM, DDPMConfig, Sampling
 from models.ddpm.guidance import Guided
+from models.ddpm.lowpass import low_pass
 from models.ddpm.unet import Condition, heat_maps
 from tests.contract.stubs import IDENTITY, tiny_perception
 
@@ -56,6 +57,14 @@ def test_the_targets_face_is_hidden_from_the_network_but_not_from_an_inversion()
     torch.testing.assert_close(draw(ddpm, given), draw(ddpm, repainted), rtol=0, atol=1e-6)
     assert (draw(ddpm, given, inversion=0.5) - draw(ddpm, repainted, inversion=0.5)).abs().max() > 1e-3
     assert torch.equal(draw(ddpm, given, 1, inversion=0.5), draw(ddpm, given, 2, inversion=0.5)), 'it starts from no noise'
+
+
+def test_ilvr_keeps_the_targets_coarse_content_until_it_lets_go():
+    ddpm, given = family(), batch()
+    errors = [low_pass(draw(ddpm, given, background=False, down=8, until=until) - given.target, 8)[..., 8:-8, 8:-8].abs().mean()
+              for until in (0.0, 0.5)]
+    free = low_pass(draw(ddpm, given, background=False) - given.target, 8)[..., 8:-8, 8:-8].abs().mean()
+    assert errors[0] < 0.3 * free and errors[0] < errors[1]
 
 
 def test_the_background_is_put_back_unless_it_is_to_be_measured():
