@@ -7,7 +7,6 @@ from torch import Tensor
 
 from models import geometry
 from models.batch import FACE_IDS, PARTS
-from models.perception.parsing import face_probability
 
 MASK_SIDE = 256  # pixels of the template `face` in which masks are made
 FEATHER = 0.06  # part of the side over which a mask falls off
@@ -38,19 +37,44 @@ def _solid(probability: np.ndarray) -> np.ndarray:
     return mask if _SHARE[0] <= mask.mean() <= _SHARE[1] else np.zeros_like(mask)
 
 
-def occluders(logits: Tensor, face: np.ndarray) -> np.ndarray:
+def _shares(logits: Tensor, *groups) -> list[np.ndarray]:
+    """(19,H,W) logits -> for each group of ids the summed probability (MASK_SIDE,MASK_SIDE)."""
+    probability = logits.float().softmax(0)
+    shares = torch.stack([probability[list(ids)].sum(0) for ids in groups])[None]
+    return list(F.interpolate(shares, (MASK_SIDE, MASK_SIDE), mode='bilinear', antialias=True)[0].cpu().numpy())
+
+
+def occluders(covers: np.ndarray, flesh: np.ndarray, face: np.ndarray) -> np.ndarray:
     """What stays in front of a target's face: its glasses, hair and hat, and inside the outline of the face whatever is no part
     of one, nor neck or ear: such as a hand.
 
-    logits (19,H,W) of the target; face (H,W), its solid mask. Returns (H,W) float32, 0 or 1.
+    covers, flesh (H,W), probabilities of _COVERS and _FLESH; face (H,W), its solid mask. Returns (H,W) float32, 0 or 1.
     """
-    probability = logits.softmax(0)
-    front = (probability[_COVERS].sum(0) > 0.5).cpu().numpy()
-    other = (probability[_FLESH].sum(0) < 0.5).cpu().numpy()
     outline = cv2.convexHull(np.argwhere(face > 0)[:, ::-1].astype(np.int32))
     inside = cv2.fillConvexPoly(np.zeros(face.shape, np.uint8), outline, 1) > 0
-    front = (front | other & inside).astype(np.uint8)
+    front = ((covers > 0.5) | (flesh < 0.5) & inside).astype(np.uint8)
     return cv2.morphologyEx(front, cv2.MORPH_OPEN, _SPECK).astype(np.float32)
+
+
+def face_masks(parser, targets: Tensor, swaps: Tensor, seen: Tensor | None = None) -> tuple[Tensor, list[bool]]:
+    """Where each swap covers its target: what either crop shows as face, less what stays in front of the target's.
+
+    parser as models.base.Perception.parser, or None; targets, swaps (B,3,S,S) in [-1,1] in the template `face`; seen (B,19,S,S):
+    what the parser says of the targets, where that is known. Returns hard masks (B,1,MASK_SIDE,MASK_SIDE) and, for each, whether
+    the parser found no face in the target, so that the hull of the landmarks had to do.
+    """
+    masks = [hull(MASK_SIDE)] * len(targets)
+    missed = [True] * len(targets)
+    if parser is not None:
+        seen = parser(targets) if seen is None else seen
+        for index, (before, after) in enumerate(zip(seen, seen if swaps is targets else parser(swaps))):
+            face, covers, flesh = _shares(before, FACE_IDS, _COVERS, _FLESH)
+            face = _solid(face)
+            if face.any():
+                missed[index] = False
+                shown = _solid(np.maximum(face, *map(_solid, _shares(after, FACE_IDS))))
+                masks[index] = cv2.morphologyEx(shown * (1 - occluders(covers, flesh, face)), cv2.MORPH_OPEN, _SPECK)
+    return torch.from_numpy(np.stack(masks)).unsqueeze(1).to(targets), missed
 
 
 def soften(mask: Tensor, feather: float = FEATHER) -> Tensor:
@@ -58,7 +82,8 @@ def soften(mask: Tensor, feather: float = FEATHER) -> Tensor:
     then blurred inwards over `feather` of the side."""
     side = mask.shape[-1]
     radius = max(1, round(feather * side / 2))
-    eroded = -F.max_pool2d(F.pad(-mask, [radius] * 4), 2 * radius + 1, 1)
+    eroded = F.max_pool2d(F.pad(-mask, [radius] * 4), (2 * radius + 1, 1), 1)
+    eroded = -F.max_pool2d(eroded, (1, 2 * radius + 1), 1)
     taps = torch.arange(-radius, radius + 1, dtype=mask.dtype, device=mask.device) / radius
     kernel = torch.cos(taps * torch.pi / 2).square() + 1e-6
     kernel = kernel / kernel.sum()
@@ -70,30 +95,10 @@ def soften(mask: Tensor, feather: float = FEATHER) -> Tensor:
     return (soft * mask * frame * frame[:, None]).clamp(0, 1)  # (B,1,S,S)
 
 
-def face_masks(parser, targets: Tensor, swaps: Tensor) -> tuple[Tensor, list[bool]]:
-    """Where each swap covers its target: what either crop shows as face, less what stays in front of the target's.
-
-    parser as models.base.Perception.parser, or None; targets, swaps (B,3,S,S) in [-1,1] in the template `face`. Returns hard
-    masks (B,1,MASK_SIDE,MASK_SIDE) and, for each, whether the parser found no face in the target, so that the hull of the
-    landmarks had to do.
-    """
-    masks = [hull(MASK_SIDE)] * len(targets)
-    missed = [True] * len(targets)
-    if parser is not None:
-        pictures = F.interpolate(torch.cat([targets, swaps]), (MASK_SIDE, MASK_SIDE), mode='bilinear', antialias=True)
-        logits = parser(pictures).float()
-        found = [_solid(one) for one in face_probability(logits)[:, 0].cpu().numpy()]
-        for index, (target, swap) in enumerate(zip(found, found[len(targets):])):
-            if target.any():
-                missed[index] = False
-                shown = _solid(np.maximum(target, swap)) * (1 - occluders(logits[index], target))
-                masks[index] = cv2.morphologyEx(shown, cv2.MORPH_OPEN, _SPECK)
-    return torch.from_numpy(np.stack(masks)).unsqueeze(1).to(targets), missed
-
-
-def match_colour(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """`swap` in the tones of `target`: inside the mask the mean in CIELAB and the deviation of the lightness are made equal
-    (after Reinhard et al. 2001, who match every channel's deviation; matching that of the colours brings up their noise).
+def tones(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """How `swap` gets the tones of `target`: gain and shift (2,3) of its CIELAB channels, such that inside the mask the mean and
+    the deviation of the lightness become equal (after Reinhard et al. 2001, who match every channel's deviation; matching that of
+    the colours brings up their noise).
 
     Pictures (H,W,3) float32 RGB in [0,1], mask (H,W) in [0,1]. The deviation changes by at most a third, so that shading which
     only one face has is not blown up.
@@ -103,7 +108,18 @@ def match_colour(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.n
     mean_a, mean_b = (np.einsum('hwc,hw->c', p, weight) for p in (first, second))
     spread_a, spread_b = (np.sqrt((((p - m)[..., 0]) ** 2 * weight).sum()) for p, m in ((first, mean_a), (second, mean_b)))
     gain = np.array([np.clip(spread_b / max(spread_a, 1e-3), 0.75, 4 / 3), 1, 1])
-    return np.clip(cv2.cvtColor(((first - mean_a) * gain + mean_b).astype(np.float32), cv2.COLOR_LAB2RGB), 0, 1)
+    return np.stack([gain, mean_b - gain * mean_a])
+
+
+def toned(picture: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """(H,W,3) float32 RGB in [0,1], changed as `tones` says."""
+    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
+    return np.clip(cv2.cvtColor((lab * change[0] + change[1]).astype(np.float32), cv2.COLOR_LAB2RGB), 0, 1)
+
+
+def match_colour(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """`swap` in the tones of `target`; shapes and ranges as for `tones`."""
+    return toned(swap, tones(swap, target, mask))
 
 
 def mix(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -132,7 +148,11 @@ def paste(photo: np.ndarray, crop: Tensor, mask: Tensor, points: np.ndarray, cov
     """
     here = torch.as_tensor(points, dtype=torch.float32)
     own = geometry.template('face')
-    corners = torch.tensor([[-0.5, -0.5], [own.width - 0.5, -0.5], [-0.5, own.height - 0.5], [own.width - 0.5, own.height - 0.5]])
+    shown = (mask[0] > 0).nonzero()  # (N,2) of y, x
+    if not len(shown):
+        return
+    (y0, x0), (y1, x1) = ((edge * own.width / mask.shape[-1] - 0.5).tolist() for edge in (shown.amin(0) - 1, shown.amax(0) + 2))
+    corners = torch.tensor([[x0, y0], [x1, y0], [x0, y1], [x1, y1]])
     corners = geometry.apply(geometry.invert(geometry.align(here, own)), corners)
     low = corners.amin(0).floor().long().clamp(min=0)
     high = torch.minimum(corners.amax(0).ceil().long() + 1, torch.tensor([photo.shape[1], photo.shape[0]]))

@@ -144,7 +144,7 @@ class FaceSwapper(PhotoSwapper):
                  colour: bool = True):
         super().__init__(detector)
         self.family, self.perception = family, perception
-        self.device, self.colour = torch.device(device), colour
+        self.device, self.colour, self.size = torch.device(device), colour, family.config.size
 
     @torch.no_grad()
     def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
@@ -154,26 +154,41 @@ class FaceSwapper(PhotoSwapper):
     @torch.no_grad()
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
                  generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        size = self.family.config.size
-        targets = torch.cat([crop_face(target, face.points, size) for face in takers]).to(self.device)
-        sources = crop_face(source, giver.points, size).to(self.device).expand_as(targets)
-        identity = self.embed(source, [giver])
+        targets = torch.cat([crop_face(target, face.points, self.size) for face in takers])
         points = torch.stack([torch.as_tensor(face.points, dtype=torch.float32) for face in takers])
-        points = geometry.apply(geometry.align(points, geometry.template('face').scaled(size)), points).to(self.device)
-        batch = SwapBatch(sources, targets, torch.zeros(len(targets), dtype=torch.bool, device=self.device),
-                          source_identity=identity.expand(len(targets), -1), target_landmarks=points)
-        swaps = self.family.generate(batch, generator=generator).clamp(-1, 1)
-        masks, missed = blend.face_masks(self.perception.parser, targets, swaps)
-        masks = blend.soften(masks).cpu()
+        points = geometry.apply(geometry.align(points, geometry.template('face').scaled(self.size)), points)
+        sources = crop_face(source, giver.points, self.size).expand_as(targets)
+        swaps, masks, missed = self._made(targets, points, sources, self.embed(source, [giver]).expand(len(targets), -1),
+                                          generator)
+        masks = blend.soften(masks)
         picture, cover = target.copy(), np.zeros(target.shape[:2], np.float32)
         for index in reversed(range(len(takers))):  # the largest, which is nearest, last
-            swap = swaps[index].float().cpu()
+            swap = swaps[index]
             if self.colour:
-                swap = _matched(swap, targets[index].float().cpu(), masks[index])
+                swap = _matched(swap, targets[index], masks[index])
             blend.paste(picture, swap, masks[index], takers[index].points, cover)
         notes = [f'the parser saw no face region in face {index} of the target; the hull of its landmarks was blended instead'
                  for index, hull in enumerate(missed) if hull]
         return picture, cover, notes
+
+    def _made(self, targets: Tensor, points: Tensor, sources: Tensor, identities: Tensor,
+              generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, list[bool]]:
+        """Crops (B,3,S,S) with their landmarks (B,5,2), and for each whom it is to show, as a crop and as an identity (B,D) ->
+        swaps, and what blend.face_masks says, on the CPU."""
+        targets, points, sources = (part.to(self.device) for part in (targets, points, sources))
+        seen = None if self.perception.parser is None else self.perception.parser(targets)
+        batch = SwapBatch(sources, targets, torch.zeros(len(targets), dtype=torch.bool, device=self.device),
+                          source_identity=identities, target_landmarks=points,
+                          target_parsing=None if seen is None else seen.argmax(1))
+        swaps = self.family.generate(batch, generator=generator).clamp(-1, 1)
+        masks, missed = blend.face_masks(self.perception.parser, targets, swaps, seen)
+        return swaps.float().cpu(), masks.float().cpu(), missed
+
+    def maker(self, sources: list[tuple[np.ndarray, Face]]):
+        """For models.pipelines.video: makes faces with the role r look like the face sources[r] of a photo (H,W,3)."""
+        crops = torch.cat([crop_face(photo, face.points, self.size) for photo, face in sources])
+        identities = torch.cat([self.embed(photo, [face]) for photo, face in sources])
+        return lambda faces: self._made(faces.crops, faces.points, crops[faces.roles], identities[faces.roles])[:2]
 
 
 def _matched(swap: Tensor, target: Tensor, mask: Tensor) -> Tensor:

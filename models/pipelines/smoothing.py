@@ -58,7 +58,7 @@ class Steady:
     """
 
     def __init__(self):
-        self.filmed = self.made = self.mask = self.tones = None
+        self.filmed = self.made = self.mask = self.change = None
 
     def face(self, filmed: np.ndarray, made: np.ndarray) -> np.ndarray:
         """(S,S,3) float32 in [-1,1], the face as filmed and as made -> (S,S,3)."""
@@ -76,10 +76,10 @@ class Steady:
         self.mask = mask if self.mask is None else mask + MASK_HELD * (self.mask - mask)
         return self.mask
 
-    def toned(self, tones: np.ndarray) -> np.ndarray:
-        """Numbers that describe a change of colour -> the same, averaged."""
-        self.tones = tones if self.tones is None else tones + MASK_HELD * (self.tones - tones)
-        return self.tones
+    def tones(self, change: np.ndarray) -> np.ndarray:
+        """What blend.tones says -> the same, averaged."""
+        self.change = change if self.change is None else change + MASK_HELD * (self.change - change)
+        return self.change
 
     def state(self) -> dict:
         return {name: torch.from_numpy(value) for name, value in vars(self).items() if value is not None}
