@@ -31,6 +31,7 @@ from models.geometry import TEMPLATES, Template
 from models.pipelines.contact import contact_sheet
 
 CANVAS = Template(200, 232, tuple((2 * (x + 2), 2 * (y + 2)) for x, y in TEMPLATES['sphereface'].points))
+REPORT, DROPPED = 'report.csv', 'dropped.png'
 _COLUMNS = ('file', 'kept', 'reason', 'yaw', 'distance')
 _UNKNOWN = {'kept': 'no', 'reason': 'no landmarks', 'yaw': '', 'distance': ''}
 _SHOWN = 8  # dropped pictures per reason on the contact sheet
@@ -106,7 +107,7 @@ def filter_pictures(root: str | Path, folder: str | Path, rules: Filter = Filter
         blank, most = np.full((1, 1, 3), 250, np.uint8), max(map(len, dropped.values()))
         columns = [pictures + [blank] * (most - len(pictures)) for pictures in dropped.values()]
         sheet = contact_sheet([list(line) for line in zip(*columns)], [f'{name}: {counts[name]}' for name in dropped])
-        write_atomically(folder / 'dropped.png', encode_png(sheet))
+        write_atomically(folder / DROPPED, encode_png(sheet))
     return counts
 
 
@@ -149,7 +150,7 @@ def _report(folder: Path, rules: Filter, rows: list[dict], counts: Counter, draw
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(folder / 'report.csv', text.getvalue().encode())
+    write_atomically(folder / REPORT, text.getvalue().encode())
     kept = np.array([row['kept'] == 'yes' for row in rows])
     report = {'pictures': len(rows), 'settings': asdict(rules), 'kept': counts['kept'],
               'kept_photos': int((kept & ~drawing).sum()), 'kept_drawings': int((kept & drawing).sum()),

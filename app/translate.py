@@ -1,0 +1,68 @@
+"""The tab that makes drawings of photos, and photos of drawings."""
+import gradio as gr
+
+from app.choice import chosen, family_and_weights
+from app.networks import Networks
+from app.pictures import download, upload
+from app.work import NETWORKS, PROGRESS, apart, sentences
+from models.pipelines.provenance import PART, WHOLE, Making
+from models.pipelines.translate import FaceTranslator
+
+_STYLES = 6  # most at a time
+_DIRECTIONS = {'a2b': 'photo to drawing', 'b2a': 'drawing to photo'}
+
+
+def tab(networks: Networks) -> None:
+    with gr.Tab('Translate', id='translate') as here:
+        with gr.Row():
+            picture = upload('Picture', 'translate-picture')
+            reference = upload('Reference: gives the style, where the family takes one', 'translate-reference')
+        with gr.Row():
+            family, weights = family_and_weights(networks.translators, here, 'translate')
+            direction = gr.Radio([(title, name) for name, title in _DIRECTIONS.items()], value='a2b', label='Direction')
+        with gr.Row():
+            styles = gr.Slider(1, _STYLES, 1, step=1, label='Styles', min_width=240, elem_id='translate-styles')
+            style = gr.Number(0, precision=0, minimum=0, maximum=2 ** 31 - 1 - _STYLES, label='Number of the first style')
+            aligned = gr.Checkbox(False, label='The picture is a face already', elem_id='translate-aligned')
+            paste = gr.Checkbox(False, label='Put it into the picture')
+        with gr.Row():
+            go = gr.Button('Translate', variant='primary', elem_id='translate-go', min_width=100)
+            stop = gr.Button('Cancel', elem_id='translate-stop', min_width=100)
+        gallery = gr.Gallery(label='Translations', elem_id='translate-gallery', columns=3, fit_columns=False,
+                             object_fit='contain', interactive=False, buttons=['download', 'fullscreen'])
+        notes = gr.Markdown(elem_id='translate-notes')
+
+        def translate(picture, reference, family, name, direction, styles, style, aligned, paste, progress=PROGRESS):
+            with sentences():
+                if picture is None:
+                    raise ValueError('a picture is needed: upload one or take one with the camera')
+                what = chosen(networks.translators(), family, name, 'cyclegan')
+                folder, kind = gallery.GRADIO_CACHE, PART if paste else WHOLE
+
+                def work(tell):
+                    tell([])
+                    network, perception = networks.translator(what)
+                    translator = FaceTranslator(network, networks.detector, direction, parser=perception.parser,
+                                                device=networks.device)
+                    translator.check(styles, reference is not None)
+                    given = None if reference is None else translator.framed(reference)
+                    making, made = Making.of(what.name, what.files, translator.done, kind), []
+                    for number in range(styles):
+                        found = translator.picture(picture, aligned=aligned, style=style + number, reference=given, paste=paste)
+                        drawn = found.pasted[0] if paste else found.faces[0].translations[0]
+                        title = f'style {style + number}' if styles > 1 else 'translation'
+                        made.append((download(drawn, f'{title}.png'.replace(' ', '-'), making, folder), title))
+                        tell(list(made))
+                    return made, given.note if given else None
+
+                for told, done in apart(work):
+                    if done is None:
+                        progress((len(told), styles), desc='translating', unit='styles')
+                        yield told or gr.skip(), gr.skip()
+                    else:
+                        yield done[0], f'The reference: {done[1]}' if done[1] else ''
+
+        event = go.click(translate, [picture, reference, family, weights, direction, styles, style, aligned, paste],
+                         [gallery, notes], concurrency_id=NETWORKS, concurrency_limit=1, show_progress_on=gallery,
+                         api_visibility='private')
+        stop.click(None, cancels=[event])

@@ -1,0 +1,36 @@
+"""What the page is tested with: runs that were trained on nothing, an ablation, a small data set."""
+from pathlib import Path
+
+import torch
+
+from experiments.checkpoint import save_family
+from experiments.journal import Journal
+from models.registry import build_family
+from tests.contract.test_family import TINY
+
+TABLE = '| | likeness ↑ |\n| --- | ---: |\n| base | **0.61** |\n| no identity | 0.12 |\n'
+REPORT = '<!doctype html><title>Ablation</title><h1 id="title">waiting</h1><script>title.textContent="Ablation: tiny"</script>'
+
+
+def run(folder: Path, name: str, **changes) -> None:
+    """A run of a family as train.py leaves it, with fresh weights."""
+    torch.manual_seed(0)
+    family = build_family(name, TINY[name][0] | changes, None)
+    journal = Journal(folder, 0)
+    for step in range(0, 60, 20):
+        journal.write(step, 'train', {'train/adversarial': 1 / (1 + step), 'train/cycle': 0.5 + step / 100})
+    journal.pictures(40, {'a': torch.rand(4, 3, 48, 48) * 2 - 1, 'a2b': torch.rand(4, 3, 48, 48) * 2 - 1})
+    journal.close()
+    save_family(folder / 'family.safetensors', name, family.state_dict(), family.config)
+
+
+def results(folder: Path) -> Path:
+    """Two translators, a denoiser and an ablation."""
+    run(folder / 'munit-1', 'munit', size=32)
+    run(folder / 'cyclegan-1', 'cyclegan', size=32)
+    run(folder / 'ddpm-1', 'ddpm', size=64, widths=(16, 24), identity=128)
+    ablation = folder / 'ablations' / 'tiny'
+    ablation.mkdir(parents=True)
+    (ablation / 'table.md').write_text(TABLE)
+    (ablation / 'report.html').write_text(REPORT)
+    return folder
