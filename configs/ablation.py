@@ -31,7 +31,8 @@ class BaseRun(Change):
 
 
 class ProtocolConfig(Config):
-    """Arguments of experiments.protocols.swaps.build_protocol."""
+    """Arguments of experiments.protocols.swaps.build_protocol, or with the name `translation` of
+    experiments.protocols.translation.translation."""
 
     name: str = 'synthetic'
     root: str | None = None

@@ -22,7 +22,7 @@ from datasets.matching import Matching
 from datasets.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
 from datasets.transforms import Augmentation, unpacked
-from datasets.unpaired import unpaired
+from datasets.unpaired import Unpaired, unpaired
 from datasets.webcaricature import webcaricature
 from models.batch import PairBatch, collate
 
@@ -188,14 +188,22 @@ def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> L
 
 def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 'train', *, seed: int = 0,
                 augment: bool = False, crops: float = 0.0, matching: Matching | None = None) -> Dataset:
-    """PairBatch samples of `synthetic` (true pairs) or of two-domain folders (`unpaired`), to which alone crops and matching
-    apply."""
+    """PairBatch samples of `synthetic` (true pairs), of two-domain folders (`unpaired`) or of `webcaricature`; crops and matching
+    apply to the latter two."""
     if name == 'synthetic':
         return _synthetic(SyntheticPairs, size, partition, seed)
-    if name != 'unpaired':
-        raise ValueError(f'{name!r} holds no two domains; use synthetic or unpaired')
-    return unpaired(_given(name, root), size, partition, seed=seed, augment=augment and partition == 'train', crops=crops,
-                    matching=matching)
+    augment = augment and partition == 'train'
+    if name == 'unpaired':
+        return unpaired(_given(name, root), size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
+    if name != 'webcaricature':
+        raise ValueError(f'{name!r} holds no two domains; use synthetic, unpaired or webcaricature')
+    faces = build_faces(name, root, partition)
+    drawing = faces.columns['drawing']
+    if drawing.all() or not drawing.any():
+        raise ValueError(f'the partition {partition!r} of {root} shows photos or caricatures alone')
+    people = {str(person): number for number, person in enumerate(faces.people)}
+    return Unpaired(faces.select(~drawing), faces.select(drawing), size, people=people, seed=seed, random=partition == 'train',
+                    augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 
 def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,

@@ -1,6 +1,7 @@
 """From finished runs to what an ablation shows: tables over seeds with a paired test, a grid of pictures, learning curves."""
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -14,9 +15,10 @@ from experiments.ablation import SAMPLING, Run
 from experiments.evaluation import Evaluation
 from experiments.journal import learning_curves
 from experiments.judges import Judges
-from experiments.measures import DEFAULT_COLUMNS, MEASURES
+from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
 from experiments.protocols.swaps import SwapProtocol
-from experiments.systems import Trained, sanity_rows
+from experiments.protocols.translation import TranslationEvaluation, TranslationProtocol
+from experiments.systems import DIRECTIONS, System, Trained, Untranslated, sanity_rows
 from experiments.tables import Cell, Row, Table
 from models.batch import collate
 from models.perception.bundle import build_perception
@@ -28,8 +30,9 @@ _TEST = ('* p < 0.05 against the base that the file names, else the first row: W
 
 @dataclass(frozen=True)
 class Comparison:
-    """tables: judge of identity -> table. pictures: title -> (B,3,H,W) in [-1,1], in the order of the columns. curves: loss term
-    or figure -> variant -> [(step, value)], the mean over seeds. runs: all that were planned."""
+    """tables: judge of identity (and of translations the direction) -> table. pictures: title -> (B,3,H,W) in [-1,1], in the
+    order of the columns. curves: loss term or figure -> variant -> [(step, value)], the mean over seeds. runs: all that were
+    planned."""
 
     name: str
     ablation: AblationConfig
@@ -51,7 +54,7 @@ def load_run(run: Run, device: str | torch.device) -> Trained:
     return system
 
 
-def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol, folder: Path, *,
+def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | TranslationProtocol, folder: Path, *,
             device: str | torch.device = 'cpu', batch: int = 16, visible: bool = True) -> Comparison:
     """Measure all finished runs by the protocol. ValueError where none is finished."""
     finished = [run for run in runs if run.finished]
@@ -63,13 +66,24 @@ def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: Swap
     tables = {}
     for chosen in ablation.judges or [None]:
         judges = Judges(chosen, trained_with=teachers, device=device)
-        evaluation = Evaluation(protocol, judges, folder, batch=batch, visible=visible)
-        tables[judges.names.get('identity', 'none')] = _table(ablation, finished, evaluation, device)
+        judge = judges.names.get('identity', 'none')
+        if isinstance(protocol, SwapProtocol):
+            sanity = sanity_rows(protocol.causes is not None)
+            evaluation = Evaluation(protocol, judges, folder, batch=batch, visible=visible)
+            tables[judge] = _table(ablation, finished, evaluation, sanity, ablation.columns or DEFAULT_COLUMNS, device)
+            continue
+        for direction in DIRECTIONS:
+            able = [run for run in finished if direction in load_run(run, device).directions]
+            evaluation = TranslationEvaluation(protocol, judges, folder, direction, batch=batch, visible=visible)
+            if able:
+                tables[f'{judge}, {direction}'] = _table(ablation, able, evaluation, [Untranslated()],
+                                                         ablation.columns or TRANSLATION_COLUMNS, device)
     return Comparison(name, ablation, runs, tables, _pictures(ablation, finished, protocol, device), _curves(finished))
 
 
-def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation, device) -> Table:
-    sanity = [evaluation.row(system) for system in sanity_rows(evaluation.protocol.causes is not None)]
+def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation | TranslationEvaluation, unlearnt: list[System],
+           columns: Sequence[str], device) -> Table:
+    sanity = [evaluation.row(system) for system in unlearnt]
     figures, pairs = defaultdict(list), defaultdict(lambda: defaultdict(list))
     row = sanity[0]
     for run in runs:
@@ -89,11 +103,12 @@ def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation, de
     for one in sanity:
         cells = {key: Cell(figure['mean']) for key, figure in one['figures'].items() if key in MEASURES}
         rows.append(Row(one['name'], cells, ranked=False))
-    notes = [f'{row["pairs"]} pairs of the protocol {row["protocol"]}, list sha256 {row["sha256"]}; '
+    listed = f', list sha256 {row["sha256"]}' if 'sha256' in row else ''
+    notes = [f'{row["pairs"]} pairs of the protocol {row["protocol"]}{listed}; '
              f'{len(ablation.seeds)} seed{"s" if len(ablation.seeds) > 1 else ""}', _TEST,
              'judges: ' + ', '.join(f'{measure} by {name}' for measure, name in row['judges'].items()),
              *(f'not measured, {measure}: {why}' for measure, why in row['missing'].items()), *row['notes']]
-    return Table(rows, ablation.columns or DEFAULT_COLUMNS, notes)
+    return Table(rows, columns, notes)
 
 
 def _p(variant: list[Tensor] | None, base: list[Tensor] | None) -> float | None:
@@ -108,16 +123,25 @@ def _p(variant: list[Tensor] | None, base: list[Tensor] | None) -> float | None:
 
 
 @torch.no_grad()
-def _pictures(ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol, device) -> dict[str, Tensor]:
-    """Source, target, the truth where it is known, then the swap of each variant's first finished seed."""
-    rows = range(min(ablation.pictures, len(protocol.names)))
-    batch = collate([protocol.pairs[row] for row in rows]).to(device)
-    columns = {'source': batch.source, 'target': batch.target}
-    if batch.truth is not None:
-        columns['truth'] = batch.truth
-    for run in runs:
-        if run.variant not in columns:
-            columns[run.variant] = load_run(run, device).paint(batch)
+def _pictures(ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | TranslationProtocol,
+              device) -> dict[str, Tensor]:
+    """Source, target, the truth where it is known, then the swap of each variant's first finished seed; of translations the
+    pictures of a, then theirs in each variant, and the same for b."""
+    first = {run.variant: run for run in reversed(runs)}
+    systems = {variant: load_run(first[variant], device) for variant in dict.fromkeys(run.variant for run in runs)}
+    if isinstance(protocol, SwapProtocol):
+        rows = range(min(ablation.pictures, len(protocol.names)))
+        batch = collate([protocol.pairs[row] for row in rows]).to(device)
+        columns = {'source': batch.source, 'target': batch.target}
+        if batch.truth is not None:
+            columns['truth'] = batch.truth
+        columns |= {variant: system.paint(batch) for variant, system in systems.items()}
+    else:
+        batch, columns = collate([protocol.pairs[row] for row in range(min(ablation.pictures, protocol.count))]).to(device), {}
+        for direction in DIRECTIONS:
+            columns[direction[0]] = pictures = getattr(batch, direction[0])
+            columns |= {f'{variant}, {direction}': system.translate(pictures, direction) for variant, system in systems.items()
+                        if direction in system.directions}
     return {title: pictures.cpu() for title, pictures in columns.items()}
 
 

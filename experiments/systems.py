@@ -30,16 +30,25 @@ class Seen:
     face: Tensor
 
 
+DIRECTIONS = ('a2b', 'b2a')  # of a translation between photos (a) and drawings (b)
+
+
 class System:
-    """name: of the table's row. key: of what its pictures depend on. family: the networks, where they are ours."""
+    """name: of the table's row. key: of what its pictures depend on. family: the networks, where they are ours. directions: in
+    which it translates."""
 
     name: str
     key: str
     family: Family | None = None
+    directions: tuple[str, ...] = ()
 
     def swap(self, seen: Seen, *, seed: int = 0) -> Tensor:
         """(B,3,H,W) in [-1,1], of the size of the batch."""
         raise TypeError(f'{type(self).__name__} swaps nothing')
+
+    def translate(self, pictures: Tensor, direction: str, *, seed: int = 0) -> Tensor:
+        """Pictures (B,3,H,W) in [-1,1] of one domain -> the same of the other. direction: a2b or b2a."""
+        raise TypeError(f'{type(self).__name__} translates nothing')
 
 
 class Trained(System):
@@ -47,6 +56,7 @@ class Trained(System):
 
     def __init__(self, name: str, family: Family, file: Path):
         self.name, self.family, self.key = name, family, weights.digest(file)
+        self.directions = getattr(family, 'directions', ())
 
     def swap(self, seen: Seen, *, seed: int = 0) -> Tensor:
         return self.paint(seen.batch, seed * 2 ** 31 + seen.rows[0])
@@ -57,6 +67,14 @@ class Trained(System):
         generator = torch.Generator(batch.target.device).manual_seed(seed)
         made = self.family.generate(resized(batch, self.family.config.size), generator=generator).float()
         return _fitted(made, batch.target.shape[-1]).clamp(-1, 1)
+
+    def translate(self, pictures: Tensor, direction: str, *, seed: int = 0) -> Tensor:
+        """models.translation.translator, whatever size the family works in; ValueError where the family translates nothing."""
+        if not self.directions:
+            raise ValueError(f'{type(self.family).__name__} swaps faces and translates nothing; give a run of a translator')
+        generator = torch.Generator(pictures.device).manual_seed(seed)
+        made = self.family.translate(_fitted(pictures, self.family.config.size), direction, generator=generator)
+        return _fitted(made.float(), pictures.shape[-1])
 
 
 class Pictures(System):
@@ -111,6 +129,15 @@ class Truth(System):
 
     def swap(self, seen, *, seed=0):
         return seen.batch.truth
+
+
+class Untranslated(System):
+    """The sanity row of translations."""
+
+    name, key, directions = 'none', 'none-1', DIRECTIONS
+
+    def translate(self, pictures, direction, *, seed=0):
+        return pictures
 
 
 class CutAndPaste(System):

@@ -23,6 +23,7 @@ from experiments.comparison import compare
 from experiments.files import write_atomically
 from experiments.pictures import encode_png, grid
 from experiments.protocols.swaps import build_protocol
+from experiments.protocols.translation import translation
 from experiments.report import report
 from models.weights import WeightsError
 
@@ -52,7 +53,8 @@ def settings(args: argparse.Namespace) -> tuple[str, AblationConfig]:
     update = {} if args.seeds is None else {'seeds': args.seeds}
     if args.data:
         changes |= {'data.name': args.data, 'data.root': args.root}
-        update['protocol'] = ablation.protocol.model_copy(update={'name': args.data, 'root': args.root})
+        name_of = ablation.protocol.name if ablation.protocol.name == 'translation' else args.data
+        update['protocol'] = ablation.protocol.model_copy(update={'name': name_of, 'root': args.root})
     base = ablation.base.model_copy(update={'settings': {**ablation.base.settings, **changes}})
     return name, ablation.model_copy(update={**update, 'base': base})
 
@@ -75,16 +77,19 @@ def run(args: argparse.Namespace) -> None:
         return
     out = args.out or Path('outputs') / 'ablations' / name
     wanted = ablation.protocol
-    protocol = build_protocol(wanted.name, out / 'lists', root=wanted.root, targets=wanted.targets, size=wanted.size,
-                              count=wanted.count)
+    if wanted.name == 'translation':
+        protocol = translation(wanted.root, wanted.size, wanted.count)
+    else:
+        protocol = build_protocol(wanted.name, out / 'lists', root=wanted.root, targets=wanted.targets, size=wanted.size,
+                                  count=wanted.count)
     if not args.compare_only:
         train_all(runs, say=lambda line: print(line, file=sys.stderr, flush=True))
     comparison = compare(name, ablation, runs, protocol, out / 'evaluation', device=args.device)
     for judge, table in comparison.tables.items():
-        stem = 'table' if len(comparison.tables) == 1 else f'table-{judge}'
+        stem = 'table' if len(comparison.tables) == 1 else f'table-{judge.replace(", ", "-")}'
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
             write_atomically(out / f'{stem}.{suffix}', text.encode())
-        print(table.markdown())
+        print(f'{judge}\n\n{table.markdown()}')
     write_atomically(out / 'pictures.png', encode_png(grid(comparison.pictures, rows=ablation.pictures)))
     write_atomically(out / 'report.html', report(comparison).encode())
     print(out / 'report.html')

@@ -24,7 +24,7 @@ import torch
 
 from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
-from datasets.loaders import FACES, build_faces, build_pairs
+from datasets.loaders import FACES, build_faces
 from datasets.webcaricature import SETTINGS
 from experiments.evaluation import Evaluation
 from experiments.files import write_atomically
@@ -32,10 +32,10 @@ from experiments.judges import Judges
 from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
 from experiments.plots import roc
 from experiments.protocols.swaps import PROTOCOLS, build_protocol
-from experiments.protocols.translation import DIRECTIONS, keep, measure_translation, translator
+from experiments.protocols.translation import TranslationEvaluation, translation
 from experiments.protocols.verification import draw_pairs, read_pairs, verify_pairs
 from experiments.protocols.webcaricature import Encoder, measure
-from experiments.systems import Pictures, System, Trained, sanity_rows
+from experiments.systems import DIRECTIONS, Pictures, System, Trained, Untranslated, sanity_rows
 from experiments.tables import from_evaluation
 from models import weights
 from models.geometry import TEMPLATES
@@ -110,15 +110,14 @@ def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[s
 def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
     """As swaps, a row for each direction."""
     families, teachers = trained(args)
-    size = args.size or (families[0].family.config.size if families else 64)
-    pairs = build_pairs('unpaired' if args.root else 'synthetic', args.root, size, 'test')
+    protocol = translation(args.root, args.size or (families[0].family.config.size if families else None), args.count)
     judges, folder = Judges(args.judge, trained_with=teachers, device=args.device), out / 'translation'
-    sanity = measure_translation('none', 'none-1', keep, pairs, judges, folder, count=args.count, batch=args.batch)
-    rows = list(sanity)
-    for system in families:
-        rows += measure_translation(system.name, system.key, translator(system.family), pairs, judges, folder, count=args.count,
-                                    directions=getattr(system.family, 'directions', DIRECTIONS), batch=args.batch)
-    return rows, folder, [row['name'] for row in sanity]
+    rows, none = [], Untranslated()
+    for system in [none, *families]:
+        for direction in system.directions or DIRECTIONS:
+            evaluation = TranslationEvaluation(protocol, judges, folder, direction, batch=args.batch)
+            rows.append({**evaluation.row(system), 'name': f'{system.name} {direction}'})
+    return rows, folder, [f'{none.name} {direction}' for direction in none.directions]
 
 
 def verify(args: argparse.Namespace) -> str:

@@ -1,62 +1,85 @@
 """Translation between two domains, photos (a) and drawings (b): distances to the wanted domain, identity kept, edges, colours,
 diversity, and the difference to the true answer where the pairs are true ones."""
 import hashlib
-from collections.abc import Callable
+import re
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datasets.loaders import build_pairs
 from experiments.evaluation import set_distances, single, spread
 from experiments.judges import Judges
 from experiments.metrics.identity import cosine
 from experiments.metrics.pictures import diversity, l1, ssim
 from experiments.metrics.translation import colour_distance, colour_histogram, edge_agreement
+from experiments.progress import Gauge
 from experiments.shards import Shards
-from models.base import Family
-from models.batch import collate
-
-DIRECTIONS = ('a2b', 'b2a')
-# pictures (B,3,H,W) in [-1,1], one of DIRECTIONS, seed -> pictures of the same shape
-Translate = Callable[[Tensor, str, int], Tensor]
+from experiments.systems import System
+from models.batch import PairBatch, collate
 
 
-def translator(family: Family) -> Translate:
-    """A family's `translate` (models.translation.translator), asked by seed. ValueError where the family has none."""
-    if not hasattr(family, 'translate'):
-        raise ValueError(f'{type(family).__name__} swaps faces and translates nothing; give a run of a translation family')
-    return lambda pictures, direction, seed: family.translate(
-        pictures, direction, generator=torch.Generator(pictures.device).manual_seed(seed))
+@dataclass(frozen=True)
+class TranslationProtocol:
+    """Pictures of both domains: PairBatch samples, of which the first `count` are taken."""
+
+    pairs: Dataset
+    count: int
+    name: str = 'translation'
 
 
-def keep(pictures: Tensor, direction: str, seed: int) -> Tensor:
-    """The sanity row: no translation."""
-    return pictures
+def translation(root: str | Path | None = None, size: int | None = None, count: int | None = None) -> TranslationProtocol:
+    """The test set of two-domain folders below `root` or of WebCaricature, or without a root drawn pairs, whose true translations
+    are known. size: side in pixels, 64 where None; count: of the pairs, all where None."""
+    name = 'synthetic' if root is None else 'webcaricature' if (Path(root) / 'OriginalImages').is_dir() else 'unpaired'
+    pairs = build_pairs(name, root, size or 64, 'test')
+    return TranslationProtocol(pairs, min(count or len(pairs), len(pairs)))
 
 
-@torch.no_grad()
-def measure_translation(name: str, key: str, translate: Translate, pairs: Dataset, judges: Judges, folder: Path, *,
-                        directions: tuple[str, ...] = DIRECTIONS, count: int | None = None, batch: int = 16) -> list[dict]:
-    """A row per direction, in the form of experiments.evaluation. pairs: PairBatch samples, of which the first `count` are taken;
-    key: what the pictures of `translate` depend on. Batches are kept in `folder`, so that what was stopped goes on."""
-    count, rows = min(count or len(pairs), len(pairs)), []
-    for direction in directions:
-        stamp = hashlib.sha256(f'{key} {judges.key} {count} {batch}'.encode()).hexdigest()[:10]
-        shards = Shards(folder / f'{name}-{direction}-{stamp}', count, batch)
-        for part in shards.parts():
-            if not shards.has(part):
-                found = collate([pairs[row] for row in part]).to(judges.device)
-                shards.write(part, _judged(found, direction, translate, judges, part.start))
-        rows.append({'name': f'{name} {direction}', 'pairs': count, 'protocol': 'translation', 'judges': judges.names,
-                     'missing': judges.missing, 'notes': judges.notes, 'figures': _figures(shards)})
-    return rows
+class TranslationEvaluation:
+    """Measures systems in one direction, as experiments.evaluation.Evaluation does for swaps: batches are kept in `folder`, so
+    that what was stopped goes on."""
+
+    def __init__(self, protocol: TranslationProtocol, judges: Judges, folder: Path, direction: str, *, batch: int = 16,
+                 visible: bool = True):
+        self.protocol, self.judges, self.folder, self.direction = protocol, judges, folder, direction
+        self.batch, self.visible = batch, visible
+
+    def _shards(self, system: System) -> Shards:
+        stamp = hashlib.sha256(f'{system.key} {self.judges.key} {self.protocol.count} {self.batch}'.encode()).hexdigest()[:10]
+        name = re.sub(r'[^\w.-]+', '-', system.name)
+        return Shards(self.folder / f'{name}-{self.direction}-{stamp}', self.protocol.count, self.batch)
+
+    @torch.no_grad()
+    def row(self, system: System) -> dict:
+        """The row of a system, in the form of experiments.evaluation."""
+        shards, count = self._shards(system), self.protocol.count
+        gauge, began = Gauge(0, count, self.visible), time.monotonic()
+        gauge.say(f'{self.protocol.name} {self.direction}: {system.name}')
+        try:
+            for part in shards.parts():
+                if not shards.has(part):
+                    found = collate([self.protocol.pairs[row] for row in part]).to(self.judges.device)
+                    shards.write(part, _judged(found, self.direction, system, self.judges, part.start))
+                gauge.step(part.stop)
+                gauge.show(part.stop, {}, part.stop / (time.monotonic() - began))
+        finally:
+            gauge.close()
+        return {'name': system.name, 'pairs': count, 'protocol': self.protocol.name, 'judges': self.judges.names,
+                'missing': self.judges.missing, 'notes': self.judges.notes, 'figures': _figures(shards)}
+
+    def pairs(self, system: System) -> dict[str, Tensor]:
+        """The figures (N,) of each picture, once a row is measured."""
+        shards = self._shards(system)
+        return {name: shards.whole(name) for name, values in shards.read(shards.parts()[0]).items() if values.dim() == 1}
 
 
-def _judged(batch, direction: str, translate: Translate, judges: Judges, seed: int) -> dict:
+def _judged(batch: PairBatch, direction: str, system: System, judges: Judges, seed: int) -> dict:
     source, wanted = (batch.a, batch.b) if direction == 'a2b' else (batch.b, batch.a)
-    made = translate(source, direction, seed)
-    again = translate(source, direction, seed + 1)
+    made, again = (system.translate(source, direction, seed=seed + more) for more in (0, 1))
     found = {'edges': edge_agreement(source, made), 'diversity': diversity(torch.stack([made, again])),
              'identity': judges.identity(made), 'features': judges.features(made), 'wanted_features': judges.features(wanted),
              'wanted_identity': judges.identity(wanted), 'colours': colour_histogram(made),

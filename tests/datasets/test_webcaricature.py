@@ -1,10 +1,12 @@
 """WebCaricature's official layout and its lists; two-domain folders behind the same interface."""
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from datasets.loaders import build_faces
+from datasets.loaders import build_faces, build_pairs
+from datasets.transforms import into_frame
 from datasets.webcaricature import SETTINGS, five, folds, people_of
 from models.geometry import TEMPLATES
 from tests.datasets.layouts import domains, picture, write
@@ -32,6 +34,16 @@ def test_the_official_layout_is_read(official):
     assert first.shape == (17, 2) and np.array_equal(five(first), faces.landmarks(0))
     l_eye, r_eye, nose, l_mouth, r_mouth = faces.landmarks(0)
     assert l_eye[0] < nose[0] < r_eye[0] and l_eye[1] < nose[1] < l_mouth[1] and l_mouth[0] < r_mouth[0]
+
+
+def test_photos_and_caricatures_are_two_domains_aligned_alike(official):
+    pairs = build_pairs('webcaricature', official, 32, 'test')
+    assert len(pairs) == 20 and len(pairs.a.faces) == len(pairs.b.faces) == 20
+    assert {Path(name).stem[0] for name in pairs.a.faces.files} == {'P'}
+    sample = pairs[3]
+    assert sample.a.shape == (3, 32, 32) and not sample.paired and sample.a_person == sample.b_person
+    points = [into_frame(*domain.read(3), domain.faces.frame, pairs.to)[2] for domain in (pairs.a, pairs.b)]
+    assert all((found - pairs.to.tensor()).abs().max() < 3 for found in points)
 
 
 def test_training_people_of_a_fold_are_the_others(official):
