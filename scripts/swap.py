@@ -4,11 +4,18 @@
     python scripts/swap.py --source a.jpg --target b.jpg -o out.png
     python scripts/swap.py --source a.jpg --target group.jpg --like friend.jpg -o out.png
     python scripts/swap.py --people PEOPLE.csv --target group.jpg -o out.png
+    python scripts/swap.py --source a.jpg --target clip.mp4 -o out.mp4
+    python scripts/swap.py --source a.jpg --target camera
     python scripts/swap.py --pairs PAIRS.csv --root CELEBA -o FOLDER
     python scripts/swap.py --weights simswap-224 --source a.jpg --target b.jpg -o out.png
 
 What is written says by signed Content Credentials that it was made and how; scripts/provenance.py shows and checks them. Pictures
 of --pairs are for measuring and bear none.
+
+--target may be a photo, a film, a folder of films, or a camera: `camera`, `camera:1`, `camera:FILE` to play a film as one. A
+camera shows in a window unless -o names a film (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A film keeps its time
+stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
+interrupted goes on from OUTPUT.parts when it is asked for again.
 
 --weights simswap-224 runs the published SimSwap with its own crops, normalisation and way of pasting back (non-commercial), once
 `python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and
@@ -21,25 +28,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
 import csv
+import hashlib
+import os
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
 
+from experiments.filming import camera_name, film, moving
 from experiments.protocols.pairs import swap_pairs
 from models import weights
 from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.cgan.published import load_generator
 from models.perception.bundle import build_perception, load_parser
-from models.perception.detection import DETECTORS, build_detector
+from models.perception.detection import DETECTORS, Face, build_detector
 from models.perception.fusion import fused
 from models.pipelines.demo import demo
 from models.pipelines.images import check_name, read_picture, write_picture
-from models.pipelines.photo import DONE, FaceSwapper
+from models.pipelines.photo import ALL, DONE, LARGEST, FaceSwapper, choose
 from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
 from models.pipelines.provenance import Making, marked
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
+from models.pipelines.tracking import Tracker
+from models.pipelines.video import VideoEngine
 from models.registry import SWAPPERS, load_family
 
 
@@ -48,12 +61,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     task = parser.add_argument_group('what to swap')
     task.add_argument('--demo', action='store_true', help='swap between photographs that installed packages carry')
     task.add_argument('--source', type=Path, help='photo of the person whose face is wanted')
-    task.add_argument('--target', type=Path, help='photo that gets the face')
+    task.add_argument('--target', type=Path, help='photo, film, folder of films or camera that gets the face')
     task.add_argument('--people', type=Path, help='instead of --source: CSV with the columns reference,source, photos of people '
                       'in the target and of those who take their places')
     task.add_argument('--pairs', type=Path, help='CSV with the columns source,target: aligned pictures of --root')
     task.add_argument('--root', type=Path, help='CelebA folder of --pairs')
-    task.add_argument('-o', '--output', type=Path, help='picture to write; with --demo and --pairs a folder')
+    task.add_argument('-o', '--output', type=Path, help='picture or film to write; a folder with --demo, --pairs, films')
     which = parser.add_argument_group('which faces')
     which.add_argument('--source-face', metavar='FACE', help='largest, or the number by size from 0')
     which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
@@ -71,7 +84,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     how.add_argument('--batch', type=int, default=32, help='pairs at a time (default 32)')
-    how.add_argument('--overwrite', action='store_true', help='with --pairs: also swap what is there already')
+    how.add_argument('--overwrite', action='store_true', help='with --pairs and a folder: also swap what is there already')
     args = parser.parse_args(argv)
     alone = args.demo + bool(args.source) + bool(args.people) + bool(args.pairs) == 1
     if not alone or bool(args.target) != bool(args.source or args.people):
@@ -82,6 +95,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error('--pairs wants the CelebA folder as --root and a folder to write to as -o')
     if args.weights in FRAMINGS and args.pairs:
         parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
+    if args.target and moving(args.target) and (args.weights in FRAMINGS or args.debug):
+        parser.error(f'films and cameras go without {"--debug" if args.debug else args.weights}')
     if args.parsing_mask and args.weights not in FRAMINGS:
         parser.error(f'--parsing-mask belongs to --weights {" and ".join(FRAMINGS)}')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
@@ -142,11 +157,42 @@ def making(args: argparse.Namespace) -> Making | None:
     return Making.of(name, read, DONE)
 
 
-def run(args: argparse.Namespace) -> None:
+def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | None, like: np.ndarray | None,
+         people: list[tuple[np.ndarray, np.ndarray]] | None) -> tuple[list, torch.Tensor | None]:
+    """Who takes a role in a film, as photos with a face, and the identities (R,D) of those whose roles these are, or None."""
+    if args.source_face == ALL:
+        raise ValueError('only one face can be the source; say largest or a number')
+
+    def first(photo: np.ndarray, what: str, choice: str | None = LARGEST) -> Face:
+        return choose(swapper.detector.detect(photo), choice, what)[0]
+
+    wanted = [like] if like is not None else [reference for reference, _ in people or []]
+    known = [swapper.embed(photo, [first(photo, f'reference {index}')]) for index, photo in enumerate(wanted)]
+    if people:
+        givers = [(photo, first(photo, f'source of person {index}')) for index, (_, photo) in enumerate(people)]
+    else:
+        givers = [(source, first(source, 'source', args.source_face))]
+    return givers, torch.cat(known) if known else None
+
+
+def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
+    """What the pieces of a film depend on besides the film."""
+    return {'photos': [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos], 'weights': weights.digest(chosen(args)),
+            **{name: getattr(args, name) for name in ('face', 'source_face', 'runtime', 'detector', 'no_colour', 'mark')}}
+
+
+def run(args: argparse.Namespace) -> int:
     output = args.output or Path('outputs') / ('' if args.demo else 'swap.png')
+    filming = args.target is not None and moving(args.target)
     if args.target:  # whatever is wrong with the files is said before the networks are loaded
         source, people = args.source and read_picture(args.source), args.people and read_people(args.people)
-        target, like = read_picture(args.target), args.like and read_picture(args.like)
+        like = args.like and read_picture(args.like)
+    if filming:
+        name = f'{args.target.stem}.mp4' if args.target.is_file() else ''
+        output = args.output or (None if camera_name(args.target) else Path('outputs') / name)
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a film overlap
+    elif args.target:
+        target = read_picture(args.target)
         check_name(output)
     perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
     session = open_session(args, perception)
@@ -162,10 +208,17 @@ def run(args: argparse.Namespace) -> None:
             written, kept = swap_pairs(family, args.root, args.pairs, output, device=args.device, batch=args.batch,
                                        overwrite=args.overwrite)
             print(f'{output}: {written} pictures written' + (f', {kept} were there already' if kept else ''))
-            return
+            return 0
         swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
                               colour=not args.no_colour)
     made = making(args)
+    if filming:
+        givers, known = cast(args, swapper, source, like, people)
+        tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=known)
+        engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, colour=not args.no_colour,
+                             finish=marked if args.mark else None)
+        given = settings(args, [photo for photo in (source, like, *chain(*people or [])) if photo is not None])
+        return 0 if film(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite) else 130
 
     def write(path: Path, picture: np.ndarray) -> None:
         write_picture(path, marked(picture) if args.mark else picture, made)
@@ -174,7 +227,7 @@ def run(args: argparse.Namespace) -> None:
     if args.demo:
         for name, picture in zip(('swap.png', 'contact.png'), demo(swapper)):
             write(output / name, picture)
-        return
+        return 0
     if people:
         swapped = swapper.swap_people(target, people)
     else:
@@ -185,15 +238,15 @@ def run(args: argparse.Namespace) -> None:
     if args.debug:
         cover = np.repeat((swapped.cover * 255).round().astype(np.uint8)[..., None], 3, 2)
         write(output.with_suffix('.debug.png'), np.hstack([target, swapped.picture, cover]))
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        run(parse(argv))
+        return run(parse(argv))
     except (ValueError, weights.WeightsError) as error:
         print(f'swap.py: {error}', file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == '__main__':
