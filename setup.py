@@ -27,15 +27,15 @@ setup(
     version='0.1.0',
     description='Conditional face swapping and face translation: CVAE, CGAN and DDPM under one protocol',
     python_requires='>=3.10',
-    packages=['models', 'datasets', 'configs', 'experiments'],
+    packages=['models', 'datasets', 'configs', 'experiments', 'app'],
     install_requires=[
         # 2.13.0 also exists as a CPU-only file that breaks torchvision.
         'torch>=2.6,!=2.13.0', 'torchvision>=0.21', 'av>=14', 'diffusers>=0.30', 'insightface>=1.0', 'einops>=0.7', 'numpy>=1.26',
         'c2pa-python>=0.38', 'cryptography>=42', 'scipy>=1.10',
-        'pyyaml>=6', 'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'lightning-fabric>=2.4', 'onnx>=1.15',
-        'onnxruntime>=1.17', 'opencv-python>=4.8', 'pillow>=10.1', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4',
+        'pyyaml>=6', 'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'gradio>=6.31', 'lightning-fabric>=2.4',
+        'onnx>=1.15', 'onnxruntime>=1.17', 'opencv-python>=4.8', 'pillow>=10.1', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4',
         'scikit-image>=0.22',
     ],
-    extras_require={'dev': ['pytest>=8', 'ruff>=0.6']},
+    extras_require={'dev': ['pytest>=8', 'ruff>=0.6', 'playwright>=1.48']},
     cmdclass={'bdist_wheel': RefusedWheel, 'install': RefusedInstall},
 )

@@ -31,7 +31,7 @@ _STYLE = """
 .prose tr{border:0!important}.prose th,.prose td{border:0!important;border-bottom:1px solid var(--border-color-primary)!important}
 .caption-label{white-space:normal!important;max-width:100%!important;right:0!important;left:0!important;font-size:12px!important}
 .prose table th,.prose table td{white-space:nowrap}
-@media(max-width:600px){.fillable{padding:8px!important}button[role=tab]{padding:0 9px!important}
+@media(max-width:600px){.fillable{padding:8px!important}.tab-container button{padding:0 8px!important}
 .grid-container{grid-template-columns:repeat(2,1fr)!important}}
 """
 _INTRODUCTION = """# Faces

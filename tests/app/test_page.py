@@ -94,7 +94,7 @@ def said(page) -> str:
 
 
 def opened(page, tab: str) -> None:
-    """Open a tab, which a phone may show in a menu."""
+    """Open a tab."""
     page.locator('button[role=tab]', has_text=tab).first.click()
 
 
