@@ -79,11 +79,11 @@ class Tracker:
         """People seen who are none of the references."""
         return len(self.people) - len(self.references)
 
-    def follow(self, frames: list[np.ndarray], times: list[float]) -> list[list[Seen]]:
+    def follow(self, frames: list[np.ndarray], times: list[float], end: bool = False) -> list[list[Seen]]:
         """The next frames (H,W,3) uint8 RGB with their times in seconds -> for each the faces that are meant, largest first.
 
-        A detection falls on the last frame at the latest, and a face that it finds is followed back to the first: nobody who
-        comes into view is missed for longer than he can be recognised.
+        A detection falls on the last frame where one is due (where the film ends, it is), and a face that it finds is followed
+        back to where it came into view. Who is seen for fewer frames than lie between two detections may be missed.
         """
         rows: list[dict[int, Face]] = []
         film = dict(self.tracks)  # of these frames, those that end in them too
@@ -97,7 +97,7 @@ class Tracker:
             lost = self._step(frame)
             rows.append({number: track.face for number, track in self.tracks.items()})
             self.wait -= 1
-            if cut or lost or index == len(frames) - 1 and self.wait < len(frames):
+            if cut or lost or index == len(frames) - 1 and (end or self.wait < len(frames)):
                 new = self._detect(frame, lost)
                 rows[-1] = {number: track.face for number, track in self.tracks.items()}
                 self._look_back(new, frames, rows, begin)

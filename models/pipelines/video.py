@@ -287,7 +287,8 @@ class VideoEngine:
             group, number = after, number + 1
 
     def _track(self, chunk: _Chunk) -> _Chunk:
-        chunk.seen = self.tracker.follow([frame.picture for frame in chunk.frames], chunk.times)
+        end = 'next' in chunk.state and chunk.state['next'] is None
+        chunk.seen = self.tracker.follow([frame.picture for frame in chunk.frames], chunk.times, end)
         if chunk.last:
             chunk.state['tracker'] = self.tracker.state()
         return chunk
