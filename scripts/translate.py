@@ -6,9 +6,12 @@
     python scripts/translate.py --run RUN --input photo.jpg --reference drawing.png
     python scripts/translate.py --run RUN --input FACES --aligned
     python scripts/translate.py --run RUN --input TWO_DOMAINS
+    python scripts/translate.py --run RUN --input clip.mp4 -o drawn.mp4
+    python scripts/translate.py --run RUN --input camera
 
---input is a picture, a folder of pictures, or the folder of two domains, whose test set (testA, testB) is then translated. Each
-picture gets NAME.png, the translated face, or with --paste the whole picture with the face in it, and NAME.sheet.png, all beside
+--input is a picture, a folder of pictures, or the folder of two domains, whose test set (testA, testB) is then translated; or a
+film, a folder of films, or a camera, all as scripts/swap.py has them, where translations are put into the pictures. Each picture
+gets NAME.png, the translated face, or with --paste the whole picture with the face in it, and NAME.sheet.png, all beside
 each other. What is there already stays; --overwrite makes it anew. What is written says by signed Content Credentials that it was
 made and how; scripts/provenance.py shows and checks them.
 """
@@ -18,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,26 +33,31 @@ from configs.resolve import load
 from configs.schema import PerceptionConfig
 from datasets.faces import pictures_in
 from experiments.feature_clusters import read_centres
+from experiments.filming import camera_name, film, moving
 from experiments.progress import Gauge
 from models import weights
 from models.perception.bundle import build_perception
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.framing import Framed
 from models.pipelines.images import FORMATS, read_picture, write_picture
-from models.pipelines.photo import LARGEST
+from models.pipelines.photo import LARGEST, FaceSwapper
 from models.pipelines.provenance import PART, WHOLE, Making
+from models.pipelines.tracking import Tracker
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
+from models.pipelines.video import VideoEngine
+
+OUTPUT = Path('outputs/translate')
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     task = parser.add_argument_group('what to translate')
-    task.add_argument('--input', type=Path, required=True, metavar='PICTURE|FOLDER', help='see above')
+    task.add_argument('--input', type=Path, required=True, metavar='PICTURE|FOLDER|FILM|camera', help='see above')
     task.add_argument('--direction', choices=('a2b', 'b2a'), help='photo to drawing or back (the first that the family knows)')
     task.add_argument('--face', default=LARGEST, help='of each picture: largest (default), all, or the number by size')
     task.add_argument('--aligned', action='store_true', help='pictures are faces as the data sets have them: detect nothing')
-    task.add_argument('-o', '--output', type=Path, default=Path('outputs/translate'),
-                      help='folder to write to, or for a single picture the name of its translation (%(default)s)')
+    task.add_argument('-o', '--output', type=Path, help='folder to write to, or for a single picture or film the name of its '
+                      f'translation ({OUTPUT}; of a camera a window)')
     task.add_argument('--overwrite', action='store_true', help='also translate what is there already')
     which = parser.add_argument_group('by what')
     which.add_argument('--run', type=Path, help='run folder of train.py')
@@ -65,6 +74,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.run and args.weights:
         parser.error('give --run or --weights, not both')
+    if moving(args.input) and (args.aligned or args.styles != 1):
+        parser.error('films and cameras have one style and faces that are to be found: leave --aligned and --styles away')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
     return args
@@ -98,7 +109,7 @@ def listed(args: argparse.Namespace, direction: str) -> list[Work]:
 
 
 def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
-    source, out = args.input, args.output
+    source, out = args.input, args.output or OUTPUT
     named = out.suffix.lower() in FORMATS
     if not source.is_dir():
         yield Work(source, out if named else out / f'{source.stem}.png', args.aligned)
@@ -135,30 +146,48 @@ def sheet_of(work: Work) -> Path:
     return work.out.with_name(f'{work.out.stem}.sheet.png')
 
 
-def run(args: argparse.Namespace) -> None:
-    if not args.input.exists():
-        raise ValueError(f'there is no {args.input}; give a picture or a folder of pictures')
+def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: Framed | None, file: Path,
+           making: Making | None) -> bool:
+    """Films and cameras; False where that was interrupted."""
+    output = args.output
+    if output is None and camera_name(args.input) is None:
+        output = OUTPUT / f'{args.input.stem}.mp4' if args.input.is_file() else OUTPUT
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a film overlap
+    given = {'weights': weights.digest(file), **{name: str(getattr(args, name)) for name in ('direction', 'style', 'reference',
+                                                                                              'features', 'face', 'detector')}}
+    engine = VideoEngine(translator.maker(style=args.style, reference=reference), translator.size, tracker)
+    return film(engine, args.input, output, making=making, settings=given, overwrite=args.overwrite)
+
+
+def run(args: argparse.Namespace) -> int:
+    filming = moving(args.input)
+    if not filming and not args.input.exists():
+        raise ValueError(f'there is no {args.input}; give a picture, a film, a folder of these, or `camera`')
     reference = args.reference and read_picture(args.reference)
     centres = args.features and read_centres(args.features)
     file, looks = chosen(args)
     perception = build_perception(looks.identity, None, looks.parser or PerceptionConfig().parser).to(args.device)
-    family = load_translator(file, perception).to(args.device)
-    translator = FaceTranslator(family, build_detector(args.detector, args.device), args.direction, parser=perception.parser,
-                                centres=centres, device=args.device)
+    family, detector = load_translator(file, perception).to(args.device), build_detector(args.detector, args.device)
+    translator = FaceTranslator(family, detector, args.direction, parser=perception.parser, centres=centres, device=args.device)
     if reference is not None:
         reference = translator.framed(reference)
         if reference.note:
             print(f'note on {args.reference}: {reference.note}', file=sys.stderr)
     translator.check(args.styles, reference is not None)
-    everything = listed(args, translator.direction)
-    todo = [work for work in everything if args.overwrite or not sheet_of(work).is_file()]
     makings = {kind: None if args.no_provenance else Making.of(translator.name, [file], translator.done, kind)
                for kind in (PART, WHOLE)}
+    if filming:
+        embed = FaceSwapper(family, perception, detector, device=args.device).embed
+        tracker = Tracker(detector, embed, choice=args.face)
+        return 0 if filmed(args, translator, tracker, reference, file, makings[PART]) else 130
+    everything = listed(args, translator.direction)
+    todo = [work for work in everything if args.overwrite or not sheet_of(work).is_file()]
     if len(everything) == 1 and todo:
         translated(todo[0], args, translator, reference, makings)
     else:
         translate_all(todo, len(everything), lambda work: translated(work, args, translator, reference, makings))
-    print(sheet_of(everything[0]) if len(everything) == 1 else args.output)
+    print(sheet_of(everything[0]) if len(everything) == 1 else args.output or OUTPUT)
+    return 0
 
 
 def translate_all(todo: list[Work], count: int, one: Callable[[Work], None]) -> None:
@@ -183,11 +212,10 @@ def translate_all(todo: list[Work], count: int, one: Callable[[Work], None]) -> 
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        run(parse(argv))
+        return run(parse(argv))
     except (ValueError, weights.WeightsError) as error:
         print(f'translate.py: {error}', file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == '__main__':

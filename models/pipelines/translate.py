@@ -3,8 +3,7 @@
     translator = FaceTranslator(load_translator(default_weights(), perception), build_detector())
     made = translator.picture(photo, styles=3, paste=True)
     made.faces[0].translations[2], made.pasted[2], sheet(made)
-    made = translator.draw(crops)      # for videos: aligned faces in, translations and where they are to show out
-    masks = translator.masks(crops, made)
+    VideoEngine(translator.maker(style=2), translator.size, Tracker(detector)).convert(film, output)
 """
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +123,16 @@ class FaceTranslator:
             given = None if reference is None else reference.to(self.device).expand_as(crops)
             made = [self.family.translate(crops, self.direction, reference=given, generator=chance())]
         return torch.cat(made).float().cpu()
+
+    def maker(self, *, style: int = 0, reference: Framed | None = None):
+        """For models.pipelines.video: translates every face in one style, as `draw`."""
+        self.check(reference=reference is not None)
+
+        def make(faces) -> tuple[Tensor, Tensor]:
+            made = self.draw(faces.crops, style=style, reference=reference and reference.square)
+            return made, self.masks(faces.crops, made)
+
+        return make
 
     def framed(self, reference: np.ndarray) -> Framed:
         """A picture that is to give the style, as `picture` wants it; its note says what the user should know."""

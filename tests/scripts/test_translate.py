@@ -1,9 +1,12 @@
 """scripts/translate.py as its user meets it, with a translator that gives every picture one colour per style."""
 import hashlib
+from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
+from models.pipelines.clip import Look, Piece, join
 from models.pipelines.demo import demo_photo
 from models.pipelines.images import read_picture, write_picture
 from models.pipelines.provenance import PART, WHOLE, inspect
@@ -77,6 +80,25 @@ def test_a_reference_picture_gives_the_style(run, tmp_path, capsys):
     assert run('--input', tmp_path / 'photo.png', '--reference', tmp_path / 'style.png', '-o', out, '--no-provenance') == 0
     assert np.abs(read_picture(out / 'photo.png')[0, 0].astype(int) - [20, 200, 40]).max() <= 1
     assert 'note on' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('camera', [False, True])
+def test_every_frame_of_a_film_or_of_a_camera_is_translated_in_one_style(run, tmp_path, camera):
+    clip, out = tmp_path / 'clip.mp4', tmp_path / 'out' / 'drawn.mp4'
+    photo, look = demo_photo('astronaut')[:320, 60:380], Look(320, 320, Fraction(8), Fraction(1, 8))
+    piece = Piece(tmp_path / 'piece.mp4', look)
+    for number in range(6):
+        piece.write(number, np.roll(photo, 2 * number, 1))
+    piece.close()
+    join([piece.path], piece.stamps, look, clip)
+    assert run('--input', f'camera:{clip}' if camera else clip, '-o', out, '--style', 1) == 0
+    assert inspect(out).intact and inspect(out).made.model == 'Dyer'
+    film = cv2.VideoCapture(str(out))
+    frames = [frame[..., ::-1] for there, frame in iter(film.read, (False, None)) if there]
+    assert len(frames) == 6 or camera and frames
+    colours = np.array([frame[116:122, 165:170].mean((0, 1)) for frame in frames])
+    assert np.abs(colours - colours[0]).max() < 12 and np.abs(colours[0] - photo[116:122, 165:170].mean((0, 1))).max() > 30
+    assert camera or np.abs(frames[0][290:, :60].astype(int) - photo[290:, :60]).mean() < 6
 
 
 @pytest.mark.parametrize('words, hint', [
