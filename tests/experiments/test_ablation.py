@@ -17,6 +17,7 @@ from experiments.checkpoint import save_family
 from experiments.comparison import compare
 from experiments.errors import RunError
 from experiments.protocols.swaps import synthetic
+from experiments.protocols.translation import translation
 from experiments.report import report
 from models.registry import build_family, family_types
 
@@ -179,6 +180,24 @@ def test_the_report_holds_all_that_it_needs(comparison):
     assert not any(word in text for word in ('http:', 'https:', '@import', 'url('))
     assert 'Does <it> matter?' in words and 'out of <memory>' in words and 'no identity' in words and 'Wilcoxon' in words
     assert text.count('<polyline') == 2
+
+
+def test_translators_are_compared_in_each_direction_that_they_know(tmp_path):
+    small = {'model.size': 32, 'model.width': 4, 'model.blocks': 1, 'model.critic_width': 4, 'model.critic_layers': 2}
+    base = {'family': 'cyclegan', 'settings': small}
+    plan_of = ablation(base=base, variants={'one way': {'family': 'cut', 'settings': {'model.layers': [0, 4]}}})
+    runs = plan(plan_of, tmp_path / 'runs')
+    train_all(runs, trained, [{}])
+    found = compare('tiny', plan_of, runs, translation(size=40, count=6), tmp_path / 'evaluation', batch=4, visible=False)
+    rows = {title: {row.name: row.cells for row in table.rows} for title, table in found.tables.items()}
+    judge = 'identity-mobilefacenet'
+    assert {title: list(names) for title, names in rows.items()} == {
+        f'{judge}, a2b': ['base', 'one way', 'none'], f'{judge}, b2a': ['base', 'none']}
+    there = rows[f'{judge}, a2b']
+    assert there['none']['edges'].mean == pytest.approx(1, abs=1e-5) and there['base']['truth_l1'].mean > 0.05
+    assert 0 <= there['one way']['edges'].p <= 1 and there['one way']['edges'].mean < 0.9
+    assert list(found.pictures) == ['a', 'base, a2b', 'one way, a2b', 'b', 'base, b2a']
+    assert all(pictures.shape == (2, 3, 40, 40) for pictures in found.pictures.values())
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.yaml')))
