@@ -17,9 +17,9 @@ def tab(networks: Networks, albums: dict[str, Album]) -> None:
     first = next(iter(albums))
     with gr.Tab('Data', id='data') as here:
         with gr.Row():
-            album = gr.Dropdown(list(albums), value=first, label='Data set', elem_id='data-album')
+            album = gr.Dropdown(list(albums), value=first, label='Data set', min_width=240, elem_id='data-album')
             search = gr.Textbox(label='Find people', placeholder='part of a name', elem_id='data-search')
-            person = gr.Dropdown(_people(albums[first], ''), label='Person (pictures)', elem_id='data-person')
+            person = gr.Dropdown(_people(albums[first], ''), label='Person (pictures)', min_width=240, elem_id='data-person')
         summary = gr.Markdown(albums[first].summary, elem_id='data-summary')
         with gr.Row():
             overlays = gr.CheckboxGroup(list(OVERLAYS), value=[OVERLAYS[0]], label='Draw in', elem_id='data-overlays')
@@ -81,7 +81,7 @@ def _people(album: Album, search: str) -> list[tuple[str, str]]:
 def _caption(view) -> str:
     said = [Path(view.name).name]
     if view.angles is not None:
-        said.append('yaw {:.0f}°, pitch {:.0f}°, roll {:.0f}°'.format(*view.angles))
+        said.append('yaw {}°, pitch {}°, roll {}°'.format(*view.angles.round().astype(int)))
     if view.verdict is not None:
         said.append(f'dropped: {view.verdict}' if view.verdict else 'kept')
     return ' · '.join(said)

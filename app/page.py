@@ -29,7 +29,10 @@ _STYLE = """
 .report{width:100%;height:80vh;border:1px solid var(--border-color-primary);background:#fff}
 .prose table{display:block;max-width:100%;overflow-x:auto;border:0!important;font-variant-numeric:tabular-nums}
 .prose tr{border:0!important}.prose th,.prose td{border:0!important;border-bottom:1px solid var(--border-color-primary)!important}
-.caption-label{white-space:normal!important;max-width:100%!important;right:0!important;left:0!important;font-size:12px!important}
+.grid-wrap.fixed-height{max-height:none!important;min-height:0!important}
+.thumbnail-lg{aspect-ratio:auto!important;height:auto!important;display:flex!important;flex-direction:column;align-items:stretch}
+.thumbnail-lg img{aspect-ratio:1;height:auto!important}
+.thumbnail-lg .caption-label{position:static!important;max-width:100%!important;white-space:normal!important;font-size:12px}
 .prose table th,.prose table td{white-space:nowrap}
 @media(max-width:600px){.fillable{padding:8px!important}.tab-container button{padding:0 8px!important}
 .grid-container{grid-template-columns:repeat(2,1fr)!important}}
