@@ -5,6 +5,8 @@
     python scripts/benchmark.py metrics
     python scripts/benchmark.py swap
     python scripts/benchmark.py train
+    python scripts/benchmark.py video CLIP.mp4
+    python scripts/benchmark.py translate --family ugatit
     python scripts/benchmark.py sample --data celeba --root CELEBA --pictures 1000
 """
 import sys
@@ -18,9 +20,12 @@ import torch
 
 from datasets.loaders import FACES
 from experiments.benchmarks import drawing, frechet_forms, loading
+from experiments.film_figures import film_figures
 from experiments.ilvr import sampling
 from experiments.speed import swapping, training
+from experiments.translation_speed import PLAIN, translating
 from models.ddpm.loading import ZOO
+from models.perception.bundle import EMBEDDERS
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -57,6 +62,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     drawn.add_argument('--batch', type=int, default=16, help='pictures at a time (%(default)s)')
     drawn.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, pictures=args.pictures, batch=args.batch,
                                                 down=args.down, until=args.range / 100, sampler=args.sampler, steps=args.steps))
+    film = tasks.add_parser('video', help='swapping a film: speed by stage, flicker, identity of every frame')
+    film.add_argument('film', type=Path)
+    film.add_argument('--source', type=Path, help='photo of one face (the astronaut of swap.py --demo)')
+    film.add_argument('--weights', help='family.safetensors of a run (the CVAE of the zoo)')
+    film.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet', help='of identity (%(default)s)')
+    film.add_argument('--threads', type=int, default=1, help='of each network (%(default)s)')
+    film.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    film.set_defaults(run=lambda args: film_figures(args.film, args.source, file=args.weights, judge=args.judge,
+                                                    threads=args.threads, device=args.device))
     for task, work, batch, words in (('swap', swapping, 1, 'inference of the published SimSwap, plain and ours'),
                                      ('train', training, 2, 'a training step of the published SimSwap, plain and ours')):
         speed = tasks.add_parser(task, help=words)
@@ -67,6 +81,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         speed.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
         speed.set_defaults(run=lambda args, work=work: work(size=args.size, batch=args.batch, repeats=args.repeats,
                                                             compiled=args.compile, device=args.device))
+    step = tasks.add_parser('translate', help='a training step of a translator, as published and ours: processor seconds, memory')
+    step.add_argument('--family', choices=PLAIN, default='ugatit', help='(%(default)s, the light version)')
+    step.add_argument('--size', type=int, default=256, help='side in pixels (%(default)s)')
+    step.add_argument('--batch', type=int, default=1, help='pictures of either domain at a time (%(default)s)')
+    step.add_argument('--repeats', type=int, default=2, help='measurements, of which the median counts (%(default)s)')
+    step.add_argument('--threads', type=int, default=1, help='of each form (%(default)s)')
+    step.add_argument('--compile', action='store_true', help='torch.compile of our form as well')
+    step.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    step.set_defaults(run=lambda args: translating(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
+                                                   threads=args.threads, compiled=args.compile, device=args.device))
     return parser.parse_args(argv)
 
 
@@ -74,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         figures = args.run(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f'benchmark.py: {error}', file=sys.stderr)
         return 2
     for name, value in figures.items():

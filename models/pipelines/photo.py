@@ -188,7 +188,14 @@ class FaceSwapper(PhotoSwapper):
         """For models.pipelines.video: makes faces with the role r look like the face sources[r] of a photo (H,W,3)."""
         crops = torch.cat([crop_face(photo, face.points, self.size) for photo, face in sources])
         identities = torch.cat([self.embed(photo, [face]) for photo, face in sources])
-        return lambda faces: self._made(faces.crops, faces.points, crops[faces.roles], identities[faces.roles])[:2]
+
+        def make(faces) -> tuple[Tensor, Tensor]:
+            # Where the processor has instructions for it this takes two thirds of the time, and nobody sees a difference.
+            half = self.device.type == 'cpu' and getattr(torch.cpu, '_is_avx512_bf16_supported', bool)()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+                return self._made(faces.crops, faces.points, crops[faces.roles], identities[faces.roles])[:2]
+
+        return make
 
 
 def _matched(swap: Tensor, target: Tensor, mask: Tensor) -> Tensor:
