@@ -2,6 +2,7 @@
 from torch import Tensor, nn
 
 from models.blocks.antialias import BlurDown, BlurUp
+from models.blocks.winograd import Conv3x3
 
 
 class PaddedResidual(nn.Module):
@@ -14,7 +15,7 @@ class PaddedResidual(nn.Module):
     def __init__(self, width: int, *, bias: bool = True, affine: bool = False, dropout: float = 0.0,
                  after: nn.Module | None = None):
         super().__init__()
-        halves = [[nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3, bias=bias), nn.InstanceNorm2d(width, affine=affine)]
+        halves = [[nn.ReflectionPad2d(1), Conv3x3(width, width, 3, bias=bias), nn.InstanceNorm2d(width, affine=affine)]
                   for _ in range(2)]
         between = [nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
         self.conv_block = nn.Sequential(*halves[0], *between, *halves[1], *([after] if after is not None else []))

@@ -14,6 +14,7 @@ from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
 from models.blocks.squeeze import SCSE
+from models.blocks.winograd import Conv3x3
 
 _STYLED = 'UpBlock1_'
 
@@ -33,7 +34,7 @@ class StyledResidual(nn.Module):
     def __init__(self, width: int, *, bias: bool, squeeze: bool):
         super().__init__()
         for number in (1, 2):
-            self.add_module(f'conv{number}', nn.Conv2d(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'))
+            self.add_module(f'conv{number}', Conv3x3(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'))
             self.add_module(f'norm{number}', AdaLIN(width))
         self.se = SCSE(width) if squeeze else nn.Identity()
 

@@ -1,0 +1,134 @@
+"""Translators as their publications run them: the networks of models.translation in plain form, and training steps in the
+published order with a pass for each picture. What the suite's own steps are measured against, and what their gradients equal.
+
+    U-GAT-IT   znxlwm/UGATIT-pytorch: critics first, whose fakes are drawn for them and are not detached, so that their gradient
+               runs on through both generators; then the generators, who draw the same fakes again
+    CycleGAN   junyanz/pytorch-CycleGAN-and-pix2pix: fakes once, generators first, then the critics
+"""
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.batch import PairBatch
+from models.blocks.norms import LIN, AdaLIN
+from models.blocks.winograd import Conv3x3
+from models.translation.cyclegan import CycleGAN
+from models.translation.ugatit import UGATIT
+from models.translation.ugatit_networks import Critic, Generator, StyledResidual, Translated
+
+
+@contextmanager
+def direct():
+    """Inside, convolutions are torch's own throughout."""
+    ours = Conv3x3.forward
+    Conv3x3.forward = nn.Conv2d.forward
+    try:
+        yield
+    finally:
+        Conv3x3.forward = ours
+
+
+def _mixed(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, eps: float = 1e-5) -> Tensor:
+    """Layer-instance norm of (B,C,H,W), line by line as published."""
+    own = (x - x.mean((2, 3), keepdim=True)) / torch.sqrt(x.var((2, 3), keepdim=True) + eps)
+    whole = (x - x.mean((1, 2, 3), keepdim=True)) / torch.sqrt(x.var((1, 2, 3), keepdim=True) + eps)
+    rho = rho.expand(len(x), -1, -1, -1)
+    return (rho * own + (1 - rho) * whole) * scale + shift
+
+
+def _attended(x: Tensor, average: nn.Linear, largest: nn.Linear, merge: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Logits (B,2) of the two classifiers, and the map that both weighed (B,C,H,W)."""
+    logits, weighed = [], []
+    for pool, classifier in ((F.adaptive_avg_pool2d, average), (F.adaptive_max_pool2d, largest)):
+        logits.append(classifier(pool(x, 1).flatten(1)))
+        weighed.append(x * getattr(classifier, 'weight_orig', classifier.weight)[:, :, None, None])
+    return torch.cat(logits, 1), merge(torch.cat(weighed, 1))
+
+
+def _residual(block: StyledResidual, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    def normed(norm: AdaLIN, y: Tensor) -> Tensor:
+        return _mixed(y, norm.rho, scale[:, :, None, None], shift[:, :, None, None])
+
+    y = F.relu(normed(block.norm1, block.conv1(x)))
+    return x + normed(block.norm2, block.conv2(y))
+
+
+def ugatit_generated(network: Generator, picture: Tensor) -> Translated:
+    """What a published, light generator gives for (B,3,H,W)."""
+    x = network.DownBlock(picture)
+    cam, x = _attended(x, network.gap_fc, network.gmp_fc, network.conv1x1)
+    x = F.relu(x)
+    heatmap = x.sum(1, keepdim=True)
+    told = network.FC(F.adaptive_avg_pool2d(x, network.pooled).flatten(1))
+    scale, shift = network.gamma(told), network.beta(told)
+    for block in network.children():
+        if isinstance(block, StyledResidual):
+            x = _residual(block, x, scale, shift)
+    for layer in network.UpBlock2:
+        x = _mixed(x, layer.rho, layer.gamma, layer.beta) if isinstance(layer, LIN) else layer(x)
+    return Translated(x, cam, heatmap, None)
+
+
+def ugatit_judged(network: Critic, picture: Tensor) -> tuple[Tensor, Tensor]:
+    """Patch logits and classifier logits of a published critic for (B,3,H,W)."""
+    cam, x = _attended(network.model(picture), network.gap_fc, network.gmp_fc, network.conv1x1)
+    return network.conv(F.pad(F.leaky_relu(x, 0.2), (1, 1, 1, 1), mode='reflect')), cam
+
+
+def ugatit_steps(family: UGATIT, batch: PairBatch) -> dict[str, Callable[[], Tensor]]:
+    """Player -> its loss, in the published order. The family has the options of the publication; weights are the config's."""
+    weights, a, b = family.config.weights, batch.a, batch.b
+
+    def says(domain: str, picture: Tensor, wanted: float) -> Tensor:
+        total = picture.new_zeros(())
+        for critic in family.critics(domain):
+            for logits in ugatit_judged(critic, picture):
+                total = total + F.mse_loss(logits, torch.full_like(logits, wanted))
+        return total
+
+    def critics() -> Tensor:
+        fake_b, fake_a = (ugatit_generated(network, x).picture for network, x in ((family.genA2B, a), (family.genB2A, b)))
+        return (weights['critic_a2b'] * (says('B', b, 1.0) + says('B', fake_b, 0.0))
+                + weights['critic_b2a'] * (says('A', a, 1.0) + says('A', fake_a, 0.0)))
+
+    def generators() -> Tensor:
+        loss = torch.zeros(())
+        for name, there, back, here, wanted in (('a2b', family.genA2B, family.genB2A, a, b),
+                                                ('b2a', family.genB2A, family.genA2B, b, a)):
+            made = ugatit_generated(there, here)
+            again = ugatit_generated(back, made.picture)
+            own = ugatit_generated(there, wanted)
+            cam = (F.binary_cross_entropy_with_logits(made.cam, torch.ones_like(made.cam))
+                   + F.binary_cross_entropy_with_logits(own.cam, torch.zeros_like(own.cam)))
+            loss = (loss + weights[f'adversarial_{name}'] * says(name[-1].upper(), made.picture, 1.0) + weights['cam'] * cam
+                    + weights['cycle'] * F.l1_loss(again.picture, here) + weights['identity'] * F.l1_loss(own.picture, wanted))
+        return loss
+
+    return {'critics': critics, 'generators': generators}
+
+
+def cyclegan_steps(family: CycleGAN, batch: PairBatch) -> dict[str, Callable[[], Tensor]]:
+    """The same for CycleGAN with lsgan and without its pool, whose draw would differ; the critics judge what the generators' step
+    drew."""
+    weights, a, b, fakes = family.config.weights, batch.a, batch.b, {}
+
+    def says(critic: nn.Module, picture: Tensor, wanted: float) -> Tensor:
+        logits = critic(picture)
+        return F.mse_loss(logits, torch.full_like(logits, wanted))
+
+    def generators() -> Tensor:
+        fakes['b'], fakes['a'] = family.a2b(a), family.b2a(b)
+        loss = weights['cycle'] * (F.l1_loss(family.b2a(fakes['b']), a) + F.l1_loss(family.a2b(fakes['a']), b))
+        loss = loss + weights['identity'] * (F.l1_loss(family.a2b(b), b) + F.l1_loss(family.b2a(a), a))
+        return loss + weights['adversarial'] * (says(family.critic_a, fakes['a'], 1.0) + says(family.critic_b, fakes['b'], 1.0))
+
+    def critics() -> Tensor:
+        loss = torch.zeros(())
+        for critic, real, fake in ((family.critic_a, a, fakes['a']), (family.critic_b, b, fakes['b'])):
+            loss = loss + weights['critic'] * (says(critic, real, 1.0) + says(critic, fake.detach(), 0.0))
+        return loss
+
+    return {'generators': generators, 'critics': critics}

@@ -1,0 +1,114 @@
+"""How fast a training step of a translator is as its publication runs it and as the suite does, side by side under one load."""
+import multiprocessing
+import resource
+import statistics
+import time
+import traceback
+from contextlib import nullcontext
+from functools import partial
+
+import torch
+
+from configs.resolve import read_preset
+from configs.schema import RunConfig
+from experiments.metrics.cost import parameters, peak_megabytes
+from experiments.plain import cyclegan_steps, direct, ugatit_steps
+from experiments.players import build_players, hand_over
+from models.batch import PairBatch
+from models.registry import build_family
+
+PLAIN = {'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}  # the families that are measured, each with its preset
+
+WASTEFUL = ('ugatit',)  # whose publication takes gradients of players who are not being updated, and throws them away
+
+
+class Game:
+    """One form of a family in training: `plain` as published, otherwise as experiments.engine updates it. model: changes of the
+    preset's config. compiled: torch.compile, of our form only."""
+
+    def __init__(self, name: str, batch: int, *, plain: bool, compiled: bool, device: str, model: dict):
+        torch.manual_seed(0)
+        config = RunConfig(**read_preset(name))
+        self.family = build_family(name, {**config.model, **model}, None).to(device)
+        first, second = torch.rand(2, batch, 3, *[self.family.config.size] * 2, device=device) * 2 - 1
+        self.batch = PairBatch(first, second, torch.zeros(batch, dtype=torch.bool, device=device))
+        if compiled and not plain:
+            self.family.compile(dynamic=False)
+        self.players = build_players(self.family, config.players)
+        self.plain, self.wasteful = plain, plain and name in WASTEFUL
+        self.losses = {player.name: partial(self._own, player.name) for player in self.players}
+        if plain:
+            self.losses = PLAIN[name](self.family, self.batch)
+
+    def _own(self, player: str) -> torch.Tensor:
+        weights = self.family.config.weights
+        return sum(weights[term] * value for term, value in self.family(player, self.batch, 0).items())
+
+    def step(self) -> None:
+        """One update of every player."""
+        players = {player.name: player for player in self.players}
+        for name, loss in self.losses.items():
+            if not self.wasteful:
+                hand_over(self.players, players[name])
+            players[name].optimiser.zero_grad(set_to_none=True)
+            with direct() if self.plain else nullcontext():
+                loss().backward()
+            players[name].optimiser.step()
+            self.family.after_update(name)
+        if self.batch.a.is_cuda:
+            torch.cuda.synchronize(self.batch.a.device)
+
+
+def _serve(pipe, threads: int, options: dict) -> None:
+    """In a process of its own, so that the most memory that it held is its form's: a step for each True that comes."""
+    try:
+        torch.set_num_threads(threads)
+        game = Game(**options)
+        device = torch.device(options['device'])
+        pipe.send(parameters(game.family) / 1e6)
+        while pipe.recv():
+            began = _seconds(device)
+            game.step()
+            pipe.send((_seconds(device) - began, peak_megabytes(device)))
+    except Exception as error:  # handed over: the one who measures says it
+        traceback.print_exc()
+        pipe.send(error)
+
+
+def _seconds(device: torch.device) -> float:
+    """On a CPU those of the processor in the program itself, all threads added: what else runs there hardly changes them."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime if device.type == 'cpu' else time.perf_counter()
+
+
+def translating(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1, compiled: bool = False,
+                device: str = 'cpu', **model) -> dict[str, float]:
+    """A training step in both forms, called in turns, after one step each to warm up; medians. model: changes of the preset's.
+    RuntimeError where a form fails."""
+    spawn, forms = multiprocessing.get_context('spawn'), ('plain', 'ours')
+    pipes, processes, seconds, most = {}, [], {form: [] for form in forms}, {}
+
+    def answer(form: str):
+        found = pipes[form].recv()
+        if isinstance(found, Exception):
+            raise RuntimeError(f'{name}, {form}: {found}')
+        return found
+
+    try:
+        for form in forms:
+            pipes[form], there = spawn.Pipe()
+            options = {'name': name, 'batch': batch, 'plain': form == 'plain', 'compiled': compiled, 'device': device,
+                       'model': model}
+            processes.append(spawn.Process(target=_serve, args=(there, threads, options), daemon=True))
+            processes[-1].start()
+            numbers = answer(form)
+        for _ in range(repeats + 1):
+            for form in forms:
+                pipes[form].send(True)
+                taken, most[form] = answer(form)
+                seconds[form].append(taken)
+    finally:
+        for process in processes:
+            process.terminate()
+    plain, ours = (statistics.median(seconds[form][1:]) for form in forms)
+    return {'plain, s/step': plain, 'ours, s/step': ours, 'times as fast': plain / ours, 'plain, peak MB': most['plain'],
+            'ours, peak MB': most['ours'], 'million numbers': numbers}
