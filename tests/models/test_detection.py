@@ -156,3 +156,12 @@ def test_retinaface_answers_in_the_photos_pixels(tmp_path, monkeypatch):
         np.testing.assert_allclose(face.points, np.tile(centre, (5, 1)), atol=1e-2)
         offset = (centre + MARGIN) / stride - 0.5
         np.testing.assert_allclose(offset, offset.round(), atol=1e-2)
+
+
+def test_a_face_is_followed_from_frame_to_frame(mtcnn):
+    picture = demo_photo('astronaut')
+    face = mtcnn.detect(picture)[0]
+    moved = np.roll(picture, (5, -6), (0, 1))
+    found, = mtcnn.follow(moved, [face])
+    assert np.abs(found.points - mtcnn.detect(moved)[0].points).max() < 4
+    assert mtcnn.follow(np.full_like(picture, 120), [face]) == [None]

@@ -1,7 +1,9 @@
 """scripts/swap.py as its user meets it; trained weights are replaced by stand-ins except in the last test."""
 import csv
 import hashlib
+import shutil
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -248,3 +250,55 @@ def test_translators_are_sent_to_their_own_script(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(swap, 'load_family', lambda *_: Translator(FamilyConfig(), None))
     assert run('--demo', '--weights', 'drawings.safetensors', '-o', tmp_path) == 2
     assert 'use scripts/translate.py' in capsys.readouterr().err
+
+
+# Films
+
+@pytest.fixture
+def film(tmp_path):
+    """A film of the astronaut, of six frames."""
+    picture = np.ascontiguousarray(demo_photo('astronaut')[:240, 100:340])
+    with av.open(str(tmp_path / 'film.mp4'), 'w') as container:
+        stream = container.add_stream('libx264', rate=25)
+        stream.height, stream.width, stream.pix_fmt = 240, 240, 'yuv420p'
+        for _ in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format='rgb24')))
+        container.mux(stream.encode())
+    return tmp_path / 'film.mp4'
+
+
+def white_pixels(path):
+    with av.open(str(path)) as container:
+        return [int((frame.to_ndarray(format='rgb24').min(2) > 245).sum()) for frame in container.decode(video=0)]
+
+
+def test_a_film_gets_the_face_in_every_frame(paint, photos, film, tmp_path, capsys):
+    asked = paint(lambda b: torch.ones_like(b.target))
+    arguments = ['--source', photos / 'portrait.png', '--target', film, '--no-colour', '-o', tmp_path / 'out.mp4']
+    assert run(*arguments, '--like', photos / 'astronaut.png') == 0
+    captured = capsys.readouterr()
+    assert captured.out.strip() == str(tmp_path / 'out.mp4') and 'frames/s' in captured.err and 'limits' in captured.err
+    assert sum(asked) == 6 and min(white_pixels(tmp_path / 'out.mp4')) > 10 * max(white_pixels(film)) + 500
+    assert inspect(tmp_path / 'out.mp4').made.model == 'cvae'
+    with pytest.raises(SystemExit):
+        run(*arguments, '--debug')
+
+
+def test_films_of_a_folder_that_are_there_stay(paint, photos, film, tmp_path, capsys):
+    asked = paint(lambda b: b.target)
+    (tmp_path / 'films').mkdir()
+    for name in ('a.mp4', 'b.mp4'):
+        shutil.copy(film, tmp_path / 'films' / name)
+    arguments = ['--source', photos / 'portrait.png', '--target', tmp_path / 'films', '-o', tmp_path / 'out', '--no-provenance']
+    assert run(*arguments) == 0 and sum(asked) == 12
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.mp4', 'b.mp4']
+    (tmp_path / 'out' / 'b.mp4').unlink()
+    assert run(*arguments) == 0 and sum(asked) == 18 and 'there already' in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_film_is_one_sentence(paint, photos, tmp_path, capsys):
+    paint(lambda b: b.target)
+    (tmp_path / 'notes.mp4').write_text('no film')
+    assert run('--source', photos / 'portrait.png', '--target', tmp_path / 'notes.mp4', '-o', tmp_path / 'out.mp4') == 2
+    said = capsys.readouterr().err.strip()
+    assert 'cannot be read' in said and '\n' not in said and not (tmp_path / 'out.mp4.parts').exists()
