@@ -84,19 +84,19 @@ class Augmentation:
 
 
 def resampled(picture: Tensor, matrix: Tensor, size: tuple[int, int], *, mask: bool = False) -> Tensor:
-    """A picture or a mask (C,H,W) in another frame of `size` (height, width) by a (2,3) matrix. Pictures are filtered where they
-    shrink, masks take the nearest pixel, and what lies outside repeats the border. A matrix that only cuts out whole pixels and
-    scales is done as cut and antialiased resize."""
+    """A picture or a mask (C,H,W) in another frame of `size` (height, width) by a (2,3) matrix. Pictures are resampled by cubics,
+    which keep them sharp, and filtered where they shrink; masks take the nearest pixel, and what lies outside repeats the border.
+    A matrix that only cuts out whole pixels and scales is done as cut and antialiased resize."""
     box = _whole_pixels(matrix, size, picture.shape[-2:])
     if box is None:
         part, matrix = _near(picture, matrix, size)
-        part = geometry.warp(part[None].float(), matrix, size, mode='nearest' if mask else 'bilinear')[0]
-        return part.round().to(picture.dtype)
+        part = geometry.warp(part[None].float(), matrix, size, mode='nearest' if mask else 'bicubic')[0]
+        return (part if mask else part.round().clamp(0, 255)).to(picture.dtype)
     top, left, height, width = box
     picture = picture[..., top:top + height, left:left + width]
     if (height, width) == size:
         return picture
-    mode = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BILINEAR
+    mode = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BICUBIC
     return F.resize(picture, list(size), interpolation=mode, antialias=not mask)
 
 

@@ -134,7 +134,7 @@ def warp(pictures: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str =
     height, width = pictures.shape[-2:]
     if antialias and mode != 'nearest' and scale < 0.9:
         reduced = max(1, round(height * scale)), max(1, round(width * scale))
-        pictures = F.interpolate(pictures, size=reduced, mode='bilinear', antialias=True)
+        pictures = F.interpolate(pictures, size=reduced, mode=mode, antialias=True)
         ry, rx = height / reduced[0], width / reduced[1]
         enlarge = matrix.new_tensor([[rx, 0, 0.5 * rx - 0.5], [0, ry, 0.5 * ry - 0.5]])
         matrix = compose(matrix, enlarge.expand_as(matrix))
