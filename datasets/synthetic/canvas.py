@@ -13,8 +13,8 @@ _ID = {name: i for i, name in enumerate(PARTS)}
 
 
 class Canvas:
-    """`side` pixels square. Points are (N,2) in units of the template, or what `corners` makes of them; colours RGB in 0..255
-    (what exceeds the range is clipped)."""
+    """`side` pixels square. Polygons are lists of what `corners` makes of points; colours RGB in 0..255 (what exceeds the range
+    is clipped)."""
 
     def __init__(self, picture: np.ndarray):
         self.picture = picture  # uint8 (side,side,3)
@@ -23,39 +23,39 @@ class Canvas:
         self.labels = np.zeros((self.side, self.side), np.uint8)
 
     def corners(self, points) -> np.ndarray:
-        """Units -> fixed-point pixels of cv2 (int32)."""
-        points = np.asarray(points)
-        if points.dtype == np.int32:
-            return points
+        """(...,2) in units of the template -> fixed-point pixels of cv2 (int32)."""
         k = self.scale * (1 << _SHIFT)
-        return np.rint(points * k + (0.5 * k - 0.5 * (1 << _SHIFT))).astype(np.int32)
+        return np.rint(np.asarray(points) * k + (0.5 * k - 0.5 * (1 << _SHIFT))).astype(np.int32)
 
     def paint(self, polygons: list, colour, *labels: str) -> None:
         """Fill polygons, what lies in two of them excepted, and label each of them."""
-        corners = [self.corners(p) for p in polygons]
-        cv2.fillPoly(self.picture, corners, np.asarray(colour).tolist(), cv2.LINE_AA, _SHIFT)
-        self.label(corners, *labels)
+        cv2.fillPoly(self.picture, polygons, np.asarray(colour).tolist(), cv2.LINE_AA, _SHIFT)
+        self.label(polygons, *labels)
 
     def label(self, polygons: list, *labels: str) -> None:
-        for points, label in zip(polygons, labels):
-            cv2.fillPoly(self.labels, [self.corners(points)], _ID[label], cv2.LINE_8, _SHIFT)
+        for polygon, label in zip(polygons, labels):
+            cv2.fillPoly(self.labels, [polygon], _ID[label], cv2.LINE_8, _SHIFT)
 
-    def mask(self, *groups) -> np.ndarray:
-        """(side,side) uint8: one group of (polygons, strength in 0..1) over the other; what lies in two polygons of
-        a group is left out."""
-        mask = np.zeros((self.side, self.side), np.uint8)
-        for polygons, strength in groups:
-            cv2.fillPoly(mask, [self.corners(p) for p in polygons], round(255 * strength), cv2.LINE_AA, _SHIFT)
-        return mask
+    def masks(self, *layers: list) -> np.ndarray:
+        """(layers,side,side) uint8: of each layer one group of (polygons, strength in 0..1) over the other; what lies in two
+        polygons of a group is left out."""
+        masks = np.zeros((len(layers), self.side, self.side), np.uint8)
+        for mask, groups in zip(masks, layers):
+            for polygons, strength in groups:
+                cv2.fillPoly(mask, polygons, round(255 * strength), cv2.LINE_AA, _SHIFT)
+        return masks
 
-    def soft(self, picture: np.ndarray, groups: list, colour, softness: float, keep: np.ndarray | None = None) -> np.ndarray:
-        """A float32 picture (S,S,3) with one colour over groups of `mask`, with a soft edge of `softness` units; `keep` (S,S)
-        says where and how much of it."""
+    def soft(self, picture: np.ndarray, *layers: tuple) -> np.ndarray:
+        """A float32 picture (S,S,3) with layers over it: (groups of `masks`, their colour, softness of the edge in units, None or
+        an (S,S) that says where and how much of it)."""
         size = len(picture)
-        weight = blur(share(self.mask(*groups), size), softness * size / UNITS)
-        if keep is not None:
-            weight *= keep
-        return over(picture, flat(size, colour, np.float32), weight)
+        weights = shares(self.masks(*[groups for groups, *_ in layers]), size)
+        for weight, (_, colour, softness, keep) in zip(weights, layers):
+            weight = blur(weight, softness * size / UNITS)
+            if keep is not None:
+                weight *= keep
+            picture = over(picture, flat(size, colour, np.float32), weight)
+        return picture
 
     def reduced(self, size: int) -> np.ndarray:
         """(size,size,3) float32: the picture averaged down."""
@@ -70,8 +70,7 @@ class Canvas:
         """(side,side) uint8: lines of a width in units."""
         mask = np.zeros((self.side, self.side), np.uint8)
         for lines, close in ((closed, True), (opened, False)):
-            corners = [self.corners(p) for p in lines]
-            cv2.polylines(mask, corners, close, 255, max(1, round(width * self.scale)), cv2.LINE_AA, _SHIFT)
+            cv2.polylines(mask, lines, close, 255, max(1, round(width * self.scale)), cv2.LINE_AA, _SHIFT)
         return mask
 
 
@@ -87,9 +86,10 @@ def flat(side: int, colour, kind=np.uint8) -> np.ndarray:
     return cv2.repeat(np.rint(colour).astype(kind).reshape(1, 1, 3), side, side)
 
 
-def share(mask: np.ndarray, size: int) -> np.ndarray:
-    """uint8 mask -> (size,size) float32 in [0,1]."""
-    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) * np.float32(1 / 255)
+def shares(masks: np.ndarray, size: int) -> np.ndarray:
+    """uint8 masks (N,side,side) -> (N,size,size) float32 in [0,1]; the side is a multiple of the size."""
+    column = cv2.resize(masks.reshape(-1, masks.shape[2]), (size, len(masks) * size), interpolation=cv2.INTER_AREA)
+    return column.reshape(-1, size, size) * np.float32(1 / 255)
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:

@@ -63,7 +63,7 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
     """(len(IDENTITY),) float32: person k. What goes together in people goes together here: dark skin with dark hair and
     eyes, beards and baldness with heavy jaws and brows, grey hair with age."""
     rng = _generator(seed, k, 1)
-    v = dict(zip(IDENTITY, rng.normal(0, 0.5, len(IDENTITY)).tolist()))
+    v = dict(zip(IDENTITY, (0.5 * rng.standard_normal(len(IDENTITY))).tolist()))
     u = dict(zip(IDENTITY, rng.random(len(IDENTITY)).tolist()))
     feminine = rng.random() < 0.5
     g = 1.0 if feminine else -1.0
@@ -85,14 +85,14 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
     v['hair_curl'] = 2 * u['hair_curl'] - 1 + 0.5 * max(darkness, 0)
     v['bald'] = -1 if feminine else 2 * u['bald'] - 1.7 + 0.4 * v['age']
     v['beard'] = -1 if feminine else 2.2 * u['beard'] - 1.2
-    return np.array([min(max(value, -1), 1) for value in v.values()], np.float32)
+    return np.minimum(np.maximum(list(v.values()), -1), 1).astype(np.float32)
 
 
 def sample_attributes(seed: int, index: int) -> np.ndarray:
     """(len(ATTRIBUTES),) float32: pose, expression, light, backdrop, clothes and camera of picture `index`."""
     rng = _generator(seed, index, 2)
     a = dict(zip(ATTRIBUTES, (_LOW + (_HIGH - _LOW) * rng.random(len(ATTRIBUTES))).tolist()))
-    n = dict(zip(ATTRIBUTES, rng.normal(size=len(ATTRIBUTES)).tolist()))
+    n = dict(zip(ATTRIBUTES, rng.standard_normal(len(ATTRIBUTES)).tolist()))
     a |= {'yaw': 15 * n['yaw'], 'pitch': 7 * n['pitch'], 'roll': 4 * n['roll'],
           'mouth_open': max(0, 0.35 * n['mouth_open']), 'smile': 0.3 + 0.4 * n['smile'], 'brow_raise': 0.35 * n['brow_raise'],
           'eye_close': max(0, 0.12 * n['eye_close']) if rng.random() > 0.03 else 1.0,

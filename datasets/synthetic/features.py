@@ -224,5 +224,5 @@ def shapes(lifted: np.ndarray, edge: np.ndarray) -> np.ndarray:
 
 def five(landmarks: np.ndarray) -> np.ndarray:
     """(68,2) -> (5,2): centres of the eyes, tip of the nose, corners of the mouth."""
-    eyes = landmarks[36:48].reshape(2, 6, -1).mean(1)
+    eyes = landmarks[36:48].reshape(2, 6, -1).sum(1) / 6
     return np.concatenate([eyes, landmarks[[30, 48, 54]]])

@@ -15,6 +15,9 @@ _CORNERS = np.exp(-((_W - 0.30) / 0.11) ** 2)
 _FOREHEAD, _BROAD = np.exp(-(_W / 0.46) ** 6), np.exp(-(_W / 0.62) ** 8)
 _SIDE = np.clip((_W - 0.56) / 0.22, 0, 1)
 _SIDE = _SIDE * _SIDE * (3 - 2 * _SIDE)
+_CURL = 1.6  # along an outline: a point of its curls every so many units
+_AT = np.arange(1000) * _CURL
+_UNEVEN, _BULGE = 1.2 * np.sin(_AT * 0.13) + 0.8 * np.sin(_AT * 0.31 + 1), np.abs(np.sin(_AT * 0.42)) ** 0.7
 
 
 class Hair:
@@ -29,7 +32,8 @@ class Hair:
         self._line = self._hairline()
 
     def _hairline(self) -> np.ndarray:
-        """(2,1,_TABLE) float32: hair grows where t < line(s); and what turns t - line(s) into a distance from the line."""
+        """(2,2,_TABLE) float32, two equal rows each: hair grows where t < line(s); and what turns t - line(s) into a distance
+        from the line."""
         v, part = self.v, 0.28 * self.v['parting']
         line = _TEMPLES + _SIDE * (1.9 if self.long else 0.34 + 0.12 * v['hair_length'])
         line -= 0.035 * v['forehead_height'] + 0.03 * v['hairline']
@@ -41,24 +45,25 @@ class Hair:
         elif v['fringe'] > -0.4:    # swept away from the parting
             line += np.minimum(np.abs(_S - part) / 0.4, 1) ** 1.4 * _BROAD * (0.05 + 0.16 * self.long)
         steep = (line[1:] - line[:-1]) / (_S[1] - _S[0])
-        across = np.ones_like(line)
-        across[:-1] = 1 / np.sqrt(1 + steep * steep)
-        return np.array([[line], [across]], np.float32)
+        table = np.ones((2, 2, _TABLE), np.float32)  # a second row, as looking up at the edge of a table is slow
+        table[0] = line
+        table[1, :, :-1] = 1 / np.sqrt(1 + steep * steep)
+        return table
 
-    def _above(self, st: np.ndarray) -> np.ndarray:
-        """Signed distance of surface coordinates (2,H,W) float32 from the hairline, positive in the hair."""
-        at = (st[0] + _REACH) * ((_TABLE - 1) / (2 * _REACH))
-        row = np.zeros_like(at)
+    def _above(self, s, t) -> np.ndarray:
+        """Signed distance of surface coordinates, (H,W) float32 each, from the hairline, positive in the hair."""
+        at = (s + _REACH) * ((_TABLE - 1) / (2 * _REACH))
+        row = np.zeros(at.shape, np.float32)
         line, across = [cv2.remap(table, at, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for table in self._line]
-        line -= st[1]
+        line -= t
         line *= across
         return line
 
-    def cap(self, st, scale: float) -> np.ndarray:
-        """(H,W) float32 in [0,1]: where the surface seen at st (2,H,W) wears hair; scale in pixels per unit."""
+    def cap(self, s, t, scale: float) -> np.ndarray:
+        """(H,W) float32 in [0,1]: where the surface seen at s and t (H,W) wears hair; scale in pixels per unit."""
         if not self.grows:
-            return np.zeros_like(st[0])
-        cap = self._above(st)
+            return np.zeros_like(s)
+        cap = self._above(s, t)
         cap *= 90 * scale
         cap += 0.5
         return np.clip(cap, 0, 1, out=cap)
@@ -66,7 +71,7 @@ class Hair:
     def crown(self, portrait) -> list[np.ndarray]:
         """Outlines of the hair around the skull and, if long, beside the face, in units of the picture."""
         height = portrait.rim[:, 1]
-        hairy = np.flatnonzero((self._above(portrait.rim_st)[0] > 0) & (height < 12))
+        hairy = ((self._above(*portrait.rim_st)[0] > 0) & (height < 12)).nonzero()[0]
         lift = 1 + (self.thick - 1) * np.clip(0.75 - height.take(hairy) / 60, 0.5, 1.7)
         points = (portrait.rim_seen.take(hairy, 0) - portrait.centre) * lift[:, None] + portrait.centre
         return [self._curled(cv2.convexHull(points)[:, 0]), *self._locks(portrait.see)]
@@ -76,15 +81,14 @@ class Hair:
         curl = self.v['hair_curl']
         if curl <= 0.1:
             return outline
-        closed = np.concatenate([outline, outline[:1]])
-        x, y = closed.T
-        way = np.concatenate([[0], np.cumsum(np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]))])
-        at = np.arange(0, way[-1], 1.6)
-        points = np.stack([np.interp(at, way, x), np.interp(at, way, y)], 1)
-        out = points - points.mean(0)
-        size = 1.5 + 2.5 * curl + 1.2 * np.sin(at * 0.13) + 0.8 * np.sin(at * 0.31 + 1)
-        height = size * np.abs(np.sin(at * 0.42)) ** 0.7 + 1.2 * curl
-        return points + out * (height / np.hypot(*out.T))[:, None]
+        x, y = np.concatenate([outline, outline[:1]]).T
+        way = np.concatenate([[0], np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]).cumsum()])
+        curls = math.ceil(way[-1] / _CURL)
+        at = _AT[:curls]
+        points = np.array([np.interp(at, way, x), np.interp(at, way, y)])
+        out = points - points.sum(1, keepdims=True) / curls
+        height = (1.5 + 2.5 * curl + _UNEVEN[:curls]) * _BULGE[:curls] + 1.2 * curl
+        return (points + out * (height / np.hypot(*out))).T
 
     def _hang(self, y: np.ndarray) -> np.ndarray:
         """Outer half width of long hair at heights of the head's frame."""
@@ -135,4 +139,4 @@ class Hair:
         if portrait.drawing:
             tone = np.round(tone * 3) / 3
         band *= 14 * level
-        return cv2.merge([tone * c + band for c in self.colour.tolist()])
+        return cv2.merge([*(tone * self.colour[:, None, None] + band)])

@@ -75,6 +75,22 @@ def layout(v: dict) -> dict[str, float]:
 _AHEAD = np.eye(3, dtype=np.float32)
 
 
+def sight(xy, turn):
+    """Lines of sight at xy (2,H,W) float32 in the viewer's frame, which sees the head turned by `turn` (3,3) -> a function of
+    depths z (H,W) that returns how far from the head's centre the points there are (H,W), and their st (2,H,W)."""
+    flat = xy[0] * xy[0] + xy[1] * xy[1]
+    aside, deep = (turn[:2].T @ xy.reshape(2, -1)).reshape(3, *flat.shape), turn[2][:, None, None]
+
+    def at(z):
+        p = deep * z
+        p += aside
+        n = np.sqrt(flat + z * z)
+        p[2] += n
+        return n, p[:2] / np.maximum(p[2], 1e-3, out=p[2])
+
+    return at
+
+
 class Head:
     """The surface of one identity with one expression."""
 
@@ -85,7 +101,7 @@ class Head:
         self._base = cv2.resize(rough, (_LARGE_SIDE, _LARGE_SIDE), interpolation=cv2.INTER_CUBIC)
         self._fine = self._relief(a)
         face = cv2.remap(self._base, *_FACE_MAP, cv2.INTER_LINEAR) + self._fine[3::6, 3::6]
-        self._reach = np.concatenate([rough.ravel().take(_SPARSE), face.ravel()])  # of the vertices
+        self._reach = np.concatenate([rough.take(_SPARSE), face.ravel()])  # of the vertices
 
     def _coarse(self) -> np.ndarray:
         v, at = self.v, self.at
@@ -139,11 +155,10 @@ class Head:
         bells *= bells
         bells *= -0.5
         across, down = np.exp(np.maximum(bells, -20, out=bells), out=bells)  # no denormal numbers: they are slow
+        bells[:, ::_FINE_SIDE - 1] = 0
         across[:, :len(pair)] += across[::-1, :len(pair)]
         down *= rows[:, 4]
-        relief = down @ across.T
-        relief[0] = relief[-1] = relief[:, 0] = relief[:, -1] = 0
-        return relief
+        return down @ across.T
 
     @staticmethod
     def _depth(x, y):
@@ -153,7 +168,7 @@ class Head:
     def rim(self, turn) -> tuple[np.ndarray, np.ndarray]:
         """(N,3) points of the surface that are seen from the side when it is turned by `turn`, and their (2,1,N) coordinates."""
         aside = _DIRECTIONS @ turn[2]
-        seen = np.flatnonzero(aside * aside < 0.45)
+        seen = (aside * aside < 0.45).nonzero()[0]
         return _DIRECTIONS.take(seen, 0) * self._reach.take(seen)[:, None], _VERTICES.take(seen, 1)[:, None]
 
     @staticmethod
@@ -172,36 +187,30 @@ class Head:
         st = (points[:, :2].T / (n + points[:, 2]))[:, None]
         return points * (self._radius(st)[0] / n)[:, None]
 
-    def cast(self, xy, z, turn, steps: int, rough: int = 0):
-        """Where lines of sight meet the surface turned by `turn` (3,3): xy (2,H,W) float32 in the viewer's frame, z (H,W) a guess
-        of the depth.
+    def cast(self, at, z, steps: int, rough: int = 0) -> np.ndarray:
+        """(H,W) float32: the depths, in the viewer's frame, where lines of `sight` meet the surface; z (H,W) guesses them.
 
-        Newton's steps as if the surface were a sphere, the first `rough` ones on the head without a face. Returns z (H,W) in the
-        viewer's frame and the surface's st (2,H,W); lines that miss the head end near its rim.
+        Newton's steps as if the surface were a sphere, the first `rough` ones on the head without a face. Lines that miss the
+        head end near its rim.
         """
-        flat = xy[0] * xy[0] + xy[1] * xy[1]
-        aside, deep = (turn[:2].T @ xy.reshape(2, -1)).reshape(3, *z.shape), turn[2][:, None, None]
-        for step in range(steps + 1):
-            p = deep * z
-            p += aside
-            n = np.sqrt(flat + z * z)
-            p[2] += n
-            st = p[:2] / np.maximum(p[2], 1e-3, out=p[2])
-            if step < steps:
-                r = self._look(self._base, st, _BASE_SPAN) if step < rough else self._radius(st)
-                r -= n
-                r *= n
-                n *= 0.35
-                r /= np.maximum(z, n, out=n)
-                z = np.maximum(z + r, -10.0)
-        return z, st
+        for step in range(steps):
+            n, st = at(z)
+            r = self._look(self._base, st, _BASE_SPAN) if step < rough else self._radius(st)
+            r -= n
+            r *= n
+            n *= 0.35
+            r /= np.maximum(z, n, out=n)
+            r += z
+            z = np.maximum(r, -10.0, out=r)
+        return z
 
     def lift(self, points) -> np.ndarray:
         """(N,2) frontal positions, y from the eye line -> (N,3) points on the surface."""
         xy = np.ascontiguousarray(points.T)[:, None]  # rows: looking up a column is slow
         xy[1] += EYE_LINE
         x, y = xy * _PER_UNIT + (_RELIEF_SIDE - 1) / 2
-        z, _ = self.cast(xy, cv2.remap(_mean_relief(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), _AHEAD, steps=2)
+        guess = cv2.remap(_mean_relief(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        z = self.cast(sight(xy, _AHEAD), guess, steps=2)
         return np.concatenate([*xy, z]).T
 
 
@@ -214,4 +223,4 @@ def _mean_relief() -> np.ndarray:
     nothing = defaultdict(float)
     head, axis = Head(nothing, nothing), (np.arange(_RELIEF_SIDE, dtype=np.float32) - (_RELIEF_SIDE - 1) / 2) / _PER_UNIT
     xy = np.array(np.meshgrid(axis, axis), np.float32)
-    return head.cast(xy, head._depth(*xy), _AHEAD, steps=12)[0]
+    return head.cast(sight(xy, _AHEAD), head._depth(*xy), steps=12)

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from datasets.synthetic import features, palette
-from datasets.synthetic.canvas import UNITS, Canvas, blur, flat, over, positions, rgb, share
+from datasets.synthetic.canvas import UNITS, Canvas, blur, flat, over, positions, rgb, shares
 from datasets.synthetic.causes import ATTRIBUTES, IDENTITY, exaggerate, named
 from datasets.synthetic.features import LANDMARKS, WHERE, five
 from datasets.synthetic.hair import Hair
-from datasets.synthetic.head import EYE_LINE, Head, rotation
+from datasets.synthetic.head import EYE_LINE, Head, rotation, sight
 from models.batch import FACE_PARTS, PARTS
 from models.geometry import template
 
@@ -24,6 +24,7 @@ _CENTRE = np.array(template('face').points, np.float32)[:2].mean(0) - (0, EYE_LI
 _INK = (44, 34, 40)
 _TURN = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _SIDES = (('l_', -1), ('r_', 1))
+_WRAP = np.array([0.42, 0.26, 0.22])  # light creeps further under the skin in red than in green and blue
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,9 @@ class Portrait:
         for side, steps, rough in ((grid // 2, 3, 1), (grid, 1, 0)):
             xy = positions(side) - centre
             z = cv2.resize(z, (side, side)) if z is not None else np.sqrt(np.maximum(66.0 ** 2 - xy[0] ** 2 - xy[1] ** 2, 4.0))
-            z, st = self.head.cast(xy, z, self.turn, steps, rough)
-        return z, st
+            at = sight(xy, self.turn)
+            z = self.head.cast(at, z, steps, rough)
+        return z, at(z)[1]
 
     def _lit(self, z, st) -> tuple[np.ndarray, np.ndarray]:
         """(G,G,3) factors on the skin's colour and (G,G) gloss, float32."""
@@ -116,16 +118,12 @@ class Portrait:
         blush = np.exp(-np.minimum(cheek, 20, out=cheek))
         blush *= -(0.06 + 0.05 * v['skin_blush'])
         blush += 1
-        lit = []
-        # Light creeps further under the skin in red than in green and blue.
-        for wrap, tint in ((0.42, 1 + 0.10 * warm), (0.26, 1.0), (0.22, 1 - 0.14 * warm)):
-            band = np.maximum(facing + wrap, 0)
-            band *= direct * tint / (1 + wrap)
-            band += ambient
-            lit.append(band)
-        lit[1] *= blush
-        lit[2] *= blush
-        return cv2.merge(lit), shine
+        lit = facing + np.float32(_WRAP)[:, None, None]
+        np.maximum(lit, 0, out=lit)
+        lit *= np.float32(direct * np.array([1 + 0.10 * warm, 1, 1 - 0.14 * warm]) / (1 + _WRAP))[:, None, None]
+        lit += ambient
+        lit[1:] *= blush
+        return cv2.merge([*lit]), shine
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
@@ -135,32 +133,34 @@ class Portrait:
         by += 96
         dim = self.skin * self.level * (0.80, 0.72, 0.70)
         for polygon in self.hair.behind(self.see):
-            canvas.paint([polygon], self.hair.colour * (0.45 * self.level), 'hair')
+            canvas.paint([canvas.corners(polygon)], self.hair.colour * (0.45 * self.level), 'hair')
         width, (tx, ty) = 25 + 2.5 * v['jaw_width'], self.see([(0, 34, -14)])[0].tolist()
         sides = ((tx, width, ty - 18), (tx, width, ty + 14), (bx, width + 4, by - 28), (bx, width + 22, by - 8),
                  (bx, width + 22, by + 20))
-        canvas.paint([[(x + w, y) for x, w, y in sides] + [(x - w, y) for x, w, y in sides[::-1]]], dim, 'neck')
+        neck = [(x + w, y) for x, w, y in sides] + [(x - w, y) for x, w, y in sides[::-1]]
         cloth = palette.hsv(a['cloth_hue'], a['cloth_saturation'], 0.12 + 0.8 * a['cloth_value']) * self.level
         collar, y = a['collar'], by - 30 - 5 * a['collar']
         sides = ((0, 20 - 11 * collar), (width - 6, 3), (width + 4, -5 - 4 * collar), (width + 15, 4), (width + 60, 22),
                  (width + 60, 90))
-        canvas.paint([[(bx + w, y + h) for w, h in sides] + [(bx - w, y + h) for w, h in sides[:0:-1]]], cloth, 'cloth')
+        corners = canvas.corners(neck + [(bx + w, y + h) for w, h in sides] + [(bx - w, y + h) for w, h in sides[:0:-1]])
+        canvas.paint([corners[:len(neck)]], dim, 'neck')
+        canvas.paint([corners[len(neck):]], cloth, 'cloth')
         picture, shaded = canvas.reduced(size), self.light[0] * a['light_strength']
         neck = (canvas.labels_at(size) == PARTS.index('neck')).astype(np.float32)
         jaws = [self.landmarks[2:15] + np.float32((-4 * shaded, 3)), self.landmarks[4:13] + np.float32((-10 * shaded, 12))]
-        return canvas.soft(picture, [(jaws, 0.75)], dim * 0.45, 3.5, neck)
+        return canvas.soft(picture, ([([canvas.corners(jaw) for jaw in jaws], 0.75)], dim * 0.45, 3.5, neck))
 
-    def _ears(self) -> dict[str, np.ndarray]:
-        """label -> (2,20,2): the ear and its hollow, of the ears that are not turned away or under hair."""
+    def _ears(self, canvas: Canvas) -> dict[str, np.ndarray]:
+        """label -> (2,20,2): corners of the ear and its hollow, of the ears that are not turned away or under hair."""
         if self.hair.grows and self.hair.long:
             return {}
-        seen = self.see(_EAR + _EAR_GROWTH * (1 + 0.16 * self.v['ear_size']))
+        seen = canvas.corners(self.see(_EAR + _EAR_GROWTH * (1 + 0.16 * self.v['ear_size'])))
         return {n + 'ear': shapes for shapes, (n, side) in zip(seen, _SIDES) if side * self.a['yaw'] < 14}
 
     def _silhouette(self) -> list[np.ndarray]:
         """Two overlapping outlines, skull and jaw, so that the hollow at the temples stays."""
         height = self.rim[:, 1]
-        return [cv2.convexHull(self.rim_seen.take(np.flatnonzero(part), 0))[:, 0] for part in (height < 2, height > -12)]
+        return [cv2.convexHull(self.rim_seen.take(part.nonzero()[0], 0))[:, 0] for part in (height < 2, height > -12)]
 
     def _features(self, canvas: Canvas, s: dict) -> None:
         """What has hard edges on the skin, in flat colours: shades and light come after."""
@@ -174,7 +174,7 @@ class Portrait:
         canvas.paint(s['surround'] + s['eye'], self.skin)  # what lies between the two
         canvas.paint(s['lash'], (30, 20, 20))
         canvas.paint(s['brow'], hair * 0.62 + self.skin * 0.12, 'l_brow', 'r_brow')
-        lips = palette.lips(v)
+        lips = palette.lips(v, self.skin)
         canvas.paint(s['mouth'], (52, 16, 18), 'mouth')
         if opened:
             canvas.paint(s['tongue'], (150, 70, 74))
@@ -185,23 +185,23 @@ class Portrait:
     def _shades(self, canvas: Canvas, s: dict, size: int) -> np.ndarray:
         """(size,size,3) float32: the features with what has soft edges: beard, make-up, folds and creases."""
         v, a, skin, hair = self.v, self.a, self.skin, self.hair.colour
-        picture = canvas.reduced(size)
+        layers = []
         dark, age, make = skin * np.array([0.62, 0.50, 0.47], np.float32), max(v['age'], 0), max(v['makeup'], 0)
         if v['beard'] > 0:
-            lips = share(canvas.mask((s['u_lip'] + s['l_lip'] + s['mouth'], 1)), size)
-            picture = canvas.soft(picture, [(s['beard'], 0.30 + 0.60 * min(1.6 * v['beard'], 1))],
-                                  np.minimum(hair * 0.58 + skin * 0.18, skin * 0.72), 2.4, 1 - lips)
+            lips = shares(canvas.masks([(s['u_lip'] + s['l_lip'] + s['mouth'], 1)]), size)[0]
+            layers.append(([(s['beard'], 0.30 + 0.60 * min(1.6 * v['beard'], 1))],
+                           np.minimum(hair * 0.58 + skin * 0.18, skin * 0.72), 2.4, 1 - lips))
         if make > 0.15:
-            picture = canvas.soft(picture, [(s['lid'], 0.55 * make)], dark * 0.75 + np.array([28, 0, 22]) * make, 0.6)
-        picture = canvas.soft(picture, [
+            layers.append(([(s['lid'], 0.55 * make)], dark * 0.75 + np.array([28, 0, 22]) * make, 0.6, None))
+        layers.append(([
             (s['lid'] + s['bag'], 0.25 + 0.15 * age), (s['rim'] + s['under_nose'] + s['under_lip'], 0.42), (s['crease'], 0.9),
-            (s['fold'], 0.26 + 0.2 * age + 0.2 * max(a['smile'], 0)), (s['wing'], 0.6)], dark, 0.8)
+            (s['fold'], 0.26 + 0.2 * age + 0.2 * max(a['smile'], 0)), (s['wing'], 0.6)], dark, 0.8, None))
         eyes = [(s['shade'], 0.6), (s['glint'], 0)] if a['eye_close'] < 0.8 else []
         mouth = [(s['parting'], 0.85)] if a['mouth_open'] <= 0.04 else []
-        picture = canvas.soft(picture, [*eyes, (s['nostril'], 0.9), *mouth], dark * 0.35, 0.5)
+        layers.append(([*eyes, (s['nostril'], 0.9), *mouth], dark * 0.35, 0.5, None))
         if self.drawing:
-            picture = canvas.soft(picture, [(s['wing'] + s['nostril'], 1.0)], _INK, 0.3)
-        return picture
+            layers.append(([(s['wing'] + s['nostril'], 1.0)], _INK, 0.3, None))
+        return canvas.soft(canvas.reduced(size), *layers)
 
     def _glasses(self) -> tuple[list, list, np.ndarray, float]:
         """Frames, the other rods, the colour and the strength in units."""
@@ -229,25 +229,26 @@ class Portrait:
         picture = self._behind(back, work)
         face = Canvas(flat(side, self.skin))
         face.labels = back.labels
-        head, ears = face.mask(*[([outline], 1) for outline in self._silhouette()]), self._ears()
-        np.copyto(face.labels, PARTS.index('skin'), where=head > 127)
+        ears, crown = self._ears(face), self.hair.crown(self) if self.hair.grows else []
+        masks = face.masks([([face.corners(outline)], 1) for outline in self._silhouette()],
+                           [([face.corners(outline)], 1) for outline in crown], [([ear for ear, _ in ears.values()], 1)])
+        np.copyto(face.labels, PARTS.index('skin'), where=masks[0] > 127)
         corners = face.corners(self.seen)
         outlines = {name: [corners[part] for part in parts] for name, parts in WHERE.items()}
         self._features(face, outlines)
         if ears:
             face.paint([ear for ear, _ in ears.values()], self.skin * (0.98, 0.92, 0.90), *ears)
             face.paint([hollow for _, hollow in ears.values()], self.skin * (0.76, 0.62, 0.58))
-        skin, labels, head = self._shades(face, outlines, work), face.labels_at(work).copy(), share(head, work)
+        skin, labels = self._shades(face, outlines, work), face.labels_at(work).copy()
+        head, crown, over_head = shares(masks, work)
         z, st = self._surface(48 if size <= 64 else 96)
         lit, gloss = self._lit(z, st)
         if len(z) != work:
             lit, gloss, *st = [cv2.resize(grid, (work, work)) for grid in (lit, gloss, *st)]
-            st = np.array(st)
-        cap = self.hair.cap(st, work / UNITS)
+        cap = self.hair.cap(*st, work / UNITS)
         if ears:
-            ears = share(face.mask(([ear for ear, _ in ears.values()], 1)), work)
-            head = np.maximum(head, ears)
-            cap *= 1 - ears
+            head = np.maximum(head, over_head)
+            cap *= 1 - over_head
         if self.drawing:
             tones = np.where(lit[..., 1] > 0.86 * self.level, np.float32(1.06), np.float32(0.84))
             skin *= rgb(cv2.GaussianBlur(tones, (3, 3), 0))
@@ -259,7 +260,6 @@ class Portrait:
             bright = np.maximum(green - 150, 0)
             skin *= rgb(1 - bright * bright / ((150 + bright) * green))  # highlights are compressed, as on film
         if self.hair.grows:
-            crown = share(face.mask(*[([outline], 1) for outline in self.hair.crown(self)]), work)
             strands = self.hair.strands(work, self)
             picture = over(picture, strands, crown)
             cap *= np.maximum(head, crown)
@@ -270,7 +270,9 @@ class Portrait:
             picture = over(picture, strands, cap)
         if self.a['glasses'] > 0:
             frames, rods, colour, width = self._glasses()
-            wire, glass = share(face.strokes(frames, rods, width), work), share(face.mask(*[([f], 1) for f in frames]), work)
+            frames, rods = [[face.corners(line) for line in lines] for lines in (frames, rods)]
+            wire, glass = face.strokes(frames, rods, width), face.masks([([frame], 1) for frame in frames])[0]
+            wire, glass = shares(np.array([wire, glass]), work)
             picture += rgb(glass * np.float32(0.07 * 255 * self.level))
             picture = over(picture, flat(work, colour * self.level, np.float32), wire)
             np.copyto(labels, PARTS.index('eye_g'), where=(glass > 0.5) | (wire > 0.5))
@@ -287,13 +289,16 @@ class Portrait:
     def _texture(self, st, cap) -> np.ndarray:
         """(S,S) float32, factors: the grain of the skin, freckles, and the soft shadow that hair throws on the forehead."""
         v, scale = self.v, len(cap) / UNITS
-        x, y = st * 110 + 128
-        factor = cv2.remap(palette.noise(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        x, y = [along * 110 + 384 for along in st]
+        factor = cv2.remap(palette.wide_noise(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         freckles = max(v['freckles'] - 0.3, 0) * 0.28
-        spots = np.clip(factor - 1.0, 0, 1) * np.float32(freckles) * (np.abs(st[1] - 0.04) < 0.2) if freckles else 0
-        factor *= 0.012 + 0.006 * max(v['age'], 0)
-        factor += 1
-        factor -= spots
+        grain = 0.012 + 0.006 * max(v['age'], 0)
+        if freckles:
+            spots = np.clip(factor - 1.0, 0, 1) * np.float32(freckles) * (np.abs(st[1] - 0.04) < 0.2)
+            factor = factor * grain + 1 - spots
+        else:
+            factor *= grain
+            factor += 1
         if self.hair.grows:
             shift = max(1, round(2 * scale))
             factor[shift:] *= 1 - 0.40 * blur(cap, 2.0 * scale)[:-shift]

@@ -47,9 +47,8 @@ def iris(v: dict) -> np.ndarray:
     return _limited(colour + np.array([-14, 8, 2], np.float32) * v['iris_hue'] * (v['iris_tone'] > 0))
 
 
-def lips(v: dict) -> np.ndarray:
-    base = skin(v)
-    natural = base * np.array([0.86, 0.62, 0.62], np.float32) + np.array([12, 4, 6], np.float32)
+def lips(v: dict, skin: np.ndarray) -> np.ndarray:
+    natural = skin * np.array([0.86, 0.62, 0.62], np.float32) + np.array([12, 4, 6], np.float32)
     natural = natural + np.array([6, -8, -4], np.float32) * v['lip_colour']
     painted = np.array([176, 40, 54], np.float32) + np.array([14, 16, 34], np.float32) * v['lip_colour']
     return _limited(natural + (painted - natural) * min(max(v['makeup'] - 0.1, 0), 0.6))
@@ -69,6 +68,12 @@ def noise() -> np.ndarray:
     return np.ascontiguousarray(grain / grain.std())
 
 
+@lru_cache(maxsize=1)
+def wide_noise() -> np.ndarray:
+    """(768,768) float32: three times three tiles of it, as looking up is quicker where nothing is wrapped."""
+    return np.tile(noise(), (3, 3))
+
+
 def backdrop(a: dict, side: int) -> np.ndarray:
     """(side,side,3) uint8: a gradient with soft shapes, out of focus as behind a portrait."""
     patterns = _patterns()
@@ -79,25 +84,26 @@ def backdrop(a: dict, side: int) -> np.ndarray:
     near = hsv(hue, saturation, value)
     far = hsv(hue - 0.12 + 0.24 * u[0], saturation * (0.4 + 0.9 * u[1]), value * (1 - 0.65 * contrast))
     ramp = 0.5 + _AXIS * (0.36 * math.cos(7 * u[2])) + _AXIS[:, None] * (0.36 * math.sin(7 * u[2]))
-    picture = near + (far - near) * ramp[..., None]
+    picture = near[:, None, None] + (far - near)[:, None, None] * ramp  # (3,32,32)
     kind = int(5 * u[3])
     if kind == 1:  # a plastered wall
         blotches = cv2.resize(3.4 * walls.reshape(6, 6) - 1.7, (_COARSE, _COARSE), interpolation=cv2.INTER_CUBIC)
-        picture *= 1 + (0.16 * contrast) * blotches[..., None]
+        picture *= 1 + (0.16 * contrast) * blotches
     elif kind == 2:  # lights out of focus
         spots = np.zeros((_COARSE, _COARSE), np.float32)
         for x, y, r in zip(u[4:11], u[11:18], u[17:24]):
             cv2.circle(spots, (int(512 * x), int(512 * y)), int(16 * (2 + 3 * r)), 0.25 + 0.35 * r, -1, shift=4)
-        picture += (hsv(hue + 0.3 * u[4] - 0.15, saturation, value + 0.25 * contrast) - picture) * spots[..., None]
+        picture += (hsv(hue + 0.3 * u[4] - 0.15, saturation, value + 0.25 * contrast)[:, None, None] - picture) * spots
     elif kind == 3:  # panels, shelves, windows
         edges = np.cumsum([3 + int(6 * w) for w in u[4:14]]).tolist()
         for start, end, w in zip([0, *edges], edges, u[14:]):
-            picture[:, start:end] *= 1 + contrast * (0.6 * w - 0.3)
+            picture[..., start:end] *= 1 + contrast * (0.6 * w - 0.3)
         if u[4] < 0.4:
-            picture = np.ascontiguousarray(picture.transpose(1, 0, 2))
+            picture = picture.transpose(0, 2, 1)
     elif kind == 4:  # a horizon
         edge = 8 + int(18 * u[4])
-        picture[edge:] = picture[edge:] * 0.45 + 0.5 * hsv(hue + 0.2 + 0.3 * u[5], saturation, value * 0.75)
+        picture[:, edge:] = picture[:, edge:] * 0.45 + 0.5 * hsv(hue + 0.2 + 0.3 * u[5], saturation, value * 0.75)[:, None, None]
+    picture = cv2.merge([*picture])
     if kind:
         picture = blur(picture, 0.4 + 1.4 * u[18])
     picture = np.minimum(picture, 255).astype(np.uint8)
