@@ -52,6 +52,7 @@ from models.pipelines.portable import PortableFamily, Session, export_family, ex
 from models.pipelines.provenance import Making, marked
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
 from models.pipelines.tracking import Tracker
+from models.pipelines.upscaling import Upscaler
 from models.pipelines.video import VideoEngine
 from models.registry import SWAPPERS, load_family
 
@@ -78,6 +79,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='what runs the generator')
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
     how.add_argument('--no-colour', action='store_true', help="keep the generator's tones instead of matching the target's")
+    how.add_argument('--upscale', type=Path, metavar='FILE', help='super-resolution network (.onnx, RGB in [0,1]) for made faces')
     how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: change only what BiSeNet sees as face')
     how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: before, after, and where it was changed')
     how.add_argument('--mark', action='store_true', help='also say it in the picture, in the lower right corner')
@@ -97,6 +99,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
     if args.target and moving(args.target) and (args.weights in FRAMINGS or args.debug):
         parser.error(f'films and cameras go without {"--debug" if args.debug else args.weights}')
+    if args.upscale and (args.pairs or args.weights in FRAMINGS or args.target and moving(args.target)):
+        parser.error('--upscale refines the made faces of photos; it goes with neither films, nor --pairs, nor SimSwap')
     if args.parsing_mask and args.weights not in FRAMINGS:
         parser.error(f'--parsing-mask belongs to --weights {" and ".join(FRAMINGS)}')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
@@ -210,7 +214,7 @@ def run(args: argparse.Namespace) -> int:
             print(f'{output}: {written} pictures written' + (f', {kept} were there already' if kept else ''))
             return 0
         swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
-                              colour=not args.no_colour)
+                              colour=not args.no_colour, upscale=args.upscale and Upscaler(args.upscale, args.device))
     made = making(args)
     if filming:
         givers, known = cast(args, swapper, source, like, people)

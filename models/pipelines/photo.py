@@ -1,4 +1,5 @@
 """One photo in, one finished photo out: detect, align, embed, generate, blend back at full resolution."""
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from models.perception.detection import Detector, Face, paired
 from models.pipelines import blend
 
 LARGEST, ALL = 'largest', 'all'
-DONE = 'faces of a photograph were replaced by those of other people'  # for Making
+DONE = 'faces were replaced by those of other people'  # for Making
 LEAST_LIKENESS = 0.3  # cosine of two identities below which nobody is taken for the other
 
 
@@ -137,13 +138,14 @@ class PhotoSwapper:
 class FaceSwapper(PhotoSwapper):
     """A family, the networks that look at faces and a detector, joined to swap faces in photos.
 
-    device: where family and perception already are. colour: bring the swap into the tones of the target.
+    device: where family and perception already are. colour: bring the swap into the tones of the target. upscale: what a made
+    face (3,S,S) in [-1,1] goes through before it is put back, to (3,k*S,k*S), such as models.pipelines.upscaling.Upscaler.
     """
 
     def __init__(self, family: Family, perception: Perception, detector: Detector, *, device: str | torch.device = 'cpu',
-                 colour: bool = True):
+                 colour: bool = True, upscale: Callable[[Tensor], Tensor] | None = None):
         super().__init__(detector)
-        self.family, self.perception = family, perception
+        self.family, self.perception, self.upscale = family, perception, upscale
         self.device, self.colour, self.size = torch.device(device), colour, family.config.size
 
     @torch.no_grad()
@@ -166,6 +168,7 @@ class FaceSwapper(PhotoSwapper):
             swap = swaps[index]
             if self.colour:
                 swap = _matched(swap, targets[index], masks[index])
+            swap = self.upscale(swap) if self.upscale else swap
             blend.paste(picture, swap, masks[index], takers[index].points, cover)
         notes = [f'the parser saw no face region in face {index} of the target; the hull of its landmarks was blended instead'
                  for index, hull in enumerate(missed) if hull]
