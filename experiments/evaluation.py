@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor
 from datasets.causes import CAUSES, SWITCHES
 from datasets.synthetic import IDENTITY
 from experiments.files import write_atomically
+from experiments.groups import skin_angles, tone
 from experiments.judges import Judges
 from experiments.metrics import cost, pictures
 from experiments.metrics.distribution import Moments, frechet_distance, kernel_distance, precision_recall
@@ -72,6 +74,29 @@ class Evaluation:
         """The figures (N,) of each pair, once a row is measured."""
         found = self._shards(self._place(system))
         return {name: found.whole(name) for name, values in found.read(found.parts()[0]).items() if values.dim() == 1}
+
+    def source_groups(self, known: dict[str, str] | None = None) -> list[str]:
+        """For each pair the group of its source: what `known` says of the picture, 'unknown' where it says nothing; without it
+        the tone of the skin, where the parser of the judges sees skin."""
+        if known is not None:
+            return [known.get(source, 'unknown') for source, _ in self.protocol.names]
+        angles: dict[str, float] = {}
+        for row, (source, _) in enumerate(self.protocol.names):
+            if source not in angles:
+                picture = self.protocol.pairs[row].source[None].to(self.judges.device)
+                angles[source] = float(skin_angles(picture, _fitted(self.judges.labels(picture)[:, None].float(), picture)[:, 0]))
+        return [tone(angles[source]) for source, _ in self.protocol.names]
+
+    def by_group(self, row: dict, system: System, groups: list[str]) -> list[dict]:
+        """The row of a system once for each group of the pairs, the largest first, with what is measured pair by pair."""
+        pairs, counts = self.pairs(system), Counter(groups)
+        rows = []
+        for group, count in counts.most_common():
+            chosen = torch.tensor([name == group for name in groups])
+            figures = {name: spread(values[chosen]) for name, values in pairs.items()}
+            rows.append({**row, 'name': f'{system.name}, {group}', 'pairs': count,
+                         'figures': {name: figure for name, figure in figures.items() if figure['count']}})
+        return rows
 
     # -- One pass over the pairs --------------------------------------------------------------------------------------------
 

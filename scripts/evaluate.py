@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 import json
 from functools import partial
+from itertools import chain
 
 import torch
 
@@ -28,6 +29,7 @@ from datasets.loaders import FACES, build_faces
 from datasets.webcaricature import SETTINGS
 from experiments.evaluation import Evaluation
 from experiments.files import write_atomically
+from experiments.groups import read_groups
 from experiments.judges import Judges
 from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
 from experiments.plots import roc
@@ -65,6 +67,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--size', type=int, help="side of the pictures in pixels (the protocol's own)")
     how.add_argument('--judge', choices=EMBEDDERS, help='judge of identity (one that the runs have not learnt from)')
     how.add_argument('--causes', type=Path, help='reader of causes for the protocol synthetic')
+    how.add_argument('--by', metavar='tone|FILE', help='also a row for each group of sources: tone of the skin, or the groups '
+                     'of a CSV with the columns file and group')
     parser.add_argument('--columns', nargs='+', choices=MEASURES, metavar='MEASURE')
     parser.add_argument('-o', '--out', type=Path, help='folder (default RUN/evaluation, or outputs/evaluation)')
     parser.add_argument('--batch', type=int, default=16, help='pairs at a time (%(default)s)')
@@ -72,6 +76,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
         parser.error('give something to measure: --run, --family or --against')
+    if args.by and args.protocol not in PROTOCOLS:
+        parser.error(f'--by groups pairs of swaps: it goes with the protocols {", ".join(PROTOCOLS)}')
     if args.protocol in ('verification', 'webcaricature') and not args.root:
         parser.error(f'{args.protocol} reads pictures of people; say where with --root')
     return args
@@ -104,7 +110,13 @@ def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[s
     judges = Judges(args.judge, trained_with=teachers, causes=args.causes, device=args.device)
     evaluation = Evaluation(protocol, judges, out, batch=args.batch)
     sanity = sanity_rows(protocol.causes is not None)
-    return [evaluation.row(system) for system in [*sanity, *systems]], evaluation.folder, [system.name for system in sanity]
+    rows = [evaluation.row(system) for system in [*sanity, *systems]]
+    if args.by:
+        groups = evaluation.source_groups(None if args.by == 'tone' else read_groups(Path(args.by)))
+        lines = [f'{source},{target},{group}' for (source, target), group in zip(evaluation.protocol.names, groups)]
+        write_atomically(evaluation.folder / 'groups.csv', '\n'.join(['source,target,group', *lines, '']).encode())
+        rows += chain(*(evaluation.by_group(row, system, groups) for row, system in zip(rows[len(sanity):], systems)))
+    return rows, evaluation.folder, [system.name for system in sanity]
 
 
 def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:

@@ -1,0 +1,44 @@
+"""Groups of pairs: for whom a system works less well."""
+import pytest
+import torch
+
+from experiments.evaluation import Evaluation
+from experiments.groups import read_groups, skin_angles, tone
+from experiments.judges import Judges
+from experiments.protocols.swaps import build_protocol
+from experiments.systems import CopyTarget
+from models.batch import PARTS
+
+
+def test_lighter_skin_has_a_larger_angle_and_its_surroundings_do_not_matter():
+    skins = torch.tensor([[250, 225, 205], [214, 170, 140], [160, 105, 75], [70, 42, 30]]) / 127.5 - 1
+    pictures = skins[:, :, None, None].expand(4, 3, 8, 8).clone()
+    labels = torch.full((4, 8, 8), PARTS.index('skin'))
+    angles = skin_angles(pictures, labels)
+    assert (angles.diff() < -10).all()
+    assert [tone(float(angle)) for angle in angles[[0, 3]]] == ['very light', 'dark']
+    pictures[:, :, :3], labels[:, :3] = 1.0, PARTS.index('hair')
+    torch.testing.assert_close(skin_angles(pictures, labels), angles)
+    assert torch.isnan(skin_angles(pictures[:1], labels[:1] * 0)).all() and tone(float('nan')) == 'unknown'
+
+
+def test_the_rows_of_the_groups_make_up_the_whole(tmp_path):
+    evaluation = Evaluation(build_protocol('synthetic', tmp_path / 'lists', size=64, count=6),
+                            Judges('identity-mobilefacenet'), tmp_path, batch=6, visible=False)
+    system, names = CopyTarget(), [source for source, _ in evaluation.protocol.names]
+    row = evaluation.row(system)
+    groups = evaluation.source_groups({name: 'even' if index % 2 else 'odd' for index, name in enumerate(names[:-1])})
+    assert set(groups) >= {'odd', 'unknown'}
+    rows = evaluation.by_group(row, system, groups)
+    assert sum(found['pairs'] for found in rows) == 6
+    whole = sum(found['pairs'] * found['figures']['truth_l1']['mean'] for found in rows) / 6
+    assert whole == pytest.approx(row['figures']['truth_l1']['mean'], rel=1e-5)
+    assert len({found['figures']['truth_l1']['mean'] for found in rows}) > 1
+    assert len(evaluation.source_groups()) == 6
+
+
+def test_a_list_without_groups_is_one_sentence(tmp_path):
+    path = tmp_path / 'groups.csv'
+    path.write_text('file,gender\na.jpg,x\n')
+    with pytest.raises(ValueError, match='columns file and group'):
+        read_groups(path)
