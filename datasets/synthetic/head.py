@@ -147,18 +147,18 @@ class Head:
             (0, -30, 20, 12, 1.5),
         ]
         rows = np.array(pair + middle, np.float32)
-        at, sigma = rows[:, :2].T, rows[:, 2:4].T[:, None] / 100
+        at, sigma = rows[:, :2].T, rows[:, 2:4].T[..., None] / 100
         at[1] += EYE_LINE
         depth = self._depth(*at)
         at /= np.sqrt((at * at).sum(0) + depth * depth) + depth  # stereographic
-        bells = (_FINE_AXIS[:, None] - at[:, None]) / sigma  # (2,96,rows): across and down
+        bells = (_FINE_AXIS - at[..., None]) / sigma  # (2,rows,96): across and down
         bells *= bells
         bells *= -0.5
         across, down = np.exp(np.maximum(bells, -20, out=bells), out=bells)  # no denormal numbers: they are slow
-        bells[:, ::_FINE_SIDE - 1] = 0
-        across[:, :len(pair)] += across[::-1, :len(pair)]
-        down *= rows[:, 4]
-        return down @ across.T
+        bells[..., ::_FINE_SIDE - 1] = 0
+        across[:len(pair)] += across[:len(pair), ::-1]
+        down *= rows[:, 4:]
+        return down.T @ across
 
     @staticmethod
     def _depth(x, y):
