@@ -290,7 +290,7 @@ class Portrait:
         """(S,S) float32, factors: the grain of the skin, freckles, and the soft shadow that hair throws on the forehead."""
         v, scale = self.v, len(cap) / UNITS
         x, y = [along * 110 + 384 for along in st]
-        factor = cv2.remap(palette.wide_noise(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        factor = cv2.remap(palette.wide_noise(), x, y, cv2.INTER_LINEAR)
         freckles = max(v['freckles'] - 0.3, 0) * 0.28
         grain = 0.012 + 0.006 * max(v['age'], 0)
         if freckles:
