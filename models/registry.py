@@ -63,8 +63,13 @@ def family_name(path: str | Path) -> str | None:
 
 
 def load_weights(family: Family, path: str | Path) -> None:
-    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit."""
-    _fill(family, _read(path)[1], path)
+    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A critic may
+    be missing, as in the files of models/zoo: it keeps the weights that it has."""
+    state = _read(path)[1]
+    if missing := family.state_dict().keys() - state.keys():
+        drawn = tuple(f'{name}.' for name in family.averaged())
+        state = {**{name: family.state_dict()[name] for name in missing if not name.startswith(drawn)}, **state}
+    _fill(family, state, path)
 
 
 def _metadata(path: str | Path) -> dict[str, str]:

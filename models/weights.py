@@ -81,7 +81,7 @@ _BISENET = 'Yu et al., BiSeNet, ECCV 2018, arXiv:1808.00897; Lee et al., CelebAM
 _FSANET = 'Yang et al., FSA-Net, CVPR 2019'
 _SIMSWAP_PAPER = 'Chen et al., SimSwap, ACM MM 2020, arXiv:2106.06340'
 _PFLD = 'Guo et al., PFLD, 2019, arXiv:1902.10859'
-_CVAE = 'Kingma & Welling, ICLR 2014, arXiv:1312.6114; Chen et al., SimSwap, ACM MM 2020, arXiv:2106.06340'
+_CVAE = 'Kingma & Welling, ICLR 2014, arXiv:1312.6114; Larsen et al., ICML 2016, arXiv:1512.09300'
 _UNET = 'Ronneberger et al., U-Net, MICCAI 2015, arXiv:1505.04597'
 _MOBILEFACENET = 'Chen et al., MobileFaceNets, CCBR 2018, arXiv:1804.07573'
 _BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567'  # both published files are the same bytes
@@ -93,7 +93,7 @@ TABLE = {entry.name: entry for entry in (
     Entry('parsing-unet', 'parsing_unet.safetensors', '',
           '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENCE, _UNET, 'safetensors'),
     Entry('cvae', 'cvae.safetensors', '',
-          '64f63b700d9f2ea9d09c21d9dfa3bb2d0e06965bdcc19fb2b3923158b939a03a', 5918686, _ZOO_LICENCE, _CVAE, 'safetensors'),
+          '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENCE, _CVAE, 'safetensors'),
 
     Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
           f'{_RAW}/Xiaoccer/MobileFaceNet_Pytorch/26bd8d262017e472a3c7f56d62929e2138a70aeb/model/best/068.ckpt',

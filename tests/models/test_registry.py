@@ -25,6 +25,17 @@ def test_training_begins_with_the_weights_of_another_run(tmp_path):
     assert all(parameter.requires_grad for parameter in second.parameters())
 
 
+def test_a_critic_that_the_file_left_out_begins_anew(tmp_path):
+    first = saved(tmp_path / 'family.safetensors')
+    second = CVAE(CVAEConfig(**TINY, critic=4), None)
+    critic = {name: value.clone() for name, value in second.critic.state_dict().items()}
+    load_weights(second, tmp_path / 'family.safetensors')
+    torch.testing.assert_close(second.decoder.state_dict(), first.decoder.state_dict(), rtol=0, atol=0)
+    torch.testing.assert_close(dict(second.critic.state_dict()), critic, rtol=0, atol=0)
+    with pytest.raises(ValueError, match='such as decoder.fine'):
+        load_weights(CVAE(CVAEConfig(**TINY, fine=8), None), tmp_path / 'family.safetensors')
+
+
 def test_weights_of_another_shape_name_an_entry_that_differs(tmp_path):
     saved(tmp_path / 'family.safetensors', style=24)
     with pytest.raises(ValueError, match=r'does not fit the config: \d+ entries differ, such as decoder'):
