@@ -90,24 +90,25 @@ class SwapFamily(Family):
             terms['edges'] = edges_l1(swap, batch.target, batch.same)
         if self.wants('background'):
             terms['background'] = background_l1(swap, batch.target, face)
-        if self.wants('parsing'):
-            terms['parsing'] = parsing_agreement(self.perception.parser(swap[other]), labels[other], face[other])
-        if self.wants('landmarks'):
-            terms['landmarks'] = self._landmark_distance(swap[other], batch.target[other])
-        if self.wants('shading'):
-            terms['shading'] = shading_l1(swap[other], batch.target[other], face[other])
+        terms |= self._of_others(swap[other], batch.target[other], labels[other], face[other])
         if self.wants('contrast'):
             terms['contrast'] = contrast_l1(swap, batch.target, face)
         if self.wants('total_variation'):
             terms['total_variation'] = total_variation(swap)
         return terms
 
+    def _of_others(self, swap: Tensor, target: Tensor, labels: Tensor, face: Tensor) -> dict[str, Tensor]:
+        """The terms for pairs of different people; 0 where the batch has none."""
+        found = {'parsing': lambda: parsing_agreement(self.perception.parser(swap), labels, face),
+                 'landmarks': lambda: self._landmark_distance(swap, target), 'shading': lambda: shading_l1(swap, target, face)}
+        return {name: term() if len(swap) else swap.sum() for name, term in found.items() if self.wants(name)}
+
     def _landmark_distance(self, swap: Tensor, target: Tensor) -> Tensor:
-        """Mean distance along an axis between the landmarks of (B,3,H,W) pictures; 0 for no picture."""
+        """Mean distance along an axis between the landmarks of (B,3,H,W) pictures."""
         self.require('landmarks', 'landmarks')
         with torch.no_grad():
             answer = self.perception.landmarks(target)
-        return (self.perception.landmarks(swap) - answer).abs().sum() / max(1, answer.numel())
+        return (self.perception.landmarks(swap) - answer).abs().mean()
 
     def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, step: int) -> dict[str, Tensor]:
         """The terms `identity` and `perceptual`, with one pass of the teacher over the swap. The wanted identities are the given

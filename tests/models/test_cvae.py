@@ -1,9 +1,13 @@
 """What the CVAE promises beyond the contract of a family."""
+from dataclasses import replace
+
 import pytest
 import torch
 
 from models.batch import FACE_IDS, PARTS, SwapBatch
 from models.cvae import CVAE, CVAEConfig
+from models.perception.landmarks import FiveLandmarks
+from models.perception.parsing import FaceParser, ParsingUNet
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 TINY = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'identity': IDENTITY}
@@ -78,6 +82,16 @@ def test_the_parser_is_asked_only_where_the_batch_brings_no_labels():
 def test_a_size_that_does_not_fit_is_one_sentence(changes):
     with pytest.raises(ValueError, match='multiple of'):
         family(**changes)
+
+
+@pytest.mark.parametrize('same', [True, False])
+def test_a_batch_may_hold_one_kind_of_pair_only(same):
+    cvae, given = family(weights=dict.fromkeys(('reconstruction', 'parsing', 'landmarks', 'shading'), 1.0)), batch()
+    cvae.perception.parser, cvae.perception.landmarks = FaceParser(ParsingUNet()), FiveLandmarks()
+    terms = cvae('swapper', replace(given, same=torch.full((4,), same)), 0)
+    assert all(torch.isfinite(term) for term in terms.values())
+    assert (terms['reconstruction'] == 0) == (not same) and all((terms[name] == 0) == same for name in ('parsing', 'landmarks'))
+    sum(terms.values()).backward()
 
 
 def test_the_critic_learns_without_moving_the_swapper_and_drives_it_to_look_real():
