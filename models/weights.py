@@ -95,8 +95,8 @@ TABLE = {entry.name: entry for entry in (
     Entry('cvae', 'cvae.safetensors', '',
           '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENCE, _CVAE, 'safetensors'),
     Entry('causes', 'causes.safetensors', '',
-          '95dc6ddc0847f34fc644c8af1c6723594b77370a32ba19bf8e17133cf4d6d518', 1999804, 'MIT: trained on drawn faces alone', 'a small convolutional network of our own',
-          'safetensors'),
+          '95dc6ddc0847f34fc644c8af1c6723594b77370a32ba19bf8e17133cf4d6d518', 1999804, 'MIT: trained on drawn faces alone',
+          'a small convolutional network of our own', 'safetensors'),
 
     Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
           f'{_RAW}/Xiaoccer/MobileFaceNet_Pytorch/26bd8d262017e472a3c7f56d62929e2138a70aeb/model/best/068.ckpt',
