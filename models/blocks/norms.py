@@ -18,7 +18,15 @@ class AdaIN(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         scale, shift = self.affine(style)[:, :, None, None].chunk(2, 1)  # (B,C,1,1) each
-        return F.instance_norm(x) * (1 + scale) + shift
+        return _instance_norm(x) * (1 + scale) + shift
+
+
+def _instance_norm(x: Tensor) -> Tensor:
+    """F.instance_norm, in so many words for ONNX, whose own form wants to know the channels where its tracer has lost them."""
+    if not torch.onnx.is_in_onnx_export():
+        return F.instance_norm(x)
+    variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
+    return (x - mean) * torch.rsqrt(variance + 1e-5)
 
 
 class GivenNorm(nn.Module):

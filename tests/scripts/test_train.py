@@ -17,7 +17,7 @@ TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.identi
 @pytest.fixture
 def train(monkeypatch):
     module = importlib.import_module('scripts.train')
-    monkeypatch.setattr(module, 'build_perception', lambda *names: tiny_perception())
+    monkeypatch.setattr(module, 'build_perception', lambda **names: tiny_perception())
     return lambda *words: module.main(list(map(str, words)))
 
 

@@ -16,7 +16,7 @@ TINY = ['model.size=32', 'model.width=4', 'model.blocks=1', 'model.critic_width=
 @pytest.fixture
 def train(monkeypatch):
     module = importlib.import_module('scripts.train')
-    monkeypatch.setattr(module, 'build_perception', lambda *names: tiny_perception())
+    monkeypatch.setattr(module, 'build_perception', lambda **names: tiny_perception())
     return lambda *words: module.main([*map(str, words), *(word for setting in TINY for word in ('--set', setting))])
 
 
