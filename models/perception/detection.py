@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from torch import nn
 
 from models import weights
 
@@ -85,6 +86,17 @@ class Detector:
         return answer
 
 
+def mtcnn_network(name: str) -> nn.Module:
+    """One of MTCNN's three networks, PNet, RNet or ONet, with the weights that facenet-pytorch carries in its package, frozen."""
+    import facenet_pytorch
+    from facenet_pytorch.models import mtcnn
+
+    network = getattr(mtcnn, name)(pretrained=False)
+    file = Path(facenet_pytorch.__file__).parent / 'data' / f'{name.lower()}.pt'
+    network.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
+    return network.eval().requires_grad_(False)
+
+
 class MTCNN(Detector):
     """Zhang et al. 2016 (arXiv:1604.02878), the networks and weights that facenet-pytorch carries in its package.
 
@@ -92,16 +104,8 @@ class MTCNN(Detector):
     """
 
     def __init__(self, device: str | torch.device = 'cpu', least: int = 20):
-        import facenet_pytorch
-        from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
-
         self.device, self.least = torch.device(device), least
-        folder = Path(facenet_pytorch.__file__).parent / 'data'
-        self.networks = []
-        for network, name in ((PNet, 'pnet'), (RNet, 'rnet'), (ONet, 'onet')):
-            network = network(pretrained=False)
-            network.load_state_dict(torch.load(folder / f'{name}.pt', map_location='cpu', weights_only=True))
-            self.networks.append(network.eval().requires_grad_(False).to(self.device))
+        self.networks = [mtcnn_network(name).to(self.device) for name in ('PNet', 'RNet', 'ONet')]
 
     @torch.no_grad()
     def find(self, picture: np.ndarray) -> list[Face]:

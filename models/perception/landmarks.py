@@ -1,28 +1,22 @@
 """The five landmarks of an aligned face, by a network that lets gradients through."""
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from models import geometry
 from models.geometry import Template
+from models.perception.detection import mtcnn_network
 
 BOX = Template(48, 48, tuple((48 / 112 * (x - 33), 48 / 112 * (y - 63)) for x, y in geometry.TEMPLATES['celeba'].points))
 
 
 class FiveLandmarks(nn.Module):
     """The output network of MTCNN (Zhang et al. 2016, section 2.2) with the weights that facenet-pytorch carries in its package,
-    frozen: (B,3,H,W) in [-1,1] in the template `face` -> (B,5,2), in eye distances of that template. It errs by some 3 %."""
+    frozen: (B,3,H,W) in [-1,1] in the template `face` -> (B,5,2), in eye distances of that template."""
 
     def __init__(self):
         super().__init__()
-        import facenet_pytorch
-        from facenet_pytorch.models.mtcnn import ONet
-
-        file = Path(facenet_pytorch.__file__).parent / 'data' / 'onet.pt'
-        self.network = ONet(pretrained=False)
-        self.network.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
-        self.eval().requires_grad_(False)
+        self.network = mtcnn_network('ONet')
+        self.eval()
 
     def train(self, mode: bool = True):
         """Stays in eval mode: it is frozen."""
