@@ -98,7 +98,7 @@ def viewers_sides(labels: np.ndarray) -> np.ndarray:
         left, right = centre(f'l_{part}'), centre(f'r_{part}')
         left, right = (middle if left is None else left), (middle if right is None else right)
         votes += 0 if left is None or right is None else int(np.sign(left - right))
-    return MIRRORED_IDS.numpy()[labels].astype(np.uint8) if votes > 0 else labels
+    return MIRRORED_IDS[labels] if votes > 0 else labels
 
 
 def points_of(labels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from datasets.cache import packed
 from datasets.celeba import celeba
@@ -36,6 +36,7 @@ FACES: dict[str, Callable[..., Faces]] = {
     'cache': packed,
 }
 DATASETS = ('synthetic', *FACES, 'unpaired')
+_PREFETCH = 2  # batches that a worker prepares ahead
 
 
 class ResumableSampler(Sampler):
@@ -115,18 +116,39 @@ class _Batches(Dataset):
         return collate([take(key) for key in keys])
 
 
-def _sent(batch):
-    """What a worker hands over: small fields as arrays, which go through its pipe, where each tensor takes a shared file."""
-    return _changed(batch, lambda value: value.numpy() if value.nbytes < 2 ** 14 else value)
+class _Sent:
+    """What a worker hands over: small fields as arrays, which go through its pipe, where each tensor takes a shared file.
+
+    Stored pictures go into shared memory that is used again after `turns` batches, since new memory costs more than they do:
+    Loader unpacks each batch into memory of its own before the worker is so far. turns: more than batches are on their way.
+    """
+
+    def __init__(self, turns: int):
+        self.turns, self.turn, self.rooms = turns, 0, {}
+
+    def __call__(self, batch):
+        self.turn = (self.turn + 1) % self.turns
+        return _changed(batch, self._handed)
+
+    def _handed(self, name: str, value: torch.Tensor):
+        if value.nbytes < 2 ** 14:
+            return value.numpy()
+        if value.dtype != torch.uint8 or get_worker_info() is None:
+            return value
+        room = self.rooms.get((name, self.turn))
+        if room is None or room.shape != value.shape:
+            room = self.rooms[name, self.turn] = torch.empty_like(value).share_memory_()
+        return room.copy_(value)
 
 
 def _received(batch):
-    return _changed(batch, lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
+    return _changed(batch, lambda _, value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
 
 
 def _changed(batch, change: Callable):
+    """The batch with each field that it has as `change` makes it of name and value."""
     values = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{name: change(value) for name, value in values.items() if value is not None})
+    return replace(batch, **{name: change(name, value) for name, value in values.items() if value is not None})
 
 
 class Loader(DataLoader):
@@ -211,7 +233,8 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
     """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False is one pass in order for evaluation."""
     sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
     # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
-    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_sent,
+    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_Sent(_PREFETCH + 2),
+                  prefetch_factor=_PREFETCH if workers else None,
                   persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
                   generator=torch.Generator().manual_seed(seed * world_size + rank),
                   worker_init_fn=partial(_outlast_signals, _leaving()))

@@ -31,8 +31,7 @@ SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # of the training pictures
 _PATIENCE = 50  # unreadable pictures in a row before giving up
 _EYES = {False: [PARTS.index('l_eye'), PARTS.index('r_eye')], True: [list(COARSE).index('eyes')]}
 _MOUTH = {False: [PARTS.index(name) for name in COARSE['mouth']], True: [list(COARSE).index('mouth')]}
-_MIRRORED = torch.arange(IGNORED + 1)
-_MIRRORED[:len(PARTS)] = MIRRORED_IDS
+_MIRRORED = torch.from_numpy(MIRRORED_IDS).long()
 
 
 class CoarseFaces(Faces):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset
 
 from datasets.faces import BrokenPicture, Faces, log
 from datasets.transforms import Augmentation, face_frame, first, into_frame, unpacked
@@ -87,8 +87,8 @@ class Swaps(Dataset):
         """The samples of several keys, pictures and label maps still uint8: a quarter of the bytes for a worker to hand over."""
         source, target, labels, points, others, indices = zip(*map(self._sample, keys))
         source_person, target_person = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
-        return SwapBatch(source=default_collate(source), target=default_collate(target), same=source_person == target_person,
-                         target_parsing=None if labels[0] is None else default_collate(labels),
+        return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_person == target_person,
+                         target_parsing=None if labels[0] is None else torch.stack(labels),
                          source_person=source_person, target_person=target_person,
                          target_landmarks=torch.stack([_known(at) for at in points]))
 

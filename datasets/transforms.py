@@ -15,8 +15,9 @@ from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES, Template
 
 _OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
-MIRRORED_IDS = torch.tensor([PARTS.index(_OPPOSITE.get(part, part)) for part in PARTS])
-_MIRRORED_POINTS = torch.tensor([1, 0, 2, 4, 3])
+MIRRORED_IDS = np.arange(256, dtype=np.uint8)  # ids that are none of PARTS stay
+MIRRORED_IDS[:len(PARTS)] = [PARTS.index(_OPPOSITE.get(part, part)) for part in PARTS]
+_MIRRORED_POINTS = [1, 0, 2, 4, 3]
 _LOWEST = torch.tensor(-1.0)
 
 
@@ -109,10 +110,11 @@ def mirrored(picture: Tensor, labels: Tensor | None, points: Tensor | None) -> t
     """Picture (3,H,W), label map (H,W) and landmarks (5,2) flipped so that left is still left: labels and landmarks of the two
     sides change places."""
     if labels is not None:
-        labels = MIRRORED_IDS.to(labels.dtype)[labels.flip(-1).long()]
+        labels = torch.from_numpy(cv2.LUT(cv2.flip(labels.byte().numpy(), 1), MIRRORED_IDS)).to(labels.dtype)
     if points is not None:
-        points = points.index_select(0, _MIRRORED_POINTS)
-        points[:, 0].neg_().add_(picture.shape[-1] - 1)
+        points = points.numpy()[_MIRRORED_POINTS]
+        points[:, 0] = picture.shape[-1] - 1 - points[:, 0]
+        points = torch.from_numpy(points)
     return picture.flip(-1), labels, points
 
 

@@ -48,6 +48,11 @@ def test_a_batch_is_its_samples_side_by_side(swaps, workers):
     assert batch.source.dtype == torch.float32 and batch.source_person.dtype == torch.int64
 
 
+def test_batches_that_are_held_stay_as_they_were_handed_out(tmp_path):
+    swaps = build_swaps('celeba', layouts.celeba(tmp_path), 64, 'train', seed=1, augment=True)  # too large for a worker's pipe
+    assert_equal(take(build_loader(swaps, 5, seed=7, workers=2), 24), take(build_loader(swaps, 5, seed=7), 24))
+
+
 def test_making_a_stream_draws_nothing_from_the_global_random_numbers(swaps):
     torch.manual_seed(0)
     np.random.seed(0)
