@@ -42,13 +42,15 @@ class DataConfig(Config):
 
 class PerceptionConfig(Config):
     """The frozen networks that look at faces, by their names in models.weights. teacher: None means the identity network. vgg:
-    for the perceptual terms of some translators. landmarks: whether to load the finder of five landmarks."""
+    for the perceptual terms of some translators. landmarks: whether to load the finder of five landmarks. guide: a trained
+    swapper for the term of that name, a safetensors file or a name such as cvae."""
 
     identity: str = 'identity-mobilefacenet'
     teacher: str | None = None
     parser: str | None = 'parsing-unet'
     vgg: str | None = None
     landmarks: bool = True
+    guide: str | None = None
 
 
 class OptimiserConfig(Config):

@@ -31,6 +31,7 @@ class Perception:
     parser: (B,3,H,W) in [-1,1] -> (B,19,H,W) logits of models.batch.PARTS.
     vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> map.
     landmarks: (B,3,H,W) in [-1,1] -> (B,5,2) in eye distances.
+    guide: a trained family to learn from; a SwapBatch whose parsing and identities are given -> (B,3,H,W) in [-1,1].
     """
 
     identity: nn.Module
@@ -38,10 +39,11 @@ class Perception:
     parser: nn.Module | None = None
     vgg: nn.Module | None = None
     landmarks: nn.Module | None = None
+    guide: nn.Module | None = None
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        return {self.identity, self.teacher, self.parser, self.vgg, self.landmarks} - {None}
+        return {self.identity, self.teacher, self.parser, self.vgg, self.landmarks, self.guide} - {None}
 
     def to(self, *args, **kwargs) -> 'Perception':
         """Module.to of every network, in place; returns self."""

@@ -12,12 +12,15 @@
 | shading         | L1 of mean colours in a 12x12 grid, in face                    | other people | ours                 |
 | contrast        | L1 of the Laplacian's local root mean square, in face          | all          | ours                 |
 | total_variation | mean abs difference of neighbouring pixels                     | all          | Mahendran 2015 eq. 6 |
+| guide           | mean abs(swap - what a trained swapper draws)                  | other people | Hinton 2015          |
 """
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.base import NOTE_EVERY, Family, FamilyConfig
+from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.blocks.background import continued
 from models.losses.background import background_l1
@@ -48,6 +51,13 @@ class SwapFamily(Family):
     the term landmarks their finder."""
 
     config: SwapFamilyConfig
+
+    def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
+        super().__init__(config, perception)
+        self.require('guide', 'guide')
+        if self.wants('guide') and perception is not None and perception.guide.config.size != config.size:
+            raise ValueError(f'the guide draws pictures of {perception.guide.config.size} pixels, this family {config.size}: '
+                             'give both the same model.size')
 
     def labels(self, batch: SwapBatch) -> Tensor:
         """(B,H,W) parsing labels of the target: the batch's own, or the parser's."""
@@ -91,6 +101,8 @@ class SwapFamily(Family):
         if self.wants('background'):
             terms['background'] = background_l1(swap, batch.target, face)
         terms |= self._of_others(swap[other], batch.target[other], labels[other], face[other])
+        if self.wants('guide'):
+            terms['guide'] = self._guided(swap, batch, labels, given)
         if self.wants('contrast'):
             terms['contrast'] = contrast_l1(swap, batch.target, face)
         if self.wants('total_variation'):
@@ -109,6 +121,11 @@ class SwapFamily(Family):
         with torch.no_grad():
             answer = self.perception.landmarks(target)
         return (self.perception.landmarks(swap) - answer).abs().mean()
+
+    def _guided(self, swap: Tensor, batch: SwapBatch, labels: Tensor, given: Tensor) -> Tensor:
+        """The term `guide`: swaps between different people have no true answer, a swapper that is trained already gives one."""
+        answer = self.perception.guide.generate(replace(batch, target_parsing=labels, source_identity=given))
+        return reconstruction_l1(swap, answer, ~batch.same)
 
     def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, step: int) -> dict[str, Tensor]:
         """The terms `identity` and `perceptual`, with one pass of the teacher over the swap. The wanted identities are the given

@@ -1,5 +1,6 @@
 """Perception networks by name, with their weights and with how each wants to be fed."""
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from models.perception.embedder import Embedder
 from models.perception.landmarks import FiveLandmarks
 from models.perception.parsing import FaceParser, ParsingUNet
 from models.perception.vgg import VGGFeatures
+from models.registry import load_family
 
 # The classes of the published BiSeNet (face-parsing.PyTorch), index = its class id, by their names in CelebAMask-HQ.
 _BISENET_CLASSES = ('background', 'skin', 'l_brow', 'r_brow', 'l_eye', 'r_eye', 'eye_g', 'l_ear', 'r_ear', 'ear_r', 'nose',
@@ -117,9 +119,13 @@ def load_vgg(name: str) -> VGGFeatures:
 
 
 def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet',
-                     vgg: str | None = None, landmarks: bool = False) -> Perception:
-    """The frozen networks of a run. teacher: the embedder of the identity loss, the identity encoder itself where None."""
+                     vgg: str | None = None, landmarks: bool = False, guide: str | None = None) -> Perception:
+    """The frozen networks of a run. teacher: the embedder of the identity loss, the identity encoder itself where None. guide:
+    a trained family, a file or a name in models.weights."""
     encoder = load_embedder(identity)
-    return Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher),
-                      load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None,
-                      FiveLandmarks() if landmarks else None)
+    found = Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher),
+                       load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None,
+                       FiveLandmarks() if landmarks else None)
+    if guide:
+        found.guide = load_family(guide if guide.endswith('.safetensors') else weights.path(guide), replace(found))
+    return found

@@ -2,6 +2,7 @@
 import pytest
 import torch
 
+from models.base import Family, FamilyConfig, Perception
 from models.batch import SwapBatch
 from models.cgan import CGAN, CGANConfig
 from tests.contract.stubs import IDENTITY, tiny_perception
@@ -12,13 +13,13 @@ OWN = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'identity
 PATCH = {'kind': 'patch', 'width': 8, 'levels': 2, 'scales': 1, 'norm': 'none', 'value_range': 'signed'}
 
 
-def build(**given) -> CGAN:
+def build(perception: Perception | None = None, **given) -> CGAN:
     torch.manual_seed(0)
     config = {'size': SIZE, 'generator': OWN, 'critic': PATCH, **given}
     defaults = CGANConfig().model_dump()
     for part in ('generator', 'critic'):
         config[part] = {**(defaults[part] if config[part] in (OWN, PATCH) else {}), **config[part]}
-    return CGAN(CGANConfig(**config), tiny_perception())
+    return CGAN(CGANConfig(**config), perception or tiny_perception())
 
 
 def weights(**terms: float) -> dict[str, float]:
@@ -47,6 +48,42 @@ def test_the_critic_judges_what_the_generator_just_drew_without_a_second_drawing
     assert len(drawn) == 1
     family('critic', batch(), 0)
     assert len(drawn) == 2
+
+
+class Painted(Family):
+    """A trained swapper that paints every face in one colour."""
+
+    def generate(self, batch, *, generator=None):
+        assert batch.target_parsing is not None and batch.source_identity is not None  # it looks at nothing twice
+        return torch.full_like(batch.target, 0.5)
+
+
+def test_the_guide_draws_swaps_of_different_people_towards_its_own():
+    perception = tiny_perception()
+    perception.guide = Painted(FamilyConfig(size=SIZE), None)
+    family = build(weights=weights(guide=1.0), perception=perception)
+    given = batch()
+    with torch.no_grad():
+        shape, plate, _ = family.conditions(given.target, given.target_parsing)
+        swap, _ = family.draw(given.target, family.identities(given), shape, plate)
+    before = (swap[1:] - 0.5).abs().mean()
+    torch.testing.assert_close(family('generator', given, 1)['guide'].detach(), before)
+    step = torch.optim.Adam(family.players()['generator'], 1e-2)
+    for _ in range(20):
+        term = family('generator', given, 1)['guide']
+        step.zero_grad()
+        term.backward()
+        step.step()
+    assert term < 0.9 * before
+
+
+def test_a_guide_that_is_missing_or_of_another_size_is_named():
+    perception = tiny_perception()
+    with pytest.raises(ValueError, match='needs perception.guide'):
+        build(weights=weights(guide=1.0), perception=perception)
+    perception.guide = Painted(FamilyConfig(size=64), None)
+    with pytest.raises(ValueError, match='64 pixels, this family 32'):
+        build(weights=weights(guide=1.0), perception=perception)
 
 
 def test_the_published_form_of_the_generator_trains_as_well():
