@@ -1,7 +1,8 @@
 """A data set of faces packed into one memory-mapped file: pictures are read without decoding and without a copy.
 
-A cache folder holds pictures.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, and index.npz with
-files, persons, landmarks, partitions and the frame. It is written as *.part and renamed when it is whole; packing that was
+A cache folder holds pictures.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, identities-NAME.npy (N,D)
+float32 where the identity encoder NAME has seen the pictures, and index.npz with files, persons, landmarks, partitions and the
+frame. It is written as *.part and renamed when it is whole; packing that was
 interrupted goes on where it stopped.
 """
 import hashlib
@@ -47,6 +48,11 @@ class PackedFaces(Faces):
     def read(self, index: int):
         row = self._rows[index]
         return self._pictures[row].transpose(1, 2, 0), self._labels[row] if self.has_parsing else None, self.landmarks(index)
+
+    def identities(self, encoder: str) -> np.ndarray | None:
+        """(N,D) float32, unit length: how the encoder of that name sees each picture; None where it was not asked."""
+        file = _identities_file(self.root, encoder)
+        return np.load(file)[self._rows] if file.is_file() else None
 
     def _open(self):
         # Copy-on-write mapping: nothing is copied unless somebody writes into a picture, and the file never changes. Rows of a
@@ -151,8 +157,7 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, batch: i
     faces = PackedFaces(folder)
     if faces.has_parsing:
         return faces
-    if not np.allclose(faces.frame.points, face_frame(faces.frame.width).points, atol=0.5):
-        raise ValueError(f'{folder} does not hold faces in the template `face`; pack it without --side and --canvas')
+    _check_square(faces)
     shape = len(faces._pictures), faces.frame.height, faces.frame.width
     part = faces.root / 'parsing.npy.part'
     resumed = part.is_file()
@@ -169,6 +174,39 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, batch: i
     labels.flush()
     os.replace(part, faces.root / 'parsing.npy')
     return PackedFaces(folder)
+
+
+def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Tensor], *, batch: int = 64,
+          progress: Callable[[int, int], None] | None = None) -> PackedFaces:
+    """Add to a cache of faces in the template `face` how an identity encoder sees them, and open it.
+
+    encoder: its name. identities_of: pictures (B,3,H,W) in [-1,1] -> (B,D) unit length. ValueError as for label.
+    """
+    faces = PackedFaces(folder)
+    _check_square(faces)
+    file = _identities_file(faces.root, encoder)
+    if file.is_file():
+        return faces
+    found = []
+    for start in range(0, len(faces._pictures), batch):
+        with torch.inference_mode():
+            found.append(identities_of(unit(torch.from_numpy(faces._pictures[start:start + batch]))).float().numpy())
+        if progress:
+            progress(min(start + batch, len(faces._pictures)), len(faces._pictures))
+    part = file.with_suffix('.part')
+    with part.open('wb') as handle:
+        np.save(handle, np.concatenate(found))
+    os.replace(part, file)
+    return faces
+
+
+def _identities_file(root: Path, encoder: str) -> Path:
+    return root / f'identities-{encoder}.npy'
+
+
+def _check_square(faces: PackedFaces) -> None:
+    if not np.allclose(faces.frame.points, face_frame(faces.frame.width).points, atol=0.5):
+        raise ValueError(f'{faces.root} does not hold faces in the template `face`; pack it without --side and --canvas')
 
 
 def _as_is(sample):

@@ -80,6 +80,10 @@ class Faces:
         BrokenPicture where the file cannot be read."""
         return read_picture(self.path(index)), None, self.landmarks(index)
 
+    def identities(self, encoder: str) -> np.ndarray | None:
+        """(N,D) float32, unit length: how the identity encoder of that name sees each picture, where that was kept; else None."""
+        return None
+
     def select(self, keep: np.ndarray) -> 'Faces':
         """The rows of an index array or a boolean mask; persons keep their numbers."""
         chosen = object.__new__(type(self))

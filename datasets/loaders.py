@@ -184,23 +184,24 @@ def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> F
 
 
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
-                seed: int = 0, augment: bool = False) -> Dataset:
-    """SwapBatch samples of a data set by name. Persons are balanced in the train partition; only there is `augment` heeded."""
+                seed: int = 0, augment: bool = False, encoder: str | None = None) -> Dataset:
+    """SwapBatch samples of a data set by name. Persons are balanced in the train partition; only there is `augment` heeded.
+    encoder: the identity encoder whose view of the sources a cache may have kept."""
     if name == 'synthetic':
         return _synthetic(SyntheticSwaps, size, partition, seed, same_ratio=same_ratio)
     train = partition in ('train', 'all')
     return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
-                 augmentation=Augmentation() if augment and train else None)
+                 augmentation=Augmentation() if augment and train else None, encoder=encoder)
 
 
 def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
                   same_ratio: float = 0.5, seed: int = 0, augment: bool = False, crops: float = 0.0,
-                  matching: Matching | None = None) -> Dataset:
-    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio means nothing, else build_swaps,
-    where crops and matching mean nothing."""
+                  matching: Matching | None = None, encoder: str | None = None) -> Dataset:
+    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio and encoder mean nothing, else
+    build_swaps, where crops and matching mean nothing."""
     if batch is PairBatch:
         return build_pairs(name, root, size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
-    return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment)
+    return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment, encoder=encoder)
 
 
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:

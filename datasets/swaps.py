@@ -50,16 +50,18 @@ class Swaps(Dataset):
     nothing but seed, key and the files. With probability `same_ratio` the source is another picture of the target's person
     (the same picture where there is no other), else a picture of another person, each person being equally likely.
     The target is picture `index`; with `balanced`, it is drawn instead so that a person with n pictures comes up in
-    proportion to the square root of n. An unreadable target gives way to the next picture of the list.
+    proportion to the square root of n. An unreadable target gives way to the next picture of the list. Where the list keeps how
+    the identity encoder of the name `encoder` sees its pictures, unmoved, the samples hold that of their source.
     """
 
     def __init__(self, faces: Faces, size: int, *, same_ratio: float = 0.5, seed: int = 0, balanced: bool = False,
-                 augmentation: Augmentation | None = None):
+                 augmentation: Augmentation | None = None, encoder: str | None = None):
         if not 0 <= same_ratio <= 1:
             raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
+        self._identities = None if encoder is None else faces.identities(encoder)
         # Pictures sorted by person: those of present person k are order[starts[k]:starts[k + 1]].
         self._order = np.argsort(faces.persons, kind='stable')
         present, self._rank, counts = np.unique(faces.persons, return_inverse=True, return_counts=True)
@@ -89,6 +91,7 @@ class Swaps(Dataset):
         source_person, target_person = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
         return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_person == target_person,
                          target_parsing=None if labels[0] is None else torch.stack(labels),
+                         source_identity=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
                          source_person=source_person, target_person=target_person,
                          target_landmarks=torch.stack([_known(at) for at in points]))
 

@@ -3,12 +3,14 @@
     python scripts/prepare_data.py faces PHOTOS -o FOLDER --layout celeba
     python scripts/prepare_data.py pack --data celeba --root FOLDER -o CACHE --size 128
     python scripts/prepare_data.py label CACHE
+    python scripts/prepare_data.py embed CACHE
     python scripts/prepare_data.py webcaricature ROOT -o FOLDER
 
 `faces` detects, aligns and filters; FOLDER/report.csv says what became of each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds the parsing maps that a face parser sees,
-so that a training run need not compute them. These go on where they were interrupted. `webcaricature` aligns WebCaricature and
-leaves out what is not to be trained on; FOLDER/dropped.png shows what and why.
+and `embed` the identities that an identity encoder sees, so that a training run need not compute them. All but `embed` go on
+where they were interrupted. `webcaricature` aligns WebCaricature and leaves out what is not to be trained on;
+FOLDER/dropped.png shows what and why.
 """
 import sys
 from pathlib import Path
@@ -19,13 +21,13 @@ import argparse
 import os
 from collections import Counter
 
-from datasets.cache import label, pack
+from datasets.cache import embed, label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.transforms import face_frame
 from experiments.filtering import Filter, filter_pictures
 from experiments.preparation import LAYOUTS, Rules, prepare
 from models.geometry import FACE_SIDE, TEMPLATES
-from models.perception.bundle import PARSERS, load_parser
+from models.perception.bundle import EMBEDDERS, PARSERS, load_embedder, load_parser
 from models.perception.detection import DETECTORS
 from models.weights import WeightsError
 
@@ -53,6 +55,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     labelling = tasks.add_parser('label', help='add parsing maps to a cache')
     labelling.add_argument('cache', type=Path, help='folder that `pack` wrote')
     labelling.add_argument('--parser', choices=PARSERS, default='parsing-unet')
+    embedding = tasks.add_parser('embed', help='add identities to a cache')
+    embedding.add_argument('cache', type=Path, help='folder that `pack` wrote')
+    embedding.add_argument('--identity', choices=EMBEDDERS, default='identity-mobilefacenet')
     limits = Filter()
     filtering = tasks.add_parser('webcaricature', help='align WebCaricature; leave out bad landmarks and side faces')
     filtering.add_argument('root', type=Path, help='folder that holds OriginalImages and FacialPoints')
@@ -95,6 +100,9 @@ def main(argv: list[str] | None = None) -> int:
         elif args.task == 'label':
             labelled = label(args.cache, load_parser(args.parser).labels, progress=progress)
             print(f'{args.cache}: {len(labelled)} pictures with parsing maps')
+        elif args.task == 'embed':
+            embedded = embed(args.cache, args.identity, load_embedder(args.identity), progress=progress)
+            print(f'{args.cache}: {len(embedded)} pictures with identities')
         else:
             to = TEMPLATES['celeba'] if args.canvas else face_frame(args.size, args.side)
             packed = pack(build_faces(args.data, args.root), args.output, to, workers=args.workers)

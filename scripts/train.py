@@ -65,12 +65,14 @@ def batches(config: RunConfig, kind: type, size: int, fabric: Fabric) -> tuple:
     """The endless loader of this process, and the fixed validation batches. kind: the type of the batches."""
     data, seed = config.data, config.engine.seed
     train = build_samples(kind, data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed,
-                          augment=data.augment, crops=data.crops, matching=Matching(**data.matching.model_dump()))
+                          augment=data.augment, crops=data.crops, matching=Matching(**data.matching.model_dump()),
+                          encoder=config.perception.identity)
     loader = build_loader(train, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
                           world_size=fabric.world_size)
     if data.validation_batches == 0:
         return loader, []
-    held = build_samples(kind, data.name, data.root, size, data.validation_partition, same_ratio=data.same_ratio, seed=seed)
+    held = build_samples(kind, data.name, data.root, size, data.validation_partition, same_ratio=data.same_ratio, seed=seed,
+                         encoder=config.perception.identity)
     return loader, list(islice(build_loader(held, data.batch, seed=seed, shuffle=False), data.validation_batches))
 
 

@@ -49,6 +49,27 @@ def test_label_maps_are_packed_too(tmp_path):
     assert torch.equal(packed[0, 1].target_parsing, direct[0, 1].target_parsing)
 
 
+def colours(pictures):
+    """(B,3,H,W) -> (B,3) unit length: an identity encoder that sees nothing but the mean colour."""
+    return torch.nn.functional.normalize(pictures.mean((2, 3)))
+
+
+def test_samples_of_an_embedded_cache_hold_the_identity_of_their_source(celeba, tmp_path):
+    cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
+    cache.embed(tmp_path / 'c', 'colours', colours, batch=5)
+    swaps = build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder='colours')
+    for i in range(len(swaps)):
+        torch.testing.assert_close(swaps[i].source_identity, colours(swaps[i].source[None])[0])
+    for other in (None, 'somebody-elses'):
+        assert build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder=other)[0].source_identity is None
+
+
+def test_only_faces_in_the_template_can_be_embedded(celeba, tmp_path):
+    cache.pack(build_faces('celeba', celeba), tmp_path / 'c', TEMPLATES['celeba'])
+    with pytest.raises(ValueError, match='pack it without'):
+        cache.embed(tmp_path / 'c', 'colours', colours)
+
+
 def test_reading_copies_nothing_and_never_changes_the_file(celeba, tmp_path):
     packed = cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
     picture = packed.read(3)[0]

@@ -1,8 +1,10 @@
 """prepare_data.py and benchmark.py as a user meets them."""
 import pytest
+import torch
 
 from datasets.loaders import build_swaps
 from experiments import benchmarks
+from models.perception.bundle import load_embedder
 from scripts import benchmark, prepare_data
 from tests.datasets import layouts
 
@@ -13,6 +15,11 @@ def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
     assert prepare_data.main([*pack, '--size', '48']) == 0
     assert '21 pictures of 7 persons' in capsys.readouterr().out
     assert build_swaps('cache', tmp_path / 'cache', 48, 'train')[0].target.shape == (3, 48, 48)
+    assert prepare_data.main(['embed', str(tmp_path / 'cache')]) == 0
+    sample = build_swaps('cache', tmp_path / 'cache', 48, 'test', encoder='identity-mobilefacenet')[0]
+    with torch.no_grad():
+        seen = load_embedder('identity-mobilefacenet')(sample.source[None])[0]
+    torch.testing.assert_close(sample.source_identity, seen, atol=1e-4, rtol=0)
     assert prepare_data.main([*pack, '--size', '64']) == 2
     assert 'give another folder' in capsys.readouterr().err
 
