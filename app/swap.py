@@ -7,6 +7,7 @@ from app.pictures import download, upload
 from app.work import NETWORKS, PROGRESS, apart, sentences
 from models.pipelines.photo import ALL, DONE, LARGEST
 from models.pipelines.provenance import Making, marked
+from models.registry import SWAPPER
 
 
 def tab(networks: Networks) -> None:
@@ -32,7 +33,7 @@ def tab(networks: Networks) -> None:
             with sentences():
                 if source is None or target is None:
                     raise ValueError('two pictures are needed: one of the person whose face is wanted, and one that gets it')
-                what = chosen(networks.swappers(), family, name, 'cvae')
+                what = chosen(networks.swappers(), family, name, SWAPPER)
 
                 def work(tell):
                     tell((0.1, 'loading the networks'))

@@ -14,7 +14,7 @@ from configs.ablation import AblationConfig
 from experiments.ablation import SAMPLING, Run
 from experiments.evaluation import Evaluation
 from experiments.journal import learning_curves
-from experiments.judges import Judges
+from experiments.judges import Judges, teachers
 from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
 from experiments.protocols.swaps import SwapProtocol
 from experiments.protocols.translation import TranslationEvaluation, TranslationProtocol
@@ -22,7 +22,7 @@ from experiments.systems import DIRECTIONS, System, Trained, Untranslated, sanit
 from experiments.tables import Cell, Row, Table
 from models.batch import collate
 from models.perception.bundle import build_perception
-from models.registry import load_family
+from models.registry import build_family, load_family
 
 _TEST = ('* p < 0.05 against the base that the file names, else the first row: Wilcoxon signed-rank test over the pairs, seeds '
          'averaged; it speaks of these trained networks, the deviation over seeds of how much training itself varies')
@@ -61,11 +61,11 @@ def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: Swap
     if not finished:
         reason = next((run.failure for run in runs if run.failure), 'they are still to be trained')
         raise ValueError(f'none of the {len(runs)} runs is finished ({reason}), so there is nothing to compare')
-    teachers = {name for run in finished for name in (run.config.perception.identity,
-                                                      run.config.perception.teacher or run.config.perception.identity)}
+    taught = set().union(*(teachers(build_family(run.config.family, run.config.model, None), run.config.perception)
+                           for run in finished))
     tables = {}
     for chosen in ablation.judges or [None]:
-        judges = Judges(chosen, trained_with=teachers, device=device)
+        judges = Judges(chosen, trained_with=taught, device=device)
         judge = judges.names.get('identity', 'none')
         if isinstance(protocol, SwapProtocol):
             sanity = sanity_rows(protocol.causes is not None)

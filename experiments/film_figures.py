@@ -17,13 +17,13 @@ from models.pipelines.images import read_picture
 from models.pipelines.photo import LARGEST, FaceSwapper, choose, crop_face
 from models.pipelines.tracking import Tracker
 from models.pipelines.video import VideoEngine
-from models.registry import load_family
+from models.registry import SWAPPER, load_family
 
 _SIDE = 128  # pixels of the hull of a face; half of what a judge is given
 
 
 def film_figures(film: Path, source: Path | None, *, file: str | None, judge: str, threads: int, device: str) -> dict[str, float]:
-    """Swap a film and measure it. source: a photo of one face (the astronaut of the demonstration); file: weights (the CVAE of
+    """Swap a film and measure it. source: a photo of one face (the astronaut of the demonstration); file: weights (those of
     the zoo); judge: of EMBEDDERS.
 
     Flicker is the mean absolute difference of a frame to the next inside the hull of the filmed face, of the swap over that of
@@ -34,7 +34,7 @@ def film_figures(film: Path, source: Path | None, *, file: str | None, judge: st
     cv2.setNumThreads(threads)
     try:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet').to(device)
-        family = load_family(Path(file) if file else weights.path('cvae'), perception).to(device)
+        family = load_family(Path(file) if file else weights.path(SWAPPER), perception).to(device)
         swapper = FaceSwapper(family, perception, build_detector('mtcnn', device), device=device)
         photo = read_picture(source) if source else demo_photo('astronaut')
         giver, = choose(swapper.detector.detect(photo), LARGEST, 'source')

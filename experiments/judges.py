@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from configs.schema import PerceptionConfig
 from experiments.metrics.mean_face import MEAN_FACE, MEAN_POINTS
 from experiments.metrics.parts import part_points
 from experiments.metrics.pose import fit_pose, frontal
 from models import weights
+from models.base import Family
 from models.perception.bundle import EMBEDDERS, load_embedder, load_parser
 from models.perception.causes import load_causes
 from models.perception.inception import load_inception
@@ -33,6 +35,12 @@ def choose_embedder(trained_with: Set[str]) -> str | None:
     candidates = [name for name in EMBEDDERS if name not in trained_with and here(name)]
     order = list(EMBEDDERS)
     return max(candidates, key=lambda name: (name != _ZOO, name.startswith('arcface'), order.index(name)), default=None)
+
+
+def teachers(family: Family, looks: PerceptionConfig) -> set[str]:
+    """Names of the embedders that a family learns from when it is trained with these networks."""
+    names = {'identity': looks.identity, 'teacher': looks.teacher or looks.identity}
+    return {names[role] for role in family.taught_by()}
 
 
 class Judges:

@@ -75,6 +75,10 @@ class Family(nn.Module):
         if wanted and self.perception is not None and getattr(self.perception, network) is None:
             raise ValueError(f'the term {wanted[0]} needs perception.{network}; name one, or set model.weights.{wanted[0]}=0')
 
+    def taught_by(self) -> set[str]:
+        """Which embedders of the perception, `identity` and `teacher`, teach it in training: no fair judges of it."""
+        return {'identity', 'teacher'}
+
     def note(self, **figures: Tensor) -> None:
         """Leave scalars of this forward for the journal: what is no loss but tells whether training goes well."""
         self._notes |= {name: value.detach() for name, value in figures.items()}

@@ -11,8 +11,8 @@ from models.base import Family, FamilyConfig, Perception
 
 # name -> module, family class, config class
 FAMILIES = {
-    'cvae': ('models.cvae', 'CVAE', 'CVAEConfig'),
     'cgan': ('models.cgan', 'CGAN', 'CGANConfig'),
+    'cvae': ('models.cvae', 'CVAE', 'CVAEConfig'),
     'cyclegan': ('models.translation.cyclegan', 'CycleGAN', 'CycleGANConfig'),
     'cut': ('models.translation.cut', 'CUT', 'CUTConfig'),
     'stargan': ('models.translation.stargan', 'StarGAN', 'StarGANConfig'),
@@ -27,6 +27,7 @@ FAMILIES = {
 }
 TRANSLATORS = tuple(name for name, (module, *_) in FAMILIES.items() if module.startswith('models.translation.'))
 SWAPPERS = tuple(name for name in FAMILIES if name not in TRANSLATORS)
+SWAPPER = SWAPPERS[0]  # whose weights of the zoo swap faces where nobody asks for others
 
 
 def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:

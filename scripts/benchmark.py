@@ -65,7 +65,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     film = tasks.add_parser('video', help='swapping a film: speed by stage, flicker, identity of every frame')
     film.add_argument('film', type=Path)
     film.add_argument('--source', type=Path, help='photo of one face (the astronaut of swap.py --demo)')
-    film.add_argument('--weights', help='family.safetensors of a run (the CVAE of the zoo)')
+    film.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
     film.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet', help='of identity (%(default)s)')
     film.add_argument('--threads', type=int, default=1, help='of each network (%(default)s)')
     film.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')

@@ -30,7 +30,7 @@ from datasets.webcaricature import SETTINGS
 from experiments.evaluation import Evaluation
 from experiments.files import write_atomically
 from experiments.groups import read_groups
-from experiments.judges import Judges
+from experiments.judges import Judges, teachers
 from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
 from experiments.plots import roc
 from experiments.protocols.swaps import PROTOCOLS, build_protocol
@@ -91,23 +91,24 @@ def zoo_perception(family: str) -> PerceptionConfig:
 
 def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
     """The families that are measured, and the embedders that took part in their training."""
-    found, teachers = [], set()
+    found, taught = [], set()
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
     named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
     for name, file, looks in named:
         perception = build_perception(looks.identity, None, looks.parser).to(args.device)
-        found.append(Trained(name, load_family(file, perception).to(args.device), file))
-        teachers |= {looks.identity, looks.teacher or looks.identity}
-    return found, teachers
+        family = load_family(file, perception).to(args.device)
+        found.append(Trained(name, family, file))
+        taught |= teachers(family, looks)
+    return found, taught
 
 
 def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
     """Rows, the folder that they are kept in, and the names of the sanity rows."""
-    families, teachers = trained(args)
+    families, taught = trained(args)
     systems: list[System] = [*families, *(Pictures(folder.name, folder) for folder in args.against)]
     protocol = build_protocol(args.protocol, out / 'lists' / args.protocol, root=args.root, targets=args.targets, size=args.size,
                               count=args.count)
-    judges = Judges(args.judge, trained_with=teachers, causes=args.causes, device=args.device)
+    judges = Judges(args.judge, trained_with=taught, causes=args.causes, device=args.device)
     evaluation = Evaluation(protocol, judges, out, batch=args.batch)
     sanity = sanity_rows(protocol.causes is not None)
     rows = [evaluation.row(system) for system in [*sanity, *systems]]
@@ -121,9 +122,9 @@ def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[s
 
 def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
     """As swaps, a row for each direction."""
-    families, teachers = trained(args)
+    families, taught = trained(args)
     protocol = translation(args.root, args.size or (families[0].family.config.size if families else None), args.count)
-    judges, folder = Judges(args.judge, trained_with=teachers, device=args.device), out / 'translation'
+    judges, folder = Judges(args.judge, trained_with=taught, device=args.device), out / 'translation'
     rows, none = [], Untranslated()
     for system in [none, *families]:
         for direction in system.directions or DIRECTIONS:

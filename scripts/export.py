@@ -19,12 +19,13 @@ from models.cgan.published import load_generator
 from models.perception.bundle import build_perception
 from models.pipelines.portable import export_family, export_generator
 from models.pipelines.simswap import FRAMINGS
-from models.registry import FAMILIES, load_family
+from models.registry import FAMILIES, SWAPPER, load_family
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--family', default='cvae', choices=FAMILIES, help='model family whose own weights are exported')
+    parser.add_argument('--family', default=SWAPPER, choices=FAMILIES,
+                        help='model family whose own weights are exported (%(default)s)')
     parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(FRAMINGS)}, instead')
     parser.add_argument('-o', '--output', type=Path, required=True, help='file to write')
     return parser.parse_args(argv)

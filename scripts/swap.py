@@ -54,7 +54,7 @@ from models.pipelines.simswap import FRAMINGS, files, load_simswap
 from models.pipelines.tracking import Tracker
 from models.pipelines.upscaling import Upscaler
 from models.pipelines.video import VideoEngine
-from models.registry import SWAPPERS, load_family
+from models.registry import SWAPPER, SWAPPERS, load_family
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -73,7 +73,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
     which.add_argument('--like', type=Path, metavar='PHOTO', help='instead of --face: who is most like the person of this photo')
     how = parser.add_argument_group('how')
-    how.add_argument('--family', default='cvae', choices=SWAPPERS, help='model family whose own weights are used')
+    how.add_argument('--family', default=SWAPPER, choices=SWAPPERS,
+                     help='model family whose own weights are used (%(default)s)')
     how.add_argument('--weights', help='instead: weights of a run (family.safetensors), a file of export.py (.onnx), or '
                      f'{", ".join(FRAMINGS)}')
     how.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='what runs the generator')

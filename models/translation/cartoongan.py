@@ -120,6 +120,9 @@ class CartoonGAN(Translator):
             terms['identity'] = identity_distance(self.perception.teacher(fake), wanted)
         return terms
 
+    def taught_by(self) -> set[str]:
+        return {'teacher'} if self.wants('content') or self.wants('identity') else set()
+
     def content(self, fake: Tensor, photo: Tensor) -> Tensor:
         """The distance of two pictures (B,3,H,W) in VGG's conv4_4, or else in the teacher's first two maps. Scalar."""
         vgg, teacher = self.perception.vgg, self.perception.teacher

@@ -73,6 +73,9 @@ class DTN(Translator):
     def averaged(self):
         return {'encoder': self.encoder, 'decoder': self.decoder}
 
+    def taught_by(self) -> set[str]:
+        return set() if self.config.encoder == 'joint' else {'identity'}
+
     def encoded(self, pictures: Tensor) -> Tensor:
         """f: (B,3,H,W) -> (B,features), of mean square 1 where it is frozen."""
         if self.config.encoder == 'joint':

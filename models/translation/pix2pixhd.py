@@ -73,6 +73,9 @@ class Pix2PixHD(Family):
         if config.features:
             self.encoder = initialise(FeatureEncoder(config.features, config.feature_width, config.downs), draw)
 
+    def taught_by(self) -> set[str]:
+        return set()
+
     def players(self):
         self.require('vgg', 'perceptual')
         return {'generator': [*self.generator.parameters(), *(self.encoder.parameters() if self.config.features else ())],

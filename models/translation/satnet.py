@@ -53,6 +53,9 @@ class SATNet(ContentStyle):
                                    + reconstruction_l1(self.gen['a'].decode(content_b, style_a), batch.a, one_person))
         return terms
 
+    def taught_by(self) -> set[str]:
+        return {'teacher'} if self.wants('identity') else set()
+
     def likeness(self, translation: Tensor, source: Tensor) -> Tensor:
         """The identity term of one direction for pictures (B,3,H,W)."""
         seen = self.perception.teacher(translation)

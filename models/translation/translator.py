@@ -17,6 +17,9 @@ class Translator(Family):
     directions: tuple[str, ...] = ('a2b', 'b2a')
     styled = False
 
+    def taught_by(self) -> set[str]:
+        return set()
+
     def draw(self, pictures: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """translate, without its checks."""
         raise TypeError(f'{type(self).__name__} translates nothing')

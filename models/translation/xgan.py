@@ -125,6 +125,9 @@ class XGAN(Translator):
             terms['teacher'] = identity_distance(F.normalize(self.read(own['a'])), wanted)
         return terms
 
+    def taught_by(self) -> set[str]:
+        return {'teacher'} if self.wants('teacher') else set()
+
     def judged(self, batch: PairBatch, step: int) -> Tensor:
         """The critics' loss, a scalar."""
         kept, kind, total = self.kept(batch, step), self.config.adversary, 0

@@ -119,8 +119,8 @@ def test_a_face_is_swapped_compared_and_downloaded_with_its_credentials(page, ho
         page.click('#swap-download')
     download.value.save_as(tmp_path / 'swap.png')
     found = inspect(tmp_path / 'swap.png')
-    assert found.intact and found.ours and found.source == PART and found.made.model == 'cvae'
-    assert found.made.weights == {'cvae.safetensors': weights.digest(weights.path('cvae'))}
+    assert found.intact and found.ours and found.source == PART and found.made.model == 'cgan'
+    assert found.made.weights == {'cgan.safetensors': weights.digest(weights.path('cgan'))}
     before, after = demo_photo('astronaut'), read_picture(tmp_path / 'swap.png')
     changed = np.abs(before.astype(int) - after).max(2) > 40  # more than writing the upload anew as JPEG does
     assert changed[60:180, 170:270].mean() > 0.05 and changed[300:].mean() < 0.001

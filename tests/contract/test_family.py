@@ -194,6 +194,15 @@ def test_perception_is_no_part_of_the_family(family):
     assert family.state_dict().keys() == type(family)(family.config, None).state_dict().keys()
 
 
+def test_whoever_teaches_a_family_is_named(family, batch):
+    asked = set()
+    for role in ('identity', 'teacher'):
+        getattr(family.perception, role).network.maps[0].register_forward_hook(lambda *_, role=role: asked.add(role))
+    for player in family.players():
+        family(player, batch, 1)  # at other steps a teacher may be asked for the journal alone
+    assert asked <= family.taught_by()
+
+
 def test_training_leaves_the_perception_as_it_was(family, batch):
     before = [value.clone() for value in family.perception.teacher.state_dict().values()]
     family.train()

@@ -29,12 +29,13 @@ def swapped(photos, out, *more) -> np.ndarray:
     return read_picture(out).astype(int)
 
 
-def test_the_zoos_cvae_gives_the_same_photo_on_onnxruntime(photos, tmp_path, capsys):
-    assert export.main(['--family', 'cvae', '-o', str(tmp_path / 'cvae.onnx')]) == 0
+@pytest.mark.parametrize('family', ['cvae', 'cgan'])
+def test_the_zoos_swappers_give_the_same_photo_on_onnxruntime(photos, tmp_path, capsys, family):
+    assert export.main(['--family', family, '-o', str(tmp_path / 'swap.onnx')]) == 0
     assert 'differ by' in capsys.readouterr().out
-    plain = swapped(photos, tmp_path / 'plain.png', '--family', 'cvae')
+    plain = swapped(photos, tmp_path / 'plain.png', '--family', family)
     assert 'onnxruntime' not in capsys.readouterr().out
-    portable = swapped(photos, tmp_path / 'portable.png', '--weights', tmp_path / 'cvae.onnx')
+    portable = swapped(photos, tmp_path / 'portable.png', '--weights', tmp_path / 'swap.onnx')
     assert 'onnxruntime runs the generator on CPUExecutionProvider' in capsys.readouterr().out
     assert np.abs(plain - portable).max() <= 2 and (plain != demo_photo('astronaut')).any()
 

@@ -14,7 +14,6 @@ from models.pipelines.demo import demo_photo
 from models.pipelines.images import read_picture, write_picture
 from models.pipelines.provenance import inspect
 from models.translation.translator import Translator
-from models.weights import ZOO
 from scripts import swap
 from tests.models.stubs import Oval, Painter, perception, photo
 
@@ -109,7 +108,7 @@ def test_absent_weights_are_one_sentence(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(swap, 'build_perception', lambda *names: perception(Oval()))
     assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.png') == 2
     said = capsys.readouterr().err.strip()
-    assert 'cvae.safetensors' in said and '\n' not in said
+    assert 'cgan.safetensors' in said and '\n' not in said
 
 
 @pytest.mark.parametrize('words, hint', [
@@ -131,7 +130,7 @@ def test_a_swapped_photo_says_so(paint, photos, tmp_path):
     arguments = ['--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.jpg']
     assert run(*arguments, '--mark', '--debug') == 0
     found = inspect(tmp_path / 'out.jpg')
-    assert found.intact and found.ours and found.made.model == 'cvae' and 'replaced' in found.made.done
+    assert found.intact and found.ours and found.made.model == 'cgan' and 'replaced' in found.made.done
     assert found.made.weights == {'stand-in.safetensors': hashlib.sha256(b'no weights').hexdigest()}
     marked, before = read_picture(tmp_path / 'out.jpg'), demo_photo('astronaut')
     assert (marked[-30:, -80:].astype(int) - before[-30:, -80:]).std() > 30, 'the label'
@@ -228,9 +227,9 @@ def test_the_demo_shows_source_target_and_swap(paint, tmp_path):
     assert not painted[:len(painted) * 2 // 3].any() and painted[len(painted) * 2 // 3:].any(), 'the swap stands on the right'
 
 
-@pytest.mark.skipif(not (ZOO / 'cvae.safetensors').exists(), reason='models/zoo holds no trained CVAE yet')
-def test_the_demo_with_the_weights_of_the_zoo(tmp_path):
-    assert run('--demo', '-o', tmp_path) == 0
+@pytest.mark.parametrize('family', ['cvae', 'cgan'])
+def test_the_demo_with_the_weights_of_the_zoo(tmp_path, family):
+    assert run('--demo', '--family', family, '-o', tmp_path) == 0
     before, after = demo_photo('astronaut'), read_picture(tmp_path / 'swap.png')
     changed = np.abs(after.astype(int) - before).max(2)
     assert (changed > 8).mean() > 0.005 and (changed > 0).mean() < 0.1
@@ -238,9 +237,9 @@ def test_the_demo_with_the_weights_of_the_zoo(tmp_path):
 
 
 def test_a_family_without_weights_says_how_to_get_some(tmp_path, monkeypatch, capsys):
-    monkeypatch.delitem(swap.weights.TABLE, 'cvae')
+    monkeypatch.delitem(swap.weights.TABLE, 'cgan')
     assert run('--demo', '-o', tmp_path) == 2
-    assert '--family cvae` and give the family.safetensors' in capsys.readouterr().err
+    assert '--family cgan` and give the family.safetensors' in capsys.readouterr().err
 
 
 def test_translators_are_sent_to_their_own_script(tmp_path, monkeypatch, capsys):
@@ -279,7 +278,7 @@ def test_a_film_gets_the_face_in_every_frame(paint, photos, film, tmp_path, caps
     captured = capsys.readouterr()
     assert captured.out.strip() == str(tmp_path / 'out.mp4') and 'frames/s' in captured.err and 'limits' in captured.err
     assert sum(asked) == 6 and min(white_pixels(tmp_path / 'out.mp4')) > 10 * max(white_pixels(film)) + 500
-    assert inspect(tmp_path / 'out.mp4').made.model == 'cvae'
+    assert inspect(tmp_path / 'out.mp4').made.model == 'cgan'
     with pytest.raises(SystemExit):
         run(*arguments, '--debug')
 
