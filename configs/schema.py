@@ -41,9 +41,10 @@ class DataConfig(Config):
 
 
 class PerceptionConfig(Config):
-    """The frozen networks that look at faces, by their names in models.weights. teacher: None means the identity network. vgg:
-    for the perceptual terms of some translators. landmarks: whether to load the finder of five landmarks. guide: a trained
-    swapper for the term of that name, a safetensors file or a name such as cvae."""
+    """The frozen networks that look at faces, by their names in models.weights; identity and teacher may be the
+    encoder.safetensors of a run. teacher: None means the identity network. vgg: for the perceptual terms of some translators.
+    landmarks: whether to load the finder of five landmarks. guide: a trained swapper for the term of that name, a safetensors
+    file or a name such as cvae."""
 
     identity: str = 'identity-mobilefacenet'
     teacher: str | None = None

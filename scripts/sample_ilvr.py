@@ -60,6 +60,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     whom = parser.add_argument_group('whom the samples show')
     whom.add_argument('--identity', nargs='?', const='reference', metavar='PHOTO',
                       help='guide them towards the person of a photo or, without one, of the reference')
+    whom.add_argument('--encoder', default='identity-mobilefacenet', metavar='NAME|FILE',
+                      help="who says how alike they are: an identity encoder's name, or the encoder.safetensors of a run")
     whom.add_argument('--strength', type=float, default=0.3, help='of that guidance (%(default)s)')
     whom.add_argument('--through', choices=('denoiser', 'picture'), default='denoiser', help='what its gradient passes through: '
                       'picture is cheaper, denoiser more natural (default)')
@@ -121,7 +123,7 @@ def run(args: argparse.Namespace) -> None:
     person = read_picture(args.identity) if args.identity not in (None, 'reference') else None
     denoiser, template = load_denoiser(args.weights)
     denoiser.to(args.device, memory_format=torch.channels_last)
-    detector, embed = build_detector(args.detector, args.device), load_embedder('identity-mobilefacenet').to(args.device)
+    detector, embed = build_detector(args.detector, args.device), load_embedder(args.encoder).to(args.device)
 
     def seen(picture: np.ndarray, name: str | Path, size: int) -> Framed:
         found = framed(picture, detector, size, template)

@@ -97,7 +97,11 @@ def published(name: str) -> nn.Module:
 
 
 def load_embedder(name: str) -> Embedder:
-    """An identity encoder of EMBEDDERS; ValueError names the known ones, weights.MissingWeights says how to fetch it."""
+    """An identity encoder of EMBEDDERS, or of an encoder.safetensors of train_identity.py. ValueError names those known or says
+    what is wrong with the file; weights.MissingWeights says how to fetch it."""
+    if name.endswith('.safetensors'):
+        from models.perception.recognition import load_encoder  # which imports this module
+        return load_encoder(name)[0]
     network, feeding = _load(EMBEDDERS, 'identity encoder', name)
     return Embedder(network, **feeding)
 

@@ -49,10 +49,17 @@ class Embedder(nn.Module):
         return identity
 
     def maps(self, pictures: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
-        """The `count` finest inner maps (B,C,.,.), for perceptual terms; for networks with `features` and `head`."""
+        """The `count` finest inner maps (B,C,.,.), for perceptual terms; ValueError for a network that shows none."""
+        self._check_maps()
         return self.network.features(self.aligned(pictures, template=template), count)
 
     def identity_and_maps(self, pictures: Tensor, count: int, *, template: str = 'face') -> tuple[Tensor, list[Tensor]]:
-        """What forward and maps return, in one pass."""
+        """What forward and maps return, in one pass; ValueError as for maps."""
+        self._check_maps()
         maps = self.network.features(self.aligned(pictures, template=template))
         return F.normalize(self.network.head(maps[-1]).float(), dim=1), maps[:count]
+
+    def _check_maps(self) -> None:
+        if not hasattr(self.network, 'head'):  # behind `features`, which other networks may have as well
+            raise ValueError(f'{type(self.network).__name__} shows no inner maps; take a MobileFaceNet such as '
+                             'identity-mobilefacenet, or set the weights of perceptual terms to 0')

@@ -100,7 +100,7 @@ class Recognizer(Family):
         self.taught = self.wants('distill') or self.wants('hints')
         if self.taught and perception is None:
             raise ValueError('distillation needs a teacher; name one or set model.weights.distill=0 and model.weights.hints=0')
-        if self.wants('hints') and not hasattr(self.network, 'features'):
+        if self.wants('hints') and not hasattr(self.network, 'head'):
             raise ValueError(f'{config.network} shows no inner maps; set model.weights.hints=0 or train a mobilefacenet')
         if config.mixup and self.wants('margin'):
             raise ValueError('blended pictures show nobody, so a margin head cannot learn from them; set model.mixup=0')

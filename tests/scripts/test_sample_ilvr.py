@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from experiments.checkpoint import save_family
+from models.perception.bundle import load_embedder
 from models.perception.embedder import Embedder
 from models.pipelines.images import read_picture, write_picture
 from models.registry import build_family
@@ -32,7 +33,8 @@ def place(tmp_path, monkeypatch, weights):
     """A folder with a photo of a face and a drawing in which none is found."""
     torch.manual_seed(1)
     embed = Embedder(TinyEmbedder(), 'arcface')
-    monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: embed)
+    known = {'identity-mobilefacenet': embed}
+    monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: known[name] if name in known else load_embedder(name))
     monkeypatch.setattr(sample_ilvr, 'load_parser', lambda name: TemplateOval())
     monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *asked: Planted({(90, 120): [face_at(60, 45, 30)]}))
     write_picture(tmp_path / 'refs' / 'face.png', photo(90, 120))
@@ -83,6 +85,7 @@ def test_references_are_mixed(place, weights):
     (['--range', '120'], 'the setting until'),
     (['--mix', '1', '2', '3'], 'as many weights'),
     (['--weights', 'absent.pt'], 'is neither a file'),
+    (['--encoder', 'somebody'], 'known: identity-mobilefacenet'),
     (['--weights', 'zoo-64'], 'train.py --family ddpm'),
 ])
 def test_what_is_wrong_is_one_sentence(place, weights, capsys, monkeypatch, words, hint):

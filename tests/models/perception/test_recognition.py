@@ -7,6 +7,8 @@ from torch import nn
 from models.base import Perception
 from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
+from models.perception.bundle import load_embedder
+from models.perception.embedder import Embedder
 from models.perception.mobilefacenet import MobileFaceNet
 from models.perception.recognition import HEADS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder, start
 
@@ -124,9 +126,19 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
     assert embedder.template == frame(recognizer.config)
     expected = F.normalize(recognizer.embed(faces.pictures))
     assert torch.allclose(embedder(faces.pictures, template=template), expected, atol=1e-5)
+    assert torch.allclose(load_embedder(str(file))(faces.pictures, template=template), expected, atol=1e-5)
     (tmp_path / 'other.safetensors').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='other.safetensors'):
-        load_encoder(tmp_path / 'other.safetensors')
+        load_embedder(str(tmp_path / 'other.safetensors'))
+
+
+def test_networks_without_inner_maps_say_so():
+    network = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None).network
+    with pytest.raises(ValueError, match='IResNet shows no inner maps'):
+        Embedder(network, 'arcface').identity_and_maps(torch.zeros(1, 3, 112, 112), 2)
+    with pytest.raises(ValueError, match='iresnet18 shows no inner maps'):
+        Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3, weights={'margin': 1, 'hints': 1}),
+                   Perception(_Teacher(8), _Teacher(8)))
 
 
 def _couples(people=4):
