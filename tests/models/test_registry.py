@@ -50,5 +50,5 @@ def test_a_file_that_is_no_safetensors_is_one_sentence(tmp_path, load):
 
 
 def test_an_unknown_family_names_the_known_ones():
-    with pytest.raises(ValueError, match='known: cvae'):
+    with pytest.raises(ValueError, match='known: cgan, cvae'):
         family_types('nvae')
