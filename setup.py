@@ -5,8 +5,15 @@ A regular installation is refused: it would put packages named `datasets` and `m
 import sys
 
 from setuptools import setup
-from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.install import install
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70.1, as Debian 12 and Ubuntu 22.04 have it
+    try:
+        from wheel.bdist_wheel import bdist_wheel
+    except ImportError:
+        bdist_wheel = install  # nothing here can make a wheel, so nobody calls it
 
 REFUSAL = ('this suite is used from its checkout, since its packages `datasets` and `models` would overwrite those of others: '
            'run `pip install -e .` in it instead')
