@@ -193,7 +193,8 @@ def test_faces_are_drawn_after_a_reference_and_the_drawing_can_be_stopped(page, 
     page.fill('#ilvr-steps input[type=number]', '100')
     page.click('#ilvr-go')
     page.wait_for_selector('#ilvr-running img')
-    page.click('#ilvr-stop')
+    with page.expect_response(lambda response: response.url.endswith('/reset')):  # only then has the server stopped it
+        page.click('#ilvr-stop')
     page.fill('#ilvr-steps input[type=number]', '4')
     page.click('#ilvr-go')  # what was stopped holds up nothing
     page.wait_for_selector('#ilvr-gallery img >> nth=3')
