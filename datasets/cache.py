@@ -2,8 +2,7 @@
 
 A cache folder holds pictures.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, identities-NAME.npy (N,D)
 float32 where the identity encoder NAME has seen the pictures, and index.npz with files, persons, landmarks, partitions and the
-frame. It is written as *.part and renamed when it is whole; packing that was
-interrupted goes on where it stopped.
+frame. It is written as *.part and renamed when it is whole; packing that was interrupted goes on where it stopped.
 """
 import hashlib
 import os
@@ -180,7 +179,8 @@ def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Te
           progress: Callable[[int, int], None] | None = None) -> PackedFaces:
     """Add to a cache of faces in the template `face` how an identity encoder sees them, and open it.
 
-    encoder: its name. identities_of: pictures (B,3,H,W) in [-1,1] -> (B,D) unit length. ValueError as for label.
+    encoder: a name for it and its weights. identities_of: pictures (B,3,H,W) in [-1,1] -> (B,D) unit length. ValueError
+    as for label.
     """
     faces = PackedFaces(folder)
     _check_square(faces)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.base import Family, FamilyConfig, Perception
 
-# name -> module, family class, config class
+# name -> module, family class, config class; the first of the swappers is the default
 FAMILIES = {
     'cgan': ('models.cgan', 'CGAN', 'CGANConfig'),
     'cvae': ('models.cvae', 'CVAE', 'CVAEConfig'),

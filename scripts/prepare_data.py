@@ -27,7 +27,7 @@ from datasets.transforms import face_frame
 from experiments.filtering import Filter, filter_pictures
 from experiments.preparation import LAYOUTS, Rules, prepare
 from models.geometry import FACE_SIDE, TEMPLATES
-from models.perception.bundle import EMBEDDERS, PARSERS, load_embedder, load_parser
+from models.perception.bundle import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS
 from models.weights import WeightsError
 
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
             labelled = label(args.cache, load_parser(args.parser).labels, progress=progress)
             print(f'{args.cache}: {len(labelled)} pictures with parsing maps')
         elif args.task == 'embed':
-            embedded = embed(args.cache, args.identity, load_embedder(args.identity), progress=progress)
+            embedded = embed(args.cache, fingerprint(args.identity), load_embedder(args.identity), progress=progress)
             print(f'{args.cache}: {len(embedded)} pictures with identities')
         else:
             to = TEMPLATES['celeba'] if args.canvas else face_frame(args.size, args.side)

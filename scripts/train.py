@@ -22,7 +22,7 @@ from datasets.matching import Matching
 from experiments.engine import Engine, build_fabric
 from experiments.errors import Interrupted, RunError
 from experiments.files import run_folder
-from models.perception.bundle import build_perception
+from models.perception.bundle import build_perception, fingerprint
 from models.registry import FAMILIES, family_types, load_weights
 from models.weights import WeightsError
 
@@ -63,16 +63,16 @@ def settings(args: argparse.Namespace) -> RunConfig:
 
 def batches(config: RunConfig, kind: type, size: int, fabric: Fabric) -> tuple:
     """The endless loader of this process, and the fixed validation batches. kind: the type of the batches."""
-    data, seed = config.data, config.engine.seed
+    data, seed, encoder = config.data, config.engine.seed, fingerprint(config.perception.identity)
     train = build_samples(kind, data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed,
                           augment=data.augment, crops=data.crops, matching=Matching(**data.matching.model_dump()),
-                          encoder=config.perception.identity)
+                          encoder=encoder)
     loader = build_loader(train, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
                           world_size=fabric.world_size)
     if data.validation_batches == 0:
         return loader, []
     held = build_samples(kind, data.name, data.root, size, data.validation_partition, same_ratio=data.same_ratio, seed=seed,
-                         encoder=config.perception.identity)
+                         encoder=encoder)
     return loader, list(islice(build_loader(held, data.batch, seed=seed, shuffle=False), data.validation_batches))
 
 

@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -74,11 +75,23 @@ VGGS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 
 
+def _file(name: str) -> Path:
+    """The converted file of an entry where there is one, the published file otherwise."""
+    converted = weights.entry(name).path.with_suffix('.safetensors')
+    return converted if converted.is_file() else weights.path(name)
+
+
+def fingerprint(encoder: str) -> str:
+    """Name of an identity encoder, as load_embedder takes it, with the first digits of its weights' sha256: what it saw of
+    pictures holds for these weights alone."""
+    file = Path(encoder) if encoder.endswith('.safetensors') else _file(encoder)
+    return f'{Path(encoder).stem}-{weights.digest(file)[:8]}'
+
+
 def _state(name: str) -> dict[str, Tensor]:
     """The named tensors of an entry: of its converted file where there is one, of the published file otherwise."""
-    found = weights.entry(name)
-    converted = found.path.with_suffix('.safetensors')
-    return read_state(converted) if converted.is_file() else read_state(weights.path(name), found.member)
+    file = _file(name)
+    return read_state(file) if file.suffix == '.safetensors' else read_state(file, weights.entry(name).member)
 
 
 def _load(table: dict, kind: str, name: str) -> tuple[nn.Module, dict]:

@@ -4,7 +4,7 @@ import torch
 
 from datasets.loaders import build_swaps
 from experiments import benchmarks
-from models.perception.bundle import load_embedder
+from models.perception.bundle import fingerprint, load_embedder
 from scripts import benchmark, prepare_data
 from tests.datasets import layouts
 
@@ -16,7 +16,7 @@ def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
     assert '21 pictures of 7 persons' in capsys.readouterr().out
     assert build_swaps('cache', tmp_path / 'cache', 48, 'train')[0].target.shape == (3, 48, 48)
     assert prepare_data.main(['embed', str(tmp_path / 'cache')]) == 0
-    sample = build_swaps('cache', tmp_path / 'cache', 48, 'test', encoder='identity-mobilefacenet')[0]
+    sample = build_swaps('cache', tmp_path / 'cache', 48, 'test', encoder=fingerprint('identity-mobilefacenet'))[0]
     with torch.no_grad():
         seen = load_embedder('identity-mobilefacenet')(sample.source[None])[0]
     torch.testing.assert_close(sample.source_identity, seen, atol=1e-4, rtol=0)

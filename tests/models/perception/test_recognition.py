@@ -7,7 +7,7 @@ from torch import nn
 from models.base import Perception
 from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
-from models.perception.bundle import load_embedder
+from models.perception.bundle import fingerprint, load_embedder
 from models.perception.embedder import Embedder
 from models.perception.mobilefacenet import MobileFaceNet
 from models.perception.recognition import HEADS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder, start
@@ -127,6 +127,9 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
     expected = F.normalize(recognizer.embed(faces.pictures))
     assert torch.allclose(embedder(faces.pictures, template=template), expected, atol=1e-5)
     assert torch.allclose(load_embedder(str(file))(faces.pictures, template=template), expected, atol=1e-5)
+    seen = fingerprint(str(file))
+    file.write_bytes(encoder_bytes(_build()))
+    assert fingerprint(str(file)) != seen  # other weights under the same name
     (tmp_path / 'other.safetensors').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='other.safetensors'):
         load_embedder(str(tmp_path / 'other.safetensors'))
