@@ -1,6 +1,7 @@
 """How fast the published swapper is in plain PyTorch and as the suite runs it, side by side under the same load."""
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from models.cgan.discriminators import PatchConfig, build_discriminator
 from models.cgan.generator import PUBLISHED, Generator
 from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
 from models.perception.fusion import fused
+from models.pipelines.portable import Session, export_generator, opened
+from models.pipelines.quantising import quantise
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, repeats: int = 5) -> float:
@@ -37,7 +40,7 @@ def _dtype(device: torch.device) -> torch.dtype:
 
 def swapping(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
     """Inference of SimSwap's published generator for 224 pixels: plain float32 eager against batch norms folded, channels_last,
-    bf16 on a GPU and, where asked for, torch.compile."""
+    bf16 on a GPU and, where asked for, torch.compile; on a CPU also against onnxruntime in int8."""
     where = torch.device(device)
     plain = Generator(PUBLISHED['simswap-224']).eval().requires_grad_(False).to(where)
     dtype = _dtype(where)
@@ -49,8 +52,23 @@ def swapping(*, size: int, batch: int, repeats: int, compiled: bool, device: str
     given = target.to(dtype, memory_format=torch.channels_last), identity.to(dtype)
     with torch.no_grad():
         work = gigaflop(lambda: plain(target, identity))
-        seconds = _alternating({'plain': lambda: plain(target, identity), 'ours': lambda: quick(*given)}, repeats)
-    return _figures(seconds, batch, work, parameters(plain), where, dtype)
+        forms = {'plain': lambda: plain(target, identity), 'ours': lambda: quick(*given)}
+        if where.type == 'cpu':
+            small = _in_int8(plain, target, identity)
+            forms['int8'] = lambda: small(target=target, identity=identity)
+        seconds = _alternating(forms, repeats)
+    figures = _figures(seconds, batch, work, parameters(plain), where, dtype)
+    if 'int8' in seconds:
+        figures |= {'int8, pictures/s': batch / seconds['int8'], 'int8, times as fast': seconds['plain'] / seconds['int8']}
+    return figures
+
+
+def _in_int8(generator: Generator, target: Tensor, identity: Tensor) -> Session:
+    def write(file: Path) -> float:
+        export_generator(generator, file)
+        return quantise(file, [{'target': target, 'identity': identity}] * 2)
+
+    return opened(write)
 
 
 def training(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:

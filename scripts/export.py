@@ -3,9 +3,11 @@
     python scripts/export.py --family cvae -o cvae.onnx
     python scripts/export.py --weights RUN/family.safetensors -o swap.onnx
     python scripts/export.py --weights simswap-224 -o simswap.onnx
+    python scripts/export.py --int8 -o quick.onnx
 
 Inputs: target (B,3,S,S) in [-1,1], labels (B,S,S) of the target's parsing (not for simswap-*), identity (B,D) of unit length.
-Output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file.
+Output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file. With --int8 the convolutions become 8-bit, by the
+ranges that their maps have on drawn faces or on the pictures of --data.
 """
 import sys
 from pathlib import Path
@@ -13,13 +15,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
+from itertools import islice
 
+from datasets.loaders import FACES, build_loader, build_swaps
 from models import weights
 from models.cgan.published import load_generator
 from models.perception.bundle import build_perception
 from models.pipelines.portable import export_family, export_generator
+from models.pipelines.quantising import inputs_of, quantise
 from models.pipelines.simswap import FRAMINGS
 from models.registry import FAMILIES, SWAPPER, load_family
+
+_BATCH, _BATCHES = 8, 7  # of pictures on which ranges are found; the last batch is for looking
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -28,7 +35,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help='model family whose own weights are exported (%(default)s)')
     parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(FRAMINGS)}, instead')
     parser.add_argument('-o', '--output', type=Path, required=True, help='file to write')
-    return parser.parse_args(argv)
+    parser.add_argument('--int8', action='store_true', help='8-bit convolutions')
+    parser.add_argument('--data', choices=list(FACES), help='data set on which their ranges are found (drawn faces)')
+    parser.add_argument('--root', help='folder of the data set')
+    args = parser.parse_args(argv)
+    if args.int8 and args.weights in FRAMINGS:
+        parser.error(f'--int8 finds its ranges on the crops of our own families; {args.weights} cuts its own')
+    return args
 
 
 def run(args: argparse.Namespace) -> None:
@@ -36,8 +49,13 @@ def run(args: argparse.Namespace) -> None:
         difference = export_generator(load_generator(args.weights), args.output)
     else:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
-        difference = export_family(load_family(args.weights or weights.path(args.family), perception), args.output)
+        family = load_family(args.weights or weights.path(args.family), perception)
+        difference = export_family(family, args.output)
     print(f'{args.output}: onnxruntime and PyTorch differ by {difference:.1e} at most')
+    if args.int8:
+        faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
+        samples = [inputs_of(family, batch) for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
+        print(f'{args.output}: in int8 its swaps are {quantise(args.output, samples):.1f} dB from that (40: hardly to be seen)')
 
 
 def main(argv: list[str] | None = None) -> int:

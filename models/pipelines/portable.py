@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
+from models.perception.fusion import widened
 
 _TOLERANCE = 1e-3  # largest difference between onnxruntime and PyTorch, for pictures in [-1,1]
 _OPSET = 17
@@ -79,7 +80,7 @@ def _export(network: nn.Module, inputs: Callable[[int], Inputs], file: Path) -> 
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the tracer warns of every number that it takes for fixed, which all but the batch are
         # The newer exporter wants one more package; this one comes with PyTorch.
-        torch.onnx.export(network, tuple(given.values()), str(partial), input_names=list(given), output_names=['swap'],
+        torch.onnx.export(widened(network), tuple(given.values()), str(partial), input_names=list(given), output_names=['swap'],
                           dynamic_axes={name: {0: 'batch'} for name in (*given, 'swap')}, opset_version=_OPSET, dynamo=False)
     other = inputs(3)
     difference = float((Session(partial)(**other) - network(**other)).abs().max())

@@ -6,6 +6,7 @@ from models.base import FamilyConfig
 from models.batch import SwapBatch
 from models.cgan.generator import Generator, GeneratorConfig
 from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
+from models.pipelines.quantising import inputs_of, quantise
 from models.registry import build_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.stubs import Painter
@@ -67,3 +68,19 @@ def test_a_file_that_is_none_of_ours_is_one_sentence(tmp_path):
     (tmp_path / 'notes.onnx').write_text('no network')
     with pytest.raises(ValueError, match='cannot be read as ONNX'):
         Session(tmp_path / 'notes.onnx')
+
+
+def test_int8_draws_nearly_the_same_from_a_smaller_file(tmp_path):
+    torch.manual_seed(0)
+    family = build_family('cgan', CGAN, tiny_perception()).eval()
+    file, random = tmp_path / 'swap.onnx', torch.Generator().manual_seed(1)
+    export_family(family, file)
+    before, plain = file.stat().st_size, Session(file)
+    samples = [inputs_of(family, batch(3, random)) for _ in range(3)]
+    decibels = quantise(file, samples)
+    assert file.stat().st_size < before and list(tmp_path.iterdir()) == [file]
+    given = batch(5, random)
+    exact, small = (PortableFamily(session, family.perception).generate(given) for session in (plain, Session(file)))
+    assert 0 < (exact - small).abs().max() < 0.2 and decibels > 30
+    with pytest.raises(ValueError, match='two samples'):
+        quantise(file, samples[:1])

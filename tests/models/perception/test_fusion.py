@@ -1,9 +1,10 @@
-"""Folding batch norms changes nothing but the speed."""
+"""Rewritten networks differ in nothing but the speed."""
 import pytest
 import torch
+from torch import nn
 
 from models.perception.bisenet import BiSeNet
-from models.perception.fusion import fused
+from models.perception.fusion import fused, widened
 from models.perception.iresnet import IResNet
 from models.perception.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
 from models.perception.parsing import ParsingUNet
@@ -28,3 +29,11 @@ def test_a_fused_network_computes_the_same_with_fewer_norms(network, size):
     assert (before - after).abs().max() <= 2e-5 * before.abs().max()
     norms = [sum(isinstance(module, torch.nn.BatchNorm2d) for module in one.modules()) for one in (network, quick)]
     assert norms[1] < norms[0] / 2
+
+
+def test_a_wide_kernel_of_few_outputs_gives_the_same_picture_row_by_row():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 16, 7), nn.ReflectionPad2d((2, 2, 3, 3)), nn.Conv2d(16, 3, (7, 5)), nn.Conv2d(3, 3, 7))
+    quick, pictures = widened(network), torch.randn(2, 3, 20, 24)
+    assert [type(module) is nn.Conv2d for module in quick] == [True, False, False, True]
+    torch.testing.assert_close(quick(pictures), network(pictures))
