@@ -110,8 +110,8 @@ class Networks:
         return load_translator(chosen.files[0], perception).to(self.device), perception
 
     def _load_denoiser(self, chosen: Chosen, stamp: int) -> tuple[Denoiser, str]:
-        denoiser, template = load_denoiser(str(chosen.files[0]))
-        return denoiser.to(self.device, memory_format=torch.channels_last), template
+        denoiser, template = load_denoiser(str(chosen.files[0]), self.device)
+        return denoiser.to(memory_format=torch.channels_last), template
 
 
 def _stamp(chosen: Chosen) -> int:

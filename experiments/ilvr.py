@@ -13,6 +13,7 @@ from datasets.loaders import build_swaps
 from experiments.metrics.distribution import Moments, frechet_distance
 from experiments.metrics.identity import cosine
 from experiments.metrics.pictures import masked_mean
+from experiments.speed import evaluating
 from experiments.tables import Cell, Row
 from models.ddpm.denoiser import Denoiser
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, refine
@@ -89,42 +90,36 @@ def _apart(maps: Tensor) -> Tensor:
 
 
 def against_published(denoiser: Denoiser, references: Tensor, ours: ILVRConfig, embed: Embedder, *, batch: int = 16,
-                      evaluations: int = 8) -> dict[str, float]:
+                      small: Denoiser | None = None) -> dict[str, float]:
     """The authors' sampler and ours with one network on references (R,3,S,S) in the template `face`: seconds per picture,
-    faithfulness, Frechet distance to the references on the identity encoder's features; and milliseconds of one evaluation per
-    picture, plain and in channels_last, each the least of `evaluations`."""
-    noisy = torch.randn(batch, *references.shape[1:], device=references.device)
-    level, plain, fast = torch.full((batch,), 500, device=references.device), [], []
-    for _ in range(evaluations):
-        for form, found in ((torch.contiguous_format, plain), (torch.channels_last, fast)):
-            denoiser.to(memory_format=form)
-            began = time.perf_counter()
-            with torch.no_grad():
-                float(denoiser(noisy.contiguous(memory_format=form), level).sum())
-            found.append((time.perf_counter() - began) * 1000 / batch)
-    figures = {'plain evaluation ms': min(plain), 'channels_last ms': min(fast)}
-
+    faithfulness, Frechet distance to the references on the identity encoder's features. small: the same network in int8, with
+    which ours is run once more."""
     authors = PUBLISHED.model_copy(update={'down': ours.down, 'down_last': ours.down_last, 'until': ours.until})
-    real = _moments(embed(references))
-    for made in compare(denoiser, references, {'published': authors, 'ours': ours}, embed, count=1, batch=batch):
-        name, cells = made.row.name, made.row.cells
+    real, figures = _moments(embed(references)), {}
+    runs = [('published', denoiser, authors), ('ours', denoiser, ours)] + ([('int8', small, ours)] if small else [])
+    for name, network, config in runs:
+        made, = compare(network, references, {name: config}, embed, count=1, batch=batch)
+        cells = made.row.cells
         figures |= {f'{name}: evaluations': cells['evaluations'].mean, f'{name}: s/picture': cells['seconds'].mean,
                     f'{name}: low-pass error': cells['faithfulness'].mean}
         if len(references) > 1:
             figures[f'{name}: FD-id'] = frechet_distance(real, _moments(embed(made.pictures[:, 0])))
-    return {**figures, 'times faster': figures['published: s/picture'] / figures['ours: s/picture']}
+    return figures | {f'{name}: times faster': figures['published: s/picture'] / figures[f'{name}: s/picture']
+                      for name, _, _ in runs[1:]}
 
 
 def sampling(weights: str, data: str | None, root: Path | None, *, pictures: int, batch: int, **ours) -> dict[str, float]:
-    """`against_published` for a denoiser by name on faces of a data set's test partition, drawn ones without; ours: fields of
-    ILVRConfig."""
+    """`evaluating` and `against_published` for a denoiser by name on faces of a data set's test partition, drawn ones without;
+    ours: fields of ILVRConfig."""
     config = checked(ILVRConfig, ours)
     denoiser, _ = load_denoiser(weights)
     faces = build_swaps(data or 'synthetic', root, denoiser.size, 'test', same_ratio=1)
     if not 1 <= pictures <= len(faces):
         raise ValueError(f'there are {len(faces)} faces to refer to; ask for 1 to as many pictures')
     references = torch.stack([faces[index].target for index in range(pictures)])
-    return against_published(denoiser, references, config, load_embedder('identity-mobilefacenet'), batch=batch)
+    figures, small = evaluating(denoiser, references, batch=batch)
+    embed = load_embedder('identity-mobilefacenet')
+    return figures | against_published(denoiser, references, config, embed, batch=batch, small=small)
 
 
 def _moments(features: Tensor) -> Moments:

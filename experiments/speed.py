@@ -1,6 +1,8 @@
-"""How fast the published swapper is in plain PyTorch and as the suite runs it, side by side under the same load."""
+"""How fast networks are in plain PyTorch and as the suite runs them, side by side under the same load."""
+import copy
 import statistics
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,10 +11,14 @@ from torch import Tensor, nn
 from experiments.metrics.cost import gigaflop, parameters, peak_megabytes, timed
 from models.cgan.discriminators import PatchConfig, build_discriminator
 from models.cgan.generator import PUBLISHED, Generator
+from models.ddpm.denoiser import Denoiser
+from models.ddpm.portable import PortableDenoiser, export_denoiser, noisy
 from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
 from models.perception.fusion import fused
-from models.pipelines.portable import Session, export_generator, opened
-from models.pipelines.quantising import quantise
+from models.pipelines.portable import export_generator
+from models.runtime import Session, opened, quantise
+
+_CALIBRATION = 8  # batches at most on which int8 finds its ranges and is looked at
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, repeats: int = 5) -> float:
@@ -69,6 +75,30 @@ def _in_int8(generator: Generator, target: Tensor, identity: Tensor) -> Session:
         return quantise(file, [{'target': target, 'identity': identity}] * 2)
 
     return opened(write)
+
+
+def evaluating(denoiser: Denoiser, pictures: Tensor, *, batch: int, repeats: int = 8) -> tuple[dict[str, float], Denoiser | None]:
+    """Median milliseconds of one evaluation per picture: plain, in channels_last and, on a CPU, on onnxruntime in float32 and in
+    int8, whose ranges are found on the pictures (N,3,S,S); with what int8 moves the output, root mean square. And the denoiser in
+    int8, where there is one."""
+    chance, figures, small = torch.Generator().manual_seed(0), {}, None
+    samples = [noisy(chunk, denoiser, chance) for chunk in pictures.cpu().split(batch)[:_CALIBRATION]]
+    given = samples[0]['picture'].to(pictures.device), samples[0]['timestep'].to(pictures.device)
+    forms = {}
+    for name, layout in (('plain', torch.contiguous_format), ('channels_last', torch.channels_last)):
+        network, picture = copy.deepcopy(denoiser).to(memory_format=layout), given[0].contiguous(memory_format=layout)
+        forms[name] = partial(network, picture, given[1])
+    if not pictures.is_cuda:
+        def write(file: Path, *, int8: bool) -> None:
+            export_denoiser(denoiser, 'face', file)
+            if int8:
+                figures['int8 moves'] = quantise(file, samples)
+
+        exact, small = (opened(partial(write, int8=int8), open_file=PortableDenoiser) for int8 in (False, True))
+        forms |= {'onnxruntime': partial(exact, *given), 'int8': partial(small, *given)}
+    with torch.no_grad():
+        seconds = _alternating(forms, repeats)
+    return {f'{name} evaluation ms': 1000 * value / len(given[0]) for name, value in seconds.items()} | figures, small
 
 
 def training(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:

@@ -1,13 +1,15 @@
-"""Write a swap generator as ONNX, checked by onnxruntime against PyTorch; the batch may have any size.
+"""Write a swap generator or a denoiser as ONNX, checked by onnxruntime against PyTorch; the batch may have any size.
 
     python scripts/export.py --family cvae -o cvae.onnx
     python scripts/export.py --weights RUN/family.safetensors -o swap.onnx
     python scripts/export.py --weights simswap-224 -o simswap.onnx
     python scripts/export.py --int8 -o quick.onnx
+    python scripts/export.py --family ddpm --int8 -o denoiser.onnx
 
-Inputs: target (B,3,S,S) in [-1,1], labels (B,S,S) of the target's parsing (not for simswap-*), identity (B,D) of unit length.
-Output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file. With --int8 the convolutions become 8-bit, by the
-ranges that their maps have on drawn faces or on the pictures of --data.
+Inputs of a swapper: target (B,3,S,S) in [-1,1], labels (B,S,S) of the target's parsing (not for simswap-*),
+identity (B,D) of unit length. Output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file.
+Of the family ddpm the denoiser without a condition is written, for `sample_ilvr.py --weights denoiser.onnx`. With --int8 the
+convolutions become 8-bit, by the ranges that their maps have on drawn faces or on the pictures of --data.
 """
 import sys
 from pathlib import Path
@@ -17,14 +19,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import argparse
 from itertools import islice
 
+import torch
+
 from datasets.loaders import FACES, build_loader, build_swaps
 from models import weights
+from models.base import Family
 from models.cgan.published import load_generator
+from models.ddpm.portable import export_denoiser, noisy
 from models.perception.bundle import build_perception
-from models.pipelines.portable import export_family, export_generator
-from models.pipelines.quantising import inputs_of, quantise
+from models.pipelines.portable import export_family, export_generator, inputs_of
 from models.pipelines.simswap import FRAMINGS
 from models.registry import FAMILIES, SWAPPER, load_family
+from models.runtime import quantise
 
 _BATCH, _BATCHES = 8, 7  # of pictures on which ranges are found; the last batch is for looking
 
@@ -50,12 +56,20 @@ def run(args: argparse.Namespace) -> None:
     else:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
         family = load_family(args.weights or weights.path(args.family), perception)
-        difference = export_family(family, args.output)
+        difference = (export_denoiser(family.denoiser, 'face', args.output) if denoises(family)
+                      else export_family(family, args.output))
     print(f'{args.output}: onnxruntime and PyTorch differ by {difference:.1e} at most')
     if args.int8:
         faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
-        samples = [inputs_of(family, batch) for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
-        print(f'{args.output}: in int8 its swaps are {quantise(args.output, samples):.1f} dB from that (40: hardly to be seen)')
+        chance = torch.Generator().manual_seed(0)
+        samples = [noisy(batch.target, family.denoiser, chance) if denoises(family) else inputs_of(family, batch)
+                   for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
+        print(f'{args.output}: 8-bit convolutions moved its output by {quantise(args.output, samples):.3f} '
+              '(root mean square; the range of pictures is 2)')
+
+
+def denoises(family: Family) -> bool:
+    return hasattr(family, 'denoiser')
 
 
 def main(argv: list[str] | None = None) -> int:

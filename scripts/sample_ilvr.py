@@ -48,8 +48,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--ref', type=Path, required=True, help='picture, or folder of pictures')
     parser.add_argument('-o', '--output', type=Path, default=Path('outputs/ilvr'), metavar='DIR')
-    parser.add_argument('--weights', default=ZOO, help=f'{ZOO} (default), {ADM}, RUN/family.safetensors, a .pt file of ADM or a '
-                        'folder of diffusers')
+    parser.add_argument('--weights', default=ZOO, help=f'{ZOO} (default), {ADM}, RUN/family.safetensors, a .pt file of ADM, a '
+                        'folder of diffusers or an .onnx file of export.py')
     what = parser.add_argument_group('how much of the reference')
     what.add_argument('--down', nargs='+', default=['4', '8', '16', '32'], metavar='N',
                       help='factors of the low-pass, any numbers from 1 (4 8 16 32); 32:8 goes from 32 to 8 on the way')
@@ -121,8 +121,8 @@ def write_sheet(path: Path, reference: torch.Tensor, made: list[Samples], index:
 def run(args: argparse.Namespace) -> None:
     asked, pictures = settings(args), read_references(args.ref)
     person = read_picture(args.identity) if args.identity not in (None, 'reference') else None
-    denoiser, template = load_denoiser(args.weights)
-    denoiser.to(args.device, memory_format=torch.channels_last)
+    denoiser, template = load_denoiser(args.weights, args.device)
+    denoiser.to(memory_format=torch.channels_last)
     detector, embed = build_detector(args.detector, args.device), load_embedder(args.encoder).to(args.device)
 
     def seen(picture: np.ndarray, name: str | Path, size: int) -> Framed:

@@ -48,13 +48,14 @@ from models.perception.fusion import fused
 from models.pipelines.demo import demo
 from models.pipelines.images import check_name, read_picture, write_picture
 from models.pipelines.photo import ALL, DONE, LARGEST, FaceSwapper, choose
-from models.pipelines.portable import PortableFamily, Session, export_family, export_generator, opened
+from models.pipelines.portable import PortableFamily, SwapSession, export_family, export_generator
 from models.pipelines.provenance import Making, marked
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
 from models.pipelines.tracking import Tracker
 from models.pipelines.upscaling import Upscaler
 from models.pipelines.video import VideoEngine
 from models.registry import SWAPPER, SWAPPERS, load_family
+from models.runtime import opened
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -127,16 +128,16 @@ def loaded(args: argparse.Namespace, perception: Perception) -> Family:
     return family
 
 
-def open_session(args: argparse.Namespace, perception: Perception) -> Session | None:
+def open_session(args: argparse.Namespace, perception: Perception) -> SwapSession | None:
     """The generator on onnxruntime, where that is wanted."""
     if args.weights and args.weights.endswith('.onnx'):
-        session = Session(Path(args.weights), args.device)
+        session = SwapSession(Path(args.weights), args.device)
     elif args.runtime == 'torch':
         return None
     elif args.weights in FRAMINGS:
-        session = opened(partial(export_generator, load_generator(args.weights)), args.device)
+        session = opened(partial(export_generator, load_generator(args.weights)), args.device, SwapSession)
     else:
-        session = opened(partial(export_family, loaded(args, perception)), args.device)
+        session = opened(partial(export_family, loaded(args, perception)), args.device, SwapSession)
     print(f'onnxruntime runs the generator on {session.provider}')
     return session
 

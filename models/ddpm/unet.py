@@ -120,7 +120,7 @@ class SwapUNet(Denoiser):
                                  *unfolding(base, fold, 6 if learned_sigma else 3, shuffle=True))
 
     def forward(self, picture: Tensor, timestep: Tensor, condition: Condition | None = None) -> Tensor:
-        identity = picture.new_zeros(len(picture), self.tokens.in_features)
+        identity = picture.new_zeros(picture.shape[0], self.tokens.in_features)
         x = self.stem(F.pixel_unshuffle(picture, self.fold))
         if condition is not None:
             identity = condition.identity * self.tokens.in_features ** 0.5

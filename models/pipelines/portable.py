@@ -1,7 +1,4 @@
 """Swap generators as ONNX files, and such files in the place of a family."""
-import tempfile
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,11 +7,7 @@ from torch import Tensor, nn
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.perception.fusion import widened
-
-_TOLERANCE = 1e-3  # largest difference between onnxruntime and PyTorch, for pictures in [-1,1]
-_OPSET = 17
-Inputs = dict[str, Tensor]
+from models.runtime import Inputs, Session, export
 
 
 class _FromFamily(nn.Module):
@@ -48,6 +41,13 @@ def _noise(count: int, size: int, length: int) -> Inputs:
 
 
 @torch.no_grad()
+def inputs_of(family: Family, batch: SwapBatch) -> Inputs:
+    """What the exported form of a family is given to draw a batch."""
+    return {'target': batch.target, 'labels': family.perception.parser.labels(batch.target),
+            'identity': family.perception.identity(batch.source)}
+
+
+@torch.no_grad()
 def export_family(family: Family, file: Path) -> float:
     """Write a family's `generate` as ONNX with the inputs target, labels and identity; the batch may have any size. Returns the
     largest difference between onnxruntime and PyTorch. ValueError where it is above 1e-3, or where the family draws from noise,
@@ -59,7 +59,7 @@ def export_family(family: Family, file: Path) -> float:
     if not torch.equal(first, second):
         raise ValueError(f'{type(family).__name__} draws from noise step by step and is no single network: '
                          'export a CVAE or a CGAN')
-    return _export(network, lambda count: _noise(count, size, identity), file)
+    return export(network, lambda count: _noise(count, size, identity), 'swap', file)
 
 
 def export_generator(generator: nn.Module, file: Path) -> float:
@@ -70,55 +70,18 @@ def export_generator(generator: nn.Module, file: Path) -> float:
         made = _noise(count, config.size, config.identity)
         return {name: made[name] for name in ('target', 'identity')}
 
-    return _export(_FromGenerator(generator).eval(), inputs, file)
+    return export(_FromGenerator(generator), inputs, 'swap', file)
 
 
-@torch.no_grad()
-def _export(network: nn.Module, inputs: Callable[[int], Inputs], file: Path) -> float:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial, given = file.with_name(f'{file.name}.partial'), inputs(2)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # the tracer warns of every number that it takes for fixed, which all but the batch are
-        # The newer exporter wants one more package; this one comes with PyTorch.
-        torch.onnx.export(widened(network), tuple(given.values()), str(partial), input_names=list(given), output_names=['swap'],
-                          dynamic_axes={name: {0: 'batch'} for name in (*given, 'swap')}, opset_version=_OPSET, dynamo=False)
-    other = inputs(3)
-    difference = float((Session(partial)(**other) - network(**other)).abs().max())
-    if not difference <= _TOLERANCE:
-        partial.unlink()
-        raise ValueError(f'onnxruntime and PyTorch differ by {difference:.1e}, more than {_TOLERANCE:.0e}: nothing was written')
-    partial.replace(file)
-    return difference
-
-
-class Session:
-    """A swap generator on onnxruntime: on the GPU where `device` asks for it and onnxruntime can. provider: where it really runs.
-    ValueError where the file is none that this module wrote."""
+class SwapSession(Session):
+    """A swap generator. size: side of its pictures. labels: whether it is told the parsing. ValueError where the file holds
+    none."""
 
     def __init__(self, file: Path, device: str = 'cpu'):
-        import onnxruntime
-
-        if not Path(file).is_file():
-            raise ValueError(f'there is no file {file}: write it with `python scripts/export.py -o {file}`')
-        wanted = ['CUDAExecutionProvider'] if torch.device(device).type == 'cuda' else []
-        wanted = [name for name in wanted if name in onnxruntime.get_available_providers()] + ['CPUExecutionProvider']
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(str(file), options, providers=wanted)
-        except Exception as error:  # onnxruntime's errors have no common base of their own
-            raise ValueError(f'{file} cannot be read as ONNX ({" ".join(str(error).split())}): write it again with '
-                             'scripts/export.py') from error
-        inputs = {given.name: given.shape for given in self.session.get_inputs()}
-        if not {'target', 'identity'} <= set(inputs) <= {'target', 'labels', 'identity'}:
+        super().__init__(file, device)
+        if not {'target', 'identity'} <= set(self.inputs) <= {'target', 'labels', 'identity'}:
             raise ValueError(f'{file} holds no swap generator: write one with scripts/export.py')
-        self.provider = self.session.get_providers()[0]
-        self.size, self.labels = int(inputs['target'][2]), 'labels' in inputs
-
-    def __call__(self, **inputs: Tensor) -> Tensor:
-        """(B,3,H,W) in [-1,1], on the CPU."""
-        return torch.from_numpy(self.session.run(['swap'], {name: value.cpu().numpy() for name, value in inputs.items()})[0])
+        self.size, self.labels = int(self.inputs['target'][2]), 'labels' in self.inputs
 
     def swap(self, target: Tensor, identity: Tensor) -> Tensor:
         """Of a generator that is told no more: (B,3,H,W), (B,D) -> (B,3,H,W)."""
@@ -128,7 +91,7 @@ class Session:
 class PortableFamily(Family):
     """A family whose pictures an ONNX file draws."""
 
-    def __init__(self, session: Session, perception: Perception):
+    def __init__(self, session: SwapSession, perception: Perception):
         super().__init__(FamilyConfig(size=session.size), perception)
         if not session.labels:
             raise ValueError('this ONNX file holds a generator that wants its own crops: name its weights instead, such as '
@@ -141,10 +104,3 @@ class PortableFamily(Family):
         identity = self.perception.identity(batch.source) if batch.source_identity is None else batch.source_identity
         return self.session(target=batch.target, labels=labels, identity=identity).to(batch.target)
 
-
-def opened(write: Callable[[Path], float], device: str = 'cpu') -> Session:
-    """The session of a file that `write` writes, which does not outlive this call."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / 'swap.onnx'
-        write(file)
-        return Session(file, device)

@@ -1,0 +1,46 @@
+"""Denoisers as ONNX files."""
+import pytest
+import torch
+
+from models.ddpm.loading import load_denoiser
+from models.ddpm.portable import export_denoiser, noisy
+from models.ddpm.unet import Condition
+from models.registry import build_family
+from models.runtime import quantise
+from tests.contract.stubs import IDENTITY
+
+
+@pytest.fixture
+def denoiser():
+    torch.manual_seed(0)
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY,
+                                   'schedule': 'linear', 'prediction': 'epsilon'}, None)
+    for parameter in family.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return family.eval().requires_grad_(False).denoiser
+
+
+def test_an_exported_denoiser_answers_as_the_one_it_was_made_from(denoiser, tmp_path):
+    file = tmp_path / 'new' / 'denoiser.onnx'
+    assert export_denoiser(denoiser, 'face', file) < 1e-4
+    portable, template = load_denoiser(str(file))
+    assert (portable.size, portable.prediction, portable.schedule, template) == (16, 'epsilon', 'linear', 'face')
+    picture, timestep = torch.randn(5, 3, 16, 16), torch.tensor([0, 10, 500, 900, 999])
+    torch.testing.assert_close(portable(picture, timestep), denoiser(picture, timestep), rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match='never told a condition'):
+        portable(picture, timestep, Condition(torch.zeros(5, 3, 16, 16), torch.zeros(5, IDENTITY)))
+
+
+def test_int8_keeps_what_it_answers_nearly(denoiser, tmp_path):
+    file, chance = tmp_path / 'denoiser.onnx', torch.Generator().manual_seed(1)
+    export_denoiser(denoiser, 'face', file)
+    samples = [noisy(torch.rand(8, 3, 16, 16, generator=chance) * 2 - 1, denoiser, chance) for _ in range(5)]
+    signal = denoiser(**samples[-1]).square().mean().sqrt()
+    assert 0 < quantise(file, samples) < 0.1 * signal
+    assert 0 < (load_denoiser(str(file))[0](**samples[-1]) - denoiser(**samples[-1])).square().mean().sqrt() < 0.1 * signal
+
+
+def test_a_file_of_something_else_is_one_sentence(tmp_path):
+    (tmp_path / 'notes.onnx').write_text('no network')
+    with pytest.raises(ValueError, match='cannot be read as ONNX'):
+        load_denoiser(str(tmp_path / 'notes.onnx'))
