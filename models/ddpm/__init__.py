@@ -6,15 +6,15 @@ With x0' the clean picture that the network's prediction means, a = alphas_cumpr
 | term        | formula                                                      | weight by noise | where                         |
 | ----------- | ------------------------------------------------------------ | --------------- | ----------------------------- |
 | noise       | squared error of the prediction (eps, x0 or v)               | `weighting`     | all but the face of a swap    |
-| identity    | 1 - cos(teacher(x0'), teacher(source))                       | 6.75 a (1-a)^2  | swaps                         |
+| identity    | 1 - cos(teacher(x0'), teacher(source))                       | (1 - a)^2       | swaps                         |
 | background  | mean abs(x0' - target) outside the target's face mask        | 1 - a           | told the structure            |
 | perceptual  | L1 of the teacher's inner maps of x0' and target             | a               | all but a swap                |
 | variational | bound in bits per value, from which learned sigma learns     | 1               | all but a swap                |
 
 A sample is a swap where source and target are different people and the identity was told. There the true face is unknown, and
-what the noisy picture still shows of the target's face is wrong: hence the weight of the identity term, largest at a = 1/3, where
-little of it shows but x0' is a face already. Identity and structure are left out at random, for guidance, and both at once, so
-that the same network is an ordinary denoiser without a condition.
+what the noisy picture still shows of the target's face is wrong: hence the weight of the identity term, largest where nothing of
+it shows. Identity and structure are left out at random, for guidance, and both at once, so that the same network is an ordinary
+denoiser without a condition.
 """
 import torch
 from pydantic import Field
@@ -163,7 +163,7 @@ class DDPM(SwapFamily):
         teacher = self.perception.teacher
         with torch.no_grad():
             wanted = given[chosen] if teacher is self.perception.identity else teacher(batch.source[chosen])
-        weight = (6.75 * alpha * (1 - alpha).square())[chosen, 0, 0, 0]
+        weight = (1 - alpha).square()[chosen, 0, 0, 0]
         return (weight * (1 - (teacher(clean[chosen]) * wanted).sum(1))).mean()
 
     @torch.no_grad()
