@@ -6,15 +6,15 @@ With x0' the clean picture that the network's prediction means, a = alphas_cumpr
 | term        | formula                                                      | weight by noise | where                         |
 | ----------- | ------------------------------------------------------------ | --------------- | ----------------------------- |
 | noise       | squared error of the prediction (eps, x0 or v)               | `weighting`     | all but the face of a swap    |
-| identity    | 1 - cos(teacher(x0'), teacher(source))                       | (1 - a)^2       | swaps                         |
+| identity    | 1 - cos(teacher(x0'), teacher(source))                       | 6.75 a (1-a)^2  | swaps                         |
 | background  | mean abs(x0' - target) outside the target's face mask        | 1 - a           | told the structure            |
 | perceptual  | L1 of the teacher's inner maps of x0' and target             | a               | all but a swap                |
 | variational | bound in bits per value, from which learned sigma learns     | 1               | all but a swap                |
 
 A sample is a swap where source and target are different people and the identity was told. There the true face is unknown, and
-what the noisy picture still shows of the target's face is wrong: hence the weight of the identity term, largest where nothing of
-it shows. Identity and structure are left out at random, for guidance, and both at once, so that the same network is an ordinary
-denoiser without a condition.
+what the noisy picture still shows of the target's face is wrong: hence the weight of the identity term, largest at a = 1/3, where
+little of it shows but x0' is a face already. Identity and structure are left out at random, for guidance, and both at once, so
+that the same network is an ordinary denoiser without a condition.
 """
 import torch
 from pydantic import Field
@@ -25,6 +25,7 @@ from models.base import Perception
 from models.batch import SwapBatch
 from models.ddpm.denoiser import Prediction, Schedule, as_prediction, clean_from, noised, split
 from models.ddpm.guidance import Guided, background_of
+from models.ddpm.identity import TowardsIdentity
 from models.ddpm.ilvr import ILVRConfig, corrected
 from models.ddpm.process import Process, Weighting, loss_weight
 from models.ddpm.samplers import invert, sample
@@ -39,14 +40,16 @@ _POINTS = 5  # landmarks, one heat map each
 
 class Sampling(Config):
     """How a swap is drawn. steps: evaluations of the network, each of double size unless guidance is 1. eta: noise that DDIM
-    adds, 0 to 1. guidance: on the identity. background: put the target's back at each step. inversion: share of the way that is
-    walked back from the target, instead of starting from noise, so that its pose and light stay; 0 for none. down, until: the
-    target's coarse content stays, by ILVR with this factor (0 for not at all), until this share of the way is left."""
+    adds, 0 to 1. guidance: on the identity that the network is told. towards: strength of the push towards the source in the eyes
+    of the identity encoder (TowardsIdentity), 0 for none. background: put the target's back at each step. inversion: share of the
+    way that is walked back from the target, instead of starting from noise, so that its pose and light stay; 0 for none. down,
+    until: the target's coarse content stays, by ILVR with this factor (0 for not at all), until this share of the way is left."""
 
     sampler: Sampler = 'ddim'
     steps: int = Field(25, ge=1, le=1000)
     eta: float = Field(0.0, ge=0, le=1)
     guidance: float = Field(1.5, ge=0)
+    towards: float = Field(0.5, ge=0)
     background: bool = True
     inversion: float = Field(0.0, ge=0, le=1)
     down: float = Field(0.0, ge=0)
@@ -163,7 +166,7 @@ class DDPM(SwapFamily):
         teacher = self.perception.teacher
         with torch.no_grad():
             wanted = given[chosen] if teacher is self.perception.identity else teacher(batch.source[chosen])
-        weight = (1 - alpha).square()[chosen, 0, 0, 0]
+        weight = (6.75 * alpha * (1 - alpha).square())[chosen, 0, 0, 0]
         return (weight * (1 - (teacher(clean[chosen]) * wanted).sum(1))).mean()
 
     @torch.no_grad()
@@ -178,9 +181,13 @@ class DDPM(SwapFamily):
             noise = invert(self.denoiser, levels, target, own, asked.steps, start=start)
         else:
             noise = torch.randn(target.shape, generator=generator, device=target.device, dtype=target.dtype)
-        hook = background_of(target, self.widened(face)) if asked.background else None
+        inside, denoiser = self.widened(face), Guided(self.denoiser, asked.guidance)
+        if asked.towards:
+            denoiser = TowardsIdentity(denoiser, lambda clean: self.perception.identity(torch.lerp(target, clean, inside)),
+                                       condition.identity, strength=asked.towards)
+        hook = background_of(target, inside) if asked.background else None
         coarse = corrected(target, ILVRConfig(down=asked.down, until=asked.until)) if asked.down else None
-        return sample(Guided(self.denoiser, asked.guidance), levels, noise, condition, asked.steps, hook=hook, clean_hook=coarse,
+        return sample(denoiser, levels, noise, condition, asked.steps, hook=hook, clean_hook=coarse,
                       generator=generator, eta=asked.eta, start=start).clamp(-1, 1)
 
 

@@ -7,6 +7,7 @@ import torch
 from experiments.checkpoint import save_family
 from models.perception.bundle import load_embedder
 from models.perception.embedder import Embedder
+from models.pipelines.demo import demo_photo
 from models.pipelines.images import read_picture, write_picture
 from models.registry import build_family
 from scripts import sample_ilvr
@@ -61,6 +62,13 @@ def test_samples_sheets_and_figures_are_written(place, weights, capsys):
     assert [row['name'] for row in rows] == ['down 4, range 0', 'down 4, range 50', 'down 8:4, range 0', 'down 8:4, range 50']
     assert all(float(row['faithfulness']) < 0.02 for row in rows if row['name'].endswith('range 0'))
     assert 'low-pass error' in said.out and (place / 'out' / 'figures.svg').read_text().startswith('<svg')
+
+
+def test_a_photo_is_all_that_a_user_needs(tmp_path, capsys):
+    write_picture(tmp_path / 'photo.png', demo_photo('portrait'))
+    assert sample_ilvr.main(['--ref', str(tmp_path / 'photo.png'), '-o', str(tmp_path / 'out'), '--steps', '3', '--n', '1']) == 0
+    assert 'no face' not in capsys.readouterr().err
+    assert len(list((tmp_path / 'out').glob('photo_down*_0.png'))) == 4
 
 
 def test_a_seed_repeats_the_samples_and_a_sampler_changes_them(place, weights):

@@ -227,7 +227,7 @@ def test_the_demo_shows_source_target_and_swap(paint, tmp_path):
     assert not painted[:len(painted) * 2 // 3].any() and painted[len(painted) * 2 // 3:].any(), 'the swap stands on the right'
 
 
-@pytest.mark.parametrize('family', ['cvae', 'cgan'])
+@pytest.mark.parametrize('family', ['cvae', 'cgan', 'ddpm'])
 def test_the_demo_with_the_weights_of_the_zoo(tmp_path, family):
     assert run('--demo', '--family', family, '-o', tmp_path) == 0
     before, after = demo_photo('astronaut'), read_picture(tmp_path / 'swap.png')
