@@ -54,7 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     drawn.add_argument('--weights', default=ZOO, help='as for sample_ilvr.py (%(default)s)')
     drawn.add_argument('--data', choices=list(FACES), help='data set of the references (drawn faces)')
     drawn.add_argument('--root', type=Path, help='folder of the data set')
-    drawn.add_argument('--pictures', type=int, default=16, help='references, each sampled once (%(default)s)')
+    drawn.add_argument('--pictures', type=int, default=16, help='samples, of the references in turn (%(default)s)')
     drawn.add_argument('--down', type=float, default=8, help='factor of the low-pass (%(default)s)')
     drawn.add_argument('--range', type=float, default=20, help='the last percents on which the reference lets go (%(default)s)')
     drawn.add_argument('--sampler', default='ddim', help='of ours (%(default)s)')

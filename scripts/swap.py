@@ -30,12 +30,13 @@ import argparse
 import csv
 import hashlib
 import os
-from functools import partial
+from functools import partial, reduce
 from itertools import chain
 
 import numpy as np
 import torch
 
+from configs.resolve import checked, merge, parse_override
 from experiments.filming import camera_name, film, moving
 from experiments.protocols.pairs import swap_pairs
 from models import weights
@@ -86,6 +87,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: before, after, and where it was changed')
     how.add_argument('--mark', action='store_true', help='also say it in the picture, in the lower right corner')
     how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
+    how.add_argument('--sampling', nargs='+', default=[], metavar='KEY=VALUE', help='how the family ddpm draws, such as steps=50 '
+                     'eta=1 guidance=2 towards=1 inversion=0.5 sampler=dpm++')
+    how.add_argument('--seed', type=int, default=0, help='of what a family draws by chance')
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     how.add_argument('--batch', type=int, default=32, help='pairs at a time (default 32)')
     how.add_argument('--overwrite', action='store_true', help='with --pairs and a folder: also swap what is there already')
@@ -125,6 +129,12 @@ def loaded(args: argparse.Namespace, perception: Perception) -> Family:
     family = load_family(chosen(args), perception)
     if family.batch is not SwapBatch:
         raise ValueError(f'{chosen(args)} holds a {type(family).__name__}, which translates faces: use scripts/translate.py')
+    if args.sampling:
+        usual = getattr(family.config, 'sampling', None)
+        if usual is None:
+            raise ValueError(f'--sampling says how the family ddpm draws; a {type(family).__name__} draws in one step')
+        asked = reduce(merge, map(parse_override, args.sampling), usual.model_dump())
+        family.config = family.config.model_copy(update={'sampling': checked(type(usual), asked)})
     return family
 
 
@@ -183,8 +193,9 @@ def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | No
 
 def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
     """What the pieces of a film depend on besides the film."""
+    told = 'face', 'source_face', 'runtime', 'detector', 'no_colour', 'mark', 'sampling', 'seed'
     return {'photos': [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos], 'weights': weights.digest(chosen(args)),
-            **{name: getattr(args, name) for name in ('face', 'source_face', 'runtime', 'detector', 'no_colour', 'mark')}}
+            **{name: getattr(args, name) for name in told}}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -200,6 +211,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.target:
         target = read_picture(args.target)
         check_name(output)
+    torch.manual_seed(args.seed)
     perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
     session = open_session(args, perception)
     perception.to(args.device)

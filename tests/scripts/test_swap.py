@@ -236,6 +236,21 @@ def test_the_demo_with_the_weights_of_the_zoo(tmp_path, family):
     assert (tmp_path / 'contact.png').exists()
 
 
+def test_how_a_diffusion_swap_is_drawn_can_be_said(tmp_path, capsys):
+    few = '--demo', '--family', 'ddpm', '--sampling', 'steps=2', 'towards=0'
+    for number, more in enumerate(((), (), ('guidance=3',), ('--seed', 1))):
+        assert run(*few, *more, '-o', tmp_path / str(number)) == 0
+    pictures = [read_picture(tmp_path / str(number) / 'swap.png') for number in range(4)]
+    assert (pictures[0] == pictures[1]).all() and (pictures[0] != pictures[2]).any() and (pictures[0] != pictures[3]).any()
+    capsys.readouterr()
+    for words, hint in ((('--family', 'ddpm', '--sampling', 'stepz=2'), 'did you mean steps'),
+                        (('--family', 'ddpm', '--sampling', 'steps=0'), 'the setting steps'),
+                        (('--family', 'cgan', '--sampling', 'steps=2'), 'draws in one step')):
+        assert run('--demo', '-o', tmp_path / 'none', *words) == 2
+        assert hint in capsys.readouterr().err
+    assert not (tmp_path / 'none').exists()
+
+
 def test_a_family_without_weights_says_how_to_get_some(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(swap.weights.TABLE, 'cgan')
     assert run('--demo', '-o', tmp_path) == 2
