@@ -18,7 +18,7 @@ from experiments.tables import Cell, Row
 from models.ddpm.denoiser import Denoiser
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, refine
 from models.ddpm.loading import load_denoiser
-from models.ddpm.lowpass import low_pass
+from models.ddpm.lowpass import known, low_pass
 from models.ddpm.samplers import Step
 from models.perception.bundle import load_embedder
 from models.perception.embedder import Embedder
@@ -71,8 +71,8 @@ def likeness(pictures: Tensor, references: Tensor, people: Tensor, factor: float
     """The first of COLUMNS for pictures (R,n,3,S,S) of references (R,3,S,S) that show `people` (R,D); `variety` only with n
     above 1. mask (R,1,S,S): where the references count."""
     count, flat = pictures.shape[1], pictures.flatten(0, 1)
-    gap = low_pass(flat - references.repeat_interleave(count, 0), factor) / 2
     mask = None if mask is None else mask.repeat_interleave(count, 0)
+    gap = known(low_pass, flat - references.repeat_interleave(count, 0), factor, mask) / 2
     figures = {'faithfulness': masked_mean(gap.square(), mask).sqrt().nanmean(),
                'id_reference': cosine(embed(flat, template=template), people.repeat_interleave(count, 0)).mean()}
     if count > 1:

@@ -22,7 +22,7 @@ from torch import Tensor
 from configs.base import Config
 from models.ddpm.denoiser import Denoiser, noised
 from models.ddpm.identity import TowardsIdentity
-from models.ddpm.lowpass import low_pass, projected
+from models.ddpm.lowpass import known, low_pass, projected
 from models.ddpm.samplers import Hook, Step, sample
 from models.ddpm.schedules import Sampler, scheduler
 
@@ -74,8 +74,7 @@ def corrected(reference: Tensor, config: ILVRConfig, mask: Tensor | None = None)
         left = (step.count - 1 - step.index) / step.count
         if not config.until <= left <= config.begin:
             return clean
-        change = projected(reference - clean, config.factor(left))
-        return clean + (change if mask is None else mask * change)
+        return clean + known(projected, reference - clean, config.factor(left), mask)
     return hook
 
 
@@ -87,8 +86,7 @@ def published(reference: Tensor, config: ILVRConfig, mask: Tensor | None = None)
         if not config.until < left <= config.begin:
             return x
         noise = torch.randn(x.shape, generator=step.generator, device=x.device, dtype=x.dtype)
-        change = low_pass(noised(reference, noise, step.alpha) - x, config.factor(left))
-        return x + (change if mask is None else mask * change)
+        return x + known(low_pass, noised(reference, noise, step.alpha) - x, config.factor(left), mask)
     return hook
 
 

@@ -1,9 +1,12 @@
 """The low-pass filter of ILVR: the antialiased cubic resizer of MATLAB, down and up again, as small matrices per axis."""
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+_SHARE = 0.1  # least share of a coarse pixel on which its content is judged
 
 
 def taps(length: int, scale: float, out: int) -> tuple[Tensor, Tensor]:
@@ -60,3 +63,11 @@ def projected(pictures: Tensor, factor: float) -> Tensor:
     """The least picture that is reduced to the same small one. phi_N is no projection: what x - phi_N(x) + phi_N(y) is reduced to
     differs from what y is; with this in the place of phi_N it does not. Same shape."""
     return _apply(2, reduced(pictures, factor), factor, pictures.shape[-2:])
+
+
+def known(smooth: Callable[[Tensor, float], Tensor], pictures: Tensor, factor: float, mask: Tensor | None) -> Tensor:
+    """low_pass or projected of what the mask (B,1,H,W) shows of pictures (B,C,H,W), 0 elsewhere: normalised convolution (Knutsson
+    & Westin 1993, eq. 4), so that what is hidden has no say in the coarse content of what is seen."""
+    if mask is None:
+        return smooth(pictures, factor)
+    return mask * smooth(mask * pictures, factor) / low_pass(mask, factor).clamp_min(_SHARE)

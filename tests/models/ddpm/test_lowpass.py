@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from models.ddpm.lowpass import low_pass, projected, reduced
+from models.ddpm.lowpass import known, low_pass, projected, reduced
 
 FACTORS = (1, 2, 3, 5.3, 8, 12, 24, 100)
 
@@ -28,3 +28,15 @@ def test_what_is_swapped_in_the_projection_is_reduced_to_the_same(pictures, fact
     mixed = first - projected(first, factor) + projected(second, factor)
     torch.testing.assert_close(reduced(mixed, factor), reduced(second, factor), atol=2e-6, rtol=0)
     torch.testing.assert_close(projected(projected(first, factor), factor), projected(first, factor), atol=2e-6, rtol=0)
+
+
+def test_what_is_hidden_has_no_say_in_the_coarse_content_of_what_is_seen():
+    pictures, mask = torch.rand(2, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    mask[..., 5:] = 1
+    repainted = torch.where(mask > 0, pictures, -pictures)
+    for smooth in (low_pass, projected):
+        assert (smooth(pictures, 4) - smooth(repainted, 4)).abs().amax((1, 2)).max() > 0.1
+        torch.testing.assert_close(known(smooth, pictures, 4, mask), known(smooth, repainted, 4, mask))
+        assert torch.equal(known(smooth, pictures, 4, None), smooth(pictures, 4))
+    even = known(low_pass, torch.full((1, 1, 16, 16), 0.7), 4, mask)
+    torch.testing.assert_close(even, 0.7 * mask.expand_as(even))
