@@ -83,6 +83,7 @@ _SIMSWAP_PAPER = 'Chen et al., SimSwap, ACM MM 2020, arXiv:2106.06340'
 _PFLD = 'Guo et al., PFLD, 2019, arXiv:1902.10859'
 _CVAE = 'Kingma & Welling, ICLR 2014, arXiv:1312.6114; Larsen et al., ICML 2016, arXiv:1512.09300'
 _CGAN = f'{_SIMSWAP_PAPER}; Zhang et al., Self-Attention GAN, ICML 2019, arXiv:1805.08318'
+_DDPM = 'Ho et al., NeurIPS 2020, arXiv:2006.11239; Choi et al., ILVR, ICCV 2021, arXiv:2108.02938'
 _UNET = 'Ronneberger et al., U-Net, MICCAI 2015, arXiv:1505.04597'
 _MOBILEFACENET = 'Chen et al., MobileFaceNets, CCBR 2018, arXiv:1804.07573'
 _BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567'  # both published files are the same bytes
@@ -97,6 +98,8 @@ TABLE = {entry.name: entry for entry in (
           '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENCE, _CVAE, 'safetensors'),
     Entry('cgan', 'cgan.safetensors', '',
           '868fb9b2664eb1cdfa97d0c4f0a1475819fad7477cc007960fe376c0f841cd01', 6435530, _ZOO_LICENCE, _CGAN, 'safetensors'),
+    Entry('ddpm', 'ddpm.safetensors', '',
+          '017478fe1febb50c154e4b9feb965ffe61d46486e59b65ea7a5f38a68b3d8fa1', 9769008, _ZOO_LICENCE, _DDPM, 'safetensors'),
     Entry('causes', 'causes.safetensors', '',
           '95dc6ddc0847f34fc644c8af1c6723594b77370a32ba19bf8e17133cf4d6d518', 1999804, 'MIT: trained on drawn faces alone',
           'a small convolutional network of our own', 'safetensors'),

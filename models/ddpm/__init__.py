@@ -48,8 +48,8 @@ class Sampling(Config):
     sampler: Sampler = 'ddim'
     steps: int = Field(25, ge=1, le=1000)
     eta: float = Field(0.0, ge=0, le=1)
-    guidance: float = Field(1.5, ge=0)
-    towards: float = Field(0.5, ge=0)
+    guidance: float = Field(1.0, ge=0)
+    towards: float = Field(0.8, ge=0)
     background: bool = True
     inversion: float = Field(0.0, ge=0, le=1)
     down: float = Field(0.0, ge=0)
