@@ -48,7 +48,7 @@ def swapping(*, size: int, batch: int, repeats: int, compiled: bool, device: str
     """Inference of SimSwap's published generator for 224 pixels: plain float32 eager against batch norms folded, channels_last,
     bf16 on a GPU and, where asked for, torch.compile; on a CPU also against onnxruntime in int8."""
     where = torch.device(device)
-    plain = Generator(PUBLISHED['simswap-224']).eval().requires_grad_(False).to(where)
+    plain = Generator(PUBLISHED['simswap-224'].model_copy(update={'size': size})).eval().requires_grad_(False).to(where)
     dtype = _dtype(where)
     quick = fused(plain).to(dtype=dtype, memory_format=torch.channels_last)
     if compiled:
