@@ -19,6 +19,7 @@ from models.ddpm.denoiser import Denoiser
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, refine
 from models.ddpm.loading import load_denoiser
 from models.ddpm.lowpass import known, low_pass
+from models.ddpm.portable import PortableDenoiser
 from models.ddpm.samplers import Step
 from models.perception.bundle import load_embedder
 from models.perception.embedder import Embedder
@@ -114,6 +115,8 @@ def sampling(weights: str, data: str | None, root: Path | None, *, pictures: int
     config = checked(ILVRConfig, ours)
     denoiser, _ = load_denoiser(weights)
     faces = build_swaps(data or 'synthetic', root, denoiser.size, 'test', same_ratio=1)
+    if isinstance(denoiser, PortableDenoiser):
+        raise ValueError(f'{weights} is exported already; measure the weights that it was made from')
     if pictures < 1:
         raise ValueError('--pictures is a number from 1')
     references = torch.stack([faces[index % len(faces)].target for index in range(pictures)])

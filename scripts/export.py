@@ -30,7 +30,7 @@ from models.perception.bundle import build_perception
 from models.pipelines.portable import export_family, export_generator, inputs_of
 from models.pipelines.simswap import FRAMINGS
 from models.registry import FAMILIES, SWAPPER, load_family
-from models.runtime import quantise
+from models.runtime import Inputs, quantise
 
 _BATCH, _BATCHES = 8, 7  # of pictures on which ranges are found; the last batch is for looking
 
@@ -56,16 +56,21 @@ def run(args: argparse.Namespace) -> None:
     else:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
         family = load_family(args.weights or weights.path(args.family), perception)
+        samples = calibration(args, family) if args.int8 else []  # first: if it fails, no float32 file lies in its place
         difference = (export_denoiser(family.denoiser, 'face', args.output) if denoises(family)
                       else export_family(family, args.output))
     print(f'{args.output}: onnxruntime and PyTorch differ by {difference:.1e} at most')
     if args.int8:
-        faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
-        chance = torch.Generator().manual_seed(0)
-        samples = [noisy(batch.target, family.denoiser, chance) if denoises(family) else inputs_of(family, batch)
-                   for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
         print(f'{args.output}: 8-bit convolutions moved its output by {quantise(args.output, samples):.3f} '
               '(root mean square; the range of pictures is 2)')
+
+
+def calibration(args: argparse.Namespace, family: Family) -> list[Inputs]:
+    """What the exported network is given for pictures of the data set."""
+    faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
+    chance = torch.Generator().manual_seed(0)
+    return [noisy(batch.target, family.denoiser, chance) if denoises(family) else inputs_of(family, batch)
+            for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
 
 
 def denoises(family: Family) -> bool:

@@ -107,6 +107,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f'films and cameras go without {"--debug" if args.debug else args.weights}')
     if args.upscale and (args.pairs or args.weights in FRAMINGS or args.target and moving(args.target)):
         parser.error('--upscale refines the made faces of photos; it goes with neither films, nor --pairs, nor SimSwap')
+    if args.sampling and args.weights and (args.weights in FRAMINGS or args.weights.endswith('.onnx')):
+        parser.error(f'--sampling says how the family ddpm draws; {args.weights} draws in one step')
     if args.parsing_mask and args.weights not in FRAMINGS:
         parser.error(f'--parsing-mask belongs to --weights {" and ".join(FRAMINGS)}')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
