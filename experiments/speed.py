@@ -12,7 +12,7 @@ from experiments.metrics.cost import gigaflop, parameters, peak_megabytes, timed
 from models.cgan.discriminators import PatchConfig, build_discriminator
 from models.cgan.generator import PUBLISHED, Generator
 from models.ddpm.denoiser import Denoiser
-from models.ddpm.portable import PortableDenoiser, export_denoiser, noisy
+from models.ddpm.portable import SPARED, PortableDenoiser, export_denoiser, noisy
 from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
 from models.perception.fusion import fused
 from models.pipelines.portable import export_generator
@@ -92,7 +92,7 @@ def evaluating(denoiser: Denoiser, pictures: Tensor, *, batch: int, repeats: int
         def write(file: Path, *, int8: bool) -> None:
             export_denoiser(denoiser, 'face', file)
             if int8:
-                figures['int8 moves'] = quantise(file, samples)
+                figures['int8 moves'] = quantise(file, samples, SPARED)
 
         exact, small = (opened(partial(write, int8=int8), open_file=PortableDenoiser) for int8 in (False, True))
         forms |= {'onnxruntime': partial(exact, *given), 'int8': partial(small, *given)}

@@ -12,15 +12,18 @@ from models.perception.fusion import widened
 
 _TOLERANCE = 1e-3  # largest difference between onnxruntime and PyTorch, for values of about 1
 _OPSET = 17
+_FEW = 4  # pictures that find out which convolutions int8 hurts
 Inputs = dict[str, Tensor]
 T = TypeVar('T')
 
 
 class Session:
     """A file on onnxruntime: on the GPU where `device` asks for it and onnxruntime can. inputs: name -> shape. notes: what was
-    written beside the network. provider: where it really runs. ValueError where the file cannot be read."""
+    written beside the network. provider: where it really runs. patient: threads that have nothing to do sleep, for networks that
+    take turns with PyTorch's on one processor; otherwise they wait busily, which is quicker for a network by itself. ValueError
+    where the file cannot be read."""
 
-    def __init__(self, file: Path, device: str = 'cpu'):
+    def __init__(self, file: Path, device: str = 'cpu', *, patient: bool = False):
         import onnxruntime
 
         if not Path(file).is_file():
@@ -29,6 +32,7 @@ class Session:
         wanted = [name for name in wanted if name in onnxruntime.get_available_providers()] + ['CPUExecutionProvider']
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0' if patient else '1')
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(file), options, providers=wanted)
@@ -71,34 +75,56 @@ def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, fil
     return difference
 
 
-def quantise(file: Path, samples: Sequence[Inputs]) -> float:
+def quantise(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
     """Turn the convolutions of a file that `export` wrote into int8: weights by channel, maps by the range that they have over
-    the samples but the last (Jacob et al. 2018, section 3, arXiv:1712.05877). Returns how far the last sample's output moved,
-    root mean square. ValueError where there are fewer than two samples."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    the samples but the last (Jacob et al. 2018, section 3, arXiv:1712.05877). spared: so many of them stay as they are, namely
+    those that, each alone in int8, move the output most. Returns how far the last sample's output moved, root mean square.
+    ValueError where there are fewer than two samples."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     if len(samples) < 2:
         raise ValueError('int8 wants two samples at least: one to find the ranges, another to see what was lost')
+    *known, last = samples
+    exact, partial = Session(file)(**last), file.with_name(f'{file.name}.partial')
+    with tempfile.TemporaryDirectory() as folder:
+        plain, trial = Path(folder) / 'plain.onnx', Path(folder) / 'trial.onnx'
+
+        def moved(output: Path, known: Sequence[Inputs], **which: list[str]) -> float:
+            _in_int8(plain, output, known, **which)
+            return float((Session(output)(**last) - exact).square().mean().sqrt())
+
+        quant_pre_process(str(file), str(plain), skip_symbolic_shape=True)  # the batch has no fixed size
+        worst = []
+        if spared:
+            few = [{name: value[:_FEW] for name, value in known[0].items()}]
+            worst = sorted(_convolutions(plain), key=lambda name: moved(trial, few, nodes_to_quantize=[name]))[-spared:]
+        error = moved(partial, known, nodes_to_exclude=worst)
+    partial.replace(file)
+    return error
+
+
+def _convolutions(file: Path) -> list[str]:
+    import onnx
+
+    return [node.name for node in onnx.load(str(file)).graph.node if node.op_type == 'Conv']
+
+
+def _in_int8(file: Path, output: Path, samples: Sequence[Inputs], **which: list[str]) -> None:
+    """Write the file with its convolutions in int8; which: the nodes meant, as quantize_static has it."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
         def __init__(self):
-            self.left: Iterator[Inputs] = iter(samples[:-1])
+            self.left: Iterator[Inputs] = iter(samples)
 
         def get_next(self):
             given = next(self.left, None)
             return given and {name: value.numpy() for name, value in given.items()}
 
-    partial = file.with_name(f'{file.name}.partial')
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        plain = Path(folder) / 'plain.onnx'
-        quant_pre_process(str(file), str(plain), skip_symbolic_shape=True)  # the batch has no fixed size
-        quantize_static(str(plain), str(partial), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-                        op_types_to_quantize=['Conv'], activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
-    error = (Session(partial)(**samples[-1]) - Session(file)(**samples[-1])).square().mean().sqrt()
-    partial.replace(file)
-    return float(error)
+        quantize_static(str(file), str(output), Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+                        op_types_to_quantize=['Conv'], activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, **which)
 
 
 def opened(write: Callable[[Path], object], device: str = 'cpu', open_file: Callable[[Path, str], T] = Session) -> T:

@@ -40,6 +40,18 @@ def test_int8_keeps_what_it_answers_nearly(denoiser, tmp_path):
     assert 0 < (load_denoiser(str(file))[0](**samples[-1]) - denoiser(**samples[-1])).square().mean().sqrt() < 0.1 * signal
 
 
+def test_int8_spares_the_convolutions_that_it_hurts_most(denoiser, tmp_path):
+    with torch.no_grad():
+        denoiser.stem.weight[:, 0] *= 1000  # a few values now fill the range of what comes after
+    chance, moved = torch.Generator().manual_seed(1), {}
+    samples = [noisy(torch.rand(8, 3, 16, 16, generator=chance) * 2 - 1, denoiser, chance) for _ in range(3)]
+    for spared in (0, 2):
+        export_denoiser(denoiser, 'face', tmp_path / 'denoiser.onnx')
+        moved[spared] = quantise(tmp_path / 'denoiser.onnx', samples, spared)
+    assert 0 < moved[2] < 0.7 * moved[0]
+    assert list(tmp_path.iterdir()) == [tmp_path / 'denoiser.onnx']
+
+
 def test_a_file_of_something_else_is_one_sentence(tmp_path):
     (tmp_path / 'notes.onnx').write_text('no network')
     with pytest.raises(ValueError, match='cannot be read as ONNX'):
