@@ -14,10 +14,12 @@
 | total_variation | mean abs difference of neighbouring pixels                     | all          | Mahendran 2015 eq. 6 |
 | guide           | mean abs(swap - what a trained swapper draws)                  | other people | Hinton 2015          |
 """
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
@@ -35,10 +37,16 @@ MAPS = 2  # how many of the teacher's maps the perceptual term compares
 
 class SwapFamilyConfig(FamilyConfig):
     """margin: pixels, for a picture of 128, by which the face mask is widened before the background is handed over. parsing: tell
-    the networks the target's parsing map, not its face mask alone."""
+    the networks the target's parsing map, not its face mask alone.
+
+    Against swaps that please the teacher and nobody else: jitter, how far the teacher's view of the swap is moved, turned and
+    scaled at random (Embedder.aligned), as in Xie et al. 2019; blend, share of the swaps between different people that are to
+    show a mixture of two sources, as in Zhang et al. 2018."""
 
     margin: int = 3
     parsing: bool = True
+    jitter: float = Field(0.0, ge=0, le=0.2)
+    blend: float = Field(0.0, ge=0, le=1)
 
     @property
     def planes(self) -> int:
@@ -55,6 +63,11 @@ class SwapFamily(Family):
     def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
         super().__init__(config, perception)
         self.require('guide', 'guide')
+        if config.jitter and self.wants('perceptual'):
+            raise ValueError('the term perceptual compares swap and target place by place, which the jitter displaces: set '
+                             'model.jitter=0 or model.weights.perceptual=0')
+        if config.blend and self.wants('classes'):
+            raise ValueError('a mixture of two people belongs to no class: set model.blend=0 or model.weights.classes=0')
         if self.wants('guide') and perception is not None and perception.guide.config.size != config.size:
             raise ValueError(f'the guide draws pictures of {perception.guide.config.size} pixels, this family {config.size}: '
                              'give both the same model.size')
@@ -73,6 +86,16 @@ class SwapFamily(Family):
         with torch.no_grad():
             return self.perception.identity(batch.source)
 
+    def mixture(self, batch: SwapBatch) -> Callable[[Tensor], Tensor]:
+        """Unit vectors (B,D) of the sources -> those of whom the swaps are to show: by chance a mixture with another source."""
+        if not (self.config.blend and self.training):
+            return lambda vectors: vectors
+        count, device = len(batch), batch.target.device
+        share, lot = torch.rand(2, count, 1, device=device)
+        share = share * ((lot < self.config.blend) & ~batch.same[:, None])
+        other = torch.randperm(count, device=device)
+        return lambda vectors: F.normalize(torch.lerp(vectors, vectors[other], share), dim=1)
+
     def widened(self, face: Tensor) -> Tensor:
         """The face mask (B,1,H,W) grown by the margin: what is hidden from a background path."""
         grow = max(1, round(self.config.margin * self.config.size / 128))
@@ -90,10 +113,10 @@ class SwapFamily(Family):
         return identity_distance(identity, wanted)
 
     def swap_terms(self, swap: Tensor, batch: SwapBatch, labels: Tensor, face: Tensor, given: Tensor,
-                   step: int) -> dict[str, Tensor]:
+                   mixture: Callable[[Tensor], Tensor], step: int) -> dict[str, Tensor]:
         """The wanted terms of the table above. swap (B,3,H,W), labels (B,H,W), face (B,1,H,W). given (B,D): the identities that
-        the swap was made with."""
-        terms, other = self._seen_by_teacher(swap, batch, given, step), ~batch.same
+        the swap was made with, mixed by `mixture`."""
+        terms, other = self._seen_by_teacher(swap, batch, given, mixture, step), ~batch.same
         if self.wants('reconstruction'):
             terms['reconstruction'] = reconstruction_l1(swap, batch.target, batch.same)
         if self.wants('edges'):
@@ -127,20 +150,21 @@ class SwapFamily(Family):
         answer = self.perception.guide.generate(replace(batch, target_parsing=labels, source_identity=given))
         return reconstruction_l1(swap, answer, ~batch.same)
 
-    def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, step: int) -> dict[str, Tensor]:
+    def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, mixture: Callable[[Tensor], Tensor],
+                         step: int) -> dict[str, Tensor]:
         """The terms `identity` and `perceptual`, with one pass of the teacher over the swap. The wanted identities are the given
         ones where one network is both encoder and teacher."""
         teacher, terms, noting = self.perception.teacher, {}, step % NOTE_EVERY == 0
         if not (self.wants('perceptual') or self.wants('identity') or noting):
             return terms
-        identity, maps = teacher.identity_and_maps(swap, MAPS)
+        identity, maps = teacher.identity_and_maps(swap, MAPS, jitter=self.config.jitter if self.training else 0.0)
         if self.wants('perceptual'):
             with torch.no_grad():
                 answers = teacher.maps(batch.target, MAPS)
             terms['perceptual'] = perceptual_l1(maps, answers, batch.same)
         if self.wants('identity') or noting:
             with torch.no_grad():
-                wanted = given if teacher is self.perception.identity else teacher(batch.source)
+                wanted = given if teacher is self.perception.identity else mixture(teacher(batch.source))
         if self.wants('identity'):
             terms['identity'] = self.likeness(identity, wanted)
         if noting:

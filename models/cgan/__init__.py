@@ -109,11 +109,12 @@ class CGAN(SwapFamily):
         return self._generator_terms(batch, step) if player == 'generator' else self._critic_terms(batch, step)
 
     def _generator_terms(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
-        labels, identity = self.labels(batch), self.identities(batch)
+        labels, mixture = self.labels(batch), self.mixture(batch)
+        identity = mixture(self.identities(batch))
         shape, plate, face = self.conditions(batch.target, labels)
         swap = self.draw(batch.target, identity, shape, plate)[0]
         self.keep(batch, step, swap)
-        terms = self.swap_terms(swap, batch, labels, face, identity, step)
+        terms = self.swap_terms(swap, batch, labels, face, identity, mixture, step)
         if any(map(self.wants, ('adversarial', 'feature_matching', 'classes'))):
             terms |= self._judged(swap, batch)
         if self.wants('cycle'):

@@ -87,12 +87,13 @@ class CVAE(SwapFamily):
         shape, plate, face = self.conditions(batch.target, labels)
         mean, logvar = self.encoder(folded(batch.target, shape, self.config.fold))
         maps = self.background(folded(plate, shape, self.config.fold))
-        identity = self.identities(batch)
+        mixture = self.mixture(batch)
+        identity = mixture(self.identities(batch))
         swap = self.decoder(reparametrise(mean, logvar), identity, maps, plate, shape)
         if self.critic is not None:
             self.keep(batch, step, swap)
 
-        terms = self.swap_terms(swap, batch, labels, face, identity, step)
+        terms = self.swap_terms(swap, batch, labels, face, identity, mixture, step)
         if self.wants('kl'):
             warm = min(1.0, (step + 1) / max(1, self.config.kl_warmup))
             terms['kl'] = warm * kl_divergence(mean, logvar, free_bits=self.config.free_bits)

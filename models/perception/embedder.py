@@ -27,15 +27,18 @@ class Embedder(nn.Module):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
 
-    def aligned(self, pictures: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
+    def aligned(self, pictures: Tensor, *, points: Tensor | None = None, template: str = 'face', jitter: float = 0.0) -> Tensor:
         """(B,3,H,W) in [-1,1] -> (B,3,h,w) as the network wants it. points (B,5,2), in pixels of the pictures, align each
-        picture by itself; without them the pictures are taken to lie in `template`."""
+        picture by itself; without them the pictures are taken to lie in `template`. jitter: each crop is shifted by up to this
+        share of its height, turned by up to so many radians and scaled by up to this share, at random."""
         own = self.template
         if points is None:
             height, width = pictures.shape[-2:]
             matrix = geometry.between(geometry.template(template).scaled(width, height), own)
         else:
             matrix = geometry.align(points, own)
+        if jitter:
+            matrix = geometry.compose(_jittered(own, len(pictures), jitter).to(pictures.device), matrix.to(pictures.device))
         crop = geometry.warp(pictures, matrix, (own.height, own.width)) * self.scale
         # Without this a generator's picture arrives in another memory format, in which the network is several times slower.
         return (crop.flip(1) if self.bgr else crop).contiguous(memory_format=torch.channels_last)
@@ -53,13 +56,24 @@ class Embedder(nn.Module):
         self._check_maps()
         return self.network.features(self.aligned(pictures, template=template), count)
 
-    def identity_and_maps(self, pictures: Tensor, count: int, *, template: str = 'face') -> tuple[Tensor, list[Tensor]]:
-        """What forward and maps return, in one pass; ValueError as for maps."""
+    def identity_and_maps(self, pictures: Tensor, count: int, *, template: str = 'face',
+                          jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
+        """What forward and maps return, in one pass; jitter as for aligned, ValueError as for maps."""
         self._check_maps()
-        maps = self.network.features(self.aligned(pictures, template=template))
+        maps = self.network.features(self.aligned(pictures, template=template, jitter=jitter))
         return F.normalize(self.network.head(maps[-1]).float(), dim=1), maps[:count]
 
     def _check_maps(self) -> None:
         if not hasattr(self.network, 'head'):  # behind `features`, which other networks may have as well
             raise ValueError(f'{type(self.network).__name__} shows no inner maps; take a MobileFaceNet such as '
                              'identity-mobilefacenet, or set the weights of perceptual terms to 0')
+
+
+def _jittered(frame: geometry.Template, count: int, jitter: float) -> Tensor:
+    """(count,2,3): small similarities about the middle of the frame."""
+    turn, scale, x, y = jitter * (2 * torch.rand(4, count) - 1)
+    cos, sin = (1 + scale) * turn.cos(), (1 + scale) * turn.sin()
+    linear = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)  # (count,2,2)
+    middle = torch.tensor([frame.width / 2, frame.height / 2])
+    shift = middle + frame.height * torch.stack([x, y], 1) - linear @ middle
+    return torch.cat([linear, shift[..., None]], 2)

@@ -50,6 +50,45 @@ def test_the_critic_judges_what_the_generator_just_drew_without_a_second_drawing
     assert len(drawn) == 2
 
 
+def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measured_by_it():
+    family, given, told = build(weights=weights(identity=1.0), blend=1.0), batch(), []
+    family.generator.register_forward_hook(lambda network, taken, made: told.append(taken[1]))
+    own = family.identities(given)
+    for seed in range(8):
+        torch.manual_seed(seed)
+        term = family('generator', given, 1)['identity']
+        swap, = family.kept(given, 1)
+        torch.manual_seed(seed)
+        mixture = family.mixture(given)
+        torch.testing.assert_close(told[-1], mixture(own))
+        wanted = mixture(family.perception.teacher(given.source))
+        torch.testing.assert_close(term, (1 - (family.perception.teacher(swap) * wanted).sum(1)).mean())
+    told = torch.stack(told)
+    torch.testing.assert_close(told.norm(dim=2), torch.ones(8, 4))
+    assert torch.equal(told[:, 0], own[:1].expand(8, -1)), 'who is to be redrawn stays himself'
+    assert all((told[:, row] - own[row]).abs().amax(1).max() > 0.05 for row in (1, 2, 3))
+    family.eval()
+    torch.testing.assert_close(family.mixture(given)(own), own)
+
+
+def test_jitter_moves_what_the_teacher_sees_in_training_only():
+    family, given = build(weights=weights(identity=1.0), jitter=0.1), batch()
+
+    def seen() -> set[float]:
+        return {family('generator', given, 1)['identity'].item() for _ in range(3)}
+
+    assert len(seen()) == 3
+    family.eval()
+    assert len(seen()) == 1
+
+
+def test_terms_that_jitter_or_mixtures_would_falsify_are_refused():
+    with pytest.raises(ValueError, match='model.jitter=0'):
+        build(weights=weights(perceptual=1.0), jitter=0.1)
+    with pytest.raises(ValueError, match='model.blend=0'):
+        build(weights=weights(classes=1.0), blend=0.5)
+
+
 class Painted(Family):
     """A trained swapper that paints every face in one colour."""
 

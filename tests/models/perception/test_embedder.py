@@ -37,3 +37,16 @@ def test_the_identity_of_a_picture_sends_a_gradient_to_it_and_not_to_the_network
     embedder, given = Embedder(TinyEmbedder(), 'arcface'), pictures().requires_grad_()
     embedder(given)[:, 0].sum().backward()
     assert given.grad.abs().max() > 0 and all(parameter.grad is None for parameter in embedder.parameters())
+
+
+def test_jitter_moves_a_crop_a_little_and_every_crop_differently():
+    torch.manual_seed(0)
+    embedder, jitter = Embedder(TinyEmbedder(), 'arcface'), 0.05
+    y, x = torch.meshgrid(torch.arange(112.0), torch.arange(112.0), indexing='ij')
+    place = torch.tensor([76.0, 56.0])  # 20 beside the middle
+    spot = torch.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 8).expand(64, 3, 112, 112)
+    crops = embedder.aligned(spot, template='arcface', jitter=jitter)[:, 0]
+    found = torch.stack([(crops * axis).sum((1, 2)) / crops.sum((1, 2)) for axis in (x, y)], 1) - place
+    assert found.abs().max() < jitter * 112 + 1.5 * jitter * 20, 'shift, scale and turn, each at most the jitter'
+    assert found.amax(0).min() > 3 and found.amin(0).max() < -3, 'to either side'
+    assert found.mean(0).abs().max() < 1.5
