@@ -27,7 +27,7 @@ class Session:
         import onnxruntime
 
         if not Path(file).is_file():
-            raise ValueError(f'there is no file {file}: write it with `python scripts/export.py -o {file}`')
+            raise ValueError(f'there is no file {file}; scripts/export.py writes networks of the suite as ONNX')
         wanted = ['CUDAExecutionProvider'] if torch.device(device).type == 'cuda' else []
         wanted = [name for name in wanted if name in onnxruntime.get_available_providers()] + ['CPUExecutionProvider']
         options = onnxruntime.SessionOptions()
@@ -37,8 +37,7 @@ class Session:
         try:
             self.session = onnxruntime.InferenceSession(str(file), options, providers=wanted)
         except Exception as error:  # onnxruntime's errors have no common base of their own
-            raise ValueError(f'{file} cannot be read as ONNX ({" ".join(str(error).split())}): write it again with '
-                             'scripts/export.py') from error
+            raise ValueError(f'{file} cannot be read as ONNX ({" ".join(str(error).split())}); get it anew') from error
         self.inputs = {given.name: given.shape for given in self.session.get_inputs()}
         self.notes = self.session.get_modelmeta().custom_metadata_map
         self.provider = self.session.get_providers()[0]

@@ -1,9 +1,9 @@
 """A super-resolution network between generator and photo: a made face gets finer than its generator drew it."""
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
+
+from models.runtime import Session
 
 
 class Upscaler:
@@ -11,26 +11,22 @@ class Upscaler:
     which Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833) and its like are exported. ValueError where the file is no such one."""
 
     def __init__(self, file: str | Path, device: str = 'cpu'):
-        import onnxruntime
-
-        gpu = ['CUDAExecutionProvider'] if torch.device(device).type == 'cuda' else []
-        providers = [name for name in gpu if name in onnxruntime.get_available_providers()] + ['CPUExecutionProvider']
         self.file = Path(file)
         try:
-            self.session = onnxruntime.InferenceSession(str(file), providers=providers)
-            self.name, = (given.name for given in self.session.get_inputs())
-        except Exception as error:  # onnxruntime's errors have no common base of their own
-            raise ValueError(f'{file} cannot be used for upscaling ({" ".join(str(error).split())}): give an ONNX file with one '
-                             'input, an RGB picture (1,3,H,W) in [0,1]') from error
+            self.session = Session(self.file, device, patient=True)
+            self.name, = self.session.inputs
+        except ValueError as error:
+            raise ValueError(f'{file} cannot be used for upscaling ({error}): give an ONNX file with one input, an RGB picture '
+                             '(1,3,H,W) in [0,1]') from error
 
     def __call__(self, picture: Tensor) -> Tensor:
         """(3,H,W) in [-1,1] -> (3,k*H,k*W) in [-1,1]. ValueError where the network does not take or give such a picture."""
-        given = ((picture.float().cpu() + 1) / 2).clamp(0, 1)[None].numpy()
+        given = ((picture.float().cpu() + 1) / 2).clamp(0, 1)[None]
         try:
-            made, = self.session.run(None, {self.name: given})
+            made = self.session(**{self.name: given})
             if made.shape[:2] != (1, 3) or made.shape[2] * given.shape[3] != made.shape[3] * given.shape[2]:
-                raise ValueError(f'it gave {made.shape}')
+                raise ValueError(f'it gave {tuple(made.shape)}')
         except Exception as error:
             size = 'x'.join(map(str, picture.shape[:0:-1]))
             raise ValueError(f'{self.file} does not upscale a picture of {size} ({" ".join(str(error).split())})') from error
-        return torch.from_numpy(np.asarray(made[0], np.float32)).clamp(0, 1) * 2 - 1
+        return made[0].float().clamp(0, 1) * 2 - 1

@@ -1,6 +1,4 @@
 """Pose and landmark networks: what they are fed, with a session that only looks; the networks themselves where they are here."""
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -14,35 +12,38 @@ LANDMARKS = torch.rand(68, 2, generator=torch.Generator().manual_seed(0))
 
 
 class Session:
-    def __init__(self, answer):
-        self.answer, self.fed = answer, []
+    def __init__(self, *answer: float):
+        self.answer, self.fed, self.inputs = torch.tensor(answer), [], {'input': ()}
 
-    def get_inputs(self):
-        return [SimpleNamespace(name='input')]
+    def __call__(self, input):
+        self.fed.append(input)
+        return self.answer.repeat(len(input), 1)
 
-    def run(self, names, feed):
-        self.fed.append(feed['input'])
-        return [np.repeat(self.answer[None], len(feed['input']), 0).astype(np.float32)]
+
+def sessions(monkeypatch, **answers: Session) -> None:
+    """Networks of the table that give these answers."""
+    monkeypatch.setattr(weights, 'path', lambda name: name)
+    monkeypatch.setattr(onnx, 'Session', lambda name, **_: answers[name.replace('-', '_')])
 
 
 def test_pose_is_the_mean_of_two_networks_on_blue_first_crops_of_the_face(monkeypatch):
-    sessions = {'fsanet-1x1': Session(np.array([10, 2, 4])), 'fsanet-var': Session(np.array([20, 4, 0]))}
-    monkeypatch.setattr(onnx, '_session', sessions.get)
+    first, second = Session(10.0, 2.0, 4.0), Session(20.0, 4.0, 0.0)
+    sessions(monkeypatch, fsanet_1x1=first, fsanet_var=second)
     pictures = torch.zeros(2, 3, 128, 128)
     pictures[:, 2] = -1
     pictures[:, 0, :, :64] = 1  # the left half in red
     found = onnx.FSANet()(pictures)
     assert found.tolist() == [[15, 3, 2]] * 2
-    fed = sessions['fsanet-1x1'].fed
+    fed = first.fed
     assert len(fed) == 2 and fed[0].shape == (1, 3, 64, 64)
     blue, _, red = fed[0][0]
-    assert np.allclose(blue, -127.5 / 128) and red[:, :28].min() > 0.9 and abs(red[:, 36:]).max() < 1e-6
+    assert torch.allclose(blue, torch.tensor(-127.5 / 128)) and red[:, :28].min() > 0.9 and red[:, 36:].abs().max() < 1e-6
 
 
 @pytest.mark.parametrize('size', [64, 128])
 def test_landmarks_come_back_in_the_pictures_own_pixels(monkeypatch, size):
-    session = Session(LANDMARKS.numpy().reshape(136))
-    monkeypatch.setattr(onnx, '_session', lambda name: session)
+    session = Session(*LANDMARKS.flatten().tolist())
+    sessions(monkeypatch, pfld_68=session)
     found = onnx.PFLD()(torch.rand(1, 3, size, size) * 2 - 1)[0]
     assert session.fed[0].shape == (1, 3, 112, 112) and session.fed[0].min() >= 0 and session.fed[0].max() <= 1
     # The square of 121 CelebA pixels around (88.5, 123), less the corner (24, 60) of the template.
