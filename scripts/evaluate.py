@@ -157,7 +157,8 @@ def webcaricature(args: argparse.Namespace, folder: Path) -> str:
     if not encoders:
         name = args.judge or 'identity-mobilefacenet'
         embedder, template = load_embedder(name), EMBEDDERS[name][1]['template']
-        encoders.append(Encoder(name, partial(embedder.to(args.device), template=template), embedder.template))
+        known = people_learnt_from(name)
+        encoders.append(Encoder(name, partial(embedder.to(args.device), template=template), embedder.template, known))
     faces = build_faces('webcaricature', args.root)
     found = measure(faces, encoders, args.settings, view=args.view, batch=args.batch, device=args.device)
     names = [encoder.name for encoder in encoders]

@@ -58,6 +58,7 @@ def _small_unet() -> nn.Module:
 # name in models.weights -> network, and how it is fed
 EMBEDDERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
     'identity-mobilefacenet': (lambda: _mobilefacenet(112, 112), {'template': 'arcface', 'mirrored': True}),
+    'identity-caricature': (lambda: _mobilefacenet(112, 112), {'template': 'arcface', 'mirrored': True}),
     'mobilefacenet-068': (lambda: _mobilefacenet(112, 96), {'template': 'sphereface', 'scale': 127.5 / 128}),
     **{f'arcface-{data}-r{depth}': (partial(_iresnet, depth), {'template': 'arcface'})
        for data in ('ms1mv3', 'glint360k') for depth in (18, 34, 50, 100)},
@@ -75,7 +76,7 @@ VGGS: dict[str, tuple[int, tuple[str, ...]]] = {
 }
 
 
-def _file(name: str) -> Path:
+def file_of(name: str) -> Path:
     """The converted file of an entry where there is one, the published file otherwise."""
     converted = weights.entry(name).path.with_suffix('.safetensors')
     return converted if converted.is_file() else weights.path(name)
@@ -84,13 +85,13 @@ def _file(name: str) -> Path:
 def fingerprint(encoder: str) -> str:
     """Name of an identity encoder, as load_embedder takes it, with the first digits of its weights' sha256: what it saw of
     pictures holds for these weights alone."""
-    file = Path(encoder) if encoder.endswith('.safetensors') else _file(encoder)
+    file = Path(encoder) if encoder.endswith('.safetensors') else file_of(encoder)
     return f'{Path(encoder).stem}-{weights.digest(file)[:8]}'
 
 
 def _state(name: str) -> dict[str, Tensor]:
     """The named tensors of an entry: of its converted file where there is one, of the published file otherwise."""
-    file = _file(name)
+    file = file_of(name)
     return read_state(file) if file.suffix == '.safetensors' else read_state(file, weights.entry(name).member)
 
 

@@ -17,7 +17,7 @@ from models import geometry
 from models.base import Family, FamilyConfig, Perception
 from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
-from models.perception.bundle import published
+from models.perception.bundle import EMBEDDERS, file_of, published
 from models.perception.embedder import Embedder
 from models.perception.iresnet import DEPTHS, IResNet
 from models.perception.margins import HardMarginHead, MarginHead
@@ -36,7 +36,8 @@ NETWORKS: dict[str, tuple[Callable[[int, int], nn.Module], str, dict]] = {
     'sphere20': (lambda size, embedding: SphereFace20(None, embedding), 'sphereface', _SPHEREFACE),
 }
 # the networks of those of models.perception.bundle.EMBEDDERS that are not called by them
-_KINDS = {'identity-mobilefacenet': 'mobilefacenet', 'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
+_KINDS = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricature': 'mobilefacenet',
+          'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
 HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     'arcface': partial(MarginHead, arc=0.5),
     'cosface': partial(MarginHead, cos=0.4),
@@ -211,8 +212,8 @@ def encoder_bytes(recognizer: Recognizer, learnt_from: Iterable[str] | None = No
 
 
 def start(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
-    """What a run begins from, a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and whom the
-    file learnt from (of published networks nobody knows). ValueError where the file does not say; errors as for load_embedder."""
+    """What a run begins from, a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and whom it
+    learnt from (of most published networks nobody knows). ValueError where a file does not say; errors as for load_embedder."""
     if Path(source).is_file():
         config, known = RecognizerConfig(**json.loads(_described(source)['recognizer'])), people_learnt_from(source)
         if known is None:
@@ -220,25 +221,32 @@ def start(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
         return config.model_dump(include={'network', 'size', 'embedding'}), load_file(source), known
     state = published(source).state_dict()
     kind = f'iresnet{source.rpartition("-r")[2]}' if source.startswith('arcface-') else _KINDS[source]
-    return {'network': kind, 'size': 112, 'embedding': 128 if 'mobile' in kind else 512}, state, []
+    return {'network': kind, 'size': 112, 'embedding': 128 if 'mobile' in kind else 512}, state, people_learnt_from(source) or []
+
+
+def _notes(path: str | Path) -> dict[str, str]:
+    """What is written beside the tensors of a safetensors file; ValueError where it is none."""
+    try:
+        with safe_open(path, 'pt') as handle:
+            return handle.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} cannot be read as safetensors ({error}); give an encoder.safetensors of a run') from error
 
 
 def _described(path: str | Path) -> dict[str, str]:
     """What a file of encoder_bytes says of itself; ValueError where it is none."""
-    try:
-        with safe_open(path, 'pt') as handle:
-            described = handle.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f'{path} cannot be read as safetensors ({error}); give an encoder.safetensors of a run') from error
-    if 'recognizer' not in described:
+    if 'recognizer' not in (notes := _notes(path)):
         raise ValueError(f'{path} does not say which network it holds; give an encoder.safetensors of a run')
-    return described
+    return notes
 
 
-def people_learnt_from(path: str | Path) -> list[str] | None:
-    """The names of all people that an encoder file was ever trained on, None where it does not say. ValueError as for
-    load_encoder."""
-    return json.loads(_described(path).get('learnt_from', 'null'))
+def people_learnt_from(source: str | Path) -> list[str] | None:
+    """The names of all people that an encoder file, or one of EMBEDDERS, was ever trained on, None where it does not say.
+    ValueError as for load_encoder, errors as for load_embedder."""
+    if source not in EMBEDDERS:
+        return json.loads(_described(source).get('learnt_from', 'null'))
+    file = file_of(source)
+    return json.loads(_notes(file).get('learnt_from', 'null')) if file.suffix == '.safetensors' else None
 
 
 def load_encoder(path: str | Path) -> tuple[Embedder, str]:

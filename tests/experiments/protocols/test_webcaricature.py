@@ -70,7 +70,7 @@ def test_a_fold_is_measured_by_an_encoder_that_never_saw_its_people(root):
         measure(faces, [other], ['p2c'])
 
 
-def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, tmp_path, capsys):
+def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, tmp_path, capsys, monkeypatch):
     torch.manual_seed(0)
     recognizer, files = Recognizer(RecognizerConfig(size=32, embedding=8, people=2), None), {}
     for name, people in (('good', ['Somebody Else']), ('bad', ['drawn person 07']), ('mute', None)):
@@ -93,3 +93,6 @@ def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, t
     for name, message in (('bad', 'worthless'), ('mute', 'does not say whom it learnt from')):
         code, said = run('--encoder', files[name])
         assert code == 2 and message in said.err and said.err.count('\n') == 1
+    monkeypatch.setattr(script, 'people_learnt_from', {'identity-caricature': ['drawn person 07']}.get)
+    code, said = run('--judge', 'identity-caricature')
+    assert code == 2 and 'worthless' in said.err

@@ -10,7 +10,16 @@ from models.losses.contrastive import photo_drawing
 from models.perception.bundle import fingerprint, load_embedder
 from models.perception.embedder import Embedder
 from models.perception.mobilefacenet import MobileFaceNet
-from models.perception.recognition import HEADS, Recognizer, RecognizerConfig, encoder_bytes, frame, load_encoder, start
+from models.perception.recognition import (
+    HEADS,
+    Recognizer,
+    RecognizerConfig,
+    encoder_bytes,
+    frame,
+    load_encoder,
+    people_learnt_from,
+    start,
+)
 
 
 class _Teacher(nn.Module):
@@ -209,6 +218,12 @@ def test_a_run_begins_from_a_file_that_says_whom_it_knew(tmp_path):
     file.write_bytes(encoder_bytes(recognizer))
     with pytest.raises(ValueError, match='does not say whom'):
         start(str(file))
+
+
+def test_an_encoder_of_the_zoo_says_whom_it_learnt_from_and_so_does_what_begins_from_it():
+    known = people_learnt_from('identity-caricature')
+    assert len(known) == 179 and start('identity-caricature')[2] == known
+    assert people_learnt_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
 
 
 def test_a_run_begins_from_the_encoder_of_the_zoo():
