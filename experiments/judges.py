@@ -19,6 +19,7 @@ from models.perception.lpips import load_lpips
 from models.perception.onnx import PFLD, FSANet
 
 _ZOO = 'identity-mobilefacenet'
+_BEGAN_FROM = {'identity-caricature': _ZOO}  # who is fine-tuned judges only where asked for
 _PARSED = 128  # least side in pixels of what the parser is shown
 
 
@@ -30,11 +31,16 @@ def here(name: str) -> bool:
 
 
 def choose_embedder(trained_with: Set[str]) -> str | None:
-    """An embedder that a run was not trained with: the largest ArcFace that is here, else another one, the zoo's own last; None
-    where there is none."""
-    candidates = [name for name in EMBEDDERS if name not in trained_with and here(name)]
+    """An embedder that a run was not trained with, nor with one that began from it: the largest ArcFace that is here, else
+    another one, the zoo's own last; None where there is none."""
+    known = _origins(trained_with) | set(_BEGAN_FROM)
+    candidates = [name for name in EMBEDDERS if name not in known and here(name)]
     order = list(EMBEDDERS)
     return max(candidates, key=lambda name: (name != _ZOO, name.startswith('arcface'), order.index(name)), default=None)
+
+
+def _origins(names: Set[str]) -> set[str]:
+    return {_BEGAN_FROM.get(name, name) for name in names}
 
 
 def teachers(family: Family, looks: PerceptionConfig) -> set[str]:
@@ -61,8 +67,9 @@ class Judges:
                                         'training: fetch another one (scripts/weights.py list) or ask for it with --judge NAME')
         else:
             self.names['identity'] = chosen
-            if chosen in trained_with:
-                self.notes.append(f'identity is judged by {chosen}, with which the run was trained: such figures flatter it')
+            if _origins({chosen}) & _origins(trained_with):
+                which = 'which' if chosen in trained_with else 'a near relation of which'
+                self.notes.append(f'identity is judged by {chosen}, with {which} the run was trained: such figures flatter it')
         self.parser = load_parser(parser).to(self.device)
         self.names['parsing'] = parser
         self.pose_network = self._optional('pose', 'fsanet-1x1 and fsanet-var', FSANet)

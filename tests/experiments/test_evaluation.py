@@ -151,5 +151,13 @@ def test_nobody_is_judged_by_their_teacher_unless_asked(monkeypatch):
     assert 'with which the run was trained' in asked.notes[0] and 'identity' not in asked.missing
 
 
+def test_an_encoder_that_began_from_another_is_no_stranger_to_what_that_one_taught(monkeypatch):
+    monkeypatch.setattr('experiments.judges.here', lambda name: name.startswith('identity-'))
+    assert choose_embedder(set()) == 'identity-mobilefacenet'
+    assert choose_embedder({'identity-mobilefacenet'}) is None and choose_embedder({'identity-caricature'}) is None
+    asked = Judges('identity-caricature', trained_with={'identity-mobilefacenet'})
+    assert 'a near relation of which the run was trained' in asked.notes[0]
+
+
 def test_spread_leaves_out_what_could_not_be_measured():
     assert spread(torch.tensor([1.0, 3.0, float('nan')])) == {'mean': 2.0, 'deviation': 1.0, 'count': 2}
