@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.batch import PairBatch
 from models.blocks.norms import LIN, AdaLIN
+from models.blocks.upsampling import DoubledConv3x3
 from models.blocks.winograd import Conv3x3
 from models.translation.cyclegan import CycleGAN
 from models.translation.ugatit import UGATIT
@@ -22,13 +23,17 @@ from models.translation.ugatit_networks import Critic, Generator, StyledResidual
 
 @contextmanager
 def direct():
-    """Inside, convolutions are torch's own throughout."""
-    ours = Conv3x3.forward
-    Conv3x3.forward = nn.Conv2d.forward
+    """Inside, convolutions are torch's own throughout, pictures doubled before them."""
+    ours = Conv3x3.forward, DoubledConv3x3.forward
+    Conv3x3.forward, DoubledConv3x3.forward = nn.Conv2d.forward, _doubled
     try:
         yield
     finally:
-        Conv3x3.forward = ours
+        Conv3x3.forward, DoubledConv3x3.forward = ours
+
+
+def _doubled(layer: DoubledConv3x3, x: Tensor) -> Tensor:
+    return F.conv2d(F.pad(F.interpolate(x, scale_factor=2), (1, 1, 1, 1), mode='reflect'), layer.weight, layer.bias)
 
 
 def _mixed(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, eps: float = 1e-5) -> Tensor:

@@ -15,42 +15,43 @@ _LEAST = 192  # channels from which on it pays: with fewer, the way into and out
 
 
 class _Winograd(torch.autograd.Function):
-    """x (B,C,4h+2,4w+2), weight (O,C,3,3) -> (B,O,4h,4w). What is small is kept for the way back, the rest made again."""
+    """x (B,C,4h+2,4w+2), weight (O,C,3,3) -> (B,O,4h,4w). Transformed tiles are kept for the way back, transformed weights made
+    again. Each channel is transformed by itself, so that it stays in the processor's cache."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        (count, _, height, width), out = x.shape, len(weight)
-        products = torch.bmm(_weights(weight), _tiles(x))  # (36,O,B*h*w)
-        made = (_OUT @ products.flatten(1)).view(4, 4, out, count, (height - 2) // 4, (width - 2) // 4)
-        return made.permute(3, 2, 4, 0, 5, 1).reshape(count, out, height - 2, width - 2)
+        (count, inner, height, width), out = x.shape, len(weight)
+        h, w = (height - 2) // 4, (width - 2) // 4
+        tiles = x.unfold(2, 6, 4).unfold(3, 6, 4).permute(1, 4, 5, 0, 2, 3).reshape(inner, 36, -1)
+        tiles = _each(_INTO, tiles).transpose(0, 1)  # (36,C,B*h*w)
+        ctx.save_for_backward(tiles, weight)
+        ctx.shape = x.shape
+        products = torch.bmm(_weights(weight), tiles).transpose(0, 1)  # (O,36,B*h*w)
+        made = _each(_OUT, products).view(out, 4, 4, count, h, w)
+        return made.permute(3, 0, 4, 1, 5, 2).reshape(count, out, 4 * h, 4 * w)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        (count, inner, height, width), out = x.shape, len(weight)
+        tiles, weight = ctx.saved_tensors
+        (count, inner, height, width), out = ctx.shape, len(weight)
         h, w = (height - 2) // 4, (width - 2) // 4
-        parts = slope.reshape(count, out, h, 4, w, 4).permute(3, 5, 1, 0, 2, 4).reshape(16, -1)
-        products = (_OUT.t() @ parts).view(36, out, -1)
+        parts = slope.reshape(count, out, h, 4, w, 4).permute(1, 3, 5, 0, 2, 4).reshape(out, 16, -1)
+        products = _each(_OUT.t(), parts).transpose(0, 1)  # (36,O,B*h*w)
         of_x = of_weight = None
         if ctx.needs_input_grad[1]:
-            of_weight = _OF_WEIGHT.t() @ torch.bmm(products, _tiles(x).transpose(1, 2)).flatten(1)
+            of_weight = _OF_WEIGHT.t() @ torch.bmm(products, tiles.transpose(1, 2)).flatten(1)
             of_weight = of_weight.t().reshape(weight.shape)
         if ctx.needs_input_grad[0]:
-            tiles = _INTO.t() @ torch.bmm(_weights(weight).transpose(1, 2), products).flatten(1)
-            tiles = tiles.view(6, 6, inner, count, h, w).transpose(2, 3)
-            of_x = torch.zeros_like(x)
-            for row in range(6):
-                for column in range(6):
-                    of_x[:, :, row:row + 4 * h:4, column:column + 4 * w:4] += tiles[row, column]
+            spread = _each(_INTO.t(), torch.bmm(_weights(weight).transpose(1, 2), products).transpose(0, 1))
+            spread = spread.view(inner, 36, count, h * w).permute(2, 0, 1, 3).reshape(count, 36 * inner, h * w)
+            of_x = F.fold(spread, (height, width), 6, stride=4)
         return of_x, of_weight
 
 
-def _tiles(x: Tensor) -> Tensor:
-    """(B,C,4h+2,4w+2) -> (36,C,B*h*w), transformed."""
-    tiles = x.unfold(2, 6, 4).unfold(3, 6, 4).permute(4, 5, 1, 0, 2, 3)  # (6,6,C,B,h,w)
-    return (_INTO @ tiles.reshape(36, -1)).view(36, x.shape[1], -1)
+def _each(matrix: Tensor, tiles: Tensor) -> Tensor:
+    """(N,M), (C,M,T) -> (C,N,T)."""
+    return torch.bmm(matrix.expand(len(tiles), -1, -1), tiles)
 
 
 def _weights(weight: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
 from models.blocks.squeeze import SCSE
+from models.blocks.upsampling import DoubledConv3x3
 from models.blocks.winograd import Conv3x3
 
 _STYLED = 'UpBlock1_'
@@ -51,7 +52,7 @@ def _widened(width: int, *, bias: bool, transposed: bool) -> list[nn.Module]:
         if transposed:
             layers += [nn.Identity(), nn.Identity(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=bias)]
         else:
-            layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(wide, narrow, 3, bias=bias)]
+            layers += [nn.Identity(), nn.Identity(), DoubledConv3x3(wide, narrow, bias=bias)]
         layers += [LIN(narrow), nn.ReLU()]
     return layers
 
