@@ -14,7 +14,7 @@ from PIL import Image
 
 from datasets.celeba import find_list, read_list
 from datasets.faces import PARTITIONS, BrokenPicture, Faces, check_root, pictures_in, split_by_name, tell_once
-from datasets.transforms import MIRRORED_IDS
+from datasets.transforms import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
 
@@ -98,7 +98,7 @@ def viewers_sides(labels: np.ndarray) -> np.ndarray:
         left, right = centre(f'l_{part}'), centre(f'r_{part}')
         left, right = (middle if left is None else left), (middle if right is None else right)
         votes += 0 if left is None or right is None else int(np.sign(left - right))
-    return MIRRORED_IDS[labels] if votes > 0 else labels
+    return MIRRORED[labels] if votes > 0 else labels
 
 
 def points_of(labels: np.ndarray) -> np.ndarray:

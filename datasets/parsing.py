@@ -23,7 +23,7 @@ from datasets.faces import PARTITIONS, BrokenPicture, Faces, check_root, tell_on
 from datasets.pseudo_labels import LABELLED, LabelledFaces
 from datasets.swaps import Readable
 from datasets.synthetic import SyntheticFaces
-from datasets.transforms import MIRRORED_IDS, face_frame
+from datasets.transforms import MIRRORED, face_frame
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 
@@ -31,7 +31,7 @@ SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # of the training pictures
 _PATIENCE = 50  # unreadable pictures in a row before giving up
 _EYES = {False: [PARTS.index('l_eye'), PARTS.index('r_eye')], True: [list(COARSE).index('eyes')]}
 _MOUTH = {False: [PARTS.index(name) for name in COARSE['mouth']], True: [list(COARSE).index('mouth')]}
-_MIRRORED = torch.from_numpy(MIRRORED_IDS).long()
+_MIRRORED = torch.from_numpy(MIRRORED).long()
 
 
 class CoarseFaces(Faces):

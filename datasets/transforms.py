@@ -10,13 +10,11 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
 from models import geometry
-from models.batch import PARTS
+from models.batch import MIRRORED_IDS, PARTS
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES, Template
 
-_OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
-_OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
-MIRRORED_IDS = np.arange(256, dtype=np.uint8)  # ids that are none of PARTS stay
-MIRRORED_IDS[:len(PARTS)] = [PARTS.index(_OPPOSITE.get(part, part)) for part in PARTS]
+MIRRORED = np.arange(256, dtype=np.uint8)  # ids that are none of PARTS stay
+MIRRORED[:len(PARTS)] = MIRRORED_IDS
 _MIRRORED_POINTS = [1, 0, 2, 4, 3]
 _LOWEST = torch.tensor(-1.0)
 
@@ -110,7 +108,7 @@ def mirrored(picture: Tensor, labels: Tensor | None, points: Tensor | None) -> t
     """Picture (3,H,W), label map (H,W) and landmarks (5,2) flipped so that left is still left: labels and landmarks of the two
     sides change places."""
     if labels is not None:
-        labels = torch.from_numpy(cv2.LUT(cv2.flip(labels.byte().numpy(), 1), MIRRORED_IDS)).to(labels.dtype)
+        labels = torch.from_numpy(cv2.LUT(cv2.flip(labels.byte().numpy(), 1), MIRRORED)).to(labels.dtype)
     if points is not None:
         points = points.numpy()[_MIRRORED_POINTS]
         points[:, 0] = picture.shape[-1] - 1 - points[:, 0]

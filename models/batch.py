@@ -10,6 +10,9 @@ PARTS = ('background', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_b
 # What a face mask (1 = face) holds: skin and features, not ears, hair or neck.
 FACE_PARTS = ('skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'mouth', 'u_lip', 'l_lip')
 FACE_IDS = tuple(PARTS.index(name) for name in FACE_PARTS)
+_OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
+_OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
+MIRRORED_IDS = tuple(PARTS.index(_OPPOSITE.get(name, name)) for name in PARTS)  # what a part is in the mirror image
 # The classes of FASSEG (Khan et al. 2015): index in this mapping = id, and which of PARTS such a pixel may show. What the hand
 # labels leave open (a hat, glasses) stands in several.
 COARSE = {

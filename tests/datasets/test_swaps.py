@@ -8,7 +8,7 @@ import torch
 from datasets.faces import BrokenPicture
 from datasets.loaders import build_faces, build_listed, build_pairs, build_swaps
 from datasets.swaps import Swaps
-from datasets.transforms import MIRRORED_IDS, Augmentation, Jitter, face_frame, into_frame
+from datasets.transforms import MIRRORED, Augmentation, Jitter, face_frame, into_frame
 from models.batch import PARTS, collate
 from models.geometry import TEMPLATES
 from tests.datasets import layouts
@@ -177,7 +177,7 @@ def test_a_flip_swaps_the_labels_and_landmarks_of_the_two_sides():
     for part, mirror in (('l_eye', 'r_eye'), ('r_eye', 'l_eye'), ('nose', 'nose'), ('r_ear', 'l_ear')):
         assert torch.equal(middle(flipped[1], part), torch.tensor([63., 0.]) + middle(plain[1], mirror) * torch.tensor([-1., 1.]))
     assert flipped[2].tolist() == [[17, 22], [43, 24], [33, 34], [21, 47], [41, 48]]
-    assert (MIRRORED_IDS[MIRRORED_IDS] == np.arange(256)).all()
+    assert (MIRRORED[MIRRORED] == np.arange(256)).all()
 
 
 @pytest.mark.parametrize('jitter', [Jitter(angle=9, scale=1.1, shift=(0.05, -0.03)), Jitter(flip=True, angle=-20, scale=0.9)])

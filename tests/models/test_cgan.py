@@ -1,9 +1,13 @@
 """What the CGAN owes beyond the contract of a family."""
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 
+from datasets.transforms import mirrored
 from models.base import Family, FamilyConfig, Perception
-from models.batch import SwapBatch
+from models.batch import PARTS, SwapBatch
 from models.cgan import CGAN, CGANConfig
 from tests.contract.stubs import IDENTITY, tiny_perception
 
@@ -38,6 +42,27 @@ def test_another_source_changes_the_swap():
     family, given = build().eval(), batch()
     other = SwapBatch(given.source.flip(0), given.target, given.same, given.target_parsing)
     assert (family.generate(given) - family.generate(other)).abs().max() > 1e-6
+
+
+def test_a_mirrored_swap_is_the_mean_of_both_ways_in_coarse_and_the_usual_one_in_detail():
+    given = batch()
+    given.target_parsing[:, 10:12, 10:13] = PARTS.index('l_eye')
+    pairs = [mirrored(picture, labels, None)[:2] for picture, labels in zip(given.target, given.target_parsing)]
+    target, labels = map(torch.stack, zip(*pairs))
+    usual = build().eval()
+    one, other = usual.generate(given), usual.generate(replace(given, target=target, target_parsing=labels)).flip(3)
+    assert (one - other).abs().max() > 1e-4
+    swap = build(mirrored=True).eval().generate(given)
+
+    def coarse(picture: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(picture, SIZE // 8, mode='area')
+
+    def detail(picture: torch.Tensor) -> float:
+        return (picture[..., ::2] - picture[..., 1::2]).abs().mean().item()
+
+    torch.testing.assert_close(coarse(swap), coarse((one + other) / 2), atol=0.1 * (one - other).abs().max().item(), rtol=0)
+    assert (coarse(swap) - coarse((one + other) / 2)).abs().mean() < 0.2 * (coarse(swap) - coarse(one)).abs().mean()
+    assert detail(swap - one) < 0.7 * detail((one + other) / 2 - one)
 
 
 def test_the_critic_judges_what_the_generator_just_drew_without_a_second_drawing():
