@@ -100,7 +100,7 @@ TABLE = {entry.name: entry for entry in (
     Entry('cvae', 'cvae.safetensors', '',
           '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENCE, _CVAE, 'safetensors'),
     Entry('cgan', 'cgan.safetensors', '',
-          '13a669b3a4a88e92fe49525c9f302eed57c8e79c2e3c2d14eb895ac7aeea2262', 6435562, _ZOO_LICENCE, _CGAN, 'safetensors'),
+          '4227160229cfdcd48cf9d8c1b021eac35a118039595567e415d42be11aec9d8a', 6435578, _ZOO_LICENCE, _CGAN, 'safetensors'),
     Entry('ddpm', 'ddpm.safetensors', '',
           '017478fe1febb50c154e4b9feb965ffe61d46486e59b65ea7a5f38a68b3d8fa1', 9769008, _ZOO_LICENCE, _DDPM, 'safetensors'),
     Entry('causes', 'causes.safetensors', '',

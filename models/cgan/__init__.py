@@ -182,8 +182,8 @@ class CGAN(SwapFamily):
         shape, plate, _ = self.conditions(target, labels)
         swap = self.draw(target, identity, shape, plate)[0]
         if self.config.mirrored:
-            count = len(batch.target)
-            swap = _both(swap[:count], swap[count:].flip(3))
+            own, other = swap.unflatten(0, (2, -1)).unbind()  # not by the batch's size, which an exported network leaves open
+            swap = _both(own, other.flip(3))
         return swap.clamp(-1, 1)
 
     @torch.no_grad()
