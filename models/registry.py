@@ -65,12 +65,11 @@ def family_name(path: str | Path) -> str | None:
 
 def load_weights(family: Family, path: str | Path) -> None:
     """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A critic may
-    be missing, as in the files of models/zoo: it keeps the weights that it has."""
-    state = _read(path)[1]
-    if missing := family.state_dict().keys() - state.keys():
-        drawn = tuple(f'{name}.' for name in family.averaged())
-        state = {**{name: family.state_dict()[name] for name in missing if not name.startswith(drawn)}, **state}
-    _fill(family, state, path)
+    be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the pictures may not."""
+    state, own, draws = _read(path)[1], family.state_dict(), list(family.averaged().values())
+    needed = tuple(f'{name}.' for name, module in family.named_modules() if any(module is other for other in draws))
+    kept = {name: own[name] for name in own.keys() - state.keys() if not name.startswith(needed or '')}
+    _fill(family, {**kept, **state}, path)
 
 
 def _metadata(path: str | Path) -> dict[str, str]:

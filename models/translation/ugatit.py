@@ -54,7 +54,8 @@ class UGATITConfig(FamilyConfig):
     without background, the map without background, or both of these. glasses_and_mouth: they count as background. hard_edge: the
     head ends with a step.
 
-    blurred_negatives: the critics are also shown pictures whose edges are blurred, as fakes.
+    blurred_negatives: the critics are also shown pictures whose edges are blurred, as fakes. one_way: genA2B alone, as weights
+    that are passed on may hold it; such a family translates a to b and is not trained.
 
     Elsewhere: EMA (engine.ema, engine.ema_from), decay of the learning rate (players.*.schedule; there the flag "no decay" turns
     it on), random crops and matched histograms (data.crops, data.matching).
@@ -82,6 +83,7 @@ class UGATITConfig(FamilyConfig):
     glasses_and_mouth: bool = False
     hard_edge: bool = False
     blurred_negatives: bool = False
+    one_way: bool = False
     weights: dict[str, float] = {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 10.0, 'identity': 10.0, 'cam': 1000.0,
                                  'background': 0.0, 'variation': 0.0, 'critic_a2b': 1.0, 'critic_b2a': 1.0}
 
@@ -91,12 +93,14 @@ class UGATIT(Translator):
 
     def __init__(self, config: UGATITConfig, perception: Perception | None):
         super().__init__(config, perception)
-        for name in ('genA2B', 'genB2A'):
+        if config.one_way:
+            self.directions = ('a2b',)
+        for name in ('genA2B',) if config.one_way else ('genA2B', 'genB2A'):
             self.add_module(name, Generator(config.size, config.width, config.blocks, config.pooled, enhanced=config.enhanced,
                                             squeeze=config.squeeze, masks=config.masks, keep_input=config.keep_input,
                                             transposed=config.transposed))
         for place, layers in (('G', config.global_layers), ('L', config.local_layers)):
-            for domain in 'AB':
+            for domain in '' if config.one_way else 'AB':
                 critic = Critic(layers, config.critic_width, enhanced=config.enhanced, sn=config.sn,
                                 attention=config.critic_attention and config.critic_cam > 0)
                 self.add_module(f'dis{place}{domain}', critic)
@@ -112,6 +116,9 @@ class UGATIT(Translator):
                 or self.wants('background') or self.wants('variation'))
 
     def players(self):
+        if self.config.one_way:
+            raise ValueError('a family with model.one_way has one generator and no critics, and cannot be trained; leave '
+                             'one_way away')
         if self.asks_parser and self.perception is not None and self.perception.parser is None:
             raise ValueError('masks of the face, and the terms background and variation, need a parser: set perception.parser')
         critics = [*self.critics('A'), *self.critics('B')]
@@ -119,7 +126,7 @@ class UGATIT(Translator):
                 'critics': [parameter for critic in critics for parameter in critic.parameters()]}
 
     def averaged(self):
-        return {'a2b': self.genA2B, 'b2a': self.genB2A}
+        return {direction: self.generator_of(direction) for direction in self.directions}
 
     def after_update(self, player: str) -> None:
         """rho stays between the two norms that it mixes."""
@@ -213,7 +220,8 @@ class UGATIT(Translator):
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
         shown = {}
-        for direction, pictures in (('a2b', batch.a), ('b2a', batch.b)):
+        for direction in self.directions:
+            pictures = getattr(batch, direction[0])
             made: Translated = self.generator_of(direction)(pictures)
             shown |= {direction[0]: pictures, direction: made.picture.clamp(-1, 1),
                       f'heat {direction[0]}': heat_picture(made.heatmap, pictures.shape[2:])}

@@ -5,6 +5,7 @@ import torch
 from experiments.checkpoint import save_family
 from models.cvae import CVAE, CVAEConfig
 from models.registry import family_types, load_family, load_weights
+from models.translation.ugatit import UGATIT, UGATITConfig
 from tests.models.test_cvae import TINY
 
 
@@ -34,6 +35,14 @@ def test_a_critic_that_the_file_left_out_begins_anew(tmp_path):
     torch.testing.assert_close(dict(second.critic.state_dict()), critic, rtol=0, atol=0)
     with pytest.raises(ValueError, match='such as decoder.fine'):
         load_weights(CVAE(CVAEConfig(**TINY, fine=8), None), tmp_path / 'family.safetensors')
+
+
+def test_a_generator_that_the_file_left_out_does_not_begin_anew_unnoticed(tmp_path):
+    options = {'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
+    one, two = (UGATIT(UGATITConfig(**options, one_way=one_way), None) for one_way in (True, False))
+    save_family(tmp_path / 'family.safetensors', 'ugatit', one.state_dict(), one.config)
+    with pytest.raises(ValueError, match='such as genB2A'):
+        load_weights(two, tmp_path / 'family.safetensors')
 
 
 def test_weights_of_another_shape_name_an_entry_that_differs(tmp_path):

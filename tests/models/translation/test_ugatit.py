@@ -173,3 +173,15 @@ def test_every_form_trains_and_shows_its_heat_maps(options):
     assert {'a', 'a2b', 'heat a', 'b', 'b2a', 'heat b'} <= set(panel)
     assert ('mask a' in panel) is bool(options.get('masks'))
     assert all(picture.abs().max() <= 1 and picture.shape == batch.a.shape for picture in panel.values())
+
+
+def test_one_way_it_translates_from_a_to_b_and_is_not_trained():
+    whole, half = family().eval(), family(one_way=True).eval()
+    half.load_state_dict({name: value for name, value in whole.state_dict().items() if name.startswith('genA2B.')})
+    batch = pairs()
+    assert torch.equal(half.translate(batch.a), whole.translate(batch.a))
+    assert set(half.panel(batch)) == {'a', 'a2b', 'heat a'}
+    with pytest.raises(ValueError, match='does not translate b2a; it knows a2b'):
+        half.translate(batch.b, 'b2a')
+    with pytest.raises(ValueError, match='cannot be trained'):
+        half.players()
