@@ -10,12 +10,14 @@ from datasets.matching import Matching
 from datasets.swaps import Readable
 from datasets.transforms import Augmentation, face_frame, into_frame, unpacked
 from models.batch import PairBatch
+from models.geometry import TEMPLATES
 
 _PATIENCE = 50
 
 
 class Unpaired(Dataset):
-    """PairBatch samples without the batch dimension: a photo and a drawing chosen independently, central squares at `size`.
+    """PairBatch samples without the batch dimension: a photo and a drawing chosen independently, at `size`, in the template
+    `face`: of aligned CelebA pictures (178x218) that part, of others the central square, which is taken to lie so.
 
     Keys, seed and unreadable pictures as in datasets.swaps.Swaps. The index counts through the larger domain; with `random`
     the picture of domain b is drawn, otherwise it is picture `index` modulo the domain's length. people numbers the persons
@@ -59,7 +61,9 @@ class Unpaired(Dataset):
             if (read := domain.read(candidate)) is not None:
                 jitter = self.augmentation.draw(rng) if self.augmentation else None
                 person = None if self.people is None else torch.tensor(self.people[faces[candidate].name])
-                return into_frame(*read, faces.frame, self.to, jitter)[0], person
+                canvas = TEMPLATES['celeba']
+                frame = canvas if read[0].shape[:2] == (canvas.height, canvas.width) else faces.frame
+                return into_frame(*read, frame, self.to, jitter)[0], person
         raise RuntimeError(f'no readable picture among {_PATIENCE} in a row from {faces.path(index % len(faces))} on; '
                            'check the disk or unpack the data again')
 

@@ -17,7 +17,8 @@ def photo_drawing(identities: Tensor, person: Tensor, drawing: Tensor, *, temper
     pictures of its person among all of the other kind, averaged over them. identities (B,D) of unit length, person (B,) int64,
     drawing (B,) bool. Pictures without a partner do not count; scalar, 0 where there is none."""
     other = drawing[:, None] != drawing
-    logits = (identities @ identities.t() / temperature).masked_fill(~other, torch.finfo(identities.dtype).min)  # (B,B)
+    logits = (identities @ identities.t()).float() / temperature  # (B,B); the product is of half precision under autocast
+    logits = logits.masked_fill(~other, torch.finfo(logits.dtype).min)
     partners = other & (person[:, None] == person)
     found = -(logits.log_softmax(1) * partners).sum(1) / partners.sum(1).clamp(min=1)
     return found.sum() / partners.any(1).sum().clamp(min=1)

@@ -164,6 +164,17 @@ def test_two_domains(tmp_path):
         build_pairs('unpaired', root / 'trainA', 32)
 
 
+def test_aligned_celeba_pictures_of_a_domain_are_cut_to_the_face_and_others_to_their_middle(tmp_path):
+    for side in 'AB':
+        layouts.write(tmp_path / f'test{side}' / '0.png', layouts.picture(1, *((178, 218) if side == 'A' else (178, 219))))
+    sample = build_pairs('unpaired', tmp_path, 128, 'test')[0]
+    whole = torch.from_numpy(read_picture(tmp_path / 'testA' / '0.png')[60:188, 24:152].copy()).permute(2, 0, 1) / 127.5 - 1
+    assert (sample.a - whole).abs().max() < 1e-3
+    square = Image.open(tmp_path / 'testB' / '0.png').crop((0, 20, 178, 198)).resize((16, 16), Image.BOX)
+    coarse = torch.from_numpy(np.array(square)).permute(2, 0, 1) / 127.5 - 1
+    assert (torch.nn.functional.adaptive_avg_pool2d(sample.b, 16) - coarse).abs().mean() < 0.05
+
+
 def test_validation_of_two_domains_is_never_trained_on(tmp_path):
     for side in 'AB':
         for i in range(40):

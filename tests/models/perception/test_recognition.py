@@ -175,6 +175,8 @@ def test_the_contrast_counts_pairs_of_the_two_kinds_only():
     person, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
     right, wrong = photo_drawing(identities, person, drawing), photo_drawing(identities[[0, 1, 1, 0]], person, drawing)
     assert right < 1e-3 and wrong > 9
+    with torch.autocast('cpu', torch.bfloat16):
+        torch.testing.assert_close(photo_drawing(identities, person, drawing), right, atol=0.05, rtol=0)
     assert photo_drawing(identities, person, torch.zeros(4, dtype=torch.bool)) == 0
     alone = photo_drawing(identities[:3], person[:3], drawing[:3])  # the second photo has no partner
     assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], person[[0, 2, 1]], drawing[[0, 2, 1]])))
