@@ -1,11 +1,13 @@
 """scripts/train_identity.py from start to its last line."""
 import importlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.faces import PARTITIONS, split_by_name
 from models.perception.recognition import people_learnt_from
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
@@ -42,6 +44,16 @@ def test_it_trains_goes_on_and_measures_people_that_it_never_saw(train, folder, 
     row = capsys.readouterr().out
     assert train(*data, '--evaluate', run / 'encoder.safetensors') == 0
     assert capsys.readouterr().out == row
+
+
+def test_without_people_to_measure_on_the_encoder_is_there_all_the_same(train, folder, tmp_path, capsys):
+    people = sorted(path for path in folder.iterdir())
+    for path, part in zip(people, split_by_name([path.name for path in people])):
+        if part == PARTITIONS.index('test'):
+            shutil.rmtree(path)
+    assert train('--data', 'folder', '--root', folder, '--steps', 1, '--out', tmp_path / 'run') == 0
+    assert 'encoder.safetensors is written but not measured' in capsys.readouterr().err
+    assert people_learnt_from(tmp_path / 'run' / 'encoder.safetensors')
 
 
 @pytest.mark.parametrize(('words', 'message'), [
