@@ -5,8 +5,10 @@ import torch
 
 from models import weights
 from models.base import FamilyConfig
+from models.perception.detection import build_detector
 from models.pipelines import translate
-from models.pipelines.translate import FaceTranslator, default_weights, sheet
+from models.pipelines.demo import demo_photo
+from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
 from models.translation.translator import Translator
 from models.weights import Entry
 from tests.models.stubs import Oval, Planted, face_at, photo
@@ -108,3 +110,12 @@ def test_an_entry_of_the_zoo_becomes_the_default(monkeypatch, tmp_path):
     (tmp_path / 'new.safetensors').write_bytes(b'')
     monkeypatch.setitem(weights.TABLE, 'new', Entry('new', 'new.safetensors', '', None, None, '', '', 'safetensors'))
     assert default_weights() == tmp_path / 'new.safetensors'
+
+
+def test_the_zoos_translator_draws_each_photo_anew():
+    translator = FaceTranslator(load_translator(default_weights(), None), build_detector('mtcnn'))
+    first, second = (translator.picture(demo_photo(name)).faces[0] for name in ('astronaut', 'portrait'))
+    drawn = [one.translations[0].astype(int) for one in (first, second)]
+    assert all(picture.shape == (64, 64, 3) for picture in drawn)
+    assert all(np.abs(made - one.face).mean() > 25 for made, one in zip(drawn, (first, second)))
+    assert np.abs(drawn[0] - drawn[1]).mean() > 25
