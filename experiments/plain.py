@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.batch import PairBatch
 from models.blocks.norms import LIN, AdaLIN
+from models.blocks.spectral import SpectralConv2d, unnormalised
 from models.blocks.upsampling import DoubledConv3x3
 from models.blocks.winograd import Conv3x3
 from models.translation.cyclegan import CycleGAN
@@ -23,13 +24,15 @@ from models.translation.ugatit_networks import Critic, Generator, StyledResidual
 
 @contextmanager
 def direct():
-    """Inside, convolutions are torch's own throughout, pictures doubled before them."""
-    ours = Conv3x3.forward, DoubledConv3x3.forward
-    Conv3x3.forward, DoubledConv3x3.forward = nn.Conv2d.forward, _doubled
+    """Inside, convolutions are torch's own throughout: pictures are doubled before them, and their weights normalised."""
+    ours = {layer: layer.forward for layer in (Conv3x3, SpectralConv2d, DoubledConv3x3)}
+    Conv3x3.forward = SpectralConv2d.forward = nn.Conv2d.forward
+    DoubledConv3x3.forward = _doubled
     try:
         yield
     finally:
-        Conv3x3.forward, DoubledConv3x3.forward = ours
+        for layer, forward in ours.items():
+            layer.forward = forward
 
 
 def _doubled(layer: DoubledConv3x3, x: Tensor) -> Tensor:
@@ -49,7 +52,7 @@ def _attended(x: Tensor, average: nn.Linear, largest: nn.Linear, merge: nn.Conv2
     logits, weighed = [], []
     for pool, classifier in ((F.adaptive_avg_pool2d, average), (F.adaptive_max_pool2d, largest)):
         logits.append(classifier(pool(x, 1).flatten(1)))
-        weighed.append(x * getattr(classifier, 'weight_orig', classifier.weight)[:, :, None, None])
+        weighed.append(x * unnormalised(classifier)[:, :, None, None])
     return torch.cat(logits, 1), merge(torch.cat(weighed, 1))
 
 

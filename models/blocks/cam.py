@@ -4,10 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.blocks.spectral import unnormalised
+
 
 def _importance(classifier: nn.Linear) -> Tensor:
     """(1,C): the weight itself, without spectral norm, plus the bias where there is one."""
-    weight = getattr(classifier, 'weight_orig', classifier.weight)
+    weight = unnormalised(classifier)
     return weight if classifier.bias is None else weight + classifier.bias[:, None]
 
 

@@ -4,10 +4,61 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def spectral(module: nn.Module, on: bool = True) -> nn.Module:
+class _Normalised(nn.Module):
+    """A layer whose output is divided instead of its weights, which are far larger: W x / s is W / s x."""
+
+    def begin(self, weight: nn.Parameter) -> None:
+        self.register_parameter('weight_orig', weight)
+        for name, length in (('weight_u', len(weight)), ('weight_v', weight[0].numel())):
+            self.register_buffer(name, F.normalize(torch.randn(length), dim=0))
+
+    def largest(self) -> Tensor:
+        """The largest singular value (scalar), after a power step in training."""
+        matrix, u, v = self.weight_orig.flatten(1), self.weight_u, self.weight_v
+        if self.training:
+            v.copy_(F.normalize(matrix.detach().t() @ u, dim=0))
+        along = matrix @ v.clone()  # clones, as a later step must not change what the way back needs
+        if self.training:
+            u.copy_(F.normalize(along.detach(), dim=0))
+        return torch.dot(u.clone(), along)
+
+    @property
+    def weight(self) -> Tensor:
+        """The normalised weights, with a power step as in a forward."""
+        return self.weight_orig / self.largest()
+
+
+class SpectralConv2d(_Normalised, nn.Conv2d):
+    """A convolution that `spectral` made."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self._conv_forward(x, self.weight_orig, None) / self.largest()
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+
+class SpectralLinear(_Normalised, nn.Linear):
+    """A linear layer that `spectral` made."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.linear(x, self.weight_orig) / self.largest()
+        return y if self.bias is None else y + self.bias
+
+
+def spectral(module: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
     """The convolution or linear layer itself, spectrally normalised where `on`: one power step per forward in training, none in
-    eval mode. PyTorch's older form, whose entries `weight_orig, weight_u, weight_v` the published files have."""
-    return nn.utils.spectral_norm(module) if on else module
+    eval mode. Entries and values are those of torch.nn.utils.spectral_norm, PyTorch's older form, which the published files
+    have."""
+    if on:
+        weight = module.weight
+        del module.weight
+        module.__class__ = {nn.Conv2d: SpectralConv2d, nn.Linear: SpectralLinear}[type(module)]
+        module.begin(weight)
+    return module
+
+
+def unnormalised(module: nn.Module) -> Tensor:
+    """The weights of a layer without spectral norm, whether it has one or not."""
+    return module.weight_orig if isinstance(module, _Normalised) else module.weight
 
 
 def learnt(*modules: nn.Module) -> list[nn.Parameter]:
