@@ -1,5 +1,5 @@
-"""Twice the side by nearest neighbour and a convolution 3x3 upon it, as one: of the nine weights those that meet the same pixel
-are added beforehand, and four ninths of the multiplications are left (as sub-pixel kernels, Shi et al. 2016, arXiv:1609.05158)."""
+"""Twice the side by nearest neighbour and a convolution 3x3 upon it, as one: of the nine weights those that meet one pixel are
+added beforehand, and four ninths of the multiplications are left (as sub-pixel kernels, Shi et al. 2016, arXiv:1609.05158)."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
