@@ -13,7 +13,7 @@ from models import geometry
 from models.batch import MIRRORED_IDS, PARTS
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES, Template
 
-MIRRORED = np.arange(256, dtype=np.uint8)  # ids that are none of PARTS stay
+MIRRORED = np.arange(256, dtype=np.uint8)  # MIRRORED_IDS for a whole byte: ids that are none of PARTS stay
 MIRRORED[:len(PARTS)] = MIRRORED_IDS
 _MIRRORED_POINTS = [1, 0, 2, 4, 3]
 _LOWEST = torch.tensor(-1.0)

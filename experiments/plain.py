@@ -24,7 +24,7 @@ from models.translation.ugatit_networks import Critic, Generator, StyledResidual
 
 @contextmanager
 def direct():
-    """Inside, convolutions are torch's own throughout: pictures are doubled before them, and their weights normalised."""
+    """Inside, convolutions are torch's own throughout: maps are doubled, and weights spectrally normalised, before them."""
     ours = {layer: layer.forward for layer in (Conv3x3, SpectralConv2d, DoubledConv3x3)}
     Conv3x3.forward = SpectralConv2d.forward = nn.Conv2d.forward
     DoubledConv3x3.forward = _doubled

@@ -8,6 +8,7 @@ class _Normalised(nn.Module):
     """A layer whose output is divided instead of its weights, which are far larger: W x / s is W / s x."""
 
     def begin(self, weight: nn.Parameter) -> None:
+        """Take over the weights of the plain layer."""
         self.register_parameter('weight_orig', weight)
         for name, length in (('weight_u', len(weight)), ('weight_v', weight[0].numel())):
             self.register_buffer(name, F.normalize(torch.randn(length), dim=0))
