@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.batch import PairBatch
+from models.blocks.narrow import NarrowConv2d
 from models.blocks.norms import LIN, AdaLIN
 from models.blocks.spectral import SpectralConv2d, unnormalised
 from models.blocks.upsampling import DoubledConv3x3
@@ -25,8 +26,8 @@ from models.translation.ugatit_networks import Critic, Generator, StyledResidual
 @contextmanager
 def direct():
     """Inside, convolutions are torch's own throughout: maps are doubled, and weights spectrally normalised, before them."""
-    ours = {layer: layer.forward for layer in (Conv3x3, SpectralConv2d, DoubledConv3x3)}
-    Conv3x3.forward = SpectralConv2d.forward = nn.Conv2d.forward
+    ours = {layer: layer.forward for layer in (Conv3x3, NarrowConv2d, SpectralConv2d, DoubledConv3x3)}
+    Conv3x3.forward = NarrowConv2d.forward = SpectralConv2d.forward = nn.Conv2d.forward
     DoubledConv3x3.forward = _doubled
     try:
         yield

@@ -16,6 +16,7 @@ from experiments.plain import cyclegan_steps, direct, ugatit_steps
 from experiments.players import build_players, hand_over
 from models.batch import PairBatch
 from models.registry import build_family
+from models.runtime import bf16_on_cpu
 
 PLAIN = {'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}  # the families that are measured, each with its preset
 
@@ -23,10 +24,10 @@ WASTEFUL = ('ugatit',)  # whose publication takes gradients of players who are n
 
 
 class Game:
-    """One form of a family in training: `plain` as published, otherwise as experiments.engine updates it. model: changes of the
-    preset's config. compiled: torch.compile, of our form only."""
+    """One form of a family in training: `plain` as published, otherwise as experiments.engine updates it, `half` with
+    engine.precision=bf16-mixed. model: changes of the preset's config. compiled: torch.compile, of our form only."""
 
-    def __init__(self, name: str, batch: int, *, plain: bool, compiled: bool, device: str, model: dict):
+    def __init__(self, name: str, batch: int, *, plain: bool, half: bool, compiled: bool, device: str, model: dict):
         torch.manual_seed(0)
         config = RunConfig(**read_preset(name))
         self.family = build_family(name, {**config.model, **model}, None).to(device)
@@ -35,14 +36,15 @@ class Game:
         if compiled and not plain:
             self.family.compile(dynamic=False)
         self.players = build_players(self.family, config.players)
-        self.plain, self.wasteful = plain, plain and name in WASTEFUL
+        self.plain, self.half, self.wasteful = plain, half, plain and name in WASTEFUL
         self.losses = {player.name: partial(self._own, player.name) for player in self.players}
         if plain:
             self.losses = PLAIN[name](self.family, self.batch)
 
     def _own(self, player: str) -> torch.Tensor:
         weights = self.family.config.weights
-        return sum(weights[term] * value for term, value in self.family(player, self.batch, 0).items())
+        with torch.autocast(self.batch.a.device.type, torch.bfloat16, enabled=self.half):
+            return sum(weights[term] * value for term, value in self.family(player, self.batch, 0).items())
 
     def step(self) -> None:
         """One update of every player."""
@@ -82,9 +84,9 @@ def _seconds(device: torch.device) -> float:
 
 def translating(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1, compiled: bool = False,
                 device: str = 'cpu', **model) -> dict[str, float]:
-    """A training step in both forms, called in turns, after one step each to warm up; medians. model: changes of the preset's.
-    RuntimeError where a form fails."""
-    spawn, forms = multiprocessing.get_context('spawn'), ('plain', 'ours')
+    """A training step as published, as ours and, where the device has the instructions for it, as ours in bf16, called in turns,
+    after one step each to warm up; medians. model: changes of the preset's. RuntimeError where a form fails."""
+    spawn, forms = multiprocessing.get_context('spawn'), ['plain', 'ours'] + ['ours in bf16'] * (device != 'cpu' or bf16_on_cpu())
     pipes, processes, seconds, most = {}, [], {form: [] for form in forms}, {}
 
     def answer(form: str):
@@ -96,8 +98,8 @@ def translating(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1
     try:
         for form in forms:
             pipes[form], there = spawn.Pipe()
-            options = {'name': name, 'batch': batch, 'plain': form == 'plain', 'compiled': compiled, 'device': device,
-                       'model': model}
+            options = {'name': name, 'batch': batch, 'plain': form == 'plain', 'half': form == 'ours in bf16',
+                       'compiled': compiled, 'device': device, 'model': model}
             processes.append(spawn.Process(target=_serve, args=(there, threads, options), daemon=True))
             processes[-1].start()
             numbers = answer(form)
@@ -109,6 +111,8 @@ def translating(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1
     finally:
         for process in processes:
             process.terminate()
-    plain, ours = (statistics.median(seconds[form][1:]) for form in forms)
-    return {'plain, s/step': plain, 'ours, s/step': ours, 'times as fast': plain / ours, 'plain, peak MB': most['plain'],
-            'ours, peak MB': most['ours'], 'million numbers': numbers}
+    median = {form: statistics.median(seconds[form][1:]) for form in forms}
+    figures = {'million numbers': numbers}
+    for form in forms:
+        figures |= {f'{form}, s/step': median[form], f'{form}, peak MB': most[form]}
+    return figures | {f'times as fast, {form}': median['plain'] / median[form] for form in forms[1:]}

@@ -17,6 +17,11 @@ Inputs = dict[str, Tensor]
 T = TypeVar('T')
 
 
+def bf16_on_cpu() -> bool:
+    """Whether the processor has instructions for bfloat16; PyTorch has no public function that says so."""
+    return getattr(torch.cpu, '_is_avx512_bf16_supported', bool)()
+
+
 class Session:
     """A file on onnxruntime: on the GPU where `device` asks for it and onnxruntime can. inputs: name -> shape. notes: what was
     written beside the network. provider: where it really runs. patient: threads that have nothing to do sleep, for networks that

@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'benchmark.py: {error}', file=sys.stderr)
         return 2
     for name, value in figures.items():
-        print(f'{name:>22}  {value:.1f}' if value >= 10 else f'{name:>22}  {value:.3g}')
+        print(f'{name:>27}  {value:.1f}' if value >= 10 else f'{name:>27}  {value:.3g}')
     return 0
 
 

@@ -2,6 +2,7 @@
 from torch import Tensor, nn
 
 from models.blocks.antialias import BlurDown, BlurUp
+from models.blocks.narrow import NarrowConv2d
 from models.blocks.winograd import Conv3x3
 
 
@@ -43,4 +44,4 @@ def resnet(inputs: int, outputs: int, width: int, downs: int = 2, blocks: int = 
             layers.append(nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1))
         width //= 2
         layers += [nn.InstanceNorm2d(width), nn.ReLU()]
-    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), nn.Tanh())
+    return nn.Sequential(*layers, nn.ReflectionPad2d(3), NarrowConv2d(width, outputs, 7), nn.Tanh())

@@ -14,14 +14,15 @@ class _Normalised(nn.Module):
             self.register_buffer(name, F.normalize(torch.randn(length), dim=0))
 
     def largest(self) -> Tensor:
-        """The largest singular value (scalar), after a power step in training."""
+        """The largest singular value (scalar), after a power step in training; in full precision under autocast as well."""
         matrix, u, v = self.weight_orig.flatten(1), self.weight_u, self.weight_v
-        if self.training:
-            v.copy_(F.normalize(matrix.detach().t() @ u, dim=0))
-        along = matrix @ v.clone()  # clones, as a later step must not change what the way back needs
-        if self.training:
-            u.copy_(F.normalize(along.detach(), dim=0))
-        return torch.dot(u.clone(), along)
+        with torch.autocast(matrix.device.type, enabled=False):
+            if self.training:
+                v.copy_(F.normalize(matrix.detach().t() @ u, dim=0))
+            along = matrix @ v.clone()  # clones, as a later step must not change what the way back needs
+            if self.training:
+                u.copy_(F.normalize(along.detach(), dim=0))
+            return torch.dot(u.clone(), along)
 
     @property
     def weight(self) -> Tensor:

@@ -3,6 +3,7 @@ multiplications. The same function as torch's up to rounding (about 1e-5 of the 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.amp import custom_bwd, custom_fwd
 from torch.autograd.function import once_differentiable
 
 _INTO = torch.tensor([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
@@ -19,6 +20,7 @@ class _Winograd(torch.autograd.Function):
     again. Each channel is transformed by itself, so that it stays in the processor's cache."""
 
     @staticmethod
+    @custom_fwd(device_type='cpu', cast_inputs=torch.float32)
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
         (count, inner, height, width), out = x.shape, len(weight)
         h, w = (height - 2) // 4, (width - 2) // 4
@@ -32,6 +34,7 @@ class _Winograd(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @custom_bwd(device_type='cpu')
     def backward(ctx, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
         tiles, weight = ctx.saved_tensors
         (count, inner, height, width), out = ctx.shape, len(weight)
@@ -60,10 +63,11 @@ def _weights(weight: Tensor) -> Tensor:
 
 
 class Conv3x3(nn.Conv2d):
-    """nn.Conv2d 3x3 with stride 1. In training on a CPU, where it pays, Winograd's way."""
+    """nn.Conv2d 3x3 with stride 1. In training on a CPU, where it pays, Winograd's way: in float32 under autocast as well, since
+    half precision would not carry its sums and saves less than it does."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not (torch.is_grad_enabled() and x.device.type == 'cpu' and x.dtype == self.weight.dtype == torch.float32
+        if not (torch.is_grad_enabled() and x.device.type == 'cpu' and self.weight.dtype == torch.float32
                 and min(self.weight.shape[:2]) >= _LEAST):
             return super().forward(x)
         if self.padding != (0, 0):

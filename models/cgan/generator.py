@@ -9,6 +9,7 @@ from configs.base import Config
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
+from models.blocks.narrow import NarrowConv2d
 from models.blocks.ranges import ValueRange, from_signed, to_signed
 from models.blocks.spectral import spectral
 
@@ -175,7 +176,7 @@ class Generator(nn.Module):
         self.attention = nn.ModuleDict({
             str(side): SelfAttention(widths[config.sides.index(side)], pooled=config.pooled,
                                      wrap=lambda conv: spectral(conv, config.spectral)) for side in config.attention})
-        flat = nn.ReflectionPad2d(3), nn.Conv2d(widths[0], drawn, 7)
+        flat = nn.ReflectionPad2d(3), NarrowConv2d(widths[0], drawn, 7)
         self.last_layer = nn.Sequential(*(flat if config.fold == 1 else unfolding(widths[0], config.fold, drawn)))
         if config.mask:  # at first nearly everything is drawn, so that copying the target is not where learning starts
             nn.init.constant_(self.last_layer[-1].bias[3:], 2.0)

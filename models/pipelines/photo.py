@@ -12,6 +12,7 @@ from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.perception.detection import Detector, Face, paired
 from models.pipelines import blend
+from models.runtime import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'
 DONE = 'faces were replaced by those of other people'  # for Making
@@ -194,7 +195,7 @@ class FaceSwapper(PhotoSwapper):
 
         def make(faces) -> tuple[Tensor, Tensor]:
             # Quicker where the processor has instructions for it; pictures for measuring are made in full precision.
-            half = self.device.type == 'cpu' and getattr(torch.cpu, '_is_avx512_bf16_supported', bool)()
+            half = self.device.type == 'cpu' and bf16_on_cpu()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
                 return self._made(faces.crops, faces.points, crops[faces.roles], identities[faces.roles])[:2]
 

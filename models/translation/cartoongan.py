@@ -23,6 +23,7 @@ from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.edges import without_edges
 from models.blocks.initial import initialise
+from models.blocks.narrow import NarrowConv2d
 from models.blocks.resnet import PaddedResidual
 from models.losses.adversarial import Adversary, critic_on_fake, critic_on_real, generator_loss
 from models.losses.identity import identity_distance
@@ -59,7 +60,7 @@ def cartoon_generator(width: int, blocks: int, norm: type[nn.Module]) -> nn.Sequ
     layers += [PaddedResidual(4 * width) for _ in range(blocks)]
     for inner, out in ((4 * width, 2 * width), (2 * width, width)):
         layers += [nn.ConvTranspose2d(inner, out, 3, 2, 1, 1), nn.Conv2d(out, out, 3, 1, 1), norm(out), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(width, 3, 7, 1, 3), nn.Tanh())
+    return nn.Sequential(*layers, NarrowConv2d(width, 3, 7, 1, 3), nn.Tanh())
 
 
 def cartoon_critic(width: int, norm: type[nn.Module]) -> nn.Sequential:

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.blocks.narrow import NarrowConv2d
 from models.blocks.resnet import PaddedResidual, resnet
 
 
@@ -33,7 +34,7 @@ class LocalEnhancer(nn.Module):
                                       nn.Conv2d(width, 2 * width, 3, 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU())
         self.model1_2 = nn.Sequential(*(PaddedResidual(2 * width) for _ in range(local_blocks)),
                                       nn.ConvTranspose2d(2 * width, width, 3, 2, 1, 1), nn.InstanceNorm2d(width), nn.ReLU(),
-                                      nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
+                                      nn.ReflectionPad2d(3), NarrowConv2d(width, 3, 7), nn.Tanh())
 
     def forward(self, x: Tensor, fixed: bool = False) -> Tensor:
         """fixed: the global generator does not learn."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.cam import cam_attended, cam_logits
+from models.blocks.narrow import NarrowConv2d
 from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
@@ -95,7 +96,7 @@ class Generator(nn.Module):
                                 nn.Linear(inner, inner, bias=enhanced), nn.ReLU())
         pictures = max(1, masks - self.keep_input)
         self.UpBlock2 = nn.Sequential(*_widened(inner, bias=enhanced, transposed=transposed), nn.ReflectionPad2d(3),
-                                      nn.Conv2d(width, 3 * pictures, 7, bias=enhanced), nn.Tanh())
+                                      NarrowConv2d(width, 3 * pictures, 7, bias=enhanced), nn.Tanh())
 
     def looked(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """The half before AdaLIN: logits (B,2) and the map that its own attention weighed (B,C,H/4,W/4)."""

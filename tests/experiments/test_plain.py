@@ -42,5 +42,5 @@ def test_gradients_are_those_of_the_published_order(name, plain, more, critics):
 
 def test_the_benchmark_measures_both_forms():
     figures = translating('ugatit', repeats=1, **SMALL, **DEPTH)
-    assert figures['times as fast'] == pytest.approx(figures['plain, s/step'] / figures['ours, s/step'])
+    assert figures['times as fast, ours'] == pytest.approx(figures['plain, s/step'] / figures['ours, s/step'])
     assert all(value > 0 for value in figures.values())

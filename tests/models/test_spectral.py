@@ -29,3 +29,15 @@ def test_entries_values_and_gradients_are_those_of_pytorchs_older_form(make, sha
         torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()))
     torch.testing.assert_close(ours.weight, theirs.weight)
     torch.testing.assert_close(copy.deepcopy(ours)(x), ours(x))
+
+
+@pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3), (2, 4, 8, 8)), (lambda: nn.Linear(5, 3), (2, 5))])
+def test_under_autocast_the_singular_value_keeps_full_precision(make, shape):
+    torch.manual_seed(0)
+    layer, x = spectral(make()), torch.randn(shape)
+    layer(x), layer(x)
+    other = copy.deepcopy(layer)
+    exact = other(x)
+    with torch.autocast('cpu', torch.bfloat16):
+        torch.testing.assert_close(layer(x).float(), exact, atol=0.05, rtol=0.05)
+    assert torch.equal(layer.weight_u, other.weight_u)

@@ -25,3 +25,13 @@ def test_without_gradients_it_is_the_common_convolution_to_the_bit():
     network, x = Conv3x3(192, 192, 3), torch.randn(1, 192, 10, 10)
     with torch.no_grad():
         assert torch.equal(network(x), torch.conv2d(x, network.weight, network.bias))
+
+
+def test_under_autocast_it_keeps_full_precision():
+    network, x = Conv3x3(192, 192, 3), torch.randn(1, 192, 10, 10, requires_grad=True)
+    found = []
+    for half in (False, True):
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            y = network(x)
+        found.append([y.detach(), *torch.autograd.grad(y.square().sum(), [x, *network.parameters()])])
+    assert all(torch.equal(first, second) for first, second in zip(*found))
