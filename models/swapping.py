@@ -6,6 +6,8 @@
 | edges           | mean abs(difference of the Laplacians of swap and target)      | same person  | Denton 2015          |
 | perceptual      | L1 of the teacher's inner maps of swap and target              | same person  | Johnson 2016 eq. 2   |
 | identity        | 1 - cos(teacher(swap), teacher(source))                        | all          | SimSwap eq. 3        |
+| recovered       | 1 - cos(encoder(swap), the identity that it was given)         | all          | SimSwap eq. 3        |
+| drift           | (mean of teacher(swap) - mean of teacher(source))^2, unbiased  | other people | Gretton 2012 eq. 3   |
 | background      | mean abs(swap - target) outside the target's face mask         | all          | ours                 |
 | parsing         | cross entropy of the swap's parsing with the target's, in face | other people | ours                 |
 | landmarks       | L1 of the five landmarks of swap and target, in eye distances  | other people | ours                 |
@@ -26,7 +28,7 @@ from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.blocks.background import continued
 from models.losses.background import background_l1
-from models.losses.identity import identity_distance
+from models.losses.identity import identity_distance, identity_drift
 from models.losses.perceptual import parsing_agreement, perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 from models.losses.smoothness import total_variation
@@ -152,21 +154,27 @@ class SwapFamily(Family):
 
     def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, mixture: Callable[[Tensor], Tensor],
                          step: int) -> dict[str, Tensor]:
-        """The terms `identity` and `perceptual`, with one pass of the teacher over the swap. The wanted identities are the given
-        ones where one network is both encoder and teacher."""
+        """The terms `identity`, `drift`, `recovered` and `perceptual`, with one pass of the teacher over the swap. The wanted
+        identities are the given ones where one network is both encoder and teacher."""
         teacher, terms, noting = self.perception.teacher, {}, step % NOTE_EVERY == 0
-        if not (self.wants('perceptual') or self.wants('identity') or noting):
+        jitter = self.config.jitter if self.training else 0.0
+        if self.wants('recovered'):
+            found = self.perception.identity.identity_and_maps(swap, 0, jitter=jitter)[0]
+            terms['recovered'] = identity_distance(found, given)
+        if not (any(map(self.wants, ('perceptual', 'identity', 'drift'))) or noting):
             return terms
-        identity, maps = teacher.identity_and_maps(swap, MAPS, jitter=self.config.jitter if self.training else 0.0)
+        identity, maps = teacher.identity_and_maps(swap, MAPS, jitter=jitter)
         if self.wants('perceptual'):
             with torch.no_grad():
                 answers = teacher.maps(batch.target, MAPS)
             terms['perceptual'] = perceptual_l1(maps, answers, batch.same)
-        if self.wants('identity') or noting:
+        if self.wants('identity') or self.wants('drift') or noting:
             with torch.no_grad():
                 wanted = given if teacher is self.perception.identity else mixture(teacher(batch.source))
         if self.wants('identity'):
             terms['identity'] = self.likeness(identity, wanted)
+        if self.wants('drift'):
+            terms['drift'] = identity_drift(identity[~batch.same], wanted[~batch.same])
         if noting:
             self.note_likeness(identity, wanted, batch)
         return terms

@@ -68,9 +68,9 @@ class CGANConfig(SwapFamilyConfig):
     mirrored: bool = False
     weights: dict[str, float] = {
         'identity': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0, 'parsing': 2.0,
-        'landmarks': 0.0, 'shading': 8.0, 'contrast': 0.0, 'total_variation': 0.0, 'guide': 0.0, 'adversarial': 1.0,
-        'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0, 'critic': 1.0, 'gradient_penalty': 0.0, 'r1': 0.0,
-        'critic_classes': 0.0}
+        'landmarks': 0.0, 'shading': 8.0, 'contrast': 0.0, 'total_variation': 0.0, 'guide': 0.0, 'recovered': 0.0, 'drift': 0.0,
+        'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0, 'critic': 1.0, 'gradient_penalty': 0.0,
+        'r1': 0.0, 'critic_classes': 0.0}
 
 
 class CGAN(SwapFamily):

@@ -48,7 +48,8 @@ class CVAEConfig(SwapFamilyConfig):
     critic: int = 0
     weights: dict[str, float] = {'reconstruction': 8.0, 'edges': 8.0, 'perceptual': 2.0, 'kl': 0.02, 'identity': 8.0,
                                  'background': 8.0, 'parsing': 4.0, 'shading': 18.0, 'contrast': 4.0, 'total_variation': 0.0,
-                                 'guide': 0.0, 'landmarks': 0.0, 'adversarial': 0.0, 'critic': 0.0}
+                                 'guide': 0.0, 'recovered': 0.0, 'drift': 0.0, 'landmarks': 0.0, 'adversarial': 0.0,
+                                 'critic': 0.0}
 
 
 class CVAE(SwapFamily):

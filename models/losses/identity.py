@@ -22,6 +22,16 @@ def identity_distillation(swap: Tensor, source: Tensor, *, temperature: float = 
     return F.kl_div(given, wanted, log_target=True, reduction='batchmean') * temperature ** 2
 
 
+def identity_drift(swap: Tensor, source: Tensor) -> Tensor:
+    """Squared distance of the mean identities of swaps and sources, (B,D) each (Gretton et al. 2012, eq. 3, linear kernel, in
+    pairs): what all swaps have in common and their sources have not makes them look like one another. Scalar, without bias, so it
+    may be negative; 0 for fewer than two."""
+    apart, count = swap - source, len(swap)
+    if count < 2:
+        return 0 * swap.sum()
+    return (apart.sum(0).square().sum() - apart.square().sum()) / (count * (count - 1))
+
+
 def _others(square: Tensor) -> Tensor:
     """(B,B) -> (B,B-1) without the diagonal."""
     count = len(square)

@@ -109,6 +109,20 @@ def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measur
     torch.testing.assert_close(family.mixture(given)(own), own)
 
 
+def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_swaps_of_others_only():
+    family, given = build(weights=weights(recovered=1.0, drift=1.0)), batch()
+    found = family('generator', given, 1)
+    swap, = family.kept(given, 1)
+    encoder, teacher = family.perception.identity, family.perception.teacher
+    torch.testing.assert_close(found['recovered'], (1 - (encoder(swap) * family.identities(given)).sum(1)).mean())
+    apart = (teacher(swap) - teacher(given.source))[~given.same]
+    pairs = [first @ second for i, first in enumerate(apart) for j, second in enumerate(apart) if i != j]
+    torch.testing.assert_close(found['drift'], torch.stack(pairs).mean())
+    for term in ('recovered', 'drift'):
+        slopes = torch.autograd.grad(found[term], list(family.generator.parameters()), retain_graph=True, allow_unused=True)
+        assert max(float(slope.abs().max()) for slope in slopes if slope is not None) > 0
+
+
 def test_jitter_moves_what_the_teacher_sees_in_training_only():
     family, given = build(weights=weights(identity=1.0), jitter=0.1), batch()
 

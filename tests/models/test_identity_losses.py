@@ -3,7 +3,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.losses.identity import identity_distance, identity_distillation, identity_hinge
+from models.losses.identity import identity_distance, identity_distillation, identity_drift, identity_hinge
 
 PEOPLE = F.normalize(torch.randn(6, 16, generator=torch.Generator().manual_seed(0)), dim=1)
 
@@ -31,3 +31,16 @@ def test_distillation_knows_no_own_row_and_stands_a_batch_of_one():
     swap = towards(0.2).requires_grad_()
     identity_distillation(swap, PEOPLE).backward()
     assert swap.grad.abs().max() > 0
+
+
+def test_drift_is_what_all_swaps_have_in_common_and_not_how_far_each_is_off():
+    random = torch.Generator().manual_seed(2)
+    off, common = 0.2 * torch.randn(2000, 6, 16, generator=random), 0.1 * torch.randn(16, generator=random)
+    without = torch.stack([identity_drift(PEOPLE + each, PEOPLE) for each in off]).mean()
+    together = torch.stack([identity_drift(PEOPLE + each + common, PEOPLE) for each in off]).mean()
+    assert without == pytest.approx(0, abs=0.01)  # the squared distance of such means is 0.1
+    assert together == pytest.approx(float(common.square().sum()), abs=0.01)
+
+
+def test_drift_asks_for_two_at_least():
+    assert identity_drift(PEOPLE[:1], PEOPLE[1:2]) == 0
