@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.batch import PairBatch
 from models.blocks.narrow import NarrowConv2d
-from models.blocks.norms import LIN, AdaLIN
+from models.blocks.norms import LIN, AdaLIN, InstanceNorm2d
 from models.blocks.spectral import SpectralConv2d, unnormalised
 from models.blocks.upsampling import DoubledConv3x3
 from models.blocks.winograd import Conv3x3
@@ -25,10 +25,10 @@ from models.translation.ugatit_networks import Critic, Generator, StyledResidual
 
 @contextmanager
 def direct():
-    """Inside, convolutions are torch's own throughout: maps are doubled, and weights spectrally normalised, before them."""
-    ours = {layer: layer.forward for layer in (Conv3x3, NarrowConv2d, SpectralConv2d, DoubledConv3x3)}
+    """Inside, convolutions and norms are torch's own: maps are doubled, and weights spectrally normalised, beforehand."""
+    ours = {layer: layer.forward for layer in (Conv3x3, NarrowConv2d, SpectralConv2d, DoubledConv3x3, InstanceNorm2d)}
     Conv3x3.forward = NarrowConv2d.forward = SpectralConv2d.forward = nn.Conv2d.forward
-    DoubledConv3x3.forward = _doubled
+    DoubledConv3x3.forward, InstanceNorm2d.forward = _doubled, nn.InstanceNorm2d.forward
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
 from models.blocks.narrow import NarrowConv2d
+from models.blocks.norms import InstanceNorm2d
 from models.blocks.ranges import ValueRange, from_signed, to_signed
 from models.blocks.spectral import spectral
 
@@ -98,7 +99,7 @@ PUBLISHED = {
 def _norm(kind: str, width: int) -> nn.Module:
     if kind == 'batch':
         return nn.BatchNorm2d(width)
-    return nn.InstanceNorm2d(width, affine=True) if kind == 'instance' else nn.GroupNorm(8, width)
+    return InstanceNorm2d(width, affine=True) if kind == 'instance' else nn.GroupNorm(8, width)
 
 
 class Modulation(nn.Module):

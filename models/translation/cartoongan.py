@@ -24,6 +24,7 @@ from models.batch import PairBatch
 from models.blocks.edges import without_edges
 from models.blocks.initial import initialise
 from models.blocks.narrow import NarrowConv2d
+from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import PaddedResidual
 from models.losses.adversarial import Adversary, critic_on_fake, critic_on_real, generator_loss
 from models.losses.identity import identity_distance
@@ -32,7 +33,7 @@ from models.losses.reconstruction import shading_l1
 from models.translation.translator import Translator
 
 _LAYER = 'conv4_4'
-_NORMS = {'batch': nn.BatchNorm2d, 'instance': nn.InstanceNorm2d}
+_NORMS = {'batch': nn.BatchNorm2d, 'instance': InstanceNorm2d}
 
 
 class CartoonGANConfig(FamilyConfig):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialise
+from models.blocks.norms import InstanceNorm2d
 from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
 from models.losses.smoothness import total_variation
 from models.translation.translator import Translator
@@ -57,13 +58,13 @@ class DTN(Translator):
         draw = partial(nn.init.normal_, std=0.02)
         self.encoder = nn.Identity()
         if config.encoder == 'joint':
-            body = downward([3, *widths], nn.InstanceNorm2d, nn.ReLU())
+            body = downward([3, *widths], InstanceNorm2d, nn.ReLU())
             self.encoder = initialise(nn.Sequential(*body, nn.Conv2d(widths[-1], config.features, 4), nn.Flatten()), draw)
         first = [nn.Unflatten(1, (config.features, 1, 1)), nn.ConvTranspose2d(config.features, widths[-1], 4),
                  nn.BatchNorm2d(widths[-1]), nn.ReLU()]
         body = upward(widths[::-1], nn.BatchNorm2d, mixed=True)
         self.decoder = initialise(nn.Sequential(*first, *body, nn.ConvTranspose2d(widths[0], 3, 4, 2, 1), nn.Tanh()), draw)
-        body = downward([3, *judged], nn.InstanceNorm2d, nn.LeakyReLU(0.2))
+        body = downward([3, *judged], InstanceNorm2d, nn.LeakyReLU(0.2))
         outputs = 3 if config.critic == 'ternary' else 1
         self.critic = initialise(nn.Sequential(*body, nn.Conv2d(judged[-1], outputs, 4), nn.Flatten()), draw)
 

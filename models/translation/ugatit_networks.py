@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.blocks.cam import cam_attended, cam_logits
 from models.blocks.narrow import NarrowConv2d
-from models.blocks.norms import LIN, AdaLIN
+from models.blocks.norms import LIN, AdaLIN, InstanceNorm2d
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
 from models.blocks.squeeze import SCSE
@@ -89,7 +89,7 @@ class Generator(nn.Module):
         down: list[nn.Module] = []
         for narrow, wide, kernel, stride in ((3, width, 7, 1), (width, 2 * width, 3, 2), (2 * width, inner, 3, 2)):
             down += [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(narrow, wide, kernel, stride, bias=False),
-                     nn.InstanceNorm2d(wide, affine=enhanced), nn.ReLU()]
+                     InstanceNorm2d(wide, affine=enhanced), nn.ReLU()]
         self.DownBlock = nn.Sequential(*down, *residuals())
         flat = inner * (pooled or size // 4) ** 2
         self.FC = nn.Sequential(nn.Linear(flat, inner, bias=enhanced), nn.ReLU(),

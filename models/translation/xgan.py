@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialise
+from models.blocks.norms import InstanceNorm2d
 from models.blocks.reversal import reversed_gradient
 from models.losses.adversarial import Adversary, critic_on_fake, critic_on_real, generator_loss
 from models.losses.identity import identity_distance
@@ -47,7 +48,7 @@ class XGANConfig(FamilyConfig):
 
 
 def _norm(width: int) -> nn.Module:
-    return nn.InstanceNorm2d(width, affine=True)
+    return InstanceNorm2d(width, affine=True)
 
 
 class XGAN(Translator):
@@ -71,7 +72,7 @@ class XGAN(Translator):
         self.tell = nn.Sequential(nn.Linear(length, length), nn.ReLU(), nn.Linear(length, 1))
         self.read = nn.Linear(length, config.identity)
         thin = config.critic_width
-        critics = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], nn.InstanceNorm2d, nn.LeakyReLU(0.2)),
+        critics = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], InstanceNorm2d, nn.LeakyReLU(0.2)),
                                  nn.Flatten(), nn.Linear(32 * thin, 1)) for _ in range(2 if config.both else 1)]
         self.critics = nn.ModuleDict(dict(zip(('b', 'a'), critics)))
         initialise(self, partial(nn.init.kaiming_normal_, nonlinearity='relu'))
