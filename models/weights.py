@@ -100,7 +100,7 @@ TABLE = {entry.name: entry for entry in (
     Entry('cvae', 'cvae.safetensors', '',
           '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENCE, _CVAE, 'safetensors'),
     Entry('cgan', 'cgan.safetensors', '',
-          '4227160229cfdcd48cf9d8c1b021eac35a118039595567e415d42be11aec9d8a', 6435578, _ZOO_LICENCE, _CGAN, 'safetensors'),
+          '13209778930c9dd0c096dce14f2dcb54bce50d7298ed22e05979f8be76599950', 6435618, _ZOO_LICENCE, _CGAN, 'safetensors'),
     Entry('ddpm', 'ddpm.safetensors', '',
           '017478fe1febb50c154e4b9feb965ffe61d46486e59b65ea7a5f38a68b3d8fa1', 9769008, _ZOO_LICENCE, _DDPM, 'safetensors'),
     Entry('ugatit-anime', 'ugatit_anime.safetensors', '',

@@ -197,9 +197,9 @@ class CGAN(SwapFamily):
 
 
 def _both(first: Tensor, second: Tensor) -> Tensor:
-    """The mean of two pictures (B,3,H,W), but for the details of the first that two means over 3x3 take away: those of two
+    """The mean of two pictures (B,3,H,W), but for the details of the first that three means over 3x3 take away: those of two
     pictures do not lie upon one another."""
     coarse = (first - second) / 2
-    for _ in range(2):
+    for _ in range(3):
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
     return first - coarse
