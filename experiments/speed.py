@@ -28,12 +28,12 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, r
 
 
 def _alternating(forms: dict[str, Callable[[], Tensor]], repeats: int) -> dict[str, float]:
-    """Median seconds of each form, called in turns after one call to warm up."""
+    """Median seconds of each form, called in turns, each time after a call that is not counted: in it the threads of the form
+    before, which may be another library's, go to sleep."""
     seconds: dict[str, list[float]] = {name: [] for name in forms}
-    for work in forms.values():
-        work()
     for _ in range(repeats):
         for name, work in forms.items():
+            work()
             seconds[name].append(timed(work)[1])
     return {name: statistics.median(values) for name, values in seconds.items()}
 

@@ -12,7 +12,7 @@ from models.perception.fusion import widened
 
 _TOLERANCE = 1e-3  # largest difference between onnxruntime and PyTorch, for values of about 1
 _OPSET = 17
-_IN_INT8 = ['Conv', 'Relu', 'Pad', 'Resize']
+_IN_INT8 = ['Conv', 'Relu']
 _FEW = 4  # pictures that find out which convolutions int8 hurts
 Inputs = dict[str, Tensor]
 T = TypeVar('T')
@@ -81,10 +81,10 @@ def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, fil
 
 
 def quantise(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
-    """Turn the convolutions of a file that `export` wrote into int8, with what lies between a map and the convolution that takes
-    it: weights by channel, maps by the range that they have over the samples but the last (Jacob et al. 2018, section 3,
-    arXiv:1712.05877). spared: so many convolutions stay as they are, namely those that, each alone in int8, move the output
-    most. Returns how far the last sample's output moved, root mean square. ValueError where there are fewer than two samples."""
+    """Turn the convolutions of a file that `export` wrote, and the ReLUs about them, into int8: weights by channel, maps by the
+    range that they have over the samples but the last (Jacob et al. 2018, section 3, arXiv:1712.05877). spared: so many of the
+    convolutions stay as they are, namely those that, each alone in int8, move the output most. Returns how far the last sample's
+    output moved, root mean square. ValueError where there are fewer than two samples."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     if len(samples) < 2:
