@@ -13,6 +13,7 @@ _OF_WEIGHT = torch.tensor([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 /
 _OUT = torch.tensor([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1.0]])
 _INTO, _OF_WEIGHT, _OUT = (torch.kron(matrix, matrix) for matrix in (_INTO, _OF_WEIGHT, _OUT))  # of both axes at once
 _LEAST = 192  # channels from which on it pays: with fewer, the way into and out of the tiles costs more than is saved
+_FEWEST = 32  # tiles, likewise: with fewer, the way of the weights into theirs
 
 
 class _Winograd(torch.autograd.Function):
@@ -73,7 +74,8 @@ class Conv3x3(nn.Conv2d):
         if self.padding != (0, 0):
             mode = 'constant' if self.padding_mode == 'zeros' else self.padding_mode
             x = F.pad(x, self._reversed_padding_repeated_twice, mode=mode)
-        if x.shape[2] % 4 != 2 or x.shape[3] % 4 != 2:
+        count, _, height, width = x.shape
+        if height % 4 != 2 or width % 4 != 2 or count * (height // 4) * (width // 4) < _FEWEST:
             return F.conv2d(x, self.weight, self.bias)
         made = _Winograd.apply(x, self.weight)
         return made if self.bias is None else made + self.bias[:, None, None]

@@ -5,8 +5,8 @@ from torch import nn
 from models.blocks.winograd import Conv3x3
 
 
-@pytest.mark.parametrize('options, size', [({}, (14, 10)), ({'padding': 1, 'padding_mode': 'reflect', 'bias': False}, (8, 12)),
-                                           ({'padding': 1}, (7, 8))])
+@pytest.mark.parametrize('options, size', [({}, (18, 18)), ({'padding': 1, 'padding_mode': 'reflect', 'bias': False}, (12, 24)),
+                                           ({'padding': 1}, (7, 8)), ({}, (6, 10))])
 def test_values_and_gradients_are_those_of_the_common_convolution(options, size):
     torch.manual_seed(0)
     ours = Conv3x3(192, 192, 3, **options)
@@ -22,13 +22,13 @@ def test_values_and_gradients_are_those_of_the_common_convolution(options, size)
 
 
 def test_without_gradients_it_is_the_common_convolution_to_the_bit():
-    network, x = Conv3x3(192, 192, 3), torch.randn(1, 192, 10, 10)
+    network, x = Conv3x3(192, 192, 3), torch.randn(2, 192, 18, 18)
     with torch.no_grad():
         assert torch.equal(network(x), torch.conv2d(x, network.weight, network.bias))
 
 
 def test_under_autocast_it_keeps_full_precision():
-    network, x = Conv3x3(192, 192, 3), torch.randn(1, 192, 10, 10, requires_grad=True)
+    network, x = Conv3x3(192, 192, 3), torch.randn(2, 192, 18, 18, requires_grad=True)
     found = []
     for half in (False, True):
         with torch.autocast('cpu', torch.bfloat16, enabled=half):
