@@ -1,6 +1,7 @@
 """The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
 import difflib
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,7 +135,7 @@ class Engine:
                         self._save()
                     if stop and not last:
                         raise Interrupted(f'stopped by {signal.Signals(stop).name} at step {self.step} of {steps} and saved; '
-                                          f'go on with: python scripts/train.py --resume {self.folder}', stop)
+                                          f'go on with --resume {self.folder}', stop)
                     self.gauge.step(self.step)
         finally:
             self.gauge.close()
@@ -338,3 +339,17 @@ class Engine:
         message = self._gather(trouble and str(trouble))[0]
         if message:
             raise RunError(message) from trouble
+
+
+def complete(engine: Engine, script: str, finish: Callable[[], None]) -> int:
+    """Train to the last step and, in the first process, `finish`. The exit code of `script`, in whose name errors are said."""
+    first = engine.fabric.is_global_zero
+    try:
+        engine.fit()
+        if first:
+            finish()
+    except RunError as error:
+        if first:
+            print(f'{script}: {error}', file=sys.stderr)
+        return 128 + error.signal if isinstance(error, Interrupted) else 1
+    return 0

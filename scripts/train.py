@@ -19,8 +19,8 @@ from configs.resolve import PRESETS, checked, parse_override, read_preset, reope
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS, build_loader, build_samples
 from datasets.matching import Matching
-from experiments.engine import Engine, build_fabric
-from experiments.errors import Interrupted, RunError
+from experiments.engine import Engine, build_fabric, complete
+from experiments.errors import RunError
 from experiments.files import run_folder
 from models.perception.bundle import build_perception, fingerprint
 from models.registry import FAMILIES, family_types, load_weights
@@ -101,15 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, WeightsError, RunError) as error:
         print(f'train.py: {error}', file=sys.stderr)
         return 2
-    try:
-        engine.fit()
-    except RunError as error:
-        if engine.fabric.is_global_zero:
-            print(f'train.py: {error}', file=sys.stderr)
-        return 128 + error.signal if isinstance(error, Interrupted) else 1
-    if engine.fabric.is_global_zero:
-        print(engine.folder / 'family.safetensors')
-    return 0
+    return complete(engine, 'train.py', lambda: print(engine.folder / 'family.safetensors'))
 
 
 if __name__ == '__main__':

@@ -21,8 +21,8 @@ from configs.resolve import checked, parse_override, read_preset, reopened, reso
 from configs.schema import RunConfig
 from datasets.causes import CAUSES, DrawnCauses
 from datasets.loaders import build_loader
-from experiments.engine import Engine, build_fabric
-from experiments.errors import Interrupted, RunError
+from experiments.engine import Engine, build_fabric, complete
+from experiments.errors import RunError
 from experiments.files import run_folder, write_atomically
 from experiments.protocols.causes import measure_causes
 from models.perception.causes import CauseTraining, CauseTrainingConfig, causes_bytes, load_causes
@@ -90,18 +90,14 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'train_causes.py: {error}', file=sys.stderr)
         return 2
-    try:
-        engine.fit()
-        if engine.fabric.is_global_zero:
-            file = engine.folder / 'causes.safetensors'
-            with engine.average.applied():
-                write_atomically(file, causes_bytes(engine.family))
-            evaluate(file)
-    except RunError as error:
-        if engine.fabric.is_global_zero:
-            print(f'train_causes.py: {error}', file=sys.stderr)
-        return 128 + error.signal if isinstance(error, Interrupted) else 1
-    return 0
+
+    def finish() -> None:
+        file = engine.folder / 'causes.safetensors'
+        with engine.average.applied():
+            write_atomically(file, causes_bytes(engine.family))
+        evaluate(file)
+
+    return complete(engine, 'train_causes.py', finish)
 
 
 if __name__ == '__main__':

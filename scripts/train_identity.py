@@ -29,8 +29,8 @@ from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_loader
 from datasets.people import build_people
-from experiments.engine import Engine, build_fabric
-from experiments.errors import Interrupted, RunError
+from experiments.engine import Engine, build_fabric, complete
+from experiments.errors import RunError
 from experiments.files import run_folder, write_atomically
 from experiments.protocols.verification import verify
 from models.base import Perception
@@ -180,19 +180,15 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, WeightsError, RunError) as error:
         print(f'train_identity.py: {error}', file=sys.stderr)
         return 2
-    try:
-        engine.fit()
-        if engine.fabric.is_global_zero:
-            encoder = engine.folder / 'encoder.safetensors'
-            with engine.average.applied():
-                write_atomically(encoder, encoder_bytes(engine.family, names))
-            args.resume = engine.folder
-            _measured(args, encoder)
-    except (RunError, ValueError) as error:
-        if engine.fabric.is_global_zero:
-            print(f'train_identity.py: {error}', file=sys.stderr)
-        return 128 + error.signal if isinstance(error, Interrupted) else 1
-    return 0
+
+    def finish() -> None:
+        encoder = engine.folder / 'encoder.safetensors'
+        with engine.average.applied():
+            write_atomically(encoder, encoder_bytes(engine.family, names))
+        args.resume = engine.folder
+        _measured(args, encoder)
+
+    return complete(engine, 'train_identity.py', finish)
 
 
 if __name__ == '__main__':

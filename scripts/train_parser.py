@@ -27,8 +27,8 @@ from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_faces, build_loader
 from datasets.parsing import Drawn, by_subset, mixed
 from datasets.pseudo_labels import label
-from experiments.engine import Engine, build_fabric
-from experiments.errors import Interrupted, RunError
+from experiments.engine import Engine, build_fabric, complete
+from experiments.errors import RunError
 from experiments.files import run_folder, write_atomically
 from experiments.protocols.parsing import measure
 from models.perception.bundle import PARSERS, load_parser
@@ -130,18 +130,14 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'train_parser.py: {error}', file=sys.stderr)
         return 2
-    try:
-        engine.fit()
-        if engine.fabric.is_global_zero:
-            file = engine.folder / 'parser.safetensors'
-            with engine.average.applied():
-                write_atomically(file, parser_bytes(engine.family))
-            evaluate(str(file), engine.config.data.root.split(os.pathsep) if engine.config.data.root else [], 'test')
-    except (RunError, ValueError) as error:
-        if engine.fabric.is_global_zero:
-            print(f'train_parser.py: {error}', file=sys.stderr)
-        return 128 + error.signal if isinstance(error, Interrupted) else 1
-    return 0
+
+    def finish() -> None:
+        file = engine.folder / 'parser.safetensors'
+        with engine.average.applied():
+            write_atomically(file, parser_bytes(engine.family))
+        evaluate(str(file), engine.config.data.root.split(os.pathsep) if engine.config.data.root else [], 'test')
+
+    return complete(engine, 'train_parser.py', finish)
 
 
 if __name__ == '__main__':

@@ -38,7 +38,8 @@ def test_it_trains_on_drawn_faces_and_goes_on_where_it_was_stopped(train, tmp_pa
         patch.setattr(Engine, '_update', interrupted)
         assert train('--family', 'cvae', '--steps', 4, '--out', run, *tiny()) == 128 + signal.SIGTERM
     said = capsys.readouterr().err
-    assert 'stopped by SIGTERM at step 3 of 4' in said and f'--resume {run}' in said and 'reconstruction' in said
+    assert f'train.py: stopped by SIGTERM at step 3 of 4 and saved; go on with --resume {run}' in said
+    assert 'reconstruction' in said
     assert train('--resume', run) == 0
     assert capsys.readouterr().out.strip() == str(run / 'family.safetensors')
     assert load_family(run / 'family.safetensors', tiny_perception()).config.size == 32
