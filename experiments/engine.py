@@ -347,7 +347,10 @@ def complete(engine: Engine, script: str, finish: Callable[[], None]) -> int:
     try:
         engine.fit()
         if first:
-            finish()
+            try:
+                finish()
+            except ValueError as error:  # of the data or files that it needs
+                raise RunError(str(error)) from error
     except RunError as error:
         if first:
             print(f'{script}: {error}', file=sys.stderr)

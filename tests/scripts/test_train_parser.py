@@ -30,6 +30,16 @@ def test_it_trains_goes_on_and_measures(script, tmp_path, capsys):
     assert capsys.readouterr().out == row
 
 
+def test_what_cannot_be_measured_after_the_training_is_one_sentence_and_the_parser_stays(script, tmp_path, monkeypatch, capsys):
+    def refused(*_, **__):
+        raise ValueError('no test pictures in this folder')
+
+    monkeypatch.setattr('scripts.train_parser.measure', refused)
+    assert script('--steps', 1, '--out', tmp_path / 'run') == 1
+    assert capsys.readouterr().err.splitlines()[-1] == 'train_parser.py: no test pictures in this folder'
+    assert (tmp_path / 'run' / 'parser.safetensors').is_file()
+
+
 @pytest.mark.parametrize(('words', 'message'), [
     (['--root', 'nowhere'], 'nowhere'),
     (['--evaluate', 'no-such-parser'], 'no-such-parser'),
