@@ -349,7 +349,7 @@ def complete(engine: Engine, script: str, finish: Callable[[], None]) -> int:
         if first:
             try:
                 finish()
-            except ValueError as error:  # of the data or files that it needs
+            except (ValueError, OSError) as error:  # of the data and files that it needs, or a full disk
                 raise RunError(str(error)) from error
     except RunError as error:
         if first:

@@ -78,8 +78,12 @@ def _serve(pipe, threads: int, options: dict) -> None:
 
 
 def _seconds(device: torch.device) -> float:
-    """On a CPU those of the processor in the program itself, all threads added: what else runs there hardly changes them."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_utime if device.type == 'cpu' else time.perf_counter()
+    """On a CPU those that the processor spends on this process, all threads and what the system does for it (fresh memory) added:
+    what else runs there hardly changes them."""
+    if device.type != 'cpu':
+        return time.perf_counter()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def translating(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1, compiled: bool = False,

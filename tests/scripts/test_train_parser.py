@@ -30,9 +30,10 @@ def test_it_trains_goes_on_and_measures(script, tmp_path, capsys):
     assert capsys.readouterr().out == row
 
 
-def test_what_cannot_be_measured_after_the_training_is_one_sentence_and_the_parser_stays(script, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize('kind', [ValueError, OSError])
+def test_what_cannot_be_measured_afterwards_is_one_sentence_and_the_parser_stays(script, tmp_path, monkeypatch, capsys, kind):
     def refused(*_, **__):
-        raise ValueError('no test pictures in this folder')
+        raise kind('no test pictures in this folder')
 
     monkeypatch.setattr('scripts.train_parser.measure', refused)
     assert script('--steps', 1, '--out', tmp_path / 'run') == 1
