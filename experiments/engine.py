@@ -1,4 +1,5 @@
 """The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
+import atexit
 import difflib
 import signal
 import sys
@@ -48,7 +49,16 @@ def build_fabric(config: EngineConfig) -> Fabric:
                        f'{config.precision} does not work on this machine: {" ".join(str(error).split())}') from error
     torch.backends.cudnn.benchmark = True  # all batches have one shape
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_leave)
     return fabric
+
+
+def _leave() -> None:
+    """End the process group, and with it its threads: one that outlives the interpreter may abort the process. Fabric ends only
+    that of nccl."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class Task(nn.Module):

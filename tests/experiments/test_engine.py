@@ -151,8 +151,9 @@ def test_a_signal_to_all_processes_and_resume_is_bitwise_with_workers(tmp_path, 
 
 def test_two_processes_train_as_one(tmp_path):
     command = [sys.executable, SCRIPT, '--folder', tmp_path / 'two', '--steps', '8', '--devices', '2', '--plain']
-    subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=300,
-                   env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300,
+                          env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr
     first, second = (torch.load(tmp_path / 'two' / f'rank-{rank}.pt', weights_only=True) for rank in (0, 1))
     one = toy_engine(tmp_path / 'one', batch=8, model={'plain': True})
     start = {name: value.clone() for name, value in one.family.state_dict().items()}

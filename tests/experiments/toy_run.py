@@ -1,5 +1,7 @@
 """Trains the toy family from the command line: what the tests kill and run in two processes."""
 import argparse
+import atexit
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,6 +23,7 @@ if __name__ == '__main__':
     parser.add_argument('--sleep', type=float, default=0.0, help='seconds per update, so that a signal finds the run at work')
     parser.add_argument('--plain', action='store_true', help='see ToyConfig')
     args = parser.parse_args()
+    atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # called last, when the group should have ended
     engine = toy_engine(args.folder, batch=args.batch, workers=args.workers, model={'plain': args.plain}, steps=args.steps,
                         devices=args.devices, validation=toy_batches(1), validate_every=3, best='validation/critic')
     engine.family.after_each = lambda player: time.sleep(args.sleep)
