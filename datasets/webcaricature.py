@@ -91,7 +91,7 @@ def folds(faces: Faces, setting: str, view: int = 2, *, seed: int = 0) -> list[F
     """
     if setting not in SETTINGS or view not in (1, 2):
         raise ValueError(f'unknown setting {setting!r} or view {view}; known: {", ".join(SETTINGS)}, in the views 1 and 2')
-    if not _is_official(faces):
+    if not is_official(faces):
         if setting == 'restricted' or view == 1:
             raise ValueError(f'{faces.root} has no lists of pairs; use the settings unrestricted, c2p and p2c in view 2')
         return _dealt(faces, setting, seed)
@@ -113,7 +113,8 @@ def people_of(faces: Faces, fold: Fold) -> set[str]:
 # -- The official layout ----------------------------------------------------------------------------------------------------
 
 
-def _is_official(faces: Faces) -> bool:
+def is_official(faces: Faces) -> bool:
+    """Whether they lie in the official layout, whose lists have two views."""
     return (faces.root / 'OriginalImages').is_dir()
 
 

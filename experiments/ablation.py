@@ -28,8 +28,11 @@ from experiments.errors import RunError
 from experiments.files import write_atomically
 from experiments.interruption import Interruption
 from experiments.journal import ROOT, code_version, read_journal
+from models.base import FamilyConfig
+from models.perception.recognition import RecognizerConfig
 from models.registry import family_types
 
+RECOGNIZER = 'recognizer'  # the family of a base run that trains an identity encoder
 SAMPLING = 'sampling'  # section of a family's config that says how a trained network is used
 _POLL = 0.5  # seconds from one look at the signals to the next
 _STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # codes of a process that was asked to stop
@@ -107,10 +110,15 @@ def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
 def _resolved(change: Change, seed: int) -> RunConfig:
     family = change.family
     preset = change.preset or (family if (PRESETS / f'{family}.yaml').is_file() else None)
-    schema = family_types(family)[1]
+    schema = schema_of(family)
     config = resolve(family, schema().model_dump(), read_preset(preset) if preset else {},
                      [*overrides(change), {'engine': {'seed': seed}}])
     return config.model_copy(update={'model': checked(schema, config.model).model_dump()})
+
+
+def schema_of(family: str) -> type[FamilyConfig]:
+    """The config class of a family of the registry, or of RECOGNIZER."""
+    return RecognizerConfig if family == RECOGNIZER else family_types(family)[1]
 
 
 def data_state(root: str | None) -> str:
@@ -128,13 +136,14 @@ def devices() -> list[dict[str, str]]:
 
 
 def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[], bool]) -> None:
-    """scripts/train.py in a process of its own, which saves itself when it has to stop."""
+    """scripts/train.py, or train_identity.py, in a process of its own, which saves itself when it has to stop."""
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     preset = run.folder.with_suffix('.yaml')
     write_atomically(preset, dump(run.training).encode())
-    given = ['--resume', str(run.folder)] if run.begun else [
-        '--family', run.config.family, '--preset', str(preset), '--out', str(run.folder)]
-    process = subprocess.Popen([sys.executable, str(ROOT / 'scripts' / 'train.py'), *given], env={**os.environ, **environment},
+    script, family = ('train_identity.py', []) if run.config.family == RECOGNIZER else (
+        'train.py', ['--family', run.config.family])
+    given = ['--resume', str(run.folder)] if run.begun else [*family, '--preset', str(preset), '--out', str(run.folder)]
+    process = subprocess.Popen([sys.executable, str(ROOT / 'scripts' / script), *given], env={**os.environ, **environment},
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     told, said = False, None
     while said is None:
@@ -147,7 +156,7 @@ def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[]
     if told or process.returncode in _STOPPED:
         raise Stopped(said[-1] if said else 'the training was stopped')
     if process.returncode:
-        raise RunError(said[-1] if said else f'train.py ended with the code {process.returncode} and said nothing')
+        raise RunError(said[-1] if said else f'{script} ended with the code {process.returncode} and said nothing')
 
 
 def train_all(runs: list[Run], train: Train = train_by_script, places: list[dict[str, str]] | None = None, *,
@@ -216,16 +225,17 @@ def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) ->
             except RunError:
                 speeds[kind] = None
         if speeds[kind]:
-            engine = run.config.engine
-            found[run.key] = engine.steps * engine.accumulate * run.config.data.batch * engine.devices / speeds[kind]
+            engine, data = run.config.engine, run.config.data
+            pictures = data.batch * (2 if data.balanced else 1)  # of a step: a couple is two
+            found[run.key] = engine.steps * engine.accumulate * pictures * engine.devices / speeds[kind]
     return found
 
 
 def _costs(run: Run) -> str:
     """What the time of a step depends on."""
     model = {key: value for key, value in run.config.model.items() if key != 'weights'}
-    engine = run.config.engine
-    return json.dumps([run.config.family, model, run.config.data.batch, engine.precision, engine.compile, engine.channels_last])
+    engine, data = run.config.engine, run.config.data
+    return json.dumps([run.config.family, model, data.batch, data.balanced, engine.precision, engine.compile, engine.channels_last])
 
 
 def _speed(run: Run) -> float | None:

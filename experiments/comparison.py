@@ -11,11 +11,14 @@ from scipy.stats import wilcoxon
 from torch import Tensor
 
 from configs.ablation import AblationConfig
+from datasets.faces import Faces
+from datasets.webcaricature import is_official
 from experiments.ablation import SAMPLING, Run
 from experiments.evaluation import Evaluation
 from experiments.journal import learning_curves
 from experiments.judges import Judges, teachers
-from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
+from experiments.measures import DEFAULT_COLUMNS, MEASURES, RECOGNITION_COLUMNS, TRANSLATION_COLUMNS
+from experiments.protocols import webcaricature
 from experiments.protocols.swaps import SwapProtocol
 from experiments.protocols.translation import TranslationEvaluation, TranslationProtocol
 from experiments.systems import DIRECTIONS, System, Trained, Untranslated, sanity_rows
@@ -31,8 +34,8 @@ _TEST = ('* p < 0.05 against the base that the file names, else the first row: W
 @dataclass(frozen=True)
 class Comparison:
     """tables: judge of identity (and of translations the direction) -> table. pictures: title -> (B,3,H,W) in [-1,1], in the
-    order of the columns. curves: loss term or figure -> variant -> [(step, value)], the mean over seeds. runs: all that were
-    planned."""
+    order of the columns; encoders make none. curves: loss term or figure -> variant -> [(step, value)], the mean over seeds.
+    runs: all that were planned."""
 
     name: str
     ablation: AblationConfig
@@ -57,10 +60,7 @@ def load_run(run: Run, device: str | torch.device) -> Trained:
 def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | TranslationProtocol, folder: Path, *,
             device: str | torch.device = 'cpu', batch: int = 16, visible: bool = True) -> Comparison:
     """Measure all finished runs by the protocol. ValueError where none is finished."""
-    finished = [run for run in runs if run.finished]
-    if not finished:
-        reason = next((run.failure for run in runs if run.failure), 'they are still to be trained')
-        raise ValueError(f'none of the {len(runs)} runs is finished ({reason}), so there is nothing to compare')
+    finished = _finished(runs)
     taught = set().union(*(teachers(build_family(run.config.family, run.config.model, None), run.config.perception)
                            for run in finished))
     tables = {}
@@ -79,6 +79,45 @@ def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: Swap
                 tables[f'{judge}, {direction}'] = _table(ablation, able, evaluation, [Untranslated()],
                                                          ablation.columns or TRANSLATION_COLUMNS, device)
     return Comparison(name, ablation, runs, tables, _pictures(ablation, finished, protocol, device), _curves(finished))
+
+
+def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces: Faces, *,
+                     device: str | torch.device = 'cpu') -> Comparison:
+    """Measure the encoders of all finished runs, and what they began from, on photos against drawings of people whom they never
+    learnt from. faces: those of datasets.webcaricature, partition `all`; view 1 where there are lists. ValueError where no run is
+    finished, or where one has learnt from a person of the view."""
+    finished, view = _finished(runs), 1 if is_official(faces) else 2
+
+    def figures(source: str | Path) -> dict[str, float]:
+        encoder, settings = webcaricature.read_encoder(source, device), ('unrestricted', 'c2p', 'p2c')
+        found = webcaricature.measure(faces, [encoder], settings, view=view, device=device).figures
+        return {name if setting == 'unrestricted' else f'{setting}_{name}': mean
+                for setting, row in found.items() for name, (mean, _) in row.items()}
+
+    measured = defaultdict(list)
+    for run in finished:
+        measured[run.variant].append(figures(run.folder / 'encoder.safetensors'))
+    rows = [Row(variant, _over_seeds(found)) for variant, found in measured.items()]
+    for source in dict.fromkeys(run.config.model['init'] for run in finished):
+        if source:
+            rows.append(Row(f'{source}, as it was', _over_seeds([figures(source)]), ranked=False))
+    notes = [f'view {view} of {faces.root}, mean over its folds; deviation over {len(ablation.seeds)} seeds',
+             'not checked: whom published networks had seen, which an encoder may begin from or be taught by']
+    table = Table(rows, ablation.columns or RECOGNITION_COLUMNS, notes)
+    return Comparison(name, ablation, runs, {'the encoder itself': table}, {}, _curves(finished))
+
+
+def _over_seeds(found: list[dict[str, float]]) -> dict[str, Cell]:
+    values = {measure: [one[measure] for one in found] for measure in found[0]}
+    return {measure: Cell(fmean(each), stdev(each) if len(each) > 1 else None) for measure, each in values.items()}
+
+
+def _finished(runs: list[Run]) -> list[Run]:
+    finished = [run for run in runs if run.finished]
+    if not finished:
+        reason = next((run.failure for run in runs if run.failure), 'they are still to be trained')
+        raise ValueError(f'none of the {len(runs)} runs is finished ({reason}), so there is nothing to compare')
+    return finished
 
 
 def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation | TranslationEvaluation, unlearnt: list[System],

@@ -55,8 +55,8 @@ def build_fabric(config: EngineConfig) -> Fabric:
 
 
 def _leave() -> None:
-    """End the process group, and with it its threads: one that outlives the interpreter may abort the process. Fabric ends only
-    that of nccl."""
+    """End the process group, as Fabric does with nccl only. A thread of gloo's that gives its last tensor back while the
+    interpreter ends would abort the process (pytorch/pytorch#179291)."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -62,6 +62,14 @@ MEASURES = {
     'evaluations': Measure('evaluations', '', 0, 'of the network for a picture'),
     'edges': Measure('edges', 'high', 3, 'correlation of the edges of translation and picture'),
     'colour_distance': Measure('colours', 'low', 4, 'Wasserstein distance of the colours of translations and wanted domain'),
+    'auc': Measure('AUC', 'high', 3, 'area under the ROC of photos against drawings, all pairs of a fold'),
+    'accuracy': Measure('accuracy', 'high', 3, "share of these pairs that are right, by the other folds' best threshold"),
+    'tar_at_far_0.01': Measure('TAR at 1 %', 'high', 3, 'share of pairs of one person accepted where 1 % of the others are'),
+    'tar_at_far_0.001': Measure('TAR at 0.1 %', 'high', 3, 'the same where 0.1 % of the others are'),
+    'c2p_rank_1': Measure('drawing to photo, rank 1', 'high', 3, "share of drawings whose person's photo is found first"),
+    'c2p_rank_10': Measure('drawing to photo, rank 10', 'high', 3, 'share of drawings whose person is among the first ten'),
+    'p2c_rank_1': Measure('photo to drawing, rank 1', 'high', 3, "share of photos whose person's drawing is found first"),
+    'p2c_rank_10': Measure('photo to drawing, rank 10', 'high', 3, 'share of photos whose person is among the first ten'),
     'seconds': Measure('s/picture', 'low', 4, 'seconds per picture, median over batches'),
     'megabytes': Measure('MB', 'low', 0, 'most memory held: by tensors on a GPU, by the whole process elsewhere'),
     'parameters': Measure('parameters', '', 0, 'of the networks that generate'),
@@ -70,5 +78,6 @@ MEASURES = {
 DEFAULT_COLUMNS = ('id_source', 'id_target', 'top1', 'top5', 'pose', 'expression', 'shape', 'background_l1', 'background_psnr',
                    'background_ssim', 'truth_l1', 'truth_ssim', 'truth_id', 'cause_identity', 'cause_attributes', 'fid', 'fd_id',
                    'sharpness', 'seconds')
+RECOGNITION_COLUMNS = ('auc', 'tar_at_far_0.01', 'tar_at_far_0.001', 'c2p_rank_1', 'p2c_rank_1')
 TRANSLATION_COLUMNS = ('fid', 'kid', 'fd_id', 'kd_id', 'precision', 'recall', 'id_source', 'edges', 'colour_distance',
                        'diversity', 'truth_l1', 'truth_ssim')

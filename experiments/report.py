@@ -58,8 +58,9 @@ def report(comparison: Comparison) -> str:
     parts = [f'<h1>{escape(title)}</h1><p class="question">{escape(comparison.ablation.question)}</p>']
     for judge, table in comparison.tables.items():
         parts.append(f'<h2>Figures, identity judged by {escape(judge)}</h2>{_table(table)}')
-    parts += ['<h2>Pictures</h2><p class="plain">Click a picture to enlarge it.</p>', _pictures(comparison),
-              '<h2>Learning curves</h2><p class="plain">Click a name to hide its curve.</p>', _legend(variants),
+    if comparison.pictures:
+        parts += ['<h2>Pictures</h2><p class="plain">Click a picture to enlarge it.</p>', _pictures(comparison)]
+    parts += ['<h2>Learning curves</h2><p class="plain">Click a name to hide its curve.</p>', _legend(variants),
               _curves(comparison, variants), '<h2>Runs</h2>', _runs(comparison), '<h2>What was varied</h2>', _changes(comparison)]
     return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
             f'</head><body>{"".join(parts)}<div id="large"><img alt=""><p></p></div><script>{_SCRIPT}</script></body></html>\n')

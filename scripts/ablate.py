@@ -3,9 +3,10 @@
     python scripts/ablate.py quick
     python scripts/ablate.py configs/ablations/identity.yaml --dry-run
     python scripts/ablate.py families --data celeba --root CELEBA -o OUT
+    python scripts/ablate.py photo-drawing --data webcaricature --root WEBCARICATURE
 
 What is finished is taken from where it lies (runs/ablations, by the hash of config, commit and data), what was begun goes on,
-what fails is written down. OUT gets report.html, tables (Markdown, CSV, LaTeX) and pictures.png.
+what fails is written down. OUT gets report.html, tables (Markdown, CSV, LaTeX) and, of what draws, pictures.png.
 """
 import sys
 from pathlib import Path
@@ -18,8 +19,9 @@ import tempfile
 import torch
 
 from configs.ablation import AblationConfig, read_ablation
-from experiments.ablation import Run, Stopped, estimates, plan, train_all
-from experiments.comparison import compare
+from datasets.loaders import build_faces
+from experiments.ablation import RECOGNIZER, Run, Stopped, estimates, plan, train_all
+from experiments.comparison import compare, compare_encoders
 from experiments.files import write_atomically
 from experiments.pictures import encode_png, grid
 from experiments.protocols.swaps import build_protocol
@@ -76,21 +78,25 @@ def run(args: argparse.Namespace) -> None:
         list_plan(runs)
         return
     out = args.out or Path('outputs') / 'ablations' / name
-    wanted = ablation.protocol
-    if wanted.name == 'translation':
+    wanted, encoders = ablation.protocol, ablation.base.family == RECOGNIZER
+    if encoders:
+        protocol = build_faces('webcaricature', wanted.root)
+    elif wanted.name == 'translation':
         protocol = translation(wanted.root, wanted.size, wanted.count)
     else:
         protocol = build_protocol(wanted.name, out / 'lists', root=wanted.root, targets=wanted.targets, size=wanted.size,
                                   count=wanted.count)
     if not args.compare_only:
         train_all(runs, say=lambda line: print(line, file=sys.stderr, flush=True))
-    comparison = compare(name, ablation, runs, protocol, out / 'evaluation', device=args.device)
+    comparison = compare_encoders(name, ablation, runs, protocol, device=args.device) if encoders else compare(
+        name, ablation, runs, protocol, out / 'evaluation', device=args.device)
     for judge, table in comparison.tables.items():
         stem = 'table' if len(comparison.tables) == 1 else f'table-{judge.replace(", ", "-")}'
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
             write_atomically(out / f'{stem}.{suffix}', text.encode())
         print(f'{judge}\n\n{table.markdown()}')
-    write_atomically(out / 'pictures.png', encode_png(grid(comparison.pictures, rows=ablation.pictures)))
+    if comparison.pictures:
+        write_atomically(out / 'pictures.png', encode_png(grid(comparison.pictures, rows=ablation.pictures)))
     write_atomically(out / 'report.html', report(comparison).encode())
     print(out / 'report.html')
 

@@ -18,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
 import json
-from functools import partial
 from itertools import chain
 
 import torch
@@ -36,13 +35,12 @@ from experiments.plots import roc
 from experiments.protocols.swaps import PROTOCOLS, build_protocol
 from experiments.protocols.translation import TranslationEvaluation, translation
 from experiments.protocols.verification import draw_pairs, read_pairs, verify_pairs
-from experiments.protocols.webcaricature import Encoder, measure
+from experiments.protocols.webcaricature import measure, read_encoder
 from experiments.systems import DIRECTIONS, Pictures, System, Trained, Untranslated, sanity_rows
 from experiments.tables import from_evaluation
 from models import weights
 from models.geometry import TEMPLATES
 from models.perception.bundle import EMBEDDERS, build_perception, load_embedder
-from models.perception.recognition import load_encoder, people_learnt_from
 from models.registry import FAMILIES, load_family
 
 
@@ -147,18 +145,8 @@ def verify(args: argparse.Namespace) -> str:
 
 def webcaricature(args: argparse.Namespace, folder: Path) -> str:
     """Sentences of figures, also kept in the folder with the ROC curves."""
-    encoders = []
-    for file in args.encoder:
-        embedder, template = load_encoder(file)
-        known = people_learnt_from(file)
-        if known is None:
-            raise ValueError(f'{file} does not say whom it learnt from, so nobody could check it; train it again')
-        encoders.append(Encoder(str(file), partial(embedder.to(args.device), template=template), embedder.template, known))
-    if not encoders:
-        name = args.judge or 'identity-mobilefacenet'
-        embedder, template = load_embedder(name), EMBEDDERS[name][1]['template']
-        known = people_learnt_from(name)
-        encoders.append(Encoder(name, partial(embedder.to(args.device), template=template), embedder.template, known))
+    sources = args.encoder or [args.judge or 'identity-mobilefacenet']
+    encoders = [read_encoder(source, args.device) for source in sources]
     faces = build_faces('webcaricature', args.root)
     found = measure(faces, encoders, args.settings, view=args.view, batch=args.batch, device=args.device)
     names = [encoder.name for encoder in encoders]

@@ -2,6 +2,8 @@
 networks that never learnt from a person whom they are measured on."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from experiments.metrics.identity import found_within
 from experiments.metrics.verification import in_folds, roc, verification
 from experiments.protocols.verification import identities
 from models.geometry import Template
+from models.perception.bundle import EMBEDDERS, load_embedder
+from models.perception.recognition import load_encoder, people_learnt_from
 
 FARS = np.logspace(-3, 0, 61)
 RANKS = (1, 10)
@@ -27,6 +31,19 @@ class Encoder:
     embed: Callable[[Tensor], Tensor]
     to: Template
     learnt_from: Sequence[str] | None = None
+
+
+def read_encoder(source: str | Path, device: str | torch.device = 'cpu') -> Encoder:
+    """An encoder.safetensors of a run, or one of models.perception.bundle.EMBEDDERS by its name. ValueError where a file is none
+    or does not say whom it learnt from; errors as for load_embedder."""
+    known = people_learnt_from(source)
+    if source in EMBEDDERS:
+        embedder, template = load_embedder(source), EMBEDDERS[source][1]['template']
+    elif known is None:
+        raise ValueError(f'{source} does not say whom it learnt from, so nobody could check it; train it again')
+    else:
+        embedder, template = load_encoder(source)
+    return Encoder(str(source), partial(embedder.to(device), template=template), embedder.template, known)
 
 
 @dataclass(frozen=True)
