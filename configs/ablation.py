@@ -32,7 +32,7 @@ class BaseRun(Change):
 
 class ProtocolConfig(Config):
     """Arguments of experiments.protocols.swaps.build_protocol, or with the name `translation` of
-    experiments.protocols.translation.translation."""
+    experiments.protocols.translation.translation. Encoders (family `recognizer`) are measured by `webcaricature`."""
 
     name: str = 'synthetic'
     root: str | None = None

@@ -235,7 +235,8 @@ def _costs(run: Run) -> str:
     """What the time of a step depends on."""
     model = {key: value for key, value in run.config.model.items() if key != 'weights'}
     engine, data = run.config.engine, run.config.data
-    return json.dumps([run.config.family, model, data.batch, data.balanced, engine.precision, engine.compile, engine.channels_last])
+    return json.dumps([run.config.family, model, data.batch, data.balanced, engine.precision, engine.compile,
+                       engine.channels_last])
 
 
 def _speed(run: Run) -> float | None:

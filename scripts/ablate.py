@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> None:
         train_all(runs, say=lambda line: print(line, file=sys.stderr, flush=True))
     comparison = compare_encoders(name, ablation, runs, protocol, device=args.device) if encoders else compare(
         name, ablation, runs, protocol, out / 'evaluation', device=args.device)
+    out.mkdir(parents=True, exist_ok=True)
     for judge, table in comparison.tables.items():
         stem = 'table' if len(comparison.tables) == 1 else f'table-{judge.replace(", ", "-")}'
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):

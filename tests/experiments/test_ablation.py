@@ -11,15 +11,18 @@ import torch
 
 from configs.ablation import FOLDER, AblationConfig, read_ablation
 from configs.resolve import dump
+from datasets.loaders import build_faces
 from experiments import ablation as machinery
-from experiments.ablation import Stopped, estimates, plan, train_all
+from experiments.ablation import Stopped, estimates, plan, schema_of, train_all
 from experiments.checkpoint import save_family
-from experiments.comparison import compare
+from experiments.comparison import compare, compare_encoders
 from experiments.errors import RunError
 from experiments.protocols.swaps import synthetic
 from experiments.protocols.translation import translation
 from experiments.report import report
-from models.registry import build_family, family_types
+from models.perception.recognition import Recognizer, RecognizerConfig, encoder_bytes
+from models.registry import build_family
+from tests.datasets.webcaricatures import name_of, webcaricatures
 
 TINY = {'model.size': 32, 'model.fold': 2, 'model.widths': [8, 16], 'model.depth': 1, 'engine.steps': 4, 'data.batch': 2}
 
@@ -200,6 +203,72 @@ def test_translators_are_compared_in_each_direction_that_they_know(tmp_path):
     assert all(pictures.shape == (2, 3, 40, 40) for pictures in found.pictures.values())
 
 
+ENCODERS = {'question': 'Do couples help?', 'seeds': [0, 1], 'variants': {'no couples': {'settings': {'data.balanced': False}}},
+            'base': {'family': 'recognizer', 'settings': {'model.size': 32, 'model.embedding': 8, 'data.balanced': True,
+                                                          'model.init': 'identity-mobilefacenet', 'model.weights.margin': 0}}}
+
+
+@pytest.fixture(scope='module')
+def drawn_people(tmp_path_factory):
+    return webcaricatures(tmp_path_factory.mktemp('webcaricature'), size=32)
+
+
+def encoder_of(*people):
+    def train(run, place, stopping):
+        torch.manual_seed(run.seed)
+        run.folder.mkdir(parents=True)
+        encoder = encoder_bytes(Recognizer(RecognizerConfig(**run.config.model), None), people)
+        (run.folder / 'encoder.safetensors').write_bytes(encoder)
+    return train
+
+
+def test_encoders_are_compared_with_what_they_began_from_on_people_whom_none_knows(tmp_path, drawn_people, capsys):
+    plan_of, faces = AblationConfig(**ENCODERS), build_faces('webcaricature', drawn_people)
+    runs = plan(plan_of, tmp_path / 'runs')
+    train_all(runs, encoder_of(name_of(0)), [{}])
+    found = compare_encoders('tiny', plan_of, runs, faces)
+    (table,) = found.tables.values()
+    rows = {row.name: row for row in table.rows}
+    assert list(rows) == ['base', 'no couples', 'identity-mobilefacenet, as it was']
+    begun = rows['identity-mobilefacenet, as it was']
+    assert not begun.ranked and begun.cells['auc'].deviation is None and 0.5 < begun.cells['auc'].mean <= 1
+    assert rows['base'].cells['auc'].deviation > 0 and set(table.columns) <= set(rows['base'].cells)
+    page = Page()
+    page.feed(report(found))
+    assert page.open == [] and 'drawing to photo, rank 1' in ' '.join(page.words) and 'Pictures' not in page.words
+
+    file, out, shown = tmp_path / 'tiny.yaml', tmp_path / 'out', f'{begun.cells["auc"].mean:.3f}'
+    file.write_text(json.dumps({**ENCODERS, 'protocol': {'name': 'webcaricature', 'root': str(drawn_people)}}))
+    script = importlib.import_module('scripts.ablate')
+    assert script.main([str(file), '--compare-only', '--runs', str(tmp_path / 'runs'), '-o', str(out)]) == 0
+    assert shown in capsys.readouterr().out and {path.name for path in out.iterdir()} == {
+        'table.md', 'table.csv', 'table.tex', 'report.html'}
+
+    knowing = plan(plan_of, tmp_path / 'others')
+    train_all(knowing, encoder_of(name_of(19)), [{}])
+    with pytest.raises(ValueError, match='drawn person 19 is one'):
+        compare_encoders('tiny', plan_of, knowing, faces)
+
+
+def test_encoders_are_trained_by_their_own_script_and_two_pictures_a_couple_are_counted(tmp_path, monkeypatch):
+    runs = plan(AblationConfig(**ENCODERS), tmp_path / 'runs')
+    script = tmp_path / 'scripts' / 'train_identity.py'
+    script.parent.mkdir()
+    script.write_text('import sys\nsys.exit(" ".join(sys.argv[1:]))\n')
+    monkeypatch.setattr(machinery, 'ROOT', tmp_path)
+    with pytest.raises(RunError) as said:
+        machinery.train_by_script(runs[0], {}, lambda: False)
+    preset = runs[0].folder.with_suffix('.yaml')
+    assert str(said.value) == f'--preset {preset} --out {runs[0].folder}' and 'identity-mobilefacenet' in preset.read_text()
+
+    def probe(run, place, stopping):
+        run.folder.mkdir(parents=True)
+        (run.folder / 'journal.jsonl').write_text('{"step": 3, "event": "train", "pictures_per_second": 8.0}\n')
+
+    seconds = estimates(runs, tmp_path / 'scratch', probe)
+    assert seconds[runs[0].key] == 2 * seconds[runs[2].key] > 0
+
+
 @pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.yaml')))
 def test_shipped_ablations_can_be_planned(name, tmp_path):
     found = read_ablation(name)[1]
@@ -207,7 +276,7 @@ def test_shipped_ablations_can_be_planned(name, tmp_path):
     assert len(runs) == len(found.expanded()) * len(found.seeds)
     assert len({json.dumps(run.config.model_dump(mode='json')) for run in runs}) == len(runs) or found.grid
     for run in runs:
-        assert family_types(run.config.family)[1](**run.config.model)
+        assert schema_of(run.config.family)(**run.config.model)
 
 
 def test_the_script_lists_its_plan_and_says_what_is_wrong(tmp_path, monkeypatch, capsys):
