@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from datasets.loaders import build_faces
 from datasets.webcaricature import SETTINGS
+from experiments.protocols import webcaricature
 from experiments.protocols.webcaricature import Encoder, measure
 from models.geometry import TEMPLATES
 from models.perception.recognition import Recognizer, RecognizerConfig, encoder_bytes, people_learnt_from
@@ -93,6 +94,6 @@ def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, t
     for name, message in (('bad', 'worthless'), ('mute', 'does not say whom it learnt from')):
         code, said = run('--encoder', files[name])
         assert code == 2 and message in said.err and said.err.count('\n') == 1
-    monkeypatch.setattr(script, 'people_learnt_from', {'identity-caricature': ['drawn person 07']}.get)
+    monkeypatch.setattr(webcaricature, 'people_learnt_from', {'identity-caricature': ['drawn person 07']}.get)
     code, said = run('--judge', 'identity-caricature')
     assert code == 2 and 'worthless' in said.err
