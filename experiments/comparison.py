@@ -101,7 +101,7 @@ def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces
     for source in dict.fromkeys(run.config.model['init'] for run in finished):
         if source:
             rows.append(Row(f'{source}, as it was', _over_seeds([figures(source)]), ranked=False))
-    notes = [f'view {view} of {faces.root}, mean over its folds; deviation over {len(ablation.seeds)} seeds',
+    notes = [f'view {view} of {faces.root}, mean over its folds; {_count(ablation)}',
              'not checked: whom published networks had seen, which an encoder may begin from or be taught by']
     table = Table(rows, ablation.columns or RECOGNITION_COLUMNS, notes)
     return Comparison(name, ablation, runs, {'the encoder itself': table}, {}, _curves(finished))
@@ -110,6 +110,10 @@ def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces
 def _over_seeds(found: list[dict[str, float]]) -> dict[str, Cell]:
     values = {measure: [one[measure] for one in found] for measure in found[0]}
     return {measure: Cell(fmean(each), stdev(each) if len(each) > 1 else None) for measure, each in values.items()}
+
+
+def _count(ablation: AblationConfig) -> str:
+    return f'{len(ablation.seeds)} seed{"s" if len(ablation.seeds) > 1 else ""}'
 
 
 def _finished(runs: list[Run]) -> list[Run]:
@@ -143,8 +147,7 @@ def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation | T
         cells = {key: Cell(figure['mean']) for key, figure in one['figures'].items() if key in MEASURES}
         rows.append(Row(one['name'], cells, ranked=False))
     listed = f', list sha256 {row["sha256"]}' if 'sha256' in row else ''
-    notes = [f'{row["pairs"]} pairs of the protocol {row["protocol"]}{listed}; '
-             f'{len(ablation.seeds)} seed{"s" if len(ablation.seeds) > 1 else ""}', _TEST,
+    notes = [f'{row["pairs"]} pairs of the protocol {row["protocol"]}{listed}; {_count(ablation)}', _TEST,
              'judges: ' + ', '.join(f'{measure} by {name}' for measure, name in row['judges'].items()),
              *(f'not measured, {measure}: {why}' for measure, why in row['missing'].items()), *row['notes']]
     return Table(rows, columns, notes)

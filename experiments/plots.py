@@ -65,9 +65,10 @@ def curve(lines: dict[str, list[tuple[int, float]]], names: list[str]) -> str:
 
     drawn = []
     for name, line in points.items():
-        index = names.index(name)
-        drawn.append(f'<polyline data-line="{index}" fill="none" stroke-width="1.6" stroke="{colour(index)}" '
-                     f'points="{" ".join(place(*point) for point in line)}"><title>{escape(name)}</title></polyline>')
+        index, alone = names.index(name), len(line) == 1  # a single value is a dot: a line of no length with round ends
+        drawn.append(f'<polyline data-line="{index}" fill="none" stroke-width="{6 if alone else 1.6}" stroke-linecap="round" '
+                     f'stroke="{colour(index)}" points="{" ".join(place(*point) for point in line * (1 + alone))}">'
+                     f'<title>{escape(name)}</title></polyline>')
     marks = [f'<text x="{left - 6}" y="{y}" text-anchor="end">{value:.3g}</text>'
              for y, value in ((top + 4, high), (_HIGH - bottom, low))]
     marks += [f'<text x="{x}" y="{_HIGH - 8}" text-anchor="{anchor}">{step}</text>'

@@ -2,6 +2,7 @@
 import importlib
 import json
 import os
+import re
 import signal
 import time
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from experiments.ablation import Stopped, estimates, plan, schema_of, train_all
 from experiments.checkpoint import save_family
 from experiments.comparison import compare, compare_encoders
 from experiments.errors import RunError
+from experiments.plots import curve
 from experiments.protocols.swaps import synthetic
 from experiments.protocols.translation import translation
 from experiments.report import report
@@ -183,6 +185,12 @@ def test_the_report_holds_all_that_it_needs(comparison):
     assert not any(word in text for word in ('http:', 'https:', '@import', 'url('))
     assert 'Does <it> matter?' in words and 'out of <memory>' in words and 'no identity' in words and 'Wilcoxon' in words
     assert text.count('<polyline') == 2
+
+
+def test_a_single_value_is_a_dot():
+    drawn = curve({'once': [(80, 0.5)], 'twice': [(40, 1.0), (80, 0.25)]}, ['once', 'twice'])
+    dot, line = re.findall(r'stroke-width="([\d.]+)" stroke-linecap="round" .*?points="(\S+ \S+)"', drawn)
+    assert float(dot[0]) > 2 * float(line[0]) and len(set(dot[1].split())) == 1 and len(set(line[1].split())) == 2
 
 
 def test_translators_are_compared_in_each_direction_that_they_know(tmp_path):
