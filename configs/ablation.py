@@ -12,6 +12,7 @@ from configs.resolve import parse_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
 BASE = 'base'
+RECOGNIZER = 'recognizer'  # the family of a run that trains an identity encoder
 
 
 class Change(Config):
@@ -66,6 +67,8 @@ class AblationConfig(Config):
         for name, change in self.variants.items():
             if change.against not in (None, *self.variants):
                 raise ValueError(f'{name} is tested against {change.against!r}, which is no variant')
+            if RECOGNIZER in (families := {self.base.family, change.family or self.base.family}) and len(families) > 1:
+                raise ValueError(f'{name} and the base are an encoder and a family of pictures, which nothing compares')
         return self
 
     def expanded(self) -> dict[str, Change]:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from configs.ablation import AblationConfig, Change, overrides
+from configs.ablation import RECOGNIZER, AblationConfig, Change, overrides
 from configs.resolve import PRESETS, checked, dump, read_preset, resolve
 from configs.schema import RunConfig
 from experiments.errors import RunError
@@ -32,7 +32,6 @@ from models.base import FamilyConfig
 from models.perception.recognition import RecognizerConfig
 from models.registry import family_types
 
-RECOGNIZER = 'recognizer'  # the family of a base run that trains an identity encoder
 SAMPLING = 'sampling'  # section of a family's config that says how a trained network is used
 _POLL = 0.5  # seconds from one look at the signals to the next
 _STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # codes of a process that was asked to stop

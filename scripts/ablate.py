@@ -18,9 +18,9 @@ import tempfile
 
 import torch
 
-from configs.ablation import AblationConfig, read_ablation
+from configs.ablation import RECOGNIZER, AblationConfig, read_ablation
 from datasets.loaders import build_faces
-from experiments.ablation import RECOGNIZER, Run, Stopped, estimates, plan, train_all
+from experiments.ablation import Run, Stopped, estimates, plan, train_all
 from experiments.comparison import compare, compare_encoders
 from experiments.files import write_atomically
 from experiments.pictures import encode_png, grid
