@@ -67,7 +67,8 @@ class AblationConfig(Config):
         for name, change in self.variants.items():
             if change.against not in (None, *self.variants):
                 raise ValueError(f'{name} is tested against {change.against!r}, which is no variant')
-            if RECOGNIZER in (families := {self.base.family, change.family or self.base.family}) and len(families) > 1:
+            family = change.family or self.base.family
+            if family != self.base.family and RECOGNIZER in (family, self.base.family):
                 raise ValueError(f'{name} and the base are an encoder and a family of pictures, which nothing compares')
         return self
 

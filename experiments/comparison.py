@@ -108,8 +108,11 @@ def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces
 
 
 def _over_seeds(found: list[dict[str, float]]) -> dict[str, Cell]:
-    values = {measure: [one[measure] for one in found] for measure in found[0]}
-    return {measure: Cell(fmean(each), stdev(each) if len(each) > 1 else None) for measure, each in values.items()}
+    return {measure: _cell([one[measure] for one in found]) for measure in found[0]}
+
+
+def _cell(values: list[float], p: float | None = None) -> Cell:
+    return Cell(fmean(values), stdev(values) if len(values) > 1 else None, p)
 
 
 def _count(ablation: AblationConfig) -> str:
@@ -141,7 +144,7 @@ def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation | T
         for measure in found[0]:
             values = [seed[measure] for seed in found if measure in seed]
             p = None if variant == ablation.base_name else _p(pairs[variant].get(measure), base.get(measure))
-            cells[measure] = Cell(fmean(values), stdev(values) if len(values) > 1 else None, p)
+            cells[measure] = _cell(values, p)
         rows.append(Row(variant, {key: cell for key, cell in cells.items() if key in MEASURES}))
     for one in sanity:
         cells = {key: Cell(figure['mean']) for key, figure in one['figures'].items() if key in MEASURES}

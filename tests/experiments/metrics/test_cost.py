@@ -14,7 +14,7 @@ def test_operations_and_parameters_of_a_convolution_are_those_of_its_formula():
 
 def test_seconds_and_memory():
     result, seconds = timed(lambda: (time.sleep(0.02), torch.ones(3))[1])
-    assert result.tolist() == [1, 1, 1] and 0.02 <= seconds < 10  # not milliseconds
+    assert result.tolist() == [1, 1, 1] and 0.02 <= seconds < 2
     before = peak_megabytes(torch.device('cpu'))
     held = torch.ones(64 * 2 ** 18)  # 64 MB
     assert peak_megabytes(torch.device('cpu')) >= before > 10 and len(held)
