@@ -25,10 +25,10 @@ from configs.ablation import RECOGNIZER, AblationConfig, Change, overrides
 from configs.resolve import PRESETS, checked, dump, read_preset, resolve
 from configs.schema import RunConfig
 from experiments.errors import RunError
-from experiments.files import write_atomically
 from experiments.interruption import Interruption
 from experiments.journal import ROOT, code_version, read_journal
 from models.base import FamilyConfig
+from models.files import write_bytes
 from models.perception.recognition import RecognizerConfig
 from models.registry import family_types
 
@@ -138,7 +138,7 @@ def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[]
     """scripts/train.py, or train_identity.py, in a process of its own, which saves itself when it has to stop."""
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     preset = run.folder.with_suffix('.yaml')
-    write_atomically(preset, dump(run.training).encode())
+    write_bytes(preset, dump(run.training).encode())
     script, family = ('train_identity.py', []) if run.config.family == RECOGNIZER else (
         'train.py', ['--family', run.config.family])
     given = ['--resume', str(run.folder)] if run.begun else [*family, '--preset', str(preset), '--out', str(run.folder)]
@@ -200,10 +200,10 @@ def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[
         raise
     except (RunError, ValueError, OSError) as error:
         run.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(run.folder / 'failure.txt', str(error).encode())
+        write_bytes(run.folder / 'failure.txt', str(error).encode())
         return
     figures = {'seconds': time.monotonic() - began, 'steps': run.config.engine.steps, 'variant': run.variant, 'seed': run.seed}
-    write_atomically(run.folder / 'finished.json', json.dumps(figures).encode())
+    write_bytes(run.folder / 'finished.json', json.dumps(figures).encode())
 
 
 def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) -> dict[str, float]:

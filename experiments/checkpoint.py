@@ -8,7 +8,6 @@
 import io
 import json
 import os
-import shutil
 from pathlib import Path
 
 import torch
@@ -16,8 +15,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from experiments.errors import RunError
-from experiments.files import sync_folder, write_atomically, write_synced
 from models.base import FamilyConfig
+from models.files import remove, replacing, sync, temporary_path, write_bytes
 
 
 def family_bytes(name: str, state: dict[str, Tensor], config: FamilyConfig) -> bytes:
@@ -28,7 +27,7 @@ def family_bytes(name: str, state: dict[str, Tensor], config: FamilyConfig) -> b
 
 def save_family(path: str | Path, name: str, state: dict[str, Tensor], config: FamilyConfig) -> None:
     """Write, atomically, the file that models.registry.load_family reads."""
-    write_atomically(path, family_bytes(name, state, config))
+    write_bytes(path, family_bytes(name, state, config))
 
 
 class Checkpoints:
@@ -59,23 +58,19 @@ class Checkpoints:
         final = self.folder / f'step-{step:08d}'
         if final.exists():
             return final
-        partial = self.folder / f'.{final.name}.partial'
         packed = io.BytesIO()
         torch.save(state, packed)
+        files = {'model.safetensors': model, 'family.safetensors': family, 'state.pt': packed.getvalue(),
+                 'metrics.json': json.dumps(metrics).encode()}
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for leftover in self.folder.glob('.*.partial'):
-                shutil.rmtree(leftover)
-            partial.mkdir()
-            write_synced(partial / 'model.safetensors', model)
-            write_synced(partial / 'family.safetensors', family)
-            write_synced(partial / 'state.pt', packed.getvalue())
-            write_synced(partial / 'metrics.json', json.dumps(metrics).encode())
-            sync_folder(partial)
-            os.replace(partial, final)
-            sync_folder(self.folder)
+            for leftover in self.folder.glob('.step-*.partial'):  # of suites before models.files
+                remove(leftover)
+            with replacing(final) as partial:
+                partial.mkdir()
+                for name, data in files.items():
+                    (partial / name).write_bytes(data)
+                    sync(partial / name)
         except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
             raise RunError(f'the checkpoint of step {step} could not be written to {self.folder} ({error.strerror}); free some '
                            f'space or mend the folder, then resume: {self.standing()}') from error
         self._prune()
@@ -90,9 +85,9 @@ class Checkpoints:
         staying = {*self.all()[-self.keep:], self.best() if self.best_metric else None}
         for path in self.all():
             if path not in staying:
-                doomed = path.with_name(f'.{path.name}.partial')  # renamed first: a half-deleted folder never looks complete
+                doomed = temporary_path(path)  # renamed first: a half-deleted folder never looks complete
                 os.replace(path, doomed)
-                shutil.rmtree(doomed)
+                remove(doomed)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:

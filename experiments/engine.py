@@ -23,7 +23,6 @@ from experiments import randomness
 from experiments.averaging import Average
 from experiments.checkpoint import Checkpoints, family_bytes, read_checkpoint
 from experiments.errors import Interrupted, RunError
-from experiments.files import write_atomically
 from experiments.interruption import Interruption
 from experiments.journal import Journal
 from experiments.players import Player, build_players, hand_over
@@ -32,6 +31,7 @@ from experiments.schedule import learning_rate
 from experiments.tally import Tally
 from experiments.watch import Watch
 from models.base import Family
+from models.files import write_bytes
 
 PATIENCE = 32  # steps after which a weighted term that no player has returned is taken for a mistake
 
@@ -276,7 +276,7 @@ class Engine:
     def _open(self) -> None:
         """Prepare the run folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / 'config.yaml', dump(self.config).encode())
+        write_bytes(self.folder / 'config.yaml', dump(self.config).encode())
         self.journal = Journal(self.folder, self.step)
 
     def _save(self) -> None:
@@ -299,7 +299,7 @@ class Engine:
                      'precision': self.fabric.strategy.precision.state_dict()}
             figures = self._figures if self._validated == self.step else {}
             path = self.checkpoints.save(self.step, model, averaged, state, figures)
-            write_atomically(self.folder / 'family.safetensors', averaged)
+            write_bytes(self.folder / 'family.safetensors', averaged)
             self.journal.write(self.step, 'checkpoint', {'path': str(path.relative_to(self.folder))})
 
         self._on_first(write)

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from datasets.causes import CAUSES, SWITCHES
 from datasets.synthetic import IDENTITY
-from experiments.files import write_atomically
 from experiments.groups import skin_angles, tone
 from experiments.judges import Judges
 from experiments.metrics import cost, pictures
@@ -32,6 +31,7 @@ from experiments.protocols.swaps import SwapProtocol
 from experiments.shards import Shards
 from experiments.systems import Seen, System
 from models.batch import collate
+from models.files import write_bytes
 from models.perception.parsing import face_mask
 from models.pipelines import blend
 
@@ -61,7 +61,7 @@ class Evaluation:
             found = self._shards(place)
             costs = self._measured(system, found)
             figures = {**self._per_pair(system), **self._per_set(found), **{key: single(value) for key, value in costs.items()}}
-            write_atomically(done, json.dumps({'system': system.name, 'judges': self.judges.names, 'figures': figures}).encode())
+            write_bytes(done, json.dumps({'system': system.name, 'judges': self.judges.names, 'figures': figures}).encode())
         return {'name': system.name, 'protocol': self.protocol.name, 'sha256': self.protocol.sha256,
                 'pairs': len(self.protocol.names), 'judges': self.judges.names, 'missing': self.judges.missing,
                 'notes': self.judges.notes, 'figures': json.loads(done.read_text(encoding='utf-8'))['figures']}
@@ -113,7 +113,7 @@ class Evaluation:
                     known = self._known(seen)
                     swap, seconds = cost.timed(lambda seen=seen: system.swap(seen))
                     if not costs.is_file():
-                        write_atomically(costs, json.dumps(self._costs(system, seen, swap)).encode())
+                        write_bytes(costs, json.dumps(self._costs(system, seen, swap)).encode())
                     found.write(rows, {**self._judged(seen, known, swap), 'seconds': np.full(len(rows), seconds / len(rows))})
                     done += len(rows)
                 gauge.step(rows[-1] + 1)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from scipy.cluster.vq import kmeans2
 
-from experiments.files import write_atomically
 from models.batch import SwapBatch
+from models.files import write_bytes
 from models.translation.pix2pixhd import Pix2PixHD
 
 LEAST = 0.5 / 32  # share of a picture below which a part's features count for nothing, as published
@@ -41,7 +41,7 @@ def write_centres(path: Path, centres: dict[int, np.ndarray]) -> None:
     """One .npz with an array per label, named by its id."""
     buffer = io.BytesIO()
     np.savez(buffer, **{str(label): values for label, values in centres.items()})
-    write_atomically(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def read_centres(path: Path) -> dict[int, torch.Tensor]:

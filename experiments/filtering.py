@@ -22,11 +22,11 @@ from PIL import Image
 from datasets.faces import BrokenPicture
 from datasets.transforms import into_frame, matrix_into
 from datasets.webcaricature import LANDMARKS, five, webcaricature
-from experiments.files import write_atomically
 from experiments.metrics.mean_face import MEAN_POINTS
 from experiments.metrics.pose import fit_pose
 from experiments.pictures import encode_png
 from models import geometry
+from models.files import write_bytes
 from models.geometry import TEMPLATES, Template
 from models.pipelines.contact import contact_sheet
 
@@ -107,7 +107,7 @@ def filter_pictures(root: str | Path, folder: str | Path, rules: Filter = Filter
         blank, most = np.full((1, 1, 3), 250, np.uint8), max(map(len, dropped.values()))
         columns = [pictures + [blank] * (most - len(pictures)) for pictures in dropped.values()]
         sheet = contact_sheet([list(line) for line in zip(*columns)], [f'{name}: {counts[name]}' for name in dropped])
-        write_atomically(folder / DROPPED, encode_png(sheet))
+        write_bytes(folder / DROPPED, encode_png(sheet))
     return counts
 
 
@@ -150,9 +150,9 @@ def _report(folder: Path, rules: Filter, rows: list[dict], counts: Counter, draw
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(folder / REPORT, text.getvalue().encode())
+    write_bytes(folder / REPORT, text.getvalue().encode())
     kept = np.array([row['kept'] == 'yes' for row in rows])
     report = {'pictures': len(rows), 'settings': asdict(rules), 'kept': counts['kept'],
               'kept_photos': int((kept & ~drawing).sum()), 'kept_drawings': int((kept & drawing).sum()),
               'dropped': {reason: counts[reason] for reason in sorted(counts) if reason != 'kept'}}
-    write_atomically(folder / 'report.json', json.dumps(report, indent=1).encode())
+    write_bytes(folder / 'report.json', json.dumps(report, indent=1).encode())

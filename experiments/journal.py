@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from experiments.files import write_atomically
 from experiments.pictures import encode_png, grid
+from models.files import write_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,7 +60,7 @@ class Journal:
         self.folder, self.path = folder, folder / 'journal.jsonl'
         (folder / 'pictures').mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_journal(folder) if line['step'] <= step]
-        write_atomically(self.path, ''.join(f'{json.dumps(line)}\n' for line in kept).encode())
+        write_bytes(self.path, ''.join(f'{json.dumps(line)}\n' for line in kept).encode())
         self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
         self.write(step, 'start', {'commit': code_version(), 'torch': torch.__version__, 'python': platform.python_version()})
 
@@ -76,7 +76,7 @@ class Journal:
         """Save a labelled grid as PNG and in TensorBoard; columns: title -> (B,3,H,W) in [-1,1]."""
         picture = grid(columns)
         path = self.folder / 'pictures' / f'step-{step:08d}.png'
-        write_atomically(path, encode_png(picture))
+        write_bytes(path, encode_png(picture))
         self._board.add_image('panel', picture, step, dataformats='HWC')
         return path
 

@@ -23,8 +23,8 @@ from PIL import Image
 from datasets.faces import BrokenPicture, check_root, pictures_in, read_picture, split_by_name
 from datasets.identity_folder import LANDMARK_COLUMNS
 from datasets.transforms import into_frame, matrix_into
-from experiments.files import write_atomically
 from models import geometry
+from models.files import write_bytes
 from models.geometry import TEMPLATES
 from models.perception.detection import build_detector
 
@@ -104,7 +104,7 @@ def prepare(photos: str | Path, folder: str | Path, *, layout: str = 'celeba', r
     counts = Counter(row['reason'] or 'kept' for row in rows)
     report = {'photos': len(rows), 'settings': settings, 'kept': counts['kept'],
               'dropped': {reason: counts[reason] for reason in sorted(counts) if reason != 'kept'}}
-    write_atomically(folder / 'report.json', json.dumps(report, indent=1).encode())
+    write_bytes(folder / 'report.json', json.dumps(report, indent=1).encode())
     return counts
 
 
@@ -115,7 +115,7 @@ def write_lists(folder: Path, layout: str, rows: list[dict]) -> None:
         text = io.StringIO()
         csv.writer(text).writerow(LANDMARK_COLUMNS)
         csv.writer(text).writerows([row['output'], row['identity'], *five] for row, five in zip(rows, points))
-        write_atomically(folder / 'landmarks.csv', text.getvalue().encode())
+        write_bytes(folder / 'landmarks.csv', text.getvalue().encode())
         return
     people = sorted({row['identity'] for row in rows})
     number = {name: i for i, name in enumerate(people, 1)}
@@ -129,7 +129,7 @@ def write_lists(folder: Path, layout: str, rows: list[dict]) -> None:
         'people.txt': [f'{i} {name}' for name, i in number.items()],
     }
     for name, lines in lists.items():
-        write_atomically(folder / name, ('\n'.join(lines) + '\n').encode())
+        write_bytes(folder / name, ('\n'.join(lines) + '\n').encode())
 
 
 def _plan(photos: Path, folder: Path, files: list[str], layout: str) -> list[_Task]:
@@ -164,8 +164,8 @@ def _finished(folder: Path, stamp: str) -> dict[str, dict]:
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
     writer.writerows(rows.values())
-    write_atomically(note, stamp.encode())
-    write_atomically(report, text.getvalue().encode())
+    write_bytes(note, stamp.encode())
+    write_bytes(report, text.getvalue().encode())
     return rows
 
 

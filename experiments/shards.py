@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.files import write_atomically
+from models.files import write_bytes
 
 
 class Shards:
@@ -29,7 +29,7 @@ class Shards:
         packed = io.BytesIO()
         np.savez(packed, **{key: value.cpu().numpy() if isinstance(value, Tensor) else value for key, value in arrays.items()
                             if value is not None})
-        write_atomically(self._path(part), packed.getvalue())
+        write_bytes(self._path(part), packed.getvalue())
 
     def read(self, part: range) -> dict[str, Tensor]:
         """What `write` was given."""

@@ -22,11 +22,11 @@ from configs.ablation import RECOGNIZER, AblationConfig, read_ablation
 from datasets.loaders import build_faces
 from experiments.ablation import Run, Stopped, estimates, plan, train_all
 from experiments.comparison import compare, compare_encoders
-from experiments.files import write_atomically
 from experiments.pictures import encode_png, grid
 from experiments.protocols.swaps import build_protocol
 from experiments.protocols.translation import translation
 from experiments.report import report
+from models.files import write_bytes
 from models.weights import WeightsError
 
 
@@ -94,11 +94,11 @@ def run(args: argparse.Namespace) -> None:
     for judge, table in comparison.tables.items():
         stem = 'table' if len(comparison.tables) == 1 else f'table-{judge.replace(", ", "-")}'
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
-            write_atomically(out / f'{stem}.{suffix}', text.encode())
+            write_bytes(out / f'{stem}.{suffix}', text.encode())
         print(f'{judge}\n\n{table.markdown()}')
     if comparison.pictures:
-        write_atomically(out / 'pictures.png', encode_png(grid(comparison.pictures, rows=ablation.pictures)))
-    write_atomically(out / 'report.html', report(comparison).encode())
+        write_bytes(out / 'pictures.png', encode_png(grid(comparison.pictures, rows=ablation.pictures)))
+    write_bytes(out / 'report.html', report(comparison).encode())
     print(out / 'report.html')
 
 

@@ -18,8 +18,8 @@ import torch
 
 from datasets.loaders import FACES, build_loader, build_swaps
 from experiments.feature_clusters import clustered, label_features, read_centres, write_centres
-from experiments.files import write_atomically
 from experiments.pictures import encode_png, grid
+from models.files import write_bytes
 from models.perception.bundle import build_perception
 from models.registry import load_family
 from models.translation.pix2pixhd import Pix2PixHD
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         centres, chance, batch = read_centres(args.features), torch.Generator().manual_seed(args.seed), next(batches)
         labels = family.labels(batch)
         drawn = {f'sample {i + 1}': family.sample(labels, centres, generator=chance) for i in range(args.samples)}
-        write_atomically(args.out, encode_png(grid({'layout of': batch.target, **drawn})))
+        write_bytes(args.out, encode_png(grid({'layout of': batch.target, **drawn})))
     print(args.out)
 
 

@@ -27,7 +27,6 @@ from configs.schema import PerceptionConfig
 from datasets.loaders import FACES, build_faces
 from datasets.webcaricature import SETTINGS
 from experiments.evaluation import Evaluation
-from experiments.files import write_atomically
 from experiments.groups import read_groups
 from experiments.judges import Judges, teachers
 from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
@@ -39,6 +38,7 @@ from experiments.protocols.webcaricature import measure, read_encoder
 from experiments.systems import DIRECTIONS, Pictures, System, Trained, Untranslated, sanity_rows
 from experiments.tables import from_evaluation
 from models import weights
+from models.files import write_bytes
 from models.geometry import TEMPLATES
 from models.perception.bundle import EMBEDDERS, build_perception, load_embedder
 from models.registry import FAMILIES, load_family
@@ -113,7 +113,7 @@ def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[s
     if args.by:
         groups = evaluation.source_groups(None if args.by == 'tone' else read_groups(Path(args.by)))
         lines = [f'{source},{target},{group}' for (source, target), group in zip(evaluation.protocol.names, groups)]
-        write_atomically(evaluation.folder / 'groups.csv', '\n'.join(['source,target,group', *lines, '']).encode())
+        write_bytes(evaluation.folder / 'groups.csv', '\n'.join(['source,target,group', *lines, '']).encode())
         rows += chain(*(evaluation.by_group(row, system, groups) for row, system in zip(rows[len(sanity):], systems)))
     return rows, evaluation.folder, [system.name for system in sanity]
 
@@ -152,8 +152,8 @@ def webcaricature(args: argparse.Namespace, folder: Path) -> str:
     names = [encoder.name for encoder in encoders]
     folder.mkdir(parents=True, exist_ok=True)
     kept = {'encoders': names, 'view': args.view, **found.figures}
-    write_atomically(folder / 'figures.json', json.dumps(kept, indent=1).encode())
-    write_atomically(folder / 'roc.svg', roc(found.curves).encode())
+    write_bytes(folder / 'figures.json', json.dumps(kept, indent=1).encode())
+    write_bytes(folder / 'roc.svg', roc(found.curves).encode())
     lines = [f'{setting}: ' + ', '.join(f'{name} {mean:.4f} ± {deviation:.4f}' for name, (mean, deviation) in row.items())
              for setting, row in found.figures.items()]
     lines.append('not checked: whom published networks had seen, which an encoder may be, begin from, or be taught by')
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> int:
         rows, folder, sanity = (translations if on_pairs else swaps)(args, out)
         table = from_evaluation(rows, args.columns or (TRANSLATION_COLUMNS if on_pairs else DEFAULT_COLUMNS), sanity)
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
-            write_atomically(folder / f'table.{suffix}', text.encode())
+            write_bytes(folder / f'table.{suffix}', text.encode())
     except (ValueError, OSError, weights.WeightsError) as error:
         print(f'evaluate.py: {error}', file=sys.stderr)
         return 2

@@ -24,7 +24,6 @@ from rich.progress import Progress
 
 from configs.resolve import checked
 from datasets.faces import SUFFIXES
-from experiments.files import write_atomically
 from experiments.ilvr import COLUMNS, Samples, compare
 from experiments.pictures import to_bytes
 from experiments.plots import scatter
@@ -33,6 +32,7 @@ from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
 from models.ddpm.loading import ADM, ZOO, load_denoiser
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler
+from models.files import write_bytes
 from models.perception.bundle import load_embedder, load_parser
 from models.perception.detection import DETECTORS, build_detector
 from models.perception.parsing import face_probability
@@ -159,9 +159,9 @@ def run(args: argparse.Namespace) -> None:
         print(args.output / f'{name}_sheet.png')
     rows = [samples.row for samples in made]
     table = Table(rows, COLUMNS)
-    write_atomically(args.output / 'figures.csv', table.csv().encode())
-    write_atomically(args.output / 'figures.md', table.markdown().encode())
-    write_atomically(args.output / 'figures.svg', scatter(rows, 'faithfulness', ('id_reference', 'variety', 'seconds')).encode())
+    write_bytes(args.output / 'figures.csv', table.csv().encode())
+    write_bytes(args.output / 'figures.md', table.markdown().encode())
+    write_bytes(args.output / 'figures.svg', scatter(rows, 'faithfulness', ('id_reference', 'variety', 'seconds')).encode())
     print(table.markdown(), end='')
 
 

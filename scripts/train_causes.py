@@ -23,8 +23,9 @@ from datasets.causes import CAUSES, DrawnCauses
 from datasets.loaders import build_loader
 from experiments.engine import Engine, build_fabric, complete
 from experiments.errors import RunError
-from experiments.files import run_folder, write_atomically
+from experiments.files import run_folder
 from experiments.protocols.causes import measure_causes
+from models.files import write_bytes
 from models.perception.causes import CauseTraining, CauseTrainingConfig, causes_bytes, load_causes
 from models.weights import WeightsError
 
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     def finish() -> None:
         file = engine.folder / 'causes.safetensors'
         with engine.average.applied():
-            write_atomically(file, causes_bytes(engine.family))
+            write_bytes(file, causes_bytes(engine.family))
         evaluate(file)
 
     return complete(engine, 'train_causes.py', finish)

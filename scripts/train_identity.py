@@ -31,9 +31,10 @@ from datasets.loaders import FACES, build_loader
 from datasets.people import build_people
 from experiments.engine import Engine, build_fabric, complete
 from experiments.errors import RunError
-from experiments.files import run_folder, write_atomically
+from experiments.files import run_folder
 from experiments.protocols.verification import verify
 from models.base import Perception
+from models.files import write_bytes
 from models.perception.bundle import EMBEDDERS, load_embedder
 from models.perception.recognition import (
     HEADS,
@@ -132,7 +133,7 @@ def noted(engine: Engine, names: Sequence[str]) -> list[str]:
     known = sorted({*names, *(json.loads(path.read_text()) if path.is_file() else ())})
     if engine.fabric.is_global_zero:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(known).encode())
+        write_bytes(path, json.dumps(known).encode())
     return known
 
 
@@ -184,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
     def finish() -> None:
         encoder = engine.folder / 'encoder.safetensors'
         with engine.average.applied():
-            write_atomically(encoder, encoder_bytes(engine.family, names))
+            write_bytes(encoder, encoder_bytes(engine.family, names))
         args.resume = engine.folder
         _measured(args, encoder)
 

@@ -29,8 +29,9 @@ from datasets.parsing import Drawn, by_subset, mixed
 from datasets.pseudo_labels import label
 from experiments.engine import Engine, build_fabric, complete
 from experiments.errors import RunError
-from experiments.files import run_folder, write_atomically
+from experiments.files import run_folder
 from experiments.protocols.parsing import measure
+from models.files import write_bytes
 from models.perception.bundle import PARSERS, load_parser
 from models.perception.parser_training import ParserTraining, ParserTrainingConfig, load_trained, parser_bytes
 from models.weights import WeightsError
@@ -134,7 +135,7 @@ def main(argv: list[str] | None = None) -> int:
     def finish() -> None:
         file = engine.folder / 'parser.safetensors'
         with engine.average.applied():
-            write_atomically(file, parser_bytes(engine.family))
+            write_bytes(file, parser_bytes(engine.family))
         evaluate(str(file), engine.config.data.root.split(os.pathsep) if engine.config.data.root else [], 'test')
 
     return complete(engine, 'train_parser.py', finish)

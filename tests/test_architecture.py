@@ -13,7 +13,7 @@ ROOMS = ('configs', 'models', 'datasets', 'experiments', 'scripts', 'app')
 ALLOWED = {
     'configs': (),
     'models': ('configs',),
-    'datasets': ('models.batch', 'models.geometry'),
+    'datasets': ('configs', 'models.batch', 'models.files', 'models.geometry', 'models.images', 'models.image_io'),
     'experiments': ('configs', 'models', 'datasets'),
     'scripts': ('configs', 'models', 'datasets', 'experiments', 'app'),
     'app': ('configs', 'models', 'datasets', 'experiments'),

@@ -25,8 +25,8 @@ from datasets.faces import Faces
 from datasets.loaders import build_faces
 from datasets.swaps import ListedSwaps
 from datasets.synthetic import SyntheticSwaps, sample_attributes, sample_identity
-from experiments.files import write_atomically
 from experiments.protocols.ffpp import frames_of, official_pairs
+from models.files import write_bytes
 
 VERSION = 1  # of the rules by which pairs, crops and masks are chosen
 PAIRS = 1000
@@ -59,8 +59,8 @@ class SwapProtocol:
     def write(self, folder: Path) -> None:
         """The list and its hash."""
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / 'pairs.csv', self.listing.encode())
-        write_atomically(folder / 'pairs.sha256', f'{self.sha256}  {self.name} version {VERSION}, {self.size} pixels\n'.encode())
+        write_bytes(folder / 'pairs.csv', self.listing.encode())
+        write_bytes(folder / 'pairs.sha256', f'{self.sha256}  {self.name} version {VERSION}, {self.size} pixels\n'.encode())
 
 
 def listing(names) -> str:
@@ -123,7 +123,7 @@ def ffpp(root: str | Path, folder: Path, size: int = 128, count: int | None = No
 def _listed(name: str, faces: Faces, rows: list[tuple[str, str]], folder: Path, size: int, settings: str) -> SwapProtocol:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'pairs.csv'
-    write_atomically(path, listing(rows).encode())
+    write_bytes(path, listing(rows).encode())
     return SwapProtocol(name, size, tuple(rows), ListedSwaps(faces, path, size), settings=settings)
 
 
