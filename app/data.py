@@ -1,13 +1,13 @@
-"""The tab that shows a data set: people, pictures, what is known of them, and what a filter left out."""
+"""The tab that shows a data set: people, images, what is known of them, and what a filter left out."""
 from pathlib import Path
 
 import gradio as gr
 
 from app.networks import Networks
+from app.viewing import OVERLAYS, Album, Drawn, overlaid
 from app.work import PROGRESS, apart, sentences
-from experiments.viewing import OVERLAYS, Album, Drawn, overlaid
 
-_MATCHES, _PAGE = 200, 12  # people in the list, pictures at a time
+_MATCHES, _PAGE = 200, 12  # people in the list, images at a time
 _DRAWN = 'drawn faces'
 
 
@@ -19,12 +19,12 @@ def tab(networks: Networks, albums: dict[str, Album]) -> None:
         with gr.Row():
             album = gr.Dropdown(list(albums), value=first, label='Data set', min_width=240, elem_id='data-album')
             search = gr.Textbox(label='Find people', placeholder='part of a name', elem_id='data-search')
-            person = gr.Dropdown(_people(albums[first], ''), label='Person (pictures)', min_width=240, elem_id='data-person')
+            person = gr.Dropdown(_people(albums[first], ''), label='Person (images)', min_width=240, elem_id='data-person')
         summary = gr.Markdown(albums[first].summary, elem_id='data-summary')
         with gr.Row():
             overlays = gr.CheckboxGroup(list(OVERLAYS), value=[OVERLAYS[0]], label='Draw in', elem_id='data-overlays')
-            page = gr.Slider(1, 2, 1, step=1, label=f'Page of {_PAGE} pictures', visible=False)
-        gallery = gr.Gallery(label='Pictures', elem_id='data-gallery', columns=4, fit_columns=False, object_fit='contain',
+            page = gr.Slider(1, 2, 1, step=1, label=f'Page of {_PAGE} images', visible=False)
+        gallery = gr.Gallery(label='Images', elem_id='data-gallery', columns=4, fit_columns=False, object_fit='contain',
                              interactive=False, buttons=['fullscreen'], height='auto')
         gr.Markdown('### What the filter of the caricature study drops\nBad landmarks, bad alignments and side faces: see '
                     '`python scripts/prepare_data.py webcaricature --help`.')
@@ -47,20 +47,20 @@ def tab(networks: Networks, albums: dict[str, Album]) -> None:
                 pages = -(-total // _PAGE)
                 start = (min(page, max(pages, 1)) - 1) * _PAGE
                 parser = networks.parser if 'face mask' in overlays else None
-                pictures = [(overlaid(view, tuple(overlays), parser), _caption(view))
+                images = [(overlaid(view, tuple(overlays), parser), _caption(view))
                             for view in albums[album].views(who, start, start + _PAGE)]
-                return pictures, gr.update(maximum=max(pages, 2), visible=pages > 1)
+                return images, gr.update(maximum=max(pages, 2), visible=pages > 1)
 
         def examined(album: str, progress=PROGRESS):
             with sentences():
                 for told, found in apart(lambda tell: albums[album].dropped(lambda done, total: tell((done, total)))):
                     if found is None:
-                        progress(told, desc='judging', unit='pictures')
+                        progress(told, desc='judging', unit='images')
                         yield gr.skip(), gr.skip()
                     else:
                         rows = [f'| {reason} | {count:,} |' for reason, count in found.counts.most_common()]
-                        yield ('\n'.join(['| | pictures |', '| --- | ---: |', *rows, '', f'By {found.source}.']),
-                               gr.update(value=found.pictures, visible=bool(found.pictures)))
+                        yield ('\n'.join(['| | images |', '| --- | ---: |', *rows, '', f'By {found.source}.']),
+                               gr.update(value=found.images, visible=bool(found.images)))
 
         view = {'fn': shown, 'inputs': [album, person, overlays, page], 'outputs': [gallery, page], 'concurrency_id': 'data',
                 'concurrency_limit': 2, 'show_progress': 'minimal', 'api_visibility': 'private'}
@@ -73,7 +73,7 @@ def tab(networks: Networks, albums: dict[str, Album]) -> None:
 
 
 def _people(album: Album, search: str) -> list[tuple[str, str]]:
-    """(name with the number of pictures, name) of those whom the search means."""
+    """(name with the number of images, name) of those whom the search means."""
     found = [who for who in album.people if search.strip().casefold() in who.casefold()]
     return [(f'{who} ({album.people[who]})', who) for who in found[:_MATCHES]]
 

@@ -4,18 +4,18 @@ from typing import get_args
 import gradio as gr
 import torch
 
+from app.images import download, upload
 from app.networks import Networks
-from app.pictures import download, upload
 from app.work import NETWORKS, PROGRESS, apart, sentences
 from configs.resolve import checked
-from experiments.ilvr import COLUMNS, compare
-from experiments.pictures import grid, to_bytes
-from experiments.tables import Table
+from experiments.ablation.tables import Table
+from experiments.evaluation.ilvr import COLUMNS, compare
 from models.ddpm.ilvr import ILVRConfig
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler
 from models.pipelines.framing import framed
-from models.pipelines.provenance import WHOLE, Making
+from models.pipelines.io.image_grid import grid, to_bytes
+from models.pipelines.io.provenance import WHOLE, Making
 
 _MOST = 4  # samples at a time
 
@@ -71,7 +71,7 @@ def tab(networks: Networks) -> None:
                         callback=lambda step: tell((step.index + 1, step.clean)))
                     low = low_pass(square, config.finest)
                     shown = [(square, 'reference'), (low, 'what is kept of it'),
-                             *((one[None], f'sample {number}') for number, one in enumerate(samples.pictures[0], 1))]
+                             *((one[None], f'sample {number}') for number, one in enumerate(samples.images[0], 1))]
                     return ([(download(to_bytes(one)[0], f'{title.replace(" ", "-")}.png', making if 'sample' in title else None,
                                        folder), title) for one, title in shown],
                             Table([samples.row], COLUMNS).markdown(), found.note)
@@ -84,8 +84,8 @@ def tab(networks: Networks) -> None:
                         path = download(strip, 'on-the-way.png', making, folder)
                         yield gr.update(value=path, visible=True), gr.skip(), gr.skip()
                     else:
-                        pictures, table, note = done
-                        yield gr.update(visible=False), pictures, f'{table}\n{f"The reference: {note}" if note else ""}'
+                        images, table, note = done
+                        yield gr.update(visible=False), images, f'{table}\n{f"The reference: {note}" if note else ""}'
 
         event = go.click(draw, [reference, person, weights, down, until, count, steps, seed, sampler, strength],
                          [running, gallery, figures], concurrency_id=NETWORKS, concurrency_limit=1, show_progress_on=gallery,
@@ -99,7 +99,7 @@ def tab(networks: Networks) -> None:
         here.select(reopened, weights, weights, show_progress='hidden', api_visibility='private')
 
 
-def _large(pictures: torch.Tensor) -> torch.Tensor:
+def _large(images: torch.Tensor) -> torch.Tensor:
     """(B,3,S,S) at no less than 128 pixels."""
-    factor = -(-128 // pictures.shape[-1])
-    return pictures.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    factor = -(-128 // images.shape[-1])
+    return images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import torch
 
-from experiments.results import looks, weights_here
+from app.results import looks, weights_here
 from models import weights
 from models.base import Family, Perception
 from models.cgan.published import load_generator
 from models.ddpm.denoiser import Denoiser
 from models.ddpm.loading import ADM, load_denoiser
-from models.perception.bundle import build_perception, load_embedder, load_parser
+from models.perception.build import build_perception, load_embedder, load_parser
 from models.perception.detection import build_detector
-from models.perception.embedder import Embedder
-from models.perception.fusion import fused
+from models.perception.encoders.embedder import Embedder
 from models.pipelines.photo import FaceSwapper, PhotoSwapper
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
 from models.pipelines.translate import load_translator
 from models.registry import SWAPPERS, TRANSLATORS, load_family
+from models.runtime.fusion import fused
 
 _PUBLISHED = 'as published'
 
@@ -53,7 +53,7 @@ class Networks:
 
     @cached_property
     def parser(self):
-        """On the CPU: it looks at the pictures of data sets one by one."""
+        """On the CPU: it looks at the images of data sets one by one."""
         return load_parser('parsing-unet')
 
     def swappers(self) -> dict[str, dict[str, Chosen]]:
@@ -76,9 +76,9 @@ class Networks:
             found[ADM] = Chosen(ADM, (weights.entry(ADM).path,))
         return found
 
-    def swapper(self, chosen: Chosen, colour: bool) -> PhotoSwapper:
+    def swapper(self, chosen: Chosen, color: bool) -> PhotoSwapper:
         """ValueError or models.weights.WeightsError, one sentence, where it cannot be had; so for the others."""
-        return self._swapper(chosen, _stamp(chosen), colour)
+        return self._swapper(chosen, _stamp(chosen), color)
 
     def translator(self, chosen: Chosen) -> tuple[Family, Perception]:
         return self._translator(chosen, _stamp(chosen))
@@ -97,13 +97,13 @@ class Networks:
         trained = looks(chosen.files[0])
         return self._perception(trained.identity, trained.parser or 'parsing-unet')
 
-    def _load_swapper(self, chosen: Chosen, stamp: int, colour: bool) -> PhotoSwapper:
+    def _load_swapper(self, chosen: Chosen, stamp: int, color: bool) -> PhotoSwapper:
         if chosen.name in FRAMINGS:
             generator = fused(load_generator(chosen.name)).to(self.device, memory_format=torch.channels_last)
             return load_simswap(chosen.name, generator.swap, self.detector, device=self.device)
         perception = self._seen_with(chosen)
         family = load_family(chosen.files[0], perception).to(self.device)
-        return FaceSwapper(family, perception, self.detector, device=self.device, colour=colour)
+        return FaceSwapper(family, perception, self.detector, device=self.device, color=color)
 
     def _load_translator(self, chosen: Chosen, stamp: int) -> tuple[Family, Perception]:
         perception = self._seen_with(chosen)

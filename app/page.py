@@ -11,9 +11,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app import data, ilvr, runs, swap, translate
+from app.images import MEGABYTES
 from app.networks import Networks
-from app.pictures import MEGABYTES
-from experiments.viewing import Album
+from app.viewing import Album
 
 LOOPBACK, USER = '127.0.0.1', 'face'
 _WAITING = 32  # requests in a queue
@@ -38,7 +38,7 @@ _STYLE = """
 .grid-container{grid-template-columns:repeat(2,1fr)!important}}
 """
 _INTRODUCTION = """# Faces
-Swap faces only of people who agreed to it, and say that a picture is made. What is made here bears signed Content Credentials.
+Swap faces only of people who agreed to it, and say that an image is made. What is made here bears signed Content Credentials.
 """
 
 

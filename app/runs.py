@@ -1,17 +1,17 @@
-"""The tab that shows what was trained and measured: curves, picture grids, tables, reports."""
+"""The tab that shows what was trained and measured: curves, image grids, tables, reports."""
 from html import escape
 from pathlib import Path
 
 import gradio as gr
 
-from app.pictures import PIXELS
+from app.images import PIXELS
+from app.results import Result, results
 from app.work import sentences
-from experiments.journal import learning_curves
-from experiments.plots import curve
-from experiments.results import Result, results
-from models.pipelines.images import read_picture
+from experiments.ablation.plots import curve
+from experiments.training.journal import learning_curves
+from models.pipelines.io.images import read_image
 
-_GRIDS = 8  # newest pictures that are shown
+_GRIDS = 8  # newest images that are shown
 _REPORT = 32 * 2 ** 20  # bytes of the largest report that is shown
 
 
@@ -23,7 +23,7 @@ def tab(roots: list[Path]) -> None:
         said = gr.Markdown(elem_id='runs-said')
         tables = gr.Markdown(elem_id='runs-tables')
         curves = gr.HTML(elem_id='runs-curves')
-        grids = gr.Gallery(label='Pictures, the newest first', elem_id='runs-grids', columns=2, fit_columns=False,
+        grids = gr.Gallery(label='Images, the newest first', elem_id='runs-grids', columns=2, fit_columns=False,
                            object_fit='contain', format='png', interactive=False, buttons=['fullscreen'], height='auto')
         report = gr.HTML(elem_id='runs-report')
         with gr.Accordion('Config', open=False):
@@ -34,10 +34,10 @@ def tab(roots: list[Path]) -> None:
                 found = results(roots).get(name)
                 if found is None:
                     return 'Nothing was trained or measured here yet.', '', '', gr.update(value=[], visible=False), '', ''
-                pictures = [(read_picture(path, PIXELS), path.stem) for path in found.pictures[:_GRIDS]]
+                images = [(read_image(path, PIXELS), path.stem) for path in found.images[:_GRIDS]]
                 text = found.config.read_text(encoding='utf-8') if found.config else ''
                 return (f'**{_escaped(found.name)}**', '\n\n'.join(path.read_text(encoding='utf-8') for path in found.tables),
-                        _curves(found), gr.update(value=pictures, visible=bool(pictures)), _report(found), text)
+                        _curves(found), gr.update(value=images, visible=bool(images)), _report(found), text)
 
         def reopened(name):
             names = list(results(roots))

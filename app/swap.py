@@ -2,11 +2,11 @@
 import gradio as gr
 
 from app.choice import chosen, family_and_weights
+from app.images import download, upload
 from app.networks import Networks
-from app.pictures import download, upload
 from app.work import NETWORKS, PROGRESS, apart, sentences
+from models.pipelines.io.provenance import Making, marked
 from models.pipelines.photo import ALL, DONE, LARGEST
-from models.pipelines.provenance import Making, marked
 from models.registry import SWAPPER
 
 
@@ -19,8 +19,8 @@ def tab(networks: Networks) -> None:
             family, weights = family_and_weights(networks.swappers, here, 'swap')
             faces = gr.Radio([('the largest face', LARGEST), ('all faces', ALL)], value=LARGEST, label='Of the target')
         with gr.Row():
-            colour = gr.Checkbox(True, label="Match the target's tones")
-            mark = gr.Checkbox(False, label='Say in the picture that it was made')
+            color = gr.Checkbox(True, label="Match the target's tones")
+            mark = gr.Checkbox(False, label='Say in the image that it was made')
         with gr.Row():
             go = gr.Button('Swap', variant='primary', elem_id='swap-go', min_width=100)
             stop = gr.Button('Cancel', elem_id='swap-stop', min_width=100)
@@ -29,20 +29,20 @@ def tab(networks: Networks) -> None:
         notes = gr.Markdown(elem_id='swap-notes')
         file = gr.DownloadButton('Download', elem_id='swap-download', interactive=False)
 
-        def swap(source, target, family, name, faces, colour, mark, progress=PROGRESS):
+        def swap(source, target, family, name, faces, color, mark, progress=PROGRESS):
             with sentences():
                 if source is None or target is None:
-                    raise ValueError('two pictures are needed: one of the person whose face is wanted, and one that gets it')
+                    raise ValueError('two images are needed: one of the person whose face is wanted, and one that gets it')
                 what = chosen(networks.swappers(), family, name, SWAPPER)
 
                 def work(tell):
                     tell((0.1, 'loading the networks'))
-                    swapper = networks.swapper(what, colour)
+                    swapper = networks.swapper(what, color)
                     tell((0.4, 'looking for faces and swapping'))
                     made = swapper.swap(source, target, source_face=LARGEST, target_face=faces)
                     tell((0.8, 'signing'))
                     making, folder = Making.of(what.name, what.files, DONE), compared.GRADIO_CACHE
-                    after = download(marked(made.picture) if mark else made.picture, 'swap.png', making, folder)
+                    after = download(marked(made.image) if mark else made.image, 'swap.png', making, folder)
                     return (download(target, 'before.png', None, folder), after), made.notes, after
 
                 for told, made in apart(work):
@@ -50,9 +50,9 @@ def tab(networks: Networks) -> None:
                         progress(*told)
                         yield gr.skip(), gr.skip(), gr.skip()
                     else:
-                        pictures, said, path = made
-                        yield pictures, '\n'.join(f'- {note}' for note in said), gr.update(value=path, interactive=True)
+                        images, said, path = made
+                        yield images, '\n'.join(f'- {note}' for note in said), gr.update(value=path, interactive=True)
 
-        event = go.click(swap, [source, target, family, weights, faces, colour, mark], [compared, notes, file],
+        event = go.click(swap, [source, target, family, weights, faces, color, mark], [compared, notes, file],
                          concurrency_id=NETWORKS, concurrency_limit=1, show_progress_on=compared, api_visibility='private')
         stop.click(None, cancels=[event])

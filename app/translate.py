@@ -2,10 +2,10 @@
 import gradio as gr
 
 from app.choice import chosen, family_and_weights
+from app.images import download, upload
 from app.networks import Networks
-from app.pictures import download, upload
 from app.work import NETWORKS, PROGRESS, apart, sentences
-from models.pipelines.provenance import PART, WHOLE, Making
+from models.pipelines.io.provenance import PART, WHOLE, Making
 from models.pipelines.translate import FaceTranslator
 
 _STYLES = 6  # most at a time
@@ -15,7 +15,7 @@ _DIRECTIONS = {'a2b': 'photo to drawing', 'b2a': 'drawing to photo'}
 def tab(networks: Networks) -> None:
     with gr.Tab('Translate', id='translate') as here:
         with gr.Row():
-            picture = upload('Picture', 'translate-picture')
+            image = upload('Image', 'translate-image')
             reference = upload('Reference: gives the style, where the family takes one', 'translate-reference')
         with gr.Row():
             family, weights = family_and_weights(networks.translators, here, 'translate')
@@ -23,8 +23,8 @@ def tab(networks: Networks) -> None:
         with gr.Row():
             styles = gr.Slider(1, _STYLES, 1, step=1, label='Styles', min_width=240, elem_id='translate-styles')
             style = gr.Number(0, precision=0, minimum=0, maximum=2 ** 31 - 1 - _STYLES, label='Number of the first style')
-            aligned = gr.Checkbox(False, label='The picture is a face already', elem_id='translate-aligned')
-            paste = gr.Checkbox(False, label='Put it into the picture')
+            aligned = gr.Checkbox(False, label='The image is a face already', elem_id='translate-aligned')
+            paste = gr.Checkbox(False, label='Put it into the image')
         with gr.Row():
             go = gr.Button('Translate', variant='primary', elem_id='translate-go', min_width=100)
             stop = gr.Button('Cancel', elem_id='translate-stop', min_width=100)
@@ -32,10 +32,10 @@ def tab(networks: Networks) -> None:
                              object_fit='contain', interactive=False, buttons=['download', 'fullscreen'])
         notes = gr.Markdown(elem_id='translate-notes')
 
-        def translate(picture, reference, family, name, direction, styles, style, aligned, paste, progress=PROGRESS):
+        def translate(image, reference, family, name, direction, styles, style, aligned, paste, progress=PROGRESS):
             with sentences():
-                if picture is None:
-                    raise ValueError('a picture is needed: upload one or take one with the camera')
+                if image is None:
+                    raise ValueError('an image is needed: upload one or take one with the camera')
                 what = chosen(networks.translators(), family, name, 'cyclegan')
                 folder, kind = gallery.GRADIO_CACHE, PART if paste else WHOLE
 
@@ -48,7 +48,7 @@ def tab(networks: Networks) -> None:
                     given = None if reference is None else translator.framed(reference)
                     making, made = Making.of(what.name, what.files, translator.done, kind), []
                     for number in range(styles):
-                        found = translator.picture(picture, aligned=aligned, style=style + number, reference=given, paste=paste)
+                        found = translator.image(image, aligned=aligned, style=style + number, reference=given, paste=paste)
                         drawn = found.pasted[0] if paste else found.faces[0].translations[0]
                         title = f'style {style + number}' if styles > 1 else 'translation'
                         made.append((download(drawn, f'{title}.png'.replace(' ', '-'), making, folder), title))
@@ -62,7 +62,7 @@ def tab(networks: Networks) -> None:
                     else:
                         yield done[0], f'The reference: {done[1]}' if done[1] else ''
 
-        event = go.click(translate, [picture, reference, family, weights, direction, styles, style, aligned, paste],
+        event = go.click(translate, [image, reference, family, weights, direction, styles, style, aligned, paste],
                          [gallery, notes], concurrency_id=NETWORKS, concurrency_limit=1, show_progress_on=gallery,
                          api_visibility='private')
         stop.click(None, cancels=[event])

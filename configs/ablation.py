@@ -32,8 +32,8 @@ class BaseRun(Change):
 
 
 class ProtocolConfig(Config):
-    """Arguments of experiments.protocols.swaps.build_protocol, or with the name `translation` of
-    experiments.protocols.translation.translation. Encoders (family `recognizer`) are measured by `webcaricature`."""
+    """Arguments of experiments.evaluation.protocols.swaps.build_protocol, or with the name `translation` of
+    experiments.evaluation.protocols.translation.translation. Encoders (family `recognizer`) are measured by `webcaricature`."""
 
     name: str = 'synthetic'
     root: str | None = None
@@ -45,7 +45,7 @@ class ProtocolConfig(Config):
 class AblationConfig(Config):
     """question: the sentence that the ablation answers. variants: name -> change of the base; grid: dotted key -> values, every
     combination a variant of its own. judges: embedders that measure identity, one table each; none for one that no run has
-    learnt from. columns: of the table; none for the usual ones. pictures: rows of the picture grid."""
+    learned from. columns: of the table; none for the usual ones. images: rows of the image grid."""
 
     question: str
     base: BaseRun
@@ -56,7 +56,7 @@ class AblationConfig(Config):
     protocol: ProtocolConfig = ProtocolConfig()
     judges: list[str] = []
     columns: list[str] = []
-    pictures: int = Field(6, ge=1, le=16)
+    images: int = Field(6, ge=1, le=16)
 
     @model_validator(mode='after')
     def _something_varies(self):
@@ -69,7 +69,7 @@ class AblationConfig(Config):
                 raise ValueError(f'{name} is tested against {change.against!r}, which is no variant')
             family = change.family or self.base.family
             if family != self.base.family and RECOGNIZER in (family, self.base.family):
-                raise ValueError(f'{name} and the base are an encoder and a family of pictures, which nothing compares')
+                raise ValueError(f'{name} and the base are an encoder and a family of images, which nothing compares')
         return self
 
     def expanded(self) -> dict[str, Change]:

@@ -54,11 +54,11 @@ def _number(text: str) -> float | str:
 
 def merge(base: dict, change: dict, place: str = '') -> dict:
     """`base` with the entries of `change`; sections merge, values replace, and so does a section of another `kind`. A key that
-    base does not have is refused, but for players, where a new one starts as a copy of the default."""
+    base does not have is refused, but for parameter groups, where a new one starts as a copy of the default."""
     merged = dict(base)
     for key, value in sorted(change.items(), key=lambda item: item[0] != 'default'):
         name = f'{place}{key}'
-        if place == 'players.' and key not in merged:
+        if place == 'param_groups.' and key not in merged:
             merged[key] = merged['default']
         if key not in merged:
             close = difflib.get_close_matches(str(key), merged, n=3, cutoff=0.5)

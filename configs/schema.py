@@ -1,4 +1,4 @@
-"""What a run is: family, data, perception, optimisers, engine. Presets are YAML files of this shape beside this file."""
+"""What a run is: family, data, perception, optimizers, engine. Presets are YAML files of this shape beside this file."""
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -7,7 +7,7 @@ from configs.base import Config
 
 
 class MatchingConfig(Config):
-    """Histograms of an unpaired photo and drawing matched in a colour space: b to a's with the probability to_a, otherwise a to
+    """Histograms of an unpaired photo and drawing matched in a color space: b to a's with the probability to_a, otherwise a to
     b's, by `ratio` of the way."""
 
     space: Literal['none', 'rgb', 'hsv', 'hls'] = 'none'
@@ -16,10 +16,10 @@ class MatchingConfig(Config):
 
 
 class DataConfig(Config):
-    """Which pictures, and how they become batches.
+    """Which images, and how they become batches.
 
-    name: a data set of datasets.loaders. root: its folder; None for `synthetic`, which draws its faces itself. batch: pictures
-    per process and micro-batch. same_ratio: share of pairs that show one person. crops: share of unpaired pictures of which,
+    name: a data set of datasets.loaders. root: its folder; None for `synthetic`, which draws its faces itself. batch: images
+    per process and micro-batch. same_ratio: share of pairs that show one person. crops: share of unpaired images of which,
     beside other augmentation, a random square of 0.748 to 1 of the area is taken.
     balanced: batches of pairs, a photo and a drawing of one person (webcaricature). exaggerate: how far the features of faces are
     moved away from the mean face, 0 for not at all, 1 for twice as far.
@@ -42,8 +42,8 @@ class DataConfig(Config):
 
 class PerceptionConfig(Config):
     """The frozen networks that look at faces, by their names in models.weights; identity and teacher may be the
-    encoder.safetensors of a run. teacher: None means the identity network. vgg: for the perceptual terms of some translators.
-    landmarks: whether to load the finder of five landmarks. guide: a trained swapper for the term of that name, a safetensors
+    encoder.safetensors of a run. teacher: None means the identity network. vgg: for the perceptual losses of some translators.
+    landmarks: whether to load the finder of five landmarks. guide: a trained swapper for the loss of that name, a safetensors
     file or a name such as cvae."""
 
     identity: str = 'identity-mobilefacenet'
@@ -54,12 +54,12 @@ class PerceptionConfig(Config):
     guide: str | None = None
 
 
-class OptimiserConfig(Config):
-    """How one player is optimised.
+class OptimizerConfig(Config):
+    """How one parameter group is optimized.
 
     schedule: what the rate does after the warm-up (in updates) and after the fraction `decay_from` of the run, down to
     lr * floor. betas: the first one is the momentum for sgd and rmsprop, the second one rmsprop's decay. every: steps from one
-    update of this player to the next, so that `generator.every: 2` gives a critic two updates for each of the generator's.
+    update of this parameter group to the next, so that `generator.every: 2` gives a discriminator two updates for each of the generator's.
     """
 
     name: Literal['adam', 'adamw', 'sgd', 'rmsprop'] = 'adamw'
@@ -77,8 +77,8 @@ class OptimiserConfig(Config):
 class EngineConfig(Config):
     """How long, on what, and how often a word is said.
 
-    steps: of the loop, each an update of every player that is due. devices: processes per node, each on a device of its own.
-    accumulate: micro-batches per update. clip: largest norm of a player's gradient, 0 for none. ema: decay of the averaged
+    steps: of the loop, each an update of every parameter group that is due. devices: processes per node, each on a device of its own.
+    accumulate: micro-batches per update. clip: largest norm of a parameter group's gradient, 0 for none. ema: decay of the averaged
     weights, which until the fraction ema_from of the run are the weights themselves. keep: newest checkpoints that stay; `best`,
     the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
     Every *_every counts steps.
@@ -98,7 +98,7 @@ class EngineConfig(Config):
     seed: int = Field(0, ge=0)
     log_every: int = Field(20, ge=1)
     checkpoint_every: int = Field(500, ge=1)
-    picture_every: int = Field(500, ge=1)
+    image_every: int = Field(500, ge=1)
     validate_every: int = Field(500, ge=1)
     keep: int = Field(2, ge=1)
     best: str | None = None
@@ -106,16 +106,16 @@ class EngineConfig(Config):
 
 
 class RunConfig(Config):
-    """A whole run. model: the family's own config. players: optimiser per player; `default` serves those not named."""
+    """A whole run. model: the family's own config. parameter groups: optimizer per parameter group; `default` serves those not named."""
 
     family: str
     model: dict = {}
     data: DataConfig = DataConfig()
     perception: PerceptionConfig = PerceptionConfig()
-    players: dict[str, OptimiserConfig] = {'default': OptimiserConfig()}
+    param_groups: dict[str, OptimizerConfig] = {'default': OptimizerConfig()}
     engine: EngineConfig = EngineConfig()
 
-    @field_validator('players')
+    @field_validator('param_groups')
     @classmethod
-    def _has_default(cls, players: dict) -> dict:
-        return players if 'default' in players else {'default': OptimiserConfig(), **players}
+    def _has_default(cls, param_groups: dict) -> dict:
+        return param_groups if 'default' in param_groups else {'default': OptimizerConfig(), **param_groups}

@@ -1,7 +1,7 @@
-"""A data set of faces packed into one memory-mapped file: pictures are read without decoding and without a copy.
+"""A data set of faces packed into one memory-mapped file: images are read without decoding and without a copy.
 
 A cache folder holds pictures.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, identities-NAME.npy (N,D)
-float32 where the identity encoder NAME has seen the pictures, and index.npz with files, persons, landmarks, partitions and the
+float32 where the identity encoder NAME has seen the images, and index.npz with files, persons, landmarks, partitions and the
 frame. It is written as *.part and renamed when it is whole; packing that was interrupted goes on where it stopped.
 """
 import hashlib
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datasets.faces import BrokenPicture, Faces, check_root, log
+from datasets.faces import BrokenImage, Faces, check_root, log
 from datasets.transforms import face_frame, into_frame, unit
 from models.geometry import Template
 
@@ -23,7 +23,7 @@ _UNLABELLED = 255
 
 
 class PackedFaces(Faces):
-    """Faces out of a cache folder; pictures and label maps are views of the mapped files."""
+    """Faces out of a cache folder; images and label maps are views of the mapped files."""
 
     labels_file = 'parsing.npy'
 
@@ -46,21 +46,21 @@ class PackedFaces(Faces):
 
     def read(self, index: int):
         row = self._rows[index]
-        return self._pictures[row].transpose(1, 2, 0), self._labels[row] if self.has_parsing else None, self.landmarks(index)
+        return self._images[row].transpose(1, 2, 0), self._labels[row] if self.has_parsing else None, self.landmarks(index)
 
     def identities(self, encoder: str) -> np.ndarray | None:
-        """(N,D) float32, unit length: how the encoder of that name sees each picture; None where it was not asked."""
+        """(N,D) float32, unit length: how the encoder of that name sees each image; None where it was not asked."""
         file = _identities_file(self.root, encoder)
         return np.load(file)[self._rows] if file.is_file() else None
 
     def _open(self):
-        # Copy-on-write mapping: nothing is copied unless somebody writes into a picture, and the file never changes. Rows of a
+        # Copy-on-write mapping: nothing is copied unless somebody writes into an image, and the file never changes. Rows of a
         # plain view of it are cut out faster.
-        self._pictures = np.asarray(np.load(self.root / 'pictures.npy', mmap_mode='c'))
+        self._images = np.asarray(np.load(self.root / 'pictures.npy', mmap_mode='c'))
         self._labels = np.asarray(np.load(self.root / self.labels_file, mmap_mode='c')) if self.has_parsing else None
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name not in ('_pictures', '_labels')}
+        return {name: value for name, value in self.__dict__.items() if name not in ('_images', '_labels')}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -68,7 +68,7 @@ class PackedFaces(Faces):
 
 
 class _Framed(Dataset):
-    """Pictures of a list as uint8 arrays in the frame of the cache; None where one is unreadable."""
+    """Images of a list as uint8 arrays in the frame of the cache; None where one is unreadable."""
 
     def __init__(self, faces: Faces, to: Template):
         self.faces, self.to = faces, to
@@ -78,11 +78,11 @@ class _Framed(Dataset):
 
     def __getitem__(self, index: int):
         try:
-            picture, labels, points = into_frame(*self.faces.read(index), self.faces.frame, self.to)
-        except BrokenPicture as error:
+            image, labels, points = into_frame(*self.faces.read(index), self.faces.frame, self.to)
+        except BrokenImage as error:
             log.warning('left out: %s', error)
             return index, None
-        return index, tuple(None if value is None else value.numpy() for value in (picture, labels, points))
+        return index, tuple(None if value is None else value.numpy() for value in (image, labels, points))
 
 
 def packed(folder: str | Path, partition: str = 'all') -> Faces:
@@ -91,7 +91,7 @@ def packed(folder: str | Path, partition: str = 'all') -> Faces:
 
 
 def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) -> PackedFaces:
-    """Write a cache of the faces as they look in the template `to` and open it. Unreadable pictures are left out.
+    """Write a cache of the faces as they look in the template `to` and open it. Unreadable images are left out.
 
     ValueError where the folder holds the cache of another list of faces or another frame.
     """
@@ -101,10 +101,10 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
     if (folder / 'index.npz').is_file():
         with np.load(folder / 'index.npz', allow_pickle=False) as index:
             if str(index['stamp']) != stamp:
-                raise ValueError(f'{folder} holds the cache of other pictures or another size; give another folder')
+                raise ValueError(f'{folder} holds the cache of other images or another size; give another folder')
         return PackedFaces(folder)
 
-    shapes = {'pictures': (len(faces), 3, to.height, to.width), 'status': (len(faces),), 'points': (len(faces), 5, 2)}
+    shapes = {'images': (len(faces), 3, to.height, to.width), 'status': (len(faces),), 'points': (len(faces), 5, 2)}
     if faces.has_parsing:
         shapes['parsing'] = (len(faces), to.height, to.width)
     parts = {name: folder / f'{name}.npy.part' for name in shapes}
@@ -119,8 +119,8 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
     todo = np.flatnonzero(arrays['status'] == 0).tolist()
     for index, framed in DataLoader(_Framed(faces, to), batch_size=None, sampler=todo, num_workers=workers, collate_fn=_as_is):
         if framed is not None:
-            picture, labels, points = framed
-            arrays['pictures'][index] = picture
+            image, labels, points = framed
+            arrays['images'][index] = image
             if labels is not None:
                 arrays['parsing'][index] = labels
             if points is not None:
@@ -129,12 +129,12 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
 
     rows = np.flatnonzero(arrays['status'] == _DONE)
     if not len(rows):
-        raise ValueError(f'none of the {len(faces)} pictures under {faces.root} can be read')
+        raise ValueError(f'none of the {len(faces)} images under {faces.root} can be read')
     index = {'stamp': stamp, 'shape': (to.height, to.width), 'frame': to.points, 'rows': rows, 'files': faces.files[rows],
              'names': faces.people[faces.persons[rows]], 'splits': faces.splits[rows], 'points': arrays['points'][rows]}
     for array in arrays.values():
         array.flush()
-    for name in {'pictures', 'parsing'} & set(parts):
+    for name in {'images', 'parsing'} & set(parts):
         os.replace(parts[name], folder / f'{name}.npy')
     with (folder / 'index.part').open('wb') as handle:
         np.savez(handle, **index)
@@ -150,14 +150,14 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, batch: i
           progress: Callable[[int, int], None] | None = None) -> PackedFaces:
     """Add label maps to a cache of faces in the template `face` that has none, and open it.
 
-    labels_of: pictures (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). Labelling that was interrupted goes on where it stopped.
+    labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). Labeling that was interrupted goes on where it stopped.
     ValueError where the cache shows more or less than the template `face`.
     """
     faces = PackedFaces(folder)
     if faces.has_parsing:
         return faces
     _check_square(faces)
-    shape = len(faces._pictures), faces.frame.height, faces.frame.width
+    shape = len(faces._images), faces.frame.height, faces.frame.width
     part = faces.root / 'parsing.npy.part'
     resumed = part.is_file()
     labels = np.lib.format.open_memmap(part, mode='r+' if resumed else 'w+', dtype=np.uint8, shape=shape)
@@ -166,8 +166,8 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, batch: i
     todo = faces._rows[labels[faces._rows, 0, 0] == _UNLABELLED]
     for start in range(0, len(todo), batch):
         rows = todo[start:start + batch]
-        pictures = unit(torch.from_numpy(faces._pictures[rows]))
-        labels[rows] = labels_of(pictures).byte().numpy()
+        images = unit(torch.from_numpy(faces._images[rows]))
+        labels[rows] = labels_of(images).byte().numpy()
         if progress:
             progress(min(start + batch, len(todo)), len(todo))
     labels.flush()
@@ -179,7 +179,7 @@ def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Te
           progress: Callable[[int, int], None] | None = None) -> PackedFaces:
     """Add to a cache of faces in the template `face` how an identity encoder sees them, and open it.
 
-    encoder: a name for it and its weights. identities_of: pictures (B,3,H,W) in [-1,1] -> (B,D) unit length. ValueError
+    encoder: a name for it and its weights. identities_of: images (B,3,H,W) in [-1,1] -> (B,D) unit length. ValueError
     as for label.
     """
     faces = PackedFaces(folder)
@@ -188,11 +188,11 @@ def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Te
     if file.is_file():
         return faces
     found = []
-    for start in range(0, len(faces._pictures), batch):
+    for start in range(0, len(faces._images), batch):
         with torch.inference_mode():
-            found.append(identities_of(unit(torch.from_numpy(faces._pictures[start:start + batch]))).float().numpy())
+            found.append(identities_of(unit(torch.from_numpy(faces._images[start:start + batch]))).float().numpy())
         if progress:
-            progress(min(start + batch, len(faces._pictures)), len(faces._pictures))
+            progress(min(start + batch, len(faces._images)), len(faces._images))
     part = file.with_suffix('.part')
     with part.open('wb') as handle:
         np.save(handle, np.concatenate(found))

@@ -11,7 +11,7 @@ from models.batch import CauseBatch
 # Attributes that a face shows by itself; the rest is backdrop, clothes and camera.
 READ_ATTRIBUTES = ATTRIBUTES[:ATTRIBUTES.index('background_hue')] + ('glasses',)
 CAUSES = (*IDENTITY, *READ_ATTRIBUTES)
-# What is there or not, above 0: of the source's person, and of the target's picture.
+# What is there or not, above 0: of the source's person, and of the target's image.
 SWITCHES = ('makeup', 'freckles', 'bald', 'beard', 'glasses')
 
 _ROWS = [ATTRIBUTES.index(name) for name in READ_ATTRIBUTES]
@@ -25,7 +25,7 @@ def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
 
 
 class DrawnCauses(Dataset):
-    """CauseBatch samples without the batch dimension; a key (epoch, index) never repeats a picture, a bare index is epoch 0's."""
+    """CauseBatch samples without the batch dimension; a key (epoch, index) never repeats an image, a bare index is epoch 0's."""
 
     def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, persons: int = 10 ** 6):
         self.length = len(SyntheticFaces(split))
@@ -39,4 +39,4 @@ class DrawnCauses(Dataset):
         if not 0 <= index < self.length:
             raise IndexError(index)
         drawn = self.faces[epoch * self.length + index]
-        return CauseBatch(drawn['picture'], causes_of(drawn['identity'], drawn['attributes']))
+        return CauseBatch(drawn['image'], causes_of(drawn['identity'], drawn['attributes']))

@@ -1,20 +1,20 @@
 """CelebA (Liu et al. 2015) in its official layout, whole or any part of it.
 
-Pictures lie in img_align_celeba/ (aligned, 178x218) or img_celeba/ (in the wild), lists beside them; `Anno/`, `Eval/` and
-`Img/` of the official archive are looked into as well. Only the pictures are needed: what else is missing is said once.
+Images lie in img_align_celeba/ (aligned, 178x218) or img_celeba/ (in the wild), lists beside them; `Anno/`, `Eval/` and
+`Img/` of the official archive are looked into as well. Only the images are needed: what else is missing is said once.
 """
 from pathlib import Path
 
 import numpy as np
 
-from datasets.faces import SUFFIXES, Faces, check_root, pictures_in, split_by_name, tell_once
+from datasets.faces import SUFFIXES, Faces, check_root, images_in, split_by_name, tell_once
 from models.geometry import TEMPLATES
 
 _PLACES = ('', 'Anno', 'Eval', 'Img', 'celeba')
 _ALIGNED = ('img_align_celeba', 'img_align_celeba_png', 'img_align_celeba_png.7z/img_align_celeba_png')
 _WILD = ('img_celeba', 'img_celeba.7z/img_celeba')
 _MISSING = {
-    'identity_CelebA.txt': 'every picture counts as a person of its own',
+    'identity_CelebA.txt': 'every image counts as a person of its own',
     'list_landmarks_align_celeba.txt': 'landmarks are unknown, the alignment is taken as given',
     'list_eval_partition.txt': 'train, validation and test are split 80/10/10 by person',
     'list_attr_celeba.txt': 'there are no attributes',
@@ -23,17 +23,17 @@ _MISSING = {
 
 
 def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = None) -> Faces:
-    """The pictures of a CelebA folder. aligned None takes the aligned ones where they exist.
+    """The images of a CelebA folder. aligned None takes the aligned ones where they exist.
 
     `columns` of the result hold the 40 attributes by name ((N,) bool) and `box` ((N,4) x, y, width, height), where their
-    lists exist. ValueError where there are no pictures, or pictures in the wild without landmarks.
+    lists exist. ValueError where there are no images, or images in the wild without landmarks.
     """
     root = check_root(root)
     folder = _folder(root, _WILD if aligned is False else _ALIGNED + _WILD if aligned is None else _ALIGNED)
     aligned = 'align' in folder.name
-    present = {Path(name).stem: name for name in pictures_in(folder)}
+    present = {Path(name).stem: name for name in images_in(folder)}
     if not present:
-        raise ValueError(f'{folder} holds no picture; unpack the archive of CelebA there')
+        raise ValueError(f'{folder} holds no image; unpack the archive of CelebA there')
 
     landmarks = 'list_landmarks_align_celeba.txt' if aligned else 'list_landmarks_celeba.txt'
     missing = [f'no {name} ({effect})' for name, effect in _MISSING.items() if find_list(root, name) is None
@@ -42,17 +42,17 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
         tell_once(f'{root} has {"; ".join(missing)}')
     identity, points, split = (_table(root, name) for name in ('identity_CelebA.txt', landmarks, 'list_eval_partition.txt'))
     if points is None and not aligned:
-        raise ValueError(f'{root} lacks list_landmarks_celeba.txt, without which pictures in the wild cannot be aligned; '
+        raise ValueError(f'{root} lacks list_landmarks_celeba.txt, without which images in the wild cannot be aligned; '
                          'add it, or let scripts/prepare_data.py detect and align')
-    # A list that knows only some of the pictures limits the set to these.
+    # A list that knows only some of the images limits the set to these.
     stems = sorted(set(present).intersection(*(table for table in (identity, points, split) if table is not None)))
     if not stems:
-        raise ValueError(f'the lists under {root} name none of the pictures in {folder}; they belong to another set')
+        raise ValueError(f'the lists under {root} name none of the images in {folder}; they belong to another set')
     if len(stems) < len(present):
-        tell_once(f'{root}: {len(present) - len(stems)} of {len(present)} pictures are left out, no list names them')
+        tell_once(f'{root}: {len(present) - len(stems)} of {len(present)} images are left out, no list names them')
     listed = max((len(table) for table in (identity, points, split) if table is not None), default=0)
     if listed > len(stems):
-        tell_once(f'{root} holds a part of CelebA only: {len(stems)} of {listed} listed pictures')
+        tell_once(f'{root} holds a part of CelebA only: {len(stems)} of {listed} listed images')
 
     names = stems if identity is None else [identity[stem][0] for stem in stems]
     faces = Faces(folder, [present[stem] for stem in stems], names,
@@ -72,11 +72,11 @@ def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     header, rows, width = [], {}, None
     for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
         fields = line.split()
-        if not fields or (number == 1 and len(fields) == 1):  # the first line may count the pictures
+        if not fields or (number == 1 and len(fields) == 1):  # the first line may count the images
             continue
         if Path(fields[0]).suffix.lower() not in SUFFIXES:
             if rows or header:
-                raise ValueError(f'{path}, line {number}: {line[:60]!r} does not begin with a picture name')
+                raise ValueError(f'{path}, line {number}: {line[:60]!r} does not begin with an image name')
             header = fields[1:] if fields[0].endswith('_id') else fields
             continue
         width = len(fields) if width is None else width
@@ -92,7 +92,7 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path:
             folder = root / place / name
             if folder.is_dir():
                 return folder / folder.name if (folder / folder.name).is_dir() else folder  # some mirrors nest it twice
-    raise ValueError(f'{root} holds neither of {", ".join(names)}; give the folder that holds CelebA\'s pictures')
+    raise ValueError(f'{root} holds neither of {", ".join(names)}; give the folder that holds CelebA\'s images')
 
 
 def _table(root: Path, name: str) -> dict[str, list[str]] | None:
@@ -101,13 +101,13 @@ def _table(root: Path, name: str) -> dict[str, list[str]] | None:
 
 
 def _numbers(table: dict[str, list[str]], stems: list[str], width: int) -> np.ndarray:
-    """(N, width) float32. ValueError names the picture whose values are not numbers."""
+    """(N, width) float32. ValueError names the image whose values are not numbers."""
     try:
         numbers = np.array([table[stem] for stem in stems], dtype=np.float32)
     except ValueError as error:
         raise ValueError(f'a list of CelebA holds something that is no number ({error}); unpack the list again') from error
     if numbers.shape[1] != width:
-        raise ValueError(f'a list of CelebA has {numbers.shape[1]} values per picture where {width} are expected')
+        raise ValueError(f'a list of CelebA has {numbers.shape[1]} values per image where {width} are expected')
     return numbers
 
 
@@ -120,7 +120,7 @@ def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
         header, rows = read_list(path)
         missing = [stem for stem in stems if stem not in rows]
         if missing:
-            tell_once(f'{path} does not name {len(missing)} pictures, such as {missing[0]}: it is left unused')
+            tell_once(f'{path} does not name {len(missing)} images, such as {missing[0]}: it is left unused')
             continue
         numbers = _numbers(rows, stems, len(header) if 'attr' in name else 4)
         columns.update({title: numbers[:, i] > 0 for i, title in enumerate(header)} if 'attr' in name else {'box': numbers})

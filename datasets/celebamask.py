@@ -1,11 +1,11 @@
-"""CelebAMask-HQ (Lee et al. 2020) in its official layout: CelebA-HQ pictures with masks of 18 parts.
+"""CelebAMask-HQ (Lee et al. 2020) in its official layout: CelebA-HQ images with masks of 18 parts.
 
 CelebA-HQ-img/N.jpg, CelebAMask-HQ-mask-anno/K/NNNNN_part.png, CelebA-HQ-to-CelebA-mapping.txt. The masks overlap; they are
 drawn one over the other in the order of models.batch.PARTS, which is the published one (a hat covers hair, hair covers an
-eye). Masks of another size than the picture are resized to it with the nearest pixel.
+eye). Masks of another size than the image are resized to it with the nearest pixel.
 
 l_ and r_ of the official files are the pictured person's left and right, other sets in this layout mean the viewer's. PARTS
-means the viewer's: on which side l_ lies is seen in each picture, and the two sides change places where it is the right one.
+means the viewer's: on which side l_ lies is seen in each image, and the two sides change places where it is the right one.
 """
 from pathlib import Path
 
@@ -13,60 +13,60 @@ import numpy as np
 from PIL import Image
 
 from datasets.celeba import find_list, read_list
-from datasets.faces import PARTITIONS, BrokenPicture, Faces, check_root, pictures_in, split_by_name, tell_once
+from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, images_in, split_by_name, tell_once
 from datasets.transforms import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
 
-_PICTURES, _MASKS, _MAPPING = 'CelebA-HQ-img', 'CelebAMask-HQ-mask-anno', 'CelebA-HQ-to-CelebA-mapping.txt'
+_IMAGES, _MASKS, _MAPPING = 'CelebA-HQ-img', 'CelebAMask-HQ-mask-anno', 'CelebA-HQ-to-CelebA-mapping.txt'
 _LIPS = ('mouth', 'u_lip', 'l_lip')
 _HQ_SIDE = 1024
 
 
 class CelebAMask(Faces):
-    """Pictures with label maps. Landmarks: those of CelebA where its lists are at hand, else read off the masks."""
+    """Images with label maps. Landmarks: those of CelebA where its lists are at hand, else read off the masks."""
 
     has_parsing = True
 
     def read(self, index: int):
-        picture = super().read(index)[0]
+        image = super().read(index)[0]
         number = int(Path(str(self.files[index])).stem)
-        labels = merge(self.root.parent / _MASKS / str(number // 2000), number, picture.shape[:2])
+        labels = merge(self.root.parent / _MASKS / str(number // 2000), number, image.shape[:2])
         points = self.landmarks(index)
         if points is not None:
-            points = (points + 0.5) * (picture.shape[1] / _HQ_SIDE) - 0.5
+            points = (points + 0.5) * (image.shape[1] / _HQ_SIDE) - 0.5
         else:
             points = points_of(labels)
-        return picture, labels, points
+        return image, labels, points
 
 
 def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
     """Persons, partition and landmarks come by the mapping from CelebA's lists, looked for in the same folder and its Anno/
-    and Eval/. Without the mapping every picture counts as a person of its own."""
+    and Eval/. Without the mapping every image counts as a person of its own."""
     root = check_root(root)
-    for folder in (_PICTURES, _MASKS):
+    for folder in (_IMAGES, _MASKS):
         if not (root / folder).is_dir():
             raise ValueError(f'{root} holds no folder {folder}; give the folder CelebAMask-HQ of the official archive')
-    files = [name for name in pictures_in(root / _PICTURES) if Path(name).stem.isdigit()]
+    files = [name for name in images_in(root / _IMAGES) if Path(name).stem.isdigit()]
     files.sort(key=lambda name: int(Path(name).stem))
     if not files:
-        raise ValueError(f'{root / _PICTURES} holds no picture named by a number, such as 0.jpg')
+        raise ValueError(f'{root / _IMAGES} holds no image named by a number, such as 0.jpg')
     stems = _originals(root, [int(Path(name).stem) for name in files])
     tables = {name: _rows(root, name, stems, effect) for name, effect in (
-        ('identity_CelebA.txt', 'every picture counts as a person of its own'),
+        ('identity_CelebA.txt', 'every image counts as a person of its own'),
         ('list_eval_partition.txt', 'train, validation and test are split 80/10/10 by person'),
         ('list_landmarks_celeba.txt', 'landmarks are read off the masks'))}
     identity, split, wild = tables.values()
-    names = [f'picture {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
+    names = [f'image {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
     splits = split_by_name(names) if split is None else np.array([int(row[0]) for row in split], np.int8)
     if splits.max() >= len(PARTITIONS):
         raise ValueError(f'list_eval_partition.txt of {root} holds {splits.max()}; 0, 1 and 2 are known')
     points = None if wild is None else hq_points(np.array(wild, np.float64).reshape(-1, 5, 2)).astype(np.float32)
-    return CelebAMask(root / _PICTURES, files, names, points=points, splits=splits).partition(partition)
+    return CelebAMask(root / _IMAGES, files, names, points=points, splits=splits).partition(partition)
 
 
 def merge(folder: Path, number: int, shape: tuple[int, int]) -> np.ndarray:
-    """(H,W) uint8 label map in ids of PARTS out of the part masks of one picture; BrokenPicture where it has none."""
+    """(H,W) uint8 label map in ids of PARTS out of the part masks of one image; BrokenPicture where it has none."""
     labels = np.zeros(shape, np.uint8)
     found = False
     for label, part in enumerate(PARTS[1:], 1):
@@ -78,24 +78,24 @@ def merge(folder: Path, number: int, shape: tuple[int, int]) -> np.ndarray:
                 labels[np.asarray(mask) > 127] = label
                 found = True
         except FileNotFoundError:
-            continue  # a part that the picture does not show has no file
+            continue  # a part that the image does not show has no file
         except (OSError, ValueError, SyntaxError) as error:
-            raise BrokenPicture(f'{path} cannot be read as a mask ({error})') from error
+            raise BrokenImage(f'{path} cannot be read as a mask ({error})') from error
     if not found:
-        raise BrokenPicture(f'{folder} holds no mask {number:05d}_<part>.png')
+        raise BrokenImage(f'{folder} holds no mask {number:05d}_<part>.png')
     return viewers_sides(labels)
 
 
 def viewers_sides(labels: np.ndarray) -> np.ndarray:
     """The label map with l_ on the viewer's left: sides are exchanged where most l_ parts lie right of the r_ parts, or of
-    the skin's centre where only one side is seen."""
-    def centre(part):
+    the skin's center where only one side is seen."""
+    def center(part):
         columns = np.nonzero((labels == PARTS.index(part)).any(0))[0]
         return columns.mean() if len(columns) else None
 
-    middle, votes = centre('skin'), 0
+    middle, votes = center('skin'), 0
     for part in ('eye', 'brow', 'ear'):
-        left, right = centre(f'l_{part}'), centre(f'r_{part}')
+        left, right = center(f'l_{part}'), center(f'r_{part}')
         left, right = (middle if left is None else left), (middle if right is None else right)
         votes += 0 if left is None or right is None else int(np.sign(left - right))
     return MIRRORED[labels] if votes > 0 else labels
@@ -124,10 +124,10 @@ def points_of(labels: np.ndarray) -> np.ndarray:
 
 
 def hq_points(wild: np.ndarray) -> np.ndarray:
-    """Landmarks of CelebA in the wild (N,5,2) -> pixels of the 1024-pixel CelebA-HQ picture.
+    """Landmarks of CelebA in the wild (N,5,2) -> pixels of the 1024-pixel CelebA-HQ image.
 
-    Karras et al. 2018 (progressive GANs), appendix C: x' = right eye - left eye, y' = eye centre - mouth centre,
-    c = eye centre - 0.1 y', s = max(4 |x'|, 3.6 |y'|), x = normalise(x' - rotate90(y')), y = rotate90(x); the picture is
+    Karras et al. 2018 (progressive GANs), appendix C: x' = right eye - left eye, y' = eye center - mouth center,
+    c = eye center - 0.1 y', s = max(4 |x'|, 3.6 |y'|), x = normalize(x' - rotate90(y')), y = rotate90(x); the image is
     the square of side s around c along x and y.
     """
     eyes, mouth = wild[:, :2].mean(1), wild[:, 3:].mean(1)
@@ -143,16 +143,16 @@ def hq_points(wild: np.ndarray) -> np.ndarray:
 
 
 def _originals(root: Path, numbers: list[int]) -> list[str] | None:
-    """Stem of the CelebA picture behind each CelebA-HQ number, or None without the mapping."""
+    """Stem of the CelebA image behind each CelebA-HQ number, or None without the mapping."""
     path = root / _MAPPING
     if not path.is_file():
-        tell_once(f'{root} has no {_MAPPING}: every picture counts as a person of its own, landmarks are read off the masks')
+        tell_once(f'{root} has no {_MAPPING}: every image counts as a person of its own, landmarks are read off the masks')
         return None
     rows = [line.split() for line in path.read_text(encoding='utf-8').splitlines()]
     table = {int(row[0]): Path(row[2]).stem for row in rows if len(row) == 3 and row[0].isdigit()}
     missing = [number for number in numbers if number not in table]
     if missing:
-        raise ValueError(f'{path} does not name picture {missing[0]} (and {len(missing) - 1} others); unpack the archive again')
+        raise ValueError(f'{path} does not name image {missing[0]} (and {len(missing) - 1} others); unpack the archive again')
     return [table[number] for number in numbers]
 
 

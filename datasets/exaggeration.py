@@ -6,15 +6,15 @@ from torch import Tensor
 
 from models.geometry import Template
 
-_REACH = 0.22  # of the picture's height: how far around a feature its surroundings go along
+_REACH = 0.22  # of the image's height: how far around a feature its surroundings go along
 _UNKNOWN = 0.03  # of the height: deviation of a feature from the mean face where its place is not known
 
 
-def exaggerate_picture(picture: Tensor, points: Tensor | None, to: Template, amount: float, rng: np.random.Generator) -> Tensor:
+def exaggerate_image(image: Tensor, points: Tensor | None, to: Template, amount: float, rng: np.random.Generator) -> Tensor:
     """(3,H,W) uint8 in the template `to` -> the same with eyes, nose and corners of the mouth moved away from their places in the
-    template, by up to `amount` times their distance from there. points: (5,2) where they are; a picture without them is given
+    template, by up to `amount` times their distance from there. points: (5,2) where they are; an image without them is given
     random distances. What lies between is carried along smoothly (Gaussian radial basis functions), and so is the border."""
-    height, width = picture.shape[-2:]
+    height, width = image.shape[-2:]
     mean = to.scaled(width, height).tensor(dtype=torch.float64)
     at = mean if points is None else points.double()
     away = torch.from_numpy(rng.normal(0, _UNKNOWN * height, (5, 2))) if points is None else at - mean
@@ -27,8 +27,8 @@ def exaggerate_picture(picture: Tensor, points: Tensor | None, to: Template, amo
     source = pixels + _kernel(pixels, moved, reach) @ weights
     grid = (2 * source + 1) / torch.tensor([width, height]) - 1
     grid = grid.view(1, height, width, 2).float()
-    seen = F.grid_sample(picture[None].float(), grid, padding_mode='border', align_corners=False)
-    return seen[0].round().clamp(0, 255).to(picture.dtype)
+    seen = F.grid_sample(image[None].float(), grid, padding_mode='border', align_corners=False)
+    return seen[0].round().clamp(0, 255).to(image.dtype)
 
 
 def _kernel(first: Tensor, second: Tensor, reach: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Face pictures on disk: one record, and the list that every data set of faces is read into."""
+"""Face images on disk: one record, and the list that every data set of faces is read into."""
 import functools
 import logging
 import math
@@ -17,16 +17,16 @@ SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
 log = logging.getLogger(__name__)
 
 
-class BrokenPicture(ValueError):
-    """A picture file that cannot be read; the message names the path."""
+class BrokenImage(ValueError):
+    """An image file that cannot be read; the message names the path."""
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face picture on disk.
+    """A face image on disk.
 
     person counts from 0 in the whole data set, name is how the data set calls that person. points are the (5, 2)
-    landmarks in pixels of the stored picture. frame is set where the stored picture is aligned already: the template
+    landmarks in pixels of the stored image. frame is set where the stored image is aligned already: the template
     whose points the face lies on, whatever the number of pixels.
     """
 
@@ -40,7 +40,7 @@ class Face:
 class Faces:
     """An indexed list of `Face` records held in columns, so that a million of them stay small and fork-safe.
 
-    files: paths below root. names: who is on each picture. points: (N,5,2) float32, NaN where unknown. splits: (N,) index
+    files: paths below root. names: who is on each image. points: (N,5,2) float32, NaN where unknown. splits: (N,) index
     into PARTITIONS. columns: further facts with N rows each (attributes, boxes).
     """
 
@@ -50,7 +50,7 @@ class Faces:
                  splits: np.ndarray | None = None, frame: Template | None = None,
                  columns: dict[str, np.ndarray] | None = None):
         if not len(files):
-            raise ValueError(f'no face picture was found under {root}; check the folder and its layout')
+            raise ValueError(f'no face image was found under {root}; check the folder and its layout')
         self.root, self.files, self.frame = root, np.asarray(files), frame
         self.people, persons = np.unique(np.asarray(names), return_inverse=True)
         self.persons = persons.astype(np.int64)
@@ -69,19 +69,19 @@ class Faces:
                     self.frame)
 
     def landmarks(self, index: int) -> np.ndarray | None:
-        """(5, 2) or None where the picture's landmarks are unknown."""
+        """(5, 2) or None where the image's landmarks are unknown."""
         if self.points is None:
             return None
         points = self.points[index]
         return None if math.isnan(points.sum()) else points
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Picture (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2), or None.
+        """Image (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2), or None.
         BrokenPicture where the file cannot be read."""
-        return read_picture(self.path(index)), None, self.landmarks(index)
+        return read_image(self.path(index)), None, self.landmarks(index)
 
     def identities(self, encoder: str) -> np.ndarray | None:
-        """(N,D) float32, unit length: how the identity encoder of that name sees each picture, where that was kept; else None."""
+        """(N,D) float32, unit length: how the identity encoder of that name sees each image, where that was kept; else None."""
         return None
 
     def select(self, keep: np.ndarray) -> 'Faces':
@@ -94,14 +94,14 @@ class Faces:
         return chosen
 
     def partition(self, name: str) -> 'Faces':
-        """The pictures of one of PARTITIONS, or `all`; ValueError where there is none."""
+        """The images of one of PARTITIONS, or `all`; ValueError where there is none."""
         if name == 'all':
             return self
         if name not in PARTITIONS:
             raise ValueError(f'unknown partition {name!r}; known: {", ".join(PARTITIONS)}, all')
         keep = np.flatnonzero(self.splits == PARTITIONS.index(name))
         if not len(keep):
-            raise ValueError(f'partition {name!r} of {self.root} is empty; use the partition "all" or add pictures')
+            raise ValueError(f'partition {name!r} of {self.root} is empty; use the partition "all" or add images')
         return self.select(keep)
 
 
@@ -125,17 +125,17 @@ def check_root(root: str | Path) -> Path:
     return root
 
 
-def pictures_in(folder: Path, *, deep: bool = False) -> list[str]:
-    """Sorted picture paths below a folder, relative to it; hidden files and folders are passed over."""
+def images_in(folder: Path, *, deep: bool = False) -> list[str]:
+    """Sorted image paths below a folder, relative to it; hidden files and folders are passed over."""
     found = folder.rglob('*') if deep else folder.iterdir()
     relative = (path.relative_to(folder) for path in found if path.suffix.lower() in SUFFIXES)
     return sorted(path.as_posix() for path in relative if not any(part.startswith('.') for part in path.parts))
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_image(path: Path) -> np.ndarray:
     """(H,W,3) uint8 RGB, turned upright by its EXIF tag; BrokenPicture where it cannot be decoded whole."""
     try:
-        with Image.open(path) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert('RGB'))  # a writable copy
+        with Image.open(path) as image:
+            return np.array(ImageOps.exif_transpose(image).convert('RGB'))  # a writable copy
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BrokenPicture(f'{path} cannot be read as a picture ({error})') from error
+        raise BrokenImage(f'{path} cannot be read as an image ({error})') from error

@@ -1,8 +1,8 @@
-"""Folders of pictures: one folder per person (LFW, VGGFace2, any `name/picture.jpg`), or a plain heap of faces.
+"""Folders of images: one folder per person (LFW, VGGFace2, any `name/image.jpg`), or a plain heap of faces.
 
 `landmarks.csv` beside them (columns file, identity, then x and y of the five points) is used where it exists, and
-`list_eval_partition.txt` (file, 0 | 1 | 2) likewise. Pictures of 178x218 pixels with landmarks are taken as aligned in
-CelebA's geometry; others are aligned by their landmarks; without landmarks a picture is taken as a face already framed,
+`list_eval_partition.txt` (file, 0 | 1 | 2) likewise. Images of 178x218 pixels with landmarks are taken as aligned in
+CelebA's geometry; others are aligned by their landmarks; without landmarks an image is taken as a face already framed,
 and its central square is used.
 """
 import csv
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datasets.faces import Faces, check_root, pictures_in, split_by_name, tell_once
+from datasets.faces import Faces, check_root, images_in, split_by_name, tell_once
 from models.geometry import TEMPLATES
 
 LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 'righteye_y', 'nose_x', 'nose_y',
@@ -19,20 +19,20 @@ LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 
 
 
 def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
-    """One sub-folder per person, however deep its pictures lie. ValueError where pictures lie at the top only."""
+    """One sub-folder per person, however deep its images lie. ValueError where images lie at the top only."""
     root = check_root(root)
-    files = [name for name in pictures_in(root, deep=True) if '/' in name]
+    files = [name for name in images_in(root, deep=True) if '/' in name]
     if not files:
-        raise ValueError(f'{root} holds no folders of pictures; arrange it as name/picture.jpg or use the data set "plain"')
+        raise ValueError(f'{root} holds no folders of images; arrange it as name/image.jpg or use the data set "plain"')
     return _faces(root, files, [name.split('/')[0] for name in files]).partition(partition)
 
 
 def plain(root: str | Path, partition: str = 'all') -> Faces:
-    """Every picture below the folder, each as a person of its own."""
+    """Every image below the folder, each as a person of its own."""
     root = check_root(root)
-    files = pictures_in(root, deep=True)
+    files = images_in(root, deep=True)
     if not files:
-        raise ValueError(f'{root} holds no picture')
+        raise ValueError(f'{root} holds no image')
     return _faces(root, files, files).partition(partition)
 
 
@@ -44,9 +44,9 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
         points = np.stack([table.get(name, np.full((5, 2), np.nan, np.float32)) for name in files])
         unknown = int(np.isnan(points).any((1, 2)).sum())
         if unknown == len(files):
-            raise ValueError(f'{path} names none of the pictures under {root}; its column "file" must be relative to it')
+            raise ValueError(f'{path} names none of the images under {root}; its column "file" must be relative to it')
         if unknown:
-            tell_once(f'{path} does not name {unknown} of {len(files)} pictures: these are left out')
+            tell_once(f'{path} does not name {unknown} of {len(files)} images: these are left out')
             known = ~np.isnan(points).any((1, 2))
             points = points[known]
             files, names = ([value for value, keep in zip(column, known) if keep] for column in (files, names))
@@ -57,7 +57,7 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
     if path.is_file():
         rows = [line.rsplit(None, 1) for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
         if any(len(row) != 2 or row[1] not in '012' for row in rows):
-            raise ValueError(f'{path} must hold a picture and 0, 1 or 2 in each line')
+            raise ValueError(f'{path} must hold an image and 0, 1 or 2 in each line')
         table = {name: int(value) for name, value in rows}
         splits = np.array([table.get(name, split) for name, split in zip(files, splits)], dtype=np.int8)
     return Faces(root, files, names, points=points, splits=splits, frame=frame)
@@ -79,7 +79,7 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
 
 def _size(path: Path) -> tuple[int, int] | None:
     try:
-        with Image.open(path) as picture:
-            return picture.size
+        with Image.open(path) as image:
+            return image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
         return None

@@ -101,7 +101,7 @@ class ResumableSampler(Sampler):
 
 
 class _Batches(Dataset):
-    """Whole batches by their keys, with pictures as uint8 where the data set can give them so, for Loader to unpack."""
+    """Whole batches by their keys, with images as uint8 where the data set can give them so, for Loader to unpack."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -119,7 +119,7 @@ class _Batches(Dataset):
 class _Sent:
     """What a worker hands over: small fields as arrays, which go through its pipe, where each tensor takes a shared file.
 
-    Stored pictures go into shared memory that is used again after `turns` batches, since new memory costs more than they do:
+    Stored images go into shared memory that is used again after `turns` batches, since new memory costs more than they do:
     Loader unpacks each batch into memory of its own before the worker is so far. turns: more than batches are on their way.
     """
 
@@ -256,7 +256,7 @@ def _outlast_signals(leaving, worker: int) -> None:
 
 
 def _synthetic(kind: type[Dataset], size: int, partition: str, seed: int, **options) -> Keyed:
-    """Drawn faces: training never repeats a picture."""
+    """Drawn faces: training never repeats an image."""
     length = len(kind(partition, size, seed=seed, **options))
     return Keyed(kind(partition, size, seed=seed, length=sys.maxsize, **options), length)
 

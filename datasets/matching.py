@@ -1,4 +1,4 @@
-"""Colours of one domain given the distribution of the other's, so that a translator need not learn them."""
+"""Colors of one domain given the distribution of the other's, so that a translator need not learn them."""
 from dataclasses import dataclass
 
 import cv2
@@ -13,22 +13,22 @@ SPACES = {'rgb': None, 'hsv': (cv2.COLOR_RGB2HSV_FULL, cv2.COLOR_HSV2RGB_FULL),
 
 @dataclass(frozen=True)
 class Matching:
-    """How the histograms of a pair are matched, channel by channel in the colour space `space` ('none': not at all). to_a: with
-    this probability b is given a's colours, otherwise a is given b's. ratio: 1 for all of the way, 0 for none of it."""
+    """How the histograms of a pair are matched, channel by channel in the color space `space` ('none': not at all). to_a: with
+    this probability b is given a's colors, otherwise a is given b's. ratio: 1 for all of the way, 0 for none of it."""
 
     space: str = 'none'
     to_a: float = 0.5
     ratio: float = 1.0
 
     def draw(self, a: Tensor, b: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """A pair of pictures (3,H,W) uint8, one of them changed."""
+        """A pair of images (3,H,W) uint8, one of them changed."""
         if self.space == 'none':
             return a, b
         return (a, self.matched(b, a)) if rng.random() < self.to_a else (self.matched(a, b), b)
 
-    def matched(self, picture: Tensor, like: Tensor) -> Tensor:
-        """`picture` (3,H,W) uint8 with the histograms of `like`."""
-        pixels, wanted = (np.ascontiguousarray(value.permute(1, 2, 0).numpy()) for value in (picture, like))
+    def matched(self, image: Tensor, like: Tensor) -> Tensor:
+        """`image` (3,H,W) uint8 with the histograms of `like`."""
+        pixels, wanted = (np.ascontiguousarray(value.permute(1, 2, 0).numpy()) for value in (image, like))
         there, back = SPACES[self.space] or (None, None)
         if there is not None:
             pixels, wanted = cv2.cvtColor(pixels, there), cv2.cvtColor(wanted, there)

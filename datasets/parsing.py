@@ -2,8 +2,8 @@
 
 A folder is known by what it holds:
     images/ masks/ index.csv   FASSEG: images/NAME.jpg, masks/NAME.png of ids of models.batch.COARSE; index.csv has the columns
-                               name and split, and subset where there are several kinds of picture
-    labelled.npy               a cache with the labels of a teacher (datasets.pseudo_labels)
+                               name and split, and subset where there are several kinds of image
+    labeled.npy               a cache with the labels of a teacher (datasets.preparation.pseudo_labels)
     CelebA-HQ-img/             CelebAMask-HQ
 """
 import csv
@@ -19,23 +19,23 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datasets.celebamask import celebamask
-from datasets.faces import PARTITIONS, BrokenPicture, Faces, check_root, tell_once
-from datasets.pseudo_labels import LABELLED, LabelledFaces
+from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, tell_once
+from datasets.preparation.pseudo_labels import LABELED, LabeledFaces
 from datasets.swaps import Readable
 from datasets.synthetic import SyntheticFaces
 from datasets.transforms import MIRRORED, face_frame
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 
-SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # of the training pictures, where all three are at hand
-_PATIENCE = 50  # unreadable pictures in a row before giving up
+SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # of the training images, where all three are at hand
+_PATIENCE = 50  # unreadable images in a row before giving up
 _EYES = {False: [PARTS.index('l_eye'), PARTS.index('r_eye')], True: [list(COARSE).index('eyes')]}
 _MOUTH = {False: [PARTS.index(name) for name in COARSE['mouth']], True: [list(COARSE).index('mouth')]}
 _MIRRORED = torch.from_numpy(MIRRORED).long()
 
 
 class CoarseFaces(Faces):
-    """Pictures with label maps in ids of COARSE."""
+    """Images with label maps in ids of COARSE."""
 
     has_parsing = True
 
@@ -49,14 +49,14 @@ def _read_ids(path: Path) -> np.ndarray:
         with Image.open(path) as mask:
             ids = np.array(mask)
     except (OSError, ValueError, SyntaxError) as error:
-        raise BrokenPicture(f'{path} cannot be read as a mask ({error})') from error
+        raise BrokenImage(f'{path} cannot be read as a mask ({error})') from error
     if ids.ndim != 2 or ids.max() >= len(COARSE):
-        raise BrokenPicture(f'{path} is no map of the ids 0 to {len(COARSE) - 1}')
+        raise BrokenImage(f'{path} is no map of the ids 0 to {len(COARSE) - 1}')
     return ids
 
 
 def coarse_faces(root: Path) -> CoarseFaces:
-    """The pictures whose masks show two eyes and a mouth, by which they are framed. ValueError where index.csv does not fit."""
+    """The images whose masks show two eyes and a mouth, by which they are framed. ValueError where index.csv does not fit."""
     with (root / 'index.csv').open(newline='', encoding='utf-8') as handle:
         rows = list(csv.DictReader(handle))
     if not rows or not {'name', 'split'} <= set(rows[0]) or any(row['split'] not in PARTITIONS for row in rows):
@@ -65,16 +65,16 @@ def coarse_faces(root: Path) -> CoarseFaces:
                         splits=np.array([PARTITIONS.index(row['split']) for row in rows], np.int8),
                         columns={'subset': np.array([row.get('subset', '') for row in rows])})
     masks = (_read_ids(root / 'masks' / f'{row["name"]}.png') for row in rows)
-    kept = [index for index, mask in enumerate(masks) if centres(mask, True) is not None]
+    kept = [index for index, mask in enumerate(masks) if centers(mask, True) is not None]
     if len(kept) < len(rows):
-        tell_once(f'{root}: {len(rows) - len(kept)} of {len(rows)} pictures do not show two eyes and a mouth and are left out')
+        tell_once(f'{root}: {len(rows) - len(kept)} of {len(rows)} images do not show two eyes and a mouth and are left out')
     if not kept:
         raise ValueError(f'no mask under {root} shows two eyes and a mouth; check that the ids are those of FASSEG')
     return whole.select(np.array(kept))
 
 
-def centres(labels: np.ndarray, coarse: bool) -> np.ndarray | None:
-    """(3,2): centre of the viewer's left eye, of the right eye and of the mouth in a label map, None where one is not seen."""
+def centers(labels: np.ndarray, coarse: bool) -> np.ndarray | None:
+    """(3,2): center of the viewer's left eye, of the right eye and of the mouth in a label map, None where one is not seen."""
     unit = labels.shape[1] / 256
     _, _, found, middle = cv2.connectedComponentsWithStats(np.isin(labels, _EYES[coarse]).astype(np.uint8))
     area = found[1:, cv2.CC_STAT_AREA]
@@ -88,37 +88,37 @@ def centres(labels: np.ndarray, coarse: bool) -> np.ndarray | None:
     return np.stack([left, right, mouth.mean(0)[::-1]]).astype(np.float32)
 
 
-class Labelled:
-    """The pictures of a list of faces with label maps, framed as `face` at `size` pixels: by the list's own frame, else by the
-    centres of eyes and mouth. coarse: the labels are ids of COARSE instead of PARTS."""
+class Labeled:
+    """The images of a list of faces with label maps, framed as `face` at `size` pixels: by the list's own frame, else by the
+    centers of eyes and mouth. coarse: the labels are ids of COARSE instead of PARTS."""
 
     def __init__(self, faces: Faces, size: int, *, coarse: bool):
         self.readable, self.to, self.coarse = Readable(faces), face_frame(size), coarse
         eyes, corners = self.to.tensor()[:2], self.to.tensor()[3:]
-        self._centres = torch.cat([eyes, corners.mean(0, keepdim=True)])
+        self._centers = torch.cat([eyes, corners.mean(0, keepdim=True)])
 
     def __len__(self) -> int:
         return len(self.readable.faces)
 
     def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch | None:
-        """One picture, varied where rng is given; None where it cannot be read or framed."""
+        """One image, varied where rng is given; None where it cannot be read or framed."""
         if (read := self.readable.read(index)) is None:
             return None
-        (picture, labels, _), frame = read, self.readable.faces.frame
+        (image, labels, _), frame = read, self.readable.faces.frame
         if frame is not None:
             matrix = geometry.between(frame.scaled(labels.shape[1], labels.shape[0]), self.to)
-        elif (found := centres(labels, self.coarse)) is not None:
-            matrix = geometry.similarity(torch.from_numpy(found), self._centres)
+        elif (found := centers(labels, self.coarse)) is not None:
+            matrix = geometry.similarity(torch.from_numpy(found), self._centers)
         else:
             return None
         flip = False
         if rng is not None:
             flip, move = bool(rng.random() < 0.5), moved(rng, self.to.width)
             matrix = geometry.compose(mirrored(move, self.to.width) if flip else move, matrix)
-        picture, labels = place(picture, labels, matrix, self.to.width)
+        image, labels = place(image, labels, matrix, self.to.width)
         if flip and not self.coarse:
             labels = _MIRRORED[labels]
-        return _sample(picture if rng is None else shaded(picture, rng), labels, self.coarse)
+        return _sample(image if rng is None else shaded(image, rng), labels, self.coarse)
 
 
 class Drawn:
@@ -134,24 +134,24 @@ class Drawn:
 
     def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch:
         drawn = self.faces[index]
-        return _sample(drawn['picture'] if rng is None else shaded(drawn['picture'], rng), drawn['parsing'], False)
+        return _sample(drawn['image'] if rng is None else shaded(drawn['image'], rng), drawn['parsing'], False)
 
 
-def _sample(picture: Tensor, labels: Tensor, coarse: bool) -> ParsingBatch:
+def _sample(image: Tensor, labels: Tensor, coarse: bool) -> ParsingBatch:
     nothing = torch.full_like(labels, IGNORED)
-    return ParsingBatch(picture, nothing, labels) if coarse else ParsingBatch(picture, labels, nothing)
+    return ParsingBatch(image, nothing, labels) if coarse else ParsingBatch(image, labels, nothing)
 
 
-def place(picture: np.ndarray, labels: np.ndarray, matrix: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def place(image: np.ndarray, labels: np.ndarray, matrix: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """(H,W,3) uint8 and (H,W) ids -> (3,size,size) in [-1,1] and (size,size) int64, IGNORED where the label map ends."""
-    picture = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
+    image = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
     shifted = torch.from_numpy(labels)[None, None].float() + 1  # 0 is outside
     labels = geometry.warp(shifted, matrix, (size, size), mode='nearest', padding='zeros')[0, 0].long() - 1
-    return geometry.warp(picture, matrix, (size, size))[0], torch.where(labels < 0, IGNORED, labels)
+    return geometry.warp(image, matrix, (size, size))[0], torch.where(labels < 0, IGNORED, labels)
 
 
 def moved(rng: np.random.Generator, size: int) -> Tensor:
-    """(2,3): a random turn (7 degrees), scale (12 %) and shift (3 %), all standard deviations, about the centre."""
+    """(2,3): a random turn (7 degrees), scale (12 %) and shift (3 %), all standard deviations, about the center."""
     angle, scale = 0.12 * rng.standard_normal(), np.exp(0.12 * rng.standard_normal())
     a, b, middle = scale * np.cos(angle), scale * np.sin(angle), (size - 1) / 2
     x, y = middle + size / 32 * rng.standard_normal(2)
@@ -163,25 +163,25 @@ def mirrored(matrix: Tensor, size: int) -> Tensor:
     return geometry.compose(torch.tensor([[-1.0, 0.0, size - 1], [0.0, 1.0, 0.0]]), matrix)
 
 
-def shaded(picture: Tensor, rng: np.random.Generator) -> Tensor:
-    """A picture (3,H,W) in other light, sometimes grey or of low resolution, and noisy."""
+def shaded(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """An image (3,H,W) in other light, sometimes gray or of low resolution, and noisy."""
     light = 0.1 * rng.standard_normal((3, 1, 1)) + 0.25 * rng.standard_normal()
-    picture = picture * float(np.exp(0.3 * rng.standard_normal())) + torch.as_tensor(light, dtype=torch.float32)
+    image = image * float(np.exp(0.3 * rng.standard_normal())) + torch.as_tensor(light, dtype=torch.float32)
     if rng.random() < 0.15:
-        picture = picture.mean(0, keepdim=True).expand_as(picture)
+        image = image.mean(0, keepdim=True).expand_as(image)
     if rng.random() < 0.5:
-        side = max(4, round(picture.shape[-1] * rng.uniform(0.28, 0.86)))
-        small = F.interpolate(picture[None], size=side, mode='bilinear', antialias=True)
-        picture = F.interpolate(small, size=picture.shape[1:], mode='bilinear')[0]
-    noise = rng.standard_normal(picture.shape, np.float32) * np.float32(0.05 * abs(rng.standard_normal()))
-    return (picture + torch.from_numpy(noise)).clamp(-1, 1)
+        side = max(4, round(image.shape[-1] * rng.uniform(0.28, 0.86)))
+        small = F.interpolate(image[None], size=side, mode='bilinear', antialias=True)
+        image = F.interpolate(small, size=image.shape[1:], mode='bilinear')[0]
+    noise = rng.standard_normal(image.shape, np.float32) * np.float32(0.05 * abs(rng.standard_normal()))
+    return (image + torch.from_numpy(noise)).clamp(-1, 1)
 
 
 class Mixed(Dataset):
     """ParsingBatch samples without the batch dimension, drawn from several sources in the given shares. A key is an index or a
     pair (epoch, index); a sample depends on nothing but seed, key and the files. varied: with augmentation."""
 
-    def __init__(self, sources: Sequence[Labelled | Drawn], shares: Sequence[float], *, seed: int = 0, varied: bool = True):
+    def __init__(self, sources: Sequence[Labeled | Drawn], shares: Sequence[float], *, seed: int = 0, varied: bool = True):
         self.sources, self.seed, self.varied = list(sources), seed, varied
         self._shares = np.array(shares) / sum(shares)
 
@@ -197,41 +197,41 @@ class Mixed(Dataset):
         for _ in range(_PATIENCE):
             if (sample := source.sample(int(rng.integers(len(source))), rng if self.varied else None)) is not None:
                 return sample
-        raise RuntimeError(f'none of {_PATIENCE} pictures under {source.readable.faces.root} could be read and framed; '
+        raise RuntimeError(f'none of {_PATIENCE} images under {source.readable.faces.root} could be read and framed; '
                            'check the disk or unpack the data again')
 
 
 def open_faces(root: str | Path) -> tuple[Faces, bool]:
     """The faces of a folder, and whether their labels are coarse. ValueError where the folder is of no known kind."""
     root = check_root(root)
-    if (root / LABELLED).is_file():
-        return LabelledFaces(root), False
+    if (root / LABELED).is_file():
+        return LabeledFaces(root), False
     if (root / 'index.csv').is_file() and (root / 'masks').is_dir():
         return coarse_faces(root), True
     if (root / 'CelebA-HQ-img').is_dir():
         return celebamask(root), False
-    raise ValueError(f'{root} holds no pictures with label maps: give a folder that --label wrote, one of CelebAMask-HQ, '
+    raise ValueError(f'{root} holds no images with label maps: give a folder that --label wrote, one of CelebAMask-HQ, '
                      'or one with images/, masks/ and index.csv')
 
 
 def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, varied: bool = True) -> Mixed:
-    """Pictures of all folders and drawn ones, in SHARES. A folder without pictures of the partition is passed over, unless it is
-    to be learnt from."""
+    """Images of all folders and drawn ones, in SHARES. A folder without images of the partition is passed over, unless it is
+    to be learned from."""
     sources, kinds = [Drawn(partition, size)], ['synthetic']
     for root in roots:
         faces, coarse = open_faces(root)
         if partition == 'train' or (faces.splits == PARTITIONS.index(partition)).any():
-            sources.append(Labelled(faces.partition(partition), size, coarse=coarse))
+            sources.append(Labeled(faces.partition(partition), size, coarse=coarse))
             kinds.append('coarse' if coarse else 'labels')
     total = {kind: sum(len(source) for source, its in zip(sources, kinds) if its == kind) for kind in kinds}
     shares = [SHARES[kind] * len(source) / total[kind] for source, kind in zip(sources, kinds)]
     return Mixed(sources, shares, seed=seed, varied=varied)
 
 
-def by_subset(root: str | Path, size: int, partition: str = 'test') -> dict[str, Labelled]:
-    """The pictures of a folder by the subsets of its index, where it has them, for measuring; keys name folder and subset."""
+def by_subset(root: str | Path, size: int, partition: str = 'test') -> dict[str, Labeled]:
+    """The images of a folder by the subsets of its index, where it has them, for measuring; keys name folder and subset."""
     faces, coarse = open_faces(root)
     faces, name = faces.partition(partition), Path(root).name
     subsets = faces.columns.get('subset', np.full(len(faces), ''))
-    return {f'{name} {subset}'.strip(): Labelled(faces.select(subsets == subset), size, coarse=coarse)
+    return {f'{name} {subset}'.strip(): Labeled(faces.select(subsets == subset), size, coarse=coarse)
             for subset in np.unique(subsets)}

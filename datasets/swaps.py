@@ -1,4 +1,4 @@
-"""Pairs of pictures to swap between, over any list of faces."""
+"""Pairs of images to swap between, over any list of faces."""
 import csv
 from pathlib import Path
 
@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datasets.faces import BrokenPicture, Faces, log
+from datasets.faces import BrokenImage, Faces, log
 from datasets.transforms import Augmentation, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
 
-_PATIENCE = 50  # unreadable pictures in a row before giving up
+_PATIENCE = 50  # unreadable images in a row before giving up
 
 
 class Readable:
-    """Faces read one by one; an unreadable picture is reported once, remembered and counted across all workers."""
+    """Faces read one by one; an unreadable image is reported once, remembered and counted across all workers."""
 
     def __init__(self, faces: Faces):
         self.faces = faces
@@ -23,7 +23,7 @@ class Readable:
 
     @property
     def broken(self) -> int:
-        """How many pictures were found to be unreadable."""
+        """How many images were found to be unreadable."""
         return int(self._broken.sum())
 
     @property
@@ -31,12 +31,12 @@ class Readable:
         return [self.faces.path(i) for i in torch.nonzero(self._broken).flatten().tolist()]
 
     def read(self, index: int):
-        """What Faces.read gives, or None where the picture is unreadable."""
+        """What Faces.read gives, or None where the image is unreadable."""
         if self._broken.numpy()[index]:
             return None
         try:
             return self.faces.read(index)
-        except BrokenPicture as error:
+        except BrokenImage as error:
             if not self._broken[index]:
                 self._broken[index] = True
                 log.warning('left out: %s', error)
@@ -47,11 +47,11 @@ class Swaps(Dataset):
     """SwapBatch samples without the batch dimension, in the template `face` at `size` pixels.
 
     A key is an index, or a pair (epoch, index); a bare index belongs to the epoch of `set_epoch`. A sample depends on
-    nothing but seed, key and the files. With probability `same_ratio` the source is another picture of the target's person
-    (the same picture where there is no other), else a picture of another person, each person being equally likely.
-    The target is picture `index`; with `balanced`, it is drawn instead so that a person with n pictures comes up in
-    proportion to the square root of n. An unreadable target gives way to the next picture of the list. Where the list keeps how
-    the identity encoder of the name `encoder` sees its pictures, unmoved, the samples hold that of their source.
+    nothing but seed, key and the files. With probability `same_ratio` the source is another image of the target's person
+    (the same image where there is no other), else an image of another person, each person being equally likely.
+    The target is image `index`; with `balanced`, it is drawn instead so that a person with n images comes up in
+    proportion to the square root of n. An unreadable target gives way to the next image of the list. Where the list keeps how
+    the identity encoder of the name `encoder` sees its images, unmoved, the samples hold that of their source.
     """
 
     def __init__(self, faces: Faces, size: int, *, same_ratio: float = 0.5, seed: int = 0, balanced: bool = False,
@@ -62,7 +62,7 @@ class Swaps(Dataset):
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
         self._identities = None if encoder is None else faces.identities(encoder)
-        # Pictures sorted by person: those of present person k are order[starts[k]:starts[k + 1]].
+        # Images sorted by person: those of present person k are order[starts[k]:starts[k + 1]].
         self._order = np.argsort(faces.persons, kind='stable')
         present, self._rank, counts = np.unique(faces.persons, return_inverse=True, return_counts=True)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
@@ -86,7 +86,7 @@ class Swaps(Dataset):
         return unpacked(first(self.batch([key])))
 
     def batch(self, keys: list) -> SwapBatch:
-        """The samples of several keys, pictures and label maps still uint8: a quarter of the bytes for a worker to hand over."""
+        """The samples of several keys, images and label maps still uint8: a quarter of the bytes for a worker to hand over."""
         source, target, labels, points, others, indices = zip(*map(self._sample, keys))
         source_person, target_person = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
         return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_person == target_person,
@@ -96,7 +96,7 @@ class Swaps(Dataset):
                          target_landmarks=torch.stack([_known(at) for at in points]))
 
     def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
-        """Source, target, its label map and landmarks, and which pictures the two are."""
+        """Source, target, its label map and landmarks, and which images the two are."""
         epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -110,9 +110,9 @@ class Swaps(Dataset):
         source, _, at = source
         return self._framed(source, None, at if self.faces.frame is None else None, rng)[0], target, labels, points, other, index
 
-    def _framed(self, picture, labels, points, rng):
+    def _framed(self, image, labels, points, rng):
         jitter = self.augmentation.draw(rng) if self.augmentation else None
-        return into_frame(picture, labels, points, self.faces.frame, self.to, jitter)
+        return into_frame(image, labels, points, self.faces.frame, self.to, jitter)
 
     def _of_person(self, rank: int, rng) -> int:
         return int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1])])
@@ -122,7 +122,7 @@ class Swaps(Dataset):
             candidate = (index + step) % len(self)
             if (read := self.readable.read(candidate)) is not None:
                 return candidate, read
-        raise RuntimeError(f'no readable picture among {_PATIENCE} in a row from {self.faces.path(index)} on; '
+        raise RuntimeError(f'no readable image among {_PATIENCE} in a row from {self.faces.path(index)} on; '
                            'check the disk or unpack the data again')
 
     def _source(self, target: int, read, same: bool, rng):
@@ -142,14 +142,14 @@ class Swaps(Dataset):
                 return candidate, found
         if same:
             return target, read
-        raise RuntimeError(f'no readable picture of another person in {_PATIENCE} tries under {self.faces.root}; '
+        raise RuntimeError(f'no readable image of another person in {_PATIENCE} tries under {self.faces.root}; '
                            'check the disk or unpack the data again')
 
 
 class ListedSwaps(Dataset):
-    """The pairs of a CSV (columns source and target, files relative to the pictures' folder), in its order.
+    """The pairs of a CSV (columns source and target, files relative to the images' folder), in its order.
 
-    ValueError for a list that is malformed or names an unknown file; BrokenPicture where a named picture is unreadable: a
+    ValueError for a list that is malformed or names an unknown file; BrokenPicture where a named image is unreadable: a
     fixed list is never silently changed.
     """
 
@@ -166,7 +166,7 @@ class ListedSwaps(Dataset):
             raise ValueError(f'the list of pairs {path} cannot be read ({error})') from error
         unknown = [name for pair in names for name in pair if name not in rows]
         if unknown:
-            raise ValueError(f'{path} names {unknown[0]} (and {len(unknown) - 1} others), which is not among the pictures of '
+            raise ValueError(f'{path} names {unknown[0]} (and {len(unknown) - 1} others), which is not among the images of '
                              f'{faces.root}')
         self.pairs = [(rows[source], rows[target]) for source, target in names]
 
@@ -175,10 +175,10 @@ class ListedSwaps(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
         source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
-        picture, labels, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
+        image, labels, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
         persons = self.faces.persons
         return unpacked(SwapBatch(
-            source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=picture,
+            source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=image,
             same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
             source_person=torch.tensor(persons[source]), target_person=torch.tensor(persons[target]),
             target_landmarks=_known(points)))

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datasets.faces import PARTITIONS, Faces, check_root, pictures_in, split_by_name
+from datasets.faces import PARTITIONS, Faces, check_root, images_in, split_by_name
 from datasets.matching import Matching
 from datasets.swaps import Readable
 from datasets.transforms import Augmentation, face_frame, into_frame, unpacked
@@ -17,10 +17,10 @@ _PATIENCE = 50
 
 class Unpaired(Dataset):
     """PairBatch samples without the batch dimension: a photo and a drawing chosen independently, at `size`, in the template
-    `face`: of aligned CelebA pictures (178x218) that part, of others the central square, which is taken to lie so.
+    `face`: of aligned CelebA images (178x218) that part, of others the central square, which is taken to lie so.
 
-    Keys, seed and unreadable pictures as in datasets.swaps.Swaps. The index counts through the larger domain; with `random`
-    the picture of domain b is drawn, otherwise it is picture `index` modulo the domain's length. people numbers the persons
+    Keys, seed and unreadable images as in datasets.swaps.Swaps. The index counts through the larger domain; with `random`
+    the image of domain b is drawn, otherwise it is image `index` modulo the domain's length. people numbers the persons
     of both domains; where it is None the persons are unknown.
     """
 
@@ -44,17 +44,17 @@ class Unpaired(Dataset):
         return unpacked(self.stored(key))
 
     def stored(self, key: int | tuple[int, int]) -> PairBatch:
-        """The sample with pictures still uint8."""
+        """The sample with images still uint8."""
         epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
         rng = np.random.default_rng([self.seed, epoch, index])
-        a, a_person = self._picture(self.a, index, rng)
-        b, b_person = self._picture(self.b, int(rng.integers(len(self.b.faces))) if self.random else index, rng)
+        a, a_person = self._image(self.a, index, rng)
+        b, b_person = self._image(self.b, int(rng.integers(len(self.b.faces))) if self.random else index, rng)
         a, b = self.matching.draw(a, b, rng)
         return PairBatch(a=a, b=b, paired=torch.tensor(False), a_person=a_person, b_person=b_person)
 
-    def _picture(self, domain: Readable, index: int, rng):
+    def _image(self, domain: Readable, index: int, rng):
         faces = domain.faces
         for step in range(min(_PATIENCE, len(faces))):
             candidate = (index + step) % len(faces)
@@ -64,7 +64,7 @@ class Unpaired(Dataset):
                 canvas = TEMPLATES['celeba']
                 frame = canvas if read[0].shape[:2] == (canvas.height, canvas.width) else faces.frame
                 return into_frame(*read, frame, self.to, jitter)[0], person
-        raise RuntimeError(f'no readable picture among {_PATIENCE} in a row from {faces.path(index % len(faces))} on; '
+        raise RuntimeError(f'no readable image among {_PATIENCE} in a row from {faces.path(index % len(faces))} on; '
                            'check the disk or unpack the data again')
 
 
@@ -73,7 +73,7 @@ def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int
     """The two domains below root. `test` reads testA and testB; a tenth of trainA and trainB, chosen by person (by file
     where persons are unknown), is kept aside as `validation` and is never trained on.
 
-    The person of a picture is what stands before `__` in its file name, else the name of its sub-folder.
+    The person of an image is what stands before `__` in its file name, else the name of its sub-folder.
     """
     if partition not in PARTITIONS:
         raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}')
@@ -87,7 +87,7 @@ def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int
         aside = split_by_name(names) == PARTITIONS.index('validation')
         keep = np.ones(len(files), bool) if partition == 'test' else aside if partition == 'validation' else ~aside
         if not keep.any():
-            raise ValueError(f'{root}: no picture of domain {side} falls into {partition!r}; add pictures')
+            raise ValueError(f'{root}: no image of domain {side} falls into {partition!r}; add images')
         domains.append(Faces(root / f'{"test" if partition == "test" else "train"}{side}', files, names).select(keep))
     people = sorted({str(name) for faces in domains for name in faces.people})
     return Unpaired(*domains, size, people={name: i for i, name in enumerate(people)} if known else None, seed=seed,
@@ -97,9 +97,9 @@ def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int
 def _domain(folder: Path) -> tuple[list[str], list[str | None]]:
     if not folder.is_dir():
         raise ValueError(f'{folder} does not exist; two domains are laid out as trainA, trainB, testA and testB')
-    files = pictures_in(folder, deep=True)
+    files = images_in(folder, deep=True)
     if not files:
-        raise ValueError(f'{folder} holds no picture')
+        raise ValueError(f'{folder} holds no image')
     return files, [_person(name) for name in files]
 
 

@@ -10,7 +10,7 @@ The official layout below the root, whose lists separate words by tabs or spaces
 
 View 1 (dev) is for choosing parameters, the folds of view 2 for reporting. The other layout is trainA trainB testA testB of
 `<person>__<number>.jpg`, A photos and B drawings, with an optional landmarks.csv as datasets.identity_folder has it. Square
-pictures without landmarks are taken to lie in the template `face`, as datasets.unpaired takes them.
+images without landmarks are taken to lie in the template `face`, as datasets.unpaired takes them.
 """
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets.faces import PARTITIONS, Faces, check_root, pictures_in, read_picture, split_by_name, tell_once
+from datasets.faces import PARTITIONS, Faces, check_root, images_in, read_image, split_by_name, tell_once
 from datasets.identity_folder import read_landmarks
 from models.geometry import TEMPLATES
 
@@ -29,9 +29,9 @@ LANDMARKS = ('hairline', 'l_ear', 'chin', 'r_ear', 'l_brow_l', 'l_brow_r', 'r_br
 _OF_68 = [0, 8, 16, 17, 21, 22, 26, 36, 39, 42, 45, 30, 51, 48, 57, 54]  # all but the hairline among the 68 of iBUG
 FOLDS = 10
 SETTINGS = ('restricted', 'unrestricted', 'c2p', 'p2c')
-_PICTURE = re.compile(r'[CP]\d{5}')
+_IMAGE = re.compile(r'[CP]\d{5}')
 _OF_FOLD = re.compile(rf'(verification|identification)-([1-9]|{FOLDS})(-test)?')
-_FILTERED = 'report.csv'  # beside the folders of the layout where pictures were left out on purpose
+_FILTERED = 'report.csv'  # beside the folders of the layout where images were left out on purpose
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def plain_name(name: str) -> str:
 
 
 def webcaricature(root: str | Path, partition: str = 'all') -> Faces:
-    """The pictures of either layout. columns: drawing (N,) bool, landmarks (N,17,2) in pixels, NaN where unknown.
+    """The images of either layout. columns: drawing (N,) bool, landmarks (N,17,2) in pixels, NaN where unknown.
 
     partition, by person: `all`; of the official layout `train` and `test` (or `validation`), the two parts of unrestricted view
     1, and `verification-K` and `identification-K` with K from 1 to 10: whoever may be trained on before fold K of view 2 is
@@ -87,7 +87,7 @@ def folds(faces: Faces, setting: str, view: int = 2, *, seed: int = 0) -> list[F
     c2p looks for each caricature among photos of all people, p2c the other way round. A layout without lists has no restricted
     setting and no view 1; its drawings (for p2c its photos) of the people of `test` are dealt to 10 folds by the seed, and
     are compared with all photos of these people, or with one photo of each for identification. ValueError names the list or
-    picture that is missing.
+    image that is missing.
     """
     if setting not in SETTINGS or view not in (1, 2):
         raise ValueError(f'unknown setting {setting!r} or view {view}; known: {", ".join(SETTINGS)}, in the views 1 and 2')
@@ -119,7 +119,7 @@ def is_official(faces: Faces) -> bool:
 
 
 def _official(root: Path) -> Faces:
-    files = [name for name in pictures_in(root / 'OriginalImages', deep=True) if _PICTURE.fullmatch(Path(name).stem)]
+    files = [name for name in images_in(root / 'OriginalImages', deep=True) if _IMAGE.fullmatch(Path(name).stem)]
     names = [name.split('/')[0] for name in files]
     landmarks = np.full((len(files), len(LANDMARKS), 2), np.nan, np.float32)
     for row, name in enumerate(files):
@@ -200,7 +200,7 @@ def _named(lines: list[list[str]]) -> list[str]:
 
 
 class _Known:
-    """Rows of pictures by what lists call them."""
+    """Rows of images by what lists call them."""
 
     def __init__(self, faces: Faces):
         self.faces, self.drawing = faces, faces.columns['drawing']
@@ -210,26 +210,26 @@ class _Known:
                      for row, (file, person) in enumerate(zip(faces.files, faces.persons))}
         self.filtered = (faces.root / _FILTERED).is_file()
 
-    def row(self, path: Path, name: list[str], picture: str) -> int | None:
-        """None where the picture was left out on purpose."""
-        found = self.rows.get((plain_name(' '.join(name)), picture))
+    def row(self, path: Path, name: list[str], image: str) -> int | None:
+        """None where the image was left out on purpose."""
+        found = self.rows.get((plain_name(' '.join(name)), image))
         if found is None and not self.filtered:
-            raise ValueError(f'{path} names {" ".join(name)} {picture}, which is not among the pictures of {self.faces.root}')
+            raise ValueError(f'{path} names {" ".join(name)} {image}, which is not among the images of {self.faces.root}')
         return found
 
     def listed(self, path: Path) -> np.ndarray:
         """Rows of a list of "NAME P00001" lines, whose parts a slash may separate."""
         rows = []
         for words in _lines(path):
-            *name, picture = ' '.join(words).replace('\\', '/').replace('/', ' ').removesuffix('.jpg').split()
-            rows.append(self.row(path, name, picture))
+            *name, image = ' '.join(words).replace('\\', '/').replace('/', ' ').removesuffix('.jpg').split()
+            rows.append(self.row(path, name, image))
         return self._kept(path, rows)
 
     def pairs(self, name: str, path: Path, lines: list[list[str]]) -> Fold:
         """Lines of "NAME C00001 P00001" and "NAME C00001 NAME P00001"."""
         found = []
         for words in lines:
-            at = [place for place, word in enumerate(words) if _PICTURE.fullmatch(word)]
+            at = [place for place, word in enumerate(words) if _IMAGE.fullmatch(word)]
             if len(at) != 2 or at[0] == 0 or at[1] != len(words) - 1 or {words[place][0] for place in at} != {'C', 'P'}:
                 raise ValueError(f'{path}: {" ".join(words)!r} is no pair of a caricature and a photo')
             first, second = words[:at[0]], words[at[0] + 1:at[1]]
@@ -244,7 +244,7 @@ class _Known:
         persons = [self.persons.get(who) for who in _named(lines)]
         if None in persons and not self.filtered:
             absent = ' '.join(lines[persons.index(None)][:-2])
-            raise ValueError(f'{path} names {absent}, of whom {self.faces.root} has no picture')
+            raise ValueError(f'{path} names {absent}, of whom {self.faces.root} has no image')
         inside = np.isin(self.faces.persons, [person for person in persons if person is not None])
         return Fold(name, np.flatnonzero(inside & self.drawing), np.flatnonzero(inside & ~self.drawing))
 
@@ -252,7 +252,7 @@ class _Known:
     def _kept(path: Path, values: list) -> np.ndarray:
         kept = [value for value in values if value is not None]
         if len(kept) < len(values):
-            tell_once(f'{path}: {len(values) - len(kept)} of {len(values)} lines name pictures that were filtered out')
+            tell_once(f'{path}: {len(values) - len(kept)} of {len(values)} lines name images that were filtered out')
         return np.array(kept, np.int64)
 
 
@@ -263,7 +263,7 @@ def _two_domains(root: Path) -> Faces:
     files, drawing, splits = [], [], []
     for part in ('train', 'test'):
         for side in 'AB':
-            found = pictures_in(root / f'{part}{side}')
+            found = images_in(root / f'{part}{side}')
             files += [f'{part}{side}/{name}' for name in found]
             drawing += [side == 'B'] * len(found)
             splits += [PARTITIONS.index(part)] * len(found)
@@ -272,7 +272,7 @@ def _two_domains(root: Path) -> Faces:
     splits[(splits == PARTITIONS.index('train')) & (split_by_name(names) == aside)] = aside
     table = read_landmarks(root / 'landmarks.csv') if (root / 'landmarks.csv').is_file() else {}
     points = np.stack([table.get(name, np.full((5, 2), np.nan, np.float32)) for name in files]) if table else None
-    height, width = read_picture(root / files[0]).shape[:2] if files else (0, 0)
+    height, width = read_image(root / files[0]).shape[:2] if files else (0, 0)
     return Faces(root, files, names, points=points, splits=splits, frame=TEMPLATES['face'] if height == width else None,
                  columns={'drawing': np.array(drawing, bool),
                           'landmarks': np.full((len(files), len(LANDMARKS), 2), np.nan, np.float32)})
@@ -283,7 +283,7 @@ def _dealt(faces: Faces, setting: str, seed: int) -> list[Fold]:
     drawing = faces.columns['drawing']
     both = np.intersect1d(faces.persons[test & drawing], faces.persons[test & ~drawing])
     if not len(both):
-        raise ValueError(f'{faces.root} shows nobody in testA and in testB; add pictures')
+        raise ValueError(f'{faces.root} shows nobody in testA and in testB; add images')
     test &= np.isin(faces.persons, both)
     searched = drawing if setting != 'p2c' else ~drawing
     probes, gallery = np.flatnonzero(test & searched), np.flatnonzero(test & ~searched)

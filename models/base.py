@@ -14,7 +14,7 @@ NOTE_EVERY = 20  # steps from one costly note of a family to the next
 class FamilyConfig(Config):
     """What every family's config has; a family adds its own fields.
 
-    size: side in pixels of the pictures it works in. weights: weight of each named loss term; 0 switches a term off and it
+    size: side in pixels of the images it works in. weights: weight of each named loss; 0 switches a loss off and it
     is then not computed.
     """
 
@@ -53,7 +53,7 @@ class Perception:
 
 
 class Family(nn.Module):
-    """Base of every model family. Pictures are float32 RGB (B,3,H,W) in [-1,1]; masks (B,1,H,W) in [0,1], 1 = face; an
+    """Base of every model family. Images are float32 RGB (B,3,H,W) in [-1,1]; masks (B,1,H,W) in [0,1], 1 = face; an
     identity is (B,D), unit length. batch: the type of the batches that it is fed."""
 
     batch: type = SwapBatch
@@ -65,17 +65,17 @@ class Family(nn.Module):
         self._notes: dict[str, Tensor] = {}
         self._kept: dict[int, tuple] = {}
 
-    def wants(self, term: str) -> bool:
-        """Whether the loss term has a weight other than 0."""
-        return self.config.weights.get(term, 0) != 0
+    def is_active(self, loss: str) -> bool:
+        """Whether the loss has a weight other than 0."""
+        return self.config.weights.get(loss, 0) != 0
 
-    def require(self, network: str, *terms: str) -> None:
-        """ValueError where one of the terms has a weight and the run has not the frozen network that it asks."""
-        wanted = [term for term in terms if self.wants(term)]
+    def require(self, network: str, *losses: str) -> None:
+        """ValueError where one of the losses has a weight and the run has not the frozen network that it asks."""
+        wanted = [loss for loss in losses if self.is_active(loss)]
         if wanted and self.perception is not None and getattr(self.perception, network) is None:
-            raise ValueError(f'the term {wanted[0]} needs perception.{network}; name one, or set model.weights.{wanted[0]}=0')
+            raise ValueError(f'the loss {wanted[0]} needs perception.{network}; name one, or set model.weights.{wanted[0]}=0')
 
-    def taught_by(self) -> set[str]:
+    def training_embedders(self) -> set[str]:
         """Which embedders of the perception, `identity` and `teacher`, teach it in training: no fair judges of it."""
         return {'identity', 'teacher'}
 
@@ -88,7 +88,7 @@ class Family(nn.Module):
         notes, self._notes = self._notes, {}
         return notes
 
-    def note_likeness(self, swap: Tensor, source: Tensor, batch) -> None:
+    def note_id_similarity(self, swap: Tensor, source: Tensor, batch) -> None:
         """Note `identity_source` and `identity_target`: the cosine of swaps of different people to either. swap, source: (B,D),
         by the teacher, which is asked for the targets as well; so not to be called at every step."""
         other = ~batch.same
@@ -98,7 +98,7 @@ class Family(nn.Module):
             self.note(identity_source=(swap * source).sum(1)[other].mean(), identity_target=(swap[other] * target).sum(1).mean())
 
     def keep(self, batch, step: int, *made: Tensor) -> None:
-        """Keep what one player made of a batch for a player who comes after it in the same step."""
+        """Keep what one parameter group made of a batch for a parameter group who comes after it in the same step."""
         first = getattr(batch, fields(batch)[0].name)
         self._kept = {key: kept for key, kept in self._kept.items() if kept[0] == step}
         self._kept[id(first)] = step, first, [value.detach() for value in made]  # the tensor too: its id stays its own
@@ -110,31 +110,31 @@ class Family(nn.Module):
 
     def compile(self, **options) -> None:
         """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step. The frozen
-        networks of the perception stay as they are: compiled for a gradient to the picture they are slower on a CPU."""
+        networks of the perception stay as they are: compiled for a gradient to the image they are slower on a CPU."""
         for network in self.children():
             network.compile(**options)
 
-    def players(self) -> dict[str, list[Parameter]]:
-        """Who is optimised, in the order of update: name -> parameters. GANs have two players."""
-        raise TypeError(f'{type(self).__name__} does not say who its players are')
+    def param_groups(self) -> dict[str, list[Parameter]]:
+        """Who is optimized, in the order of update: name -> parameters. GANs have two parameter groups."""
+        raise TypeError(f'{type(self).__name__} does not say who its parameter groups are')
 
-    def paces(self) -> list[tuple[list[Parameter], float]]:
-        """Parameters that learn at their player's rate times a factor."""
+    def lr_scales(self) -> list[tuple[list[Parameter], float]]:
+        """Parameters that learn at their parameter group's rate times a factor."""
         return []
 
-    def forward(self, player: str, batch, step: int) -> dict[str, Tensor]:
-        """Named, unweighted, scalar loss terms of one player; the engine multiplies them by config.weights."""
+    def forward(self, group: str, batch, step: int) -> dict[str, Tensor]:
+        """Named, unweighted, scalar losses of one parameter group; the engine multiplies them by config.weights."""
         raise TypeError(f'{type(self).__name__} has no loss')
 
     def generate(self, batch, *, generator=None) -> Tensor:
         """(B,3,H,W) in [-1,1], without gradient; `generator` (torch.Generator) makes what is random repeatable."""
-        raise TypeError(f'{type(self).__name__} generates no picture')
+        raise TypeError(f'{type(self).__name__} generates no image')
 
     def panel(self, batch) -> dict[str, Tensor]:
-        """Pictures for the journal: column title -> (B,3,H,W) in [-1,1]."""
+        """Images for the journal: column title -> (B,3,H,W) in [-1,1]."""
         return {'source': batch.source, 'target': batch.target, 'swap': self.generate(batch)}
 
-    def averaged(self) -> dict[str, nn.Module]:
+    def ema_modules(self) -> dict[str, nn.Module]:
         """The modules that the exponential moving average follows; generate uses them."""
         return {}
 
@@ -142,8 +142,8 @@ class Family(nn.Module):
         """What training remembers beside the weights, such as past fakes: checkpoints hold it, for each process its own."""
         return {}
 
-    def remember(self, memory: dict[str, Tensor]) -> None:
+    def load_extra_state(self, memory: dict[str, Tensor]) -> None:
         """Take up what `memory` gave."""
 
-    def after_update(self, player: str) -> None:
-        """Called after each optimiser step of a player, e.g. to clip a parameter."""
+    def after_update(self, group: str) -> None:
+        """Called after each optimizer step of a parameter group, e.g. to clip a parameter."""

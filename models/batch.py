@@ -41,7 +41,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class SwapBatch(_Batch):
-    """Put the identity of `source` on `target`. Pictures are float32 RGB (B,3,H,W) in [-1,1] in the template `face`
+    """Put the identity of `source` on `target`. Images are float32 RGB (B,3,H,W) in [-1,1] in the template `face`
     (models.geometry), whatever their size in pixels.
 
     same is True where source and target show one person, so that the target itself is the true answer.
@@ -82,36 +82,36 @@ class PairBatch(_Batch):
 class FaceBatch(_Batch):
     """Single faces and whom they show, aligned as the network that learns from them wants it."""
 
-    pictures: Tensor  # (B,3,H,W) in [-1,1]
+    images: Tensor  # (B,3,H,W) in [-1,1]
     person: Tensor    # (B,) int64, counted from 0
     drawing: Tensor | None = None  # (B,) bool, drawings rather than photos, where that is known
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
 
 @dataclass(frozen=True)
 class ParsingBatch(_Batch):
-    """Faces in the template `face` with what a face parser should see in them. A picture has labels of the one kind or of the
+    """Faces in the template `face` with what a face parser should see in them. An image has labels of the one kind or of the
     other; those of the other kind, like all that is not known, are IGNORED."""
 
-    pictures: Tensor  # (B,3,H,W) in [-1,1]
+    images: Tensor  # (B,3,H,W) in [-1,1]
     labels: Tensor    # (B,H,W) int64, ids of PARTS
     coarse: Tensor    # (B,H,W) int64, ids of COARSE
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
 
 @dataclass(frozen=True)
 class CauseBatch(_Batch):
     """Drawn faces in the template `face` with what they were drawn from, each cause scaled to [-1,1]."""
 
-    pictures: Tensor  # (B,3,H,W) in [-1,1]
+    images: Tensor  # (B,3,H,W) in [-1,1]
     causes: Tensor    # (B,C) float32
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
 
 def collate(samples: list):

@@ -47,11 +47,11 @@ def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
 
 
 def write(state: dict[str, Tensor], file: Path, found: Entry) -> None:
-    """Write named tensors as safetensors, with name and licence in the metadata; the file appears complete or not at all."""
+    """Write named tensors as safetensors, with name and license in the metadata; the file appears complete or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f'{file.name}.partial')
     save_file({name: value.clone().contiguous() for name, value in state.items()}, partial,
-              {'weights': found.name, 'licence': found.licence, 'citation': found.citation})
+              {'weights': found.name, 'license': found.license, 'citation': found.citation})
     os.replace(partial, file)
 
 

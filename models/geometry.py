@@ -1,8 +1,8 @@
 """Face geometry: five-point templates, similarity estimation, antialiased warps forth and back.
 
-Points are (x, y) in pixels with the centre of the top-left pixel at (0, 0), in the order left eye, right eye, nose,
+Points are (x, y) in pixels with the center of the top-left pixel at (0, 0), in the order left eye, right eye, nose,
 left mouth corner, right mouth corner, where left is the viewer's left. A transform is a 2x3 matrix that maps homogeneous
-source points to destination points. Everything here is PyTorch and differentiable with respect to the pictures.
+source points to destination points. Everything here is PyTorch and differentiable with respect to the images.
 """
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Template:
-    """Where the five points of an aligned face lie in a picture of `width` x `height` pixels."""
+    """Where the five points of an aligned face lie in an image of `width` x `height` pixels."""
 
     width: int
     height: int
     points: tuple[tuple[float, float], ...]
 
     def scaled(self, width: int, height: int | None = None) -> 'Template':
-        """The same framing in another number of pixels; pixel areas, not pixel centres, are what is scaled."""
+        """The same framing in another number of pixels; pixel areas, not pixel centers, are what is scaled."""
         height = round(width * self.height / self.width) if height is None else height
         sx, sy = width / self.width, height / self.height
         return Template(width, height, tuple(((x + 0.5) * sx - 0.5, (y + 0.5) * sy - 0.5) for x, y in self.points))
@@ -105,12 +105,12 @@ def apply(matrix: Tensor, points: Tensor) -> Tensor:
 
 
 def between(first: Template, second: Template) -> Tensor:
-    """(2, 3): from pixels of one template's picture to pixels of the other's."""
+    """(2, 3): from pixels of one template's image to pixels of the other's."""
     return similarity(first.tensor(dtype=torch.float64), second.tensor(dtype=torch.float64)).float()
 
 
 def align(points: Tensor, to: Template) -> Tensor:
-    """(..., 5, 2) landmarks -> (..., 2, 3) transform into the template's picture."""
+    """(..., 5, 2) landmarks -> (..., 2, 3) transform into the template's image."""
     return similarity(points, to.tensor(dtype=points.dtype, device=points.device))
 
 
@@ -119,22 +119,22 @@ def _scale(matrix: Tensor) -> float:
     return float(torch.linalg.det(matrix[..., :2].double()).abs().sqrt().mean())
 
 
-def warp(pictures: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = 'bilinear', padding: str = 'border',
+def warp(images: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = 'bilinear', padding: str = 'border',
          antialias: bool = True) -> Tensor:
-    """Resample pictures so that the point p of the input is seen at matrix(p) of the output.
+    """Resample images so that the point p of the input is seen at matrix(p) of the output.
 
-    pictures (B,C,H,W) float; matrix (B,2,3) or (2,3); size = (height, width) of the output; mode bilinear | bicubic |
+    images (B,C,H,W) float; matrix (B,2,3) or (2,3); size = (height, width) of the output; mode bilinear | bicubic |
     nearest; padding border | zeros | reflection. Where the transform shrinks, the input is first reduced with an
     antialiased filter, so that no detail above the output's Nyquist frequency aliases. Returns (B,C,*size).
     """
     if matrix.dim() == 2:
-        matrix = matrix.expand(len(pictures), 2, 3)
-    matrix = matrix.to(device=pictures.device, dtype=torch.float32)
+        matrix = matrix.expand(len(images), 2, 3)
+    matrix = matrix.to(device=images.device, dtype=torch.float32)
     scale = _scale(matrix)
-    height, width = pictures.shape[-2:]
+    height, width = images.shape[-2:]
     if antialias and mode != 'nearest' and scale < 0.9:
         reduced = max(1, round(height * scale)), max(1, round(width * scale))
-        pictures = F.interpolate(pictures, size=reduced, mode=mode, antialias=True)
+        images = F.interpolate(images, size=reduced, mode=mode, antialias=True)
         ry, rx = height / reduced[0], width / reduced[1]
         enlarge = matrix.new_tensor([[rx, 0, 0.5 * rx - 0.5], [0, ry, 0.5 * ry - 0.5]])
         matrix = compose(matrix, enlarge.expand_as(matrix))
@@ -143,5 +143,5 @@ def warp(pictures: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str =
     ys, xs = torch.arange(size[0], device=matrix.device).view(-1, 1), torch.arange(size[1], device=matrix.device)
     grid = torch.stack([(row[:, 0] * xs + (row[:, 1] * ys + row[:, 2]) + 0.5) * (2 / side) - 1
                         for row, side in ((back[:, 0], width), (back[:, 1], height))], -1)  # (B,h,w,2) in [-1,1]
-    grid = grid.to(pictures.dtype)
-    return F.grid_sample(pictures, grid, mode=mode, padding_mode=padding, align_corners=False)  # (B,C,*size)
+    grid = grid.to(images.dtype)
+    return F.grid_sample(images, grid, mode=mode, padding_mode=padding, align_corners=False)  # (B,C,*size)

@@ -11,19 +11,19 @@ from models.base import Family, FamilyConfig, Perception
 
 # name -> module, family class, config class; the first of the swappers is the default
 FAMILIES = {
-    'cgan': ('models.cgan', 'CGAN', 'CGANConfig'),
-    'cvae': ('models.cvae', 'CVAE', 'CVAEConfig'),
-    'cyclegan': ('models.translation.cyclegan', 'CycleGAN', 'CycleGANConfig'),
+    'cgan': ('models.cgan.family', 'CGAN', 'CGANConfig'),
+    'cvae': ('models.cvae.family', 'CVAE', 'CVAEConfig'),
+    'cyclegan': ('models.translation.cyclegan.family', 'CycleGAN', 'CycleGANConfig'),
     'cut': ('models.translation.cut', 'CUT', 'CUTConfig'),
-    'stargan': ('models.translation.stargan', 'StarGAN', 'StarGANConfig'),
+    'stargan': ('models.translation.stargan.family', 'StarGAN', 'StarGANConfig'),
     'xgan': ('models.translation.xgan', 'XGAN', 'XGANConfig'),
     'dtn': ('models.translation.dtn', 'DTN', 'DTNConfig'),
     'cartoongan': ('models.translation.cartoongan', 'CartoonGAN', 'CartoonGANConfig'),
-    'ddpm': ('models.ddpm', 'DDPM', 'DDPMConfig'),
+    'ddpm': ('models.ddpm.family', 'DDPM', 'DDPMConfig'),
     'munit': ('models.translation.munit', 'MUNIT', 'MUNITConfig'),
-    'pix2pixhd': ('models.translation.pix2pixhd', 'Pix2PixHD', 'Pix2PixHDConfig'),
+    'pix2pixhd': ('models.translation.pix2pixhd.family', 'Pix2PixHD', 'Pix2PixHDConfig'),
     'satnet': ('models.translation.satnet', 'SATNet', 'SATNetConfig'),
-    'ugatit': ('models.translation.ugatit', 'UGATIT', 'UGATITConfig'),
+    'ugatit': ('models.translation.ugatit.family', 'UGATIT', 'UGATITConfig'),
 }
 TRANSLATORS = tuple(name for name, (module, *_) in FAMILIES.items() if module.startswith('models.translation.'))
 SWAPPERS = tuple(name for name in FAMILIES if name not in TRANSLATORS)
@@ -64,9 +64,9 @@ def family_name(path: str | Path) -> str | None:
 
 
 def load_weights(family: Family, path: str | Path) -> None:
-    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A critic may
-    be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the pictures may not."""
-    state, own, draws = _read(path)[1], family.state_dict(), list(family.averaged().values())
+    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A discriminator may
+    be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the images may not."""
+    state, own, draws = _read(path)[1], family.state_dict(), list(family.ema_modules().values())
     needed = tuple(f'{name}.' for name, module in family.named_modules() if any(module is other for other in draws))
     kept = {name: own[name] for name in own.keys() - state.keys() if not name.startswith(needed or '')}
     _fill(family, {**kept, **state}, path)

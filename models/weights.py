@@ -42,7 +42,7 @@ class Entry:
     address: str
     sha256: str | None
     size: int | None
-    licence: str
+    license: str
     citation: str
     format: str = 'state dict'
     member: str | None = None
@@ -71,9 +71,9 @@ _INSIGHT = f'{_GITHUB}/deepinsight/insightface/releases/download/v0.7'
 _SIMSWAP = f'{_GITHUB}/neuralchen/SimSwap/releases/download'
 _LANDMARKS = f'{_RAW}/cunjian/pytorch_face_landmark/6f34bf9f034aa2f521952f825e6ccc567deb42d6'
 _POSE = f'{_RAW}/omasaht/headpose-fsanet-pytorch/002549c981b607f722e0810d999afcde7e5aaa66/pretrained'
-_ZOO_LICENCE = 'research only: trained on CelebA and LFW faces'
-_NO_LICENCE = 'none stated: for your own use only, not to be passed on'
-_INSIGHT_LICENCE = 'non-commercial research only'
+_ZOO_LICENSE = 'research only: trained on CelebA and LFW faces'
+_NO_LICENSE = 'none stated: for your own use only, not to be passed on'
+_INSIGHT_LICENSE = 'non-commercial research only'
 _INSIGHT_PAGE = f'{_GITHUB}/deepinsight/insightface/tree/master/recognition/arcface_torch#model-zoo'
 _ARCFACE = 'Deng et al., ArcFace, CVPR 2019, arXiv:1801.07698'
 _RETINAFACE = 'Deng et al., RetinaFace, CVPR 2020, arXiv:1905.00641'
@@ -90,19 +90,19 @@ _BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26
 
 TABLE = {entry.name: entry for entry in (
     Entry('identity-mobilefacenet', 'identity_mobilefacenet.safetensors', '',
-          '7bf8dfe2a49cf41dc9070637a4463aae492ac9123891911de424de0f7dc1954f', 2075768, _ZOO_LICENCE, _MOBILEFACENET,
+          '7bf8dfe2a49cf41dc9070637a4463aae492ac9123891911de424de0f7dc1954f', 2075768, _ZOO_LICENSE, _MOBILEFACENET,
           'safetensors'),
     Entry('identity-caricature', 'identity_caricature.safetensors', '',
-          'c575cb12eac721c07856046ef02b9706719750469c83fa67bb9db9d492d76bba', 2079144, _ZOO_LICENCE, _MOBILEFACENET,
+          'c575cb12eac721c07856046ef02b9706719750469c83fa67bb9db9d492d76bba', 2079144, _ZOO_LICENSE, _MOBILEFACENET,
           'safetensors'),
     Entry('parsing-unet', 'parsing_unet.safetensors', '',
-          '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENCE, _UNET, 'safetensors'),
+          '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENSE, _UNET, 'safetensors'),
     Entry('cvae', 'cvae.safetensors', '',
-          '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENCE, _CVAE, 'safetensors'),
+          '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENSE, _CVAE, 'safetensors'),
     Entry('cgan', 'cgan.safetensors', '',
-          '13209778930c9dd0c096dce14f2dcb54bce50d7298ed22e05979f8be76599950', 6435618, _ZOO_LICENCE, _CGAN, 'safetensors'),
+          '13209778930c9dd0c096dce14f2dcb54bce50d7298ed22e05979f8be76599950', 6435618, _ZOO_LICENSE, _CGAN, 'safetensors'),
     Entry('ddpm', 'ddpm.safetensors', '',
-          '017478fe1febb50c154e4b9feb965ffe61d46486e59b65ea7a5f38a68b3d8fa1', 9769008, _ZOO_LICENCE, _DDPM, 'safetensors'),
+          '017478fe1febb50c154e4b9feb965ffe61d46486e59b65ea7a5f38a68b3d8fa1', 9769008, _ZOO_LICENSE, _DDPM, 'safetensors'),
     Entry('ugatit-anime', 'ugatit_anime.safetensors', '',
           '8c2ecf23eef56514d0aaf3ab3aa7210f938ed32c55deaafe771718454e3e0a0c', 1337096,
           'research only: trained on CelebA photos and anime faces of the web',
@@ -113,22 +113,22 @@ TABLE = {entry.name: entry for entry in (
 
     Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
           f'{_RAW}/Xiaoccer/MobileFaceNet_Pytorch/26bd8d262017e472a3c7f56d62929e2138a70aeb/model/best/068.ckpt',
-          'e839247cdbdfc023fb7cadeaf53a4549d50c8fc24ad154c02e35920ea8910d99', 4130855, _NO_LICENCE, _MOBILEFACENET,
+          'e839247cdbdfc023fb7cadeaf53a4549d50c8fc24ad154c02e35920ea8910d99', 4130855, _NO_LICENSE, _MOBILEFACENET,
           member='net_state_dict'),
     Entry('retinaface-mobile025', 'mobilenet0.25_Final.pth',
           f'{_RAW}/biubug6/Face-Detector-1MB-with-landmark/2b075657aef954b9426f938ac7fce100b6910fe6/weights/mobilenet0.25_Final.pth',
           'ed6fa7d45a5179f03cb5ce82c73b0c6711372968e53782e88395acee88d319e1', 1789735, 'MIT', _RETINAFACE),
     Entry('parsing-unet-small', 'unet_small_face_parsing_19.pth',
           f'{_RAW}/SimonEnkel/lightweight-unet-face-parsing/a50774255c4f743e41740481f818f2d011bd8536/model_best.pth',
-          '88db73a3e90fe36ac12ba7cd8704610cda55947c04ddd5a70e6ab3a54cdb06eb', 1877941, _NO_LICENCE, _UNET),
+          '88db73a3e90fe36ac12ba7cd8704610cda55947c04ddd5a70e6ab3a54cdb06eb', 1877941, _NO_LICENSE, _UNET),
     Entry('fsanet-1x1', 'fsanet-1x1-iter-688590.onnx', f'{_POSE}/fsanet-1x1-iter-688590.onnx',
           'd85e90cb4b9d3a87e81bbfdcfcd130cbe0e175407042e439a570aa396c44eda6', 1247488, 'MIT', _FSANET, 'onnx'),
     Entry('fsanet-var', 'fsanet-var-iter-688590.onnx', f'{_POSE}/fsanet-var-iter-688590.onnx',
           '2877b1db98e3dc66468e90df8db4a21059facd1c3f107af91c6d4fe6476a03e1', 1246963, 'MIT', _FSANET, 'onnx'),
     Entry('pfld-68', 'pfld_68.onnx', f'{_LANDMARKS}/onnx/pfld.onnx',
-          '7d7bbd5c6a1d9272e58d9773898284a1905d872eba9a662df9b5f20f1ba6f83e', 2987921, _NO_LICENCE, _PFLD, 'onnx'),
+          '7d7bbd5c6a1d9272e58d9773898284a1905d872eba9a662df9b5f20f1ba6f83e', 2987921, _NO_LICENSE, _PFLD, 'onnx'),
     Entry('rfb-320', 'version-RFB-320.onnx', f'{_LANDMARKS}/models/onnx/version-RFB-320.onnx',
-          '34cd7e60aeff28744c657de7a3dc64e872d506741de66987f3426f2b79f88017', 1270727, _NO_LICENCE,
+          '34cd7e60aeff28744c657de7a3dc64e872d506741de66987f3426f2b79f88017', 1270727, _NO_LICENSE,
           'Linzaer, Ultra-Light-Fast-Generic-Face-Detector-1MB, 2019', 'onnx'),
 
     Entry('inception-fid', 'pt_inception-2015-12-05-6726825d.pth',
@@ -143,7 +143,7 @@ TABLE = {entry.name: entry for entry in (
           'Zhang et al., LPIPS, CVPR 2018, arXiv:1801.03924'),
 
     Entry('adm-ffhq', 'ffhq_10m.pt', 'https://drive.google.com/file/d/117Y6Z6-Hg6TMZVIXMmgYbpZy7QvTXign/view', None, None,
-          _NO_LICENCE, 'Choi et al., ILVR, ICCV 2021, arXiv:2108.02938', by_hand=True),
+          _NO_LICENSE, 'Choi et al., ILVR, ICCV 2021, arXiv:2108.02938', by_hand=True),
     Entry('bisenet', '79999_iter.pth', 'https://drive.google.com/uc?export=download&id=154JgKpzCPW82qINcVieuPH3fZ2e0P812',
           _BISENET_SHA256, 53289463, 'MIT; trained on CelebAMask-HQ, non-commercial research', _BISENET),
     Entry('bisenet-facexlib', 'parsing_bisenet.pth', f'{_FACEXLIB}/v0.2.0/parsing_bisenet.pth',
@@ -157,12 +157,12 @@ TABLE = {entry.name: entry for entry in (
           f'{_GITHUB}/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite0-0aa007d2.pth',
           None, None, 'Apache-2.0; trained on ImageNet', 'Tan & Le, EfficientNet, ICML 2019, arXiv:1905.11946'),
     Entry('buffalo_l', 'buffalo_l.zip', f'{_INSIGHT}/buffalo_l.zip',
-          '80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f', 288621354, _INSIGHT_LICENCE, _ARCFACE,
+          '80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f', 288621354, _INSIGHT_LICENSE, _ARCFACE,
           'zip of onnx'),
     Entry('antelopev2', 'antelopev2.zip', f'{_INSIGHT}/antelopev2.zip',
-          '8e182f14fc6e80b3bfa375b33eb6cff7ee05d8ef7633e738d1c89021dcf0c5c5', 360662982, _INSIGHT_LICENCE, _ARCFACE,
+          '8e182f14fc6e80b3bfa375b33eb6cff7ee05d8ef7633e738d1c89021dcf0c5c5', 360662982, _INSIGHT_LICENSE, _ARCFACE,
           'zip of onnx'),
-    *(Entry(f'arcface-{data}-r{depth}', f'{data}_{head}_r{depth}_backbone.pth', _INSIGHT_PAGE, None, None, _INSIGHT_LICENCE,
+    *(Entry(f'arcface-{data}-r{depth}', f'{data}_{head}_r{depth}_backbone.pth', _INSIGHT_PAGE, None, None, _INSIGHT_LICENSE,
             _ARCFACE, by_hand=True)
       for data, head in (('ms1mv3', 'arcface'), ('glint360k', 'cosface')) for depth in (18, 34, 50, 100)),
     Entry('simswap-arcface', 'arcface_checkpoint.tar', f'{_SIMSWAP}/1.0/arcface_checkpoint.tar', None, None, 'CC BY-NC 4.0',

@@ -6,7 +6,7 @@
     python scripts/ablate.py photo-drawing --data webcaricature --root WEBCARICATURE
 
 What is finished is taken from where it lies (runs/ablations, by the hash of config, commit and data), what was begun goes on,
-what fails is written down. OUT gets report.html, tables (Markdown, CSV, LaTeX) and, of what draws, pictures.png.
+what fails is written down. OUT gets report.html, tables (Markdown, CSV, LaTeX) and, of what draws, images.png.
 """
 import sys
 from pathlib import Path
@@ -20,13 +20,13 @@ import torch
 
 from configs.ablation import RECOGNIZER, AblationConfig, read_ablation
 from datasets.loaders import build_faces
-from experiments.ablation import Run, Stopped, estimates, plan, train_all
-from experiments.comparison import compare, compare_encoders
-from experiments.pictures import encode_png, grid
-from experiments.protocols.swaps import build_protocol
-from experiments.protocols.translation import translation
-from experiments.report import report
+from experiments.ablation.comparison import compare, compare_encoders
+from experiments.ablation.plan import Run, Stopped, estimates, plan, train_all
+from experiments.ablation.report import report
+from experiments.evaluation.protocols.swaps import build_protocol
+from experiments.evaluation.protocols.translation import translation
 from models.files import write_bytes
+from models.pipelines.io.image_grid import encode_png, grid
 from models.weights import WeightsError
 
 
@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> None:
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
             write_bytes(out / f'{stem}.{suffix}', text.encode())
         print(f'{judge}\n\n{table.markdown()}')
-    if comparison.pictures:
-        write_bytes(out / 'pictures.png', encode_png(grid(comparison.pictures, rows=ablation.pictures)))
+    if comparison.images:
+        write_bytes(out / 'images.png', encode_png(grid(comparison.images, rows=ablation.images)))
     write_bytes(out / 'report.html', report(comparison).encode())
     print(out / 'report.html')
 

@@ -18,8 +18,8 @@ from getpass import getpass
 import torch
 
 from app.page import LOOPBACK, Settings, serve
+from app.viewing import OnDisk
 from datasets.loaders import FACES
-from experiments.viewing import OnDisk
 from models.weights import WeightsError
 
 _ASK = ''

@@ -7,7 +7,7 @@
     python scripts/benchmark.py train
     python scripts/benchmark.py video CLIP.mp4
     python scripts/benchmark.py translate --family ugatit
-    python scripts/benchmark.py sample --data celeba --root CELEBA --pictures 1000
+    python scripts/benchmark.py sample --data celeba --root CELEBA --images 1000
 """
 import sys
 from pathlib import Path
@@ -19,19 +19,19 @@ import argparse
 import torch
 
 from datasets.loaders import FACES
-from experiments.benchmarks import drawing, frechet_forms, loading
-from experiments.film_figures import film_figures
-from experiments.ilvr import sampling
-from experiments.speed import swapping, training
-from experiments.translation_speed import PLAIN, translating
+from experiments.benchmarks.data import drawing, frechet_forms, loading
+from experiments.benchmarks.inference import swapping, training
+from experiments.benchmarks.translation import PLAIN, translating
+from experiments.benchmarks.video import video_figures
+from experiments.evaluation.ilvr import sampling
 from models.ddpm.loading import ZOO
-from models.perception.bundle import EMBEDDERS
+from models.perception.build import EMBEDDERS
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(dest='task', required=True)
-    data = tasks.add_parser('data', help='pictures per second of the cached loader against decoding JPEG files')
+    data = tasks.add_parser('data', help='images per second of the cached loader against decoding JPEG files')
     data.add_argument('--data', choices=[name for name in FACES if name != 'cache'], help='data set (drawn faces)')
     data.add_argument('--root', type=Path, help='folder of the data set')
     data.add_argument('--size', type=int, default=128, help='side in pixels (%(default)s)')
@@ -47,35 +47,35 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     drawn.set_defaults(run=lambda args: drawing(size=args.size, seconds=args.seconds, repeats=args.repeats))
     metrics = tasks.add_parser('metrics', help='Frechet distance by eigenvalues against the matrix square root')
     metrics.add_argument('--width', type=int, default=2048, help='length of the features (%(default)s)')
-    metrics.add_argument('--pictures', type=int, default=5000, help='in each of the two sets (%(default)s)')
+    metrics.add_argument('--images', type=int, default=5000, help='in each of the two sets (%(default)s)')
     metrics.add_argument('--repeats', type=int, default=1, help='measurements, of which the median counts (%(default)s)')
-    metrics.set_defaults(run=lambda args: frechet_forms(width=args.width, pictures=args.pictures, repeats=args.repeats))
+    metrics.set_defaults(run=lambda args: frechet_forms(width=args.width, images=args.images, repeats=args.repeats))
     drawn = tasks.add_parser('sample', help="ILVR as its authors run it, 100 ancestral steps, against ours")
     drawn.add_argument('--weights', default=ZOO, help='as for sample_ilvr.py (%(default)s)')
     drawn.add_argument('--data', choices=list(FACES), help='data set of the references (drawn faces)')
     drawn.add_argument('--root', type=Path, help='folder of the data set')
-    drawn.add_argument('--pictures', type=int, default=16, help='samples, of the references in turn (%(default)s)')
+    drawn.add_argument('--images', type=int, default=16, help='samples, of the references in turn (%(default)s)')
     drawn.add_argument('--down', type=float, default=8, help='factor of the low-pass (%(default)s)')
     drawn.add_argument('--range', type=float, default=20, help='the last percents on which the reference lets go (%(default)s)')
     drawn.add_argument('--sampler', default='ddim', help='of ours (%(default)s)')
     drawn.add_argument('--steps', type=int, default=25, help='of ours (%(default)s)')
-    drawn.add_argument('--batch', type=int, default=16, help='pictures at a time (%(default)s)')
-    drawn.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, pictures=args.pictures, batch=args.batch,
+    drawn.add_argument('--batch', type=int, default=16, help='images at a time (%(default)s)')
+    drawn.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, images=args.images, batch=args.batch,
                                                 down=args.down, until=args.range / 100, sampler=args.sampler, steps=args.steps))
-    film = tasks.add_parser('video', help='swapping a film: speed by stage, flicker, identity of every frame')
-    film.add_argument('film', type=Path)
-    film.add_argument('--source', type=Path, help='photo of one face (the astronaut of swap.py --demo)')
-    film.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
-    film.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet', help='of identity (%(default)s)')
-    film.add_argument('--threads', type=int, default=1, help='of each network (%(default)s)')
-    film.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    film.set_defaults(run=lambda args: film_figures(args.film, args.source, file=args.weights, judge=args.judge,
+    video = tasks.add_parser('video', help='swapping a video: speed by stage, flicker, identity of every frame')
+    video.add_argument('video', type=Path)
+    video.add_argument('--source', type=Path, help='photo of one face (the astronaut of swap.py --demo)')
+    video.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
+    video.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet', help='of identity (%(default)s)')
+    video.add_argument('--threads', type=int, default=1, help='of each network (%(default)s)')
+    video.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    video.set_defaults(run=lambda args: video_figures(args.video, args.source, file=args.weights, judge=args.judge,
                                                     threads=args.threads, device=args.device))
     for task, work, batch, words in (('swap', swapping, 1, 'inference of the published SimSwap, plain and ours'),
                                      ('train', training, 2, 'a training step of the published SimSwap, plain and ours')):
         speed = tasks.add_parser(task, help=words)
         speed.add_argument('--size', type=int, default=224, help='side in pixels (%(default)s)')
-        speed.add_argument('--batch', type=int, default=batch, help='pictures at a time (%(default)s)')
+        speed.add_argument('--batch', type=int, default=batch, help='images at a time (%(default)s)')
         speed.add_argument('--repeats', type=int, default=3, help='measurements, of which the median counts (%(default)s)')
         speed.add_argument('--compile', action='store_true', help='torch.compile as well')
         speed.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -84,7 +84,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     step = tasks.add_parser('translate', help='a training step of a translator, as published and ours: processor seconds, memory')
     step.add_argument('--family', choices=PLAIN, default='ugatit', help='(%(default)s, the light version)')
     step.add_argument('--size', type=int, default=256, help='side in pixels (%(default)s)')
-    step.add_argument('--batch', type=int, default=1, help='pictures of either domain at a time (%(default)s)')
+    step.add_argument('--batch', type=int, default=1, help='images of either domain at a time (%(default)s)')
     step.add_argument('--repeats', type=int, default=2, help='measurements, of which the median counts (%(default)s)')
     step.add_argument('--threads', type=int, default=1, help='of each form (%(default)s)')
     step.add_argument('--compile', action='store_true', help='torch.compile of our form as well')

@@ -17,12 +17,12 @@ from itertools import islice
 import torch
 
 from datasets.loaders import FACES, build_loader, build_swaps
-from experiments.feature_clusters import clustered, label_features, read_centres, write_centres
-from experiments.pictures import encode_png, grid
+from datasets.preparation.feature_clusters import clustered, label_features, read_centers, write_centers
 from models.files import write_bytes
-from models.perception.bundle import build_perception
+from models.perception.build import build_perception
+from models.pipelines.io.image_grid import encode_png, grid
 from models.registry import load_family
-from models.translation.pix2pixhd import Pix2PixHD
+from models.translation.pix2pixhd.family import Pix2PixHD
 from models.weights import WeightsError
 
 
@@ -32,7 +32,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', choices=['synthetic', *FACES], default='synthetic')
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--partition', default='train')
-    parser.add_argument('--limit', type=int, default=2000, help='pictures to encode, or faces to draw (default %(default)s)')
+    parser.add_argument('--limit', type=int, default=2000, help='images to encode, or faces to draw (default %(default)s)')
     parser.add_argument('--clusters', type=int, default=10, help='per label, at most')
     parser.add_argument('--features', type=Path, metavar='FILE', help='draw with these instead')
     parser.add_argument('--samples', type=int, default=4, help='drawings per face')
@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> None:
     data = build_swaps(args.data, args.root, family.config.size, args.partition, seed=args.seed)
     batches = islice(build_loader(data, 8, seed=args.seed, shuffle=False), max(1, args.limit // 8))
     if args.features is None:
-        write_centres(args.out, clustered(label_features(family, batches), args.clusters, args.seed))
+        write_centers(args.out, clustered(label_features(family, batches), args.clusters, args.seed))
     else:
-        centres, chance, batch = read_centres(args.features), torch.Generator().manual_seed(args.seed), next(batches)
+        centers, chance, batch = read_centers(args.features), torch.Generator().manual_seed(args.seed), next(batches)
         labels = family.labels(batch)
-        drawn = {f'sample {i + 1}': family.sample(labels, centres, generator=chance) for i in range(args.samples)}
+        drawn = {f'sample {i + 1}': family.sample(labels, centers, generator=chance) for i in range(args.samples)}
         write_bytes(args.out, encode_png(grid({'layout of': batch.target, **drawn})))
     print(args.out)
 

@@ -1,14 +1,14 @@
-"""Measure a run, or the pictures of another system, by a fixed protocol.
+"""Measure a run, or the images of another system, by a fixed protocol.
 
     python scripts/evaluate.py --run RUN
-    python scripts/evaluate.py --run RUN --protocol celeba --root CELEBA --against PICTURES_FOLDER
+    python scripts/evaluate.py --run RUN --protocol celeba --root CELEBA --against IMAGES_FOLDER
     python scripts/evaluate.py --family cvae --protocol folder --root SOURCES --targets TARGETS
     python scripts/evaluate.py --run TRANSLATOR --protocol translation --root TWO_DOMAINS
     python scripts/evaluate.py --protocol verification --judge identity-mobilefacenet --root LFW --pairs pairs.txt
     python scripts/evaluate.py --protocol webcaricature --encoder encoder.safetensors --root WEBCARICATURE
 
 Tables of swaps carry their sanity rows: copies of target and source, cut and paste, and the truth where it is known; those of
-translations the row `none`. An outside system enters with a folder of pictures named by the rows of pairs.csv: 000000.png, ...
+translations the row `none`. An outside system enters with a folder of images named by the rows of pairs.csv: 000000.png, ...
 An evaluation that was stopped goes on when it is asked for again.
 """
 import sys
@@ -26,21 +26,21 @@ from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
 from datasets.loaders import FACES, build_faces
 from datasets.webcaricature import SETTINGS
-from experiments.evaluation import Evaluation
-from experiments.groups import read_groups
-from experiments.judges import Judges, teachers
-from experiments.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
-from experiments.plots import roc
-from experiments.protocols.swaps import PROTOCOLS, build_protocol
-from experiments.protocols.translation import TranslationEvaluation, translation
-from experiments.protocols.verification import draw_pairs, read_pairs, verify_pairs
-from experiments.protocols.webcaricature import measure, read_encoder
-from experiments.systems import DIRECTIONS, Pictures, System, Trained, Untranslated, sanity_rows
-from experiments.tables import from_evaluation
+from experiments.ablation.plots import roc
+from experiments.ablation.tables import from_evaluation
+from experiments.evaluation.evaluator import Evaluation
+from experiments.evaluation.groups import read_groups
+from experiments.evaluation.judges import Judges, teachers
+from experiments.evaluation.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
+from experiments.evaluation.protocols.swaps import PROTOCOLS, build_protocol
+from experiments.evaluation.protocols.translation import TranslationEvaluation, translation
+from experiments.evaluation.protocols.verification import draw_pairs, read_pairs, verify_pairs
+from experiments.evaluation.protocols.webcaricature import measure, read_encoder
+from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
 from models import weights
 from models.files import write_bytes
 from models.geometry import TEMPLATES
-from models.perception.bundle import EMBEDDERS, build_perception, load_embedder
+from models.perception.build import EMBEDDERS, build_perception, load_embedder
 from models.registry import FAMILIES, load_family
 
 
@@ -49,8 +49,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     what = parser.add_argument_group('what is measured')
     what.add_argument('--run', type=Path, action='append', default=[], help='run folder; may be given several times')
     what.add_argument('--family', choices=FAMILIES, action='append', default=[], help="a family with the zoo's weights")
-    what.add_argument('--against', type=Path, action='append', default=[], metavar='PICTURES_FOLDER',
-                      help='pictures of another system')
+    what.add_argument('--against', type=Path, action='append', default=[], metavar='IMAGES_FOLDER',
+                      help='images of another system')
     how = parser.add_argument_group('by what')
     how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic')
     how.add_argument('--root', help='folder of the data set; of the sources for the protocol folder')
@@ -62,8 +62,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--settings', nargs='+', choices=SETTINGS, default=SETTINGS[1:], help='webcaricature (%(default)s)')
     how.add_argument('--view', type=int, choices=(1, 2), default=2, help='webcaricature: 1 for choosing parameters (%(default)s)')
     how.add_argument('--count', type=int, help="pairs (the protocol's own number)")
-    how.add_argument('--size', type=int, help="side of the pictures in pixels (the protocol's own)")
-    how.add_argument('--judge', choices=EMBEDDERS, help='judge of identity (one that the runs have not learnt from)')
+    how.add_argument('--size', type=int, help="side of the images in pixels (the protocol's own)")
+    how.add_argument('--judge', choices=EMBEDDERS, help='judge of identity (one that the runs have not learned from)')
     how.add_argument('--causes', type=Path, help='reader of causes for the protocol synthetic')
     how.add_argument('--by', metavar='tone|FILE', help='also a row for each group of sources: tone of the skin, or the groups '
                      'of a CSV with the columns file and group')
@@ -77,7 +77,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.by and args.protocol not in PROTOCOLS:
         parser.error(f'--by groups pairs of swaps: it goes with the protocols {", ".join(PROTOCOLS)}')
     if args.protocol in ('verification', 'webcaricature') and not args.root:
-        parser.error(f'{args.protocol} reads pictures of people; say where with --root')
+        parser.error(f'{args.protocol} reads images of people; say where with --root')
     return args
 
 
@@ -103,7 +103,7 @@ def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
 def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
     """Rows, the folder that they are kept in, and the names of the sanity rows."""
     families, taught = trained(args)
-    systems: list[System] = [*families, *(Pictures(folder.name, folder) for folder in args.against)]
+    systems: list[System] = [*families, *(Images(folder.name, folder) for folder in args.against)]
     protocol = build_protocol(args.protocol, out / 'lists' / args.protocol, root=args.root, targets=args.targets, size=args.size,
                               count=args.count)
     judges = Judges(args.judge, trained_with=taught, causes=args.causes, device=args.device)
@@ -137,7 +137,7 @@ def verify(args: argparse.Namespace) -> str:
     embedder, template = load_embedder(name).to(args.device), EMBEDDERS[name][1]['template']
     faces = build_faces(args.data, args.root, 'all' if args.pairs else 'test')
     pairs = read_pairs(args.pairs, faces) if args.pairs else draw_pairs(faces)
-    found = verify_pairs(lambda pictures: embedder(pictures, template=template), faces, pairs, TEMPLATES[template],
+    found = verify_pairs(lambda images: embedder(images, template=template), faces, pairs, TEMPLATES[template],
                          device=args.device)
     figures = ', '.join(f'{measure} {mean:.4f} ± {deviation:.4f}' for measure, (mean, deviation) in found.items())
     return f'{name} on {len(pairs.same)} pairs in {len(set(pairs.fold))} folds: {figures}'

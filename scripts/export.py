@@ -9,7 +9,7 @@
 Inputs of a swapper: target (B,3,S,S) in [-1,1], labels (B,S,S) of the target's parsing (not for simswap-*),
 identity (B,D) of unit length. Output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file.
 Of the family ddpm the denoiser without a condition is written, for `sample_ilvr.py --weights denoiser.onnx`. With --int8 the
-convolutions become 8-bit, by the ranges that their maps have on drawn faces or on the pictures of --data.
+convolutions become 8-bit, by the ranges that their maps have on drawn faces or on the images of --data.
 """
 import sys
 from pathlib import Path
@@ -25,14 +25,14 @@ from datasets.loaders import FACES, build_loader, build_swaps
 from models import weights
 from models.base import Family
 from models.cgan.published import load_generator
-from models.ddpm.portable import SPARED, export_denoiser, noisy
-from models.perception.bundle import build_perception
-from models.pipelines.portable import export_family, export_generator, inputs_of
+from models.ddpm.onnx_export import SPARED, export_denoiser, noisy
+from models.perception.build import build_perception
+from models.pipelines.onnx_export import export_family, export_generator, inputs_of
 from models.pipelines.simswap import FRAMINGS
 from models.registry import FAMILIES, SWAPPER, load_family
-from models.runtime import Inputs, quantise
+from models.runtime.sessions import Inputs, quantise
 
-_BATCH, _BATCHES = 8, 7  # of pictures on which ranges are found; the last batch is for looking
+_BATCH, _BATCHES = 8, 7  # of images on which ranges are found; the last batch is for looking
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> None:
     if args.int8:
         moved = quantise(args.output, samples, SPARED if denoises(family) else 0)
         print(f'{args.output}: 8-bit convolutions moved its output by {moved:.3f} '
-              '(root mean square; the range of pictures is 2)')
+              '(root mean square; the range of images is 2)')
 
 
 def calibration(args: argparse.Namespace, family: Family) -> list[Inputs]:
-    """What the exported network is given for pictures of the data set."""
+    """What the exported network is given for images of the data set."""
     faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
     chance = torch.Generator().manual_seed(0)
     return [noisy(batch.target, family.denoiser, chance) if denoises(family) else inputs_of(family, batch)

@@ -23,11 +23,11 @@ from collections import Counter
 
 from datasets.cache import embed, label, pack
 from datasets.loaders import FACES, build_faces
+from datasets.preparation.photos import LAYOUTS, Rules, prepare
+from datasets.preparation.webcaricature import Filter, filter_images
 from datasets.transforms import face_frame
-from experiments.filtering import Filter, filter_pictures
-from experiments.preparation import LAYOUTS, Rules, prepare
 from models.geometry import FACE_SIDE, TEMPLATES
-from models.perception.bundle import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
+from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS
 from models.weights import WeightsError
 
@@ -48,10 +48,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     packing = tasks.add_parser('pack', help='pack a data set into a memory-mapped cache')
     packing.add_argument('--data', choices=[name for name in FACES if name != 'cache'], required=True)
     packing.add_argument('--root', type=Path, required=True, help='folder of the data set')
-    packing.add_argument('--size', type=int, default=128, help='side of the packed pictures in pixels (%(default)s)')
+    packing.add_argument('--size', type=int, default=128, help='side of the packed images in pixels (%(default)s)')
     packing.add_argument('--side', type=float, default=FACE_SIDE,
                          help='side of the packed square in CelebA pixels; above %(default)s leaves room for augmentation')
-    packing.add_argument('--canvas', action='store_true', help='pack the whole aligned 178x218 picture instead of a square')
+    packing.add_argument('--canvas', action='store_true', help='pack the whole aligned 178x218 image instead of a square')
     labelling = tasks.add_parser('label', help='add parsing maps to a cache')
     labelling.add_argument('cache', type=Path, help='folder that `pack` wrote')
     labelling.add_argument('--parser', choices=PARSERS, default='parsing-unet')
@@ -96,17 +96,17 @@ def main(argv: list[str] | None = None) -> int:
         if args.task == 'faces':
             faces(args)
         elif args.task == 'webcaricature':
-            told(args.output, filter_pictures(args.root, args.output, Filter(args.area, args.yaw), progress=progress))
+            told(args.output, filter_images(args.root, args.output, Filter(args.area, args.yaw), progress=progress))
         elif args.task == 'label':
-            labelled = label(args.cache, load_parser(args.parser).labels, progress=progress)
-            print(f'{args.cache}: {len(labelled)} pictures with parsing maps')
+            labeled = label(args.cache, load_parser(args.parser).labels, progress=progress)
+            print(f'{args.cache}: {len(labeled)} images with parsing maps')
         elif args.task == 'embed':
             embedded = embed(args.cache, fingerprint(args.identity), load_embedder(args.identity), progress=progress)
-            print(f'{args.cache}: {len(embedded)} pictures with identities')
+            print(f'{args.cache}: {len(embedded)} images with identities')
         else:
             to = TEMPLATES['celeba'] if args.canvas else face_frame(args.size, args.side)
             packed = pack(build_faces(args.data, args.root), args.output, to, workers=args.workers)
-            print(f'{args.output}: {len(packed)} pictures of {len(packed.people)} persons')
+            print(f'{args.output}: {len(packed)} images of {len(packed.people)} persons')
     except (ValueError, OSError, WeightsError) as error:
         print(f'prepare_data.py: {error}', file=sys.stderr)
         return 2

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
 
-from models.pipelines.provenance import PART, WHOLE, Credentials, ProvenanceError, inspect
+from models.pipelines.io.provenance import PART, WHOLE, Credentials, ProvenanceError, inspect
 
 SOURCES = {PART: 'made by a trained model in part', WHOLE: 'made by a trained model as a whole'}
 

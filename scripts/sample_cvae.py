@@ -11,15 +11,15 @@ import argparse
 
 import torch
 
-from experiments.pictures import to_bytes
 from models import weights
 from models.batch import SwapBatch
-from models.cvae import CVAE
-from models.perception.bundle import build_perception
+from models.cvae.family import CVAE
+from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
-from models.pipelines.contact import contact_sheet
 from models.pipelines.framing import framed
-from models.pipelines.images import check_name, read_picture, write_picture
+from models.pipelines.io.contact_sheet import contact_sheet
+from models.pipelines.io.image_grid import to_bytes
+from models.pipelines.io.images import check_name, read_image, write_image
 from models.registry import load_family
 
 
@@ -39,7 +39,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> None:
-    photos = [read_picture(path) for path in (args.source, args.target)]
+    photos = [read_image(path) for path in (args.source, args.target)]
     check_name(args.output)
     family = load_family(args.weights or weights.path('cvae'), build_perception())
     if not isinstance(family, CVAE):
@@ -51,10 +51,10 @@ def run(args: argparse.Namespace) -> None:
             print(f'note: {path}: {crop.note}', file=sys.stderr)
     batch = SwapBatch(crops[0].square, crops[1].square, torch.tensor([False]))
     chance = torch.Generator().manual_seed(args.seed)
-    pictures = [*(crop.square for crop in crops), family.generate(batch),
+    images = [*(crop.square for crop in crops), family.generate(batch),
                 *(family.sample(batch, generator=chance) for _ in range(args.n))]
     headings = ['source', 'target', 'swap', *(f'sample {number + 1}' for number in range(args.n))]
-    write_picture(args.output, contact_sheet([[to_bytes(picture)[0] for picture in pictures]], headings))
+    write_image(args.output, contact_sheet([[to_bytes(image)[0] for image in images]], headings))
     print(args.output)
 
 

@@ -24,29 +24,29 @@ from rich.progress import Progress
 
 from configs.resolve import checked
 from datasets.faces import SUFFIXES
-from experiments.ilvr import COLUMNS, Samples, compare
-from experiments.pictures import to_bytes
-from experiments.plots import scatter
-from experiments.tables import Table
+from experiments.ablation.plots import scatter
+from experiments.ablation.tables import Table
+from experiments.evaluation.ilvr import COLUMNS, Samples, compare
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
 from models.ddpm.loading import ADM, ZOO, load_denoiser
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler
 from models.files import write_bytes
-from models.perception.bundle import load_embedder, load_parser
+from models.perception.build import load_embedder, load_parser
 from models.perception.detection import DETECTORS, build_detector
-from models.perception.parsing import face_probability
-from models.pipelines.contact import contact_sheet
+from models.perception.parsers.parser import face_probability
 from models.pipelines.framing import Framed, framed
-from models.pipelines.images import read_picture, write_picture
+from models.pipelines.io.contact_sheet import contact_sheet
+from models.pipelines.io.image_grid import to_bytes
+from models.pipelines.io.images import read_image, write_image
 from models.weights import WeightsError
 
-_CELL = 192  # least pixels of a picture on the sheet
+_CELL = 192  # least pixels of an image on the sheet
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--ref', type=Path, required=True, help='picture, or folder of pictures')
+    parser.add_argument('--ref', type=Path, required=True, help='image, or folder of images')
     parser.add_argument('-o', '--output', type=Path, default=Path('outputs/ilvr'), metavar='DIR')
     parser.add_argument('--weights', default=ZOO, help=f'{ZOO} (default), {ADM}, RUN/family.safetensors, a .pt file of ADM, a '
                         'folder of diffusers or an .onnx file of export.py')
@@ -63,15 +63,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     whom.add_argument('--encoder', default='identity-mobilefacenet', metavar='NAME|FILE',
                       help="who says how alike they are: an identity encoder's name, or the encoder.safetensors of a run")
     whom.add_argument('--strength', type=float, default=0.3, help='of that guidance (%(default)s)')
-    whom.add_argument('--through', choices=('denoiser', 'picture'), default='denoiser', help='what its gradient passes through: '
-                      'picture is cheaper, denoiser more natural (default)')
+    whom.add_argument('--through', choices=('denoiser', 'image'), default='denoiser', help='what its gradient passes through: '
+                      'image is cheaper, denoiser more natural (default)')
     how = parser.add_argument_group('how')
     how.add_argument('--sampler', choices=get_args(Sampler), help='default ddim')
     how.add_argument('--steps', type=int, help='evaluations of the network (50)')
     how.add_argument('--eta', type=float, default=0.0, help='noise that ddim adds, 0 to 1 (0)')
     how.add_argument('--published', action='store_true', help="the authors' own sampler: ancestral, 100 steps")
     how.add_argument('--n', type=int, default=4, help='samples of each reference and setting (%(default)s)')
-    how.add_argument('--batch', type=int, default=32, help='pictures at a time (%(default)s)')
+    how.add_argument('--batch', type=int, default=32, help='images at a time (%(default)s)')
     how.add_argument('--seed', type=int, default=0)
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -99,12 +99,12 @@ def settings(args: argparse.Namespace) -> dict[str, ILVRConfig]:
 
 
 def read_references(place: Path) -> dict[str, np.ndarray]:
-    """Name -> picture; ValueError where there is none."""
+    """Name -> image; ValueError where there is none."""
     paths = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES) if place.is_dir() else [place]
     if not paths:
-        raise ValueError(f'{place} holds no pictures ({", ".join(sorted(SUFFIXES))})')
+        raise ValueError(f'{place} holds no images ({", ".join(sorted(SUFFIXES))})')
     stems = [path.stem for path in paths]
-    return {path.stem if stems.count(path.stem) == 1 else path.name.replace('.', '-'): read_picture(path) for path in paths}
+    return {path.stem if stems.count(path.stem) == 1 else path.name.replace('.', '-'): read_image(path) for path in paths}
 
 
 def write_sheet(path: Path, reference: torch.Tensor, made: list[Samples], index: int) -> None:
@@ -112,27 +112,27 @@ def write_sheet(path: Path, reference: torch.Tensor, made: list[Samples], index:
     blank = np.full((1, 1, 3), 250, np.uint8)
     lows = torch.cat([low_pass(reference[None], samples.config.finest) for samples in made])
     rows = [list(to_bytes(torch.cat([reference[None], lows])))]
-    rows += [[blank, *to_bytes(torch.stack([samples.pictures[index, k] for samples in made]))]
-             for k in range(made[0].pictures.shape[1])]
-    write_picture(path, contact_sheet(rows, ['reference', *(samples.row.name for samples in made)],
+    rows += [[blank, *to_bytes(torch.stack([samples.images[index, k] for samples in made]))]
+             for k in range(made[0].images.shape[1])]
+    write_image(path, contact_sheet(rows, ['reference', *(samples.row.name for samples in made)],
                                       max(_CELL, reference.shape[-1])))
 
 
 def run(args: argparse.Namespace) -> None:
-    asked, pictures = settings(args), read_references(args.ref)
-    person = read_picture(args.identity) if args.identity not in (None, 'reference') else None
+    asked, images = settings(args), read_references(args.ref)
+    person = read_image(args.identity) if args.identity not in (None, 'reference') else None
     denoiser, template = load_denoiser(args.weights, args.device)
     denoiser.to(memory_format=torch.channels_last)
     detector, embed = build_detector(args.detector, args.device), load_embedder(args.encoder).to(args.device)
 
-    def seen(picture: np.ndarray, name: str | Path, size: int) -> Framed:
-        found = framed(picture, detector, size, template)
+    def seen(image: np.ndarray, name: str | Path, size: int) -> Framed:
+        found = framed(image, detector, size, template)
         if found.note:
             print(f'{name}: {found.note}', file=sys.stderr)
         return found
 
-    names = list(pictures)
-    found = [seen(picture, name, denoiser.size) for name, picture in pictures.items()]
+    names = list(images)
+    found = [seen(image, name, denoiser.size) for name, image in images.items()]
     references, mask = (torch.cat(parts).to(args.device) for parts in zip(*((one.square, one.known) for one in found)))
     if args.mix:
         names, references, mask = ['mixture'], mixed(references, args.mix)[None], mask.amin(0, keepdim=True)
@@ -150,10 +150,10 @@ def run(args: argparse.Namespace) -> None:
                                batch=args.batch, mask=mask, identity=identity, callback=lambda step: bar.advance(task)):
             made.append(samples)
             label = samples.row.name.replace(', ', '_').replace(' ', '').replace(':', '-')
-            for name, drawn in zip(names, samples.pictures):
-                for k, picture in enumerate(to_bytes(drawn)):
-                    write_picture(args.output / f'{name}_{label}_{k}.png', picture)
-            bar.console.print(f'{samples.row.name}: {samples.row.cells["seconds"].mean:.2f} s a picture', highlight=False)
+            for name, drawn in zip(names, samples.images):
+                for k, image in enumerate(to_bytes(drawn)):
+                    write_image(args.output / f'{name}_{label}_{k}.png', image)
+            bar.console.print(f'{samples.row.name}: {samples.row.cells["seconds"].mean:.2f} s an image', highlight=False)
     for index, name in enumerate(names):
         write_sheet(args.output / f'{name}_sheet.png', references[index], made, index)
         print(args.output / f'{name}_sheet.png')

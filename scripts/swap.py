@@ -9,15 +9,15 @@
     python scripts/swap.py --pairs PAIRS.csv --root CELEBA -o FOLDER
     python scripts/swap.py --weights simswap-224 --source a.jpg --target b.jpg -o out.png
 
-What is written says by signed Content Credentials that it was made and how; scripts/provenance.py shows and checks them. Pictures
+What is written says by signed Content Credentials that it was made and how; scripts/provenance.py shows and checks them. Images
 of --pairs are for measuring and bear none.
 
---target may be a photo, a film, a folder of films, or a camera: `camera`, `camera:1`, `camera:FILE` to play a film as one. A
-camera shows in a window unless -o names a film (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A film keeps its time
+--target may be a photo, a video, a folder of videos, or a camera: `camera`, `camera:1`, `camera:FILE` to play a video as one. A
+camera shows in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A video keeps its time
 stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
 interrupted goes on from OUTPUT.parts when it is asked for again.
 
---weights simswap-224 runs the published SimSwap with its own crops, normalisation and way of pasting back (non-commercial), once
+--weights simswap-224 runs the published SimSwap with its own crops, normalization and way of pasting back (non-commercial), once
 `python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and
 `python scripts/weights.py convert simswap-arcface --unpickle` have been run.
 """
@@ -37,26 +37,26 @@ import numpy as np
 import torch
 
 from configs.resolve import checked, merge, parse_override
-from experiments.filming import camera_name, film, moving
-from experiments.protocols.pairs import swap_pairs
+from experiments.evaluation.protocols.pairs import swap_pairs
+from experiments.filming import camera_name, moving, video
 from models import weights
 from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.cgan.published import load_generator
-from models.perception.bundle import build_perception, load_parser
+from models.perception.build import build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
-from models.perception.fusion import fused
 from models.pipelines.demo import demo
-from models.pipelines.images import check_name, read_picture, write_picture
+from models.pipelines.io.images import check_name, read_image, write_image
+from models.pipelines.io.provenance import Making, marked
+from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator
 from models.pipelines.photo import ALL, DONE, LARGEST, FaceSwapper, choose
-from models.pipelines.portable import PortableFamily, SwapSession, export_family, export_generator
-from models.pipelines.provenance import Making, marked
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
-from models.pipelines.tracking import Tracker
 from models.pipelines.upscaling import Upscaler
-from models.pipelines.video import VideoEngine
+from models.pipelines.video.engine import VideoEngine
+from models.pipelines.video.tracking import Tracker
 from models.registry import SWAPPER, SWAPPERS, load_family
-from models.runtime import opened
+from models.runtime.fusion import fused
+from models.runtime.sessions import opened
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -64,12 +64,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     task = parser.add_argument_group('what to swap')
     task.add_argument('--demo', action='store_true', help='swap between photographs that installed packages carry')
     task.add_argument('--source', type=Path, help='photo of the person whose face is wanted')
-    task.add_argument('--target', type=Path, help='photo, film, folder of films or camera that gets the face')
+    task.add_argument('--target', type=Path, help='photo, video, folder of videos or camera that gets the face')
     task.add_argument('--people', type=Path, help='instead of --source: CSV with the columns reference,source, photos of people '
                       'in the target and of those who take their places')
-    task.add_argument('--pairs', type=Path, help='CSV with the columns source,target: aligned pictures of --root')
+    task.add_argument('--pairs', type=Path, help='CSV with the columns source,target: aligned images of --root')
     task.add_argument('--root', type=Path, help='CelebA folder of --pairs')
-    task.add_argument('-o', '--output', type=Path, help='picture or film to write; a folder with --demo, --pairs, films')
+    task.add_argument('-o', '--output', type=Path, help='image or video to write; a folder with --demo, --pairs, videos')
     which = parser.add_argument_group('which faces')
     which.add_argument('--source-face', metavar='FACE', help='largest, or the number by size from 0')
     which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
@@ -81,11 +81,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                      f'{", ".join(FRAMINGS)}')
     how.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='what runs the generator')
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
-    how.add_argument('--no-colour', action='store_true', help="keep the generator's tones instead of matching the target's")
+    how.add_argument('--no-color', action='store_true', help="keep the generator's tones instead of matching the target's")
     how.add_argument('--upscale', type=Path, metavar='FILE', help='super-resolution network (.onnx, RGB in [0,1]) for made faces')
     how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: change only what BiSeNet sees as face')
     how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: before, after, and where it was changed')
-    how.add_argument('--mark', action='store_true', help='also say it in the picture, in the lower right corner')
+    how.add_argument('--mark', action='store_true', help='also say it in the image, in the lower right corner')
     how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
     how.add_argument('--sampling', nargs='+', default=[], metavar='KEY=VALUE', help='how the family ddpm draws, such as steps=50 '
                      'eta=1 guidance=2 towards=1 inversion=0.5 sampler=dpm++')
@@ -104,9 +104,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.weights in FRAMINGS and args.pairs:
         parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
     if args.target and moving(args.target) and (args.weights in FRAMINGS or args.debug):
-        parser.error(f'films and cameras go without {"--debug" if args.debug else args.weights}')
+        parser.error(f'videos and cameras go without {"--debug" if args.debug else args.weights}')
     if args.upscale and (args.pairs or args.weights in FRAMINGS or args.target and moving(args.target)):
-        parser.error('--upscale refines the made faces of photos; it goes with neither films, nor --pairs, nor SimSwap')
+        parser.error('--upscale refines the made faces of photos; it goes with neither videos, nor --pairs, nor SimSwap')
     if args.sampling and args.weights and (args.weights in FRAMINGS or args.weights.endswith('.onnx')):
         parser.error(f'--sampling says how the family ddpm draws; {args.weights} draws in one step')
     if args.parsing_mask and args.weights not in FRAMINGS:
@@ -163,11 +163,11 @@ def read_people(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         raise ValueError(f'{path} cannot be read ({error})') from error
     if not rows or not all(row.get('reference') and row.get('source') for row in rows):
         raise ValueError(f'{path} wants the columns reference,source and a photo in each field of at least one row')
-    return [(read_picture(path.parent / row['reference']), read_picture(path.parent / row['source'])) for row in rows]
+    return [(read_image(path.parent / row['reference']), read_image(path.parent / row['source'])) for row in rows]
 
 
 def making(args: argparse.Namespace) -> Making | None:
-    """What the pictures say of themselves."""
+    """What the images say of themselves."""
     if args.no_provenance:
         return None
     read = files(args.weights) if args.weights in FRAMINGS else [chosen(args)]
@@ -177,7 +177,7 @@ def making(args: argparse.Namespace) -> Making | None:
 
 def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | None, like: np.ndarray | None,
          people: list[tuple[np.ndarray, np.ndarray]] | None) -> tuple[list, torch.Tensor | None]:
-    """Who takes a role in a film, as photos with a face, and the identities (R,D) of those whose roles these are, or None."""
+    """Who takes a role in a video, as photos with a face, and the identities (R,D) of those whose roles these are, or None."""
     if args.source_face == ALL:
         raise ValueError('only one face can be the source; say largest or a number')
 
@@ -194,8 +194,8 @@ def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | No
 
 
 def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
-    """What the pieces of a film depend on besides the film."""
-    told = 'face', 'source_face', 'runtime', 'detector', 'no_colour', 'mark', 'sampling', 'seed'
+    """What the pieces of a video depend on besides the video."""
+    told = 'face', 'source_face', 'runtime', 'detector', 'no_color', 'mark', 'sampling', 'seed'
     return {'photos': [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos], 'weights': weights.digest(chosen(args)),
             **{name: getattr(args, name) for name in told}}
 
@@ -204,14 +204,14 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or Path('outputs') / ('' if args.demo else 'swap.png')
     filming = args.target is not None and moving(args.target)
     if args.target:  # whatever is wrong with the files is said before the networks are loaded
-        source, people = args.source and read_picture(args.source), args.people and read_people(args.people)
-        like = args.like and read_picture(args.like)
+        source, people = args.source and read_image(args.source), args.people and read_people(args.people)
+        like = args.like and read_image(args.like)
     if filming:
         name = f'{args.target.stem}.mp4' if args.target.is_file() else ''
         output = args.output or (None if camera_name(args.target) else Path('outputs') / name)
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a film overlap
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     elif args.target:
-        target = read_picture(args.target)
+        target = read_image(args.target)
         check_name(output)
     torch.manual_seed(args.seed)
     perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
@@ -227,26 +227,26 @@ def run(args: argparse.Namespace) -> int:
         if args.pairs:
             written, kept = swap_pairs(family, args.root, args.pairs, output, device=args.device, batch=args.batch,
                                        overwrite=args.overwrite)
-            print(f'{output}: {written} pictures written' + (f', {kept} were there already' if kept else ''))
+            print(f'{output}: {written} images written' + (f', {kept} were there already' if kept else ''))
             return 0
         swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
-                              colour=not args.no_colour, upscale=args.upscale and Upscaler(args.upscale, args.device))
+                              color=not args.no_color, upscale=args.upscale and Upscaler(args.upscale, args.device))
     made = making(args)
     if filming:
         givers, known = cast(args, swapper, source, like, people)
         tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=known)
-        engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, colour=not args.no_colour,
+        engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, color=not args.no_color,
                              finish=marked if args.mark else None)
         given = settings(args, [photo for photo in (source, like, *chain(*people or [])) if photo is not None])
-        return 0 if film(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite) else 130
+        return 0 if video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite) else 130
 
-    def write(path: Path, picture: np.ndarray) -> None:
-        write_picture(path, marked(picture) if args.mark else picture, made)
+    def write(path: Path, image: np.ndarray) -> None:
+        write_image(path, marked(image) if args.mark else image, made)
         print(path)
 
     if args.demo:
-        for name, picture in zip(('swap.png', 'contact.png'), demo(swapper)):
-            write(output / name, picture)
+        for name, image in zip(('swap.png', 'contact.png'), demo(swapper)):
+            write(output / name, image)
         return 0
     if people:
         swapped = swapper.swap_people(target, people)
@@ -254,10 +254,10 @@ def run(args: argparse.Namespace) -> int:
         swapped = swapper.swap(source, target, source_face=args.source_face, target_face=args.face, like=like)
     for note in swapped.notes:
         print(f'note: {note}', file=sys.stderr)
-    write(output, swapped.picture)
+    write(output, swapped.image)
     if args.debug:
         cover = np.repeat((swapped.cover * 255).round().astype(np.uint8)[..., None], 3, 2)
-        write(output.with_suffix('.debug.png'), np.hstack([target, swapped.picture, cover]))
+        write(output.with_suffix('.debug.png'), np.hstack([target, swapped.image, cover]))
     return 0
 
 

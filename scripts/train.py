@@ -19,10 +19,10 @@ from configs.resolve import PRESETS, checked, parse_override, read_preset, reope
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS, build_loader, build_samples
 from datasets.matching import Matching
-from experiments.engine import Engine, build_fabric, complete
-from experiments.errors import RunError
-from experiments.files import run_folder
-from models.perception.bundle import build_perception, fingerprint
+from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.errors import RunError
+from experiments.training.run_folder import run_folder
+from models.perception.build import build_perception, fingerprint
 from models.registry import FAMILIES, family_types, load_weights
 from models.weights import WeightsError
 
@@ -33,7 +33,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--preset', help='YAML file, or its name in configs/; default: the one named like the family')
     parser.add_argument('--data', choices=DATASETS, help='data set (default synthetic)')
     parser.add_argument('--root', help='folder of the data set')
-    parser.add_argument('--steps', type=int, help='updates of each player')
+    parser.add_argument('--steps', type=int, help='updates of each parameter group')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/FAMILY-DATE)')
     parser.add_argument('--init', type=Path, metavar='FILE', help="begin with another run's family.safetensors")

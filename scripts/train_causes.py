@@ -21,10 +21,10 @@ from configs.resolve import checked, parse_override, read_preset, reopened, reso
 from configs.schema import RunConfig
 from datasets.causes import CAUSES, DrawnCauses
 from datasets.loaders import build_loader
-from experiments.engine import Engine, build_fabric, complete
-from experiments.errors import RunError
-from experiments.files import run_folder
-from experiments.protocols.causes import measure_causes
+from experiments.evaluation.protocols.causes import measure_causes
+from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.errors import RunError
+from experiments.training.run_folder import run_folder
 from models.files import write_bytes
 from models.perception.causes import CauseTraining, CauseTrainingConfig, causes_bytes, load_causes
 from models.weights import WeightsError
@@ -78,7 +78,7 @@ def evaluate(file: Path) -> None:
     worst = ', '.join(f'{name} {ratio:.2f}' for name, ratio in row['worst'].items())
     print(f'{file}: identity error {row["cause_identity"]:.3f} (guessing the mean: {row["guess"]["cause_identity"]:.3f}), '
           f'attribute error {row["cause_attributes"]:.3f} ({row["guess"]["cause_attributes"]:.3f}), switches right '
-          f'{row["attributes"]:.3f}, on {row["pictures"]} test faces; read worst, error against guessing: {worst}')
+          f'{row["attributes"]:.3f}, on {row["images"]} test faces; read worst, error against guessing: {worst}')
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def finish() -> None:
         file = engine.folder / 'causes.safetensors'
-        with engine.average.applied():
+        with engine.ema.applied():
             write_bytes(file, causes_bytes(engine.family))
         evaluate(file)
 

@@ -1,16 +1,16 @@
 r"""Train a face recognition network, by a margin head, by distillation from a teacher, or by both; and measure one.
 
     python scripts/train_identity.py --data folder --root PEOPLE --network iresnet50 --head arcface --set model.embedding=512
-    python scripts/train_identity.py --data celeba --root CELEBA --head none --teacher mobilefacenet-068 --optimiser adamw \
+    python scripts/train_identity.py --data celeba --root CELEBA --head none --teacher mobilefacenet-068 --optimizer adamw \
         --lr 1e-3
     python scripts/train_identity.py --preset photo-drawing --init mobilefacenet-068 --root WEBCARICATURE
     python scripts/train_identity.py --resume RUN
     python scripts/train_identity.py --evaluate mobilefacenet-068 --data celeba --root CELEBA
 
-Data: celeba, celebamask, folder (PEOPLE/name/picture.jpg), webcaricature, a packed cache, or synthetic (drawn people; the
-default). The run folder gets encoder.safetensors, the network without its head, and learnt_from.json. At the end, and with
+Data: celeba, celebamask, folder (PEOPLE/name/image.jpg), webcaricature, a packed cache, or synthetic (drawn people; the
+default). The run folder gets encoder.safetensors, the network without its head, and learned_from.json. At the end, and with
 --evaluate (a name of the table of weights, or an encoder.safetensors), verification on the people of the test partition is
-printed. Whom an encoder learnt from is written into its file, for scripts/evaluate.py --protocol webcaricature.
+printed. Whom an encoder learned from is written into its file, for scripts/evaluate.py --protocol webcaricature.
 """
 import sys
 from pathlib import Path
@@ -29,14 +29,14 @@ from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_loader
 from datasets.people import build_people
-from experiments.engine import Engine, build_fabric, complete
-from experiments.errors import RunError
-from experiments.files import run_folder
-from experiments.protocols.verification import verify
+from experiments.evaluation.protocols.verification import verify
+from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.errors import RunError
+from experiments.training.run_folder import run_folder
 from models.base import Perception
 from models.files import write_bytes
-from models.perception.bundle import EMBEDDERS, load_embedder
-from models.perception.recognition import (
+from models.perception.build import EMBEDDERS, load_embedder
+from models.perception.encoders.family import (
     HEADS,
     NETWORKS,
     Recognizer,
@@ -55,7 +55,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--network', choices=NETWORKS, help='what to train (default mobilefacenet)')
     parser.add_argument('--head', choices=[*HEADS, 'none'], help='margin head (default arcface)')
     parser.add_argument('--teacher', choices=EMBEDDERS, help='learn to embed as this one does')
-    parser.add_argument('--optimiser', choices=['sgd', 'adamw'], help='default sgd')
+    parser.add_argument('--optimizer', choices=['sgd', 'adamw'], help='default sgd')
     parser.add_argument('--lr', type=float, help='learning rate (default 0.1)')
     parser.add_argument('--preset', default='recognizer', help='YAML file, or its name in configs/')
     parser.add_argument('--data', choices=['synthetic', *FACES], help='data set (default synthetic)')
@@ -77,7 +77,7 @@ def settings(args: argparse.Namespace) -> RunConfig:
     given = {'model.network': args.network, 'model.head': None if no_head else args.head, 'model.init': args.init,
              'perception.teacher': args.teacher,
              'model.weights.margin': 0.0 if no_head else None, 'model.weights.distill': 1.0 if args.teacher else None,
-             'players.default.name': args.optimiser, 'players.default.lr': args.lr, 'data.name': args.data,
+             'param_groups.default.name': args.optimizer, 'param_groups.default.lr': args.lr, 'data.name': args.data,
              'data.root': args.root, 'engine.steps': args.steps}
     overrides = []
     for name, value in given.items():
@@ -92,7 +92,7 @@ def settings(args: argparse.Namespace) -> RunConfig:
 
 
 def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
-    """The engine of the run, and the names of the people whom it learns from or, before it was resumed, learnt from."""
+    """The engine of the run, and the names of the people whom it learns from or, before it was resumed, learned from."""
     config = settings(args)
     model = checked(RecognizerConfig, config.model)
     begun, known = None, []
@@ -109,7 +109,7 @@ def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
         model = model.model_copy(update={'people': people.people})
         config = config.model_copy(update={'model': model.model_dump()})
     elif model.people != people.people:
-        raise ValueError(f'the run learnt from {model.people} people and the data set holds {people.people}; give the same data')
+        raise ValueError(f'the run learned from {model.people} people and the data set holds {people.people}; give the same data')
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     perception = None
@@ -129,7 +129,7 @@ def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
 
 def noted(engine: Engine, names: Sequence[str]) -> list[str]:
     """`names` and those that the run folder has noted; it notes them all."""
-    path = engine.folder / 'learnt_from.json'
+    path = engine.folder / 'learned_from.json'
     known = sorted({*names, *(json.loads(path.read_text()) if path.is_file() else ())})
     if engine.fabric.is_global_zero:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def evaluate(args: argparse.Namespace, name: str) -> None:
     part = 'test' if part in (*PARTITIONS, 'all') else f'{part.removesuffix("-test")}-test'
     people = build_people(config.data.name, config.data.root, embedder.template, part, seed=config.engine.seed)
     embedder.to(device)
-    row = verify(lambda pictures: embedder(pictures, template=template), people, device=device, workers=config.data.workers)
+    row = verify(lambda images: embedder(images, template=template), people, device=device, workers=config.data.workers)
     words = [f'{key} {value:.4f}' if isinstance(value, float) else f'{value} {key}' for key, value in row.items()]
     print(f'{name}: {", ".join(words)}')
 
@@ -184,7 +184,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def finish() -> None:
         encoder = engine.folder / 'encoder.safetensors'
-        with engine.average.applied():
+        with engine.ema.applied():
             write_bytes(encoder, encoder_bytes(engine.family, names))
         args.resume = engine.folder
         _measured(args, encoder)

@@ -8,7 +8,7 @@ r"""Train the small face parser, prepare what it learns from, and measure parser
 --label packs a data set of faces into CACHE and adds the labels of a published parser. Training reads any number of folders that
 --label wrote, FASSEG folders (images/, masks/, index.csv) and CelebAMask-HQ folders, and drawn faces always. The run folder gets
 parser.safetensors. --evaluate (a name of the table of weights, or a parser.safetensors) prints the IoU of face against rest and
-of each part on the test pictures of the folders and on drawn faces; in FASSEG the face holds ears and neck.
+of each part on the test images of the folders and on drawn faces; in FASSEG the face holds ears and neck.
 """
 import sys
 from pathlib import Path
@@ -26,14 +26,14 @@ from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_faces, build_loader
 from datasets.parsing import Drawn, by_subset, mixed
-from datasets.pseudo_labels import label
-from experiments.engine import Engine, build_fabric, complete
-from experiments.errors import RunError
-from experiments.files import run_folder
-from experiments.protocols.parsing import measure
+from datasets.preparation.pseudo_labels import label
+from experiments.evaluation.protocols.parsing import measure
+from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.errors import RunError
+from experiments.training.run_folder import run_folder
 from models.files import write_bytes
-from models.perception.bundle import PARSERS, load_parser
-from models.perception.parser_training import ParserTraining, ParserTrainingConfig, load_trained, parser_bytes
+from models.perception.build import PARSERS, load_parser
+from models.perception.parsers.family import ParserTraining, ParserTrainingConfig, load_trained, parser_bytes
 from models.weights import WeightsError
 
 
@@ -90,7 +90,7 @@ def build(args: argparse.Namespace) -> Engine:
 
 
 def evaluate(name: str, roots: list[str], partition: str) -> None:
-    """Print a row for each set of pictures."""
+    """Print a row for each set of images."""
     parser = load_trained(name) if Path(name).is_file() else load_parser(name)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parser.to(device)
@@ -99,7 +99,7 @@ def evaluate(name: str, roots: list[str], partition: str) -> None:
     for title, source in sources.items():
         row = measure(parser, source, device=device)
         parts = ', '.join(f'{part} {iou:.3f}' for part, iou in row['parts'].items())
-        print(f'{name} on {title}: face {row["face"]:.4f}, {row["pictures"]} pictures ({parts})')
+        print(f'{name} on {title}: face {row["face"]:.4f}, {row["images"]} images ({parts})')
 
 
 def write_labels(args: argparse.Namespace) -> None:
@@ -108,14 +108,14 @@ def write_labels(args: argparse.Namespace) -> None:
     teacher.to(device)
 
     @torch.no_grad()
-    def probability(pictures: torch.Tensor) -> torch.Tensor:
-        return teacher(pictures.to(device), template='celebahq').softmax(1)
+    def probability(images: torch.Tensor) -> torch.Tensor:
+        return teacher(images.to(device), template='celebahq').softmax(1)
 
     def progress(done: int, total: int) -> None:
-        print(f'\r{done} of {total} pictures', end='\n' if done == total else '', file=sys.stderr, flush=True)
+        print(f'\r{done} of {total} images', end='\n' if done == total else '', file=sys.stderr, flush=True)
 
-    labelled = label(build_faces(args.data, args.root[0]), args.label, probability, workers=2, progress=progress)
-    print(f'{args.label}: {len(labelled)} pictures with labels')
+    labeled = label(build_faces(args.data, args.root[0]), args.label, probability, workers=2, progress=progress)
+    print(f'{args.label}: {len(labeled)} images with labels')
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -134,7 +134,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def finish() -> None:
         file = engine.folder / 'parser.safetensors'
-        with engine.average.applied():
+        with engine.ema.applied():
             write_bytes(file, parser_bytes(engine.family))
         evaluate(str(file), engine.config.data.root.split(os.pathsep) if engine.config.data.root else [], 'test')
 

@@ -9,9 +9,9 @@
     python scripts/translate.py --run RUN --input clip.mp4 -o drawn.mp4
     python scripts/translate.py --run RUN --input camera
 
---input is a picture, a folder of pictures, or the folder of two domains, whose test set (testA, testB) is then translated; or a
-film, a folder of films, or a camera, all as scripts/swap.py has them, where translations are put into the pictures. Each picture
-gets NAME.png, the translated face, or with --paste the whole picture with the face in it, and NAME.sheet.png, all beside
+--input is an image, a folder of images, or the folder of two domains, whose test set (testA, testB) is then translated; or a
+video, a folder of videos, or a camera, all as scripts/swap.py has them, where translations are put into the images. Each image
+gets NAME.png, the translated face, or with --paste the whole image with the face in it, and NAME.sheet.png, all beside
 each other. What is there already stays; --overwrite makes it anew. What is written says by signed Content Credentials that it was
 made and how; scripts/provenance.py shows and checks them.
 """
@@ -31,20 +31,20 @@ import torch
 
 from configs.resolve import load
 from configs.schema import PerceptionConfig
-from datasets.faces import pictures_in
-from experiments.feature_clusters import read_centres
-from experiments.filming import camera_name, film, moving
-from experiments.progress import Gauge
+from datasets.faces import images_in
+from datasets.preparation.feature_clusters import read_centers
+from experiments.filming import camera_name, moving, video
+from experiments.training.progress import ProgressBar
 from models import weights
-from models.perception.bundle import build_perception
+from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.framing import Framed
-from models.pipelines.images import FORMATS, read_picture, write_picture
+from models.pipelines.io.images import FORMATS, read_image, write_image
+from models.pipelines.io.provenance import PART, WHOLE, Making
 from models.pipelines.photo import LARGEST, FaceSwapper
-from models.pipelines.provenance import PART, WHOLE, Making
-from models.pipelines.tracking import Tracker
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
-from models.pipelines.video import VideoEngine
+from models.pipelines.video.engine import VideoEngine
+from models.pipelines.video.tracking import Tracker
 
 OUTPUT = Path('outputs/translate')
 
@@ -52,11 +52,11 @@ OUTPUT = Path('outputs/translate')
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     task = parser.add_argument_group('what to translate')
-    task.add_argument('--input', type=Path, required=True, metavar='PICTURE|FOLDER|FILM|camera', help='see above')
+    task.add_argument('--input', type=Path, required=True, metavar='IMAGE|FOLDER|VIDEO|camera', help='see above')
     task.add_argument('--direction', choices=('a2b', 'b2a'), help='photo to drawing or back (the first that the family knows)')
-    task.add_argument('--face', default=LARGEST, help='of each picture: largest (default), all, or the number by size')
-    task.add_argument('--aligned', action='store_true', help='pictures are faces as the data sets have them: detect nothing')
-    task.add_argument('-o', '--output', type=Path, help='folder to write to, or for a single picture or film the name of its '
+    task.add_argument('--face', default=LARGEST, help='of each image: largest (default), all, or the number by size')
+    task.add_argument('--aligned', action='store_true', help='images are faces as the data sets have them: detect nothing')
+    task.add_argument('-o', '--output', type=Path, help='folder to write to, or for a single image or video the name of its '
                       f'translation ({OUTPUT}; of a camera a window)')
     task.add_argument('--overwrite', action='store_true', help='also translate what is there already')
     which = parser.add_argument_group('by what')
@@ -65,9 +65,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how = parser.add_argument_group('how')
     how.add_argument('--styles', type=int, default=1, help='translations of each face, where the family knows styles')
     how.add_argument('--style', type=int, default=0, help='number of the first style: the same number, the same style')
-    how.add_argument('--reference', type=Path, metavar='PICTURE', help='instead: take the style from this picture')
+    how.add_argument('--reference', type=Path, metavar='IMAGE', help='instead: take the style from this image')
     how.add_argument('--features', type=Path, metavar='FILE', help='with pix2pixHD: styles are features of encode_features.py')
-    how.add_argument('--paste', action='store_true', help='put the translated face into the picture')
+    how.add_argument('--paste', action='store_true', help='put the translated face into the image')
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
     how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -75,7 +75,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.run and args.weights:
         parser.error('give --run or --weights, not both')
     if moving(args.input) and (args.aligned or args.styles != 1):
-        parser.error('films and cameras have one style and faces that are to be found: leave --aligned and --styles away')
+        parser.error('videos and cameras have one style and faces that are to be found: leave --aligned and --styles away')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
     return args
@@ -83,7 +83,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class Work:
-    """A picture and where its translation goes: outputs are named after `out`, a picture's path."""
+    """An image and where its translation goes: outputs are named after `out`, an image's path."""
 
     source: Path
     out: Path
@@ -100,7 +100,7 @@ def chosen(args: argparse.Namespace) -> tuple[Path, PerceptionConfig]:
 
 
 def listed(args: argparse.Namespace, direction: str) -> list[Work]:
-    """The pictures of --input. ValueError where there is none, or one would be written over."""
+    """The images of --input. ValueError where there is none, or one would be written over."""
     works = list(_listed(args, direction))
     for work in works:
         if work.out.resolve() == work.source.resolve():
@@ -115,13 +115,13 @@ def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
         yield Work(source, out if named else out / f'{source.stem}.png', args.aligned)
         return
     if named:
-        raise ValueError(f'{source} is a folder of pictures, so {out} has to be a folder, too')
+        raise ValueError(f'{source} is a folder of images, so {out} has to be a folder, too')
     tests = source / f'test{direction[0].upper()}'
     deep = tests.is_dir()
     folder = tests if deep else source
-    names = pictures_in(folder, deep=deep)
+    names = images_in(folder, deep=deep)
     if not names:
-        raise ValueError(f'{folder} holds no picture; give a picture, a folder of pictures, or one with testA and testB')
+        raise ValueError(f'{folder} holds no image; give an image, a folder of images, or one with testA and testB')
     stems = {name: str(Path(name).with_suffix('')) for name in names}
     shared = Counter(stems.values())
     for name, stem in stems.items():
@@ -130,16 +130,16 @@ def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
 
 def translated(work: Work, args: argparse.Namespace, translator: FaceTranslator, reference: Framed | None,
                makings: dict[str, Making | None]) -> None:
-    """Write the pictures of one input; ValueError where it shows no face or cannot be read."""
-    made = translator.picture(read_picture(work.source), face=args.face, aligned=work.aligned, styles=args.styles,
+    """Write the images of one input; ValueError where it shows no face or cannot be read."""
+    made = translator.image(read_image(work.source), face=args.face, aligned=work.aligned, styles=args.styles,
                               style=args.style, reference=reference, paste=args.paste)
     wanted = [made.pasted] if args.paste else [face.translations for face in made.faces]
-    for number, pictures in enumerate(wanted):
-        for style, picture in enumerate(pictures):
-            parts = [f'face{number}'] * (len(wanted) > 1) + [f'style{style + 1}'] * (len(pictures) > 1)
+    for number, images in enumerate(wanted):
+        for style, image in enumerate(images):
+            parts = [f'face{number}'] * (len(wanted) > 1) + [f'style{style + 1}'] * (len(images) > 1)
             name = '.'.join([work.out.stem, *parts]) + work.out.suffix
-            write_picture(work.out.with_name(name), picture, makings[PART if args.paste else WHOLE])
-    write_picture(sheet_of(work), sheet(made), makings[PART])  # last: where it is, the rest is as well
+            write_image(work.out.with_name(name), image, makings[PART if args.paste else WHOLE])
+    write_image(sheet_of(work), sheet(made), makings[PART])  # last: where it is, the rest is as well
 
 
 def sheet_of(work: Work) -> Path:
@@ -148,27 +148,27 @@ def sheet_of(work: Work) -> Path:
 
 def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: Framed | None, file: Path,
            making: Making | None) -> bool:
-    """Films and cameras; False where that was interrupted."""
+    """Videos and cameras; False where that was interrupted."""
     output = args.output
     if output is None and camera_name(args.input) is None:
         output = OUTPUT / f'{args.input.stem}.mp4' if args.input.is_file() else OUTPUT
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a film overlap
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     given = {'weights': weights.digest(file), **{name: str(getattr(args, name)) for name in ('direction', 'style', 'reference',
                                                                                               'features', 'face', 'detector')}}
     engine = VideoEngine(translator.maker(style=args.style, reference=reference), translator.size, tracker)
-    return film(engine, args.input, output, making=making, settings=given, overwrite=args.overwrite)
+    return video(engine, args.input, output, making=making, settings=given, overwrite=args.overwrite)
 
 
 def run(args: argparse.Namespace) -> int:
     filming = moving(args.input)
     if not filming and not args.input.exists():
-        raise ValueError(f'there is no {args.input}; give a picture, a film, a folder of these, or `camera`')
-    reference = args.reference and read_picture(args.reference)
-    centres = args.features and read_centres(args.features)
+        raise ValueError(f'there is no {args.input}; give an image, a video, a folder of these, or `camera`')
+    reference = args.reference and read_image(args.reference)
+    centers = args.features and read_centers(args.features)
     file, looks = chosen(args)
     perception = build_perception(looks.identity, None, looks.parser or PerceptionConfig().parser).to(args.device)
     family, detector = load_translator(file, perception).to(args.device), build_detector(args.detector, args.device)
-    translator = FaceTranslator(family, detector, args.direction, parser=perception.parser, centres=centres, device=args.device)
+    translator = FaceTranslator(family, detector, args.direction, parser=perception.parser, centers=centers, device=args.device)
     if reference is not None:
         reference = translator.framed(reference)
         if reference.note:
@@ -191,23 +191,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def translate_all(todo: list[Work], count: int, one: Callable[[Work], None]) -> None:
-    """Many pictures: what cannot be translated is said and passed over. ValueError where nothing could."""
-    gauge, failed, began = Gauge(0, len(todo), visible=True), 0, time.monotonic()
+    """Many images: what cannot be translated is said and passed over. ValueError where nothing could."""
+    progress_bar, failed, began = ProgressBar(0, len(todo), visible=True), 0, time.monotonic()
     try:
         for number, work in enumerate(todo, 1):
             try:
                 one(work)
             except ValueError as error:
                 failed += 1
-                gauge.say(f'{work.source}: {error}')
-            gauge.step(number)
-            gauge.show(number, {}, number / (time.monotonic() - began))
+                progress_bar.say(f'{work.source}: {error}')
+            progress_bar.step(number)
+            progress_bar.show(number, {}, number / (time.monotonic() - began))
     finally:
-        gauge.close()
+        progress_bar.close()
     if todo and failed == len(todo):
-        raise ValueError(f'none of {len(todo)} pictures could be translated; why stands above')
+        raise ValueError(f'none of {len(todo)} images could be translated; why stands above')
     there = f', {count - len(todo)} were there already' if count > len(todo) else ''
-    print(f'{len(todo) - failed} pictures translated' + (f', {failed} not' if failed else '') + there, file=sys.stderr)
+    print(f'{len(todo) - failed} images translated' + (f', {failed} not' if failed else '') + there, file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:

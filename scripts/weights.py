@@ -59,10 +59,10 @@ def _megabytes(size: int | None) -> str:
 
 
 def list_all() -> None:
-    table = Table('name', 'MB', 'here', 'format', 'licence', box=None, pad_edge=False)
+    table = Table('name', 'MB', 'here', 'format', 'license', box=None, pad_edge=False)
     for found in weights.TABLE.values():
         here = 'yes' if found.path.is_file() else 'no'
-        table.add_row(found.name, _megabytes(found.size), here, found.format, found.licence)
+        table.add_row(found.name, _megabytes(found.size), here, found.format, found.license)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
@@ -70,7 +70,7 @@ def describe(name: str) -> None:
     found = weights.entry(name)
     print(f'{name}: {STATES[weights.verify(name)]}')
     for title, value in (('file', found.path), ('address', found.address or 'comes with the suite'), ('sha256', found.sha256),
-                         ('megabytes', _megabytes(found.size)), ('format', found.format), ('licence', found.licence),
+                         ('megabytes', _megabytes(found.size)), ('format', found.format), ('license', found.license),
                          ('citation', found.citation)):
         print(f'  {title:10}{value or "not published"}')
 
@@ -98,7 +98,7 @@ def verify(names: list[str]) -> int:
 def adopt(args: argparse.Namespace) -> None:
     """Write a published translator as train.py would; ValueError or WeightsError where that is impossible."""
     from configs.resolve import checked, parse_override, read_preset, resolve
-    from experiments.checkpoint import save_family
+    from experiments.training.checkpoint import save_family
     from models.registry import family_types
     from models.translation.published import load_published
 

@@ -2,7 +2,7 @@
 
     drawn = render(sample_identity(seed, k), sample_attributes(seed, i), 64)
 
-The true swap of person A into picture B is render(identity of A, attributes of B, size).
+The true swap of person A into image B is render(identity of A, attributes of B, size).
 """
 from datasets.synthetic.causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
 from datasets.synthetic.paint import DOMAINS, SIZES, Rendering, render

@@ -1,4 +1,4 @@
-"""A picture and its label map, painted side by side with sub-pixel polygons."""
+"""An image and its label map, painted side by side with sub-pixel polygons."""
 import math
 from functools import lru_cache
 
@@ -13,12 +13,12 @@ _ID = {name: i for i, name in enumerate(PARTS)}
 
 
 class Canvas:
-    """`side` pixels square. Polygons are lists of what `corners` makes of points; colours RGB in 0..255 (what exceeds the range
+    """`side` pixels square. Polygons are lists of what `corners` makes of points; colors RGB in 0..255 (what exceeds the range
     is clipped)."""
 
-    def __init__(self, picture: np.ndarray):
-        self.picture = picture  # uint8 (side,side,3)
-        self.side = len(picture)
+    def __init__(self, image: np.ndarray):
+        self.image = image  # uint8 (side,side,3)
+        self.side = len(image)
         self.scale = self.side / UNITS
         self.labels = np.zeros((self.side, self.side), np.uint8)
 
@@ -27,9 +27,9 @@ class Canvas:
         k = self.scale * (1 << _SHIFT)
         return np.rint(np.asarray(points) * k + (0.5 * k - 0.5 * (1 << _SHIFT))).astype(np.int32)
 
-    def paint(self, polygons: list, colour, *labels: str) -> None:
+    def paint(self, polygons: list, color, *labels: str) -> None:
         """Fill polygons, what lies in two of them excepted, and label each of them."""
-        cv2.fillPoly(self.picture, polygons, np.asarray(colour).tolist(), cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(self.image, polygons, np.asarray(color).tolist(), cv2.LINE_AA, _SHIFT)
         self.label(polygons, *labels)
 
     def label(self, polygons: list, *labels: str) -> None:
@@ -45,21 +45,21 @@ class Canvas:
                 cv2.fillPoly(mask, polygons, round(255 * strength), cv2.LINE_AA, _SHIFT)
         return masks
 
-    def soft(self, picture: np.ndarray, *layers: tuple) -> np.ndarray:
-        """A float32 picture (S,S,3) with layers over it: (groups of `masks`, their colour, softness of the edge in units, None or
+    def soft(self, image: np.ndarray, *layers: tuple) -> np.ndarray:
+        """A float32 image (S,S,3) with layers over it: (groups of `masks`, their color, softness of the edge in units, None or
         an (S,S) that says where and how much of it)."""
-        size = len(picture)
+        size = len(image)
         weights = shares(self.masks(*[groups for groups, *_ in layers]), size)
-        for weight, (_, colour, softness, keep) in zip(weights, layers):
+        for weight, (_, color, softness, keep) in zip(weights, layers):
             weight = blur(weight, softness * size / UNITS)
             if keep is not None:
                 weight *= keep
-            picture = over(picture, flat(size, colour, np.float32), weight)
-        return picture
+            image = over(image, flat(size, color, np.float32), weight)
+        return image
 
     def reduced(self, size: int) -> np.ndarray:
-        """(size,size,3) float32: the picture averaged down."""
-        return cv2.resize(self.picture, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+        """(size,size,3) float32: the image averaged down."""
+        return cv2.resize(self.image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
 
     def labels_at(self, size: int) -> np.ndarray:
         """A view of the label map at the whole or half of the canvas's side."""
@@ -76,14 +76,14 @@ class Canvas:
 
 @lru_cache(maxsize=16)
 def positions(side: int) -> np.ndarray:
-    """x and y, (2,side,side) float32, of the pixels of a picture, in units; not to be written to."""
+    """x and y, (2,side,side) float32, of the pixels of an image, in units; not to be written to."""
     axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(UNITS / side) - 0.5
     return np.array(np.meshgrid(axis, axis))
 
 
-def flat(side: int, colour, kind=np.uint8) -> np.ndarray:
-    """(side,side,3) of one colour."""
-    return cv2.repeat(np.rint(colour).astype(kind).reshape(1, 1, 3), side, side)
+def flat(side: int, color, kind=np.uint8) -> np.ndarray:
+    """(side,side,3) of one color."""
+    return cv2.repeat(np.rint(color).astype(kind).reshape(1, 1, 3), side, side)
 
 
 def shares(masks: np.ndarray, size: int) -> np.ndarray:
@@ -104,5 +104,5 @@ def rgb(values: np.ndarray) -> np.ndarray:
 
 
 def over(below: np.ndarray, above: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Composite two float32 pictures by a weight (side,side) float32 in [0,1]."""
+    """Composite two float32 images by a weight (side,side) float32 in [0,1]."""
     return cv2.blendLinear(above, below, weight, 1 - weight)

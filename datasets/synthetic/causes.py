@@ -2,7 +2,7 @@
 
 Both are float32 vectors in the order of the names. Every entry of an identity lies in [-1, 1] and 0 is the mean face, so an
 identity scaled away from 0 is exaggerated; entries that switch something on (beard, freckles, bald ...) do so above 0.
-Identity k is a pure function of (seed, k), the attributes of picture i of (seed, i).
+Identity k is a pure function of (seed, k), the attributes of image i of (seed, i).
 """
 import numpy as np
 
@@ -14,10 +14,10 @@ IDENTITY = (
     'brow_height', 'brow_thickness', 'brow_arch', 'brow_slant',
     'nose_length', 'nose_width', 'nose_bridge', 'nose_tip',
     'mouth_width', 'mouth_height', 'lip_upper', 'lip_lower',
-    # colours and surface
-    'skin_tone', 'skin_warmth', 'skin_blush', 'freckles', 'iris_tone', 'iris_hue', 'lip_colour', 'makeup', 'age',
+    # colors and surface
+    'skin_tone', 'skin_warmth', 'skin_blush', 'freckles', 'iris_tone', 'iris_hue', 'lip_color', 'makeup', 'age',
     # hair
-    'hair_tone', 'hair_red', 'hair_grey', 'hair_length', 'hair_volume', 'hair_curl', 'hairline', 'fringe', 'parting', 'bald',
+    'hair_tone', 'hair_red', 'hair_gray', 'hair_length', 'hair_volume', 'hair_curl', 'hairline', 'fringe', 'parting', 'bald',
     'beard',
 )
 SHAPE = IDENTITY[:IDENTITY.index('skin_tone')]  # what a caricature exaggerates
@@ -61,7 +61,7 @@ def _generator(*key: int) -> np.random.Generator:
 
 def sample_identity(seed: int, k: int) -> np.ndarray:
     """(len(IDENTITY),) float32: person k. What goes together in people goes together here: dark skin with dark hair and
-    eyes, beards and baldness with heavy jaws and brows, grey hair with age."""
+    eyes, beards and baldness with heavy jaws and brows, gray hair with age."""
     rng = _generator(seed, k, 1)
     v = dict(zip(IDENTITY, (0.5 * rng.standard_normal(len(IDENTITY))).tolist()))
     u = dict(zip(IDENTITY, rng.random(len(IDENTITY)).tolist()))
@@ -74,7 +74,7 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
     darkness = v['skin_tone']
     v['hair_tone'] = 1.9 * u['hair_tone'] - 1 - max(darkness + 0.2, 0) * 1.6
     v['hair_red'] = 2 * u['hair_red'] - 1 - 0.8 * (darkness > 0)
-    v['hair_grey'] = 2.2 * v['age'] - 1.0 + 0.3 * v['hair_grey']
+    v['hair_gray'] = 2.2 * v['age'] - 1.0 + 0.3 * v['hair_gray']
     v['iris_tone'] = 2 * u['iris_tone'] - 1 - max(darkness + 0.3, 0) * 1.8
     v['iris_hue'] = 2 * u['iris_hue'] - 1
     v['freckles'] = 2 * u['freckles'] - 1 - 0.5 * (darkness > 0)
@@ -89,7 +89,7 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
 
 
 def sample_attributes(seed: int, index: int) -> np.ndarray:
-    """(len(ATTRIBUTES),) float32: pose, expression, light, backdrop, clothes and camera of picture `index`."""
+    """(len(ATTRIBUTES),) float32: pose, expression, light, backdrop, clothes and camera of image `index`."""
     rng = _generator(seed, index, 2)
     a = dict(zip(ATTRIBUTES, (_LOW + (_HIGH - _LOW) * rng.random(len(ATTRIBUTES))).tolist()))
     n = dict(zip(ATTRIBUTES, rng.standard_normal(len(ATTRIBUTES)).tolist()))

@@ -145,7 +145,7 @@ def points(v: dict, a: dict, at: dict, drop: float) -> np.ndarray:
 
 
 def _jaw_line() -> tuple[np.ndarray, np.ndarray]:
-    """(28,3) directions from the head's centre to the contour from temple to temple, the viewer's left first, and to what lies
+    """(28,3) directions from the head's center to the contour from temple to temple, the viewer's left first, and to what lies
     under the jaw; and what of them is to be added for each unit of the chin's height."""
     half = [(-44, -6, 2), (-43.5, 4, 0), (-42.5, 14, 0), (-40.5, 24, 1), (-37.5, 34, 3), (-32, 43, 7), (-24, 51, 13),
             (-13, 58, 19), (0, 60, 22)]
@@ -159,7 +159,7 @@ _JAW, _JAW_LOW = _jaw_line()
 
 
 def jaw_line(at: dict, drop: float) -> np.ndarray:
-    """(28,3) directions from the head's centre to the 17 landmarks of the contour and the 11 points under it."""
+    """(28,3) directions from the head's center to the 17 landmarks of the contour and the 11 points under it."""
     return _JAW + _JAW_LOW * np.float32(at['chin_y'] - 8 + drop)
 
 
@@ -223,6 +223,6 @@ def shapes(lifted: np.ndarray, edge: np.ndarray) -> np.ndarray:
 
 
 def five(landmarks: np.ndarray) -> np.ndarray:
-    """(68,2) -> (5,2): centres of the eyes, tip of the nose, corners of the mouth."""
+    """(68,2) -> (5,2): centers of the eyes, tip of the nose, corners of the mouth."""
     eyes = landmarks[36:48].reshape(2, 6, -1).sum(1) / 6
     return np.concatenate([eyes, landmarks[[30, 48, 54]]])

@@ -26,7 +26,7 @@ class Hair:
     def __init__(self, v: dict):
         self.v = v
         self.grows = v['bald'] <= 0
-        self.colour = palette.hair(v)
+        self.color = palette.hair(v)
         self.long = v['hair_length'] > 0.0
         self.thick = 1.055 + 0.035 * v['hair_volume'] + 0.03 * max(v['hair_curl'], 0) + 0.02 * self.long
         self._line = self._hairline()
@@ -69,11 +69,11 @@ class Hair:
         return np.clip(cap, 0, 1, out=cap)
 
     def crown(self, portrait) -> list[np.ndarray]:
-        """Outlines of the hair around the skull and, if long, beside the face, in units of the picture."""
+        """Outlines of the hair around the skull and, if long, beside the face, in units of the image."""
         height = portrait.rim[:, 1]
         hairy = ((self._above(*portrait.rim_st)[0] > 0) & (height < 12)).nonzero()[0]
         lift = 1 + (self.thick - 1) * np.clip(0.75 - height.take(hairy) / 60, 0.5, 1.7)
-        points = (portrait.rim_seen.take(hairy, 0) - portrait.centre) * lift[:, None] + portrait.centre
+        points = (portrait.rim_seen.take(hairy, 0) - portrait.center) * lift[:, None] + portrait.center
         return [self._curled(cv2.convexHull(points)[:, 0]), *self._locks(portrait.see)]
 
     def _curled(self, outline: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ class Hair:
         return [*see(np.stack([right, right * (-1, 1, 1)]))]
 
     def behind(self, see) -> list[np.ndarray]:
-        """Long hair that hangs behind the neck, in units of the picture."""
+        """Long hair that hangs behind the neck, in units of the image."""
         if not (self.grows and self.long):
             return []
         y = np.linspace(-30, 20 + 110 * self.v['hair_length'], 12)
@@ -114,9 +114,9 @@ class Hair:
         return [see(np.concatenate([right, right[::-1] * (-1, 1, 1)]))]
 
     def strands(self, side: int, portrait) -> np.ndarray:
-        """(side,side,3) float32: the colour of hair at every pixel."""
+        """(side,side,3) float32: the color of hair at every pixel."""
         v, light, level = self.v, portrait.light, portrait.level
-        (left, top), (cx, cy) = portrait.see([(26 * v['parting'], -74, 16)])[0].tolist(), portrait.centre.tolist()
+        (left, top), (cx, cy) = portrait.see([(26 * v['parting'], -74, 16)])[0].tolist(), portrait.center.tolist()
         x, y = positions(side)
         radius, angle = cv2.cartToPolar(x - left, y - top)
         curl = max(v['hair_curl'], 0)
@@ -139,4 +139,4 @@ class Hair:
         if portrait.drawing:
             tone = np.round(tone * 3) / 3
         band *= 14 * level
-        return cv2.merge([*(tone * self.colour[:, None, None] + band)])
+        return cv2.merge([*(tone * self.color[:, None, None] + band)])

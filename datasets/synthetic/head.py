@@ -1,4 +1,4 @@
-"""The head as a surface in space: a star-shaped body around its centre whose radius is a smooth function of direction.
+"""The head as a surface in space: a star-shaped body around its center whose radius is a smooth function of direction.
 
 Units are pixels of the 128-pixel template `face`; x to the viewer's right, y down, z towards the viewer; the origin lies between
 the ears, 8 units below the line of the eyes. Directions are looked up by stereographic coordinates (s, t) = (x, y) / (|p| + z),
@@ -40,11 +40,11 @@ _VERTICES = np.concatenate([_BASE_GRID[:, _SPARSE], _FACE_GRID.reshape(2, -1)], 
 _DIRECTIONS = np.ascontiguousarray(directions(*_VERTICES))  # (N,3)
 
 
-def _exit(centre, radii) -> np.ndarray:
+def _exit(center, radii) -> np.ndarray:
     """Distance from the origin to the surface of an ellipsoid that contains it, for each direction of the coarse map."""
-    centre, power = np.array(centre, np.float32), np.array(radii, np.float32) ** -2
-    a, b = _BASE_SQUARES @ power, _BASE_DIRECTIONS @ (centre * power)
-    return (b + np.sqrt(np.maximum(b * b - a * ((centre * centre) @ power - 1), 0))) / a
+    center, power = np.array(center, np.float32), np.array(radii, np.float32) ** -2
+    a, b = _BASE_SQUARES @ power, _BASE_DIRECTIONS @ (center * power)
+    return (b + np.sqrt(np.maximum(b * b - a * ((center * center) @ power - 1), 0))) / a
 
 
 # Bumps on the coarse map, mirrored: direction and sharpness. Corner of the jaw, side of the chin, cheek, cheekbone, temple.
@@ -77,7 +77,7 @@ _AHEAD = np.eye(3, dtype=np.float32)
 
 def sight(xy, turn):
     """Lines of sight at xy (2,H,W) float32 in the viewer's frame, which sees the head turned by `turn` (3,3) -> a function of
-    depths z (H,W) that returns how far from the head's centre the points there are (H,W), and their st (2,H,W)."""
+    depths z (H,W) that returns how far from the head's center the points there are (H,W), and their st (2,H,W)."""
     flat = xy[0] * xy[0] + xy[1] * xy[1]
     aside, deep = (turn[:2].T @ xy.reshape(2, -1)).reshape(3, *flat.shape), turn[2][:, None, None]
 
@@ -182,7 +182,7 @@ class Head:
         return self._look(self._base, st, _BASE_SPAN) + self._look(self._fine, st, _FINE_SPAN, cv2.BORDER_CONSTANT)
 
     def along(self, points) -> np.ndarray:
-        """(N,3) float32, any points -> (N,3) where the rays from the centre through them meet the surface."""
+        """(N,3) float32, any points -> (N,3) where the rays from the center through them meet the surface."""
         n = np.sqrt((points * points) @ np.ones(3, np.float32))
         st = (points[:, :2].T / (n + points[:, 2]))[:, None]
         return points * (self._radius(st)[0] / n)[:, None]

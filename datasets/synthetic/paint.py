@@ -1,4 +1,4 @@
-"""From causes to a picture: the head is turned, its outlines are filled, its surface is lit, the layers are put together.
+"""From causes to an image: the head is turned, its outlines are filled, its surface is lit, the layers are put together.
 
 Outlines are painted at twice the wanted side and averaged down; the label map is painted with the same polygons in the same
 order, without antialiasing.
@@ -20,7 +20,7 @@ from models.geometry import template
 
 SIZES = (32, 256)
 DOMAINS = ('photo', 'drawing')
-_CENTRE = np.array(template('face').points, np.float32)[:2].mean(0) - (0, EYE_LINE)  # where a head's centre is seen, in units
+_CENTER = np.array(template('face').points, np.float32)[:2].mean(0) - (0, EYE_LINE)  # where a head's center is seen, in units
 _INK = (44, 34, 40)
 _TURN = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _SIDES = (('l_', -1), ('r_', 1))
@@ -29,10 +29,10 @@ _WRAP = np.array([0.42, 0.26, 0.22])  # light creeps further under the skin in r
 
 @dataclass(frozen=True)
 class Rendering:
-    """picture uint8 (size,size,3) RGB; parsing uint8 (size,size), ids of models.batch.PARTS; landmarks float32 (68,2) in the
-    order of iBUG and points float32 (5,2), both in pixels, centre of the first pixel at 0."""
+    """image uint8 (size,size,3) RGB; parsing uint8 (size,size), ids of models.batch.PARTS; landmarks float32 (68,2) in the
+    order of iBUG and points float32 (5,2), both in pixels, center of the first pixel at 0."""
 
-    picture: np.ndarray
+    image: np.ndarray
     parsing: np.ndarray
     landmarks: np.ndarray
     points: np.ndarray
@@ -71,7 +71,7 @@ class Portrait:
         self.v, self.a, self.drawing = v, a, drawing
         self.turn = rotation(a['yaw'], a['pitch'], a['roll'])
         self.project = np.ascontiguousarray(self.turn.T[:, :2])
-        self.centre = (_CENTRE + (_MEAN - self.turn @ _MEAN)[:2]).astype(np.float32)
+        self.center = (_CENTER + (_MEAN - self.turn @ _MEAN)[:2]).astype(np.float32)
         self.head, self.hair, self.skin = Head(v, a), Hair(v), palette.skin(v)
         self.rim, self.rim_st = self.head.rim(self.turn)
         self.rim_seen = self.see(self.rim)
@@ -83,23 +83,23 @@ class Portrait:
         self.level = 2 ** (0.40 * a['exposure'])
 
     def see(self, points) -> np.ndarray:
-        """(N,3) in the head's frame -> (N,2) units of the picture."""
-        return np.asarray(points, np.float32) @ self.project + self.centre
+        """(N,3) in the head's frame -> (N,2) units of the image."""
+        return np.asarray(points, np.float32) @ self.project + self.center
 
     # ---- light -------------------------------------------------------------------------------------------------------
 
     def _surface(self, grid: int):
         """(G,G) depth and (2,G,G) surface coordinates of what is seen, on a grid of G points a side."""
-        centre, z = self.centre[:, None, None], None
+        center, z = self.center[:, None, None], None
         for side, steps, rough in ((grid // 2, 3, 1), (grid, 1, 0)):
-            xy = positions(side) - centre
+            xy = positions(side) - center
             z = cv2.resize(z, (side, side)) if z is not None else np.sqrt(np.maximum(66.0 ** 2 - xy[0] ** 2 - xy[1] ** 2, 4.0))
             at = sight(xy, self.turn)
             z = self.head.cast(at, z, steps, rough)
         return z, at(z)[1]
 
     def _lit(self, z, st) -> tuple[np.ndarray, np.ndarray]:
-        """(G,G,3) factors on the skin's colour and (G,G) gloss, float32."""
+        """(G,G,3) factors on the skin's color and (G,G) gloss, float32."""
         v, a, pitch, (lx, ly, lz) = self.v, self.a, UNITS / len(z), self.light
         step, z = 8 * pitch, blur(z, 1.3 / pitch)
         nx, ny = cv2.Sobel(z, -1, 1, 0, scale=-1 / step), cv2.Sobel(z, -1, 0, 1, scale=-1 / step)
@@ -129,11 +129,11 @@ class Portrait:
 
     def _behind(self, canvas: Canvas, size: int) -> np.ndarray:
         """(size,size,3) float32: hair that hangs behind the neck, the neck and clothes, painted on a canvas."""
-        v, a, (bx, by) = self.v, self.a, self.centre.tolist()
+        v, a, (bx, by) = self.v, self.a, self.center.tolist()
         by += 96
         dim = self.skin * self.level * (0.80, 0.72, 0.70)
         for polygon in self.hair.behind(self.see):
-            canvas.paint([canvas.corners(polygon)], self.hair.colour * (0.45 * self.level), 'hair')
+            canvas.paint([canvas.corners(polygon)], self.hair.color * (0.45 * self.level), 'hair')
         width, (tx, ty) = 25 + 2.5 * v['jaw_width'], self.see([(0, 34, -14)])[0].tolist()
         sides = ((tx, width, ty - 18), (tx, width, ty + 14), (bx, width + 4, by - 28), (bx, width + 22, by - 8),
                  (bx, width + 22, by + 20))
@@ -145,10 +145,10 @@ class Portrait:
         corners = canvas.corners(neck + [(bx + w, y + h) for w, h in sides] + [(bx - w, y + h) for w, h in sides[:0:-1]])
         canvas.paint([corners[:len(neck)]], dim, 'neck')
         canvas.paint([corners[len(neck):]], cloth, 'cloth')
-        picture, shaded = canvas.reduced(size), self.light[0] * a['light_strength']
+        image, shaded = canvas.reduced(size), self.light[0] * a['light_strength']
         neck = (canvas.labels_at(size) == PARTS.index('neck')).astype(np.float32)
         jaws = [self.landmarks[2:15] + np.float32((-4 * shaded, 3)), self.landmarks[4:13] + np.float32((-10 * shaded, 12))]
-        return canvas.soft(picture, ([([canvas.corners(jaw) for jaw in jaws], 0.75)], dim * 0.45, 3.5, neck))
+        return canvas.soft(image, ([([canvas.corners(jaw) for jaw in jaws], 0.75)], dim * 0.45, 3.5, neck))
 
     def _ears(self, canvas: Canvas) -> dict[str, np.ndarray]:
         """label -> (2,20,2): corners of the ear and its hollow, of the ears that are not turned away or under hair."""
@@ -163,14 +163,14 @@ class Portrait:
         return [cv2.convexHull(self.rim_seen.take(part.nonzero()[0], 0))[:, 0] for part in (height < 2, height > -12)]
 
     def _features(self, canvas: Canvas, s: dict) -> None:
-        """What has hard edges on the skin, in flat colours: shades and light come after."""
-        v, hair, opened = self.v, self.hair.colour, self.a['mouth_open'] > 0.04
+        """What has hard edges on the skin, in flat colors: shades and light come after."""
+        v, hair, opened = self.v, self.hair.color, self.a['mouth_open'] > 0.04
         canvas.label(s['nose'], 'nose')
         iris, awake = palette.iris(v), self.a['eye_close'] < 0.8
         canvas.paint(s['eye'], (228, 222, 218), 'l_eye', 'r_eye')
         if awake:
-            for name, colour in (('iris', iris * 0.5), ('ring', iris), ('pupil', (14, 10, 10)), ('glint', (250, 250, 250))):
-                canvas.paint(s[name], colour)
+            for name, color in (('iris', iris * 0.5), ('ring', iris), ('pupil', (14, 10, 10)), ('glint', (250, 250, 250))):
+                canvas.paint(s[name], color)
         canvas.paint(s['surround'] + s['eye'], self.skin)  # what lies between the two
         canvas.paint(s['lash'], (30, 20, 20))
         canvas.paint(s['brow'], hair * 0.62 + self.skin * 0.12, 'l_brow', 'r_brow')
@@ -184,7 +184,7 @@ class Portrait:
 
     def _shades(self, canvas: Canvas, s: dict, size: int) -> np.ndarray:
         """(size,size,3) float32: the features with what has soft edges: beard, make-up, folds and creases."""
-        v, a, skin, hair = self.v, self.a, self.skin, self.hair.colour
+        v, a, skin, hair = self.v, self.a, self.skin, self.hair.color
         layers = []
         dark, age, make = skin * np.array([0.62, 0.50, 0.47], np.float32), max(v['age'], 0), max(v['makeup'], 0)
         if v['beard'] > 0:
@@ -204,7 +204,7 @@ class Portrait:
         return canvas.soft(canvas.reduced(size), *layers)
 
     def _glasses(self) -> tuple[list, list, np.ndarray, float]:
-        """Frames, the other rods, the colour and the strength in units."""
+        """Frames, the other rods, the color and the strength in units."""
         at, kind = self.head.at, self.a['glasses']
         power = 2 / (2.2 + 2.4 * ((kind * 7) % 1))
         c, d = [np.sign(w) * np.abs(w) ** power for w in (np.cos(_TURN), np.sin(_TURN))]
@@ -217,16 +217,16 @@ class Portrait:
         rods = [self.see(np.concatenate([bridge, bridge[::-1] * (-1, 1, 1)]))]
         rods += [self.see([(side * (x + wide), y - 1, front - 5), (side * 44.5, y - 1, 4)])
                  for _, side in _SIDES if side * self.a['yaw'] < 25]
-        colour = palette.hsv(kind * 3.7, 0.5 * ((kind * 5) % 1), 0.14 + 0.5 * ((kind * 11) % 1) ** 2)
-        return frames, rods, colour, 1.2 + 0.9 * ((kind * 13) % 1)
+        color = palette.hsv(kind * 3.7, 0.5 * ((kind * 5) % 1), 0.14 + 0.5 * ((kind * 11) % 1) ** 2)
+        return frames, rods, color, 1.2 + 0.9 * ((kind * 13) % 1)
 
-    # ---- the picture -------------------------------------------------------------------------------------------------
+    # ---- the image -------------------------------------------------------------------------------------------------
 
     def render(self, size: int) -> Rendering:
         side = 2 * size
         work = side if self.drawing else size  # outlines of a drawing are averaged down, too
         back = Canvas(palette.backdrop(self.a, side))
-        picture = self._behind(back, work)
+        image = self._behind(back, work)
         face = Canvas(flat(side, self.skin))
         face.labels = back.labels
         ears, crown = self._ears(face), self.hair.crown(self) if self.hair.grows else []
@@ -258,33 +258,33 @@ class Portrait:
             skin += rgb(gloss)
             green = np.maximum(skin[..., 1], 1)
             bright = np.maximum(green - 150, 0)
-            skin *= rgb(1 - bright * bright / ((150 + bright) * green))  # highlights are compressed, as on film
+            skin *= rgb(1 - bright * bright / ((150 + bright) * green))  # highlights are compressed, as on video
         if self.hair.grows:
             strands = self.hair.strands(work, self)
-            picture = over(picture, strands, crown)
+            image = over(image, strands, crown)
             cap *= np.maximum(head, crown)
             hairy = np.maximum(crown * (1 - head), cap)
             np.copyto(labels, PARTS.index('hair'), where=hairy > 0.5)
-        picture = over(picture, skin, head)
+        image = over(image, skin, head)
         if self.hair.grows:
-            picture = over(picture, strands, cap)
+            image = over(image, strands, cap)
         if self.a['glasses'] > 0:
-            frames, rods, colour, width = self._glasses()
+            frames, rods, color, width = self._glasses()
             frames, rods = [[face.corners(line) for line in lines] for lines in (frames, rods)]
             wire, glass = face.strokes(frames, rods, width), face.masks([([frame], 1) for frame in frames])[0]
             wire, glass = shares(np.array([wire, glass]), work)
-            picture += rgb(glass * np.float32(0.07 * 255 * self.level))
-            picture = over(picture, flat(work, colour * self.level, np.float32), wire)
+            image += rgb(glass * np.float32(0.07 * 255 * self.level))
+            image = over(image, flat(work, color * self.level, np.float32), wire)
             np.copyto(labels, PARTS.index('eye_g'), where=(glass > 0.5) | (wire > 0.5))
         if self.drawing:
-            self._ink(picture, labels)
+            self._ink(image, labels)
         elif self.a['blur'] > 0:
-            picture = blur(picture, 0.02 + 0.015 * self.a['blur'] * size)
-        picture = np.minimum(picture, 255, out=picture).astype(np.uint8)
+            image = blur(image, 0.02 + 0.015 * self.a['blur'] * size)
+        image = np.minimum(image, 255, out=image).astype(np.uint8)
         if self.drawing:
-            picture, labels = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), labels[1::2, 1::2].copy()
+            image, labels = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), labels[1::2, 1::2].copy()
         landmarks = ((self.landmarks + 0.5) * (size / UNITS) - 0.5).astype(np.float32)
-        return Rendering(picture, labels, landmarks, five(landmarks))
+        return Rendering(image, labels, landmarks, five(landmarks))
 
     def _texture(self, st, cap) -> np.ndarray:
         """(S,S) float32, factors: the grain of the skin, freckles, and the soft shadow that hair throws on the forehead."""
@@ -304,7 +304,7 @@ class Portrait:
             factor[shift:] *= 1 - 0.40 * blur(cap, 2.0 * scale)[:-shift]
         return factor
 
-    def _ink(self, picture: np.ndarray, labels: np.ndarray) -> None:
+    def _ink(self, image: np.ndarray, labels: np.ndarray) -> None:
         """Lines where parts meet."""
         edge = np.zeros_like(labels)
         for names in (FACE_PARTS, ('hair',), ('neck',), ('cloth',), ('l_ear', 'r_ear'), ('u_lip',), ('l_lip',),
@@ -313,7 +313,7 @@ class Portrait:
             edge |= cv2.morphologyEx(part, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
         width = max(1, round(len(labels) / 160))
         edge = cv2.dilate(edge, np.ones((width, width), np.uint8))
-        picture[edge > 0] = _INK
+        image[edge > 0] = _INK
 
 
 def render(identity, attributes, size: int, *, domain: str = 'photo') -> Rendering:

@@ -1,4 +1,4 @@
-"""Colours and textures: RGB in 0..255 as float32."""
+"""Colors and textures: RGB in 0..255 as float32."""
 import colorsys
 import math
 from functools import lru_cache
@@ -22,8 +22,8 @@ def _along(table: np.ndarray, value: float) -> np.ndarray:
     return table[low] + (table[low + 1] - table[low]) * np.float32(at - low)
 
 
-def _limited(colour: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(colour, 0), 255)
+def _limited(color: np.ndarray) -> np.ndarray:
+    return np.minimum(np.maximum(color, 0), 255)
 
 
 def hsv(hue: float, saturation: float, value: float) -> np.ndarray:
@@ -35,22 +35,22 @@ def skin(v: dict) -> np.ndarray:
 
 
 def hair(v: dict) -> np.ndarray:
-    colour = _along(_HAIR, v['hair_tone'])
+    color = _along(_HAIR, v['hair_tone'])
     red = max(v['hair_red'] - 0.35, 0) * 1.1
-    colour = colour + (np.array([168, 78, 36], np.float32) - colour) * min(red, 0.75)
-    grey = min(max(v['hair_grey'], 0) * 1.3, 0.9)
-    return colour + (np.array([176, 174, 172], np.float32) - colour) * grey
+    color = color + (np.array([168, 78, 36], np.float32) - color) * min(red, 0.75)
+    gray = min(max(v['hair_gray'], 0) * 1.3, 0.9)
+    return color + (np.array([176, 174, 172], np.float32) - color) * gray
 
 
 def iris(v: dict) -> np.ndarray:
-    colour = _along(_IRIS, v['iris_tone'])
-    return _limited(colour + np.array([-14, 8, 2], np.float32) * v['iris_hue'] * (v['iris_tone'] > 0))
+    color = _along(_IRIS, v['iris_tone'])
+    return _limited(color + np.array([-14, 8, 2], np.float32) * v['iris_hue'] * (v['iris_tone'] > 0))
 
 
 def lips(v: dict, skin: np.ndarray) -> np.ndarray:
     natural = skin * np.array([0.86, 0.62, 0.62], np.float32) + np.array([12, 4, 6], np.float32)
-    natural = natural + np.array([6, -8, -4], np.float32) * v['lip_colour']
-    painted = np.array([176, 40, 54], np.float32) + np.array([14, 16, 34], np.float32) * v['lip_colour']
+    natural = natural + np.array([6, -8, -4], np.float32) * v['lip_color']
+    painted = np.array([176, 40, 54], np.float32) + np.array([14, 16, 34], np.float32) * v['lip_color']
     return _limited(natural + (painted - natural) * min(max(v['makeup'] - 0.1, 0), 0.6))
 
 
@@ -84,27 +84,27 @@ def backdrop(a: dict, side: int) -> np.ndarray:
     near = hsv(hue, saturation, value)
     far = hsv(hue - 0.12 + 0.24 * u[0], saturation * (0.4 + 0.9 * u[1]), value * (1 - 0.65 * contrast))
     ramp = 0.5 + _AXIS * (0.36 * math.cos(7 * u[2])) + _AXIS[:, None] * (0.36 * math.sin(7 * u[2]))
-    picture = near[:, None, None] + (far - near)[:, None, None] * ramp  # (3,32,32)
+    image = near[:, None, None] + (far - near)[:, None, None] * ramp  # (3,32,32)
     kind = int(5 * u[3])
     if kind == 1:  # a plastered wall
         blotches = cv2.resize(3.4 * walls.reshape(6, 6) - 1.7, (_COARSE, _COARSE), interpolation=cv2.INTER_CUBIC)
-        picture *= 1 + (0.16 * contrast) * blotches
+        image *= 1 + (0.16 * contrast) * blotches
     elif kind == 2:  # lights out of focus
         spots = np.zeros((_COARSE, _COARSE), np.float32)
         for x, y, r in zip(u[4:11], u[11:18], u[17:24]):
             cv2.circle(spots, (int(512 * x), int(512 * y)), int(16 * (2 + 3 * r)), 0.25 + 0.35 * r, -1, shift=4)
-        picture += (hsv(hue + 0.3 * u[4] - 0.15, saturation, value + 0.25 * contrast)[:, None, None] - picture) * spots
+        image += (hsv(hue + 0.3 * u[4] - 0.15, saturation, value + 0.25 * contrast)[:, None, None] - image) * spots
     elif kind == 3:  # panels, shelves, windows
         edges = np.cumsum([3 + int(6 * w) for w in u[4:14]]).tolist()
         for start, end, w in zip([0, *edges], edges, u[14:]):
-            picture[..., start:end] *= 1 + contrast * (0.6 * w - 0.3)
+            image[..., start:end] *= 1 + contrast * (0.6 * w - 0.3)
         if u[4] < 0.4:
-            picture = picture.transpose(0, 2, 1)
+            image = image.transpose(0, 2, 1)
     elif kind == 4:  # a horizon
         edge = 8 + int(18 * u[4])
-        picture[:, edge:] = picture[:, edge:] * 0.45 + 0.5 * hsv(hue + 0.2 + 0.3 * u[5], saturation, value * 0.75)[:, None, None]
-    picture = cv2.merge([*picture])
+        image[:, edge:] = image[:, edge:] * 0.45 + 0.5 * hsv(hue + 0.2 + 0.3 * u[5], saturation, value * 0.75)[:, None, None]
+    image = cv2.merge([*image])
     if kind:
-        picture = blur(picture, 0.4 + 1.4 * u[18])
-    picture = np.minimum(picture, 255).astype(np.uint8)
-    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC)
+        image = blur(image, 0.4 + 1.4 * u[18])
+    image = np.minimum(image, 255).astype(np.uint8)
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)

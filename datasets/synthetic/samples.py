@@ -20,9 +20,9 @@ def person(split: str, k: int) -> int:
     return k // len(digits) * 10 + digits[k % len(digits)]
 
 
-def to_tensor(picture: np.ndarray) -> torch.Tensor:
+def to_tensor(image: np.ndarray) -> torch.Tensor:
     """uint8 (H,W,3) -> float32 (3,H,W) in [-1,1]."""
-    return torch.from_numpy(picture).permute(2, 0, 1).float().div_(127.5).sub_(1)
+    return torch.from_numpy(image).permute(2, 0, 1).float().div_(127.5).sub_(1)
 
 
 class _Drawn(Dataset):
@@ -85,9 +85,9 @@ class SyntheticSwaps(_Drawn):
         source, target = self._draw(first, here), self._draw(second, there)
         truth = target if same else self._draw(first, there)
         return SwapBatch(
-            source=to_tensor(source.picture), target=to_tensor(target.picture), same=torch.tensor(same),
+            source=to_tensor(source.image), target=to_tensor(target.image), same=torch.tensor(same),
             target_parsing=torch.from_numpy(target.parsing).long(), source_person=torch.tensor(first),
-            target_person=torch.tensor(second), truth=to_tensor(truth.picture),
+            target_person=torch.tensor(second), truth=to_tensor(truth.image),
             target_landmarks=torch.from_numpy(target.points).float())
 
 
@@ -106,12 +106,12 @@ class SyntheticPairs(_Drawn):
         if self.paired:
             second, there = first, here
         photo, drawing = self._draw(first, here), self._draw(second, there, 'drawing')
-        return PairBatch(a=to_tensor(photo.picture), b=to_tensor(drawing.picture), paired=torch.tensor(self.paired),
+        return PairBatch(a=to_tensor(photo.image), b=to_tensor(drawing.image), paired=torch.tensor(self.paired),
                          a_person=torch.tensor(first), b_person=torch.tensor(second))
 
 
 class SyntheticFaces(_Drawn):
-    """Single faces with all that is known of them, as a dict: picture float32 (3,H,W) in [-1,1], parsing int64 (H,W),
+    """Single faces with all that is known of them, as a dict: image float32 (3,H,W) in [-1,1], parsing int64 (H,W),
     landmarks float32 (68,2), points float32 (5,2), identity and attributes float32 vectors, person int64."""
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
@@ -119,6 +119,6 @@ class SyntheticFaces(_Drawn):
         who, setting = self._people(rng, 1)[0], _setting(rng)
         identity, attributes = sample_identity(self.seed, who), sample_attributes(self.seed, setting)
         drawn = render(identity, attributes, self.size)
-        return {'picture': to_tensor(drawn.picture), 'parsing': torch.from_numpy(drawn.parsing).long(),
+        return {'image': to_tensor(drawn.image), 'parsing': torch.from_numpy(drawn.parsing).long(),
                 'landmarks': torch.from_numpy(drawn.landmarks), 'points': torch.from_numpy(drawn.points),
                 'identity': torch.from_numpy(identity), 'attributes': torch.from_numpy(attributes), 'person': torch.tensor(who)}

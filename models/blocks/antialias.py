@@ -1,4 +1,4 @@
-"""Resampling with a blur, so that a shift of the picture shifts the maps (Zhang 2019, arXiv:1904.11486)."""
+"""Resampling with a blur, so that a shift of the image shifts the maps (Zhang 2019, arXiv:1904.11486)."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

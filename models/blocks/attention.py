@@ -1,4 +1,4 @@
-"""Self-attention between the places of a picture."""
+"""Self-attention between the places of an image."""
 from collections.abc import Callable
 
 import torch
@@ -10,7 +10,7 @@ class SelfAttention(nn.Module):
     """Self-attention of SAGAN (Zhang et al. 2019, eq. 1-3): (B,C,H,W) -> (B,C,H,W) = x + gamma * attended.
 
     Place i takes softmax over j of f(x_i) . g(x_j), without the factor 1/sqrt(d) of transformers, as the weights of h(x_j); f and
-    g have C/8 channels. The block starts as the identity where gamma, a single learnt number, starts from 0.
+    g have C/8 channels. The block starts as the identity where gamma, a single learned number, starts from 0.
 
     pooled: g and h are max-pooled 2x2 and h has C/2 channels, which a fourth convolution widens to C: a quarter of the work.
     wrap: applied to each convolution, such as models.blocks.spectral.spectral. names: of f, g, h in the state dict.

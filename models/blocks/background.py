@@ -18,15 +18,15 @@ class BackgroundPath(nn.Module):
         return maps
 
 
-def continued(picture: Tensor, hidden: Tensor) -> Tensor:
-    """The picture (B,3,H,W) with what is hidden (B,1,H,W), 1 = hidden, replaced by a smooth continuation of what is not: a
-    pyramid of known colours is averaged downwards and filled in upwards (push-pull, Gortler et al. 1996, section 3.4)."""
+def continued(image: Tensor, hidden: Tensor) -> Tensor:
+    """The image (B,3,H,W) with what is hidden (B,1,H,W), 1 = hidden, replaced by a smooth continuation of what is not: a
+    pyramid of known colors is averaged downwards and filled in upwards (push-pull, Gortler et al. 1996, section 3.4)."""
     known = 1 - hidden
-    colour, levels = picture * known, []
-    while min(colour.shape[-2:]) > 3:
-        levels.append((colour, known))
-        colour, known = F.avg_pool2d(colour, 2, ceil_mode=True), F.avg_pool2d(known, 2, ceil_mode=True)
-    filled = colour / known.clamp_min(1e-3)
-    for colour, known in reversed(levels):
-        filled = colour + (1 - known) * F.interpolate(filled, size=colour.shape[-2:], mode='bilinear')
+    color, levels = image * known, []
+    while min(color.shape[-2:]) > 3:
+        levels.append((color, known))
+        color, known = F.avg_pool2d(color, 2, ceil_mode=True), F.avg_pool2d(known, 2, ceil_mode=True)
+    filled = color / known.clamp_min(1e-3)
+    for color, known in reversed(levels):
+        filled = color + (1 - known) * F.interpolate(filled, size=color.shape[-2:], mode='bilinear')
     return filled

@@ -1,21 +1,21 @@
-"""Pictures folded into channels (pixel unshuffle), which makes a small network several times faster on a CPU, and back."""
+"""Images folded into channels (pixel unshuffle), which makes a small network several times faster on a CPU, and back."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def folded(picture: Tensor, planes: Tensor | None, fold: int) -> Tensor:
-    """Picture (B,3,H,W) and label planes (B,S,H,W) -> (B,folded_channels(S, fold),H/fold,W/fold); the planes at half that
+def folded(image: Tensor, condition_channels: Tensor | None, fold: int) -> Tensor:
+    """Image (B,3,H,W) and label condition channels (B,S,H,W) -> (B,folded_channels(S, fold),H/fold,W/fold); the condition channels at half that
     fineness. fold: 1 for not at all, or a power of 2."""
-    if planes is not None and fold > 1:
-        planes = F.pixel_unshuffle(F.avg_pool2d(planes, fold // 2), 2)
-    picture = F.pixel_unshuffle(picture, fold)
-    return picture if planes is None else torch.cat([picture, planes], 1)
+    if condition_channels is not None and fold > 1:
+        condition_channels = F.pixel_unshuffle(F.avg_pool2d(condition_channels, fold // 2), 2)
+    image = F.pixel_unshuffle(image, fold)
+    return image if condition_channels is None else torch.cat([image, condition_channels], 1)
 
 
-def folded_channels(planes: int, fold: int) -> int:
+def folded_channels(condition_channels: int, fold: int) -> int:
     """How many channels `folded` gives."""
-    return 3 * fold ** 2 + planes * (4 if fold > 1 else 1)
+    return 3 * fold ** 2 + condition_channels * (4 if fold > 1 else 1)
 
 
 def unfolding(width: int, fold: int, out: int = 3, *, shuffle: bool = False) -> list[nn.Module]:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def initialise(module: nn.Module, draw: Callable[[Tensor], Tensor]) -> nn.Module:
+def initialize(module: nn.Module, draw: Callable[[Tensor], Tensor]) -> nn.Module:
     """Fill every matrix and kernel inside by `draw`, such as partial(nn.init.normal_, std=0.02), in place; biases of convolutions
     and linear layers become 0, norms stay the identity. Returns the module."""
     for part in module.modules():

@@ -15,7 +15,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
 
 class AdaIN(nn.Module):
-    """Adaptive instance normalisation (Huang & Belongie 2017, eq. 8), its scale and shift drawn from a vector.
+    """Adaptive instance normalization (Huang & Belongie 2017, eq. 8), its scale and shift drawn from a vector.
 
     x (B,C,H,W), style (B,S) -> (B,C,H,W) = (1 + scale) * (x - mean) / deviation + shift. Starts as a plain instance norm.
     """
@@ -98,7 +98,7 @@ class AdaLIN(nn.Module):
 
 
 class LIN(nn.Module):
-    """Layer-instance norm of U-GAT-IT with a learnt scale and shift: (B,C,H,W) -> (B,C,H,W); rho starts at 0."""
+    """Layer-instance norm of U-GAT-IT with a learned scale and shift: (B,C,H,W) -> (B,C,H,W); rho starts at 0."""
 
     def __init__(self, width: int):
         super().__init__()

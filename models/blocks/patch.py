@@ -1,4 +1,4 @@
-"""A critic that judges patches."""
+"""A discriminator that judges patches."""
 from torch import Tensor, nn
 
 from models.blocks.antialias import BlurDown
@@ -7,14 +7,14 @@ from models.blocks.spectral import spectral as spectral_norm
 
 
 def check_patches(size: int, layers: int) -> None:
-    """ValueError where a picture of this side has no patch for a critic of so many layers."""
+    """ValueError where an image of this side has no patch for a discriminator of so many layers."""
     if size < 3 * 2 ** layers:
-        raise ValueError(f'size {size} leaves nothing after {layers} halvings of the patch critic: take fewer critic_layers, or '
+        raise ValueError(f'size {size} leaves nothing after {layers} halvings of the patch discriminator: take fewer discriminator_layers, or '
                          f'a size from {3 * 2 ** layers} on')
 
 
-class PatchCritic(nn.Module):
-    """Patch critic of pix2pix and CycleGAN (Isola et al. 2017, section 6.1.2): (B,inputs,H,W) -> (B,1,h,w) logits.
+class PatchDiscriminator(nn.Module):
+    """Patch discriminator of pix2pix and CycleGAN (Isola et al. 2017, section 6.1.2): (B,inputs,H,W) -> (B,1,h,w) logits.
 
     layers: halvings, before one more convolution and the last one; 3 of them see patches of 70x70. norm: instance, batch or none.
     antialias: halve with a blur, as CUT does. spectral: spectral norm in every convolution. Keys are the published `model.N...`.

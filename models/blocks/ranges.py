@@ -1,4 +1,4 @@
-"""The ranges in which networks take their pictures, and the way there from the [-1,1] of the suite and back."""
+"""The ranges in which networks take their images, and the way there from the [-1,1] of the suite and back."""
 from typing import Literal
 
 from torch import Tensor
@@ -12,22 +12,22 @@ def _imagenet(like: Tensor) -> tuple[Tensor, Tensor]:
     return like.new_tensor(_MEAN)[:, None, None], like.new_tensor(_DEVIATION)[:, None, None]
 
 
-def from_signed(picture: Tensor, to: ValueRange) -> Tensor:
-    """(B,3,H,W) in [-1,1] -> the same picture in another range."""
+def from_signed(image: Tensor, to: ValueRange) -> Tensor:
+    """(B,3,H,W) in [-1,1] -> the same image in another range."""
     if to == 'signed':
-        return picture
-    picture = (picture + 1) / 2
+        return image
+    image = (image + 1) / 2
     if to == 'unit':
-        return picture
-    mean, deviation = _imagenet(picture)
-    return (picture - mean) / deviation
+        return image
+    mean, deviation = _imagenet(image)
+    return (image - mean) / deviation
 
 
-def to_signed(picture: Tensor, of: ValueRange) -> Tensor:
-    """(B,3,H,W) in a range -> the same picture in [-1,1]."""
+def to_signed(image: Tensor, of: ValueRange) -> Tensor:
+    """(B,3,H,W) in a range -> the same image in [-1,1]."""
     if of == 'signed':
-        return picture
+        return image
     if of == 'imagenet':
-        mean, deviation = _imagenet(picture)
-        picture = picture * deviation + mean
-    return picture * 2 - 1
+        mean, deviation = _imagenet(image)
+        image = image * deviation + mean
+    return image * 2 - 1

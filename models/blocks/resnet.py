@@ -2,15 +2,15 @@
 from torch import Tensor, nn
 
 from models.blocks.antialias import BlurDown, BlurUp
-from models.blocks.narrow import NarrowConv2d
 from models.blocks.norms import InstanceNorm2d
-from models.blocks.winograd import Conv3x3
+from models.runtime.narrow import NarrowConv2d
+from models.runtime.winograd import Conv3x3
 
 
 class PaddedResidual(nn.Module):
     """x + two reflect-padded 3x3 convolutions with instance norms: (B,C,H,W) -> (B,C,H,W).
 
-    bias: of the convolutions; affine: learnt scale and shift in the norms; dropout: between the convolutions; after: a module at
+    bias: of the convolutions; affine: learned scale and shift in the norms; dropout: between the convolutions; after: a module at
     the end of the branch, before x is added.
     """
 

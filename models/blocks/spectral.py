@@ -1,10 +1,10 @@
-"""Spectral normalisation (Miyato et al. 2018): weights divided by an estimate of their largest singular value."""
+"""Spectral normalization (Miyato et al. 2018): weights divided by an estimate of their largest singular value."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class _Normalised(nn.Module):
+class _Normalized(nn.Module):
     """A layer whose output is divided instead of its weights, which are far larger: W x / s is W / s x."""
 
     def begin(self, weight: nn.Parameter) -> None:
@@ -26,11 +26,11 @@ class _Normalised(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The normalised weights, with a power step as in a forward."""
+        """The normalized weights, with a power step as in a forward."""
         return self.weight_orig / self.largest()
 
 
-class SpectralConv2d(_Normalised, nn.Conv2d):
+class SpectralConv2d(_Normalized, nn.Conv2d):
     """A convolution that `spectral` made."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class SpectralConv2d(_Normalised, nn.Conv2d):
         return y if self.bias is None else y + self.bias[:, None, None]
 
 
-class SpectralLinear(_Normalised, nn.Linear):
+class SpectralLinear(_Normalized, nn.Linear):
     """A linear layer that `spectral` made."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class SpectralLinear(_Normalised, nn.Linear):
 
 
 def spectral(module: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
-    """The convolution or linear layer itself, spectrally normalised where `on`: one power step per forward in training, none in
+    """The convolution or linear layer itself, spectrally normalized where `on`: one power step per forward in training, none in
     eval mode. Entries and values are those of torch.nn.utils.spectral_norm, PyTorch's older form, which the published files
     have."""
     if on:
@@ -60,11 +60,11 @@ def spectral(module: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
 
 def unnormalised(module: nn.Module) -> Tensor:
     """The weights of a layer without spectral norm, whether it has one or not."""
-    return module.weight_orig if isinstance(module, _Normalised) else module.weight
+    return module.weight_orig if isinstance(module, _Normalized) else module.weight
 
 
-def learnt(*modules: nn.Module) -> list[nn.Parameter]:
-    """The parameters of the modules, without the vectors of SpectralEveryForward: what an optimiser is given."""
+def learned(*modules: nn.Module) -> list[nn.Parameter]:
+    """The parameters of the modules, without the vectors of SpectralEveryForward: what an optimizer is given."""
     return [parameter for module in modules for name, parameter in module.named_parameters()
             if not name.endswith(('weight_u', 'weight_v'))]
 
@@ -72,7 +72,7 @@ def learnt(*modules: nn.Module) -> list[nn.Parameter]:
 class SpectralEveryForward(nn.Module):
     """A convolution or linear layer whose largest singular value is estimated anew in every forward, in eval mode too, by one
     power step (v, then u): the wrapper of several published networks. Only in training the step stays, so that in eval mode a
-    picture does not depend on those before it.
+    image does not depend on those before it.
 
     Entries, in this order: module.bias, module.weight_u, module.weight_v, module.NAME, where `name` is what the file calls the
     weight itself. The vectors are parameters that no gradient reaches.

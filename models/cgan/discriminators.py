@@ -1,7 +1,7 @@
-"""Who tells generated pictures from photographs: SimSwap's published discriminators, and SAGAN's.
+"""Who tells generated images from photographs: SimSwap's published discriminators, and SAGAN's.
 
-Each takes pictures (B,3,H,W) in [-1,1] and returns a Verdict. `size` is the side of the pictures; `value_range`, what the network
-behind is fed; `classes` > 0 adds the head of AC-GAN (Odena et al. 2017), which says whom the picture shows.
+Each takes images (B,3,H,W) in [-1,1] and returns a Verdict. `size` is the side of the images; `value_range`, what the network
+behind is fed; `classes` > 0 adds the head of AC-GAN (Odena et al. 2017), which says whom the image shows.
 """
 from typing import Annotated, Literal, NamedTuple
 
@@ -16,7 +16,7 @@ from models.blocks.folding import folded, folded_channels
 from models.blocks.norms import InstanceNorm2d
 from models.blocks.ranges import ValueRange, from_signed
 from models.blocks.spectral import spectral
-from models.perception.efficientnet import EfficientNetLite0
+from models.perception.features.efficientnet import EfficientNetLite0
 
 
 class Verdict(NamedTuple):
@@ -35,7 +35,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.head = nn.Linear(width, classes) if classes else None
 
-    def learnt(self) -> list[nn.Parameter]:
+    def learned(self) -> list[nn.Parameter]:
         """The parameters that are not frozen."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
@@ -86,30 +86,30 @@ class PatchDiscriminator(nn.Module):
 
 
 class MultiScaleDiscriminator(Discriminator):
-    """PatchDiscriminators, each on the average-pooled picture of the one before (Wang et al. 2018). ValueError where the size
+    """PatchDiscriminators, each on the average-pooled image of the one before (Wang et al. 2018). ValueError where the size
     leaves a scale no patch."""
 
     def __init__(self, config: PatchConfig):
         super().__init__(config.width * 2 ** min(config.levels - 1, 3), config.classes)
         least = 3 * 2 ** (config.levels + config.scales - 1)
         if config.size < least:
-            raise ValueError(f'{config.scales} scales of {config.levels} levels want pictures of at least {least} pixels, not '
+            raise ValueError(f'{config.scales} scales of {config.levels} levels want images of at least {least} pixels, not '
                              f'{config.size}: take fewer of them')
         self.value_range = config.value_range
         self.scales = nn.ModuleList(PatchDiscriminator(config) for _ in range(config.scales))
 
-    def forward(self, picture: Tensor) -> Verdict:
-        picture, judged = from_signed(picture, self.value_range), []
+    def forward(self, image: Tensor) -> Verdict:
+        image, judged = from_signed(image, self.value_range), []
         for scale in self.scales:
-            judged.append(scale(picture))
-            picture = F.avg_pool2d(picture, 3, 2, 1, count_include_pad=False)
+            judged.append(scale(image))
+            image = F.avg_pool2d(image, 3, 2, 1, count_include_pad=False)
         return Verdict([logits for _, logits in judged], [value for maps, _ in judged for value in maps],
                        self.classify(judged[0][0][-1]))
 
 
 class ProjectedConfig(Config):
     """pretrained: take the published weights of the feature network, `efficientnet-lite0` of models.weights. value_range: SimSwap
-    feeds ImageNet's normalisation."""
+    feeds ImageNet's normalization."""
 
     kind: Literal['projected'] = 'projected'
     size: int = 224
@@ -171,13 +171,13 @@ class _Mini(nn.Module):
 
 class ProjectedDiscriminator(Discriminator):
     """Four small discriminators on the maps of a frozen feature network (Projected GAN, Sauer et al. 2021; as published by
-    SimSwap), whose logits stand in one row (B,n). Gradients flow through the frozen network to the picture; only `discriminator`
+    SimSwap), whose logits stand in one row (B,n). Gradients flow through the frozen network to the image; only `discriminator`
     (and the head) learn. features are the frozen network's own maps."""
 
     def __init__(self, config: ProjectedConfig):
         super().__init__(512, config.classes)
         if config.size < 128:
-            raise ValueError(f'a projected discriminator wants pictures of at least 128 pixels, not {config.size}: '
+            raise ValueError(f'a projected discriminator wants images of at least 128 pixels, not {config.size}: '
                              'take kind sagan or patch')
         self.value_range = config.value_range
         self.feature_network = Projector()
@@ -187,15 +187,15 @@ class ProjectedDiscriminator(Discriminator):
             str(i): _Mini(widths) for i, widths in enumerate((
                 (64, 64, 128, 256, 512), (64, 128, 256, 512), (128, 256, 512), (256, 512)))})})
 
-    def forward(self, picture: Tensor) -> Verdict:
-        maps, mixed = self.feature_network(from_signed(picture, self.value_range))
+    def forward(self, image: Tensor) -> Verdict:
+        maps, mixed = self.feature_network(from_signed(image, self.value_range))
         judged = [mini(x) for mini, x in zip(self.discriminator['mini_discs'].values(), mixed)]
         logits = torch.cat([patches.flatten(1) for _, patches in judged], 1)  # (B,n)
         return Verdict([logits], maps, self.classify(judged[-1][0]))
 
 
 class SAGANConfig(Config):
-    """widths: channels at 1/fold, 1/(2 fold), ... of the size. fold: power of 2 by which pictures are folded into channels.
+    """widths: channels at 1/fold, 1/(2 fold), ... of the size. fold: power of 2 by which images are folded into channels.
     attention: sides in pixels of the maps that get self-attention; pooled: in its pooled form."""
 
     kind: Literal['sagan'] = 'sagan'
@@ -223,7 +223,7 @@ class _Down(nn.Module):
 
 
 class SAGANDiscriminator(Discriminator):
-    """Residual blocks with spectral norm, self-attention at chosen sides, one logit per picture, (B,1) (Zhang et al. 2019; Miyato
+    """Residual blocks with spectral norm, self-attention at chosen sides, one logit per image, (B,1) (Zhang et al. 2019; Miyato
     et al. 2018, figure 4). ValueError where size, fold, widths and attention do not fit."""
 
     def __init__(self, config: SAGANConfig):
@@ -245,8 +245,8 @@ class SAGANDiscriminator(Discriminator):
             if side in config.attention else nn.Identity() for side, width in zip(sides, config.widths))
         self.out = spectral(nn.Linear(config.widths[-1], 1), config.spectral)
 
-    def forward(self, picture: Tensor) -> Verdict:
-        features = [self.attention[0](self.stem(folded(picture, None, self.fold)))]
+    def forward(self, image: Tensor) -> Verdict:
+        features = [self.attention[0](self.stem(folded(image, None, self.fold)))]
         for block, attention in zip(self.down, self.attention[1:]):
             features.append(attention(block(features[-1])))
         deepest = F.relu(features[-1])

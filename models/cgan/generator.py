@@ -9,28 +9,28 @@ from configs.base import Config
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
-from models.blocks.narrow import NarrowConv2d
 from models.blocks.norms import InstanceNorm2d
 from models.blocks.ranges import ValueRange, from_signed, to_signed
 from models.blocks.spectral import spectral
+from models.runtime.narrow import NarrowConv2d
 
 
 class GeneratorConfig(Config):
     """The defaults are SimSwap's published network for 224 pixels.
 
-    size: side of the pictures, a multiple of `cell`. fold: power of 2 by which pictures are folded into channels, 1 for not at
+    size: side of the images, a multiple of `cell`. fold: power of 2 by which images are folded into channels, 1 for not at
     all. widths: channels at 1/fold, 1/(2 fold), ... of the size. first: number that the finest level has in the state dict.
     blocks: injection blocks at the coarsest level; decoder_blocks: at each finer level of the decoder. identity: length of the
-    identity vector; style: width of its mapping network, 0 for none. injection: adain modulates instance-normalised maps (Huang
-    & Belongie 2017, eq. 8), film group-normalised ones (Perez et al. 2018, eq. 2). norm: of encoder and decoder.
+    identity vector; style: width of its mapping network, 0 for none. injection: adain modulates instance-normalized maps (Huang
+    & Belongie 2017, eq. 8), video group-normalized ones (Perez et al. 2018, eq. 2). norm: of encoder and decoder.
 
-    value_range: what forward takes and gives (models.blocks.ranges). tanh: whether the picture is bounded by it.
+    value_range: what forward takes and gives (models.blocks.ranges). tanh: whether the image is bounded by it.
 
     attention: sides in pixels of the maps of the decoder, the coarsest included, that get self-attention; pooled: in its pooled
-    form. spectral: spectral norm of every convolution but those that see or draw the picture.
+    form. spectral: spectral norm of every convolution but those that see or draw the image.
 
-    planes: condition channels that come with the target, such as its parsing. plate: the target without its face is given, and
-    added to what is drawn; skips: what of the target the decoder sees at each resolution: nothing; its plate, by a path of
+    condition channels: condition channels that come with the target, such as its parsing. background image: the target without its face is given, and
+    added to what is drawn; skips: what of the target the decoder sees at each resolution: nothing; its background image, by a path of
     `skip_width` channels; or, as in a U-Net, all that the encoder saw, face included, which invites the generator to copy it.
     mask: predict where the drawn face shows, and the target elsewhere.
     """
@@ -43,16 +43,16 @@ class GeneratorConfig(Config):
     decoder_blocks: int = 0
     identity: int = 512
     style: int = 0
-    injection: Literal['adain', 'film'] = 'adain'
+    injection: Literal['adain', 'video'] = 'adain'
     norm: Literal['batch', 'instance', 'group'] = 'batch'
     value_range: ValueRange = 'unit'
     tanh: bool = True
     attention: tuple[int, ...] = ()
     pooled: bool = False
     spectral: bool = False
-    planes: int = 0
-    plate: bool = False
-    skips: Literal['none', 'plate', 'target'] = 'none'
+    condition_channels: int = 0
+    background_image: bool = False
+    skips: Literal['none', 'background_image', 'target'] = 'none'
     skip_width: int = 32
     mask: bool = False
 
@@ -74,16 +74,16 @@ class GeneratorConfig(Config):
         if strange := set(self.attention) - set(self.sides):
             raise ValueError(f'attention at {min(strange)} pixels is impossible: the maps of this generator have the sides '
                              f'{", ".join(map(str, self.sides))}')
-        if (self.norm == 'group' or self.injection == 'film') and any(width % 8 for width in self.widths):
+        if (self.norm == 'group' or self.injection == 'video') and any(width % 8 for width in self.widths):
             raise ValueError(f'group norms want widths that are multiples of 8, not {self.widths}')
-        if self.plate and self.value_range != 'signed':
-            raise ValueError(f'a plate wants pictures in [-1,1], where 0 adds nothing: set value_range to signed, not '
+        if self.background_image and self.value_range != 'signed':
+            raise ValueError(f'a background image wants images in [-1,1], where 0 adds nothing: set value_range to signed, not '
                              f'{self.value_range}')
         if self.tanh and self.value_range == 'imagenet':
-            raise ValueError('tanh cannot bound pictures normalised by mean and deviation: set tanh to false, or value_range to '
+            raise ValueError('tanh cannot bound images normalized by mean and deviation: set tanh to false, or value_range to '
                              'signed or unit')
-        if self.skips == 'plate' and not self.plate:
-            raise ValueError('skips from the plate want a plate: set plate to true, or skips to none or target')
+        if self.skips == 'background_image' and not self.background_image:
+            raise ValueError('skips from the background image want a background image: set background image to true, or skips to none or target')
 
 
 PUBLISHED = {
@@ -103,7 +103,7 @@ def _norm(kind: str, width: int) -> nn.Module:
 
 
 class Modulation(nn.Module):
-    """x (B,C,H,W), style (B,S) -> (1 + scale) * normalised x + shift, both drawn from the style (SimSwap eq. 2)."""
+    """x (B,C,H,W), style (B,S) -> (1 + scale) * normalized x + shift, both drawn from the style (SimSwap eq. 2)."""
 
     def __init__(self, width: int, style: int, injection: str):
         super().__init__()
@@ -157,11 +157,11 @@ class Generator(nn.Module):
         self.config = config
         widths, levels = config.widths, len(config.widths) - 1
         style = config.style or config.identity
-        channels, drawn = folded_channels(config.planes, config.fold), 4 if config.mask else 3
+        channels, drawn = folded_channels(config.condition_channels, config.fold), 4 if config.mask else 3
         kernel = 7 if config.fold == 1 else 3
         self.mapping = nn.Sequential(nn.Linear(config.identity, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU()
                                      ) if config.style else None
-        self.background = BackgroundPath(channels, config.skip_width, levels) if config.skips == 'plate' else None
+        self.background = BackgroundPath(channels, config.skip_width, levels) if config.skips == 'background_image' else None
         self.first_layer = nn.Sequential(nn.ReflectionPad2d(kernel // 2), nn.Conv2d(channels, widths[0], kernel),
                                          _norm(config.norm, widths[0]), nn.ReLU())
         for level in range(levels):
@@ -170,7 +170,7 @@ class Generator(nn.Module):
                             nn.Sequential(conv, _norm(config.norm, widths[level + 1]), nn.ReLU()))
         self.BottleNeck = nn.ModuleList(InjectionBlock(widths[-1], style, config) for _ in range(config.blocks))
         for level in reversed(range(levels)):
-            skip = {'none': 0, 'plate': config.skip_width, 'target': widths[level]}[config.skips]
+            skip = {'none': 0, 'background_image': config.skip_width, 'target': widths[level]}[config.skips]
             self.add_module(f'up{config.first + level}', Up(widths[level + 1], widths[level], skip, config))
         self.injected = nn.ModuleList(nn.ModuleList(InjectionBlock(width, style, config) for _ in range(config.decoder_blocks))
                                       for width in widths[:-1])
@@ -183,14 +183,14 @@ class Generator(nn.Module):
             nn.init.constant_(self.last_layer[-1].bias[3:], 2.0)
 
     def forward(self, target: Tensor, identity: Tensor, *, shape: Tensor | None = None,
-                plate: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """target (B,3,H,W) in the config's value range, identity (B,D) unit length; shape (B,planes,H,W) and plate (B,3,H,W)
+                background_image: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """target (B,3,H,W) in the config's value range, identity (B,D) unit length; shape (B,condition channels,H,W) and background image (B,3,H,W)
         exactly where the config wants them. Returns the swap (B,3,H,W) in the same range; with `mask` also the mask (B,1,H,W)
         in [0,1], 1 = drawn."""
         config = self.config
-        if (shape is None) != (config.planes == 0) or (plate is None) == config.plate:
-            raise ValueError(f'this generator wants {config.planes or "no"} planes as shape and '
-                             f'{"a" if config.plate else "no"} plate')
+        if (shape is None) != (config.condition_channels == 0) or (background_image is None) == config.background_image:
+            raise ValueError(f'this generator wants {config.condition_channels or "no"} condition channels as shape and '
+                             f'{"a" if config.background_image else "no"} background image')
         style = identity if self.mapping is None else self.mapping(identity * config.identity ** 0.5)
         maps = [self.first_layer(folded(target, shape, config.fold))]
         for level in range(len(config.widths) - 1):
@@ -200,31 +200,31 @@ class Generator(nn.Module):
             x = block(x, style)
         x = self._attended(x, -1)
         if config.skips != 'target':
-            maps = [None] * len(maps) if self.background is None else self.background(folded(plate, shape, config.fold))
+            maps = [None] * len(maps) if self.background is None else self.background(folded(background_image, shape, config.fold))
         for level in reversed(range(len(maps))):
             x = getattr(self, f'up{config.first + level}')(x, maps[level])
             for block in self.injected[level]:
                 x = block(x, style)
             x = self._attended(x, level)
-        return self._finished(self.last_layer(x).to(target.dtype), target, plate)
+        return self._finished(self.last_layer(x).to(target.dtype), target, background_image)
 
     def _attended(self, x: Tensor, level: int) -> Tensor:
         side = str(self.config.sides[level])
         return self.attention[side](x) if side in self.attention else x
 
-    def _finished(self, drawn: Tensor, target: Tensor, plate: Tensor | None) -> Tensor | tuple[Tensor, Tensor]:
+    def _finished(self, drawn: Tensor, target: Tensor, background_image: Tensor | None) -> Tensor | tuple[Tensor, Tensor]:
         """What the last layer gave (B,3 or 4,H,W) -> what forward returns."""
-        picture, mask = drawn[:, :3], torch.sigmoid(drawn[:, 3:])
+        image, mask = drawn[:, :3], torch.sigmoid(drawn[:, 3:])
         if self.config.tanh:
-            picture = torch.tanh(picture)
-            picture = (picture + 1) / 2 if self.config.value_range == 'unit' else picture
-        if plate is not None:
-            picture = picture + plate
-        return (mask * picture + (1 - mask) * target, mask) if self.config.mask else picture
+            image = torch.tanh(image)
+            image = (image + 1) / 2 if self.config.value_range == 'unit' else image
+        if background_image is not None:
+            image = image + background_image
+        return (mask * image + (1 - mask) * target, mask) if self.config.mask else image
 
     def swap(self, target: Tensor, identity: Tensor, *, shape: Tensor | None = None,
-             plate: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """forward for pictures in [-1,1], whatever the network's own range; gradients flow and nothing is clamped."""
+             background_image: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """forward for images in [-1,1], whatever the network's own range; gradients flow and nothing is clamped."""
         own = self.config.value_range
-        made = self(from_signed(target, own), identity, shape=shape, plate=plate)
+        made = self(from_signed(target, own), identity, shape=shape, background_image=background_image)
         return (to_signed(made[0], own), made[1]) if self.config.mask else to_signed(made, own)

@@ -83,13 +83,13 @@ class ADMConfig(Config):
 
 
 class ADMUNet(Denoiser):
-    """Predicts eps: noisy picture (B,3,H,W), timestep (B,) -> (B,6,H,W), or (B,3,H,W) without learned sigma. Takes no
+    """Predicts eps: noisy image (B,3,H,W), timestep (B,) -> (B,6,H,W), or (B,3,H,W) without learned sigma. Takes no
     condition. ValueError for a size that was never published."""
 
     def __init__(self, config: ADMConfig):
         super().__init__(config.image_size, learned_sigma=config.learn_sigma, schedule=config.schedule)
         if config.image_size not in _MULTIPLIERS:
-            raise ValueError(f'the ADM U-Net is made for pictures of 64, 128, 256 or 512 pixels, not {config.image_size}')
+            raise ValueError(f'the ADM U-Net is made for images of 64, 128, 256 or 512 pixels, not {config.image_size}')
         widths = [int(config.num_channels * factor) for factor in _MULTIPLIERS[config.image_size]]
         self.base, emb, side = config.num_channels, 4 * config.num_channels, config.image_size
         self.time_embed = nn.Sequential(nn.Linear(self.base, emb), nn.SiLU(), nn.Linear(emb, emb))
@@ -124,9 +124,9 @@ class ADMUNet(Denoiser):
         self.out = nn.Sequential(_Norm(width), nn.SiLU(), nn.Conv2d(width, 6 if config.learn_sigma else 3, 3, 1, 1))
         nn.init.zeros_(self.out[2].weight)
 
-    def forward(self, picture: Tensor, timestep: Tensor, condition=None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
         emb = self.time_embed(frequencies(timestep, self.base))
-        x, skips = self.input_blocks[0][0](picture), []
+        x, skips = self.input_blocks[0][0](image), []
         skips.append(x)
         for layers in self.input_blocks[1:]:
             for layer in layers:

@@ -1,6 +1,6 @@
 """What samplers, losses and hooks know of a diffusion network.
 
-A noisy picture is x_t = sqrt(a) x0 + sqrt(1 - a) eps, with a = alphas_cumprod[t] between 0 (noise) and 1 (picture)
+A noisy image is x_t = sqrt(a) x0 + sqrt(1 - a) eps, with a = alphas_cumprod[t] between 0 (noise) and 1 (image)
 (Ho et al. 2020, eq. 4). The functions below take `alpha` as a number or as a tensor that broadcasts, such as (B,1,1,1).
 """
 from typing import Literal
@@ -15,7 +15,7 @@ Schedule = Literal['linear', 'cosine']  # of models.ddpm.schedules.betas
 class Denoiser(nn.Module):
     """Base of every diffusion network.
 
-    size: side in pixels of the pictures it was made for. channels: of a picture. prediction: what its first `channels` outputs
+    size: side in pixels of the images it was made for. channels: of an image. prediction: what its first `channels` outputs
     are. learned_sigma: as many outputs follow, which say where between its bounds the log variance lies (-1 to 1). schedule: the
     noise levels that it was trained with, 1000 of them.
     """
@@ -26,8 +26,8 @@ class Denoiser(nn.Module):
         self.size, self.channels, self.prediction = size, channels, prediction
         self.learned_sigma, self.schedule = learned_sigma, schedule
 
-    def forward(self, picture: Tensor, timestep: Tensor, condition=None) -> Tensor:
-        """Noisy picture (B,3,H,W), timestep (B,) int64 in 0..999, and what the network accepts as a condition, None for
+    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
+        """Noisy image (B,3,H,W), timestep (B,) int64 in 0..999, and what the network accepts as a condition, None for
         none -> (B,3,H,W), or (B,6,H,W) where sigma is learned."""
         raise TypeError(f'{type(self).__name__} denoises nothing')
 
@@ -43,7 +43,7 @@ def noised(clean: Tensor, noise: Tensor, alpha: Tensor | float) -> Tensor:
 
 
 def clean_from(prediction: Prediction, output: Tensor, noisy: Tensor, alpha: Tensor | float) -> Tensor:
-    """The clean picture x0 (B,C,H,W), not clipped, that a prediction (B,C,H,W) at x_t (B,C,H,W) means."""
+    """The clean image x0 (B,C,H,W), not clipped, that a prediction (B,C,H,W) at x_t (B,C,H,W) means."""
     if prediction == 'sample':
         return output
     if prediction == 'v_prediction':
@@ -57,7 +57,7 @@ def noise_from(clean: Tensor, noisy: Tensor, alpha: Tensor | float) -> Tensor:
 
 
 def as_prediction(prediction: Prediction, clean: Tensor, noise: Tensor, alpha: Tensor | float) -> Tensor:
-    """What a denoiser of this parametrisation should say for x0 and eps (B,C,H,W)."""
+    """What a denoiser of this parametrization should say for x0 and eps (B,C,H,W)."""
     if prediction == 'sample':
         return clean
     if prediction == 'v_prediction':

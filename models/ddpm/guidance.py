@@ -15,11 +15,11 @@ class Guided(Denoiser):
                          learned_sigma=denoiser.learned_sigma, schedule=denoiser.schedule)
         self.denoiser, self.scale = denoiser, scale
 
-    def forward(self, picture: Tensor, timestep: Tensor, condition: Condition | None = None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: Condition | None = None) -> Tensor:
         if condition is None or self.scale == 1:
-            return self.denoiser(picture, timestep, condition)
+            return self.denoiser(image, timestep, condition)
         both = condition.beside(condition.anonymous())
-        told, untold = self.denoiser(picture.repeat(2, 1, 1, 1), timestep.repeat(2), both).chunk(2)
+        told, untold = self.denoiser(image.repeat(2, 1, 1, 1), timestep.repeat(2), both).chunk(2)
         return untold + self.scale * (told - untold)
 
 

@@ -1,15 +1,15 @@
-"""ILVR: pictures that an unconditional denoiser makes, with the coarse content of a reference (Choi et al. 2021).
+"""ILVR: images that an unconditional denoiser makes, with the coarse content of a reference (Choi et al. 2021).
 
-As published, each noisy picture gets the low-pass of the reference, noised afresh: x_(t-1) becomes x_(t-1) - phi(x_(t-1)) +
+As published, each noisy image gets the low-pass of the reference, noised afresh: x_(t-1) becomes x_(t-1) - phi(x_(t-1)) +
 phi(y) (algorithm 1 there). That needs many small steps: the new noise is nothing that a solver of the ODE could follow, one that
-remembers its predictions extrapolates from one jump to the next, and UniPC's corrector puts its own picture in place of the
+remembers its predictions extrapolates from one jump to the next, and UniPC's corrector puts its own image in place of the
 corrected one.
 
-Here the predicted clean picture is corrected instead, before the scheduler sees it: x0 becomes x0 - P x0 + P y with the
+Here the predicted clean image is corrected instead, before the scheduler sees it: x0 becomes x0 - P x0 + P y with the
 projection P on what survives the reduction. For the solver that is another denoiser, as smooth as the first, so that it keeps its
 order. In the span of P it says the same P y at every noise level, for which DDIM, DPM-Solver++ and UniPC are exact at any number
 of steps: there x_t = sqrt(a_t) P y + sqrt(1 - a_t) P eps, the reference at the noise level that each step reaches, with the noise
-that the sample began with; an ancestral step draws from the true posterior given the reference. After the last step the picture
+that the sample began with; an ancestral step draws from the true posterior given the reference. After the last step the image
 is reduced to what the reference is, up to clipping.
 """
 from collections.abc import Callable
@@ -21,16 +21,16 @@ from torch import Tensor
 
 from configs.base import Config
 from models.ddpm.denoiser import Denoiser, noised
-from models.ddpm.identity import TowardsIdentity
+from models.ddpm.id_guidance import IdentityGuidance
 from models.ddpm.lowpass import known, low_pass, projected
 from models.ddpm.samplers import Hook, Step, sample
 from models.ddpm.schedules import Sampler, scheduler
 
 
 class ILVRConfig(Config):
-    """corrects: the predicted clean picture, or the noisy one as published. down: factor N of the low-pass, any number from 1;
+    """corrects: the predicted clean image, or the noisy one as published. down: factor N of the low-pass, any number from 1;
     down_last: the one reached where the reference lets go, changing geometrically on the way. begin, until: between which shares
-    of the way, 1 the noise and 0 the picture, the reference acts. sampler, steps, eta: see models.ddpm.samplers. identity:
+    of the way, 1 the noise and 0 the image, the reference acts. sampler, steps, eta: see models.ddpm.samplers. identity:
     strength of the identity guidance; through: see TowardsIdentity."""
 
     corrects: Literal['clean', 'noisy'] = 'clean'
@@ -42,7 +42,7 @@ class ILVRConfig(Config):
     steps: int = Field(50, ge=1, le=1000)
     eta: float = Field(0.0, ge=0, le=1)
     identity: float = Field(0.0, ge=0)
-    through: Literal['denoiser', 'picture'] = 'denoiser'
+    through: Literal['denoiser', 'image'] = 'denoiser'
 
     @model_validator(mode='after')
     def _ordered(self):
@@ -91,7 +91,7 @@ def published(reference: Tensor, config: ILVRConfig, mask: Tensor | None = None)
 
 
 def mixed(references: Tensor, weights: list[float]) -> Tensor:
-    """(R,...,3,H,W) -> (...,3,H,W): the picture whose low-pass is that of all references, weighted. ValueError where the weights
+    """(R,...,3,H,W) -> (...,3,H,W): the image whose low-pass is that of all references, weighted. ValueError where the weights
     do not fit."""
     if len(weights) != len(references) or sum(weights) <= 0 or min(weights) < 0:
         raise ValueError(f'{len(references)} references want as many weights, none below 0 and not all 0')
@@ -106,7 +106,7 @@ def refine(denoiser: Denoiser, reference: Tensor, config: ILVRConfig, *, mask: T
     mask: as in `corrected`. embed, identity (B,D): with config.identity, the embedder and whom the samples are to show.
     """
     if config.identity:
-        denoiser = TowardsIdentity(denoiser, embed, identity, strength=config.identity, through=config.through)
+        denoiser = IdentityGuidance(denoiser, embed, identity, strength=config.identity, through=config.through)
     hooks = {'clean_hook': corrected} if config.corrects == 'clean' else {'hook': published}
     noise = torch.randn(reference.shape, generator=generator, device=reference.device, dtype=reference.dtype)
     return sample(denoiser, scheduler(config.sampler, denoiser.schedule), noise, None, config.steps, generator=generator,

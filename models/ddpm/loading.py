@@ -4,7 +4,7 @@ from pathlib import Path
 from models import weights
 from models.ddpm.adm import ADMConfig, ADMUNet
 from models.ddpm.denoiser import Denoiser
-from models.ddpm.portable import PortableDenoiser
+from models.ddpm.onnx_export import PortableDenoiser
 from models.ddpm.published import PublishedUNet
 from models.registry import load_family
 

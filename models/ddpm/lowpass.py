@@ -16,9 +16,9 @@ def taps(length: int, scale: float, out: int) -> tuple[Tensor, Tensor]:
     stretch = min(scale, 1.0)
     width = 4 / stretch
     places = torch.arange(1, out + 1, dtype=torch.float64) - (out - length * scale) / 2
-    centre = places / scale + 0.5 * (1 - 1 / scale)  # (out,), the first input pixel at 1
-    seen = torch.floor(centre - width / 2) + torch.arange(math.ceil(width) + 2)[:, None]  # (K,out)
-    weights = stretch * _cubic(stretch * (centre - seen))
+    center = places / scale + 0.5 * (1 - 1 / scale)  # (out,), the first input pixel at 1
+    seen = torch.floor(center - width / 2) + torch.arange(math.ceil(width) + 2)[:, None]  # (K,out)
+    weights = stretch * _cubic(stretch * (center - seen))
     weights = weights / weights.sum(0)
     used = (weights != 0).any(1)
     folded = (seen[used].long() - 1) % (2 * length)
@@ -43,31 +43,31 @@ def _matrix(weights: Tensor, places: Tensor, length: int) -> Tensor:
     return torch.zeros(weights.shape[1], length, dtype=torch.float64).scatter_add_(1, places.T, weights.T)
 
 
-def _apply(kind: int, pictures: Tensor, factor: float, sides: tuple[int, int]) -> Tensor:
-    """One of the matrices that belong to pictures of (H,W) = sides, along both axes."""
-    rows, columns = (_matrices(side, factor, pictures.dtype, pictures.device)[kind] for side in sides)
-    return rows @ pictures @ columns.mT
+def _apply(kind: int, images: Tensor, factor: float, sides: tuple[int, int]) -> Tensor:
+    """One of the matrices that belong to images of (H,W) = sides, along both axes."""
+    rows, columns = (_matrices(side, factor, images.dtype, images.device)[kind] for side in sides)
+    return rows @ images @ columns.mT
 
 
-def reduced(pictures: Tensor, factor: float) -> Tensor:
+def reduced(images: Tensor, factor: float) -> Tensor:
     """(B,C,H,W) -> (B,C,H/factor,W/factor), sides rounded up; any factor from 1."""
-    return _apply(0, pictures, factor, pictures.shape[-2:])
+    return _apply(0, images, factor, images.shape[-2:])
 
 
-def low_pass(pictures: Tensor, factor: float) -> Tensor:
+def low_pass(images: Tensor, factor: float) -> Tensor:
     """Down by the factor and up again: phi_N of Choi et al. 2021, section 3.2. Same shape."""
-    return _apply(1, reduced(pictures, factor), factor, pictures.shape[-2:])
+    return _apply(1, reduced(images, factor), factor, images.shape[-2:])
 
 
-def projected(pictures: Tensor, factor: float) -> Tensor:
-    """The least picture that is reduced to the same small one. phi_N is no projection: what x - phi_N(x) + phi_N(y) is reduced to
+def projected(images: Tensor, factor: float) -> Tensor:
+    """The least image that is reduced to the same small one. phi_N is no projection: what x - phi_N(x) + phi_N(y) is reduced to
     differs from what y is; with this in the place of phi_N it does not. Same shape."""
-    return _apply(2, reduced(pictures, factor), factor, pictures.shape[-2:])
+    return _apply(2, reduced(images, factor), factor, images.shape[-2:])
 
 
-def known(smooth: Callable[[Tensor, float], Tensor], pictures: Tensor, factor: float, mask: Tensor | None) -> Tensor:
-    """low_pass or projected of what the mask (B,1,H,W) shows of pictures (B,C,H,W), 0 elsewhere: normalised convolution (Knutsson
+def known(smooth: Callable[[Tensor, float], Tensor], images: Tensor, factor: float, mask: Tensor | None) -> Tensor:
+    """low_pass or projected of what the mask (B,1,H,W) shows of images (B,C,H,W), 0 elsewhere: normalized convolution (Knutsson
     & Westin 1993, eq. 4), so that what is hidden has no say in the coarse content of what is seen."""
     if mask is None:
-        return smooth(pictures, factor)
-    return mask * smooth(mask * pictures, factor) / low_pass(mask, factor).clamp_min(_SHARE)
+        return smooth(images, factor)
+    return mask * smooth(mask * images, factor) / low_pass(mask, factor).clamp_min(_SHARE)

@@ -47,16 +47,16 @@ class Process:
         return share * _at(self.betas.log(), index) + (1 - share) * _at(self.posterior_log_variance, index)
 
     def variational(self, clean: Tensor, noisy: Tensor, predicted: Tensor, sigma: Tensor, index: Tensor) -> Tensor:
-        """(B,) the variational bound's term of each index in bits per value, from which only sigma learns (eq. 16-17 there).
+        """(B,) the variational bound's loss of each index in bits per value, from which only sigma learns (eq. 16-17 there).
 
         clean: true x0; predicted: the network's, not clipped; all (B,3,H,W). KL(q || p), at index 0 the negative log-likelihood
-        of a Gaussian integrated over the 255 grey steps.
+        of a Gaussian integrated over the 255 gray steps.
         """
         mean, log_variance = self.posterior_mean(predicted.detach(), noisy, index), self.log_variance(index, sigma)
         true, true_log = self.posterior_mean(clean, noisy, index), _at(self.posterior_log_variance, index)
         divergence = 0.5 * (log_variance - true_log - 1 + (true_log - log_variance).exp()
                             + (true - mean).square() * (-log_variance).exp())
-        nats = torch.where(_like(index == 0), -_grey_log_likelihood(clean, mean, log_variance / 2), divergence)
+        nats = torch.where(_like(index == 0), -_gray_log_likelihood(clean, mean, log_variance / 2), divergence)
         return nats.flatten(1).mean(1) / math.log(2)
 
 
@@ -85,12 +85,12 @@ def _like(value: Tensor) -> Tensor:
     return value[:, None, None, None]
 
 
-def _grey_log_likelihood(picture: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
-    """Of each value in [-1,1] under a Gaussian, integrated over the bin of its grey step (Ho et al. 2020, eq. 13). Same shape."""
+def _gray_log_likelihood(image: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
+    """Of each value in [-1,1] under a Gaussian, integrated over the bin of its gray step (Ho et al. 2020, eq. 13). Same shape."""
     def below(edge: Tensor) -> Tensor:
-        x = (picture - mean + edge) * (-log_deviation).exp()
+        x = (image - mean + edge) * (-log_deviation).exp()
         return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))
 
-    upper, lower = below(picture.new_tensor(1 / 255)), below(picture.new_tensor(-1 / 255))
-    share = torch.where(picture < -0.999, upper, torch.where(picture > 0.999, 1 - lower, upper - lower))
+    upper, lower = below(image.new_tensor(1 / 255)), below(image.new_tensor(-1 / 255))
+    share = torch.where(image < -0.999, upper, torch.where(image > 0.999, 1 - lower, upper - lower))
     return share.clamp_min(1e-12).log()

@@ -20,15 +20,15 @@ _SCHEDULES = {'linear': 'linear', 'squaredcos_cap_v2': 'cosine'}
 
 
 class PublishedUNet(Denoiser):
-    """A UNet2DModel as a denoiser: noisy picture (B,3,H,W), timestep (B,) -> (B,3,H,W). Takes no condition."""
+    """A UNet2DModel as a denoiser: noisy image (B,3,H,W), timestep (B,) -> (B,3,H,W). Takes no condition."""
 
     def __init__(self, network: UNet2DModel, **declared):
         super().__init__(network.config.sample_size, channels=network.config.in_channels,
                          learned_sigma=network.config.out_channels > network.config.in_channels, **declared)
         self.network = network
 
-    def forward(self, picture: Tensor, timestep: Tensor, condition=None) -> Tensor:
-        return self.network(picture, timestep).sample
+    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
+        return self.network(image, timestep).sample
 
     @classmethod
     def load(cls, folder: str | Path) -> 'PublishedUNet':

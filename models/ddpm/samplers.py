@@ -1,4 +1,4 @@
-"""From noise to a picture, and back, by any of diffusers' schedulers or the published ancestral one."""
+"""From noise to an image, and back, by any of diffusers' schedulers or the published ancestral one."""
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Step:
     generator: torch.Generator | None
 
 
-# A picture (B,3,H,W) and the step that it belongs to -> the picture as it should go on.
+# An image (B,3,H,W) and the step that it belongs to -> the image as it should go on.
 Hook = Callable[[Tensor, Step], Tensor]
 
 
@@ -38,15 +38,15 @@ Hook = Callable[[Tensor, Step], Tensor]
 def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: int = 50, *, hook: Hook | None = None,
            clean_hook: Hook | None = None, callback: Callable[[Step], None] | None = None,
            generator: torch.Generator | None = None, eta: float = 0.0, clip: bool = True, start: int = 0) -> Tensor:
-    """Denoise (B,3,H,W) from pure noise to a picture in [-1,1], in `steps` evaluations.
+    """Denoise (B,3,H,W) from pure noise to an image in [-1,1], in `steps` evaluations.
 
     scheduler: one of diffusers' (see models.ddpm.schedules.scheduler), whatever its prediction_type, or schedules.Ancestral.
     condition: handed to the denoiser.
-    hook: changes each x_(t_prev), the last one too. clean_hook: changes each predicted clean picture, clipped, before the
-    scheduler sees it. A solver that remembers past predictions, or corrects past pictures from them as UniPC does, takes only
+    hook: changes each x_(t_prev), the last one too. clean_hook: changes each predicted clean image, clipped, before the
+    scheduler sees it. A solver that remembers past predictions, or corrects past images from them as UniPC does, takes only
     the latter for its own. Several are chained by `chained`. callback: sees each step after it was done.
     eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); others ignore it. clip: clamp the predicted
-    clean picture to [-1,1] in each step. start: how many steps to leave out; `noise` is then the noisy picture of the next.
+    clean image to [-1,1] in each step. start: how many steps to leave out; `noise` is then the noisy image of the next.
     """
     scheduler.set_timesteps(steps, device=noise.device)
     options = inspect.signature(scheduler.step).parameters
@@ -90,12 +90,12 @@ def chained(*hooks: Hook) -> Hook:
 
 
 @torch.no_grad()
-def invert(denoiser: Denoiser, scheduler, picture: Tensor, condition=None, steps: int = 50, *, start: int = 0) -> Tensor:
-    """DDIM run backwards (Song et al. 2021, section 4.3): from a picture (B,3,H,W) in [-1,1] to the noisy picture out of which
+def invert(denoiser: Denoiser, scheduler, image: Tensor, condition=None, steps: int = 50, *, start: int = 0) -> Tensor:
+    """DDIM run backwards (Song et al. 2021, section 4.3): from an image (B,3,H,W) in [-1,1] to the noisy image out of which
     `sample(..., steps, start=start)` makes it again, as far as it goes in so many steps."""
-    scheduler.set_timesteps(steps, device=picture.device)
+    scheduler.set_timesteps(steps, device=image.device)
     times = [int(t) for t in scheduler.timesteps[start:]][::-1]
-    x = picture
+    x = image
     for t, following in zip(times, times[1:]):
         alpha, next_alpha = (float(scheduler.alphas_cumprod[level]) for level in (t, following))
         output, _ = split(denoiser(x, torch.full((len(x),), t, device=x.device), condition).float(), denoiser.channels)

@@ -16,7 +16,7 @@ Sampler = Literal['ancestral', 'ddpm', 'ddim', 'dpm++', 'unipc']
 _DIFFUSERS = {
     'ddpm': (DDPMScheduler, {'clip_sample': False}),
     'ddim': (DDIMScheduler, {'clip_sample': False}),
-    # The first levels of the cosine schedule hold no picture at all; a solver in log SNR would spend its steps on them.
+    # The first levels of the cosine schedule hold no image at all; a solver in log SNR would spend its steps on them.
     'dpm++': (DPMSolverMultistepScheduler, {'lambda_min_clipped': -5.1}),
     'unipc': (UniPCMultistepScheduler, {}),
 }

@@ -1,13 +1,13 @@
-"""The game between a generator and its critics. Logits are unbounded; a critic of several scales gives one map per scale.
+"""The game between a generator and its discriminators. Logits are unbounded; a discriminator of several scales gives one map per scale.
 
-| kind    | critic                                       | generator          | paper                                    |
+| kind    | discriminator                                       | generator          | paper                                    |
 | ------- | -------------------------------------------- | ------------------ | ---------------------------------------- |
 | hinge   | max(0, 1 - D(real)) + max(0, 1 + D(fake))    | -D(fake)           | Lim & Ye 2017; SAGAN, Zhang 2019, eq. 4  |
 | lsgan   | (D(real) - 1)^2 + D(fake)^2                  | (D(fake) - 1)^2    | Mao et al. 2017, eq. 9                   |
 | vanilla | softplus(-D(real)) + softplus(D(fake))       | softplus(-D(fake)) | Goodfellow et al. 2014, non-saturating   |
 | wgan    | -D(real) + D(fake)                           | -D(fake)           | Arjovsky et al. 2017, eq. 2              |
 
-wgan needs `clip_weights` after each update of the critic, or `gradient_penalty` (WGAN-GP).
+wgan needs `clip_weights` after each update of the discriminator, or `gradient_penalty` (WGAN-GP).
 """
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -32,58 +32,58 @@ def _mean(value: Callable[[Tensor], Tensor], scales: Sequence[Tensor]) -> Tensor
     return torch.stack([value(logits.float()).mean() for logits in scales]).mean()
 
 
-def critic_on_real(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
-    """The critic's loss on real pictures: mean over the maps of each scale, then over the scales (publications that sum over
+def discriminator_on_real(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
+    """The discriminator's loss on real images: mean over the maps of each scale, then over the scales (publications that sum over
     n scales weigh it n times). Scalar."""
     return _mean(_REAL[kind], scales)
 
 
-def critic_on_fake(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
-    """The critic's loss on generated pictures, which the caller detaches; means as in critic_on_real."""
+def discriminator_on_fake(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
+    """The discriminator's loss on generated images, which the caller detaches; means as in discriminator_on_real."""
     return _mean(_FAKE[kind], scales)
 
 
 def generator_loss(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
-    """What the generator pays for logits of its pictures; means as in critic_on_real."""
+    """What the generator pays for logits of its images; means as in discriminator_on_real."""
     return _mean(_FOOLED[kind], scales)
 
 
 def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], *, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Shares of the logits of real pictures above the threshold (0.5 for lsgan), and of generated ones below it. Scalars."""
+    """Shares of the logits of real images above the threshold (0.5 for lsgan), and of generated ones below it. Scalars."""
     def share(scales: Sequence[Tensor], sign: int) -> Tensor:
         return torch.stack([(sign * (logits - threshold) > 0).float().mean() for logits in scales]).mean()
     return share(real, 1), share(fake, -1)
 
 
 @torch.enable_grad()  # in validation too, where nothing else is differentiated
-def gradient_penalty(critic: Callable[[Tensor], Sequence[Tensor]], real: Tensor, fake: Tensor, *,
+def gradient_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor, fake: Tensor, *,
                      generator: torch.Generator | None = None) -> Tensor:
     """E(|grad D(mix)| - 1)^2 on random mixes of real and fake (B,3,H,W) (Gulrajani et al. 2017, eq. 3). Scalar.
 
-    critic: pictures -> logits per scale.
+    discriminator: images -> logits per scale.
     """
     share = torch.rand(len(real), 1, 1, 1, generator=generator, device=real.device, dtype=real.dtype)
     mix = (share * real + (1 - share) * fake).detach().requires_grad_()
-    gradient = _slope(critic(mix), mix)
+    gradient = _slope(discriminator(mix), mix)
     return ((gradient.square().sum(1) + 1e-12).sqrt() - 1).square().mean()
 
 
 @torch.enable_grad()
-def r1_penalty(critic: Callable[[Tensor], Sequence[Tensor]], real: Tensor) -> Tensor:
+def r1_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor) -> Tensor:
     """E|grad D(real)|^2 / 2 (Mescheder et al. 2018, eq. 9), real (B,3,H,W). Scalar. Applied lazily, every k-th step, it is to be
     weighted k times (Karras et al. 2020, appendix B)."""
     real = real.detach().requires_grad_()
-    return 0.5 * _slope(critic(real), real).square().sum(1).mean()
+    return 0.5 * _slope(discriminator(real), real).square().sum(1).mean()
 
 
-def _slope(scales: Sequence[Tensor], pictures: Tensor) -> Tensor:
-    """(B,3*H*W): gradient of the sum over scales of each picture's mean logit, itself differentiable."""
+def _slope(scales: Sequence[Tensor], images: Tensor) -> Tensor:
+    """(B,3*H*W): gradient of the sum over scales of each image's mean logit, itself differentiable."""
     total = sum(logits.float().reshape(len(logits), -1).mean(1).sum() for logits in scales)
-    return torch.autograd.grad(total, pictures, create_graph=True)[0].flatten(1)
+    return torch.autograd.grad(total, images, create_graph=True)[0].flatten(1)
 
 
-def clip_weights(critic: nn.Module, limit: float = 0.01) -> None:
+def clip_weights(discriminator: nn.Module, limit: float = 0.01) -> None:
     """Clamp every parameter to -limit..limit, in place (Arjovsky et al. 2017, algorithm 1)."""
     with torch.no_grad():
-        for parameter in critic.parameters():
+        for parameter in discriminator.parameters():
             parameter.clamp_(-limit, limit)

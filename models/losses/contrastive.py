@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def patch_nce(queries: Tensor, keys: Tensor, *, temperature: float = 0.07) -> Tensor:
-    """Cross entropy of finding each query's own key among all keys of its picture (CUT, Park et al. 2020, eq. 3). Both are
+    """Cross entropy of finding each query's own key among all keys of its image (CUT, Park et al. 2020, eq. 3). Both are
     (B,P,D), unit length, for P places; keys get no gradient. Scalar."""
     logits = queries @ keys.detach().transpose(1, 2) / temperature  # (B,P,P)
     own = torch.arange(logits.shape[1], device=logits.device).repeat(len(logits))
@@ -13,9 +13,9 @@ def patch_nce(queries: Tensor, keys: Tensor, *, temperature: float = 0.07) -> Te
 
 
 def photo_drawing(identities: Tensor, person: Tensor, drawing: Tensor, *, temperature: float = 0.1) -> Tensor:
-    """Supervised contrast between the two kinds (Khosla et al. 2020, eq. 2): for each picture, cross entropy of finding the
-    pictures of its person among all of the other kind, averaged over them. identities (B,D) of unit length, person (B,) int64,
-    drawing (B,) bool. Pictures without a partner do not count; scalar, 0 where there is none."""
+    """Supervised contrast between the two kinds (Khosla et al. 2020, eq. 2): for each image, cross entropy of finding the
+    images of its person among all of the other kind, averaged over them. identities (B,D) of unit length, person (B,) int64,
+    drawing (B,) bool. Images without a partner do not count; scalar, 0 where there is none."""
     other = drawing[:, None] != drawing
     logits = (identities @ identities.t()).float() / temperature  # (B,B); the product is of half precision under autocast
     logits = logits.masked_fill(~other, torch.finfo(logits.dtype).min)

@@ -9,13 +9,13 @@ def identity_distance(swap: Tensor, source: Tensor) -> Tensor:
 
 
 def identity_hinge(swap: Tensor, source: Tensor, *, threshold: float = 0.2875) -> Tensor:
-    """mean max(0, threshold - cosine): nothing more is wanted once the likeness suffices (the caricature study's form; its
+    """mean max(0, threshold - cosine): nothing more is wanted once the identity similarity suffices (the caricature study's form; its
     threshold is where SphereFace tells its pairs apart). Scalar."""
     return F.relu(threshold - (swap * source).sum(1)).mean()
 
 
 def identity_distillation(swap: Tensor, source: Tensor, *, temperature: float = 0.1) -> Tensor:
-    """KL divergence between each source's and its swap's softened likeness to the other sources of the batch, times temperature^2
+    """KL divergence between each source's and its swap's softened identity similarity to the other sources of the batch, times temperature^2
     (Hinton et al. 2015, section 2): the whole neighbourhood is to agree, not one angle. Scalar; 0 for a batch of one."""
     wanted = F.log_softmax(_others(source @ source.T) / temperature, 1).detach()
     given = F.log_softmax(_others(swap @ source.T) / temperature, 1)

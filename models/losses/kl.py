@@ -1,4 +1,4 @@
-"""The Kullback-Leibler term of a Gaussian latent."""
+"""The Kullback-Leibler loss of a Gaussian latent."""
 import torch
 from torch import Tensor
 

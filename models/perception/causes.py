@@ -26,10 +26,10 @@ class CauseNet(nn.Module):
         self.down = nn.Sequential(*(nn.Sequential(_unit(a, b, 2), _unit(b, b, 1)) for a, b in zip(widths, widths[1:])))
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(widths[-1] * 16, 256), nn.SiLU(), nn.Linear(256, causes))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        if pictures.shape[-2:] != (64, 64):
-            pictures = F.interpolate(pictures, (64, 64), mode='bilinear', antialias=True)
-        return self.head(self.down(self.stem(F.pixel_unshuffle(pictures, 2))))  # (B,causes)
+    def forward(self, images: Tensor) -> Tensor:
+        if images.shape[-2:] != (64, 64):
+            images = F.interpolate(images, (64, 64), mode='bilinear', antialias=True)
+        return self.head(self.down(self.stem(F.pixel_unshuffle(images, 2))))  # (B,causes)
 
 
 class CauseTrainingConfig(FamilyConfig):
@@ -48,17 +48,17 @@ class CauseTraining(Family):
         super().__init__(config, perception)
         self.network = CauseNet(config.causes, config.width)
 
-    def players(self) -> dict[str, list[Parameter]]:
+    def param_groups(self) -> dict[str, list[Parameter]]:
         return {'reader': list(self.parameters())}
 
-    def averaged(self) -> dict[str, nn.Module]:
+    def ema_modules(self) -> dict[str, nn.Module]:
         return {'network': self.network}
 
-    def forward(self, player: str, batch: CauseBatch, step: int) -> dict[str, Tensor]:
-        return {'causes': F.l1_loss(self.network(batch.pictures).float(), batch.causes)}
+    def forward(self, group: str, batch: CauseBatch, step: int) -> dict[str, Tensor]:
+        return {'causes': F.l1_loss(self.network(batch.images).float(), batch.causes)}
 
     def panel(self, batch: CauseBatch) -> dict[str, Tensor]:
-        return {'face': batch.pictures[:8]}
+        return {'face': batch.images[:8]}
 
 
 def causes_bytes(training: CauseTraining) -> bytes:

@@ -1,4 +1,4 @@
-"""Face detectors behind one interface: a picture in, boxes and five landmarks in the picture's own pixels out."""
+"""Face detectors behind one interface: an image in, boxes and five landmarks in the image's own pixels out."""
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from torch import nn
 
 from models import weights
 
-LONGEST = 1280  # pixels; a larger picture is reduced to this for detection
-MARGIN = 24  # pixels of grey around the picture, so that faces cut by its border stay inside what a detector sees
+LONGEST = 1280  # pixels; a larger image is reduced to this for detection
+MARGIN = 24  # pixels of gray around the image, so that faces cut by its border stay inside what a detector sees
 SCORE = 0.9  # least confidence of MTCNN and RetinaFace
 KEPT_SCORE = 0.6  # least confidence of MTCNN's last network in a face that is followed
 OVERLAP = 0.3  # intersection over union from which on two boxes may show the same face
@@ -21,7 +21,7 @@ OVERLAP = 0.3  # intersection over union from which on two boxes may show the sa
 @dataclass(frozen=True)
 class Face:
     """A detected face: box (4,) x0, y0, x1, y1 and points (5,2) in the order of models.geometry, float32 pixels of the
-    picture; score in [0,1]."""
+    image; score in [0,1]."""
 
     box: np.ndarray
     points: np.ndarray
@@ -41,31 +41,31 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return common / np.maximum(sum(areas) - common, 1e-6)
 
 
-def paired(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:
+def paired(id_similarity: np.ndarray, least: float) -> list[tuple[int, int]]:
     """(row, column) of a table (N,M), the largest first, no row and no column twice, none below `least`."""
-    likeness, found = likeness.astype(np.float64), []
-    while likeness.size and likeness.max() >= least:
-        row, column = np.unravel_index(likeness.argmax(), likeness.shape)
-        likeness[row], likeness[:, column] = -np.inf, -np.inf
+    id_similarity, found = id_similarity.astype(np.float64), []
+    while id_similarity.size and id_similarity.max() >= least:
+        row, column = np.unravel_index(id_similarity.argmax(), id_similarity.shape)
+        id_similarity[row], id_similarity[:, column] = -np.inf, -np.inf
         found.append((int(row), int(column)))
     return found
 
 
 class Detector:
-    """Reduces the picture, asks `find`, maps the answer back and sorts by size. A detector writes `find`."""
+    """Reduces the image, asks `find`, maps the answer back and sorts by size. A detector writes `find`."""
 
-    def find(self, picture: np.ndarray) -> list[Face]:
+    def find(self, image: np.ndarray) -> list[Face]:
         """(H,W,3) uint8 RGB of at most LONGEST + 2 * MARGIN pixels -> faces in its pixels, in any order."""
         raise TypeError(f'{type(self).__name__} finds no faces')
 
-    def detect(self, picture: np.ndarray) -> list[Face]:
-        """(H,W,3) uint8 RGB of any size -> the faces, largest first. ValueError where the array is no such picture."""
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise ValueError(f'a detector wants an RGB picture (H,W,3) in uint8, not {picture.shape} in {picture.dtype}')
-        height, width = picture.shape[:2]
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """(H,W,3) uint8 RGB of any size -> the faces, largest first. ValueError where the array is no such image."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f'a detector wants an RGB image (H,W,3) in uint8, not {image.shape} in {image.dtype}')
+        height, width = image.shape[:2]
         scale = min(1.0, LONGEST / max(height, width))
         small = max(1, round(width * scale)), max(1, round(height * scale))
-        reduced = cv2.resize(picture, small, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+        reduced = cv2.resize(image, small, interpolation=cv2.INTER_AREA) if scale < 1 else image
         reduced = cv2.copyMakeBorder(reduced, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=(127, 127, 127))
         ratio = np.array([width / small[0], height / small[1]], np.float32)
 
@@ -75,11 +75,11 @@ class Detector:
         faces = [Face(original(f.box).reshape(4), original(f.points), float(f.score)) for f in self.find(reduced)]
         return sorted(faces, key=lambda face: -face.area)
 
-    def follow(self, picture: np.ndarray, faces: list[Face]) -> list[Face | None]:
-        """The faces of the frame before in this one, (H,W,3) uint8 RGB of a film; None for those that are not seen any more."""
+    def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
+        """The faces of the frame before in this one, (H,W,3) uint8 RGB of a video; None for those that are not seen any more."""
         if not faces:
             return []
-        found, answer = self.detect(picture), [None] * len(faces)
+        found, answer = self.detect(image), [None] * len(faces)
         boxes = [np.array([face.box for face in some]).reshape(-1, 4) for some in (faces, found)]
         for before, now in paired(overlaps(*boxes), OVERLAP):
             answer[before] = found[now]
@@ -108,41 +108,41 @@ class MTCNN(Detector):
         self.networks = [mtcnn_network(name).to(self.device) for name in ('PNet', 'RNet', 'ONet')]
 
     @torch.no_grad()
-    def find(self, picture: np.ndarray) -> list[Face]:
+    def find(self, image: np.ndarray) -> list[Face]:
         from facenet_pytorch.models.utils.detect_face import detect_face
 
-        boxes, points = detect_face(picture, self.least, *self.networks, [0.6, 0.7, SCORE], 0.709, self.device)
+        boxes, points = detect_face(image, self.least, *self.networks, [0.6, 0.7, SCORE], 0.709, self.device)
         return [Face(box[:4], five, box[4]) for box, five in zip(boxes[0], points[0])]
 
     @torch.no_grad()
-    def follow(self, picture: np.ndarray, faces: list[Face]) -> list[Face | None]:
+    def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
         """As Detector.follow, but by the last network alone, which corrects the old box: a fiftieth of the work."""
         if not faces:
             return []
         squares = np.stack([_square(face.box) for face in faces])  # (N,4)
-        crops = np.stack([_cut(picture, square, 48) for square in squares])
+        crops = np.stack([_cut(image, square, 48) for square in squares])
         crops = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() - 127.5) / 128
         shifts, points, scores = (out.cpu().numpy() for out in self.networks[2](crops.to(self.device)))
         sides, starts = squares[:, 2:] - squares[:, :2] + 1, squares[:, :2] - 1  # as in detect_face
         boxes = squares + shifts * np.tile(sides, 2)
         points = points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides[:, None] + starts[:, None]
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         inside = [0 <= x < width and 0 <= y < height for x, y in points.mean(1)]
         return [Face(box.astype(np.float32), five.astype(np.float32), float(score)) if score >= KEPT_SCORE and there else None
                 for box, five, score, there in zip(boxes, points, scores[:, 1], inside)]
 
 
 def _square(box: np.ndarray) -> np.ndarray:
-    """(4,) -> the square around its centre with its longer side."""
-    side, centre = max(2.0, float((box[2:] - box[:2]).max())), (box[:2] + box[2:]) / 2
-    return np.concatenate([centre - side / 2, centre + side / 2])
+    """(4,) -> the square around its center with its longer side."""
+    side, center = max(2.0, float((box[2:] - box[:2]).max())), (box[:2] + box[2:]) / 2
+    return np.concatenate([center - side / 2, center + side / 2])
 
 
-def _cut(picture: np.ndarray, square: np.ndarray, side: int) -> np.ndarray:
-    """The square, counted from 1 and with its end, out of the picture, grey beyond its border, in `side` pixels."""
-    height, width = picture.shape[:2]
+def _cut(image: np.ndarray, square: np.ndarray, side: int) -> np.ndarray:
+    """The square, counted from 1 and with its end, out of the image, gray beyond its border, in `side` pixels."""
+    height, width = image.shape[:2]
     x0, y0, x1, y1 = (square.astype(int) - [1, 1, 0, 0]).tolist()
-    part = picture[max(y0, 0):max(y1, 0), max(x0, 0):max(x1, 0)]
+    part = image[max(y0, 0):max(y1, 0), max(x0, 0):max(x1, 0)]
     if part.size == 0:
         return np.full((side, side, 3), 127, np.uint8)
     part = cv2.copyMakeBorder(part, max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0), cv2.BORDER_CONSTANT,
@@ -169,8 +169,8 @@ class SCRFD(Detector):
         self.network = Network(session=session)
         self.network.prepare(0, input_size=(640, 640), det_thresh=0.5)
 
-    def find(self, picture: np.ndarray) -> list[Face]:
-        boxes, points = self.network.detect(np.ascontiguousarray(picture[..., ::-1]))
+    def find(self, image: np.ndarray) -> list[Face]:
+        boxes, points = self.network.detect(np.ascontiguousarray(image[..., ::-1]))
         return [Face(box[:4], five, box[4]) for box, five in zip(boxes, points)]
 
 
@@ -189,8 +189,8 @@ class RetinaFace(Detector):
         self.network.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def find(self, picture: np.ndarray) -> list[Face]:
-        rows = self.network.detect_faces(np.ascontiguousarray(picture[..., ::-1]), conf_threshold=SCORE)
+    def find(self, image: np.ndarray) -> list[Face]:
+        rows = self.network.detect_faces(np.ascontiguousarray(image[..., ::-1]), conf_threshold=SCORE)
         return [Face(row[:4], row[5:].reshape(5, 2), row[4]) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""Putting a generated face back into its photo: where it shows (mask), in which tones (colour match), and the mixing."""
+"""Putting a generated face back into its photo: where it shows (mask), in which tones (color match), and the mixing."""
 import cv2
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ _SPECK = np.ones((7, 7), np.uint8)  # pixels of MASK_SIDE: what is thinner in a 
 
 
 def hull(side: int) -> np.ndarray:
-    """(side,side) float32, 1 inside the convex hull of the template's five points, stretched about their centre."""
+    """(side,side) float32, 1 inside the convex hull of the template's five points, stretched about their center."""
     points = geometry.template('face').scaled(side).tensor().numpy()
-    centre = points.mean(0)
-    outline = cv2.convexHull(((points - centre) * _GROWTH + centre).round().astype(np.int32))
+    center = points.mean(0)
+    outline = cv2.convexHull(((points - center) * _GROWTH + center).round().astype(np.int32))
     mask = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), outline, 1)
     return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), side / 16).round()
 
@@ -98,9 +98,9 @@ def soften(mask: Tensor, feather: float = FEATHER) -> Tensor:
 def tones(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """How `swap` gets the tones of `target`: gain and shift (2,3) of its CIELAB channels, such that inside the mask the mean and
     the deviation of the lightness become equal (after Reinhard et al. 2001, who match every channel's deviation; matching that of
-    the colours brings up their noise).
+    the colors brings up their noise).
 
-    Pictures (H,W,3) float32 RGB in [0,1], mask (H,W) in [0,1]. The deviation changes by at most a third, so that shading which
+    Images (H,W,3) float32 RGB in [0,1], mask (H,W) in [0,1]. The deviation changes by at most a third, so that shading which
     only one face has is not blown up.
     """
     first, second = (cv2.cvtColor(np.ascontiguousarray(p, np.float32), cv2.COLOR_RGB2LAB) for p in (swap, target))
@@ -111,22 +111,22 @@ def tones(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.stack([gain, mean_b - gain * mean_a])
 
 
-def toned(picture: np.ndarray, change: np.ndarray) -> np.ndarray:
+def toned(image: np.ndarray, change: np.ndarray) -> np.ndarray:
     """(H,W,3) float32 RGB in [0,1], changed as `tones` says."""
-    lab = cv2.cvtColor(np.ascontiguousarray(picture, np.float32), cv2.COLOR_RGB2LAB)
+    lab = cv2.cvtColor(np.ascontiguousarray(image, np.float32), cv2.COLOR_RGB2LAB)
     return np.clip(cv2.cvtColor((lab * change[0] + change[1]).astype(np.float32), cv2.COLOR_LAB2RGB), 0, 1)
 
 
-def match_colour(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def match_color(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """`swap` in the tones of `target`; shapes and ranges as for `tones`."""
     return toned(swap, tones(swap, target, mask))
 
 
 def mix(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """`second` over `first` where the mask says, in bands: fine detail changes over sharply, tones over about FEATHER of
-    the shorter side (Burt & Adelson 1983, on the pictures' difference).
+    the shorter side (Burt & Adelson 1983, on the images' difference).
 
-    Pictures (H,W,3) float32, soft mask (H,W) in [0,1]; where that is 0, `first` stays as it is.
+    Images (H,W,3) float32, soft mask (H,W) in [0,1]; where that is 0, `first` stays as it is.
     """
     rest, shares, bands = (second - first).astype(np.float32), [np.clip(mask * 4 - 1.5, 0, 1).astype(np.float32)], []
     for _ in range(max(0, round(np.log2(FEATHER * min(mask.shape))) - 1)):
@@ -161,9 +161,9 @@ def paste(photo: np.ndarray, crop: Tensor, mask: Tensor, points: np.ndarray, cov
         return
     here = here - low
 
-    def seen(picture, mode, padding):
-        matrix = geometry.invert(geometry.align(here, own.scaled(picture.shape[-1])))
-        warped = geometry.warp(picture[None].float().cpu(), matrix, (y1 - y0, x1 - x0), mode=mode, padding=padding)
+    def seen(image, mode, padding):
+        matrix = geometry.invert(geometry.align(here, own.scaled(image.shape[-1])))
+        warped = geometry.warp(image[None].float().cpu(), matrix, (y1 - y0, x1 - x0), mode=mode, padding=padding)
         return warped[0].permute(1, 2, 0).numpy()
 
     region = photo[y0:y1, x0:x1]

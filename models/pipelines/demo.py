@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.pipelines.contact import contact_sheet, portrait
-from models.pipelines.images import read_picture
+from models.pipelines.io.contact_sheet import contact_sheet, portrait
+from models.pipelines.io.images import read_image
 from models.pipelines.photo import PhotoSwapper
 
 # name -> package, file in it. insightface: a group of six and a portrait of 112 pixels; scikit-image: NASA's portrait.
@@ -14,7 +14,7 @@ PHOTOS = {
     'portrait': ('insightface', 'data/images/Tom_Hanks_54745.png'),
     'astronaut': ('skimage', 'data/astronaut.png'),
 }
-# source, its face; target, its face: numbers by size. The first row becomes the picture.
+# source, its face; target, its face: numbers by size. The first row becomes the image.
 PAIRS = (
     ('group', 3, 'astronaut', 0),
     ('portrait', 0, 'astronaut', 0),
@@ -30,16 +30,16 @@ def demo_photo(name: str) -> np.ndarray:
     found = find_spec(package)
     if found is None:
         raise ValueError(f'the demonstration wants a photo of the package {package}; install it with the suite: pip install -e .')
-    return read_picture(Path(found.submodule_search_locations[0]) / file)
+    return read_image(Path(found.submodule_search_locations[0]) / file)
 
 
 def demo(swapper: PhotoSwapper) -> tuple[np.ndarray, np.ndarray]:
-    """The first pair's finished picture, and a contact sheet of all pairs: source, target, swap; (H,W,3) uint8 RGB each."""
+    """The first pair's finished image, and a contact sheet of all pairs: source, target, swap; (H,W,3) uint8 RGB each."""
     photos = {name: demo_photo(name) for name in PHOTOS}
     faces = {name: swapper.detector.detect(photo) for name, photo in photos.items()}
-    pictures, rows = [], []
+    images, rows = [], []
     for source, giver, target, taker in PAIRS:
         giver, taker = faces[source][giver], faces[target][taker]
-        pictures.append(swapper.exchange(photos[source], giver, photos[target], [taker])[0])
-        rows.append([portrait(photos[source], giver), portrait(photos[target], taker), portrait(pictures[-1], taker)])
-    return pictures[0], contact_sheet(rows, ['source', 'target', 'swap'])
+        images.append(swapper.exchange(photos[source], giver, photos[target], [taker])[0])
+        rows.append([portrait(photos[source], giver), portrait(photos[target], taker), portrait(images[-1], taker)])
+    return images[0], contact_sheet(rows, ['source', 'target', 'swap'])

@@ -12,19 +12,19 @@ from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.perception.detection import Detector, Face, paired
 from models.pipelines import blend
-from models.runtime import bf16_on_cpu
+from models.runtime.sessions import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'
 DONE = 'faces were replaced by those of other people'  # for Making
-LEAST_LIKENESS = 0.3  # cosine of two identities below which nobody is taken for the other
+MIN_ID_SIMILARITY = 0.3  # cosine of two identities below which nobody is taken for the other
 
 
 @dataclass(frozen=True)
 class Swapped:
-    """picture (H,W,3) uint8 RGB, the target with its faces replaced; cover (H,W) float32 in [0,1], how much of a pixel is made;
+    """image (H,W,3) uint8 RGB, the target with its faces replaced; cover (H,W) float32 in [0,1], how much of a pixel is made;
     targets, the faces that were replaced; notes, sentences that the user should read."""
 
-    picture: np.ndarray
+    image: np.ndarray
     cover: np.ndarray
     targets: list[Face]
     notes: list[str]
@@ -33,10 +33,10 @@ class Swapped:
 def choose(faces: list[Face], choice: str | int | None, what: str) -> list[Face]:
     """The faces meant by `largest`, `all`, a number (0 = largest) or None, which accepts nothing but a single face.
 
-    what names the picture in messages. ValueError, one sentence, where no face is there or the choice fits none.
+    what names the image in messages. ValueError, one sentence, where no face is there or the choice fits none.
     """
     if not faces:
-        raise ValueError(f'no face was found in the {what}; give a picture of a face seen from the front or try another detector')
+        raise ValueError(f'no face was found in the {what}; give an image of a face seen from the front or try another detector')
     numbers = 'its number by size, 0' if len(faces) == 1 else f'its number by size, 0 (largest) to {len(faces) - 1}'
     if choice is None:
         if len(faces) > 1:
@@ -96,8 +96,8 @@ class PhotoSwapper:
             takers = choose(found, target_face, 'target')
             if target_face == LARGEST and len(found) > 1:
                 notes.append(f'the target shows {len(found)} faces; the largest was taken')
-        picture, cover, more = self.exchange(source, giver, target, takers, generator=generator)
-        return Swapped(picture, cover, takers, notes + more)
+        image, cover, more = self.exchange(source, giver, target, takers, generator=generator)
+        return Swapped(image, cover, takers, notes + more)
 
     def swap_people(self, target: np.ndarray, people: list[tuple[np.ndarray, np.ndarray]], *,
                     generator: torch.Generator | None = None) -> Swapped:
@@ -110,21 +110,21 @@ class PhotoSwapper:
             raise ValueError('none of the people is in the target; give other photos of them')
         there = {person for _, person in matches}
         notes = [f'person {index} of the list was not found in the target' for index in range(len(people)) if index not in there]
-        picture, cover = target, np.zeros(target.shape[:2], np.float32)
+        image, cover = target, np.zeros(target.shape[:2], np.float32)
         for face, person in matches:
             source = people[person][1]
             giver, = choose(self.detector.detect(source), LARGEST, f'source of person {person}')
-            picture, more, said = self.exchange(source, giver, picture, [face], generator=generator)
+            image, more, said = self.exchange(source, giver, image, [face], generator=generator)
             cover, notes = np.maximum(cover, more), notes + said
-        return Swapped(picture, cover, [face for face, _ in matches], notes)
+        return Swapped(image, cover, [face for face, _ in matches], notes)
 
     def recognised(self, photo: np.ndarray, faces: list[Face], references: list[np.ndarray]) -> list[tuple[Face, int]]:
         """Which of the photo's faces is the largest one of each reference: (face, number of the reference), the surest first.
-        No face and no reference twice, and none whose likeness is below LEAST_LIKENESS."""
+        No face and no reference twice, and none whose identity similarity is below MIN_ID_SIMILARITY."""
         known = [self.embed(reference, choose(self.detector.detect(reference), LARGEST, f'reference {index}'))
                  for index, reference in enumerate(references)]
-        likeness = (self.embed(photo, faces) @ torch.cat(known).T).cpu().numpy()  # (faces,references)
-        return [(faces[face], reference) for face, reference in paired(likeness, LEAST_LIKENESS)]
+        id_similarity = (self.embed(photo, faces) @ torch.cat(known).T).cpu().numpy()  # (faces,references)
+        return [(faces[face], reference) for face, reference in paired(id_similarity, MIN_ID_SIMILARITY)]
 
     def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
         """Identities (N,D), unit length, of faces of a photo."""
@@ -132,22 +132,22 @@ class PhotoSwapper:
 
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
                  generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """`swap` with faces already found: the finished picture, its cover and the notes."""
+        """`swap` with faces already found: the finished image, its cover and the notes."""
         raise TypeError(f'{type(self).__name__} exchanges no faces')
 
 
 class FaceSwapper(PhotoSwapper):
     """A family, the networks that look at faces and a detector, joined to swap faces in photos.
 
-    device: where family and perception already are. colour: bring the swap into the tones of the target. upscale: what a made
+    device: where family and perception already are. color: bring the swap into the tones of the target. upscale: what a made
     face (3,S,S) in [-1,1] goes through before it is put back, to (3,k*S,k*S), such as models.pipelines.upscaling.Upscaler.
     """
 
     def __init__(self, family: Family, perception: Perception, detector: Detector, *, device: str | torch.device = 'cpu',
-                 colour: bool = True, upscale: Callable[[Tensor], Tensor] | None = None):
+                 color: bool = True, upscale: Callable[[Tensor], Tensor] | None = None):
         super().__init__(detector)
         self.family, self.perception, self.upscale = family, perception, upscale
-        self.device, self.colour, self.size = torch.device(device), colour, family.config.size
+        self.device, self.color, self.size = torch.device(device), color, family.config.size
 
     @torch.no_grad()
     def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
@@ -164,16 +164,16 @@ class FaceSwapper(PhotoSwapper):
         swaps, masks, missed = self._made(targets, points, sources, self.embed(source, [giver]).expand(len(targets), -1),
                                           generator)
         masks = blend.soften(masks)
-        picture, cover = target.copy(), np.zeros(target.shape[:2], np.float32)
+        image, cover = target.copy(), np.zeros(target.shape[:2], np.float32)
         for index in reversed(range(len(takers))):  # the largest, which is nearest, last
             swap = swaps[index]
-            if self.colour:
+            if self.color:
                 swap = _matched(swap, targets[index], masks[index])
             swap = self.upscale(swap) if self.upscale else swap
-            blend.paste(picture, swap, masks[index], takers[index].points, cover)
+            blend.paste(image, swap, masks[index], takers[index].points, cover)
         notes = [f'the parser saw no face region in face {index} of the target; the hull of its landmarks was blended instead'
                  for index, hull in enumerate(missed) if hull]
-        return picture, cover, notes
+        return image, cover, notes
 
     def _made(self, targets: Tensor, points: Tensor, sources: Tensor, identities: Tensor,
               generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, list[bool]]:
@@ -189,12 +189,12 @@ class FaceSwapper(PhotoSwapper):
         return swaps.float().cpu(), masks.float().cpu(), missed
 
     def maker(self, sources: list[tuple[np.ndarray, Face]]):
-        """For models.pipelines.video: makes faces with the role r look like the face sources[r] of a photo (H,W,3)."""
+        """For models.pipelines.video.engine: makes faces with the role r look like the face sources[r] of a photo (H,W,3)."""
         crops = torch.cat([crop_face(photo, face.points, self.size) for photo, face in sources])
         identities = torch.cat([self.embed(photo, [face]) for photo, face in sources])
 
         def make(faces) -> tuple[Tensor, Tensor]:
-            # Quicker where the processor has instructions for it; pictures for measuring are made in full precision.
+            # Quicker where the processor has instructions for it; images for measuring are made in full precision.
             half = self.device.type == 'cpu' and bf16_on_cpu()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
                 return self._made(faces.crops, faces.points, crops[faces.roles], identities[faces.roles])[:2]
@@ -203,7 +203,7 @@ class FaceSwapper(PhotoSwapper):
 
 
 def _matched(swap: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """blend.match_colour for tensors (3,S,S) in [-1,1] and a mask (1,M,M)."""
+    """blend.match_color for tensors (3,S,S) in [-1,1] and a mask (1,M,M)."""
     small = F.interpolate(mask[None], swap.shape[-2:], mode='bilinear', antialias=True)[0, 0].numpy()
     first, second = ((p.permute(1, 2, 0).numpy() + 1) / 2 for p in (swap, target))
-    return torch.from_numpy(blend.match_colour(first, second, small)).permute(2, 0, 1) * 2 - 1
+    return torch.from_numpy(blend.match_color(first, second, small)).permute(2, 0, 1) * 2 - 1

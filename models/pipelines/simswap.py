@@ -1,4 +1,4 @@
-"""The published SimSwap (Chen et al. 2020) as its authors run it: their crops, their normalisation, their way of pasting back."""
+"""The published SimSwap (Chen et al. 2020) as its authors run it: their crops, their normalization, their way of pasting back."""
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from models import geometry, weights
 from models.blocks.ranges import from_signed
 from models.convert import read_state
 from models.perception.detection import Detector, Face
-from models.perception.fusion import fused
-from models.perception.parsing import FaceParser, face_mask
-from models.perception.simswap_arcface import SimSwapArcFace
+from models.perception.encoders.simswap_arcface import SimSwapArcFace
+from models.perception.parsers.parser import FaceParser, face_mask
 from models.pipelines.photo import PhotoSwapper
+from models.runtime.fusion import fused
 
 # Left profile, left, frontal, right and right profile in a crop of 112 pixels.
 _POSES = (((51.642, 50.115), (57.617, 49.990), (35.740, 69.007), (51.157, 89.050), (57.025, 89.702)),
@@ -32,7 +32,7 @@ _LEAST = 20  # pixels of the parsed crop that a face must have
 
 
 def softening_kernel() -> Tensor:
-    """(1,1,17,17): the largest distance minus the distance to the centre, as shares of 1."""
+    """(1,1,17,17): the largest distance minus the distance to the center, as shares of 1."""
     near = torch.arange(17, dtype=torch.float32) - 8
     distance = torch.hypot(near, near[:, None])
     kernel = distance.max() - distance
@@ -112,7 +112,7 @@ class SimSwapper(PhotoSwapper):
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
                  generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         identity = self.embed(source, [giver])
-        picture, (height, width) = target.astype(np.float32), target.shape[:2]
+        image, (height, width) = target.astype(np.float32), target.shape[:2]
         cover = np.zeros((height, width), np.float32)
         for face in takers:
             crop, matrix = self.crop(target, face.points)
@@ -120,9 +120,9 @@ class SimSwapper(PhotoSwapper):
             swap = (swap.float().cpu().numpy() + 1) * 127.5
             back = cv2.warpAffine(swap, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
             alpha = border_alpha(matrix, len(swap), height, width)
-            picture = alpha * back + (1 - alpha) * picture
+            image = alpha * back + (1 - alpha) * image
             cover = np.maximum(cover, alpha[..., 0])
-        return picture.round().clip(0, 255).astype(np.uint8), cover, []
+        return image.round().clip(0, 255).astype(np.uint8), cover, []
 
 
 def files(name: str) -> list[Path]:

@@ -1,9 +1,9 @@
 """Faces of photos as drawings and back: detect, align, translate, and paste into the photo where that is wanted.
 
     translator = FaceTranslator(load_translator(default_weights(), perception), build_detector())
-    made = translator.picture(photo, styles=3, paste=True)
+    made = translator.image(photo, styles=3, paste=True)
     made.faces[0].translations[2], made.pasted[2], sheet(made)
-    VideoEngine(translator.maker(style=2), translator.size, Tracker(detector)).convert(film, output)
+    VideoEngine(translator.maker(style=2), translator.size, Tracker(detector)).convert(video, output)
 """
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +16,16 @@ from models import weights
 from models.base import Family, Perception
 from models.perception.detection import Detector, Face
 from models.pipelines import blend
-from models.pipelines.contact import contact_sheet, portrait
 from models.pipelines.framing import Framed, framed, middle
+from models.pipelines.io.contact_sheet import contact_sheet, portrait
 from models.pipelines.photo import LARGEST, choose, crop_face
 from models.registry import TRANSLATORS, family_name, load_family
 
 
 @dataclass(frozen=True)
 class TranslatedFace:
-    """face (S,S,3) uint8 RGB, aligned; translations, the same in each of the styles; found, where it lies in the picture, or None
-    where the picture itself was an aligned face."""
+    """face (S,S,3) uint8 RGB, aligned; translations, the same in each of the styles; found, where it lies in the image, or None
+    where the image itself was an aligned face."""
 
     face: np.ndarray
     translations: list[np.ndarray]
@@ -34,10 +34,10 @@ class TranslatedFace:
 
 @dataclass(frozen=True)
 class Translated:
-    """A picture (H,W,3) uint8 RGB with its translated faces; pasted, the picture with all of them in it, for each style, or empty
-    where that was not asked for; reference (S,S,3), the picture that gave the style, or None."""
+    """An image (H,W,3) uint8 RGB with its translated faces; pasted, the image with all of them in it, for each style, or empty
+    where that was not asked for; reference (S,S,3), the image that gave the style, or None."""
 
-    picture: np.ndarray
+    image: np.ndarray
     faces: list[TranslatedFace]
     pasted: list[np.ndarray]
     reference: np.ndarray | None
@@ -65,19 +65,19 @@ def default_weights() -> Path:
 class FaceTranslator:
     """A translator in one direction (its first one where None), with a detector that finds faces.
 
-    parser: finds the face in a photo, for pasting. centres: label -> (K,features), typical looks of parts for a pix2pixHD, one of
-    which each style takes by chance (experiments.feature_clusters). device: where family and parser already are. ValueError where
+    parser: finds the face in a photo, for pasting. centers: label -> (K,features), typical looks of parts for a pix2pixHD, one of
+    which each style takes by chance (datasets.preparation.feature_clusters). device: where family and parser already are. ValueError where
     the family lacks the direction or takes no features.
     """
 
     def __init__(self, family: Family, detector: Detector, direction: str | None = None, *, parser=None,
-                 centres: dict[int, Tensor] | None = None, device: str | torch.device = 'cpu'):
-        self.family, self.detector, self.parser, self.centres = family, detector, parser, centres
+                 centers: dict[int, Tensor] | None = None, device: str | torch.device = 'cpu'):
+        self.family, self.detector, self.parser, self.centers = family, detector, parser, centers
         self.direction, self.device = direction or family.directions[0], torch.device(device)
         self.name = type(family).__name__
         if self.direction not in family.directions:
             raise ValueError(f'{self.name} does not translate {direction}; it knows {", ".join(family.directions)}')
-        if centres is not None and not hasattr(family, 'sample'):
+        if centers is not None and not hasattr(family, 'sample'):
             raise ValueError(f'{self.name} draws from no features of parts; leave them away, or give weights of a pix2pixHD')
 
     @property
@@ -96,26 +96,26 @@ class FaceTranslator:
         if styles < 1:
             raise ValueError(f'{styles} styles are no number of translations; give 1 or more')
         if reference and not self.family.styled:
-            raise ValueError(f'{self.name} takes no style from a reference picture; leave the reference away, or use munit, '
+            raise ValueError(f'{self.name} takes no style from a reference image; leave the reference away, or use munit, '
                              'satnet or stargan')
-        if reference and (styles > 1 or self.centres is not None):
-            raise ValueError('a reference picture gives one style: leave the number of styles and features of parts away')
-        if styles > 1 and self.centres is None and (not self.family.styled or hasattr(self.family, 'sample')):
-            raise ValueError(f'{self.name} knows one translation of a picture; '
+        if reference and (styles > 1 or self.centers is not None):
+            raise ValueError('a reference image gives one style: leave the number of styles and features of parts away')
+        if styles > 1 and self.centers is None and (not self.family.styled or hasattr(self.family, 'sample')):
+            raise ValueError(f'{self.name} knows one translation of an image; '
                              + ('give features of parts, which styles are drawn from (scripts/encode_features.py)'
                                 if self.family.styled else 'for several styles use munit, satnet or stargan'))
 
     @torch.no_grad()
     def draw(self, crops: Tensor, *, style: int = 0, reference: Tensor | None = None) -> Tensor:
         """Aligned faces (B,3,S,S) in [-1,1] -> their translations, the same on the CPU. style: number of a style that chance
-        makes, the same for all pictures of all calls; reference (1,3,S,S): gives the style instead."""
+        makes, the same for all images of all calls; reference (1,3,S,S): gives the style instead."""
         def chance() -> torch.Generator:
             return torch.Generator(self.device).manual_seed(style)
 
         crops = crops.to(self.device)
-        if self.centres is not None:
+        if self.centers is not None:
             labels = self.family.parsed(crops)
-            made = [self.family.sample(one, self.centres, generator=torch.Generator().manual_seed(style))
+            made = [self.family.sample(one, self.centers, generator=torch.Generator().manual_seed(style))
                     for one in labels.split(1)]
         elif reference is None and self.family.styled:  # one by one, or else each would get a style of its own
             made = [self.family.translate(one, self.direction, generator=chance()) for one in crops.split(1)]
@@ -125,7 +125,7 @@ class FaceTranslator:
         return torch.cat(made).float().cpu()
 
     def maker(self, *, style: int = 0, reference: Framed | None = None):
-        """For models.pipelines.video: translates every face in one style, as `draw`."""
+        """For models.pipelines.video.engine: translates every face in one style, as `draw`."""
         self.check(reference=reference is not None)
 
         def make(faces) -> tuple[Tensor, Tensor]:
@@ -135,17 +135,17 @@ class FaceTranslator:
         return make
 
     def framed(self, reference: np.ndarray) -> Framed:
-        """A picture that is to give the style, as `picture` wants it; its note says what the user should know."""
+        """An image that is to give the style, as `image` wants it; its note says what the user should know."""
         self.check(reference=True)
         return framed(reference, self.detector, self.size)
 
-    def picture(self, picture: np.ndarray, *, face: str | int = LARGEST, aligned: bool = False, styles: int = 1, style: int = 0,
+    def image(self, image: np.ndarray, *, face: str | int = LARGEST, aligned: bool = False, styles: int = 1, style: int = 0,
                 reference: Framed | None = None, paste: bool = False) -> Translated:
         """Translate faces of (H,W,3) uint8 RGB of any size.
 
-        face: which, as models.pipelines.photo.choose; aligned: the picture is a face as the data sets have it, of which the
+        face: which, as models.pipelines.photo.choose; aligned: the image is a face as the data sets have it, of which the
         central square is taken, and nothing is detected. styles, style: how many, and the number of the first; reference: what
-        `framed` made of the picture that gives the style; paste: put the translations into the picture, too. ValueError, one
+        `framed` made of the image that gives the style; paste: put the translations into the image, too. ValueError, one
         sentence, where no face is found and where something does not go together.
         """
         self.check(styles, reference is not None)
@@ -153,19 +153,19 @@ class FaceTranslator:
             raise ValueError('an aligned face is translated as a whole, so there is nothing to paste it into; leave out one of '
                              'the two')
         if aligned:
-            found, crops = [None], middle(picture, self.size)
+            found, crops = [None], middle(image, self.size)
         else:
-            found = choose(self.detector.detect(picture), face, 'picture')
-            crops = torch.cat([crop_face(picture, one.points, self.size) for one in found])
+            found = choose(self.detector.detect(image), face, 'image')
+            crops = torch.cat([crop_face(image, one.points, self.size) for one in found])
         made = [self.draw(crops, style=style + number, reference=reference and reference.square) for number in range(styles)]
         faces = [TranslatedFace(_seen(crops[index]), [_seen(one[index]) for one in made], place)
                  for index, place in enumerate(found)]
-        pasted = [self.paste(picture, found, crops, one) for one in made] if paste else []
-        return Translated(picture, faces, pasted, _seen(reference.square[0]) if reference else None)
+        pasted = [self.paste(image, found, crops, one) for one in made] if paste else []
+        return Translated(image, faces, pasted, _seen(reference.square[0]) if reference else None)
 
-    def paste(self, picture: np.ndarray, faces: list[Face], crops: Tensor, made: Tensor) -> np.ndarray:
-        """The picture with the translations (N,3,S,S) of its faces' crops (N,3,S,S) in it."""
-        masks, result, cover = blend.soften(self.masks(crops, made)), picture.copy(), np.zeros(picture.shape[:2], np.float32)
+    def paste(self, image: np.ndarray, faces: list[Face], crops: Tensor, made: Tensor) -> np.ndarray:
+        """The image with the translations (N,3,S,S) of its faces' crops (N,3,S,S) in it."""
+        masks, result, cover = blend.soften(self.masks(crops, made)), image.copy(), np.zeros(image.shape[:2], np.float32)
         for index in reversed(range(len(faces))):  # the largest, which is nearest, last
             blend.paste(result, made[index], masks[index], faces[index].points, cover)
         return result
@@ -179,7 +179,7 @@ class FaceTranslator:
 
 
 def sheet(made: Translated) -> np.ndarray:
-    """A row for each face: the face, the reference where there is one, its translations, and where they were pasted the picture
+    """A row for each face: the face, the reference where there is one, its translations, and where they were pasted the image
     before and after; (H,W,3) uint8 RGB."""
     count = len(made.faces[0].translations)
     styles = [f'style {number + 1}' for number in range(count)] if count > 1 else ['translation']
@@ -187,11 +187,11 @@ def sheet(made: Translated) -> np.ndarray:
     places = ['before', 'after'] if made.pasted else []
     rows = []
     for one in made.faces:
-        shown = [portrait(whole, one.found) for whole in (made.picture, *made.pasted[:1])] if made.pasted else []
+        shown = [portrait(whole, one.found) for whole in (made.image, *made.pasted[:1])] if made.pasted else []
         rows.append([one.face, *given, *one.translations, *shown])
     return contact_sheet(rows, ['face', *['reference'] * len(given), *styles, *places])
 
 
-def _seen(picture: Tensor) -> np.ndarray:
+def _seen(image: Tensor) -> np.ndarray:
     """(3,H,W) in [-1,1] -> (H,W,3) uint8."""
-    return ((picture.permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+    return ((image.permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()

@@ -1,14 +1,14 @@
 """CartoonGAN (Chen et al. 2018): photos to drawings, by an adversary that also learns to refuse drawings without sharp edges.
 
-| term        | player    | formula                                                                         | paper   |
+| loss        | parameter group    | formula                                                                         | paper   |
 | ----------- | --------- | ------------------------------------------------------------------------------- | ------- |
 | adversarial | generator | models.losses.adversarial                                                       | eq. 3   |
 | content     | generator | L1 between maps of VGG-19 (conv4_4) of photo and drawing                        | eq. 4   |
-| colour      | generator | L1 of the mean colours of photo and drawing in an 8x8 grid                      | ours    |
+| color      | generator | L1 of the mean colors of photo and drawing in an 8x8 grid                      | ours    |
 | identity    | generator | 1 - cos between the teacher's views of photo and drawing                        | ours    |
-| critic      | critic    | loss on drawings + on drawings with blurred edges, as fakes, + on translations  | eq. 3   |
+| discriminator      | discriminator    | loss on drawings + on drawings with blurred edges, as fakes, + on translations  | eq. 3   |
 
-In its first `initialisation` steps the generator learns content alone, and the critic nothing. Where the perception has no VGG
+In its first `initialisation` steps the generator learns content alone, and the discriminator nothing. Where the perception has no VGG
 (`perception.vgg` is not set) the teacher's inner maps stand in for it.
 """
 from functools import partial
@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.edges import without_edges
-from models.blocks.initial import initialise
-from models.blocks.narrow import NarrowConv2d
+from models.blocks.initial import initialize
 from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import PaddedResidual
-from models.losses.adversarial import Adversary, critic_on_fake, critic_on_real, generator_loss
+from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import identity_distance
 from models.losses.perceptual import perceptual_l1
 from models.losses.reconstruction import shading_l1
+from models.runtime.narrow import NarrowConv2d
 from models.translation.translator import Translator
 
 _LAYER = 'conv4_4'
@@ -39,18 +39,18 @@ _NORMS = {'batch': nn.BatchNorm2d, 'instance': InstanceNorm2d}
 class CartoonGANConfig(FamilyConfig):
     """The defaults are the published networks.
 
-    size: side of the pictures, a multiple of 4 from 16 on. width, critic_width: channels of the first layers. blocks: residual
-    ones. norm: of the stages; the residual blocks have instance norms. initialisation: steps of content alone.
+    size: side of the images, a multiple of 4 from 16 on. width, discriminator_width: channels of the first layers. blocks: residual
+    ones. norm: of the stages; the residual blocks have instance norms. initialization: steps of content alone.
     """
 
     size: int = 256
     width: int = 64
     blocks: int = 8
-    critic_width: int = 32
+    discriminator_width: int = 32
     norm: Literal['batch', 'instance'] = 'batch'
     adversary: Adversary = 'vanilla'
     initialisation: int = Field(0, ge=0)
-    weights: dict[str, float] = {'adversarial': 1.0, 'content': 10.0, 'colour': 0.0, 'identity': 0.0, 'critic': 1.0}
+    weights: dict[str, float] = {'adversarial': 1.0, 'content': 10.0, 'color': 0.0, 'identity': 0.0, 'discriminator': 1.0}
 
 
 def cartoon_generator(width: int, blocks: int, norm: type[nn.Module]) -> nn.Sequential:
@@ -64,7 +64,7 @@ def cartoon_generator(width: int, blocks: int, norm: type[nn.Module]) -> nn.Sequ
     return nn.Sequential(*layers, NarrowConv2d(width, 3, 7, 1, 3), nn.Tanh())
 
 
-def cartoon_critic(width: int, norm: type[nn.Module]) -> nn.Sequential:
+def cartoon_discriminator(width: int, norm: type[nn.Module]) -> nn.Sequential:
     """(B,3,H,W) -> (B,1,H/4,W/4) logits."""
     def act() -> nn.Module:
         return nn.LeakyReLU(0.2)
@@ -78,7 +78,7 @@ def cartoon_critic(width: int, norm: type[nn.Module]) -> nn.Sequential:
 
 
 class CartoonGAN(Translator):
-    """Photos to drawings. The perception needs a teacher, and a VGG for the published content term."""
+    """Photos to drawings. The perception needs a teacher, and a VGG for the published content loss."""
 
     directions = ('a2b',)
 
@@ -87,46 +87,46 @@ class CartoonGAN(Translator):
         if config.size % 4 or config.size < 16:
             raise ValueError(f'size {config.size} does not suit the generator: take a multiple of 4 from 16 on')
         draw, norm = partial(nn.init.normal_, std=0.02), _NORMS[config.norm]
-        self.generator = initialise(cartoon_generator(config.width, config.blocks, norm), draw)
-        self.critic = initialise(cartoon_critic(config.critic_width, norm), draw)
+        self.generator = initialize(cartoon_generator(config.width, config.blocks, norm), draw)
+        self.discriminator = initialize(cartoon_discriminator(config.discriminator_width, norm), draw)
 
-    def players(self):
-        return {'generator': list(self.generator.parameters()), 'critic': list(self.critic.parameters())}
+    def param_groups(self):
+        return {'generator': list(self.generator.parameters()), 'discriminator': list(self.discriminator.parameters())}
 
-    def averaged(self):
+    def ema_modules(self):
         return {'generator': self.generator}
 
-    def draw(self, pictures, direction, reference, generator):
-        return self.generator(pictures)
+    def draw(self, images, direction, reference, generator):
+        return self.generator(images)
 
-    def forward(self, player: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
         learning = step >= self.config.initialisation
-        return (self.generator_terms if player == 'generator' else self.critic_terms)(batch, step, learning)
+        return (self.generator_losses if group == 'generator' else self.discriminator_losses)(batch, step, learning)
 
-    def generator_terms(self, batch: PairBatch, step: int, learning: bool) -> dict[str, Tensor]:
-        """learning: whether the initialisation is over. Until then all terms but `content` are 0."""
-        photo, terms = batch.a, {}
+    def generator_losses(self, batch: PairBatch, step: int, learning: bool) -> dict[str, Tensor]:
+        """learning: whether the initialization is over. Until then all losses but `content` are 0."""
+        photo, losses = batch.a, {}
         fake = self.generator(photo)
         self.keep(batch, step, fake)
-        if self.wants('content'):
-            terms['content'] = self.content(fake, photo)
+        if self.is_active('content'):
+            losses['content'] = self.content(fake, photo)
         if not learning:
-            return {**{name: fake.new_zeros(()) for name in ('adversarial', 'colour', 'identity') if self.wants(name)}, **terms}
-        if self.wants('adversarial'):
-            terms['adversarial'] = generator_loss(self.config.adversary, [self.critic(fake)])
-        if self.wants('colour'):
-            terms['colour'] = shading_l1(fake, photo, torch.ones_like(photo[:, :1]))
-        if self.wants('identity'):
+            return {**{name: fake.new_zeros(()) for name in ('adversarial', 'color', 'identity') if self.is_active(name)}, **losses}
+        if self.is_active('adversarial'):
+            losses['adversarial'] = generator_loss(self.config.adversary, [self.discriminator(fake)])
+        if self.is_active('color'):
+            losses['color'] = shading_l1(fake, photo, torch.ones_like(photo[:, :1]))
+        if self.is_active('identity'):
             with torch.no_grad():
                 wanted = self.perception.teacher(photo)
-            terms['identity'] = identity_distance(self.perception.teacher(fake), wanted)
-        return terms
+            losses['identity'] = identity_distance(self.perception.teacher(fake), wanted)
+        return losses
 
-    def taught_by(self) -> set[str]:
-        return {'teacher'} if self.wants('content') or self.wants('identity') else set()
+    def training_embedders(self) -> set[str]:
+        return {'teacher'} if self.is_active('content') or self.is_active('identity') else set()
 
     def content(self, fake: Tensor, photo: Tensor) -> Tensor:
-        """The distance of two pictures (B,3,H,W) in VGG's conv4_4, or else in the teacher's first two maps. Scalar."""
+        """The distance of two images (B,3,H,W) in VGG's conv4_4, or else in the teacher's first two maps. Scalar."""
         vgg, teacher = self.perception.vgg, self.perception.teacher
         with torch.no_grad():
             answers = teacher.maps(photo, 2) if vgg is None else vgg(photo, (_LAYER,))[_LAYER]
@@ -135,14 +135,14 @@ class CartoonGAN(Translator):
             return perceptual_l1(teacher.maps(fake, 2), answers, everyone)
         return F.l1_loss(vgg(fake, (_LAYER,))[_LAYER], answers)
 
-    def critic_terms(self, batch: PairBatch, step: int, learning: bool) -> dict[str, Tensor]:
-        if not self.wants('critic'):
+    def discriminator_losses(self, batch: PairBatch, step: int, learning: bool) -> dict[str, Tensor]:
+        if not self.is_active('discriminator'):
             return {}
         if not learning:
-            return {'critic': 0 * sum(parameter.sum() for parameter in self.critic.parameters())}
+            return {'discriminator': 0 * sum(parameter.sum() for parameter in self.discriminator.parameters())}
         kept = self.kept(batch, step)
         with torch.no_grad():
             fake = self.generator(batch.a) if kept is None else kept[0]
-        kind, judged = self.config.adversary, self.critic
-        return {'critic': critic_on_real(kind, [judged(batch.b)]) + critic_on_fake(kind, [judged(without_edges(batch.b))])
-                + critic_on_fake(kind, [judged(fake)])}
+        kind, judged = self.config.adversary, self.discriminator
+        return {'discriminator': discriminator_on_real(kind, [judged(batch.b)]) + discriminator_on_fake(kind, [judged(without_edges(batch.b))])
+                + discriminator_on_fake(kind, [judged(fake)])}

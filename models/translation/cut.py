@@ -1,14 +1,14 @@
 """CUT and FastCUT (Park et al. 2020, arXiv:2007.15651): one direction, one generator, no cycle. Each patch of the translation
 must be nearer to the input's patch at its place than to the others.
 
-| term        | player    | formula                                                                 | paper |
+| loss        | parameter group    | formula                                                                 | paper |
 | ----------- | --------- | ----------------------------------------------------------------------- | ----- |
 | adversarial | generator | models.losses.adversarial                                               | eq. 1 |
 | nce         | generator | models.losses.contrastive.patch_nce, mean over the layers               | eq. 4 |
-| identity    | generator | the same between pictures of the target domain and what becomes of them | eq. 5 |
-| critic      | critic    | loss on real pictures + loss on fakes                                   | eq. 1 |
+| identity    | generator | the same between images of the target domain and what becomes of them | eq. 5 |
+| discriminator      | discriminator    | loss on real images + loss on fakes                                   | eq. 1 |
 
-The published code updates the critic first; here the generator goes first, so that one pass of it serves both.
+The published code updates the discriminator first; here the generator goes first, so that one pass of it serves both.
 """
 from functools import partial
 from typing import Literal
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialise
-from models.blocks.patch import PatchCritic, check_patches
-from models.losses.adversarial import Adversary, critic_on_fake, critic_on_real, generator_loss
+from models.blocks.initial import initialize
+from models.blocks.patch import PatchDiscriminator, check_patches
+from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.contrastive import patch_nce
 from models.translation.generators import ResNetGenerator
 from models.translation.translator import Translator
@@ -31,7 +31,7 @@ from models.translation.translator import Translator
 class CUTConfig(FamilyConfig):
     """The defaults are CUT as published; FastCUT is `flip` with nce 10 and identity 0.
 
-    size: side of the pictures, a multiple of 4. direction: which of the two is learnt. width, critic_width: channels of the first
+    size: side of the images, a multiple of 4. direction: which of the two is learned. width, discriminator_width: channels of the first
     layers. layers: numbers of the generator's layers that are compared, the input being 0. patches: places per layer. features:
     length of the compared vectors. antialias: blurs where the size changes. flip: half of the inputs are mirrored, and the maps
     of their translations back: what the generator does must not depend on it.
@@ -41,8 +41,8 @@ class CUTConfig(FamilyConfig):
     direction: Literal['a2b', 'b2a'] = 'a2b'
     width: int = 64
     blocks: int = 9
-    critic_width: int = 64
-    critic_layers: int = 3
+    discriminator_width: int = 64
+    discriminator_layers: int = 3
     antialias: bool = True
     layers: tuple[int, ...] = (0, 4, 8, 12, 16)
     patches: int = Field(256, ge=2)
@@ -50,7 +50,7 @@ class CUTConfig(FamilyConfig):
     temperature: float = Field(0.07, gt=0)
     flip: bool = False
     adversary: Adversary = 'lsgan'
-    weights: dict[str, float] = {'adversarial': 1.0, 'nce': 0.5, 'identity': 0.5, 'critic': 0.5}
+    weights: dict[str, float] = {'adversarial': 1.0, 'nce': 0.5, 'identity': 0.5, 'discriminator': 0.5}
 
 
 class Projector(nn.Module):
@@ -67,51 +67,51 @@ class Projector(nn.Module):
 
 
 class CUT(Translator):
-    """One generator for the direction of the config, its projector, and a critic."""
+    """One generator for the direction of the config, its projector, and a discriminator."""
 
     def __init__(self, config: CUTConfig, perception: Perception | None):
         super().__init__(config, perception)
         if config.size % 4:
             raise ValueError(f'size {config.size} does not suit the generator: take a multiple of 4')
-        check_patches(config.size, config.critic_layers)
+        check_patches(config.size, config.discriminator_layers)
         self.directions = (config.direction,)
         draw = partial(nn.init.xavier_normal_, gain=0.02)
-        self.generator = initialise(ResNetGenerator(config.width, config.blocks, antialias=config.antialias), draw)
-        self.projector = initialise(Projector(self.generator.widths(config.layers), config.features), draw)
-        self.critic = initialise(PatchCritic(3, config.critic_width, config.critic_layers, antialias=config.antialias), draw)
+        self.generator = initialize(ResNetGenerator(config.width, config.blocks, antialias=config.antialias), draw)
+        self.projector = initialize(Projector(self.generator.widths(config.layers), config.features), draw)
+        self.discriminator = initialize(PatchDiscriminator(3, config.discriminator_width, config.discriminator_layers, antialias=config.antialias), draw)
 
-    def players(self):
+    def param_groups(self):
         return {'generator': [*self.generator.parameters(), *self.projector.parameters()],
-                'critic': list(self.critic.parameters())}
+                'discriminator': list(self.discriminator.parameters())}
 
-    def averaged(self):
+    def ema_modules(self):
         return {'generator': self.generator}
 
-    def draw(self, pictures, direction, reference, generator):
-        return self.generator(pictures)
+    def draw(self, images, direction, reference, generator):
+        return self.generator(images)
 
-    def forward(self, player: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
         source, target = (batch.a, batch.b) if self.config.direction == 'a2b' else (batch.b, batch.a)
-        if player == 'generator':
-            return self.generator_terms(source, target, batch, step)
-        if not self.wants('critic'):
+        if group == 'generator':
+            return self.generator_losses(source, target, batch, step)
+        if not self.is_active('discriminator'):
             return {}
         kept = self.kept(batch, step)
         with torch.no_grad():
             fake = self.generator(source) if kept is None else kept[0]
-        on_real, on_fake = self.critic(torch.cat([target, fake])).chunk(2)
+        on_real, on_fake = self.discriminator(torch.cat([target, fake])).chunk(2)
         kind = self.config.adversary
-        return {'critic': critic_on_real(kind, [on_real]) + critic_on_fake(kind, [on_fake])}
+        return {'discriminator': discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])}
 
-    def generator_terms(self, source: Tensor, target: Tensor, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        layers, count, terms = self.config.layers, len(source), {}
-        given = torch.cat([source, target]) if self.wants('identity') else source
+    def generator_losses(self, source: Tensor, target: Tensor, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        layers, count, losses = self.config.layers, len(source), {}
+        given = torch.cat([source, target]) if self.is_active('identity') else source
         mirrored = self.config.flip and self.training and bool(torch.rand(()) < 0.5)
         *maps, drawn = self.generator.maps(given.flip(3) if mirrored else given, layers, whole=True)
         self.keep(batch, step, drawn[:count])
-        if self.wants('adversarial'):
-            terms['adversarial'] = generator_loss(self.config.adversary, [self.critic(drawn[:count])])
-        if self.wants('nce') or self.wants('identity'):
+        if self.is_active('adversarial'):
+            losses['adversarial'] = generator_loss(self.config.adversary, [self.discriminator(drawn[:count])])
+        if self.is_active('nce') or self.is_active('identity'):
             with torch.no_grad():
                 answers = self.generator.maps(given, layers) if mirrored else maps
                 places = [torch.randperm(values[0, 0].numel(), device=values.device)[:self.config.patches] for values in maps]
@@ -119,8 +119,8 @@ class CUT(Translator):
             found = self.generator.maps(drawn, layers)
             queries = self.projector([values.flip(3) for values in found] if mirrored else found, places)
             parts = {'nce': slice(count), 'identity': slice(count, None)}
-            for name in filter(self.wants, parts):
+            for name in filter(self.is_active, parts):
                 values = [patch_nce(query[parts[name]], key[parts[name]], temperature=self.config.temperature)
                           for query, key in zip(queries, keys)]
-                terms[name] = torch.stack(values).mean()
-        return terms
+                losses[name] = torch.stack(values).mean()
+        return losses

@@ -1,4 +1,4 @@
-"""Published generators from picture to picture: CycleGAN's, CUT's and pix2pix's."""
+"""Published generators from image to image: CycleGAN's, CUT's and pix2pix's."""
 from collections.abc import Collection
 
 import torch
@@ -19,7 +19,7 @@ class ResNetGenerator(nn.Module):
         return self.model(x)
 
     def maps(self, x: Tensor, layers: Collection[int], *, whole: bool = False) -> list[Tensor]:
-        """What the layers with these numbers give, in their order, and after them the picture where `whole`. Otherwise the layers
+        """What the layers with these numbers give, in their order, and after them the image where `whole`. Otherwise the layers
         after the last of these are not run."""
         last = len(self.model) - 1 if whole else max(layers)
         found = []

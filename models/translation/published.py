@@ -15,7 +15,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from models.convert import read_state
-from models.translation.pix2pixhd import Pix2PixHD
+from models.translation.pix2pixhd.family import Pix2PixHD
 from models.translation.translator import Translator
 from models.weights import WeightsError
 
@@ -47,9 +47,9 @@ def _fill_from(folder: Path, epoch: str, places: dict[str, nn.Module], needed: s
 
 
 def load_cyclegan(family: Translator, folder: Path, epoch: str = 'latest') -> None:
-    """The published critic D_A judges what G_A draws, and so the domain b. Files that are absent, as the critics are from most
+    """The published discriminator D_A judges what G_A draws, and so the domain b. Files that are absent, as the discriminators are from most
     downloads, leave their networks as they were; at least one generator is needed."""
-    places = {'G_A': family.a2b, 'G_B': family.b2a, 'D_A': family.critic_b, 'D_B': family.critic_a}
+    places = {'G_A': family.a2b, 'G_B': family.b2a, 'D_A': family.discriminator_b, 'D_B': family.discriminator_a}
     first = 'G_A' if (folder / f'{epoch}_net_G_A.pth').is_file() else 'G_B'
     _fill_from(folder, epoch, places, first)
 
@@ -57,14 +57,14 @@ def load_cyclegan(family: Translator, folder: Path, epoch: str = 'latest') -> No
 def load_anime(family: Translator, file: Path, epoch: str = '') -> None:
     """Its domain A is anime, ours is photos: G_A draws photos."""
     state = read_state(file)
-    places = {'netG_A': family.b2a, 'netG_B': family.a2b, 'netD_A': family.critic_a, 'netD_B': family.critic_b}
+    places = {'netG_A': family.b2a, 'netG_B': family.a2b, 'netD_A': family.discriminator_a, 'netD_B': family.discriminator_b}
     for name, network in places.items():
         fill(network, state, f'{name}.module.')
 
 
 def load_cut(family: Translator, folder: Path, epoch: str = 'latest') -> None:
-    """Projector and critic where their files are there."""
-    _fill_from(folder, epoch, {'G': family.generator, 'F': family.projector, 'D': family.critic}, 'G')
+    """Projector and discriminator where their files are there."""
+    _fill_from(folder, epoch, {'G': family.generator, 'F': family.projector, 'D': family.discriminator}, 'G')
 
 
 def load_stargan(family: Translator, file: Path, epoch: str = '') -> None:
@@ -75,7 +75,7 @@ def load_stargan(family: Translator, file: Path, epoch: str = '') -> None:
 
 
 def load_munit(family: Translator, source: Path, epoch: str = 'latest', domains: str = 'ab') -> None:
-    """source: a file of generators, or a folder, of whose critics `latest` means those of the last step. domains: what a and b of
+    """source: a file of generators, or a folder, of whose discriminators `latest` means those of the last step. domains: what a and b of
     the files are here."""
     step = epoch if epoch != 'latest' else '*'
     files = {'gen': [source], 'dis': []} if source.is_file() else {
@@ -108,7 +108,7 @@ def load_pix2pixhd(family: Pix2PixHD, folder: Path, epoch: str = 'latest') -> No
         fill(family.generator.model, part, 'model.')
         return
     encoder = {'E': family.encoder} if family.config.features else {}
-    _fill_from(folder, epoch, {'G': family.generator, 'D': family.critics, **encoder}, 'G')
+    _fill_from(folder, epoch, {'G': family.generator, 'D': family.discriminators, **encoder}, 'G')
 
 
 # name of the preset that describes the networks -> what fills them from a file, or from a folder whose files `epoch` names

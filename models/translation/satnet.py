@@ -1,13 +1,13 @@
 """SATNet: MUNIT with self-attention and spectral norm, made for photos and caricatures of people, who are to remain themselves.
 
-Beside the terms of models.translation.content_style:
+Beside the losses of models.translation.content_style.family:
 
-| term       | player     | formula, both directions added                                                                  |
+| loss       | parameter group     | formula, both directions added                                                                  |
 | ---------- | ---------- | ----------------------------------------------------------------------------------------------- |
 | identity   | generators | models.losses.identity, of the teacher's view of translation and source, in one of three forms  |
 | supervised | generators | where a and b show one person: L1 of a's content in b's own style and b itself, and vice versa  |
 
-Of the identity term the study describes the hinge; its code ends in a mixture of several forms that cannot run. `distilled` is
+Of the identity loss the study describes the hinge; its code ends in a mixture of several forms that cannot run. `distilled` is
 the form that its author wished for: the neighbourhood of the source among the batch's other people is what must be kept.
 """
 from typing import Literal
@@ -18,11 +18,11 @@ from torch import Tensor
 from models.batch import PairBatch
 from models.losses.identity import identity_distance, identity_distillation, identity_hinge
 from models.losses.reconstruction import reconstruction_l1
-from models.translation.content_style import ContentStyle, ContentStyleConfig
+from models.translation.content_style.family import ContentStyle, ContentStyleConfig
 
 
 class SATNetConfig(ContentStyleConfig):
-    """identity: form of the identity term; threshold: the cosine from which on the hinge asks no more. distilled needs a batch of
+    """identity: form of the identity loss; threshold: the cosine from which on the hinge asks no more. distilled needs a batch of
     at least 3."""
 
     size: int = 224
@@ -33,31 +33,31 @@ class SATNetConfig(ContentStyleConfig):
     identity: Literal['hinge', 'distance', 'distilled'] = 'hinge'
     threshold: float = 0.2875
     weights: dict[str, float] = {'adversarial': 1.0, 'reconstruction': 10.0, 'style': 1.0, 'content': 1.0, 'cycle': 1.0,
-                                 'perceptual': 0.0, 'identity': 10.0, 'supervised': 0.0, 'critic': 1.0}
+                                 'perceptual': 0.0, 'identity': 10.0, 'supervised': 0.0, 'discriminator': 1.0}
 
 
 class SATNet(ContentStyle):
     """The perception's teacher looks at translations; the published one is a SphereFace fine-tuned on drawings and photos."""
 
-    def further_terms(self, batch: PairBatch, fakes: dict[str, Tensor],
+    def further_losses(self, batch: PairBatch, fakes: dict[str, Tensor],
                       codes: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        terms = {}
-        if self.wants('identity'):
-            terms['identity'] = self.likeness(fakes['b'], batch.a) + self.likeness(fakes['a'], batch.b)
-        if self.wants('supervised'):
+        losses = {}
+        if self.is_active('identity'):
+            losses['identity'] = self.id_similarity(fakes['b'], batch.a) + self.id_similarity(fakes['a'], batch.b)
+        if self.is_active('supervised'):
             one_person = batch.paired
             if batch.a_person is not None and batch.b_person is not None:
                 one_person = one_person | (batch.a_person == batch.b_person)
             (content_a, style_a), (content_b, style_b) = codes['a'], codes['b']
-            terms['supervised'] = (reconstruction_l1(self.gen['b'].decode(content_a, style_b), batch.b, one_person)
+            losses['supervised'] = (reconstruction_l1(self.gen['b'].decode(content_a, style_b), batch.b, one_person)
                                    + reconstruction_l1(self.gen['a'].decode(content_b, style_a), batch.a, one_person))
-        return terms
+        return losses
 
-    def taught_by(self) -> set[str]:
-        return {'teacher'} if self.wants('identity') else set()
+    def training_embedders(self) -> set[str]:
+        return {'teacher'} if self.is_active('identity') else set()
 
-    def likeness(self, translation: Tensor, source: Tensor) -> Tensor:
-        """The identity term of one direction for pictures (B,3,H,W)."""
+    def id_similarity(self, translation: Tensor, source: Tensor) -> Tensor:
+        """The identity loss of one direction for images (B,3,H,W)."""
         seen = self.perception.teacher(translation)
         with torch.no_grad():
             wanted = self.perception.teacher(source)

@@ -1,4 +1,4 @@
-"""Networks between pictures and vectors: strided convolutions down, transposed ones up."""
+"""Networks between images and vectors: strided convolutions down, transposed ones up."""
 import math
 from collections.abc import Callable
 

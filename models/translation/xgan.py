@@ -1,14 +1,14 @@
 """XGAN (Royer et al. 2018, arXiv:1711.05139): two auto-encoders that share their middle, so that one embedding means one thing in
 both domains.
 
-| term           | player     | formula                                                                          | paper |
+| loss           | parameter group     | formula                                                                          | paper |
 | -------------- | ---------- | -------------------------------------------------------------------------------- | ----- |
-| reconstruction | generators | mean square of a picture and what its own auto-encoder makes of it, both domains | eq. 1 |
+| reconstruction | generators | mean square of an image and what its own auto-encoder makes of it, both domains | eq. 1 |
 | domain         | generators | cross entropy of telling the embeddings' domains, gradient reversed before it    | eq. 2 |
-| semantic       | generators | L1 between the embeddings of a picture and of its translation, both directions   | eq. 3 |
+| semantic       | generators | L1 between the embeddings of an image and of its translation, both directions   | eq. 3 |
 | adversarial    | generators | models.losses.adversarial of the translations                                    | eq. 4 |
 | teacher        | generators | 1 - cos between what is read off a photo's embedding and the frozen teacher      | eq. 5 |
-| critic         | critics    | loss on real pictures + loss on translations                                     | eq. 4 |
+| discriminator         | discriminators    | loss on real images + loss on translations                                     | eq. 4 |
 
 The paper tunes the weights for each task; those here are a start.
 """
@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialise
+from models.blocks.initial import initialize
 from models.blocks.norms import InstanceNorm2d
 from models.blocks.reversal import reversed_gradient
-from models.losses.adversarial import Adversary, critic_on_fake, critic_on_real, generator_loss
+from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import identity_distance
 from models.translation.translator import Translator
 from models.translation.vector_networks import downward, levels, upward
@@ -32,19 +32,19 @@ from models.translation.vector_networks import downward, levels, upward
 class XGANConfig(FamilyConfig):
     """The defaults are the published networks.
 
-    size: side of the pictures, a power of 2 from 32 on. width: channels of the encoders' first layer. embedding: its length.
+    size: side of the images, a power of 2 from 32 on. width: channels of the encoders' first layer. embedding: its length.
     both: an adversary in either domain, not for drawings alone. identity: length of the teacher's vector.
     """
 
     size: int = 64
     width: int = 32
     embedding: int = 1024
-    critic_width: int = 16
+    discriminator_width: int = 16
     both: bool = True
     identity: int = 128
     adversary: Adversary = 'vanilla'
     weights: dict[str, float] = {'reconstruction': 1.0, 'domain': 0.1, 'semantic': 1.0, 'adversarial': 0.1, 'teacher': 0.1,
-                                 'critic': 1.0}
+                                 'discriminator': 1.0}
 
 
 def _norm(width: int) -> nn.Module:
@@ -71,71 +71,71 @@ class XGAN(Translator):
             nn.Sequential(*upward(widths[:0:-1], _norm), nn.ConvTranspose2d(widths[1], 3, 4, 2, 1), nn.Tanh()) for _ in range(2))
         self.tell = nn.Sequential(nn.Linear(length, length), nn.ReLU(), nn.Linear(length, 1))
         self.read = nn.Linear(length, config.identity)
-        thin = config.critic_width
-        critics = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], InstanceNorm2d, nn.LeakyReLU(0.2)),
+        thin = config.discriminator_width
+        discriminators = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], InstanceNorm2d, nn.LeakyReLU(0.2)),
                                  nn.Flatten(), nn.Linear(32 * thin, 1)) for _ in range(2 if config.both else 1)]
-        self.critics = nn.ModuleDict(dict(zip(('b', 'a'), critics)))
-        initialise(self, partial(nn.init.kaiming_normal_, nonlinearity='relu'))
+        self.discriminators = nn.ModuleDict(dict(zip(('b', 'a'), discriminators)))
+        initialize(self, partial(nn.init.kaiming_normal_, nonlinearity='relu'))
 
-    def players(self):
+    def param_groups(self):
         drawing = [self.encode_a, self.encode_b, self.encode, self.decode, self.decode_a, self.decode_b]
-        judging = [self.tell] * self.wants('domain') + [self.read] * self.wants('teacher')
+        judging = [self.tell] * self.is_active('domain') + [self.read] * self.is_active('teacher')
         return {'generators': [parameter for network in drawing + judging for parameter in network.parameters()],
-                'critics': list(self.critics.parameters())}
+                'discriminators': list(self.discriminators.parameters())}
 
-    def averaged(self):
+    def ema_modules(self):
         return {'encode_a': self.encode_a, 'encode_b': self.encode_b, 'encode': self.encode, 'decode': self.decode,
                 'decode_a': self.decode_a, 'decode_b': self.decode_b}
 
-    def embedded(self, pictures: Tensor, domain: str) -> Tensor:
+    def embedded(self, images: Tensor, domain: str) -> Tensor:
         """(B,3,H,W) -> (B,embedding)."""
-        return self.encode({'a': self.encode_a, 'b': self.encode_b}[domain](pictures))
+        return self.encode({'a': self.encode_a, 'b': self.encode_b}[domain](images))
 
     def drawn(self, embedding: Tensor, domain: str) -> Tensor:
         """(B,embedding) -> (B,3,H,W) in [-1,1]."""
         return {'a': self.decode_a, 'b': self.decode_b}[domain](self.decode(embedding))
 
-    def draw(self, pictures, direction, reference, generator):
-        return self.drawn(self.embedded(pictures, direction[0]), direction[-1])
+    def draw(self, images, direction, reference, generator):
+        return self.drawn(self.embedded(images, direction[0]), direction[-1])
 
-    def forward(self, player: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        if player == 'generators':
-            return self.generator_terms(batch, step)
-        return {'critic': self.judged(batch, step)} if self.wants('critic') else {}
+    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        if group == 'generators':
+            return self.generator_losses(batch, step)
+        return {'discriminator': self.judged(batch, step)} if self.is_active('discriminator') else {}
 
-    def generator_terms(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        terms, kind = {}, self.config.adversary
+    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+        losses, kind = {}, self.config.adversary
         own = {'a': self.embedded(batch.a, 'a'), 'b': self.embedded(batch.b, 'b')}
         fakes = {'a': self.drawn(own['b'], 'a'), 'b': self.drawn(own['a'], 'b')}
         self.keep(batch, step, *fakes.values())
-        if self.wants('reconstruction'):
-            terms['reconstruction'] = (F.mse_loss(self.drawn(own['a'], 'a'), batch.a)
+        if self.is_active('reconstruction'):
+            losses['reconstruction'] = (F.mse_loss(self.drawn(own['a'], 'a'), batch.a)
                                        + F.mse_loss(self.drawn(own['b'], 'b'), batch.b))
-        if self.wants('domain'):
+        if self.is_active('domain'):
             logits = self.tell(reversed_gradient(torch.cat([own['a'], own['b']]))).squeeze(1)
             domains = torch.arange(2, device=logits.device).repeat_interleave(len(batch)).to(logits)
-            terms['domain'] = F.binary_cross_entropy_with_logits(logits, domains)
-        if self.wants('semantic'):
-            terms['semantic'] = (F.l1_loss(self.embedded(fakes['b'], 'b'), own['a'])
+            losses['domain'] = F.binary_cross_entropy_with_logits(logits, domains)
+        if self.is_active('semantic'):
+            losses['semantic'] = (F.l1_loss(self.embedded(fakes['b'], 'b'), own['a'])
                                  + F.l1_loss(self.embedded(fakes['a'], 'a'), own['b']))
-        if self.wants('adversarial'):
-            terms['adversarial'] = sum(generator_loss(kind, [critic(fakes[domain])]) for domain, critic in self.critics.items())
-        if self.wants('teacher'):
+        if self.is_active('adversarial'):
+            losses['adversarial'] = sum(generator_loss(kind, [discriminator(fakes[domain])]) for domain, discriminator in self.discriminators.items())
+        if self.is_active('teacher'):
             with torch.no_grad():
                 wanted = self.perception.teacher(batch.a)
-            terms['teacher'] = identity_distance(F.normalize(self.read(own['a'])), wanted)
-        return terms
+            losses['teacher'] = identity_distance(F.normalize(self.read(own['a'])), wanted)
+        return losses
 
-    def taught_by(self) -> set[str]:
-        return {'teacher'} if self.wants('teacher') else set()
+    def training_embedders(self) -> set[str]:
+        return {'teacher'} if self.is_active('teacher') else set()
 
     def judged(self, batch: PairBatch, step: int) -> Tensor:
-        """The critics' loss, a scalar."""
+        """The discriminators' loss, a scalar."""
         kept, kind, total = self.kept(batch, step), self.config.adversary, 0
         with torch.no_grad():
             fakes = kept or [self.draw(batch.b, 'b2a', None, None), self.draw(batch.a, 'a2b', None, None)]
-        for domain, critic in self.critics.items():
+        for domain, discriminator in self.discriminators.items():
             real, fake = (batch.a, fakes[0]) if domain == 'a' else (batch.b, fakes[1])
-            on_real, on_fake = critic(torch.cat([real, fake])).chunk(2)
-            total = total + critic_on_real(kind, [on_real]) + critic_on_fake(kind, [on_fake])
+            on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)
+            total = total + discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])
         return total

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import torch
 
-from experiments.checkpoint import save_family
-from experiments.journal import Journal
+from experiments.training.checkpoint import save_family
+from experiments.training.journal import Journal
 from models.registry import build_family
 from tests.contract.test_family import TINY
 
-TABLE = '| | likeness ↑ |\n| --- | ---: |\n| base | **0.61** |\n| no identity | 0.12 |\n'
+TABLE = '| | identity similarity ↑ |\n| --- | ---: |\n| base | **0.61** |\n| no identity | 0.12 |\n'
 REPORT = '<!doctype html><title>Ablation</title><h1 id="title">waiting</h1><script>title.textContent="Ablation: tiny"</script>'
 
 
@@ -19,7 +19,7 @@ def run(folder: Path, name: str, **changes) -> None:
     journal = Journal(folder, 0)
     for step in range(0, 60, 20):
         journal.write(step, 'train', {'train/adversarial': 1 / (1 + step), 'train/cycle': 0.5 + step / 100})
-    journal.pictures(40, {'a': torch.rand(4, 3, 48, 48) * 2 - 1, 'a2b': torch.rand(4, 3, 48, 48) * 2 - 1})
+    journal.images(40, {'a': torch.rand(4, 3, 48, 48) * 2 - 1, 'a2b': torch.rand(4, 3, 48, 48) * 2 - 1})
     journal.close()
     save_family(folder / 'family.safetensors', name, family.state_dict(), family.config)
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from app.choice import chosen
 from app.page import Settings, serve
-from experiments.viewing import OnDisk
+from app.viewing import OnDisk
 from models import weights
 from models.pipelines.demo import demo_photo
-from models.pipelines.images import read_picture, write_picture
-from models.pipelines.provenance import PART, WHOLE, inspect
+from models.pipelines.io.images import read_image, write_image
+from models.pipelines.io.provenance import PART, WHOLE, inspect
 from scripts import app as script
 from tests.app.site import results
 from tests.datasets.webcaricatures import webcaricatures
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason='no Chromium is install
 
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
-    """Folders of runs, data and pictures; a certificate of its own."""
+    """Folders of runs, data and images; a certificate of its own."""
     home = tmp_path_factory.mktemp('page')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('FACE_WEIGHTS_DIR', str(home / 'weights'))
@@ -36,7 +36,7 @@ def home(tmp_path_factory):
         results(home / 'runs')
         webcaricatures(home / 'web', people=3, each=1, size=128)
         for name in ('portrait', 'astronaut'):
-            write_picture(home / f'{name}.png', demo_photo(name))
+            write_image(home / f'{name}.png', demo_photo(name))
         yield home
 
 
@@ -79,7 +79,7 @@ def page(window, address):
 
 
 def give(page, place: str, path: Path) -> None:
-    """Upload a picture and wait until it is shown."""
+    """Upload an image and wait until it is shown."""
     page.set_input_files(f'#{place} input[type=file]', str(path))
     page.wait_for_selector(f'#{place} img')
 
@@ -105,7 +105,7 @@ def choose(page, place: str, option: str) -> None:
 
 
 def fetched(page, image: str, path: Path) -> Path:
-    """A picture that the page shows, as a file."""
+    """An image that the page shows, as a file."""
     source = page.locator(image).first.get_attribute('src')
     path.write_bytes(page.request.get(source).body())
     return path
@@ -122,14 +122,14 @@ def test_a_face_is_swapped_compared_and_downloaded_with_its_credentials(page, ho
     found = inspect(tmp_path / 'swap.png')
     assert found.intact and found.ours and found.source == PART and found.made.model == 'cgan'
     assert found.made.weights == {'cgan.safetensors': weights.digest(weights.path('cgan'))}
-    before, after = demo_photo('astronaut'), read_picture(tmp_path / 'swap.png')
+    before, after = demo_photo('astronaut'), read_image(tmp_path / 'swap.png')
     changed = np.abs(before.astype(int) - after).max(2) > 40  # more than writing the upload anew as JPEG does
     assert changed[60:180, 170:270].mean() > 0.05 and changed[300:].mean() < 0.001
 
 
-def test_what_is_no_picture_is_said_and_taken_away(page, home, tmp_path):
-    files = {'text.png': b'no picture', 'half.jpg': _jpeg(demo_photo('astronaut'))[:5000], 'drawing.gif': _gif()}
-    for (name, data), hint in zip(files.items(), ('no picture in a known format', 'cannot be read', 'no picture in a known')):
+def test_what_is_no_image_is_said_and_taken_away(page, home, tmp_path):
+    files = {'text.png': b'no image', 'half.jpg': _jpeg(demo_photo('astronaut'))[:5000], 'drawing.gif': _gif()}
+    for (name, data), hint in zip(files.items(), ('no image in a known format', 'cannot be read', 'no image in a known')):
         (tmp_path / name).write_bytes(data)
         page.set_input_files('#swap-source input[type=file]', str(tmp_path / name))
         text = said(page)
@@ -145,10 +145,10 @@ def test_what_is_no_picture_is_said_and_taken_away(page, home, tmp_path):
 
 
 def test_an_upload_is_written_anew(page, tmp_path):
-    picture = Image.fromarray(demo_photo('astronaut'))
-    exif = picture.getexif()
+    image = Image.fromarray(demo_photo('astronaut'))
+    exif = image.getexif()
     exif[0x010e] = 'who took it, where and when'
-    picture.save(tmp_path / 'photo.jpg', exif=exif, comment=b'and more')
+    image.save(tmp_path / 'photo.jpg', exif=exif, comment=b'and more')
     page.set_input_files('#swap-target input[type=file]', str(tmp_path / 'photo.jpg'))
     with page.expect_response(re.compile('queue/data')):
         page.wait_for_selector('#swap-target img')
@@ -167,7 +167,7 @@ def test_a_family_without_weights_says_how_to_train_it():
 
 def test_what_is_missing_is_said_with_what_to_do(page):
     page.click('#swap-go')
-    assert 'Two pictures are needed' in said(page)
+    assert 'Two images are needed' in said(page)
     opened(page, 'ILVR')
     page.click('#ilvr-go')
     assert 'A reference is needed' in said(page)
@@ -175,7 +175,7 @@ def test_what_is_missing_is_said_with_what_to_do(page):
 
 def test_a_photo_is_translated_in_several_styles(page, home, tmp_path):
     opened(page, 'Translate')
-    give(page, 'translate-picture', home / 'astronaut.png')
+    give(page, 'translate-image', home / 'astronaut.png')
     choose(page, 'translate-family', 'munit')
     page.fill('#translate-styles input[type=number]', '3')
     page.click('#translate-go')
@@ -184,7 +184,7 @@ def test_a_photo_is_translated_in_several_styles(page, home, tmp_path):
     assert found.intact and found.source == WHOLE and found.made.model == 'munit' and 'into a drawing' in found.made.done
     choose(page, 'translate-family', 'cyclegan')
     page.click('#translate-go')
-    assert 'one translation of a picture' in said(page)
+    assert 'one translation of an image' in said(page)
 
 
 def test_faces_are_drawn_after_a_reference_and_the_drawing_can_be_stopped(page, home, tmp_path):
@@ -211,14 +211,14 @@ def test_faces_are_drawn_after_a_reference_and_the_drawing_can_be_stopped(page, 
 def test_data_are_shown_with_what_is_known_of_them(page, tmp_path):
     opened(page, 'Data')
     page.wait_for_selector('#data-gallery img >> nth=1')
-    assert '3 people in 6 pictures, 2 of each' in page.inner_text('#data-summary')
+    assert '3 people in 6 images, 2 of each' in page.inner_text('#data-summary')
     assert 'yaw' in page.locator('#data-gallery .caption-label').first.inner_text()
-    seen = {fetched(page, '#data-gallery img', tmp_path / 'picture').read_bytes()}
+    seen = {fetched(page, '#data-gallery img', tmp_path / 'image').read_bytes()}
     for overlay in ('face mask', 'head pose'):
         source = page.locator('#data-gallery img').first.get_attribute('src')
         page.locator('#data-overlays label', has_text=overlay).click()
         page.wait_for_function('old => document.querySelector("#data-gallery img").getAttribute("src") != old', arg=source)
-        seen.add(fetched(page, '#data-gallery img', tmp_path / 'picture').read_bytes())
+        seen.add(fetched(page, '#data-gallery img', tmp_path / 'image').read_bytes())
     assert len(seen) == 3
     page.click('#data-look')
     page.wait_for_selector('#data-reasons td:has-text("kept")')
@@ -262,8 +262,8 @@ def test_the_browser_asked_nobody_else(page, asked, address):
     assert "default-src 'self'" in httpx.get(address).headers['content-security-policy']
 
 
-@pytest.mark.parametrize('path', ['/etc/hostname', 'http://127.0.0.1:9/picture.png', 'uploads/../../../etc/hostname'])
-def test_a_path_of_a_client_is_no_picture(address, path):
+@pytest.mark.parametrize('path', ['/etc/hostname', 'http://127.0.0.1:9/image.png', 'uploads/../../../etc/hostname'])
+def test_a_path_of_a_client_is_no_image(address, path):
     config = httpx.get(f'{address}config').json()
     component = next(part['id'] for part in config['components'] if part['props'].get('elem_id') == 'swap-source')
     event = next(event['id'] for event in config['dependencies'] if [component, 'input'] in event['targets'])
@@ -295,9 +295,9 @@ def test_only_this_machine_gets_in_unless_a_password_is_asked_for(address, home,
         page.close()
 
 
-def _jpeg(picture: np.ndarray) -> bytes:
+def _jpeg(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, 'JPEG')
+    Image.fromarray(image).save(buffer, 'JPEG')
     return buffer.getvalue()
 
 

@@ -38,10 +38,10 @@ def test_a_mistake_is_one_clear_sentence(override, message):
     assert '\n' not in str(caught.value)
 
 
-def test_a_new_player_starts_from_the_default():
-    config = build('players.critic.lr=1e-3', preset={'players': {'critic': {'betas': [0.0, 0.9]}, 'default': {'name': 'adam'}}})
-    assert config.players['critic'].model_dump() == {**config.players['default'].model_dump(), 'lr': 1e-3, 'betas': (0.0, 0.9)}
-    assert config.players['critic'].name == 'adam'
+def test_a_new_group_starts_from_the_default():
+    config = build('param_groups.discriminator.lr=1e-3', preset={'param_groups': {'discriminator': {'betas': [0.0, 0.9]}, 'default': {'name': 'adam'}}})
+    assert config.param_groups['discriminator'].model_dump() == {**config.param_groups['default'].model_dump(), 'lr': 1e-3, 'betas': (0.0, 0.9)}
+    assert config.param_groups['discriminator'].name == 'adam'
 
 
 def test_merging_changes_neither_side():
@@ -51,7 +51,7 @@ def test_merging_changes_neither_side():
 
 
 def test_what_is_dumped_loads_as_the_same(tmp_path):
-    config = build('engine.steps=7', 'players.critic.lr=1e-5')
+    config = build('engine.steps=7', 'param_groups.discriminator.lr=1e-5')
     (tmp_path / 'config.yaml').write_text(dump(config))
     assert load(tmp_path / 'config.yaml') == config
 

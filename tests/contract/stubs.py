@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from models.base import Perception
 from models.batch import PARTS
-from models.perception.embedder import Embedder
-from models.perception.parsing import FaceParser
+from models.perception.encoders.embedder import Embedder
+from models.perception.parsers.parser import FaceParser
 
 IDENTITY = 8  # length of the identity vector
 
@@ -17,15 +17,15 @@ class TinyEmbedder(nn.Module):
         self.maps = nn.ModuleList([nn.Conv2d(3, 8, 5, 4, 2), nn.Conv2d(8, 8, 5, 4, 2)])
         self.last = nn.Linear(8 * 49, IDENTITY)
 
-    def features(self, pictures: Tensor, count: int = 2) -> list[Tensor]:
-        first = torch.tanh(self.maps[0](pictures))
+    def features(self, images: Tensor, count: int = 2) -> list[Tensor]:
+        first = torch.tanh(self.maps[0](images))
         return [first, torch.tanh(self.maps[1](first))][:count]
 
     def head(self, x: Tensor) -> Tensor:
         return self.last(F.adaptive_avg_pool2d(x, 7).flatten(1))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.head(self.features(pictures)[-1])
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images)[-1])
 
 
 class TinyParser(nn.Conv2d):
@@ -40,8 +40,8 @@ class TinyVGG(nn.Conv2d):
         super().__init__(3, 4, 3, 2, 1)
         self.requires_grad_(False)
 
-    def forward(self, pictures: Tensor, wanted: tuple[str, ...]) -> dict[str, Tensor]:
-        return dict.fromkeys(wanted, torch.tanh(super().forward(pictures)))
+    def forward(self, images: Tensor, wanted: tuple[str, ...]) -> dict[str, Tensor]:
+        return dict.fromkeys(wanted, torch.tanh(super().forward(images)))
 
 
 class TinyLandmarks(nn.Conv2d):
@@ -51,8 +51,8 @@ class TinyLandmarks(nn.Conv2d):
         super().__init__(3, 10, 5)
         self.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return torch.tanh(super().forward(pictures)).mean((2, 3)).view(-1, 5, 2)
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.tanh(super().forward(images)).mean((2, 3)).view(-1, 5, 2)
 
 
 def tiny_perception() -> Perception:

@@ -3,52 +3,52 @@ import pytest
 import torch
 from torch import Tensor
 
-from configs.schema import OptimiserConfig
-from experiments.checkpoint import save_family
-from experiments.players import build_players, hand_over
+from configs.schema import OptimizerConfig
+from experiments.training.checkpoint import save_family
+from experiments.training.optimizers import build_optimizer_groups, set_trainable_group
 from models.base import Family
 from models.batch import PairBatch, SwapBatch
 from models.registry import FAMILIES, build_family, load_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 
-# The smallest config of each family that trains, with every term at work, and the kind of its batches.
+# The smallest config of each family that trains, with every loss at work, and the kind of its batches.
 TINY = {
     'cvae': ({'size': 32, 'widths': (8, 16), 'depth': 1, 'latent': 4, 'style': 8, 'background': 8, 'identity': IDENTITY,
-              'fine': 8, 'critic': 4, 'weights': dict.fromkeys(('reconstruction', 'edges', 'perceptual', 'kl', 'identity',
+              'fine': 8, 'discriminator': 4, 'weights': dict.fromkeys(('reconstruction', 'edges', 'perceptual', 'kl', 'identity',
                                                                   'background', 'parsing', 'shading', 'contrast',
-                                                                  'total_variation', 'landmarks', 'adversarial', 'critic'),
+                                                                  'total_variation', 'landmarks', 'adversarial', 'discriminator'),
                                                                  1.0)}, SwapBatch),
     'cgan': ({'size': 16, 'generator': {'fold': 2, 'widths': (16, 16), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY,
                                         'style': 8, 'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (4,),
-                                        'planes': 1, 'plate': True, 'skips': 'plate', 'skip_width': 8, 'mask': True},
-              'critic': {'kind': 'sagan', 'widths': (8, 16), 'fold': 2, 'attention': (8,), 'spectral': False, 'classes': 5},
+                                        'condition_channels': 1, 'background_image': True, 'skips': 'background_image', 'skip_width': 8, 'mask': True},
+              'discriminator': {'kind': 'sagan', 'widths': (8, 16), 'fold': 2, 'attention': (8,), 'spectral': False, 'classes': 5},
               'weights': dict.fromkeys(('identity', 'reconstruction', 'edges', 'background', 'perceptual', 'parsing', 'shading',
                                         'contrast', 'total_variation', 'landmarks', 'adversarial', 'feature_matching', 'cycle',
-                                        'classes', 'critic', 'gradient_penalty', 'r1', 'critic_classes'), 1.0)}, SwapBatch),
+                                        'classes', 'discriminator', 'gradient_penalty', 'r1', 'discriminator_classes'), 1.0)}, SwapBatch),
     'ddpm': ({'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY, 'learned_sigma': True,
               'sampling': {'steps': 2}, 'weights': {'noise': 1.0, 'identity': 0.1, 'background': 0.3, 'perceptual': 0.1,
                                                     'variational': 0.001}}, SwapBatch),
-    'munit': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'critic_width': 4, 'critic_layers': 2,
+    'munit': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4, 'discriminator_layers': 2,
                'scales': 2, 'weights': dict.fromkeys(('adversarial', 'reconstruction', 'style', 'content', 'cycle', 'perceptual',
-                                                      'critic'), 1.0)}, PairBatch),
+                                                      'discriminator'), 1.0)}, PairBatch),
     'pix2pixhd': ({'size': 16, 'width': 4, 'downs': 1, 'blocks': 1, 'enhancer': True, 'local_blocks': 1, 'feature_width': 4,
-                   'critic_width': 4, 'critic_layers': 1}, SwapBatch),
-    'satnet': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'critic_width': 4, 'critic_layers': 2,
+                   'discriminator_width': 4, 'discriminator_layers': 1}, SwapBatch),
+    'satnet': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4, 'discriminator_layers': 2,
                 'scales': 2, 'threshold': 2.0, 'adversary': 'lsgan',
                 'weights': dict.fromkeys(('adversarial', 'reconstruction', 'style', 'content', 'cycle', 'identity', 'supervised',
-                                          'critic'), 1.0)}, PairBatch),
-    'ugatit': ({'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3, 'enhanced': True,
-                'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_critic': True, 'cam_sees': 'both',
+                                          'discriminator'), 1.0)}, PairBatch),
+    'ugatit': ({'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3, 'enhanced': True,
+                'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_discriminator': True, 'cam_sees': 'both',
                 'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 1.0, 'identity': 1.0, 'cam': 1.0,
-                            'background': 1.0, 'variation': 1.0, 'critic_a2b': 1.0, 'critic_b2a': 1.0}}, PairBatch),
-    'cyclegan': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2,
-                  'weights': {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'critic': 0.5, 'penalty': 10.0}}, PairBatch),
-    'cut': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
+                            'background': 1.0, 'variation': 1.0, 'discriminator_a2b': 1.0, 'discriminator_b2a': 1.0}}, PairBatch),
+    'cyclegan': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2,
+                  'weights': {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'discriminator': 0.5, 'penalty': 10.0}}, PairBatch),
+    'cut': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
              'features': 8}, PairBatch),
-    'cartoongan': ({'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4,
-                    'weights': dict.fromkeys(('adversarial', 'content', 'colour', 'identity', 'critic'), 1.0)}, PairBatch),
-    'dtn': ({'size': 16, 'width': 4, 'critic_width': 4, 'features': IDENTITY}, PairBatch),
-    'xgan': ({'size': 32, 'width': 4, 'embedding': 16, 'critic_width': 4, 'identity': IDENTITY}, PairBatch),
+    'cartoongan': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4,
+                    'weights': dict.fromkeys(('adversarial', 'content', 'color', 'identity', 'discriminator'), 1.0)}, PairBatch),
+    'dtn': ({'size': 16, 'width': 4, 'discriminator_width': 4, 'features': IDENTITY}, PairBatch),
+    'xgan': ({'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'identity': IDENTITY}, PairBatch),
     'stargan': ({'size': 32, 'width': 8, 'cap': 8, 'style': 4, 'latent': 4, 'mapping': 8}, PairBatch),
 }
 COUNT = 4
@@ -88,58 +88,58 @@ def snapshot(family: Family) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in family.state_dict().items()}
 
 
-def total(family: Family, player: str, batch) -> Tensor:
-    return sum(family.config.weights[name] * term for name, term in family(player, batch, 0).items())
+def total(family: Family, group: str, batch) -> Tensor:
+    return sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0).items())
 
 
-def test_players_own_disjoint_parameters(family):
-    groups = family.players()
+def test_param_groups_own_disjoint_parameters(family):
+    groups = family.param_groups()
     assert groups and all(groups.values())
     owned = [id(parameter) for parameters in groups.values() for parameter in parameters]
     assert len(owned) == len(set(owned))
     assert set(owned) <= {id(parameter) for parameter in family.parameters()}
 
 
-def test_terms_are_finite_scalars_that_have_weights(family, batch):
+def test_losses_are_finite_scalars_that_have_weights(family, batch):
     seen = []
-    for player in family.players():
-        for name, term in family(player, batch, 0).items():
-            assert term.shape == () and torch.isfinite(term) and term.is_floating_point(), name
+    for group in family.param_groups():
+        for name, loss in family(group, batch, 0).items():
+            assert loss.shape == () and torch.isfinite(loss) and loss.is_floating_point(), name
             seen.append(name)
     assert sorted(seen) == sorted(name for name, weight in family.config.weights.items() if weight)
 
 
-def test_a_term_of_weight_0_is_not_computed(name, batch):
+def test_a_loss_of_weight_0_is_not_computed(name, batch):
     weights = make(name).config.weights
     for absent in weights:
         family = make(name, weights={**weights, absent: 0.0})
-        for player in family.players():
-            assert absent not in family(player, batch, 0)
+        for group in family.param_groups():
+            assert absent not in family(group, batch, 0)
 
 
-def test_each_player_reaches_all_of_its_parameters_and_moves_alone(family, batch):
-    players = build_players(family, {'default': OptimiserConfig(name='sgd', lr=0.1, betas=(0.0, 0.0))})
+def test_each_group_reaches_all_of_its_parameters_and_moves_alone(family, batch):
+    param_groups = build_optimizer_groups(family, {'default': OptimizerConfig(name='sgd', lr=0.1, betas=(0.0, 0.0))})
     names = {id(parameter): name for name, parameter in family.named_parameters()}
-    for player in players:
+    for group in param_groups:
         before = snapshot(family)
-        hand_over(players, player)
+        set_trainable_group(param_groups, group)
         # Two updates: where a layer starts at zero, what lies before it learns from the second one on. A single number may stay:
-        # real and made pictures push the last bias of a hinge critic equally while no logit is beyond 1.
+        # real and made images push the last bias of a hinge discriminator equally while no logit is beyond 1.
         touched = set()
         for _ in range(2):
-            player.optimiser.zero_grad()
-            total(family, player.name, batch).backward()
-            touched |= {names[id(p)] for p in player.parameters
+            group.optimizer.zero_grad()
+            total(family, group.name, batch).backward()
+            touched |= {names[id(p)] for p in group.parameters
                         if p.grad is not None and (p.grad.abs().max() > 0 or p.numel() == 1)}
-            player.optimiser.step()
-            family.after_update(player.name)
-        own = {names[id(parameter)] for parameter in player.parameters}
+            group.optimizer.step()
+            family.after_update(group.name)
+        own = {names[id(parameter)] for parameter in group.parameters}
         assert touched == own
-        others = {names[id(parameter)] for other in players for parameter in other.parameters} - own
+        others = {names[id(parameter)] for other in param_groups for parameter in other.parameters} - own
         assert all(torch.equal(family.get_parameter(name), before[name]) for name in others)
 
 
-def test_generated_pictures_are_pictures_and_repeat(family, batch):
+def test_generated_images_are_images_and_repeat(family, batch):
     family.eval()
     first, again = (family.generate(batch, generator=torch.Generator().manual_seed(5)) for _ in range(2))
     size = family.config.size
@@ -150,7 +150,7 @@ def test_generated_pictures_are_pictures_and_repeat(family, batch):
 
 
 def test_generating_asks_nothing_that_only_training_knows(name, family, batch):
-    """Neither labels nor the knowledge of who is who; and one picture is drawn as it is among others."""
+    """Neither labels nor the knowledge of who is who; and one image is drawn as it is among others."""
     if not isinstance(batch, SwapBatch):
         pytest.skip('only swaps come with labels')
     family.eval()
@@ -160,20 +160,20 @@ def test_generating_asks_nothing_that_only_training_knows(name, family, batch):
     torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
 
 
-def test_the_panel_holds_one_picture_per_sample_and_column(family, batch):
+def test_the_panel_holds_one_image_per_sample_and_column(family, batch):
     family.eval()
     with torch.no_grad():
         panel = family.panel(batch)
     assert len(panel) >= 2
-    for title, pictures in panel.items():
-        assert pictures.shape[:2] == (COUNT, 3), title
-        assert pictures.min() >= -1 and pictures.max() <= 1, title
+    for title, images in panel.items():
+        assert images.shape[:2] == (COUNT, 3), title
+        assert images.min() >= -1 and images.max() <= 1, title
 
 
 def test_averaged_modules_are_parts_of_the_family(family):
     inside = list(family.modules())
-    assert family.averaged()
-    assert all(any(module is part for part in inside) for module in family.averaged().values())
+    assert family.ema_modules()
+    assert all(any(module is part for part in inside) for module in family.ema_modules().values())
 
 
 def test_a_saved_family_comes_back_as_it_was(name, family, batch, tmp_path):
@@ -198,15 +198,15 @@ def test_whoever_teaches_a_family_is_named(family, batch):
     asked = set()
     for role in ('identity', 'teacher'):
         getattr(family.perception, role).network.maps[0].register_forward_hook(lambda *_, role=role: asked.add(role))
-    for player in family.players():
-        family(player, batch, 1)  # at other steps a teacher may be asked for the journal alone
-    assert asked <= family.taught_by()
+    for group in family.param_groups():
+        family(group, batch, 1)  # at other steps a teacher may be asked for the journal alone
+    assert asked <= family.training_embedders()
 
 
 def test_training_leaves_the_perception_as_it_was(family, batch):
     before = [value.clone() for value in family.perception.teacher.state_dict().values()]
     family.train()
-    for player in family.players():
-        total(family, player, batch).backward()
+    for group in family.param_groups():
+        total(family, group, batch).backward()
     assert all(value.grad is None for value in family.perception.teacher.parameters())
     assert all(torch.equal(old, new) for old, new in zip(before, family.perception.teacher.state_dict().values()))

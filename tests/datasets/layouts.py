@@ -10,7 +10,7 @@ from models.geometry import TEMPLATES
 POINTS = np.round(np.array(TEMPLATES['celeba'].points)).astype(int)
 
 
-def picture(seed, width=178, height=218):
+def image(seed, width=178, height=218):
     """(H,W,3) uint8: smooth and unlike that of another seed, so that JPEG keeps it recognisable."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 4, 3), dtype=np.uint8)
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
@@ -22,15 +22,15 @@ def write(path, array, **options):
 
 
 def celeba(root, people=7, each=3, *, suffix='.jpg', nested=False):
-    """people * each aligned pictures; persons 100, 101, ... of which the last three are one for validation and two
+    """people * each aligned images; persons 100, 101, ... of which the last three are one for validation and two
     for test."""
-    pictures = root / ('Img' if nested else '') / 'img_align_celeba'
+    images = root / ('Img' if nested else '') / 'img_align_celeba'
     lists, evaluation = root / ('Anno' if nested else ''), root / ('Eval' if nested else '')
     rows = {'identity_CelebA.txt': [], 'list_eval_partition.txt': [], 'list_landmarks_align_celeba.txt': [],
             'list_attr_celeba.txt': [], 'list_bbox_celeba.txt': []}
     for i in range(people * each):
         name, person = f'{i + 1:06d}.jpg', i % people
-        write((pictures / name).with_suffix(suffix), picture(i), **({'quality': 95} if suffix == '.jpg' else {}))
+        write((images / name).with_suffix(suffix), image(i), **({'quality': 95} if suffix == '.jpg' else {}))
         rows['identity_CelebA.txt'].append(f'{name} {100 + person}')
         rows['list_eval_partition.txt'].append(f'{name} {min(2, max(0, person - people + 4))}')
         rows['list_landmarks_align_celeba.txt'].append(f'{name}  ' + '  '.join(map(str, POINTS.flatten())))
@@ -47,12 +47,12 @@ def celeba(root, people=7, each=3, *, suffix='.jpg', nested=False):
 
 
 def folders(root, people=5, each=3, *, landmarks=True):
-    """name/picture.png in CelebA's canvas, with landmarks.csv."""
+    """name/image.png in CelebA's canvas, with landmarks.csv."""
     rows = []
     for i in range(people * each):
         person = f'person_{i % people}'
         name = f'{person}/{person}_{i // people}.png'
-        write(root / name, picture(i))
+        write(root / name, image(i))
         rows.append([name, person, *POINTS.flatten()])
     if landmarks:
         with (root / 'landmarks.csv').open('w', newline='') as handle:
@@ -70,11 +70,11 @@ def mask(size, *boxes):
 
 
 def celebamask(root, numbers=(0, 1, 2001), *, side=128, mask_side=64, left='l', right='r'):
-    """Pictures with skin, eyes, nose, lips and hair; `left` names the part on the viewer's left."""
+    """Images with skin, eyes, nose, lips and hair; `left` names the part on the viewer's left."""
     parts = {'skin': [(.2, .2, .8, .95)], f'{left}_eye': [(.34, .42, .42, .48)], f'{right}_eye': [(.58, .42, .66, .48)],
              'nose': [(.45, .45, .55, .64)], 'u_lip': [(.4, .7, .6, .74)], 'hair': [(.2, .0, .8, .25)]}
     for number in numbers:
-        write(root / 'CelebA-HQ-img' / f'{number}.jpg', picture(number, side, side), quality=95)
+        write(root / 'CelebA-HQ-img' / f'{number}.jpg', image(number, side, side), quality=95)
         for part, boxes in parts.items():
             write(root / 'CelebAMask-HQ-mask-anno' / str(number // 2000) / f'{number:05d}_{part}.png', mask(mask_side, *boxes))
     return root
@@ -84,5 +84,5 @@ def domains(root, *, a=6, b=4):
     """trainA trainB testA testB of `<identity>__<number>.jpg`."""
     for folder, count in (('trainA', a), ('trainB', b), ('testA', 2), ('testB', 3)):
         for i in range(count):
-            write(root / folder / f'someone_{i % 3}__{i:02d}.jpg', picture(i, 80, 100))
+            write(root / folder / f'someone_{i % 3}__{i:02d}.jpg', image(i, 80, 100))
     return root

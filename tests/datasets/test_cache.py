@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from datasets import cache
-from datasets.faces import BrokenPicture
+from datasets.faces import BrokenImage
 from datasets.loaders import build_faces, build_swaps
 from datasets.transforms import face_frame
 from models.geometry import TEMPLATES
@@ -21,7 +21,7 @@ def celeba(tmp_path_factory):
 
 @pytest.mark.parametrize('to', [TEMPLATES['celeba'], face_frame(128)], ids=['canvas', 'crop'])
 @pytest.mark.parametrize('partition', ['train', 'test'])
-def test_packed_pictures_are_the_files_pictures(celeba, tmp_path, to, partition):
+def test_packed_images_are_the_files_images(celeba, tmp_path, to, partition):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', to)
     packed = build_swaps('cache', tmp_path / 'c', 128, partition, seed=2)
     direct = build_swaps('celeba', celeba, 128, partition, seed=2)
@@ -49,17 +49,17 @@ def test_label_maps_are_packed_too(tmp_path):
     assert torch.equal(packed[0, 1].target_parsing, direct[0, 1].target_parsing)
 
 
-def colours(pictures):
-    """(B,3,H,W) -> (B,3) unit length: an identity encoder that sees nothing but the mean colour."""
-    return torch.nn.functional.normalize(pictures.mean((2, 3)))
+def colors(images):
+    """(B,3,H,W) -> (B,3) unit length: an identity encoder that sees nothing but the mean color."""
+    return torch.nn.functional.normalize(images.mean((2, 3)))
 
 
 def test_samples_of_an_embedded_cache_hold_the_identity_of_their_source(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
-    cache.embed(tmp_path / 'c', 'colours', colours, batch=5)
-    swaps = build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder='colours')
+    cache.embed(tmp_path / 'c', 'colors', colors, batch=5)
+    swaps = build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder='colors')
     for i in range(len(swaps)):
-        torch.testing.assert_close(swaps[i].source_identity, colours(swaps[i].source[None])[0])
+        torch.testing.assert_close(swaps[i].source_identity, colors(swaps[i].source[None])[0])
     for other in (None, 'somebody-elses'):
         assert build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder=other)[0].source_identity is None
 
@@ -67,15 +67,15 @@ def test_samples_of_an_embedded_cache_hold_the_identity_of_their_source(celeba, 
 def test_only_faces_in_the_template_can_be_embedded(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', TEMPLATES['celeba'])
     with pytest.raises(ValueError, match='pack it without'):
-        cache.embed(tmp_path / 'c', 'colours', colours)
+        cache.embed(tmp_path / 'c', 'colors', colors)
 
 
 def test_reading_copies_nothing_and_never_changes_the_file(celeba, tmp_path):
     packed = cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
-    picture = packed.read(3)[0]
-    assert np.shares_memory(picture, packed.read(3)[0])
+    image = packed.read(3)[0]
+    assert np.shares_memory(image, packed.read(3)[0])
     before = (tmp_path / 'c' / 'pictures.npy').read_bytes()
-    picture[:] = 0
+    image[:] = 0
     assert (tmp_path / 'c' / 'pictures.npy').read_bytes() == before
     assert len(pickle.dumps(packed)) < 20_000  # a worker that is spawned opens the file itself
 
@@ -106,7 +106,7 @@ def test_packing_goes_on_where_it_was_interrupted(celeba, tmp_path, monkeypatch)
     assert sorted(path.name for path in (tmp_path / 'c').iterdir()) == ['index.npz', 'pictures.npy']
 
 
-def test_a_cache_of_other_pictures_is_refused(celeba, tmp_path):
+def test_a_cache_of_other_images_is_refused(celeba, tmp_path):
     faces = build_faces('celeba', celeba)
     cache.pack(faces, tmp_path / 'c', face_frame(32))
     cache.pack(faces, tmp_path / 'c', face_frame(32))  # the same again is at hand already
@@ -115,43 +115,43 @@ def test_a_cache_of_other_pictures_is_refused(celeba, tmp_path):
             cache.pack(other, tmp_path / 'c', to)
 
 
-def test_unreadable_pictures_are_left_out(celeba, tmp_path, caplog):
+def test_unreadable_images_are_left_out(celeba, tmp_path, caplog):
     root = tmp_path / 'data'
     shutil.copytree(celeba, root)
     path = root / 'img_align_celeba' / '000005.jpg'
     path.write_bytes(path.read_bytes()[:400])
     packed = cache.pack(build_faces('celeba', root), tmp_path / 'c', face_frame(32), workers=2)
     assert len(packed) == 20 and '000005.jpg' not in packed.files.tolist()
-    with pytest.raises(BrokenPicture):
+    with pytest.raises(BrokenImage):
         build_faces('celeba', root).read(4)
 
 
-def brightness(pictures):
+def brightness(images):
     """Stands for a parser: brighter pixels, higher ids."""
-    return ((pictures.mean(1) + 1) * 9).long()
+    return ((images.mean(1) + 1) * 9).long()
 
 
 def test_labelling_that_was_interrupted_goes_on_and_joins_the_samples(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
     seen = []
 
-    def interrupted(pictures):
+    def interrupted(images):
         if len(seen) == 2:
             raise KeyboardInterrupt
-        seen.append(len(pictures))
-        return brightness(pictures)
+        seen.append(len(images))
+        return brightness(images)
 
     with pytest.raises(KeyboardInterrupt):
         cache.label(tmp_path / 'c', interrupted, batch=4)
     assert not cache.PackedFaces(tmp_path / 'c').has_parsing
     rest = []
-    cache.label(tmp_path / 'c', lambda pictures: (rest.append(len(pictures)), brightness(pictures))[1], batch=4)
+    cache.label(tmp_path / 'c', lambda images: (rest.append(len(images)), brightness(images))[1], batch=4)
     assert sum(seen) + sum(rest) == 21
     sample = build_swaps('cache', tmp_path / 'c', 32, 'train')[0]
     torch.testing.assert_close(sample.target_parsing, brightness(sample.target[None])[0])
 
 
-def test_a_cache_of_another_framing_is_not_labelled(celeba, tmp_path):
+def test_a_cache_of_another_framing_is_not_labeled(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32, side=160))
     with pytest.raises(ValueError, match='without --side'):
         cache.label(tmp_path / 'c', brightness)

@@ -1,8 +1,8 @@
-"""Features go away from the mean face, and the rest of the picture stays."""
+"""Features go away from the mean face, and the rest of the image stays."""
 import numpy as np
 import torch
 
-from datasets.exaggeration import exaggerate_picture
+from datasets.exaggeration import exaggerate_image
 from models.geometry import TEMPLATES
 
 TO = TEMPLATES['face'].scaled(96)
@@ -18,34 +18,34 @@ class Full:
         return np.full(shape, deviation)
 
 
-def centre(picture):
+def center(image):
     """(x, y) of the light in the lower half, where the nose is."""
-    light = picture[0].double()
+    light = image[0].double()
     light[:40] = 0
     ys, xs = torch.meshgrid(torch.arange(96), torch.arange(96), indexing='ij')
     return torch.stack([(light * xs).sum(), (light * ys).sum()]) / light.sum()
 
 
 def nose(at):
-    picture = torch.zeros(3, 96, 96, dtype=torch.uint8)
+    image = torch.zeros(3, 96, 96, dtype=torch.uint8)
     x, y = at.round().int().tolist()
-    picture[:, y - 1:y + 2, x - 1:x + 2] = 255
-    return picture
+    image[:, y - 1:y + 2, x - 1:x + 2] = 255
+    return image
 
 
 def test_a_nose_off_its_place_goes_farther_and_one_in_its_place_stays():
     points = TO.tensor()
     points[2] += torch.tensor([4.0, 3.0])
     before = nose(points[2])
-    step = centre(exaggerate_picture(before, points, TO, 1.0, Full())) - centre(before)
+    step = center(exaggerate_image(before, points, TO, 1.0, Full())) - center(before)
     assert (step - torch.tensor([4.0, 3.0])).abs().max() < 1.0
     still = nose(TO.tensor()[2])
-    assert torch.equal(exaggerate_picture(still, TO.tensor(), TO, 1.0, Full()), still)
-    assert torch.equal(exaggerate_picture(before, points, TO, 0.0, Full()), before)
+    assert torch.equal(exaggerate_image(still, TO.tensor(), TO, 1.0, Full()), still)
+    assert torch.equal(exaggerate_image(before, points, TO, 0.0, Full()), before)
 
 
 def test_without_landmarks_it_still_moves_and_repeats():
-    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (3, 96, 96), dtype=np.uint8))
-    first, again, other = (exaggerate_picture(picture, None, TO, 1.0, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.equal(first, other) and not torch.equal(first, picture)
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (3, 96, 96), dtype=np.uint8))
+    first, again, other = (exaggerate_image(image, None, TO, 1.0, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other) and not torch.equal(first, image)
     assert first.dtype == torch.uint8

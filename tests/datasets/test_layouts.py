@@ -8,7 +8,7 @@ from PIL import Image
 
 from datasets import faces as faces_module
 from datasets.celebamask import celebamask, hq_points
-from datasets.faces import BrokenPicture, read_picture
+from datasets.faces import BrokenImage, read_image
 from datasets.loaders import build_faces, build_pairs, build_swaps
 from models.batch import PARTS
 from models.geometry import TEMPLATES
@@ -24,7 +24,7 @@ def fresh_warnings():
 def test_celeba_with_all_its_lists(tmp_path, nested, caplog):
     faces = build_faces('celeba', layouts.celeba(tmp_path, nested=nested))
     assert len(faces) == 21 and not caplog.records
-    face = faces[8]  # 000009.jpg: the second person's second picture
+    face = faces[8]  # 000009.jpg: the second person's second image
     assert (face.path.name, face.name) == ('000009.jpg', '101')
     assert face.frame == TEMPLATES['celeba'] and face.points.tolist() == layouts.POINTS.tolist()
     assert faces.columns['Smiling'].tolist() == [bool(i % 2) for i in range(21)]
@@ -35,7 +35,7 @@ def test_celeba_with_all_its_lists(tmp_path, nested, caplog):
     assert people['test'] == {5, 6}  # persons keep their numbers in every partition
 
 
-def test_celeba_of_png_pictures(tmp_path):
+def test_celeba_of_png_images(tmp_path):
     assert build_faces('celeba', layouts.celeba(tmp_path, suffix='.png'))[0].path.name == '000001.png'
 
 
@@ -49,7 +49,7 @@ def test_a_part_of_celeba_says_once_what_is_missing_and_what_that_means(tmp_path
         build_faces('celeba', tmp_path)
     assert len(faces) == len(faces.people) == 20 and faces[0].points is None
     text = caplog.text
-    assert text.count('no identity_CelebA.txt (every picture counts as a person of its own)') == 1
+    assert text.count('no identity_CelebA.txt (every image counts as a person of its own)') == 1
     assert 'no list_attr_celeba.txt' in text and '20 of 21 listed' in text
     assert build_swaps('celeba', tmp_path, 32, 'all')[0].target.shape == (3, 32, 32)
 
@@ -88,8 +88,8 @@ def test_a_malformed_list_is_named_with_its_line(tmp_path):
 
 def test_celebamask_merges_parts_in_the_published_order(tmp_path):
     faces = build_faces('celebamask', layouts.celebamask(tmp_path))
-    picture, labels, _ = faces.read(2)  # 2001.jpg, whose masks lie in folder 1
-    assert picture.shape == (128, 128, 3) and labels.shape == (128, 128)
+    image, labels, _ = faces.read(2)  # 2001.jpg, whose masks lie in folder 1
+    assert image.shape == (128, 128, 3) and labels.shape == (128, 128)
     ids = {PARTS[i] for i in np.unique(labels)}
     assert ids == {'background', 'skin', 'l_eye', 'r_eye', 'nose', 'u_lip', 'hair'}
     assert labels[28, 64] == PARTS.index('hair')  # hair and skin overlap there; the later part wins
@@ -143,12 +143,12 @@ def test_identity_folders_and_plain_ones(tmp_path):
     assert len(build_faces('folder', tmp_path, 'validation')) == 7
 
 
-def test_identity_folder_without_landmarks_takes_the_centre(tmp_path):
+def test_identity_folder_without_landmarks_takes_the_center(tmp_path):
     layouts.folders(tmp_path, landmarks=False)
     faces = build_faces('folder', tmp_path)
     assert faces.frame is None
     sample = build_swaps('folder', tmp_path, 178, 'all', same_ratio=1)[0]
-    squares = [torch.from_numpy(read_picture(faces.path(i))[20:198].copy()) for i in range(len(faces))]
+    squares = [torch.from_numpy(read_image(faces.path(i))[20:198].copy()) for i in range(len(faces))]
     assert min((sample.target - square.permute(2, 0, 1) / 127.5 + 1).abs().max() for square in squares) < 1e-3
 
 
@@ -156,7 +156,7 @@ def test_two_domains(tmp_path):
     root = layouts.domains(tmp_path)
     sample = build_pairs('unpaired', root, 32, 'test')[2]
     assert sample.a.shape == sample.b.shape == (3, 32, 32) and not sample.paired
-    assert (int(sample.a_person), int(sample.b_person)) == (0, 2)  # picture 2 of two wraps around to the first
+    assert (int(sample.a_person), int(sample.b_person)) == (0, 2)  # image 2 of two wraps around to the first
     for path in (root / 'testA').iterdir():
         path.rename(path.with_name(path.name.replace('__', '-')))
     assert build_pairs('unpaired', root, 32, 'test')[0].a_person is None
@@ -164,11 +164,11 @@ def test_two_domains(tmp_path):
         build_pairs('unpaired', root / 'trainA', 32)
 
 
-def test_aligned_celeba_pictures_of_a_domain_are_cut_to_the_face_and_others_to_their_middle(tmp_path):
+def test_aligned_celeba_images_of_a_domain_are_cut_to_the_face_and_others_to_their_middle(tmp_path):
     for side in 'AB':
-        layouts.write(tmp_path / f'test{side}' / '0.png', layouts.picture(1, *((178, 218) if side == 'A' else (178, 219))))
+        layouts.write(tmp_path / f'test{side}' / '0.png', layouts.image(1, *((178, 218) if side == 'A' else (178, 219))))
     sample = build_pairs('unpaired', tmp_path, 128, 'test')[0]
-    whole = torch.from_numpy(read_picture(tmp_path / 'testA' / '0.png')[60:188, 24:152].copy()).permute(2, 0, 1) / 127.5 - 1
+    whole = torch.from_numpy(read_image(tmp_path / 'testA' / '0.png')[60:188, 24:152].copy()).permute(2, 0, 1) / 127.5 - 1
     assert (sample.a - whole).abs().max() < 1e-3
     square = Image.open(tmp_path / 'testB' / '0.png').crop((0, 20, 178, 198)).resize((16, 16), Image.BOX)
     coarse = torch.from_numpy(np.array(square)).permute(2, 0, 1) / 127.5 - 1
@@ -178,7 +178,7 @@ def test_aligned_celeba_pictures_of_a_domain_are_cut_to_the_face_and_others_to_t
 def test_validation_of_two_domains_is_never_trained_on(tmp_path):
     for side in 'AB':
         for i in range(40):
-            layouts.write(tmp_path / f'train{side}' / f'p{i}__0.jpg', layouts.picture(i, 16, 16))
+            layouts.write(tmp_path / f'train{side}' / f'p{i}__0.jpg', layouts.image(i, 16, 16))
     people = {}
     for part in ('train', 'validation'):
         faces = build_pairs('unpaired', tmp_path, 16, part).a.faces
@@ -207,13 +207,13 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
         build_pairs('celeba', tmp_path, 32)
 
 
-def test_pictures_are_turned_upright_and_truncated_ones_are_broken(tmp_path):
-    array = layouts.picture(3, 40, 30)
+def test_images_are_turned_upright_and_truncated_ones_are_broken(tmp_path):
+    array = layouts.image(3, 40, 30)
     exif = Image.Exif()
     exif[0x0112] = 6  # stored lying on its side
     layouts.write(tmp_path / 'turned.png', np.rot90(array).copy(), exif=exif)
-    assert np.array_equal(read_picture(tmp_path / 'turned.png'), array)
+    assert np.array_equal(read_image(tmp_path / 'turned.png'), array)
     layouts.write(tmp_path / 'whole.jpg', array)
     (tmp_path / 'half.jpg').write_bytes((tmp_path / 'whole.jpg').read_bytes()[:-200])
-    with pytest.raises(BrokenPicture, match='half.jpg'):
-        read_picture(tmp_path / 'half.jpg')
+    with pytest.raises(BrokenImage, match='half.jpg'):
+        read_image(tmp_path / 'half.jpg')

@@ -106,7 +106,7 @@ def test_nonsense_is_refused():
         ResumableSampler(9, 4, seed=0, rank=2, world_size=2)
 
 
-def test_broken_pictures_met_by_workers_are_counted_in_the_main_process(tmp_path):
+def test_broken_images_met_by_workers_are_counted_in_the_main_process(tmp_path):
     layouts.celeba(tmp_path)
     for path in sorted((tmp_path / 'img_align_celeba').iterdir())[:3]:
         path.write_bytes(b'')

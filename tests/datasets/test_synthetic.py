@@ -1,4 +1,4 @@
-"""The drawn faces: repeatable, their causes separable, their annotations where the picture shows them."""
+"""The drawn faces: repeatable, their causes separable, their annotations where the image shows them."""
 import hashlib
 import subprocess
 import sys
@@ -46,19 +46,19 @@ def part_at(parsing: np.ndarray, point) -> str:
 
 
 def difference(a, b) -> float:
-    return float(np.abs(a.picture.astype(float) - b.picture.astype(float)).mean())
+    return float(np.abs(a.image.astype(float) - b.image.astype(float)).mean())
 
 
-def test_same_causes_give_the_same_picture_in_another_process():
+def test_same_causes_give_the_same_image_in_another_process():
     code = ('import sys, hashlib; sys.path.insert(0, sys.argv[1])\n'
             'from datasets.synthetic import render, sample_identity, sample_attributes\n'
             'd = render(sample_identity(3, 4), sample_attributes(3, 9), 64)\n'
-            'print(hashlib.sha256(d.picture.tobytes() + d.parsing.tobytes() + d.landmarks.tobytes()).hexdigest())')
+            'print(hashlib.sha256(d.image.tobytes() + d.parsing.tobytes() + d.landmarks.tobytes()).hexdigest())')
     there = subprocess.run([sys.executable, '-c', code, str(ROOT)], capture_output=True, text=True, check=True).stdout.strip()
     for other in range(3):  # what was drawn before leaves no trace
         render(sample_identity(3, other), sample_attributes(3, other), 64)
     d = render(sample_identity(3, 4), sample_attributes(3, 9), 64)
-    assert hashlib.sha256(d.picture.tobytes() + d.parsing.tobytes() + d.landmarks.tobytes()).hexdigest() == there
+    assert hashlib.sha256(d.image.tobytes() + d.parsing.tobytes() + d.landmarks.tobytes()).hexdigest() == there
 
 
 def test_people_differ_and_seeds_differ():
@@ -138,7 +138,7 @@ def test_light_comes_from_where_it_is_said_to():
         skin = drawn.parsing == PARTS.index('skin')
         left = skin & (np.arange(128) < 60)
         right = skin & (np.arange(128) > 68)
-        return drawn.picture[left].mean(), drawn.picture[right].mean()
+        return drawn.image[left].mean(), drawn.image[right].mean()
 
     left, right = halves(60)
     assert right > left + 10
@@ -147,7 +147,7 @@ def test_light_comes_from_where_it_is_said_to():
 
 
 def test_identity_stays_when_the_setting_changes():
-    """The colours of a person's irises and hair and the proportions of its face do not depend on the setting, and the
+    """The colors of a person's irises and hair and the proportions of its face do not depend on the setting, and the
     proportions tell people apart."""
     def proportions(k, i):
         p = render(someone(k), setting(roll=3 * i, background_hue=0.2 * i, light_azimuth=20 * i), 128).landmarks
@@ -170,32 +170,32 @@ def test_backdrop_belongs_to_the_attributes():
         inside = inside & np.roll(inside, 2, axis) & np.roll(inside, -2, axis)
     free = inside[2:-2, 2:-2]
     assert free.sum() > 20
-    assert np.abs(first.picture[free].astype(int) - second.picture[free]).mean() < 2
-    assert np.abs(first.picture[free].astype(int) - elsewhere.picture[free]).mean() > 10
+    assert np.abs(first.image[free].astype(int) - second.image[free]).mean() < 2
+    assert np.abs(first.image[free].astype(int) - elsewhere.image[free]).mean() > 10
 
 
-def test_sizes_show_the_same_picture():
+def test_sizes_show_the_same_image():
     for i in range(3):
         who, where = sample_identity(4, i), sample_attributes(4, i)
         small, large = render(who, where, 64), render(who, where, 256)
-        reduced = large.picture.reshape(64, 4, 64, 4, 3).mean((1, 3))
-        assert np.abs(reduced - small.picture).mean() < 6
+        reduced = large.image.reshape(64, 4, 64, 4, 3).mean((1, 3))
+        assert np.abs(reduced - small.image).mean() < 6
         assert np.abs((small.landmarks + 0.5) * 4 - 0.5 - large.landmarks).max() < 0.05
         assert (large.parsing[2::4, 2::4] == small.parsing).mean() > 0.93
     for size in (32, 256):
         drawn = render(who, where, size)
-        assert drawn.picture.shape == (size, size, 3) and drawn.picture.dtype == np.uint8 and drawn.parsing.shape == (size, size)
+        assert drawn.image.shape == (size, size, 3) and drawn.image.dtype == np.uint8 and drawn.parsing.shape == (size, size)
 
 
 def test_edges_are_antialiased():
-    """Moving a face by a fraction of a pixel changes the picture by a little, not by whole pixels."""
+    """Moving a face by a fraction of a pixel changes the image by a little, not by whole pixels."""
     still = render(someone(0), setting(), 64)
     moved = render(someone(0), setting(roll=0.4), 64)
     far = render(someone(0), setting(roll=8), 64)
     assert 0 < difference(still, moved) < 0.2 * difference(still, far)
 
 
-def test_drawing_is_an_exaggerated_flat_picture_of_the_same_face():
+def test_drawing_is_an_exaggerated_flat_image_of_the_same_face():
     who, where = someone(3), setting(yaw=10)
     photo, drawing = render(who, where, 128), render(who, where, 128, domain='drawing')
     mean = render(np.zeros(len(IDENTITY)), where, 128)
@@ -204,7 +204,7 @@ def test_drawing_is_an_exaggerated_flat_picture_of_the_same_face():
     assert part_at(drawing.parsing, drawing.landmarks[30]) == 'nose'
     assert np.abs(exaggerate(who) - who).max() > 0.2
     skin = [d.parsing == PARTS.index('skin') for d in (photo, drawing)]
-    shades = [len(np.unique(d.picture[s] // 4, axis=0)) for d, s in zip((photo, drawing), skin)]
+    shades = [len(np.unique(d.image[s] // 4, axis=0)) for d, s in zip((photo, drawing), skin)]
     assert shades[1] < shades[0]
 
 
@@ -223,7 +223,7 @@ def test_true_swap_is_the_source_person_in_the_target_setting():
         source, target, _, where = data.causes(i)
         assert (source, target) == (s.source_person, s.target_person)
         answer = render(sample_identity(5, source), sample_attributes(5, where), 64)
-        assert np.array_equal(((s.truth + 1) * 127.5).round().byte().permute(1, 2, 0).numpy(), answer.picture)
+        assert np.array_equal(((s.truth + 1) * 127.5).round().byte().permute(1, 2, 0).numpy(), answer.image)
         shown = render(sample_identity(5, target), sample_attributes(5, where), 64)
         assert np.array_equal(s.target_parsing.numpy(), shown.parsing)
 
@@ -242,7 +242,7 @@ def test_samples_stack_into_batches_and_repeat():
     assert not loose.paired and loose.a_person != loose.b_person
     face = SyntheticFaces('train', 32, length=2)[1]
     redrawn = render(face['identity'].numpy(), face['attributes'].numpy(), 32)
-    assert np.array_equal(((face['picture'] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy(), redrawn.picture)
+    assert np.array_equal(((face['image'] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy(), redrawn.image)
     assert torch.equal(face['points'], torch.from_numpy(redrawn.points))
 
 

@@ -9,7 +9,7 @@ from datasets.loaders import build_faces, build_pairs
 from datasets.transforms import into_frame
 from datasets.webcaricature import SETTINGS, five, folds, people_of
 from models.geometry import TEMPLATES
-from tests.datasets.layouts import domains, picture, write
+from tests.datasets.layouts import domains, image, write
 from tests.datasets.webcaricatures import webcaricatures
 
 
@@ -85,7 +85,7 @@ def test_lists_with_a_count_of_folds_and_with_paths_are_read(copy):
     assert [fold.probes.tolist() for setting in ('restricted', 'c2p') for fold in folds(faces, setting)] == expected
 
 
-def test_a_missing_picture_is_named_unless_it_was_filtered_out(copy):
+def test_a_missing_image_is_named_unless_it_was_filtered_out(copy):
     (copy / 'OriginalImages/Drawn Person 03/C00002.jpg').unlink()
     faces = build_faces('webcaricature', copy)
     with pytest.raises(ValueError, match='Drawn Person 03 C00002'):
@@ -116,10 +116,10 @@ def test_two_domains_have_the_same_interface(tmp_path):
     root = domains(tmp_path, a=12, b=9)
     for side in 'AB':
         for i in range(40):
-            write(root / f'test{side}/other_{i % 4}__{i:02d}.jpg', picture(i, 32, 32))
+            write(root / f'test{side}/other_{i % 4}__{i:02d}.jpg', image(i, 32, 32))
     faces, test = build_faces('webcaricature', root), build_faces('webcaricature', root, 'test')
-    assert faces.frame is None  # the first picture is no square
-    write(root / 'trainA/a__00.jpg', picture(0, 32, 32))
+    assert faces.frame is None  # the first image is no square
+    write(root / 'trainA/a__00.jpg', image(0, 32, 32))
     assert build_faces('webcaricature', root).frame == TEMPLATES['face']
     assert faces.columns['drawing'].sum() == 9 + 3 + 40 and people(test) >= {'other_0', 'other_3'}
     for setting in ('unrestricted', 'c2p', 'p2c'):

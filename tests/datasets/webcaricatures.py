@@ -18,7 +18,7 @@ def webcaricatures(root, people=20, each=2, *, size=48, yaw=None):
                 attributes[0] = 0 if yaw is None else yaw
                 drawn = render(sample_identity(0, person), attributes, size, domain=domain)
                 stem = f'{name_of(person)}/{kind}{number:05d}'
-                write(root / f'OriginalImages/{stem}.jpg', drawn.picture, quality=95)
+                write(root / f'OriginalImages/{stem}.jpg', drawn.image, quality=95)
                 lines = '\n'.join(f'{x:.2f} {y:.2f}' for x, y in seventeen(drawn.landmarks))
                 _text(root / f'FacialPoints/{stem}.txt', [lines])
         for kind in 'PC':

@@ -13,16 +13,16 @@ import torch
 from configs.ablation import FOLDER, AblationConfig, read_ablation
 from configs.resolve import dump
 from datasets.loaders import build_faces
-from experiments import ablation as machinery
-from experiments.ablation import Stopped, estimates, plan, schema_of, train_all
-from experiments.checkpoint import save_family
-from experiments.comparison import compare, compare_encoders
-from experiments.errors import RunError
-from experiments.plots import curve
-from experiments.protocols.swaps import synthetic
-from experiments.protocols.translation import translation
-from experiments.report import report
-from models.perception.recognition import Recognizer, RecognizerConfig, encoder_bytes
+from experiments.ablation import plan as machinery
+from experiments.ablation.comparison import compare, compare_encoders
+from experiments.ablation.plan import Stopped, estimates, plan, schema_of, train_all
+from experiments.ablation.plots import curve
+from experiments.ablation.report import report
+from experiments.evaluation.protocols.swaps import synthetic
+from experiments.evaluation.protocols.translation import translation
+from experiments.training.checkpoint import save_family
+from experiments.training.errors import RunError
+from models.perception.encoders.family import Recognizer, RecognizerConfig, encoder_bytes
 from models.registry import build_family
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
@@ -31,7 +31,7 @@ TINY = {'model.size': 32, 'model.fold': 2, 'model.widths': [8, 16], 'model.depth
 
 def ablation(**changes):
     return AblationConfig(**{'question': 'Does <it> matter?', 'base': {'family': 'cvae', 'settings': TINY},
-                             'variants': {'no identity': {'settings': {'model.weights.identity': 0}}}, 'pictures': 2,
+                             'variants': {'no identity': {'settings': {'model.weights.identity': 0}}}, 'images': 2,
                              'judges': ['identity-mobilefacenet'], **changes})
 
 
@@ -42,7 +42,7 @@ def trained(run, place, stopping):
     (run.folder / 'config.yaml').write_text(dump(run.training))
     family = build_family(run.config.family, run.training.model, None)
     save_family(run.folder / 'family.safetensors', run.config.family, family.state_dict(), family.config)
-    lines = [{'step': step, 'event': 'train', 'train/kl': 1 / step, 'pictures_per_second': 8.0} for step in (2, 4)]
+    lines = [{'step': step, 'event': 'train', 'train/kl': 1 / step, 'images_per_second': 8.0} for step in (2, 4)]
     (run.folder / 'journal.jsonl').write_text(''.join(f'{json.dumps(line)}\n' for line in lines))
 
 
@@ -76,12 +76,12 @@ def test_failures_are_written_down_and_finished_runs_are_kept(tmp_path):
     def train(run, place, stopping):
         asked.append(run)
         if run.variant == 'base' and run.seed == 1:
-            raise RunError('the loss term was not finite')
+            raise RunError('the loss was not finite')
         trained(run, place, stopping)
 
     train_all(runs, train, [{}, {}])
     assert len(asked) == 4 and [run.state for run in runs] == ['finished', 'failed', 'finished', 'finished']
-    assert runs[1].failure == 'the loss term was not finite' and runs[0].seconds >= 0
+    assert runs[1].failure == 'the loss was not finite' and runs[0].seconds >= 0
     train_all(runs, trained, [{}])  # only the failed one again
     assert runs[1].state == 'finished' and runs[1].failure is None
 
@@ -125,7 +125,7 @@ def test_estimates_come_from_like_runs_or_from_a_few_steps(tmp_path):
         trained(run, place, stopping)
 
     found = estimates(runs, tmp_path / 'scratch', probe)
-    # All cost the same per step: one probe. 4 steps of 2 pictures at 8 pictures per second.
+    # All cost the same per step: one probe. 4 steps of 2 images at 8 images per second.
     assert found == {run.key: 1.0 for run in runs} and len(probed) == 1 and probed[0].config.engine.steps < 10
     train_all(runs[:1], trained, [{}])
     assert estimates(runs, tmp_path / 'scratch', None) == {run.key: 1.0 for run in runs[1:]}
@@ -172,7 +172,7 @@ def test_tables_hold_means_and_deviations_over_seeds(comparison):
     assert 0 <= rows['no identity'].cells['background_l1'].p <= 1 and rows['base'].cells['background_l1'].p is None
     assert rows['copy the target'].cells['background_l1'].mean == 0
     assert comparison.curves['train/kl']['base'] == [(2, 0.5), (4, 0.25)]
-    assert list(comparison.pictures) == ['source', 'target', 'truth', 'base', 'no identity']
+    assert list(comparison.images) == ['source', 'target', 'truth', 'base', 'no identity']
 
 
 def test_the_report_holds_all_that_it_needs(comparison):
@@ -194,7 +194,7 @@ def test_a_single_value_is_a_dot():
 
 
 def test_translators_are_compared_in_each_direction_that_they_know(tmp_path):
-    small = {'model.size': 32, 'model.width': 4, 'model.blocks': 1, 'model.critic_width': 4, 'model.critic_layers': 2}
+    small = {'model.size': 32, 'model.width': 4, 'model.blocks': 1, 'model.discriminator_width': 4, 'model.discriminator_layers': 2}
     base = {'family': 'cyclegan', 'settings': small}
     plan_of = ablation(base=base, variants={'one way': {'family': 'cut', 'settings': {'model.layers': [0, 4]}}})
     runs = plan(plan_of, tmp_path / 'runs')
@@ -207,8 +207,8 @@ def test_translators_are_compared_in_each_direction_that_they_know(tmp_path):
     there = rows[f'{judge}, a2b']
     assert there['none']['edges'].mean == pytest.approx(1, abs=1e-5) and there['base']['truth_l1'].mean > 0.05
     assert 0 <= there['one way']['edges'].p <= 1 and there['one way']['edges'].mean < 0.9
-    assert list(found.pictures) == ['a', 'base, a2b', 'one way, a2b', 'b', 'base, b2a']
-    assert all(pictures.shape == (2, 3, 40, 40) for pictures in found.pictures.values())
+    assert list(found.images) == ['a', 'base, a2b', 'one way, a2b', 'b', 'base, b2a']
+    assert all(images.shape == (2, 3, 40, 40) for images in found.images.values())
 
 
 ENCODERS = {'question': 'Do couples help?', 'seeds': [0, 1], 'variants': {'no couples': {'settings': {'data.balanced': False}}},
@@ -243,7 +243,7 @@ def test_encoders_are_compared_with_what_they_began_from_on_people_whom_none_kno
     assert rows['base'].cells['auc'].deviation > 0 and set(table.columns) <= set(rows['base'].cells)
     page = Page()
     page.feed(report(found))
-    assert page.open == [] and 'drawing to photo, rank 1' in ' '.join(page.words) and 'Pictures' not in page.words
+    assert page.open == [] and 'drawing to photo, rank 1' in ' '.join(page.words) and 'Images' not in page.words
 
     file, out, shown = tmp_path / 'tiny.yaml', tmp_path / 'out', f'{begun.cells["auc"].mean:.3f}'
     file.write_text(json.dumps({**ENCODERS, 'protocol': {'name': 'webcaricature', 'root': str(drawn_people)}}))
@@ -258,7 +258,7 @@ def test_encoders_are_compared_with_what_they_began_from_on_people_whom_none_kno
         compare_encoders('tiny', plan_of, knowing, faces)
 
 
-def test_encoders_are_trained_by_their_own_script_and_two_pictures_a_couple_are_counted(tmp_path, monkeypatch):
+def test_encoders_are_trained_by_their_own_script_and_two_images_a_couple_are_counted(tmp_path, monkeypatch):
     runs = plan(AblationConfig(**ENCODERS), tmp_path / 'runs')
     script = tmp_path / 'scripts' / 'train_identity.py'
     script.parent.mkdir()
@@ -271,7 +271,7 @@ def test_encoders_are_trained_by_their_own_script_and_two_pictures_a_couple_are_
 
     def probe(run, place, stopping):
         run.folder.mkdir(parents=True)
-        (run.folder / 'journal.jsonl').write_text('{"step": 3, "event": "train", "pictures_per_second": 8.0}\n')
+        (run.folder / 'journal.jsonl').write_text('{"step": 3, "event": "train", "images_per_second": 8.0}\n')
 
     seconds = estimates(runs, tmp_path / 'scratch', probe)
     assert seconds[runs[0].key] == 2 * seconds[runs[2].key] > 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.errors import Interrupted, RunError
+from experiments.training.errors import Interrupted, RunError
 from models.registry import load_family
 from tests.experiments.toy import Toy, ToyConfig, toy_batches, toy_engine
 
@@ -30,7 +30,7 @@ def lines(folder: Path, event: str) -> list[dict]:
 
 
 def resumed(folder: Path, **settings) -> dict:
-    """Final weights, averaged weights included, of a run that is taken up again with a family of other random weights."""
+    """Final weights, EMA weights included, of a run that is taken up again with a family of other random weights."""
     torch.manual_seed(99)
     engine = toy_engine(folder, **settings)
     engine.resume()
@@ -40,7 +40,7 @@ def resumed(folder: Path, **settings) -> dict:
 
 def finals(engine) -> dict:
     own = {name: value.clone() for name, value in engine.family.state_dict().items()}
-    with engine.average.applied():
+    with engine.ema.applied():
         return own | {f'averaged {name}': value.clone() for name, value in engine.family.state_dict().items()}
 
 
@@ -54,19 +54,19 @@ def whole(tmp_path_factory) -> dict:
 
 
 def test_a_run_folder_holds_all_that_is_promised(tmp_path):
-    engine = toy_engine(tmp_path, picture_every=4, validate_every=4, validation=toy_batches(2))
+    engine = toy_engine(tmp_path, image_every=4, validate_every=4, validation=toy_batches(2))
     engine.fit()
     assert 'steps: 8' in (tmp_path / 'config.yaml').read_text()
     assert lines(tmp_path, 'start')[0]['commit']
     assert [line['step'] for line in lines(tmp_path, 'train')] == list(range(1, 9))
-    assert {'train/critic', 'train/reconstruction', 'train/adversarial', 'rate/painter', 'pictures_per_second'} <= \
+    assert {'train/discriminator', 'train/reconstruction', 'train/adversarial', 'rate/painter', 'images_per_second'} <= \
         lines(tmp_path, 'train')[-1].keys()
-    assert lines(tmp_path, 'train')[-1].keys() >= {'seen/brightness', 'gradient/critic', 'gradient/painter'}
+    assert lines(tmp_path, 'train')[-1].keys() >= {'seen/brightness', 'gradient/discriminator', 'gradient/painter'}
     assert lines(tmp_path, 'train')[-1]['gradient/painter'] > 0
     assert lines(tmp_path, 'validation')[-1]['validation/reconstruction'] > 0
     assert -1 < lines(tmp_path, 'validation')[-1]['validation/brightness'] < 1
     assert list((tmp_path / 'tensorboard').glob('events.*'))
-    with Image.open(tmp_path / 'pictures' / 'step-00000004.png') as grid:
+    with Image.open(tmp_path / 'images' / 'step-00000004.png') as grid:
         assert grid.width > 3 * 8
     assert [path.name for path in sorted((tmp_path / 'checkpoints').iterdir())] == ['step-00000006', 'step-00000008']
 
@@ -75,14 +75,14 @@ def test_the_saved_family_holds_the_averaged_weights(tmp_path):
     engine = toy_engine(tmp_path)
     engine.fit()
     loaded = load_family(tmp_path / 'family.safetensors', None)
-    with engine.average.applied():
+    with engine.ema.applied():
         assert equal(loaded.state_dict(), engine.family.state_dict())
     assert not equal(loaded.state_dict(), engine.family.state_dict())
     assert isinstance(loaded, Toy) and loaded.config == engine.family.config
 
 
-def test_validation_and_pictures_leave_the_training_untouched(tmp_path, whole):
-    engine = toy_engine(tmp_path, picture_every=1, validate_every=1, validation=toy_batches(1))
+def test_validation_and_images_leave_the_training_untouched(tmp_path, whole):
+    engine = toy_engine(tmp_path, image_every=1, validate_every=1, validation=toy_batches(1))
     engine.fit()
     assert equal(finals(engine), whole)
 
@@ -90,7 +90,7 @@ def test_validation_and_pictures_leave_the_training_untouched(tmp_path, whole):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_leaves_and_the_run_goes_on_bitwise(tmp_path, whole, number):
     engine = toy_engine(tmp_path)
-    engine.family.after_each = lambda player: engine.step == 4 and player == 'critic' and os.kill(os.getpid(), number)
+    engine.family.after_each = lambda group: engine.step == 4 and group == 'discriminator' and os.kill(os.getpid(), number)
     before = signal.getsignal(number)
     with pytest.raises(Interrupted, match=f'--resume {tmp_path}') as caught:
         engine.fit()
@@ -172,29 +172,29 @@ def test_micro_batches_add_up_to_the_batch(tmp_path):
     assert largest_difference(small.family.state_dict(), large.family.state_dict()) < 1e-6
 
 
-def test_each_player_has_its_own_optimiser_and_moves_alone(tmp_path):
-    engine = toy_engine(tmp_path, players={'critic': {'name': 'sgd', 'lr': 1e-30}}, steps=2)
+def test_each_group_has_its_own_optimizer_and_moves_alone(tmp_path):
+    engine = toy_engine(tmp_path, param_groups={'discriminator': {'name': 'sgd', 'lr': 1e-30}}, steps=2)
     order = []
     engine.family.after_each = order.append
     start = {name: value.clone() for name, value in engine.family.named_parameters()}
     engine.fit()
-    assert order == ['critic', 'painter'] * 2
+    assert order == ['discriminator', 'painter'] * 2
     moved = {name.split('.')[0] for name, value in engine.family.named_parameters() if not torch.equal(value, start[name])}
     assert moved == {'painter'}
 
 
-def test_a_player_can_be_updated_less_often(tmp_path):
-    engine = toy_engine(tmp_path, players={'painter': {'every': 3}}, steps=7)
+def test_a_group_can_be_updated_less_often(tmp_path):
+    engine = toy_engine(tmp_path, param_groups={'painter': {'every': 3}}, steps=7)
     order = []
     engine.family.after_each = order.append
     engine.fit()
-    assert order.count('critic') == 7 and order.count('painter') == 3
-    assert order[:2] == ['critic', 'painter'] and order[2:4] == ['critic', 'critic']
+    assert order.count('discriminator') == 7 and order.count('painter') == 3
+    assert order[:2] == ['discriminator', 'painter'] and order[2:4] == ['discriminator', 'discriminator']
 
 
 def test_clipping_bounds_an_update(tmp_path):
     plain = {'name': 'sgd', 'lr': 1.0, 'betas': [0, 0]}
-    engine = toy_engine(tmp_path, players={'default': plain}, clip=0.01, steps=1)
+    engine = toy_engine(tmp_path, param_groups={'default': plain}, clip=0.01, steps=1)
     start = {name: value.clone() for name, value in engine.family.named_parameters()}
     engine.fit()
     parts = [(value - start[name]).detach().norm() for name, value in engine.family.painter.named_parameters(prefix='painter')]
@@ -228,8 +228,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_name(tmp_path):
 def test_weights_that_are_not_finite_are_never_saved(tmp_path):
     engine = toy_engine(tmp_path)
 
-    def spoil(player):
-        if engine.step == 5 and player == 'painter':
+    def spoil(group):
+        if engine.step == 5 and group == 'painter':
             engine.family.painter[4].bias.data.fill_(float('nan'))
 
     engine.family.after_each = spoil
@@ -263,23 +263,23 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 class Nameless(Toy):
-    def forward(self, player, batch, step):
-        return {'mystery': super().forward(player, batch, step).popitem()[1]}
+    def forward(self, group, batch, step):
+        return {'mystery': super().forward(group, batch, step).popitem()[1]}
 
 
 class Twice(Toy):
-    def forward(self, player, batch, step):
-        return {'critic': super().forward(player, batch, step).popitem()[1]}
+    def forward(self, group, batch, step):
+        return {'discriminator': super().forward(group, batch, step).popitem()[1]}
 
 
 @pytest.mark.parametrize(('settings', 'message'), [
     ({'family': Nameless}, "'mystery', which has no weight"),
-    ({'family': Twice}, "critic and painter both return a loss term 'critic'"),
+    ({'family': Twice}, "discriminator and painter both return a loss 'discriminator'"),
     ({'model': {'weights': {**ToyConfig().weights, 'reconstructon': 1.0}}}, "did you mean 'reconstruction'"),
-    ({'players': {'pianter': {}}}, 'players.pianter is set but the family has only: critic, painter'),
+    ({'param_groups': {'pianter': {}}}, 'param_groups.pianter is set but the family has only: discriminator, painter'),
     ({'accelerator': 'mps' if torch.cuda.is_available() else 'cuda'}, 'does not work on this machine'),
-    ({'best': 'validation/x'}, 'needs validation pictures'),
-    ({'best': 'validation/x', 'validation': toy_batches(1)}, 'is not measured; there are: validation/critic'),
+    ({'best': 'validation/x'}, 'needs validation images'),
+    ({'best': 'validation/x', 'validation': toy_batches(1)}, 'is not measured; there are: validation/discriminator'),
 ])
 def test_mistakes_are_named(tmp_path, settings, message):
     with pytest.raises(RunError, match=message):
@@ -288,14 +288,14 @@ def test_mistakes_are_named(tmp_path, settings, message):
 
 def test_resuming_with_another_model_is_refused(tmp_path):
     toy_engine(tmp_path, steps=2).fit()
-    with pytest.raises(RunError, match='leave data, model and players as they were'):
+    with pytest.raises(RunError, match='leave data, model and parameter groups as they were'):
         toy_engine(tmp_path, model={'plain': True}).resume()
 
 
 def test_the_best_checkpoint_stays(tmp_path):
-    engine = toy_engine(tmp_path, validation=toy_batches(1), keep=1, best='validation/critic', steps=8,
-                        players={'critic': {'lr': 1e-2}, 'painter': {'lr': 1e-30}})
+    engine = toy_engine(tmp_path, validation=toy_batches(1), keep=1, best='validation/discriminator', steps=8,
+                        param_groups={'discriminator': {'lr': 1e-2}, 'painter': {'lr': 1e-30}})
     engine.fit()
-    figures = {line['step']: line['validation/critic'] for line in lines(tmp_path, 'validation')}
+    figures = {line['step']: line['validation/discriminator'] for line in lines(tmp_path, 'validation')}
     expected = {min(figures, key=lambda step: (figures[step], -step)), 8}
     assert {int(path.name.removeprefix('step-')) for path in engine.checkpoints.all()} == expected

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.faces import read_picture
-from experiments.evaluation import Evaluation, spread
-from experiments.judges import Judges, choose_embedder
-from experiments.measures import MEASURES
-from experiments.pictures import to_bytes
-from experiments.protocols.swaps import PAIRS, build_protocol, synthetic
-from experiments.systems import CopySource, Pictures, System, sanity_rows
-from experiments.tables import from_evaluation
+from datasets.faces import read_image
+from experiments.ablation.tables import from_evaluation
+from experiments.evaluation.evaluator import Evaluation, spread
+from experiments.evaluation.judges import Judges, choose_embedder
+from experiments.evaluation.measures import MEASURES
+from experiments.evaluation.protocols.swaps import PAIRS, build_protocol, synthetic
+from experiments.evaluation.systems import CopySource, Images, System, sanity_rows
 from models import weights
-from models.pipelines.images import write_picture
+from models.pipelines.io.image_grid import to_bytes
+from models.pipelines.io.images import write_image
 from tests.datasets.layouts import celeba
 
 COUNT, SIZE = 6, 48
@@ -93,16 +93,16 @@ def test_an_evaluation_goes_on_where_it_was_stopped(judges, protocol, tmp_path, 
             assert row['figures'][measure] == figure
 
 
-def test_pictures_of_another_system_enter_the_same_table(judges, protocol, tmp_path, rows):
+def test_images_of_another_system_enter_the_same_table(judges, protocol, tmp_path, rows):
     for row in range(COUNT):
-        write_picture(tmp_path / 'theirs' / f'{row:06d}.png', to_bytes(protocol.pairs[row].truth[None])[0])
+        write_image(tmp_path / 'theirs' / f'{row:06d}.png', to_bytes(protocol.pairs[row].truth[None])[0])
     evaluation = Evaluation(protocol, judges, tmp_path, batch=4, visible=False)
-    figures = evaluation.row(Pictures('theirs', tmp_path / 'theirs'))['figures']
+    figures = evaluation.row(Images('theirs', tmp_path / 'theirs'))['figures']
     assert figures['truth_l1']['mean'] < 1e-6 and figures['id_source'] == pytest.approx(
         rows['the truth']['figures']['id_source'], abs=1e-4)
     (tmp_path / 'theirs' / '000003.png').unlink()
-    with pytest.raises(ValueError, match='lacks the picture of row 3'):
-        evaluation.row(Pictures('theirs', tmp_path / 'theirs'))
+    with pytest.raises(ValueError, match='lacks the image of row 3'):
+        evaluation.row(Images('theirs', tmp_path / 'theirs'))
 
 
 def test_the_list_is_fixed_and_hashed(protocol, tmp_path):
@@ -129,19 +129,19 @@ def test_celeba_pairs_are_across_people_of_the_test_partition(tmp_path):
 def test_two_folders_give_each_target_a_source(tmp_path):
     for folder, count in (('a', 2), ('b', 3)):
         for i in range(count):
-            write_picture(tmp_path / folder / f'{i}.png', np.full((40, 40, 3), 40 * i, np.uint8))
+            write_image(tmp_path / folder / f'{i}.png', np.full((40, 40, 3), 40 * i, np.uint8))
     protocol = build_protocol('folder', tmp_path / 'list', root=tmp_path / 'a', targets=tmp_path / 'b', size=32)
     assert sorted(target for _, target in protocol.names) == ['b/0.png', 'b/1.png', 'b/2.png']
     source, target = protocol.names[1]
     assert source.startswith('a/')
     shown = to_bytes(protocol.pairs[1].target[None])[0]
-    assert abs(int(shown[5, 5, 0]) - int(read_picture(tmp_path / target)[5, 5, 0])) <= 1
+    assert abs(int(shown[5, 5, 0]) - int(read_image(tmp_path / target)[5, 5, 0])) <= 1
     with pytest.raises(ValueError, match='--targets'):
         build_protocol('folder', tmp_path / 'list', root=tmp_path / 'a')
 
 
 def test_nobody_is_judged_by_their_teacher_unless_asked(monkeypatch):
-    monkeypatch.setattr('experiments.judges.here', lambda name: name in ('identity-mobilefacenet', 'mobilefacenet-068'))
+    monkeypatch.setattr('experiments.evaluation.judges.here', lambda name: name in ('identity-mobilefacenet', 'mobilefacenet-068'))
     assert choose_embedder({'identity-mobilefacenet'}) == 'mobilefacenet-068' == choose_embedder(set())
     assert choose_embedder({'mobilefacenet-068'}) == 'identity-mobilefacenet'
     both = {'identity-mobilefacenet', 'mobilefacenet-068'}
@@ -152,7 +152,7 @@ def test_nobody_is_judged_by_their_teacher_unless_asked(monkeypatch):
 
 
 def test_an_encoder_that_began_from_another_is_no_stranger_to_what_that_one_taught(monkeypatch):
-    monkeypatch.setattr('experiments.judges.here', lambda name: name.startswith('identity-'))
+    monkeypatch.setattr('experiments.evaluation.judges.here', lambda name: name.startswith('identity-'))
     assert choose_embedder(set()) == 'identity-mobilefacenet'
     assert choose_embedder({'identity-mobilefacenet'}) is None and choose_embedder({'identity-caricature'}) is None
     asked = Judges('identity-caricature', trained_with={'identity-mobilefacenet'})

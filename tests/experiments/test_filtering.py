@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from datasets.faces import read_picture
+from datasets.faces import read_image
 from datasets.loaders import build_faces
+from datasets.preparation.webcaricature import CANVAS, Filter, filter_images, judge, ordered
 from datasets.webcaricature import LANDMARKS, folds
-from experiments.filtering import CANVAS, Filter, filter_pictures, judge, ordered
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
 # A face on the canvas: contour, brows, eyes, nose, mouth.
@@ -67,11 +67,11 @@ def test_side_faces_go_and_the_rest_can_be_trained_on(tmp_path, capsys):
     assert rows[f'{name_of(5)}/C00001.jpg']['reason'] == 'no landmarks'
     assert rows[f'{name_of(6)}/P00001.jpg']['reason'] == 'unreadable'
     report = json.loads((out / 'report.json').read_text())
-    assert report['pictures'] == 80 and report['kept'] + sum(report['dropped'].values()) == 80 and report['kept'] > 30
-    assert read_picture(out / 'dropped.png').shape[1] > 256
+    assert report['images'] == 80 and report['kept'] + sum(report['dropped'].values()) == 80 and report['kept'] > 30
+    assert read_image(out / 'dropped.png').shape[1] > 256
     faces = build_faces('webcaricature', out)
     assert len(faces) == report['kept'] == report['kept_photos'] + report['kept_drawings']
-    assert read_picture(faces.path(0)).shape == (232, 200, 3)
+    assert read_image(faces.path(0)).shape == (232, 200, 3)
     assert np.abs(faces.points - np.array(CANVAS.points)).mean() < 12
     assert 0 < sum(len(fold.probes) for fold in folds(faces, 'c2p')) < 40
     assert script.main(['webcaricature', str(root), '-o', str(out)]) == 2
@@ -83,4 +83,4 @@ def test_without_landmarks_nothing_can_be_judged(tmp_path):
     for path in (root / 'FacialPoints').rglob('*.txt'):
         path.unlink()
     with pytest.raises(ValueError, match='no FacialPoints'):
-        filter_pictures(root, tmp_path / 'out')
+        filter_images(root, tmp_path / 'out')

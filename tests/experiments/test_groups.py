@@ -2,24 +2,24 @@
 import pytest
 import torch
 
-from experiments.evaluation import Evaluation
-from experiments.groups import read_groups, skin_angles, tone
-from experiments.judges import Judges
-from experiments.protocols.swaps import build_protocol
-from experiments.systems import CopyTarget
+from experiments.evaluation.evaluator import Evaluation
+from experiments.evaluation.groups import read_groups, skin_angles, tone
+from experiments.evaluation.judges import Judges
+from experiments.evaluation.protocols.swaps import build_protocol
+from experiments.evaluation.systems import CopyTarget
 from models.batch import PARTS
 
 
 def test_lighter_skin_has_a_larger_angle_and_its_surroundings_do_not_matter():
     skins = torch.tensor([[250, 225, 205], [214, 170, 140], [160, 105, 75], [70, 42, 30]]) / 127.5 - 1
-    pictures = skins[:, :, None, None].expand(4, 3, 8, 8).clone()
+    images = skins[:, :, None, None].expand(4, 3, 8, 8).clone()
     labels = torch.full((4, 8, 8), PARTS.index('skin'))
-    angles = skin_angles(pictures, labels)
+    angles = skin_angles(images, labels)
     assert (angles.diff() < -10).all()
     assert [tone(float(angle)) for angle in angles[[0, 3]]] == ['very light', 'dark']
-    pictures[:, :, :3], labels[:, :3] = 1.0, PARTS.index('hair')
-    torch.testing.assert_close(skin_angles(pictures, labels), angles)
-    assert torch.isnan(skin_angles(pictures[:1], labels[:1] * 0)).all() and tone(float('nan')) == 'unknown'
+    images[:, :, :3], labels[:, :3] = 1.0, PARTS.index('hair')
+    torch.testing.assert_close(skin_angles(images, labels), angles)
+    assert torch.isnan(skin_angles(images[:1], labels[:1] * 0)).all() and tone(float('nan')) == 'unknown'
 
 
 def test_the_rows_of_the_groups_make_up_the_whole(tmp_path):

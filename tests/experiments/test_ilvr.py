@@ -4,12 +4,12 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from experiments.ilvr import COLUMNS, against_published, compare, likeness
-from experiments.plots import scatter
-from experiments.speed import evaluating
-from experiments.tables import Cell, Row, Table
+from experiments.ablation.plots import scatter
+from experiments.ablation.tables import Cell, Row, Table
+from experiments.benchmarks.inference import evaluating
+from experiments.evaluation.ilvr import COLUMNS, against_published, compare, id_similarity
 from models.ddpm.ilvr import ILVRConfig
-from models.perception.embedder import Embedder
+from models.perception.encoders.embedder import Embedder
 from models.registry import build_family
 from tests.contract.stubs import IDENTITY, TinyEmbedder
 
@@ -32,9 +32,9 @@ def references():
     return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(2)) - 0.5
 
 
-def figures_of(pictures, references, embed):
+def figures_of(images, references, embed):
     with torch.no_grad():
-        return likeness(pictures, references, embed(references), 4, embed, 'face')
+        return id_similarity(images, references, embed(references), 4, embed, 'face')
 
 
 def test_a_copy_is_faithful_and_does_not_vary(references, embed):
@@ -55,10 +55,10 @@ def test_figures_grow_with_what_they_measure(references, embed):
 def test_settings_are_compared_with_the_same_noise_whatever_the_batch(denoiser, references, embed):
     settings = {'first': ILVRConfig(down=4, steps=3), 'again': ILVRConfig(down=4, steps=3), 'coarse': ILVRConfig(down=8, steps=3)}
     first, again, coarse = compare(denoiser, references, settings, embed, count=2, batch=4)
-    assert first.pictures.shape == (3, 2, 3, 16, 16) and set(first.row.cells) == set(COLUMNS)
-    torch.testing.assert_close(first.pictures, again.pictures)
-    assert not torch.equal(first.pictures, coarse.pictures)
-    assert not torch.equal(first.pictures[:, 0], first.pictures[:, 1]), 'samples of one reference differ'
+    assert first.images.shape == (3, 2, 3, 16, 16) and set(first.row.cells) == set(COLUMNS)
+    torch.testing.assert_close(first.images, again.images)
+    assert not torch.equal(first.images, coarse.images)
+    assert not torch.equal(first.images[:, 0], first.images[:, 1]), 'samples of one reference differ'
     assert first.row.cells['faithfulness'].mean < 0.01 and first.row.cells['evaluations'].mean == 3
     text = Table([made.row for made in (first, again, coarse)], COLUMNS).markdown()
     assert 'low-pass error' in text and '| coarse |' in text

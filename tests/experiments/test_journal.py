@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.journal import Journal
-from experiments.pictures import GAP, grid
+from experiments.training.journal import Journal
+from models.pipelines.io.image_grid import GAP, grid
 
 
 def steps(folder) -> list[tuple[int, str]]:
@@ -31,7 +31,7 @@ def test_the_start_names_the_code(tmp_path):
     assert commit == 'unknown' or (len(commit) == 40 and int(commit, 16) >= 0)
 
 
-def test_the_grid_shows_each_picture_in_its_place():
+def test_the_grid_shows_each_image_in_its_place():
     red, blue = (torch.full((2, 3, 8, 8), -1.0) for _ in range(2))
     red[:, 0], blue[:, 2] = 1, 1
     red[1] *= -1  # the second row of the first column is cyan

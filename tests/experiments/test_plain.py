@@ -2,37 +2,37 @@
 import pytest
 import torch
 
-from configs.schema import OptimiserConfig
-from experiments.plain import cyclegan_steps, direct, ugatit_steps
-from experiments.players import build_players, hand_over
-from experiments.translation_speed import translating
+from configs.schema import OptimizerConfig
+from experiments.benchmarks.plain import cyclegan_steps, direct, ugatit_steps
+from experiments.benchmarks.translation import translating
+from experiments.training.optimizers import build_optimizer_groups, set_trainable_group
 from models.batch import PairBatch
 from models.registry import build_family
 
-SMALL = {'size': 64, 'width': 48, 'blocks': 1, 'critic_width': 8}  # wide enough for Winograd's way in the residual blocks
+SMALL = {'size': 64, 'width': 48, 'blocks': 1, 'discriminator_width': 8}  # wide enough for Winograd's way in the residual blocks
 DEPTH = {'global_layers': 5, 'local_layers': 4}
 
 
-@pytest.mark.parametrize('name, plain, more, critics', [
+@pytest.mark.parametrize('name, plain, more, discriminators', [
     ('ugatit', ugatit_steps, DEPTH, ['disGA', 'disGB', 'disLA', 'disLB']),
     ('cyclegan', cyclegan_steps, {'pool': 0}, [])])
-def test_gradients_are_those_of_the_published_order(name, plain, more, critics):
+def test_gradients_are_those_of_the_published_order(name, plain, more, discriminators):
     torch.manual_seed(0)
     family = build_family(name, {**SMALL, **more}, None)
     a, b = torch.rand(2, 1, 3, 64, 64) * 2 - 1
     batch = PairBatch(a, b, torch.zeros(1, dtype=torch.bool))
-    for critic in map(family.get_submodule, critics):  # spectral norm at rest: its estimate moves with every pass
+    for discriminator in map(family.get_submodule, discriminators):  # spectral norm at rest: its estimate moves with every pass
         for _ in range(10):
-            critic(a)
-        critic.eval()
-    players, published = build_players(family, {'default': OptimiserConfig()}), plain(family, batch)
-    for player in players:
-        hand_over(players, player)
-        ours = sum(family.config.weights[term] * value for term, value in family(player.name, batch, 0).items())
-        ours = ours, torch.autograd.grad(ours, player.parameters)
+            discriminator(a)
+        discriminator.eval()
+    param_groups, published = build_optimizer_groups(family, {'default': OptimizerConfig()}), plain(family, batch)
+    for group in param_groups:
+        set_trainable_group(param_groups, group)
+        ours = sum(family.config.weights[loss] * value for loss, value in family(group.name, batch, 0).items())
+        ours = ours, torch.autograd.grad(ours, group.parameters)
         with direct():
-            theirs = published[player.name]()
-            theirs = theirs, torch.autograd.grad(theirs, player.parameters)
+            theirs = published[group.name]()
+            theirs = theirs, torch.autograd.grad(theirs, group.parameters)
         assert ours[0].item() == pytest.approx(theirs[0].item(), rel=1e-4)
         largest = max(gradient.abs().max() for gradient in theirs[1])
         for first, second in zip(ours[1], theirs[1]):

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from datasets.faces import read_picture
+from datasets.faces import read_image
 from datasets.loaders import build_faces
-from experiments import preparation
-from experiments.preparation import Rules, prepare
+from datasets.preparation import photos as preparation
+from datasets.preparation.photos import Rules, prepare
 from models.geometry import TEMPLATES
 from models.perception.detection import Face
-from tests.datasets.layouts import picture, write
+from tests.datasets.layouts import image, write
 
 POINTS = np.array(TEMPLATES['celeba'].points, np.float32)
 
@@ -41,7 +41,7 @@ def detector(monkeypatch):
 
 def photo(path, seed, code=(1, 20, 0)):
     array = np.zeros((600, 500, 3), np.uint8)
-    array[10:10 + 436, 20:20 + 356] = picture(seed, 356, 436)
+    array[10:10 + 436, 20:20 + 356] = image(seed, 356, 436)
     array[0, 0] = code
     write(path, array)
 
@@ -72,8 +72,8 @@ def test_kept_photos_are_aligned_and_the_layout_is_read_back(photos, tmp_path, d
     assert len(faces) == 6 and len(faces.people) == 4 and faces.frame == TEMPLATES['celeba']
     assert np.allclose(faces.points, POINTS, atol=0.02)
     rows = report(tmp_path / 'out')
-    seen = read_picture(tmp_path / 'out' / rows['berta/a.png']['output'])
-    assert np.abs(seen.astype(float) - picture(2)).mean() < 4
+    seen = read_image(tmp_path / 'out' / rows['berta/a.png']['output'])
+    assert np.abs(seen.astype(float) - image(2)).mean() < 4
     if layout == 'folder':
         assert rows['carl/deep/a.png']['output'] == 'carl/deep_a.jpg' and rows['dora__2.png']['output'] == 'dora/dora__2.jpg'
     else:
@@ -95,10 +95,10 @@ def test_an_interrupted_run_goes_on_with_the_rest(photos, tmp_path, detector, mo
     whole = prepare(photos, tmp_path / 'whole')
     detect, detector.seen = detector.detect, 0
 
-    def failing(picture):
+    def failing(image):
         if detector.seen == 4:
             raise KeyboardInterrupt
-        return detect(picture)
+        return detect(image)
 
     monkeypatch.setattr(detector, 'detect', failing)
     with pytest.raises(KeyboardInterrupt):
@@ -129,7 +129,7 @@ def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
     with pytest.raises(ValueError, match='not empty'):
         prepare(photos, tmp_path / 'full')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(ValueError, match='holds no picture'):
+    with pytest.raises(ValueError, match='holds no image'):
         prepare(tmp_path / 'empty', tmp_path / 'out2')
 
 
@@ -143,6 +143,6 @@ def test_real_faces_in_parallel(tmp_path):
     write(tmp_path / 'photos' / 'noise.png', np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8))
     counts = prepare(tmp_path / 'photos', tmp_path / 'out', layout='folder', workers=2)
     assert counts == {'kept': 3, 'no face': 1}
-    aligned = [read_picture(path).astype(float) for path in sorted((tmp_path / 'out' / 'eileen').iterdir())]
-    assert all(picture.shape == (218, 178, 3) for picture in aligned)
+    aligned = [read_image(path).astype(float) for path in sorted((tmp_path / 'out' / 'eileen').iterdir())]
+    assert all(image.shape == (218, 178, 3) for image in aligned)
     assert np.abs(aligned[0] - aligned[1]).mean() < 12

@@ -1,11 +1,11 @@
 import pytest
 
-from configs.schema import OptimiserConfig
-from experiments.schedule import learning_rate
+from configs.schema import OptimizerConfig
+from experiments.training.lr_schedule import learning_rate
 
 
 def rates(steps: int = 100, **settings) -> list[float]:
-    config = OptimiserConfig(lr=1.0, **settings)
+    config = OptimizerConfig(lr=1.0, **settings)
     return [learning_rate(config, step, steps) for step in range(steps)]
 
 
@@ -26,7 +26,7 @@ def test_decay_falls_to_its_floor(schedule):
     assert set(got[9:50]) == {1.0}
     assert all(later < earlier for earlier, later in zip(got[50:], got[51:]))
     assert 0.1 < got[-1] < 0.13
-    assert learning_rate(OptimiserConfig(lr=1.0, schedule=schedule, floor=0.1), 500, 100) == pytest.approx(0.1)
+    assert learning_rate(OptimizerConfig(lr=1.0, schedule=schedule, floor=0.1), 500, 100) == pytest.approx(0.1)
 
 
 def test_half_way_down():

@@ -1,12 +1,12 @@
 """The speed benchmark measures two forms of the same thing."""
 import pytest
 
-from experiments.speed import swapping, training
+from experiments.benchmarks.inference import swapping, training
 
 
 @pytest.mark.parametrize(('measure', 'size'), [(swapping, 32), (training, 96)])
 def test_figures_belong_together(measure, size):
     figures = measure(size=size, batch=1, repeats=1, compiled=False, device='cpu')
-    assert figures['times as fast'] == pytest.approx(figures['ours, pictures/s'] / figures['plain, pictures/s'])
+    assert figures['times as fast'] == pytest.approx(figures['ours, images/s'] / figures['plain, images/s'])
     assert figures['million numbers'] > 55
     assert all(value > 0 for value in figures.values())

@@ -1,9 +1,9 @@
 """Failures of a run are said in words, once, and only when they are there."""
-from experiments.watch import Watch
+from experiments.training.monitor import TrainingMonitor
 
 
 def said(lines: list[dict[str, float]]) -> list[str]:
-    watch = Watch()
+    watch = TrainingMonitor()
     return [words for step, figures in enumerate(lines) for words in watch.warnings(step, figures)]
 
 
@@ -29,7 +29,7 @@ def test_a_redrawn_target_is_said():
     assert 'redraws the target' in said(cosines([0.15] * 12, target=0.7))[0]
 
 
-def test_a_critic_that_has_won_is_said_and_said_again_only_after_a_recovery():
+def test_a_discriminator_that_has_won_is_said_and_said_again_only_after_a_recovery():
     won, fair = [{'real_right': 0.99, 'fake_right': 1.0}], [{'real_right': 0.7, 'fake_right': 0.6}]
     words = said(won * 15 + fair * 15 + won * 15)
     assert len(words) == 2 and all('it has won' in line for line in words)

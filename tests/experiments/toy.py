@@ -1,4 +1,4 @@
-"""A family that trains in milliseconds, with everything an engine may trip over: two players, dropout, draws in forward, batch
+"""A family that trains in milliseconds, with everything an engine may trip over: two parameter groups, dropout, draws in forward, batch
 norm buffers, spectral norm."""
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from configs.schema import RunConfig
 from datasets.loaders import build_loader
-from experiments.engine import Engine, build_fabric
+from experiments.training.engine import Engine, build_fabric
 from models.base import Family, FamilyConfig
 from models.batch import SwapBatch, collate
 
@@ -19,7 +19,7 @@ class ToyConfig(FamilyConfig):
     size: int = 8
     plain: bool = False  # no draws and no buffers that change in forward
     broken_at: int = -1
-    weights: dict[str, float] = {'reconstruction': 1.0, 'adversarial': 0.1, 'critic': 1.0}
+    weights: dict[str, float] = {'reconstruction': 1.0, 'adversarial': 0.1, 'discriminator': 1.0}
 
 
 class Toy(Family):
@@ -29,33 +29,33 @@ class Toy(Family):
         self.painter = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), norm, nn.ReLU(), drop, nn.Conv2d(8, 3, 3, padding=1),
                                      nn.Tanh())
         bound = nn.Identity() if config.plain else spectral_norm
-        self.critic = nn.Sequential(bound(nn.Conv2d(3, 8, 3, 2, 1)), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 3))
-        self.after_each = lambda player: None
+        self.discriminator = nn.Sequential(bound(nn.Conv2d(3, 8, 3, 2, 1)), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 3))
+        self.after_each = lambda group: None
 
-    def players(self):
-        return {'critic': list(self.critic.parameters()), 'painter': list(self.painter.parameters())}
+    def param_groups(self):
+        return {'discriminator': list(self.discriminator.parameters()), 'painter': list(self.painter.parameters())}
 
-    def averaged(self):
+    def ema_modules(self):
         return {'painter': self.painter}
 
-    def after_update(self, player):
-        self.after_each(player)
+    def after_update(self, group):
+        self.after_each(group)
 
     def _swap(self, batch):
         target = batch.target + (0.1 * torch.randn_like(batch.target) if self.training and not self.config.plain else 0)
         return self.painter(torch.cat([batch.source, target], 1))
 
-    def forward(self, player, batch, step):
+    def forward(self, group, batch, step):
         swap = self._swap(batch)
-        if player == 'critic':
-            return {'critic': F.softplus(self.critic(swap.detach())).mean() + F.softplus(-self.critic(batch.target)).mean()}
-        terms = {}
+        if group == 'discriminator':
+            return {'discriminator': F.softplus(self.discriminator(swap.detach())).mean() + F.softplus(-self.discriminator(batch.target)).mean()}
+        losses = {}
         self.note(brightness=swap.mean())
-        if self.wants('reconstruction'):
-            terms['reconstruction'] = F.l1_loss(swap, batch.target) / (0.0 if step == self.config.broken_at else 1.0)
-        if self.wants('adversarial'):
-            terms['adversarial'] = F.softplus(-self.critic(swap)).mean()
-        return terms
+        if self.is_active('reconstruction'):
+            losses['reconstruction'] = F.l1_loss(swap, batch.target) / (0.0 if step == self.config.broken_at else 1.0)
+        if self.is_active('adversarial'):
+            losses['adversarial'] = F.softplus(-self.discriminator(swap)).mean()
+        return losses
 
     @torch.no_grad()
     def generate(self, batch, *, generator=None):
@@ -78,11 +78,11 @@ class ToyPairs(Dataset):
         return SwapBatch(source, target, torch.tensor(index % 2 == 0))
 
 
-def toy_engine(folder: Path, *, batch: int = 4, workers: int = 0, model: dict | None = None, players: dict | None = None,
+def toy_engine(folder: Path, *, batch: int = 4, workers: int = 0, model: dict | None = None, param_groups: dict | None = None,
                family: type[Family] = Toy, validation=(), **engine) -> Engine:
     """An engine on the CPU, ready to fit; `engine` overrides EngineConfig."""
     settings = {'steps': 8, 'accelerator': 'cpu', 'checkpoint_every': 2, 'log_every': 1, 'seed': 7, **engine}
-    config = RunConfig(family='toy', model=model or {}, players=players or {}, engine=settings)
+    config = RunConfig(family='toy', model=model or {}, param_groups=param_groups or {}, engine=settings)
     fabric = build_fabric(config.engine)
     torch.manual_seed(config.engine.seed)
     loader = build_loader(ToyPairs(), batch, seed=5, workers=workers, rank=fabric.global_rank, world_size=fabric.world_size)

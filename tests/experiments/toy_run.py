@@ -25,7 +25,7 @@ if __name__ == '__main__':
     args = parser.parse_args()
     atexit.register(lambda: torch.distributed.is_initialized() and os._exit(3))  # called last, when the group should have ended
     engine = toy_engine(args.folder, batch=args.batch, workers=args.workers, model={'plain': args.plain}, steps=args.steps,
-                        devices=args.devices, validation=toy_batches(1), validate_every=3, best='validation/critic')
-    engine.family.after_each = lambda player: time.sleep(args.sleep)
+                        devices=args.devices, validation=toy_batches(1), validate_every=3, best='validation/discriminator')
+    engine.family.after_each = lambda group: time.sleep(args.sleep)
     engine.fit()
     torch.save(engine.family.state_dict(), args.folder / f'rank-{engine.fabric.global_rank}.pt')

@@ -20,11 +20,11 @@ class Painter(Family):
         return self.paint(batch)
 
 
-class MeanColour(nn.Module):
-    """Identity of a picture: its mean colour, as a direction."""
+class MeanColor(nn.Module):
+    """Identity of an image: its mean color, as a direction."""
 
-    def forward(self, pictures):
-        return F.normalize(pictures.mean((2, 3)) + 2, dim=1)
+    def forward(self, images):
+        return F.normalize(images.mean((2, 3)) + 2, dim=1)
 
 
 class Oval(nn.Module):
@@ -34,8 +34,8 @@ class Oval(nn.Module):
         super().__init__()
         self.everywhere = everywhere
 
-    def forward(self, pictures):
-        count, _, height, width = pictures.shape
+    def forward(self, images):
+        count, _, height, width = images.shape
         y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing='ij')
         inside = 10 * (1 - (x / 0.6) ** 2 - (y / 0.8) ** 2)
         logits = torch.full((count, len(PARTS), height, width), -20.0)
@@ -44,21 +44,21 @@ class Oval(nn.Module):
 
 
 class Planted(Detector):
-    """Finds the faces that it was told of for a picture, by the picture's shape."""
+    """Finds the faces that it was told of for an image, by the image's shape."""
 
     def __init__(self, faces: dict[tuple[int, int], list[Face]]):
         self.faces = faces
 
-    def detect(self, picture):
-        return self.faces.get(picture.shape[:2], [])
+    def detect(self, image):
+        return self.faces.get(image.shape[:2], [])
 
 
 def perception(parser=None) -> Perception:
-    return Perception(MeanColour(), MeanColour(), parser)
+    return Perception(MeanColor(), MeanColor(), parser)
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A smooth random picture (H,W,3) uint8."""
+    """A smooth random image (H,W,3) uint8."""
     noise = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(seed))
     smooth = F.interpolate(noise, (height, width), mode='bicubic').clamp(0, 1)[0]
     return (smooth.permute(1, 2, 0).numpy() * 255).astype(np.uint8)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from datasets.transforms import mirrored
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.cgan import CGAN, CGANConfig
+from models.cgan.family import CGAN, CGANConfig
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 SIZE = 32
@@ -19,15 +19,15 @@ PATCH = {'kind': 'patch', 'width': 8, 'levels': 2, 'scales': 1, 'norm': 'none', 
 
 def build(perception: Perception | None = None, **given) -> CGAN:
     torch.manual_seed(0)
-    config = {'size': SIZE, 'generator': OWN, 'critic': PATCH, **given}
+    config = {'size': SIZE, 'generator': OWN, 'discriminator': PATCH, **given}
     defaults = CGANConfig().model_dump()
-    for part in ('generator', 'critic'):
+    for part in ('generator', 'discriminator'):
         config[part] = {**(defaults[part] if config[part] in (OWN, PATCH) else {}), **config[part]}
     return CGAN(CGANConfig(**config), perception or tiny_perception())
 
 
-def weights(**terms: float) -> dict[str, float]:
-    return {**dict.fromkeys(CGANConfig().weights, 0.0), 'critic': 1.0, **terms}
+def weights(**losses: float) -> dict[str, float]:
+    return {**dict.fromkeys(CGANConfig().weights, 0.0), 'discriminator': 1.0, **losses}
 
 
 def batch(**given) -> SwapBatch:
@@ -44,14 +44,14 @@ def test_another_source_changes_the_swap():
     assert (family.generate(given) - family.generate(other)).abs().max() > 1e-6
 
 
-def coarse(picture: torch.Tensor) -> torch.Tensor:
-    return F.interpolate(picture, SIZE // 8, mode='area')
+def coarse(image: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(image, SIZE // 8, mode='area')
 
 
 def test_a_mirrored_swap_is_in_coarse_the_mean_of_both_ways_round(monkeypatch):
     given, usual, family = batch(), build().eval(), build(mirrored=True).eval()
     given.target_parsing[:, 10:12, 10:13] = PARTS.index('l_eye')
-    pairs = [mirrored(picture, labels, None)[:2] for picture, labels in zip(given.target, given.target_parsing)]
+    pairs = [mirrored(image, labels, None)[:2] for image, labels in zip(given.target, given.target_parsing)]
     target, labels = map(torch.stack, zip(*pairs))
     one, other = usual.generate(given), usual.generate(replace(given, target=target, target_parsing=labels)).flip(3)
     draw, told = family.draw, []
@@ -69,22 +69,22 @@ def test_a_mirrored_swap_has_its_finest_details_from_one_way_round(monkeypatch):
     monkeypatch.setattr(family, 'draw', lambda *given: (both, None))
     swap, one, other = family.generate(batch()), both[:4], both[4:].flip(3)
 
-    def details(picture: torch.Tensor) -> torch.Tensor:  # how much of a chessboard each 8x8 pixels hold
+    def details(image: torch.Tensor) -> torch.Tensor:  # how much of a chessboard each 8x8 pixels hold
         board = (-1.0) ** torch.arange(SIZE)
-        return F.avg_pool2d(picture * board * board[:, None], 8)
+        return F.avg_pool2d(image * board * board[:, None], 8)
 
     assert details(swap - one).abs().mean() < 0.1 * details((one + other) / 2 - one).abs().mean()
     off = (coarse(swap) - coarse((one + other) / 2)).abs().mean()
     assert off < 0.5 * (coarse(swap) - coarse(one)).abs().mean()
 
 
-def test_the_critic_judges_what_the_generator_just_drew_without_a_second_drawing():
+def test_the_discriminator_judges_what_the_generator_just_drew_without_a_second_drawing():
     family, given, drawn = build(), batch(), []
     family.generator.register_forward_hook(lambda *_: drawn.append(1))
     family('generator', given, 0)
-    family('critic', given, 0)
+    family('discriminator', given, 0)
     assert len(drawn) == 1
-    family('critic', batch(), 0)
+    family('discriminator', batch(), 0)
     assert len(drawn) == 2
 
 
@@ -94,13 +94,13 @@ def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measur
     own = family.identities(given)
     for seed in range(8):
         torch.manual_seed(seed)
-        term = family('generator', given, 1)['identity']
+        loss = family('generator', given, 1)['identity']
         swap, = family.kept(given, 1)
         torch.manual_seed(seed)
         mixture = family.mixture(given)
         torch.testing.assert_close(told[-1], mixture(own))
         wanted = mixture(family.perception.teacher(given.source))
-        torch.testing.assert_close(term, (1 - (family.perception.teacher(swap) * wanted).sum(1)).mean())
+        torch.testing.assert_close(loss, (1 - (family.perception.teacher(swap) * wanted).sum(1)).mean())
     told = torch.stack(told)
     torch.testing.assert_close(told.norm(dim=2), torch.ones(8, 4))
     assert torch.equal(told[:, 0], own[:1].expand(8, -1)), 'who is to be redrawn stays himself'
@@ -118,8 +118,8 @@ def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_
     apart = (teacher(swap) - teacher(given.source))[~given.same]
     pairs = [first @ second for i, first in enumerate(apart) for j, second in enumerate(apart) if i != j]
     torch.testing.assert_close(found['drift'], torch.stack(pairs).mean())
-    for term in ('recovered', 'drift'):
-        slopes = torch.autograd.grad(found[term], list(family.generator.parameters()), retain_graph=True, allow_unused=True)
+    for loss in ('recovered', 'drift'):
+        slopes = torch.autograd.grad(found[loss], list(family.generator.parameters()), retain_graph=True, allow_unused=True)
         assert max(float(slope.abs().max()) for slope in slopes if slope is not None) > 0
 
 
@@ -134,7 +134,7 @@ def test_jitter_moves_what_the_teacher_sees_in_training_only():
     assert len(seen()) == 1
 
 
-def test_terms_that_jitter_or_mixtures_would_falsify_are_refused():
+def test_losses_that_jitter_or_mixtures_would_falsify_are_refused():
     with pytest.raises(ValueError, match='model.jitter=0'):
         build(weights=weights(perceptual=1.0), jitter=0.1)
     with pytest.raises(ValueError, match='model.blend=0'):
@@ -142,7 +142,7 @@ def test_terms_that_jitter_or_mixtures_would_falsify_are_refused():
 
 
 class Painted(Family):
-    """A trained swapper that paints every face in one colour."""
+    """A trained swapper that paints every face in one color."""
 
     def generate(self, batch, *, generator=None):
         assert batch.target_parsing is not None and batch.source_identity is not None  # it looks at nothing twice
@@ -155,17 +155,17 @@ def test_the_guide_draws_swaps_of_different_people_towards_its_own():
     family = build(weights=weights(guide=1.0), perception=perception)
     given = batch()
     with torch.no_grad():
-        shape, plate, _ = family.conditions(given.target, given.target_parsing)
-        swap, _ = family.draw(given.target, family.identities(given), shape, plate)
+        shape, background_image, _ = family.conditions(given.target, given.target_parsing)
+        swap, _ = family.draw(given.target, family.identities(given), shape, background_image)
     before = (swap[1:] - 0.5).abs().mean()
     torch.testing.assert_close(family('generator', given, 1)['guide'].detach(), before)
-    step = torch.optim.Adam(family.players()['generator'], 1e-2)
+    step = torch.optim.Adam(family.param_groups()['generator'], 1e-2)
     for _ in range(20):
-        term = family('generator', given, 1)['guide']
+        loss = family('generator', given, 1)['guide']
         step.zero_grad()
-        term.backward()
+        loss.backward()
         step.step()
-    assert term < 0.9 * before
+    assert loss < 0.9 * before
 
 
 def test_a_guide_that_is_missing_or_of_another_size_is_named():
@@ -193,43 +193,43 @@ def test_every_form_of_the_identity_loss_reaches_the_mapping_of_the_identity(for
 
 
 @pytest.mark.parametrize('adversary', ['hinge', 'lsgan', 'vanilla', 'wgan'])
-def test_a_critic_alone_learns_to_tell_swaps_from_photographs(adversary):
+def test_a_discriminator_alone_learns_to_tell_swaps_from_photographs(adversary):
     """Against a generator that stands still every kind of game is soon won; the journal's shares say so."""
     family, given = build(adversary=adversary, weights=weights()), batch()
-    optimiser = torch.optim.Adam(family.players()['critic'], 3e-3)
+    optimizer = torch.optim.Adam(family.param_groups()['discriminator'], 3e-3)
     losses = []
     for step in range(25):
-        loss = family('critic', given, step)['critic']
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+        objective = family('discriminator', given, step)['discriminator']
+        optimizer.zero_grad()
+        objective.backward()
+        optimizer.step()
+        losses.append(objective.item())
     assert losses[-1] < losses[0]
     assert family.take_notes().keys() == {'real_right', 'fake_right'}
 
 
-def test_clipping_holds_the_weights_of_the_critic_alone():
+def test_clipping_holds_the_weights_of_the_discriminator_alone():
     family = build(clip=0.01)
     largest = max(value.abs().max() for value in family.generator.parameters())
     family.after_update('generator')
-    assert max(value.abs().max() for value in family.critic.parameters()) > 0.01
-    family.after_update('critic')
-    assert max(value.abs().max() for value in family.critic.parameters()) <= 0.01
+    assert max(value.abs().max() for value in family.discriminator.parameters()) > 0.01
+    family.after_update('discriminator')
+    assert max(value.abs().max() for value in family.discriminator.parameters()) <= 0.01
     assert max(value.abs().max() for value in family.generator.parameters()) == largest
 
 
 def test_r1_is_asked_for_lazily():
     family = build(lazy=4, weights=weights(r1=1.0))
-    assert [step for step in range(9) if 'r1' in family('critic', batch(), step)] == [0, 4, 8]
+    assert [step for step in range(9) if 'r1' in family('discriminator', batch(), step)] == [0, 4, 8]
 
 
 @pytest.mark.parametrize(('classes', 'given', 'message'), [
     (0, {'target_person': torch.arange(4)}, 'no head'), (3, {'target_person': torch.arange(4)}, 'up to 4'), (3, {}, 'names none'),
 ])
-def test_a_critic_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
-    family = build(critic={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(critic_classes=1.0))
-    with pytest.raises(ValueError, match=f'{message}.*model.critic.classes'):
-        family('critic', batch(**given), 0)
+def test_a_discriminator_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
+    family = build(discriminator={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(discriminator_classes=1.0))
+    with pytest.raises(ValueError, match=f'{message}.*model.discriminator.classes'):
+        family('discriminator', batch(**given), 0)
 
 
 def test_the_mask_head_is_shown():

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from models import weights
 from models.cgan.discriminators import DiscriminatorConfig, build_discriminator
-from models.perception.efficientnet import EfficientNetLite0, SameConv
+from models.perception.features.efficientnet import EfficientNetLite0, SameConv
 
 PATCH = {'kind': 'patch', 'size': 64, 'width': 4, 'levels': 2}
 PROJECTED = {'kind': 'projected', 'size': 128, 'pretrained': False}
@@ -24,47 +24,47 @@ def built(given: dict, **changes):
     return build_discriminator(Holder(discriminator={**given, **changes}).discriminator)
 
 
-def pictures(given: dict, count: int = 2) -> torch.Tensor:
+def images(given: dict, count: int = 2) -> torch.Tensor:
     return torch.rand(count, 3, given['size'], given['size'], generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
 @pytest.mark.parametrize('given', KINDS, ids=lambda given: given['kind'])
-def test_a_verdict_has_logits_features_and_classes_and_teaches_critic_and_generator(given):
-    critic, picture = built(given, classes=5), pictures(given).requires_grad_()
-    for block in getattr(critic, 'attention', []):
+def test_a_verdict_has_logits_features_and_classes_and_teaches_discriminator_and_generator(given):
+    discriminator, image = built(given, classes=5), images(given).requires_grad_()
+    for block in getattr(discriminator, 'attention', []):
         if hasattr(block, 'gamma'):
             torch.nn.init.ones_(block.gamma)
-    verdict = critic(picture)
+    verdict = discriminator(image)
     assert verdict.classes.shape == (2, 5) and all(len(logits) == 2 for logits in verdict.logits)
     sides = [value.shape[-1] for value in verdict.features]
     assert sides[0] == max(sides) and len(sides) >= 3
     loss = sum(value.square().mean() for value in (*verdict.logits, verdict.classes))
     loss.backward()
-    assert picture.grad.abs().sum() > 0
-    learnt = critic.learnt()
-    idle = [name for name, value in critic.named_parameters() if value.requires_grad and not value.grad.abs().sum() > 0]
-    assert learnt and all(name.endswith('.bias') for name in idle), idle
-    assert built(given)(picture).classes is None
+    assert image.grad.abs().sum() > 0
+    learned = discriminator.learned()
+    idle = [name for name, value in discriminator.named_parameters() if value.requires_grad and not value.grad.abs().sum() > 0]
+    assert learned and all(name.endswith('.bias') for name in idle), idle
+    assert built(given)(image).classes is None
 
 
-def test_the_second_scale_sees_the_pooled_picture():
-    critic = built(PATCH).eval()
-    picture = pictures(PATCH)
-    half = torch.nn.functional.avg_pool2d((picture + 1) / 2, 3, 2, 1, count_include_pad=False)
-    torch.testing.assert_close(critic(picture).logits[1], critic.scales[1](half)[1])
-    assert len(critic(picture).features) == 2 * 3
+def test_the_second_scale_sees_the_pooled_image():
+    discriminator = built(PATCH).eval()
+    image = images(PATCH)
+    half = torch.nn.functional.avg_pool2d((image + 1) / 2, 3, 2, 1, count_include_pad=False)
+    torch.testing.assert_close(discriminator(image).logits[1], discriminator.scales[1](half)[1])
+    assert len(discriminator(image).features) == 2 * 3
 
 
 def test_the_feature_network_stays_frozen_while_the_rest_learns():
-    critic = built(PROJECTED)
-    before = {name: value.clone() for name, value in critic.feature_network.state_dict().items()}
-    optimiser = torch.optim.SGD(critic.learnt(), 0.1)
-    critic.train()
-    critic(pictures(PROJECTED)).logits[0].mean().backward()
-    optimiser.step()
-    after = critic.feature_network.state_dict()
-    assert all(torch.equal(after[name], value) for name, value in before.items()) and not critic.feature_network.training
-    assert len(critic.learnt()) == len(list(critic.discriminator.parameters()))
+    discriminator = built(PROJECTED)
+    before = {name: value.clone() for name, value in discriminator.feature_network.state_dict().items()}
+    optimizer = torch.optim.SGD(discriminator.learned(), 0.1)
+    discriminator.train()
+    discriminator(images(PROJECTED)).logits[0].mean().backward()
+    optimizer.step()
+    after = discriminator.feature_network.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items()) and not discriminator.feature_network.training
+    assert len(discriminator.learned()) == len(list(discriminator.discriminator.parameters()))
 
 
 def test_padding_as_tensorflow_does_puts_the_odd_pixel_last():
@@ -97,16 +97,16 @@ def test_published_feature_weights_come_through_the_table(tmp_path, monkeypatch)
 @pytest.mark.parametrize('size, fold, widths, attention', [
     (64, 1, (8, 8, 16, 16), (32,)), (96, 2, (8, 16, 16), (24,)), (128, 4, (8, 16), (32, 16)), (256, 8, (8, 16, 16), ())])
 def test_sagans_discriminator_fits_our_sizes(size, fold, widths, attention):
-    critic = built(SAGAN, size=size, fold=fold, widths=widths, attention=attention)
-    assert critic(pictures({'size': size}, 1)).logits[0].shape == (1, 1)
+    discriminator = built(SAGAN, size=size, fold=fold, widths=widths, attention=attention)
+    assert discriminator(images({'size': size}, 1)).logits[0].shape == (1, 1)
 
 
 def test_spectral_norm_is_in_every_layer_of_sagans_discriminator_that_asks_for_it():
     layers = [module for module in built(SAGAN).modules() if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)]
     assert layers and all(hasattr(layer, 'weight_orig') for layer in layers)
     assert not [name for name in built(SAGAN, spectral=False).state_dict() if name.endswith('weight_orig')]
-    critic = built(PATCH, spectral=True)
-    assert [name for name in critic.scales[0].state_dict() if name.endswith('_orig')] == ['down2.0.weight_orig',
+    discriminator = built(PATCH, spectral=True)
+    assert [name for name in discriminator.scales[0].state_dict() if name.endswith('_orig')] == ['down2.0.weight_orig',
                                                                                           'conv1.0.weight_orig']
 
 

@@ -9,7 +9,7 @@ from models.cgan.generator import PUBLISHED, Generator, GeneratorConfig
 
 SMALL = {'size': 32, 'widths': (8, 16, 24), 'blocks': 1, 'identity': 6, 'norm': 'group', 'value_range': 'signed'}
 ALL = {'fold': 4, 'size': 64, 'style': 12, 'decoder_blocks': 1, 'attention': (8, 16), 'pooled': True, 'spectral': True,
-       'planes': len(PARTS), 'plate': True, 'skips': 'plate', 'skip_width': 8, 'mask': True, 'tanh': False}
+       'condition_channels': len(PARTS), 'background_image': True, 'skips': 'background_image', 'skip_width': 8, 'mask': True, 'tanh': False}
 
 
 def built(**changes) -> Generator:
@@ -18,34 +18,34 @@ def built(**changes) -> Generator:
 
 
 def inputs(config: GeneratorConfig, count: int = 2) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Target, identity, and the conditions that the config asks for; the plate shows the target's left half."""
+    """Target, identity, and the conditions that the config asks for; the background image shows the target's left half."""
     random = torch.Generator().manual_seed(1)
     target = torch.rand(count, 3, config.size, config.size, generator=random) * 2 - 1
     identity = torch.nn.functional.normalize(torch.randn(count, config.identity, generator=random))
     more = {}
-    if config.planes:
-        more['shape'] = torch.rand(count, config.planes, config.size, config.size, generator=random)
-    if config.plate:
-        more['plate'] = target * (torch.arange(config.size) < config.size // 2)
+    if config.condition_channels:
+        more['shape'] = torch.rand(count, config.condition_channels, config.size, config.size, generator=random)
+    if config.background_image:
+        more['background_image'] = target * (torch.arange(config.size) < config.size // 2)
     return target, identity, more
 
 
 @pytest.mark.parametrize('changes', [
-    {}, ALL, {'norm': 'batch'}, {'norm': 'instance', 'injection': 'film'}, {'skips': 'target'}, {'mask': True},
+    {}, ALL, {'norm': 'batch'}, {'norm': 'instance', 'injection': 'video'}, {'skips': 'target'}, {'mask': True},
     {'fold': 2, 'widths': (8, 16)}, {'fold': 8, 'size': 64, 'widths': (16, 16)}, {'value_range': 'unit'},
-    {'value_range': 'imagenet', 'tanh': False}, {'plate': True}, {'planes': 3, 'fold': 4}, {'spectral': True, 'style': 8},
+    {'value_range': 'imagenet', 'tanh': False}, {'background_image': True}, {'condition_channels': 3, 'fold': 4}, {'spectral': True, 'style': 8},
 ], ids=str)
-def test_every_form_draws_a_picture_and_learns_in_all_its_parts(changes):
+def test_every_form_draws_a_image_and_learns_in_all_its_parts(changes):
     generator = built(**changes)
     for attention in generator.attention.values():
         torch.nn.init.ones_(attention.gamma)
     target, identity, more = inputs(generator.config)
     made = generator.swap(target, identity, **more)
-    picture, mask = made if generator.config.mask else (made, None)
-    assert picture.shape == target.shape and torch.isfinite(picture).all()
+    image, mask = made if generator.config.mask else (made, None)
+    assert image.shape == target.shape and torch.isfinite(image).all()
     if mask is not None:
         assert mask.shape == (2, 1, *target.shape[2:]) and mask.min() > 0 and mask.max() < 1
-    (picture * torch.randn_like(picture)).sum().backward()
+    (image * torch.randn_like(image)).sum().backward()
     idle = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0]
     # A norm that takes away means leaves no work for the bias before it.
     assert all(name.endswith('.bias') for name in idle), idle
@@ -58,7 +58,7 @@ def test_our_own_sizes_fit(size, fold, levels):
     assert generator.swap(target, identity, **more).shape == target.shape
 
 
-def test_the_identity_changes_the_face_and_each_picture_only_by_its_own():
+def test_the_identity_changes_the_face_and_each_image_only_by_its_own():
     generator = built().eval()
     target, identity, _ = inputs(generator.config)
     first = generator.swap(target, identity)
@@ -67,11 +67,11 @@ def test_the_identity_changes_the_face_and_each_picture_only_by_its_own():
     assert (first[1] - second[1]).abs().max() > 1e-3
 
 
-def test_swap_takes_and_gives_signed_pictures_whatever_the_network_is_fed():
+def test_swap_takes_and_gives_signed_images_whatever_the_network_is_fed():
     unit, signed = built(value_range='unit').eval(), built(value_range='signed').eval()
     target, identity, _ = inputs(unit.config)
     torch.testing.assert_close(unit.swap(target, identity), 2 * unit((target + 1) / 2, identity) - 1)
-    # The same drawing is the same picture in either range.
+    # The same drawing is the same image in either range.
     torch.testing.assert_close(unit((target + 1) / 2, identity) * 2 - 1, signed((target + 1) / 2, identity))
     linear = built(value_range='imagenet', tanh=False).eval()
     mean, std = (torch.tensor(values)[:, None, None] for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
@@ -97,10 +97,10 @@ def test_the_mask_begins_by_drawing():
         assert generator(target, identity)[1].mean() > 0.7
 
 
-def test_the_plate_arrives_nearly_unchanged_before_any_training():
-    generator = built(plate=True, skips='plate', fold=4, size=64, widths=(16, 16), tanh=False)
+def test_the_background_image_arrives_nearly_unchanged_before_any_training():
+    generator = built(background_image=True, skips='background_image', fold=4, size=64, widths=(16, 16), tanh=False)
     target, identity, more = inputs(generator.config)
-    assert (generator(target, identity, **more) - more['plate']).abs().mean() < 0.1
+    assert (generator(target, identity, **more) - more['background_image']).abs().mean() < 0.1
 
 
 def test_without_target_skips_the_decoder_sees_the_face_only_through_the_coarsest_map():
@@ -147,9 +147,9 @@ def test_spectral_norm_bounds_the_convolutions_that_it_is_asked_for():
 
 @pytest.mark.parametrize('changes, word', [
     ({'size': 50}, 'multiple of 4'), ({'widths': (8,)}, 'two widths'), ({'attention': (7,)}, 'attention at 7'),
-    ({'widths': (8, 12)}, 'multiples of 8'), ({'widths': (8, 12), 'norm': 'batch', 'injection': 'film'}, 'multiples of 8'),
-    ({'plate': True, 'value_range': 'unit'}, 'signed'), ({'value_range': 'imagenet'}, 'tanh'),
-    ({'skips': 'plate'}, 'plate to true'),
+    ({'widths': (8, 12)}, 'multiples of 8'), ({'widths': (8, 12), 'norm': 'batch', 'injection': 'video'}, 'multiples of 8'),
+    ({'background_image': True, 'value_range': 'unit'}, 'signed'), ({'value_range': 'imagenet'}, 'tanh'),
+    ({'skips': 'background_image'}, 'background image to true'),
 ])
 def test_an_impossible_config_is_one_sentence(changes, word):
     with pytest.raises(ValueError, match=word) as caught:
@@ -157,7 +157,7 @@ def test_an_impossible_config_is_one_sentence(changes, word):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('changes, more', [({'planes': 2}, {}), ({}, {'plate': torch.zeros(2, 3, 32, 32)})])
+@pytest.mark.parametrize('changes, more', [({'condition_channels': 2}, {}), ({}, {'background_image': torch.zeros(2, 3, 32, 32)})])
 def test_missing_or_superfluous_conditions_are_said(changes, more):
     generator = built(**changes)
     target, identity, _ = inputs(generator.config)

@@ -92,7 +92,7 @@ def test_convert_wants_consent_for_a_pickled_network(network, tmp_path):
         convert('simswap-arcface', source=file)
     written, = convert('simswap-arcface', source=file, unpickle=True)
     with safe_open(written, 'pt') as handle:
-        assert handle.metadata()['licence'] == 'CC BY-NC 4.0'
+        assert handle.metadata()['license'] == 'CC BY-NC 4.0'
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in read_state(written).items())
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from models.batch import FACE_IDS, PARTS, SwapBatch
-from models.cvae import CVAE, CVAEConfig
-from models.perception.landmarks import FiveLandmarks
-from models.perception.parsing import FaceParser, ParsingUNet
+from models.cvae.family import CVAE, CVAEConfig
+from models.perception.landmarks.five_point import FiveLandmarks
+from models.perception.parsers.parser import FaceParser, ParsingUNet
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 TINY = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'identity': IDENTITY}
@@ -23,8 +23,8 @@ def batch(size: int = 32) -> SwapBatch:
     generator = torch.Generator().manual_seed(0)
     labels = torch.full((4, size, size), PARTS.index('hair'))
     labels[:, 10:22, 10:22] = PARTS.index('skin')
-    pictures = torch.rand(2, 4, 3, size, size, generator=generator) * 2 - 1
-    return SwapBatch(pictures[0], pictures[1], torch.tensor([True, False, True, False]), target_parsing=labels)
+    images = torch.rand(2, 4, 3, size, size, generator=generator) * 2 - 1
+    return SwapBatch(images[0], images[1], torch.tensor([True, False, True, False]), target_parsing=labels)
 
 
 def test_the_decoder_sees_the_targets_face_only_through_the_latent():
@@ -58,14 +58,14 @@ def test_the_prior_varies_attributes_repeatably():
 
 def test_the_identity_loss_reaches_every_part_of_the_decoder_through_the_frozen_teacher():
     cvae = family(weights={'identity': 1.0})
-    terms = cvae('swapper', batch(), 0)
-    assert set(terms) == {'identity'}
-    terms['identity'].backward()
+    losses = cvae('swapper', batch(), 0)
+    assert set(losses) == {'identity'}
+    losses['identity'].backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in cvae.decoder.out.parameters())
     assert all(parameter.grad is None for parameter in cvae.perception.teacher.parameters())
 
 
-def test_the_kl_term_warms_up_with_the_steps():
+def test_the_kl_loss_warms_up_with_the_steps():
     cvae, given = family(kl_warmup=10, free_bits=0.0, weights={'kl': 1.0}), batch()
     early, late, later = (cvae('swapper', given, step)['kl'].item() for step in (0, 9, 50))
     assert early == pytest.approx(late / 10, rel=1e-5) and late == later > 0
@@ -88,25 +88,25 @@ def test_a_size_that_does_not_fit_is_one_sentence(changes):
 def test_a_batch_may_hold_one_kind_of_pair_only(same):
     cvae, given = family(weights=dict.fromkeys(('reconstruction', 'parsing', 'landmarks', 'shading'), 1.0)), batch()
     cvae.perception.parser, cvae.perception.landmarks = FaceParser(ParsingUNet()), FiveLandmarks()
-    terms = cvae('swapper', replace(given, same=torch.full((4,), same)), 0)
-    assert all(torch.isfinite(term) for term in terms.values())
-    assert (terms['reconstruction'] == 0) == (not same) and all((terms[name] == 0) == same for name in ('parsing', 'landmarks'))
-    sum(terms.values()).backward()
+    losses = cvae('swapper', replace(given, same=torch.full((4,), same)), 0)
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert (losses['reconstruction'] == 0) == (not same) and all((losses[name] == 0) == same for name in ('parsing', 'landmarks'))
+    sum(losses.values()).backward()
 
 
-def test_the_critic_learns_without_moving_the_swapper_and_drives_it_to_look_real():
-    cvae, given = family(fine=8, critic=4, weights={'adversarial': 1.0, 'critic': 1.0}), batch()
-    optimiser = torch.optim.Adam(cvae.players()['critic'], 1e-2)
+def test_the_discriminator_learns_without_moving_the_swapper_and_drives_it_to_look_real():
+    cvae, given = family(fine=8, discriminator=4, weights={'adversarial': 1.0, 'discriminator': 1.0}), batch()
+    optimizer = torch.optim.Adam(cvae.param_groups()['discriminator'], 1e-2)
     for step in range(30):
-        optimiser.zero_grad()
-        cvae('critic', given, step)['critic'].backward()
-        optimiser.step()
-    assert all(parameter.grad is None for parameter in cvae.players()['swapper'])
-    assert cvae('critic', given, 30)['critic'] < 1.5  # 2 where it cannot tell
+        optimizer.zero_grad()
+        cvae('discriminator', given, step)['discriminator'].backward()
+        optimizer.step()
+    assert all(parameter.grad is None for parameter in cvae.param_groups()['swapper'])
+    assert cvae('discriminator', given, 30)['discriminator'] < 1.5  # 2 where it cannot tell
     cvae('swapper', given, 31)['adversarial'].backward()
     assert cvae.decoder.fine.conv1.weight.grad.abs().sum() > 0
 
 
-def test_a_game_without_a_critic_is_one_sentence():
-    with pytest.raises(ValueError, match='need a critic'):
+def test_a_game_without_a_discriminator_is_one_sentence():
+    with pytest.raises(ValueError, match='need a discriminator'):
         family(weights={'adversarial': 1.0})

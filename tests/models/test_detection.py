@@ -1,4 +1,4 @@
-"""Detectors: real faces found offline, in the picture's own pixels and in the order of the points."""
+"""Detectors: real faces found offline, in the image's own pixels and in the order of the points."""
 import zipfile
 
 import cv2
@@ -65,23 +65,23 @@ def test_no_face_is_an_empty_list(mtcnn, shape):
     assert mtcnn.detect(np.full(shape, 120, np.uint8)) == []
 
 
-def test_something_else_than_a_picture_is_refused(mtcnn):
+def test_something_else_than_a_image_is_refused(mtcnn):
     with pytest.raises(ValueError, match='uint8'):
         mtcnn.detect(np.zeros((20, 20, 3), np.float32))
     with pytest.raises(ValueError, match=r'\(H,W,3\)'):
         mtcnn.detect(np.zeros((20, 20), np.uint8))
 
 
-def test_any_detector_may_answer_in_the_reduced_picture():
+def test_any_detector_may_answer_in_the_reduced_image():
     class Corner(Detector):
-        def find(self, picture):
-            height, width = picture.shape[:2]
+        def find(self, image):
+            height, width = image.shape[:2]
             right, bottom = width - MARGIN - 1, height - MARGIN - 1
             corners = np.array([[MARGIN, MARGIN], [right, MARGIN], [0, 0], [1, 1], [right, bottom]])
             return [Face(np.array([MARGIN, MARGIN, MARGIN + 10, MARGIN + 10.0]), corners, 0.5)]
 
     face, = Corner().detect(np.zeros((2 * LONGEST, LONGEST, 3), np.uint8))
-    # The centre of the reduced picture's first pixel is that of the first two by two pixels of the photo.
+    # The center of the reduced image's first pixel is that of the first two by two pixels of the photo.
     np.testing.assert_allclose(face.points[[0, 4]], [[0.5, 0.5], [LONGEST - 1.5, 2 * LONGEST - 1.5]])
 
 
@@ -115,8 +115,8 @@ def test_scrfd_answers_in_the_photos_pixels(tmp_path, monkeypatch):
     nodes.insert(0, onnx.helper.make_node('Mul', ['mean', 'nothing'], ['zero']))
     nodes.insert(0, onnx.helper.make_node('ReduceMean', ['input'], ['mean'], keepdims=0))
     constants.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), 'nothing'))
-    picture = onnx.helper.make_tensor_value_info('input', onnx.TensorProto.FLOAT, [1, 3, 640, 640])
-    graph = onnx.helper.make_graph(nodes, 'detector', [picture], outputs, constants)
+    image = onnx.helper.make_tensor_value_info('input', onnx.TensorProto.FLOAT, [1, 3, 640, 640])
+    graph = onnx.helper.make_graph(nodes, 'detector', [image], outputs, constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8)
     with zipfile.ZipFile(tmp_path / 'buffalo_l.zip', 'w') as pack:
         pack.writestr('det_10g.onnx', model.SerializeToString())
@@ -152,16 +152,16 @@ def test_retinaface_answers_in_the_photos_pixels(tmp_path, monkeypatch):
     largest, smallest = faces[0], faces[-1]
     for face, side, stride in ((largest, 512, 32), (smallest, 16, 8)):
         np.testing.assert_allclose(face.box[2:] - face.box[:2], side, atol=1e-2)
-        centre = (face.box[:2] + face.box[2:]) / 2
-        np.testing.assert_allclose(face.points, np.tile(centre, (5, 1)), atol=1e-2)
-        offset = (centre + MARGIN) / stride - 0.5
+        center = (face.box[:2] + face.box[2:]) / 2
+        np.testing.assert_allclose(face.points, np.tile(center, (5, 1)), atol=1e-2)
+        offset = (center + MARGIN) / stride - 0.5
         np.testing.assert_allclose(offset, offset.round(), atol=1e-2)
 
 
 def test_a_face_is_followed_from_frame_to_frame(mtcnn):
-    picture = demo_photo('astronaut')
-    face = mtcnn.detect(picture)[0]
-    moved = np.roll(picture, (5, -6), (0, 1))
+    image = demo_photo('astronaut')
+    face = mtcnn.detect(image)[0]
+    moved = np.roll(image, (5, -6), (0, 1))
     found, = mtcnn.follow(moved, [face])
     assert np.abs(found.points - mtcnn.detect(moved)[0].points).max() < 4
-    assert mtcnn.follow(np.full_like(picture, 120), [face]) == [None]
+    assert mtcnn.follow(np.full_like(image, 120), [face]) == [None]

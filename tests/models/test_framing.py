@@ -1,4 +1,4 @@
-"""Pictures of any size brought into a network's square."""
+"""Images of any size brought into a network's square."""
 import numpy as np
 import pytest
 import torch
@@ -10,10 +10,10 @@ from tests.models.stubs import Planted, face_at, photo
 
 @pytest.mark.parametrize('template', ['face', 'ffhq'])
 def test_the_face_comes_where_the_template_has_it(template):
-    picture, face = np.zeros((400, 500, 3), np.uint8), face_at(230, 190, 40, angle=20)
+    image, face = np.zeros((400, 500, 3), np.uint8), face_at(230, 190, 40, angle=20)
     x, y = face.points[2].round().astype(int)
-    picture[y - 4:y + 5, x - 4:x + 5] = 255
-    found = framed(picture, Planted({(400, 500): [face]}), 64, template)
+    image[y - 4:y + 5, x - 4:x + 5] = 255
+    found = framed(image, Planted({(400, 500): [face]}), 64, template)
     assert found.square.shape == (1, 3, 64, 64) and found.note is None and (found.known == 1).all()
     places = torch.stack(torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing='xy'))
     weight = found.square[0, 0] + 1
@@ -28,17 +28,17 @@ def test_the_largest_of_several_faces_is_taken_and_said():
     torch.testing.assert_close(several.square, alone.square)
 
 
-def test_what_lies_beyond_the_picture_is_not_known():
+def test_what_lies_beyond_the_image_is_not_known():
     """White inside, where the photo ends; the face is too near to the left border for its frame."""
-    picture = np.full((300, 300, 3), 255, np.uint8)
-    found = framed(picture, Planted({(300, 300): [face_at(40, 150, 60)]}), 64)
+    image = np.full((300, 300, 3), 255, np.uint8)
+    found = framed(image, Planted({(300, 300): [face_at(40, 150, 60)]}), 64)
     known = found.known[0, 0, 32]
     assert (known[:10] == 0).all() and (known[-32:] == 1).all() and (known.diff() >= 0).all()
     assert float(found.square.min()) > 0.99, 'beyond it the border is repeated'
 
 
 def test_without_a_face_the_middle_is_taken_and_said():
-    picture = np.zeros((100, 200, 3), np.uint8)
-    picture[:, 50:150] = 255
-    found = framed(picture, Planted({}), 32)
+    image = np.zeros((100, 200, 3), np.uint8)
+    image[:, 50:150] = 255
+    found = framed(image, Planted({}), 32)
     assert 'no face' in found.note and float(found.square.min()) > 0.99 and (found.known == 1).all()

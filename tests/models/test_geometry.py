@@ -16,9 +16,9 @@ def dots(points, height, width, radius=1.5):
     return sum(spots)[None, None]
 
 
-def centre(picture):
-    """Centre of mass (x, y) of a (1,1,H,W) picture."""
-    weight = picture[0, 0].clamp(min=0)
+def center(image):
+    """Center of mass (x, y) of a (1,1,H,W) image."""
+    weight = image[0, 0].clamp(min=0)
     ys, xs = torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in weight.shape), indexing='ij')
     return torch.stack([(xs * weight).sum(), (ys * weight).sum()]) / weight.sum()
 
@@ -29,7 +29,7 @@ def turn(angle, scale, x, y):
 
 
 @pytest.mark.parametrize('name', TEMPLATES)
-def test_templates_are_upright_faces_in_their_pictures(name):
+def test_templates_are_upright_faces_in_their_images(name):
     left, right, nose, mouth_left, mouth_right = TEMPLATES[name].points
     assert left[0] < nose[0] < right[0] and mouth_left[0] < nose[0] < mouth_right[0]
     assert max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
@@ -44,7 +44,7 @@ def test_published_templates_hold_the_published_numbers():
 
 @pytest.mark.parametrize('first, second', itertools.permutations(TEMPLATES, 2))
 def test_a_dot_on_the_nose_lands_on_the_other_templates_nose(first, second):
-    """Enlarging or shrinking, the picture moves as the points do, and back again."""
+    """Enlarging or shrinking, the image moves as the points do, and back again."""
     first, second = geometry.template(first), geometry.template(second)
     matrix = geometry.between(first, second)
     nose = first.tensor()[2:3]
@@ -53,9 +53,9 @@ def test_a_dot_on_the_nose_lands_on_the_other_templates_nose(first, second):
     assert (fitted - second.tensor()).norm(dim=1).max() < 0.12 * (second.tensor()[1] - second.tensor()[0]).norm()
     spot = dots(nose, first.height, first.width, radius=max(1.5, first.width / 60))
     seen = geometry.warp(spot, matrix, (second.height, second.width), padding='zeros')
-    assert torch.allclose(centre(seen), expected, atol=0.1)
+    assert torch.allclose(center(seen), expected, atol=0.1)
     again = geometry.warp(seen, geometry.invert(matrix), (first.height, first.width), padding='zeros')
-    assert torch.allclose(centre(again), nose[0], atol=0.3)
+    assert torch.allclose(center(again), nose[0], atol=0.3)
 
 
 @pytest.mark.parametrize('angle, scale', [(0, 1), (20, 1), (-35, 0.3), (10, 0.11), (5, 2.5), (180, 0.5)])
@@ -66,15 +66,15 @@ def test_a_dot_is_seen_where_apply_says(angle, scale):
     matrix[:, 2] = torch.tensor([30.0, 34.0]) - matrix[:, :2] @ point[0]
     seen = geometry.warp(dots(point, 160, 200, radius=max(1.5, 1.2 / scale)), matrix, size, padding='zeros')
     assert torch.allclose(geometry.apply(matrix, point)[0], torch.tensor([30.0, 34.0]), atol=1e-3)
-    assert torch.allclose(centre(seen), torch.tensor([30.0, 34.0]), atol=0.1)
+    assert torch.allclose(center(seen), torch.tensor([30.0, 34.0]), atol=0.1)
 
 
-def test_every_picture_of_a_batch_gets_its_own_transform():
+def test_every_image_of_a_batch_gets_its_own_transform():
     matrices = torch.stack([turn(0, 1, 3, 0), turn(0, 1, 0, 5)])
     spot = dots([[20.0, 20.0]], 48, 48).repeat(2, 1, 1, 1)
     seen = geometry.warp(spot, matrices, (48, 48), padding='zeros')
-    assert torch.allclose(centre(seen[:1]), torch.tensor([23.0, 20.0]), atol=0.05)
-    assert torch.allclose(centre(seen[1:]), torch.tensor([20.0, 25.0]), atol=0.05)
+    assert torch.allclose(center(seen[:1]), torch.tensor([23.0, 20.0]), atol=0.05)
+    assert torch.allclose(center(seen[1:]), torch.tensor([20.0, 25.0]), atol=0.05)
 
 
 def test_aligned_celeba_to_face_is_a_pure_crop():
@@ -97,7 +97,7 @@ def test_scaled_templates_scale_pixel_areas():
 
 
 def test_shrinking_does_not_alias():
-    """A checkerboard of single pixels becomes grey, not stripes."""
+    """A checkerboard of single pixels becomes gray, not stripes."""
     ys, xs = torch.meshgrid(torch.arange(256), torch.arange(256), indexing='ij')
     board = ((xs + ys) % 2).float()[None, None]
     seen = geometry.warp(board, turn(0, 0.26, 0, 0), (64, 64))[..., 4:-4, 4:-4]
@@ -116,10 +116,10 @@ def test_padding_and_labels():
     assert torch.equal(seen, seen.round())
 
 
-def test_gradients_reach_the_picture():
-    picture = torch.rand(1, 3, 32, 32, requires_grad=True)
-    geometry.warp(picture, turn(7, 0.4, 2, 2), (16, 16)).sum().backward()
-    assert picture.grad[..., 4:28, 4:28].abs().sum() > 0
+def test_gradients_reach_the_image():
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    geometry.warp(image, turn(7, 0.4, 2, 2), (16, 16)).sum().backward()
+    assert image.grad[..., 4:28, 4:28].abs().sum() > 0
 
 
 def test_similarity_recovers_a_known_transform():

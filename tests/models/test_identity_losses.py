@@ -8,7 +8,7 @@ from models.losses.identity import identity_distance, identity_distillation, ide
 PEOPLE = F.normalize(torch.randn(6, 16, generator=torch.Generator().manual_seed(0)), dim=1)
 
 
-def towards(share: float) -> torch.Tensor:
+def id_guidance(share: float) -> torch.Tensor:
     """Unit vectors between strangers (0) and the people themselves (1)."""
     strangers = F.normalize(torch.randn(6, 16, generator=torch.Generator().manual_seed(1)), dim=1)
     return F.normalize(share * PEOPLE + (1 - share) * strangers, dim=1)
@@ -16,19 +16,19 @@ def towards(share: float) -> torch.Tensor:
 
 @pytest.mark.parametrize('loss', [identity_distance, identity_hinge, identity_distillation])
 def test_the_loss_falls_on_the_way_to_the_source_and_vanishes_there(loss):
-    values = [float(loss(towards(share), PEOPLE)) for share in (0.0, 0.3, 0.6, 1.0)]
+    values = [float(loss(id_guidance(share), PEOPLE)) for share in (0.0, 0.3, 0.6, 1.0)]
     assert values == sorted(values, reverse=True)
     assert values[0] > 0.01 and values[-1] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_hinge_is_content_before_the_others():
-    near = towards(0.8)
+    near = id_guidance(0.8)
     assert identity_hinge(near, PEOPLE) == 0 < identity_distance(near, PEOPLE)
 
 
 def test_distillation_knows_no_own_row_and_stands_a_batch_of_one():
-    assert identity_distillation(towards(0.2)[:1], PEOPLE[:1]) == 0
-    swap = towards(0.2).requires_grad_()
+    assert identity_distillation(id_guidance(0.2)[:1], PEOPLE[:1]) == 0
+    swap = id_guidance(0.2).requires_grad_()
     identity_distillation(swap, PEOPLE).backward()
     assert swap.grad.abs().max() > 0
 

@@ -1,4 +1,4 @@
-"""Loss terms against independent formulations."""
+"""Loss losses against independent formulations."""
 import pytest
 import torch
 from torch.distributions import Normal
@@ -11,18 +11,18 @@ from models.losses.perceptual import parsing_agreement, perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 
 
-def pictures(seed: int = 0, size: int = 16) -> torch.Tensor:
+def images(seed: int = 0, size: int = 16) -> torch.Tensor:
     return torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def test_kl_equals_that_of_torch_distributions():
-    mean, logvar = pictures(0), pictures(1)
+    mean, logvar = images(0), images(1)
     expected = reference_kl(Normal(mean, (0.5 * logvar).exp()), Normal(0.0, 1.0)).mean()
     torch.testing.assert_close(kl_divergence(mean, logvar), expected)
 
 
 def test_free_bits_stop_the_pressure_on_a_channel_that_says_little():
-    mean, logvar = 0.01 * pictures(0), torch.zeros(3, 3, 16, 16)
+    mean, logvar = 0.01 * images(0), torch.zeros(3, 3, 16, 16)
     mean[:, 2] += 3
     mean.requires_grad_()
     kl_divergence(mean, logvar, free_bits=0.1).backward()
@@ -36,7 +36,7 @@ def test_a_sample_has_the_mean_and_deviation_asked_for():
 
 
 def test_background_ignores_the_face_and_averages_over_what_is_around_it():
-    target, face = pictures(), torch.zeros(3, 1, 16, 16)
+    target, face = images(), torch.zeros(3, 1, 16, 16)
     face[:, :, 4:12, 4:12] = 1
     swap = target + face * 5
     assert background_l1(swap, target, face) == 0
@@ -44,7 +44,7 @@ def test_background_ignores_the_face_and_averages_over_what_is_around_it():
 
 
 def test_reconstruction_counts_the_chosen_samples_only():
-    target = pictures()
+    target = images()
     swap = target + torch.tensor([0.1, 0.2, 0.4])[:, None, None, None]
     torch.testing.assert_close(reconstruction_l1(swap, target, torch.tensor([True, False, True])), torch.tensor(0.25))
     assert reconstruction_l1(swap, target, torch.tensor([False] * 3)) == 0
@@ -86,7 +86,7 @@ def test_edges_see_blur_and_a_shift_but_no_change_of_light_and_count_the_chosen_
 
 
 def test_perceptual_distance_grows_with_the_difference_and_sends_no_gradient_to_the_answer():
-    maps, answers = [pictures(0).requires_grad_()], [pictures(1).requires_grad_()]
+    maps, answers = [images(0).requires_grad_()], [images(1).requires_grad_()]
     chosen = torch.tensor([True, True, False])
     near = perceptual_l1([answers[0] + 0.1], answers, chosen)
     far = perceptual_l1(maps, answers, chosen)

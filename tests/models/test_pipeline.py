@@ -8,14 +8,14 @@ from PIL import Image
 
 from models import geometry
 from models.pipelines import blend
-from models.pipelines.contact import contact_sheet, portrait
-from models.pipelines.images import read_picture, write_picture
+from models.pipelines.io.contact_sheet import contact_sheet, portrait
+from models.pipelines.io.images import read_image, write_image
 from models.pipelines.photo import FaceSwapper, choose, crop_face
 from tests.models.stubs import Oval, Painter, Planted, face_at, perception, photo
 
 
-def swapper(paint, faces, *, size=64, parser=None, colour=False):
-    return FaceSwapper(Painter(paint, size), perception(parser), Planted(faces), colour=colour)
+def swapper(paint, faces, *, size=64, parser=None, color=False):
+    return FaceSwapper(Painter(paint, size), perception(parser), Planted(faces), color=color)
 
 
 # Reading and writing
@@ -28,58 +28,58 @@ def test_exif_rotation_is_honoured(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(np.ascontiguousarray(turned)).save(tmp_path / 'a.png', exif=exif)
-    np.testing.assert_array_equal(read_picture(tmp_path / 'a.png'), upright)
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.png'), upright)
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGBA', 'P', 'CMYK', 'I;16'])
-def test_any_colour_mode_becomes_rgb(tmp_path, mode):
-    picture = Image.fromarray(np.full((8, 9), 30000, np.uint16)) if mode == 'I;16' else Image.new(mode, (9, 8))
-    picture.save(tmp_path / 'a.tif')
-    assert read_picture(tmp_path / 'a.tif').shape == (8, 9, 3)
+def test_any_color_mode_becomes_rgb(tmp_path, mode):
+    image = Image.fromarray(np.full((8, 9), 30000, np.uint16)) if mode == 'I;16' else Image.new(mode, (9, 8))
+    image.save(tmp_path / 'a.tif')
+    assert read_image(tmp_path / 'a.tif').shape == (8, 9, 3)
 
 
 def test_unreadable_files_are_one_sentence(tmp_path):
-    (tmp_path / 'notes.jpg').write_text('no picture')
+    (tmp_path / 'notes.jpg').write_text('no image')
     Image.fromarray(photo(200, 200)).save(tmp_path / 'whole.jpg')
     (tmp_path / 'half.jpg').write_bytes((tmp_path / 'whole.jpg').read_bytes()[:2000])
     Image.new('1', (11000, 10000)).save(tmp_path / 'huge.png')
-    for name, word in (('absent.jpg', 'no file'), ('notes.jpg', 'no picture'), ('half.jpg', 'damaged'),
+    for name, word in (('absent.jpg', 'no file'), ('notes.jpg', 'no image'), ('half.jpg', 'damaged'),
                        ('huge.png', '100 million'), ('', 'no file')):
         with pytest.raises(ValueError, match=word) as caught:
-            read_picture(tmp_path / name)
+            read_image(tmp_path / name)
         assert '\n' not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
-def test_a_picture_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_a_image_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / 'new' / 'a.png'
-    write_picture(target, photo(20, 30))
-    np.testing.assert_array_equal(read_picture(target), photo(20, 30))
+    write_image(target, photo(20, 30))
+    np.testing.assert_array_equal(read_image(target), photo(20, 30))
 
     def full(*args):
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(os, 'replace', full)
     with pytest.raises(ValueError, match='No space left'):
-        write_picture(target, photo(20, 30, seed=1))
+        write_image(target, photo(20, 30, seed=1))
     assert [path.name for path in target.parent.iterdir()] == ['a.png']
-    np.testing.assert_array_equal(read_picture(target), photo(20, 30))
+    np.testing.assert_array_equal(read_image(target), photo(20, 30))
 
 
 def test_an_unknown_ending_is_refused(tmp_path):
     with pytest.raises(ValueError, match='.png'):
-        write_picture(tmp_path / 'a.doc', photo(20, 30))
+        write_image(tmp_path / 'a.doc', photo(20, 30))
 
 
 # Aligning
 
 @pytest.mark.parametrize('face', [face_at(300, 200, 90), face_at(120, 130, 30, 35), face_at(400, 300, 60, -80)])
 def test_a_crop_shows_the_face_where_the_template_says(face):
-    picture = np.zeros((420, 560, 3), np.uint8)
+    image = np.zeros((420, 560, 3), np.uint8)
     yy, xx = np.mgrid[:420, :560]
     radius = np.linalg.norm(face.points[1] - face.points[0]) / 8
     for x, y in face.points:
-        picture[np.hypot(xx - x, yy - y) < radius] = 255
-    crop = crop_face(picture, face.points, 64)[0, 0]
+        image[np.hypot(xx - x, yy - y) < radius] = 255
+    crop = crop_face(image, face.points, 64)[0, 0]
     # The best similarity brings our five points within a pixel of the template's; each must be lit, and little else.
     for x, y in geometry.template('face').scaled(64).points:
         assert crop[round(y), round(x)] > 0.5
@@ -87,10 +87,10 @@ def test_a_crop_shows_the_face_where_the_template_says(face):
 
 
 def test_a_crop_does_not_depend_on_how_much_photo_is_around(tmp_path):
-    picture, face = photo(500, 700), face_at(350, 250, 40, 12)
-    part = picture[130:380, 210:500]
+    image, face = photo(500, 700), face_at(350, 250, 40, 12)
+    part = image[130:380, 210:500]
     alone = crop_face(part, face.points - [210, 130], 64)
-    torch.testing.assert_close(crop_face(picture, face.points, 64), alone, atol=2e-2, rtol=0)
+    torch.testing.assert_close(crop_face(image, face.points, 64), alone, atol=2e-2, rtol=0)
 
 
 def test_a_face_half_outside_the_photo_still_gives_a_crop():
@@ -107,7 +107,7 @@ def test_pixels_outside_the_mask_keep_their_bytes(face, parser):
     other = photo(100, 120, seed=1)
     faces = {(300, 400): [face], (100, 120): [face_at(60, 50, 20)]}
     result = swapper(lambda b: -b.target.sign(), faces, parser=parser).swap(other, target)
-    changed = (result.picture != target).any(2)
+    changed = (result.image != target).any(2)
     assert 0 < changed.mean() < 0.5
     points = np.argwhere(changed)[:, ::-1].astype(np.float32)
     own = geometry.template('face')
@@ -119,9 +119,9 @@ def test_pixels_outside_the_mask_keep_their_bytes(face, parser):
 def test_a_generator_that_returns_the_target_hardly_changes_the_photo():
     target = photo(300, 400)
     faces = {(300, 400): [face_at(200, 160, 40, 8)], (100, 120): [face_at(60, 50, 20)]}
-    for colour in (False, True):
-        result = swapper(lambda b: b.target, faces, size=128, parser=Oval(), colour=colour).swap(photo(100, 120, seed=1), target)
-        difference = np.abs(result.picture.astype(int) - target)
+    for color in (False, True):
+        result = swapper(lambda b: b.target, faces, size=128, parser=Oval(), color=color).swap(photo(100, 120, seed=1), target)
+        difference = np.abs(result.image.astype(int) - target)
         assert difference.max() <= 6 and difference.mean() < 0.3
 
 
@@ -130,18 +130,18 @@ def test_the_middle_of_the_face_is_the_generators_alone():
     faces = {(300, 400): [face], (100, 120): [face_at(60, 50, 20)]}
     result = swapper(lambda b: torch.ones_like(b.target), faces, parser=Oval()).swap(photo(100, 120, seed=1), photo(300, 400))
     x, y = face.points[2].round().astype(int)
-    assert (result.picture[y - 5:y + 6, x - 5:x + 6] == 255).all()
+    assert (result.image[y - 5:y + 6, x - 5:x + 6] == 255).all()
 
 
 def test_the_seam_is_gradual():
-    grey = np.full((300, 400, 3), 100, np.uint8)
+    gray = np.full((300, 400, 3), 100, np.uint8)
     faces = {(300, 400): [face_at(200, 160, 70)], (100, 120): [face_at(60, 50, 20)]}
-    result = swapper(lambda b: torch.ones_like(b.target), faces, parser=Oval()).swap(photo(100, 120), grey)
-    steps = np.abs(np.diff(result.picture[..., 0].astype(int), axis=1)).max()
-    assert result.picture.max() == 255 and steps < 0.2 * 155
+    result = swapper(lambda b: torch.ones_like(b.target), faces, parser=Oval()).swap(photo(100, 120), gray)
+    steps = np.abs(np.diff(result.image[..., 0].astype(int), axis=1)).max()
+    assert result.image.max() == 255 and steps < 0.2 * 155
 
 
-def test_colour_match_takes_away_a_tint():
+def test_color_match_takes_away_a_tint():
     face = face_at(200, 160, 70)
     faces = {(300, 400): [face], (100, 120): [face_at(60, 50, 20)]}
     target = (photo(300, 400) * 0.5 + 60).astype(np.uint8)
@@ -150,9 +150,9 @@ def test_colour_match_takes_away_a_tint():
         return batch.target * 0.8 + torch.tensor([0.2, 0.0, -0.2]).view(1, 3, 1, 1)
 
     errors = []
-    for colour in (False, True):
-        result = swapper(tinted, faces, size=128, parser=Oval(), colour=colour).swap(photo(100, 120), target)
-        errors.append(np.abs(result.picture.astype(int) - target).mean())
+    for color in (False, True):
+        result = swapper(tinted, faces, size=128, parser=Oval(), color=color).swap(photo(100, 120), target)
+        errors.append(np.abs(result.image.astype(int) - target).mean())
     assert errors[1] < 0.35 * errors[0]
 
 
@@ -162,7 +162,7 @@ def test_the_hull_is_the_last_resort_and_says_so():
         result = swapper(lambda b: torch.ones_like(b.target), faces, parser=parser).swap(photo(100, 120), photo(300, 400))
         assert any('hull' in note for note in result.notes)
         for x, y in faces[300, 400][0].points.round().astype(int):
-            assert (result.picture[y, x] > 240).all()
+            assert (result.image[y, x] > 240).all()
     seen = swapper(lambda b: b.target, faces, parser=Oval()).swap(photo(100, 120), photo(300, 400))
     assert seen.notes == []
 
@@ -178,8 +178,8 @@ def test_soft_masks_stay_inside_the_hard_ones():
 class Barred(Oval):
     """Sees a bar of hair, a hand (background) and one stray pixel of it across the middle of the oval."""
 
-    def forward(self, pictures):
-        logits, side = super().forward(pictures), pictures.shape[-1] / 32
+    def forward(self, images):
+        logits, side = super().forward(images), images.shape[-1] / 32
         for (low, high, left, right), part in (((10, 13, 12, 20), 13), ((19, 22, 12, 20), 0)):
             logits[:, part, round(low * side):round(high * side), round(left * side):round(right * side)] = 40
         logits[:, 13, round(16 * side), round(16 * side)] = 40
@@ -195,15 +195,15 @@ def test_hair_and_hands_stay_in_front():
     for place, kept in (((16.0, 11.0), True), ((16.0, 20.0), True), ((16.0, 16.0), False)):
         x, y = geometry.apply(crop, torch.tensor([place]))[0].round().int().tolist()
         assert plain.cover[y, x] > 0.99
-        assert (barred.picture[y, x] == target[y, x]).all() == kept and (barred.cover[y, x] == 0) == kept
+        assert (barred.image[y, x] == target[y, x]).all() == kept and (barred.cover[y, x] == 0) == kept
 
 
 def test_detail_changes_over_more_sharply_than_tones():
     flat, width = np.zeros((200, 200, 3), np.float32), []
     checks = np.indices((200, 200)).sum(0)[..., None] % 2 * np.ones(3, np.float32) * 200 - 100
     mask = np.clip((np.arange(200, dtype=np.float32) - 80) / 40, 0, 1)[None].repeat(200, 0)
-    for picture in (flat + 100, checks.astype(np.float32)):
-        share = np.abs(blend.mix(flat, picture, mask)).mean((0, 2)) / 100
+    for image in (flat + 100, checks.astype(np.float32)):
+        share = np.abs(blend.mix(flat, image, mask)).mean((0, 2)) / 100
         width.append(((share > 0.1) & (share < 0.9)).sum())
         assert share[:80].max() == 0 and share[160:].min() > 0.98
     assert width[1] < 0.6 * width[0]
@@ -238,7 +238,7 @@ def test_one_of_several_faces_is_chosen():
     def lit(**which):
         result = white.swap(photo(100, 120), np.zeros((300, 400, 3), np.uint8), **which)
         noses = [face.points[2].round().astype(int) for face in several]
-        return [int(result.picture[y, x, 0] == 255) for x, y in noses], result.notes
+        return [int(result.image[y, x, 0] == 255) for x, y in noses], result.notes
 
     assert lit()[0] == [1, 0, 0] and any('3 faces' in note for note in lit()[1])
     assert lit(target_face='1') == ([0, 1, 0], [])
@@ -262,8 +262,8 @@ def test_no_face_and_too_many_are_one_sentence():
         plain.swap(photo(100, 120), photo(300, 400), source_face='all')
 
 
-def test_faces_are_found_by_likeness():
-    """The stand-in's identity of a face is its mean colour."""
+def test_faces_are_found_by_id_similarity():
+    """The stand-in's identity of a face is its mean color."""
     several = [face_at(300, 100, 30), face_at(100, 100, 26)]
     faces = {(200, 400): several, (90, 90): [face_at(45, 45, 16)], (91, 91): [face_at(45, 45, 16)], (92, 92): []}
     target = np.full((200, 400, 3), [255, 0, 0], np.uint8)
@@ -272,7 +272,7 @@ def test_faces_are_found_by_likeness():
     copier = swapper(lambda b: b.source, faces, parser=Oval())
 
     def noses(swapped):
-        return [swapped.picture[y, x].tolist() for x, y in (face.points[2].round().astype(int) for face in several)]
+        return [swapped.image[y, x].tolist() for x, y in (face.points[2].round().astype(int) for face in several)]
 
     assert noses(copier.swap(red, target, like=blue)) == [[255, 0, 0], [255, 0, 0]], 'the blue one got the red face'
     exchanged = copier.swap_people(target, [(red, blue), (blue, red)])
@@ -287,7 +287,7 @@ def test_faces_are_found_by_likeness():
 def test_nobody_is_taken_for_a_stranger(monkeypatch):
     faces = {(300, 400): [face_at(200, 160, 70)], (100, 120): [face_at(60, 50, 20)]}
     plain = swapper(lambda b: b.target, faces, parser=Oval())
-    monkeypatch.setattr(plain, 'embed', lambda picture, found: torch.eye(2)[[int(len(picture) == 100)]].expand(len(found), 2))
+    monkeypatch.setattr(plain, 'embed', lambda image, found: torch.eye(2)[[int(len(image) == 100)]].expand(len(found), 2))
     for call in (lambda: plain.swap(photo(100, 120), photo(300, 400), like=photo(100, 120)),
                  lambda: plain.swap_people(photo(300, 400), [(photo(100, 120), photo(100, 120))])):
         with pytest.raises(ValueError, match='in the target') as caught:
@@ -297,21 +297,21 @@ def test_nobody_is_taken_for_a_stranger(monkeypatch):
 
 # Contact sheets
 
-def test_a_contact_sheet_shows_every_picture_in_its_cell():
-    colours = [[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 0, 255)]]
+def test_a_contact_sheet_shows_every_image_in_its_cell():
+    colors = [[(255, 0, 0), (0, 255, 0)], [(0, 0, 255), (255, 0, 255)]]
     sizes = [[(30, 60), (30, 50)], [(50, 60), (50, 50)]]
-    rows = [[np.full((*size, 3), colour, np.uint8) for size, colour in zip(*row)] for row in zip(sizes, colours)]
+    rows = [[np.full((*size, 3), color, np.uint8) for size, color in zip(*row)] for row in zip(sizes, colors)]
     sheet = contact_sheet(rows, ['source', 'swap'], side=64)
-    for row in colours:
-        for colour in row:
-            assert (sheet == colour).all(2).sum() > 1000
+    for row in colors:
+        for color in row:
+            assert (sheet == color).all(2).sum() > 1000
     assert (sheet[:36] < 100).any(), 'there are headings'
-    with pytest.raises(ValueError, match='2 pictures'):
+    with pytest.raises(ValueError, match='2 images'):
         contact_sheet([rows[0][:1]], ['source', 'swap'])
 
 
-def test_a_portrait_stays_inside_the_picture():
-    picture = photo(120, 200)
+def test_a_portrait_stays_inside_the_image():
+    image = photo(120, 200)
     for face in (face_at(5, 5, 30), face_at(195, 115, 30), face_at(100, 60, 90)):
-        cut = portrait(picture, face)
+        cut = portrait(image, face)
         assert cut.shape[0] == cut.shape[1] <= 120

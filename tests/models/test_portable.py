@@ -5,26 +5,26 @@ import torch
 from models.base import FamilyConfig
 from models.batch import SwapBatch
 from models.cgan.generator import Generator, GeneratorConfig
-from models.pipelines.portable import PortableFamily, SwapSession, export_family, export_generator, inputs_of
+from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator, inputs_of
 from models.registry import build_family
-from models.runtime import opened, quantise
+from models.runtime.sessions import opened, quantise
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.stubs import Painter
 
 CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'identity': IDENTITY}
-CGAN = {'size': 32, 'critic': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
+CGAN = {'size': 32, 'discriminator': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
         'generator': {'fold': 2, 'widths': (16, 24), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY, 'style': 8,
                       'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (8, 16), 'pooled': True,
-                      'spectral': True, 'planes': 1, 'plate': True, 'skips': 'plate', 'skip_width': 8, 'mask': True}}
+                      'spectral': True, 'condition_channels': 1, 'background_image': True, 'skips': 'background_image', 'skip_width': 8, 'mask': True}}
 
 
 def batch(count: int, random: torch.Generator) -> SwapBatch:
-    pictures = torch.rand(2, count, 3, 32, 32, generator=random) * 2 - 1
-    return SwapBatch(pictures[0], pictures[1], torch.zeros(count, dtype=torch.bool))
+    images = torch.rand(2, count, 3, 32, 32, generator=random) * 2 - 1
+    return SwapBatch(images[0], images[1], torch.zeros(count, dtype=torch.bool))
 
 
 @pytest.mark.parametrize('name, config', [('cvae', CVAE), ('cgan', CGAN)])
-def test_an_exported_family_draws_the_same_pictures_for_any_number_of_faces(name, config, tmp_path):
+def test_an_exported_family_draws_the_same_images_for_any_number_of_faces(name, config, tmp_path):
     torch.manual_seed(0)
     family = build_family(name, config, tiny_perception())
     random = torch.Generator().manual_seed(1)

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from models.pipelines import provenance
-from models.pipelines.images import read_picture, write_picture
-from models.pipelines.provenance import WHOLE, Making, ProvenanceError, inspect, marked, sign
+from models.pipelines.io import provenance
+from models.pipelines.io.images import read_image, write_image
+from models.pipelines.io.provenance import WHOLE, Making, ProvenanceError, inspect, marked, sign
 from scripts import provenance as script
 from tests.models.stubs import photo
 
@@ -28,7 +28,7 @@ def signed(tmp_path):
     def make(ending: str, making: Making = MAKING):
         path = tmp_path / f'made{ending}'
         if ending != '.mp4':
-            write_picture(path, photo(60, 80), making)
+            write_image(path, photo(60, 80), making)
             return path
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10, (80, 60))
         for seed in range(4):
@@ -70,14 +70,14 @@ def test_changed_words_of_the_credentials_are_noticed(signed):
     assert not inspect(path).intact
 
 
-def test_pictures_look_the_same_with_credentials(signed):
-    np.testing.assert_array_equal(read_picture(signed('.png')), photo(60, 80))
+def test_images_look_the_same_with_credentials(signed):
+    np.testing.assert_array_equal(read_image(signed('.png')), photo(60, 80))
 
 
 def test_no_credentials_are_no_proof_of_anything(tmp_path, signed, capsys):
-    write_picture(tmp_path / 'plain.png', photo(60, 80))
+    write_image(tmp_path / 'plain.png', photo(60, 80))
     assert not inspect(tmp_path / 'plain.png').present
-    write_picture(tmp_path / 'stripped.png', read_picture(signed('.png')))
+    write_image(tmp_path / 'stripped.png', read_image(signed('.png')))
     assert not inspect(tmp_path / 'stripped.png').present
     assert script.main([str(tmp_path / 'plain.png'), str(tmp_path / 'made.png')]) == 1
     said = capsys.readouterr().out
@@ -104,7 +104,7 @@ def test_another_machines_signature_is_intact_but_not_ours(signed, tmp_path, mon
 
 
 def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys):
-    (tmp_path / 'notes.txt').write_text('no picture')
+    (tmp_path / 'notes.txt').write_text('no image')
     for name, word in (('absent.png', 'no file'), ('notes.txt', 'does not end in')):
         assert script.main([str(tmp_path / name)]) == 2
         said = capsys.readouterr().err.strip()
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys):
 def test_nothing_is_written_where_it_cannot_be_signed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'c2pa', None)
     with pytest.raises(ProvenanceError, match='c2pa-python'):
-        write_picture(tmp_path / 'out.png', photo(60, 80), MAKING)
+        write_image(tmp_path / 'out.png', photo(60, 80), MAKING)
     assert not [path for path in tmp_path.iterdir() if path.name != 'home']
 
 
@@ -122,7 +122,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('in the way')
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'file' / 'cache'))
     with pytest.raises(ProvenanceError, match='--no-provenance'):
-        write_picture(tmp_path / 'out.png', photo(60, 80), MAKING)
+        write_image(tmp_path / 'out.png', photo(60, 80), MAKING)
     assert not (tmp_path / 'out.png').exists()
 
 

@@ -2,10 +2,10 @@
 import pytest
 import torch
 
-from experiments.checkpoint import save_family
-from models.cvae import CVAE, CVAEConfig
+from experiments.training.checkpoint import save_family
+from models.cvae.family import CVAE, CVAEConfig
 from models.registry import family_types, load_family, load_weights
-from models.translation.ugatit import UGATIT, UGATITConfig
+from models.translation.ugatit.family import UGATIT, UGATITConfig
 from tests.models.test_cvae import TINY
 
 
@@ -26,19 +26,19 @@ def test_training_begins_with_the_weights_of_another_run(tmp_path):
     assert all(parameter.requires_grad for parameter in second.parameters())
 
 
-def test_a_critic_that_the_file_left_out_begins_anew(tmp_path):
+def test_a_discriminator_that_the_file_left_out_begins_anew(tmp_path):
     first = saved(tmp_path / 'family.safetensors')
-    second = CVAE(CVAEConfig(**TINY, critic=4), None)
-    critic = {name: value.clone() for name, value in second.critic.state_dict().items()}
+    second = CVAE(CVAEConfig(**TINY, discriminator=4), None)
+    discriminator = {name: value.clone() for name, value in second.discriminator.state_dict().items()}
     load_weights(second, tmp_path / 'family.safetensors')
     torch.testing.assert_close(second.decoder.state_dict(), first.decoder.state_dict(), rtol=0, atol=0)
-    torch.testing.assert_close(dict(second.critic.state_dict()), critic, rtol=0, atol=0)
+    torch.testing.assert_close(dict(second.discriminator.state_dict()), discriminator, rtol=0, atol=0)
     with pytest.raises(ValueError, match='such as decoder.fine'):
         load_weights(CVAE(CVAEConfig(**TINY, fine=8), None), tmp_path / 'family.safetensors')
 
 
 def test_a_generator_that_the_file_left_out_does_not_begin_anew_unnoticed(tmp_path):
-    options = {'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
+    options = {'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
     one, two = (UGATIT(UGATITConfig(**options, one_way=one_way), None) for one_way in (True, False))
     save_family(tmp_path / 'family.safetensors', 'ugatit', one.state_dict(), one.config)
     with pytest.raises(ValueError, match='such as genB2A'):

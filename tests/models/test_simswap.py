@@ -8,7 +8,7 @@ from torch import nn
 from models import geometry, weights
 from models.batch import PARTS
 from models.cgan.published import load_generator
-from models.perception.simswap_arcface import SimSwapArcFace
+from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.pipelines import simswap
 from models.pipelines.simswap import FRAMINGS, SimSwapper, border_alpha, framing, soft_mask
 from tests.models.stubs import Planted, face_at, photo
@@ -45,7 +45,7 @@ def test_the_512_network_has_one_framing_of_its_size():
     torch.testing.assert_close(eyes, template.tensor()[:2], rtol=0, atol=12)
 
 
-def test_the_generator_sees_a_signed_crop_and_the_encoder_a_normalised_one_of_112_pixels():
+def test_the_generator_sees_a_signed_crop_and_the_encoder_a_normalized_one_of_112_pixels():
     seen = {}
 
     def generate(target, identity):
@@ -65,10 +65,10 @@ def test_the_generator_sees_a_signed_crop_and_the_encoder_a_normalised_one_of_11
 def test_a_swap_changes_the_middle_of_the_face_wholly_and_the_rest_not_at_all():
     face, before = face_at(200, 160, 60), photo(320, 400)
     given = swapper(lambda target, identity: torch.ones_like(target), {before.shape[:2]: [face]})
-    after = given.swap(before, before).picture
+    after = given.swap(before, before).image
     assert (after[150:170, 190:210] == 255).all()
     assert (after[:30] == before[:30]).all() and (after[:, :40] == before[:, :40]).all()
-    same = swapper(lambda target, identity: target, {before.shape[:2]: [face]}).swap(before, before).picture
+    same = swapper(lambda target, identity: target, {before.shape[:2]: [face]}).swap(before, before).image
     assert np.abs(same.astype(int) - before).mean() < 0.5
 
 
@@ -77,7 +77,7 @@ def test_every_face_asked_for_is_changed():
     faces = {before.shape[:2]: [face_at(180, 150, 50), face_at(520, 150, 50)], (200, 200): [face_at(100, 100, 40)]}
     given = swapper(lambda target, identity: torch.ones_like(target), faces)
     swapped = given.swap(photo(200, 200), before, target_face='all')
-    assert (swapped.picture[145:155, 175:185] == 255).all() and (swapped.picture[145:155, 515:525] == 255).all()
+    assert (swapped.image[145:155, 175:185] == 255).all() and (swapped.image[145:155, 515:525] == 255).all()
 
 
 def test_the_border_mask_is_solid_inside_and_gone_at_the_crops_border():

@@ -15,16 +15,16 @@ from tests.models.stubs import Oval, Planted, face_at, photo
 
 
 class Dyer(Translator):
-    """Gives each picture one colour: its style, by chance or that of the reference."""
+    """Gives each image one color: its style, by chance or that of the reference."""
 
     styled = True
 
     def __init__(self):
         super().__init__(FamilyConfig(size=32), None)
 
-    def draw(self, pictures, direction, reference, generator):
-        style = torch.rand(len(pictures), 3, 1, 1, generator=generator) if reference is None else reference.mean((2, 3), True)
-        return style.expand_as(pictures)
+    def draw(self, images, direction, reference, generator):
+        style = torch.rand(len(images), 3, 1, 1, generator=generator) if reference is None else reference.mean((2, 3), True)
+        return style.expand_as(images)
 
 
 class Negative(Translator):
@@ -33,21 +33,21 @@ class Negative(Translator):
     def __init__(self):
         super().__init__(FamilyConfig(size=32), None)
 
-    def draw(self, pictures, direction, reference, generator):
-        return -pictures
+    def draw(self, images, direction, reference, generator):
+        return -images
 
 
 PHOTO = photo(200, 300)
 FACES = Planted({(200, 300): [face_at(180, 110, 40), face_at(60, 90, 20)]})
 
 
-def colour(picture: np.ndarray) -> list[int]:
-    assert (picture == picture[0, 0]).all()
-    return picture[0, 0].tolist()
+def color(image: np.ndarray) -> list[int]:
+    assert (image == image[0, 0]).all()
+    return image[0, 0].tolist()
 
 
 def test_each_face_is_translated_and_pasted_where_it_was():
-    made = FaceTranslator(Negative(), FACES, parser=Oval()).picture(PHOTO, face='all', paste=True)
+    made = FaceTranslator(Negative(), FACES, parser=Oval()).image(PHOTO, face='all', paste=True)
     assert len(made.faces) == 2 and len(made.pasted) == 1
     for one in made.faces:
         assert np.abs(255 - one.face.astype(int) - one.translations[0]).max() <= 1
@@ -57,13 +57,13 @@ def test_each_face_is_translated_and_pasted_where_it_was():
     assert sheet(made).shape[1] > 4 * 256
 
 
-def test_a_style_is_a_number_and_the_same_for_every_face_and_picture():
+def test_a_style_is_a_number_and_the_same_for_every_face_and_image():
     translator = FaceTranslator(Dyer(), FACES)
-    made = translator.picture(PHOTO, face='all', styles=3)
-    colours = [[colour(picture) for picture in one.translations] for one in made.faces]
-    assert colours[0] == colours[1]
-    assert len({tuple(one) for one in colours[0]}) == 3
-    assert colour(translator.picture(PHOTO, style=2).faces[0].translations[0]) == colours[0][2]
+    made = translator.image(PHOTO, face='all', styles=3)
+    colors = [[color(image) for image in one.translations] for one in made.faces]
+    assert colors[0] == colors[1]
+    assert len({tuple(one) for one in colors[0]}) == 3
+    assert color(translator.image(PHOTO, style=2).faces[0].translations[0]) == colors[0][2]
 
 
 def test_a_reference_gives_the_style():
@@ -71,24 +71,24 @@ def test_a_reference_gives_the_style():
     green = np.zeros((50, 40, 3), np.uint8) + np.array([20, 200, 40], np.uint8)
     reference = translator.framed(green)
     assert 'no face was found' in reference.note
-    made = translator.picture(PHOTO, reference=reference)
-    assert np.abs(np.array(colour(made.faces[0].translations[0])) - [20, 200, 40]).max() <= 1
+    made = translator.image(PHOTO, reference=reference)
+    assert np.abs(np.array(color(made.faces[0].translations[0])) - [20, 200, 40]).max() <= 1
     assert (made.reference == green[0, 0]).all()
 
 
-def test_an_aligned_picture_needs_no_detector():
+def test_an_aligned_image_needs_no_detector():
     square = photo(32, 32)
-    made = FaceTranslator(Negative(), Planted({})).picture(np.hstack([np.zeros((32, 8, 3), np.uint8), square,
+    made = FaceTranslator(Negative(), Planted({})).image(np.hstack([np.zeros((32, 8, 3), np.uint8), square,
                                                                       np.zeros((32, 8, 3), np.uint8)]), aligned=True)
     assert np.abs(made.faces[0].face.astype(int) - square).max() <= 1 and made.faces[0].found is None
 
 
 @pytest.mark.parametrize('options, words', [
-    ({'styles': 2}, 'knows one translation'), ({'styles': 0}, '1 or more'), ({'face': 7}, 'no face of the picture'),
+    ({'styles': 2}, 'knows one translation'), ({'styles': 0}, '1 or more'), ({'face': 7}, 'no face of the image'),
     ({'aligned': True, 'paste': True}, 'nothing to paste')])
 def test_what_does_not_go_together_is_refused(options, words):
     with pytest.raises(ValueError, match=words):
-        FaceTranslator(Negative(), FACES).picture(PHOTO, **options)
+        FaceTranslator(Negative(), FACES).image(PHOTO, **options)
 
 
 def test_what_the_family_does_not_know_is_refused():
@@ -97,9 +97,9 @@ def test_what_the_family_does_not_know_is_refused():
     with pytest.raises(ValueError, match='no style from a reference'):
         FaceTranslator(Negative(), FACES).framed(PHOTO)
     with pytest.raises(ValueError, match='features of parts'):
-        FaceTranslator(Negative(), FACES, centres={})
-    with pytest.raises(ValueError, match='no face was found in the picture'):
-        FaceTranslator(Negative(), Planted({})).picture(PHOTO)
+        FaceTranslator(Negative(), FACES, centers={})
+    with pytest.raises(ValueError, match='no face was found in the image'):
+        FaceTranslator(Negative(), Planted({})).image(PHOTO)
 
 
 def test_an_entry_of_the_zoo_becomes_the_default(monkeypatch, tmp_path):
@@ -114,8 +114,8 @@ def test_an_entry_of_the_zoo_becomes_the_default(monkeypatch, tmp_path):
 
 def test_the_zoos_translator_draws_each_photo_anew():
     translator = FaceTranslator(load_translator(default_weights(), None), build_detector('mtcnn'))
-    first, second = (translator.picture(demo_photo(name)).faces[0] for name in ('astronaut', 'portrait'))
+    first, second = (translator.image(demo_photo(name)).faces[0] for name in ('astronaut', 'portrait'))
     drawn = [one.translations[0].astype(int) for one in (first, second)]
-    assert all(picture.shape == (64, 64, 3) for picture in drawn)
+    assert all(image.shape == (64, 64, 3) for image in drawn)
     assert all(np.abs(made - one.face).mean() > 25 for made, one in zip(drawn, (first, second)))
     assert np.abs(drawn[0] - drawn[1]).mean() > 25

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from models.blocks.upsampling import DoubledConv3x3
+from models.runtime.upsampling import DoubledConv3x3
 
 
 def test_values_and_gradients_are_those_of_doubling_and_then_the_convolution():

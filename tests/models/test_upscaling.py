@@ -12,7 +12,7 @@ from tests.models.stubs import Oval, Painter, Planted, face_at, perception, phot
 
 @pytest.fixture
 def network(tmp_path):
-    """An ONNX file that doubles a picture by repeating its pixels."""
+    """An ONNX file that doubles an image by repeating its pixels."""
     scales = helper.make_tensor('scales', TensorProto.FLOAT, [4], [1, 1, 2, 2])
     node = helper.make_node('Resize', ['x', '', 'scales'], ['y'], mode='nearest', nearest_mode='floor',
                             coordinate_transformation_mode='asymmetric')
@@ -23,9 +23,9 @@ def network(tmp_path):
     return path
 
 
-def test_a_picture_comes_back_larger_in_its_own_range(network):
-    picture = torch.rand(3, 6, 8) * 2 - 1
-    torch.testing.assert_close(Upscaler(network)(picture), picture.repeat_interleave(2, 1).repeat_interleave(2, 2),
+def test_a_image_comes_back_larger_in_its_own_range(network):
+    image = torch.rand(3, 6, 8) * 2 - 1
+    torch.testing.assert_close(Upscaler(network)(image), image.repeat_interleave(2, 1).repeat_interleave(2, 2),
                                rtol=0, atol=1e-6)
 
 
@@ -41,8 +41,8 @@ def test_made_faces_pass_through_it_before_they_are_put_back(network):
                           upscale=upscale)
     swapped = swapper.swap(target, target)
     assert seen == [(3, 32, 32)]
-    assert swapped.picture[100, 110].max() < 30 < target[100, 110].max()
-    np.testing.assert_array_equal(swapped.picture[:20], target[:20])
+    assert swapped.image[100, 110].max() < 30 < target[100, 110].max()
+    np.testing.assert_array_equal(swapped.image[:20], target[:20])
 
 
 def test_what_is_no_such_network_is_one_sentence(tmp_path, network):

@@ -141,7 +141,7 @@ def test_the_table_is_whole():
     files = [entry.path for entry in weights.TABLE.values()]
     assert len(set(files)) == len(files), 'two entries would overwrite each other'
     for name, entry in weights.TABLE.items():
-        assert entry.name == name and entry.licence and entry.citation and entry.format
+        assert entry.name == name and entry.license and entry.citation and entry.format
         assert entry.in_zoo or entry.address.startswith('https://')
         assert entry.sha256 is None or (len(entry.sha256) == 64 and entry.size)
         assert entry.path.parent == (weights.ZOO if entry.in_zoo else weights.cache())

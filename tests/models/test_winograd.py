@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.blocks.winograd import Conv3x3
+from models.runtime.winograd import Conv3x3
 
 
 @pytest.mark.parametrize('options, size', [({}, (18, 18)), ({'padding': 1, 'padding_mode': 'reflect', 'bias': False}, (12, 24)),

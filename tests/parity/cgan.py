@@ -9,7 +9,7 @@ from models.pipelines.simswap import smoothed, soft_mask, softening_kernel
 from tests.parity.network import Network, forward
 from tests.parity.rule import Facts
 
-_BARE = ProjectedConfig(pretrained=False, value_range='signed')  # the fixture's pictures go in as they are
+_BARE = ProjectedConfig(pretrained=False, value_range='signed')  # the fixture's images go in as they are
 
 
 def _generator(config: dict) -> Generator:
@@ -21,9 +21,9 @@ def _generator(config: dict) -> Generator:
 
 @torch.no_grad()
 def _patches(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    picture, = facts.inputs()
-    maps, logits = network(picture)
-    half = F.avg_pool2d(picture, 3, 2, 1, count_include_pad=False)
+    image, = facts.inputs()
+    maps, logits = network(image)
+    half = F.avg_pool2d(image, 3, 2, 1, count_include_pad=False)
     return {**{f'feat{index}': value for index, value in enumerate(maps)}, 'logits': logits, 'logits_half': network(half)[1]}
 
 
@@ -34,7 +34,7 @@ def _projected(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
 
 
 def _softened(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    """Of an ellipse whose centre and radii stand in the fixture."""
+    """Of an ellipse whose center and radii stand in the fixture."""
     ellipse = facts.tensor('ellipse')
     y, x, ry, rx = ellipse.tolist()
     rows, columns = torch.arange(224.0)[:, None], torch.arange(224.0)

@@ -19,7 +19,7 @@ def adm(config: dict) -> nn.Module:
 
 def diffusion(network: ADMUNet, facts: Facts) -> dict[str, Tensor]:
     """The network's output, the posterior that follows, and the hybrid loss with the input as the truth."""
-    picture, t = facts.inputs()[0], torch.tensor(facts.config['t'])
+    image, t = facts.inputs()[0], torch.tensor(facts.config['t'])
     noise = facts.normal(facts.config['input'], 'noise')
     process = Process(betas('linear'))
     alpha = process.alpha(t)
@@ -30,14 +30,14 @@ def diffusion(network: ADMUNet, facts: Facts) -> dict[str, Tensor]:
         eps, sigma = split(output, 3)
         return output, eps, sigma, clean_from('epsilon', eps, noisy, alpha)
 
-    output, _, sigma, clean = predict(picture)
+    output, _, sigma, clean = predict(image)
     clean = clean.clamp(-1, 1)
-    posterior = {'p_pred_xstart': clean, 'p_mean': process.posterior_mean(clean, picture, t),
+    posterior = {'p_pred_xstart': clean, 'p_mean': process.posterior_mean(clean, image, t),
                  'p_log_variance': process.log_variance(t, sigma)}
-    noisy = noised(picture, noise, alpha)
+    noisy = noised(image, noise, alpha)
     _, eps, sigma, clean = predict(noisy)
     mse = (eps - noise).square().flatten(1).mean(1)
-    bound = process.variational(picture, noisy, clean, sigma, t)
+    bound = process.variational(image, noisy, clean, sigma, t)
     losses = {'mse': mse, 'vb': bound, 'loss': mse + bound}
     rescaled = {'mse': mse, 'vb': bound * len(process.betas) / 1000, 'loss': mse + bound * len(process.betas) / 1000}
     return {'out': output, **posterior, **{f'loss_{name}': value for name, value in losses.items()},
@@ -69,6 +69,6 @@ def schedules(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
 DDPM = {
     'ddpm_celebahq256': Network(unet2d, celebahq),
     # At t = 0 the likelihood is a difference of two probabilities that float32 hardly tells apart.
-    'ilvr_adm_unet': Network(adm, diffusion, {f'{run}loss_{term}': 1e-4 for run in ('', 'rescaled_') for term in ('vb', 'loss')}),
+    'ilvr_adm_unet': Network(adm, diffusion, {f'{run}loss_{loss}': 1e-4 for run in ('', 'rescaled_') for loss in ('vb', 'loss')}),
     'diffusion_schedules': Network(lambda config: nn.Identity(), schedules),
 }

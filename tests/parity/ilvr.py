@@ -17,9 +17,9 @@ _SIDE = 64
 
 
 def _resizer(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    picture, outputs = facts.uniform([1, 3, _SIDE, _SIDE]), {}
+    image, outputs = facts.uniform([1, 3, _SIDE, _SIDE]), {}
     for factor in (4, 8):
-        outputs |= {f'down{factor}': reduced(picture, factor), f'updown{factor}': low_pass(picture, factor)}
+        outputs |= {f'down{factor}': reduced(image, factor), f'updown{factor}': low_pass(image, factor)}
         for name, row in (('down', (_SIDE, 1 / factor, _SIDE // factor)), ('up', (_SIDE // factor, factor, _SIDE))):
             outputs[f'{name}{factor}_weights'], outputs[f'{name}{factor}_fov'] = taps(*row)
     return outputs

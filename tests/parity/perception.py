@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from facexlib.detection.retinaface import RetinaFace
 from torch import Tensor, nn
 
-from models.perception.bisenet import BiSeNet
-from models.perception.iresnet import IResNet
-from models.perception.margins import HardMarginHead, MarginHead
-from models.perception.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
-from models.perception.sphereface import AngleLinear, SphereFace20, angle_loss, annealing
+from models.perception.encoders.iresnet import IResNet
+from models.perception.encoders.margins import HardMarginHead, MarginHead
+from models.perception.encoders.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
+from models.perception.encoders.sphereface import AngleLinear, SphereFace20, angle_loss, annealing
+from models.perception.parsers.bisenet import BiSeNet
 from tests.parity.network import Network, forward
 from tests.parity.rule import Facts
 

@@ -1,7 +1,7 @@
 """Deterministic weights and inputs, drawn from one numpy stream per name, and the fixtures that were computed with them.
 
 Fixtures come in two forms. Manifests of the first name the rule of each entry and the range of the inputs. Those of the second
-do neither: the rule follows from name and shape (`rule_of`), pictures are uniform in [-1,1], a network smaller than the published
+do neither: the rule follows from name and shape (`rule_of`), images are uniform in [-1,1], a network smaller than the published
 one has its own manifest_fixture.json, and big outputs are stored with a stride in their key (`out__sub2`).
 """
 import json
@@ -52,8 +52,8 @@ def draw(name: str, shape: list[int], rule: str) -> np.ndarray:
         return np.clip(0.5 + 0.1 * normal, 0, 1).astype(np.float32)
     if rule == 'sn_vector':
         return (normal / np.linalg.norm(normal)).astype(np.float32)
-    centre, spread = {'scalar': (1, 0.1), 'scale': (1, 0.1), 'prelu': (0.25, 0.02), 'mean': (0, 0.1), 'bias': (0, 0.1)}[rule]
-    return np.asarray(centre + spread * normal, np.float32)
+    center, spread = {'scalar': (1, 0.1), 'scale': (1, 0.1), 'prelu': (0.25, 0.02), 'mean': (0, 0.1), 'bias': (0, 0.1)}[rule]
+    return np.asarray(center + spread * normal, np.float32)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -106,7 +106,7 @@ class Facts:
         return [list(self.fixture.get('input_shape', given[0])), *given[1:]]
 
     def inputs(self) -> list[Tensor]:
-        """A picture from the input stream, uniform in config.input_range, then unit-length latents from NAME:latent."""
+        """An image from the input stream, uniform in config.input_range, then unit-length latents from NAME:latent."""
         low, high = self.config.get('input_range', (-1, 1))
         first, *latents = self.shapes()
         inputs = [self.uniform(first, low=low, high=high)]

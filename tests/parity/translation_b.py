@@ -2,10 +2,10 @@
 import torch
 from torch import Tensor, nn
 
-from models.losses.adversarial import critic_on_fake, critic_on_real, generator_loss
-from models.translation.label_networks import FeatureEncoder, GlobalGenerator, LocalEnhancer, PatchCritics, spread
-from models.translation.style_networks import ScaleCritic, StyleGenerator
-from models.translation.ugatit_networks import Critic, Generator
+from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
+from models.translation.content_style.networks import ScaleDiscriminator, StyleGenerator
+from models.translation.pix2pixhd.networks import FeatureEncoder, GlobalGenerator, LocalEnhancer, PatchDiscriminators, spread
+from models.translation.ugatit.networks import Discriminator, Generator
 from tests.parity.network import Network, forward
 from tests.parity.rule import Facts
 
@@ -17,10 +17,10 @@ def _style_generator(attention: bool):
     return build
 
 
-def _scale_critic(attention: bool):
+def _scale_discriminator(attention: bool):
     def build(config: dict) -> nn.Module:
         dis = config['dis']
-        return ScaleCritic(dis['dim'], dis['n_layer'], dis['num_scales'], sn=dis['norm'] == 'sn', attention=attention)
+        return ScaleDiscriminator(dis['dim'], dis['n_layer'], dis['num_scales'], sn=dis['norm'] == 'sn', attention=attention)
     return build
 
 
@@ -40,12 +40,12 @@ def _satnet_generator(network: StyleGenerator, facts: Facts) -> dict[str, Tensor
 
 
 @torch.no_grad()
-def _munit_critic(network: ScaleCritic, facts: Facts) -> dict[str, Tensor]:
-    picture = facts.inputs()[0]
-    real, fake = network(picture), network(facts.uniform(list(picture.shape), 'fake'))
+def _munit_discriminator(network: ScaleDiscriminator, facts: Facts) -> dict[str, Tensor]:
+    image = facts.inputs()[0]
+    real, fake = network(image), network(facts.uniform(list(image.shape), 'fake'))
     scales = len(real)
     return {**{f'out{scale}': logits for scale, logits in enumerate(real)},
-            'lsgan_d_loss': scales * (critic_on_real('lsgan', real) + critic_on_fake('lsgan', fake))[None],
+            'lsgan_d_loss': scales * (discriminator_on_real('lsgan', real) + discriminator_on_fake('lsgan', fake))[None],
             'lsgan_g_loss': scales * generator_loss('lsgan', fake)[None]}
 
 
@@ -59,7 +59,7 @@ def _enhanced_generator(config: dict) -> nn.Module:
 
 
 @torch.no_grad()
-def _ugatit_critic(network: Critic, facts: Facts) -> dict[str, Tensor]:
+def _ugatit_discriminator(network: Discriminator, facts: Facts) -> dict[str, Tensor]:
     names = 'out', 'cam_logit', 'heatmap'
     outputs = dict(zip(names, network(*facts.inputs())))
     trained = network.train()(*facts.inputs())
@@ -69,7 +69,7 @@ def _ugatit_critic(network: Critic, facts: Facts) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _enhanced_critic(network: Critic, facts: Facts) -> dict[str, Tensor]:
+def _enhanced_discriminator(network: Discriminator, facts: Facts) -> dict[str, Tensor]:
     mask = torch.from_numpy(facts.stream('mask').random((1, 1, 64, 64)) > 0.5).float()
     out, cam, heatmap = network.train()(*facts.inputs(), mask=mask)
     return {'train_out': out, 'train_cam_logit': cam, 'train_heatmap': heatmap}
@@ -77,14 +77,14 @@ def _enhanced_critic(network: Critic, facts: Facts) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def _feature_encoder(network: FeatureEncoder, facts: Facts) -> dict[str, Tensor]:
-    picture = facts.inputs()[0]
+    image = facts.inputs()[0]
     regions = torch.from_numpy(facts.stream('inst').integers(0, 5, (2, 1, 8, 8))).repeat_interleave(8, 2).repeat_interleave(8, 3)
-    means, _ = network(picture, regions[:, 0], 5)
-    return {'raw': network.model(picture), 'out': spread(means, regions[:, 0])}
+    means, _ = network(image, regions[:, 0], 5)
+    return {'raw': network.model(image), 'out': spread(means, regions[:, 0])}
 
 
 @torch.no_grad()
-def _patch_critics(network: PatchCritics, facts: Facts) -> dict[str, Tensor]:
+def _patch_discriminators(network: PatchDiscriminators, facts: Facts) -> dict[str, Tensor]:
     return {f'scale{scale}_feat{layer}': value for scale, maps in enumerate(network(*facts.inputs()))
             for layer, value in enumerate(maps)}
 
@@ -98,18 +98,18 @@ def _translated(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
 
 TRANSLATION_B = {
     'munit_gen': Network(_style_generator(False), _munit_generator),
-    'munit_dis': Network(_scale_critic(False), _munit_critic),
+    'munit_dis': Network(_scale_discriminator(False), _munit_discriminator),
     'satnet_gen': Network(_style_generator(True), _satnet_generator),
-    'satnet_dis': Network(_scale_critic(True), forward('out0', 'out1')),
+    'satnet_dis': Network(_scale_discriminator(True), forward('out0', 'out1')),
     'ugatit_gen_light': Network(_ugatit_generator, _translated),
     'ugatit_gen_full': Network(_ugatit_generator, _translated),
-    'ugatit_dis_global': Network(lambda config: Critic(config['n_layers'], config['ndf']), _ugatit_critic),
-    'ugatit_dis_local': Network(lambda config: Critic(config['n_layers'], config['ndf']), _ugatit_critic),
+    'ugatit_dis_global': Network(lambda config: Discriminator(config['n_layers'], config['ndf']), _ugatit_discriminator),
+    'ugatit_dis_local': Network(lambda config: Discriminator(config['n_layers'], config['ndf']), _ugatit_discriminator),
     'enhanced_ugatit_gen': Network(_enhanced_generator, _translated),
     'enhanced_ugatit_gen_plain': Network(_enhanced_generator, _translated),
     'enhanced_ugatit_dis_local': Network(
-        lambda config: Critic(config['n_layers'], config['ndf'], enhanced=True, sn=config['with_sn'],
-                              attention=config['use_cam_attention']), _enhanced_critic),
+        lambda config: Discriminator(config['n_layers'], config['ndf'], enhanced=True, sn=config['with_sn'],
+                              attention=config['use_cam_attention']), _enhanced_discriminator),
     'pix2pixhd_global': Network(
         lambda config: GlobalGenerator(config['input_nc'], config['ngf'], config['n_downsampling'], config['n_blocks']),
         forward('out')),
@@ -119,5 +119,5 @@ TRANSLATION_B = {
     'pix2pixhd_encoder': Network(
         lambda config: FeatureEncoder(config['output_nc'], config['ngf'], config['n_downsampling']), _feature_encoder),
     'pix2pixhd_multid': Network(
-        lambda config: PatchCritics(config['input_nc'], config['ndf'], config['n_layers'], config['num_D']), _patch_critics),
+        lambda config: PatchDiscriminators(config['input_nc'], config['ndf'], config['n_layers'], config['num_D']), _patch_discriminators),
 }

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from datasets.loaders import build_swaps
-from experiments import benchmarks
-from models.perception.bundle import fingerprint, load_embedder
+from experiments.benchmarks import data as benchmarks
+from models.perception.build import fingerprint, load_embedder
 from scripts import benchmark, prepare_data
 from tests.datasets import layouts
 
@@ -13,7 +13,7 @@ def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
     layouts.celeba(tmp_path / 'celeba')
     pack = ['pack', '--data', 'celeba', '--root', str(tmp_path / 'celeba'), '-o', str(tmp_path / 'cache'), '--workers', '0']
     assert prepare_data.main([*pack, '--size', '48']) == 0
-    assert '21 pictures of 7 persons' in capsys.readouterr().out
+    assert '21 images of 7 persons' in capsys.readouterr().out
     assert build_swaps('cache', tmp_path / 'cache', 48, 'train')[0].target.shape == (3, 48, 48)
     assert prepare_data.main(['embed', str(tmp_path / 'cache')]) == 0
     sample = build_swaps('cache', tmp_path / 'cache', 48, 'test', encoder=fingerprint('identity-mobilefacenet'))[0]
@@ -38,8 +38,8 @@ def test_benchmark_of_loading_prints_both_rates_and_their_ratio(tmp_path, capsys
     assert benchmark.main(['data', '--workers', '0', '--seconds', '0.3', '--repeats', '1']) == 0
     lines = [line.rsplit('  ', 1) for line in capsys.readouterr().out.splitlines()]
     figures = {name.strip(): float(value) for name, value in lines}
-    assert figures['pictures'] == 60
-    rates = figures['cached pictures/s'] / figures['decoded pictures/s']
+    assert figures['images'] == 60
+    rates = figures['cached images/s'] / figures['decoded images/s']
     assert figures['ratio'] == pytest.approx(rates, abs=0.1) and rates > 1
     assert benchmark.main(['data', '--data', 'celeba', '--root', str(tmp_path)]) == 2
 

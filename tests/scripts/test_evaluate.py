@@ -1,4 +1,4 @@
-"""scripts/evaluate.py as a researcher calls it, on a few small pictures."""
+"""scripts/evaluate.py as a researcher calls it, on a few small images."""
 import importlib
 
 import pytest
@@ -6,12 +6,12 @@ import torch
 
 from configs.resolve import dump
 from configs.schema import RunConfig
-from experiments.checkpoint import save_family
+from experiments.training.checkpoint import save_family
 from models.registry import build_family
-from tests.datasets.layouts import celeba, picture, write
+from tests.datasets.layouts import celeba, image, write
 
 TINY = {'cvae': {'size': 32, 'fold': 2, 'widths': [8, 16], 'depth': 1},
-        'cyclegan': {'size': 64, 'width': 8, 'blocks': 1, 'critic_width': 8}}
+        'cyclegan': {'size': 64, 'width': 8, 'blocks': 1, 'discriminator_width': 8}}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_translator_is_measured_in_both_directions(evaluate, tmp_path, capsys)
 def test_verification_by_a_list_and_by_drawn_pairs(evaluate, tmp_path, capsys):
     for person in range(2):
         for number in (1, 2):
-            write(tmp_path / 'lfw' / f'P{person}' / f'P{person}_{number:04d}.png', picture(person, 64, 64))
+            write(tmp_path / 'lfw' / f'P{person}' / f'P{person}_{number:04d}.png', image(person, 64, 64))
     pairs = tmp_path / 'pairs.txt'
     pairs.write_text('2 1\nP0 1 2\nP0 1 P1 1\nP1 1 2\nP0 2 P1 2\n')
     assert evaluate('--protocol', 'verification', '--root', tmp_path / 'lfw', '--pairs', pairs, '--device', 'cpu') == 0
@@ -77,7 +77,7 @@ def test_verification_by_a_list_and_by_drawn_pairs(evaluate, tmp_path, capsys):
 
 @pytest.mark.parametrize(('words', 'message'), [
     (['--run', 'nowhere'], 'nowhere is no run'),
-    (['--against', 'nowhere'], 'nowhere is no folder of pictures'),
+    (['--against', 'nowhere'], 'nowhere is no folder of images'),
     (['--family', 'cvae', '--protocol', 'celeba'], 'say where with --root')])
 def test_a_mistake_is_one_sentence(evaluate, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)

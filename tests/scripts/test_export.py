@@ -8,9 +8,9 @@ import torch
 from models import weights
 from models.cgan.generator import PUBLISHED, Generator
 from models.convert import write
-from models.perception.simswap_arcface import SimSwapArcFace
+from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.pipelines.demo import demo_photo
-from models.pipelines.images import read_picture, write_picture
+from models.pipelines.io.images import read_image, write_image
 from scripts import export, swap
 
 
@@ -18,7 +18,7 @@ from scripts import export, swap
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp('photos')
     for name in ('astronaut', 'portrait'):
-        write_picture(folder / f'{name}.png', demo_photo(name))
+        write_image(folder / f'{name}.png', demo_photo(name))
     return folder
 
 
@@ -26,7 +26,7 @@ def swapped(photos, out, *more) -> np.ndarray:
     arguments = ['--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', out, '--device', 'cpu',
                  '--no-provenance', *more]
     assert swap.main([str(word) for word in arguments]) == 0
-    return read_picture(out).astype(int)
+    return read_image(out).astype(int)
 
 
 @pytest.mark.parametrize('family', ['cvae', 'cgan'])
@@ -76,11 +76,11 @@ def test_published_simswap_runs_from_its_files(photos, tmp_path, monkeypatch, ca
         archive.writestr('__MACOSX/checkpoints/people/._latest_net_G.pth', b'')
     found = weights.entry('simswap-arcface')
     write(SimSwapArcFace((1, 1, 1, 1), True).state_dict(), found.path.with_suffix('.safetensors'), found)
-    picture = swapped(photos, tmp_path / 'out.png', '--weights', 'simswap-224')
-    assert (picture[115:125, 220:230] == 255).all() and (picture[-40:] == demo_photo('astronaut')[-40:]).all()
+    image = swapped(photos, tmp_path / 'out.png', '--weights', 'simswap-224')
+    assert (image[115:125, 220:230] == 255).all() and (image[-40:] == demo_photo('astronaut')[-40:]).all()
     portable = swapped(photos, tmp_path / 'onnx.png', '--weights', 'simswap-224', '--runtime', 'onnx')
     assert 'CPUExecutionProvider' in capsys.readouterr().out
-    assert np.abs(picture - portable).max() <= 1
+    assert np.abs(image - portable).max() <= 1
 
 
 def test_int8_is_written_whole_or_not_at_all(tmp_path, capsys):

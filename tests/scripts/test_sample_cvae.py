@@ -2,10 +2,10 @@
 import numpy as np
 import pytest
 
-from experiments.checkpoint import save_family
-from models.cvae import CVAE, CVAEConfig
+from experiments.training.checkpoint import save_family
+from models.cvae.family import CVAE, CVAEConfig
 from models.pipelines.demo import demo_photo
-from models.pipelines.images import read_picture, write_picture
+from models.pipelines.io.images import read_image, write_image
 from scripts import sample_cvae
 
 
@@ -13,7 +13,7 @@ from scripts import sample_cvae
 def photos(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp('photos')
     for name in ('astronaut', 'portrait'):
-        write_picture(folder / f'{name}.png', demo_photo(name))
+        write_image(folder / f'{name}.png', demo_photo(name))
     return ['--source', str(folder / 'portrait.png'), '--target', str(folder / 'astronaut.png')]
 
 
@@ -24,7 +24,7 @@ def test_a_sheet_holds_the_swap_and_samples_that_repeat_by_seed(photos, tmp_path
     for name, seed in (('a', 1), ('b', 1), ('c', 2)):
         words = [*photos, '--weights', str(tmp_path / 'family.safetensors'), '--n', '2', '--seed', str(seed)]
         assert sample_cvae.main([*words, '-o', str(tmp_path / f'{name}.png')]) == 0
-        sheets.append(read_picture(tmp_path / f'{name}.png'))
+        sheets.append(read_image(tmp_path / f'{name}.png'))
     assert sheets[0].shape[1] > 5 * 256
     assert np.array_equal(sheets[0], sheets[1]) and not np.array_equal(sheets[0], sheets[2])
 

@@ -4,11 +4,11 @@ import csv
 import pytest
 import torch
 
-from experiments.checkpoint import save_family
-from models.perception.bundle import load_embedder
-from models.perception.embedder import Embedder
+from experiments.training.checkpoint import save_family
+from models.perception.build import load_embedder
+from models.perception.encoders.embedder import Embedder
 from models.pipelines.demo import demo_photo
-from models.pipelines.images import read_picture, write_picture
+from models.pipelines.io.images import read_image, write_image
 from models.registry import build_family
 from scripts import sample_ilvr
 from tests.contract.stubs import IDENTITY, TinyEmbedder
@@ -25,8 +25,8 @@ def weights(tmp_path_factory):
 
 
 class TemplateOval(Oval):
-    def forward(self, pictures, *, template='face'):
-        return super().forward(pictures)
+    def forward(self, images, *, template='face'):
+        return super().forward(images)
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def place(tmp_path, monkeypatch, weights):
     monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: known[name] if name in known else load_embedder(name))
     monkeypatch.setattr(sample_ilvr, 'load_parser', lambda name: TemplateOval())
     monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *asked: Planted({(90, 120): [face_at(60, 45, 30)]}))
-    write_picture(tmp_path / 'refs' / 'face.png', photo(90, 120))
-    write_picture(tmp_path / 'refs' / 'drawing.jpg', photo(80, 80, seed=1))
-    (tmp_path / 'refs' / 'notes.txt').write_text('no picture')
+    write_image(tmp_path / 'refs' / 'face.png', photo(90, 120))
+    write_image(tmp_path / 'refs' / 'drawing.jpg', photo(80, 80, seed=1))
+    (tmp_path / 'refs' / 'notes.txt').write_text('no image')
     return tmp_path
 
 
@@ -55,8 +55,8 @@ def test_samples_sheets_and_figures_are_written(place, weights, capsys):
     names = sorted(path.name for path in (place / 'out').iterdir())
     assert len([name for name in names if name.startswith('face_down4_range0_')]) == 2
     assert len(names) == 2 * 4 * 2 + 2 + 3 and 'drawing_down8-4_range50_1.png' in names
-    assert read_picture(place / 'out' / 'face_down4_range0_0.png').shape == (16, 16, 3)
-    sheet = read_picture(place / 'out' / 'face_sheet.png')
+    assert read_image(place / 'out' / 'face_down4_range0_0.png').shape == (16, 16, 3)
+    sheet = read_image(place / 'out' / 'face_sheet.png')
     assert sheet.shape[1] > 5 * 192 and sheet.shape[0] > 3 * 192, 'reference and four settings; low-pass and two samples'
     rows = list(csv.DictReader((place / 'out' / 'figures.csv').read_text().splitlines()))
     assert [row['name'] for row in rows] == ['down 4, range 0', 'down 4, range 50', 'down 8:4, range 0', 'down 8:4, range 50']
@@ -65,7 +65,7 @@ def test_samples_sheets_and_figures_are_written(place, weights, capsys):
 
 
 def test_a_photo_is_all_that_a_user_needs(tmp_path, capsys):
-    write_picture(tmp_path / 'photo.png', demo_photo('portrait'))
+    write_image(tmp_path / 'photo.png', demo_photo('portrait'))
     assert sample_ilvr.main(['--ref', str(tmp_path / 'photo.png'), '-o', str(tmp_path / 'out'), '--steps', '3', '--n', '1']) == 0
     assert 'no face' not in capsys.readouterr().err
     assert len(list((tmp_path / 'out').glob('photo_down*_0.png'))) == 4
@@ -75,7 +75,7 @@ def test_a_seed_repeats_the_samples_and_a_sampler_changes_them(place, weights):
     words = '--ref', place / 'refs' / 'face.png', '--down', 4, '--steps', 3, '--n', 1
     found = []
     for more in ((), (), ('--seed', 1), ('--sampler', 'dpm++'), ('--published', '--steps', 4), ('--identity',),
-                 ('--identity', place / 'refs' / 'drawing.jpg', '--through', 'picture'), ('--mask', 'inside')):
+                 ('--identity', place / 'refs' / 'drawing.jpg', '--through', 'image'), ('--mask', 'inside')):
         assert run(place, weights, *words, *more) == 0
         found.append((place / 'out' / 'face_down4_0.png').read_bytes())
     assert found[0] == found[1] and len(set(found)) == len(found) - 1

@@ -11,8 +11,8 @@ from PIL import Image
 
 from models.base import FamilyConfig
 from models.pipelines.demo import demo_photo
-from models.pipelines.images import read_picture, write_picture
-from models.pipelines.provenance import inspect
+from models.pipelines.io.images import read_image, write_image
+from models.pipelines.io.provenance import inspect
 from models.translation.translator import Translator
 from scripts import swap
 from tests.models.stubs import Oval, Painter, perception, photo
@@ -26,7 +26,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def paint(monkeypatch, tmp_path_factory):
-    """Gives the script a family that paints with a function; returns the counter of pictures that were asked for."""
+    """Gives the script a family that paints with a function; returns the counter of images that were asked for."""
     asked, file = [], tmp_path_factory.mktemp('weights') / 'stand-in.safetensors'
     file.write_bytes(b'no weights')
 
@@ -47,8 +47,8 @@ def paint(monkeypatch, tmp_path_factory):
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp('photos')
     for name in ('astronaut', 'portrait', 'group'):
-        write_picture(folder / f'{name}.png', demo_photo(name))
-    write_picture(folder / 'empty.png', photo(200, 300))
+        write_image(folder / f'{name}.png', demo_photo(name))
+    write_image(folder / 'empty.png', photo(200, 300))
     return folder
 
 
@@ -59,8 +59,8 @@ def run(*words) -> int:
 def test_one_photo_gets_the_face_of_another(paint, photos, tmp_path, capsys):
     paint(lambda b: torch.ones_like(b.target))
     out = tmp_path / 'new' / 'out.png'
-    assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', out, '--no-colour') == 0
-    before, after = demo_photo('astronaut'), read_picture(out)
+    assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', out, '--no-color') == 0
+    before, after = demo_photo('astronaut'), read_image(out)
     assert after.shape == before.shape and (after[115:125, 220:230] == 255).all()
     changed = (after != before).any(2)
     assert 0.005 < changed.mean() < 0.06 and not changed[:, :170].any() and not changed[:, 290:].any()
@@ -73,7 +73,7 @@ def test_a_photo_turned_by_exif_comes_out_upright(paint, photos, tmp_path):
     exif[0x0112] = 6
     Image.fromarray(np.ascontiguousarray(np.rot90(demo_photo('astronaut')))).save(tmp_path / 'turned.png', exif=exif)
     assert run('--source', photos / 'portrait.png', '--target', tmp_path / 'turned.png', '-o', tmp_path / 'out.png') == 0
-    assert np.abs(read_picture(tmp_path / 'out.png').astype(int) - demo_photo('astronaut')).mean() < 0.2
+    assert np.abs(read_image(tmp_path / 'out.png').astype(int) - demo_photo('astronaut')).mean() < 0.2
 
 
 def test_several_faces_in_the_target_are_said(paint, photos, tmp_path, capsys):
@@ -91,12 +91,12 @@ def test_several_faces_in_the_target_are_said(paint, photos, tmp_path, capsys):
     ('group.png', 'astronaut.png', [], 'source shows 6 faces'),
     ('portrait.png', 'group.png', ['--face', '6'], 'is no face of the target'),
     ('absent.png', 'astronaut.png', [], 'is no file'),
-    ('portrait.png', 'notes.png', [], 'is no picture'),
+    ('portrait.png', 'notes.png', [], 'is no image'),
     ('portrait.png', 'astronaut.png', ['-o', 'out.doc'], 'does not end in'),
 ])
 def test_what_is_wrong_is_one_sentence(paint, photos, tmp_path, capsys, source, target, more, word):
     paint(lambda b: b.target)
-    (photos / 'notes.png').write_text('no picture')
+    (photos / 'notes.png').write_text('no image')
     assert run('--source', photos / source, '--target', photos / target, '-o', tmp_path / 'out.png', *more) == 2
     said = capsys.readouterr().err.strip()
     assert word in said and '\n' not in said
@@ -132,9 +132,9 @@ def test_a_swapped_photo_says_so(paint, photos, tmp_path):
     found = inspect(tmp_path / 'out.jpg')
     assert found.intact and found.ours and found.made.model == 'cgan' and 'replaced' in found.made.done
     assert found.made.weights == {'stand-in.safetensors': hashlib.sha256(b'no weights').hexdigest()}
-    marked, before = read_picture(tmp_path / 'out.jpg'), demo_photo('astronaut')
+    marked, before = read_image(tmp_path / 'out.jpg'), demo_photo('astronaut')
     assert (marked[-30:, -80:].astype(int) - before[-30:, -80:]).std() > 30, 'the label'
-    strip = read_picture(tmp_path / 'out.debug.png')
+    strip = read_image(tmp_path / 'out.debug.png')
     height, width = before.shape[:2]
     assert strip.shape == (height, 3 * width, 3) and inspect(tmp_path / 'out.debug.png').intact
     assert strip[120, 2 * width + 225, 0] == 255 and not strip[:50, 2 * width:].any(), 'where it was changed'
@@ -145,9 +145,9 @@ def test_a_swapped_photo_says_so(paint, photos, tmp_path):
 def test_people_of_a_list_get_their_own_sources(paint, photos, tmp_path, capsys):
     paint(lambda b: torch.ones_like(b.target))
     (photos / 'people.csv').write_text('reference,source\nastronaut.png,portrait.png\n')
-    arguments = ['--people', photos / 'people.csv', '--target', photos / 'astronaut.png', '--no-colour']
+    arguments = ['--people', photos / 'people.csv', '--target', photos / 'astronaut.png', '--no-color']
     assert run(*arguments, '-o', tmp_path / 'out.png') == 0
-    assert (read_picture(tmp_path / 'out.png')[115:125, 220:230] == 255).all()
+    assert (read_image(tmp_path / 'out.png')[115:125, 220:230] == 255).all()
     capsys.readouterr()
     for rows, word in (('reference,other\na,b\n', 'reference,source'), ('reference,source\nabsent.png,a.png\n', 'no file')):
         (photos / 'people.csv').write_text(rows)
@@ -163,9 +163,9 @@ PAIRS = ((1, 2), (3, 2), (2, 3))
 
 @pytest.fixture
 def celeba(tmp_path):
-    """Three aligned pictures in CelebA's layout and a list of three pairs."""
+    """Three aligned images in CelebA's layout and a list of three pairs."""
     for index in (1, 2, 3):
-        write_picture(tmp_path / 'img_align_celeba' / f'00000{index}.png', photo(218, 178, seed=index))
+        write_image(tmp_path / 'img_align_celeba' / f'00000{index}.png', photo(218, 178, seed=index))
     with (tmp_path / 'pairs.csv').open('w', newline='') as handle:
         rows = csv.writer(handle)
         rows.writerow(['source', 'target'])
@@ -180,19 +180,19 @@ def pairs(root, *more):
 def test_pairs_are_written_in_the_targets_geometry(paint, celeba):
     paint(lambda b: b.source)
     assert pairs(celeba, '--batch', 2) == 0
-    assert not inspect(celeba / 'out' / '000000.png').present, 'pictures for measuring bear no credentials'
+    assert not inspect(celeba / 'out' / '000000.png').present, 'images for measuring bear no credentials'
     assert sorted(path.name for path in (celeba / 'out').iterdir()) == ['000000.png', '000001.png', '000002.png']
     for index, (source, target) in enumerate(PAIRS):
         # The generated square as it is, and around it the target's canvas.
         expected = photo(218, 178, seed=target)
         expected[60:188, 24:152] = photo(218, 178, seed=source)[60:188, 24:152]
-        np.testing.assert_array_equal(read_picture(celeba / 'out' / f'{index:06d}.png'), expected)
+        np.testing.assert_array_equal(read_image(celeba / 'out' / f'{index:06d}.png'), expected)
 
 
 def test_pairs_of_another_size_are_resized(paint, celeba):
     paint(lambda b: b.target, size=64)
     assert pairs(celeba) == 0
-    difference = np.abs(read_picture(celeba / 'out' / '000000.png').astype(int) - photo(218, 178, seed=2))
+    difference = np.abs(read_image(celeba / 'out' / '000000.png').astype(int) - photo(218, 178, seed=2))
     assert difference.mean() < 1 and difference.max() < 25
 
 
@@ -200,15 +200,15 @@ def test_pairs_resume_where_they_were_left(paint, celeba):
     asked = paint(lambda b: b.target)
     assert pairs(celeba) == 0
     (celeba / 'out' / '000001.png').unlink()
-    write_picture(celeba / 'out' / '000002.png', photo(218, 178, seed=9))
+    write_image(celeba / 'out' / '000002.png', photo(218, 178, seed=9))
     assert pairs(celeba) == 0
     assert asked == [3, 1]
-    np.testing.assert_array_equal(read_picture(celeba / 'out' / '000002.png'), photo(218, 178, seed=9))
+    np.testing.assert_array_equal(read_image(celeba / 'out' / '000002.png'), photo(218, 178, seed=9))
     assert pairs(celeba, '--overwrite') == 0
-    np.testing.assert_array_equal(read_picture(celeba / 'out' / '000002.png'), photo(218, 178, seed=3))
+    np.testing.assert_array_equal(read_image(celeba / 'out' / '000002.png'), photo(218, 178, seed=3))
 
 
-def test_an_unknown_picture_in_the_list_is_one_sentence(paint, celeba, capsys):
+def test_an_unknown_image_in_the_list_is_one_sentence(paint, celeba, capsys):
     paint(lambda b: b.target)
     (celeba / 'pairs.csv').write_text('source,target\n000001.png,000009.png\n')
     assert pairs(celeba) == 2
@@ -220,9 +220,9 @@ def test_an_unknown_picture_in_the_list_is_one_sentence(paint, celeba, capsys):
 
 def test_the_demo_shows_source_target_and_swap(paint, tmp_path):
     paint(lambda b: torch.tensor([1.0, -1.0, 1.0]).view(1, 3, 1, 1).expand_as(b.target))
-    assert run('--demo', '-o', tmp_path, '--no-colour') == 0
-    picture, sheet = read_picture(tmp_path / 'swap.png'), read_picture(tmp_path / 'contact.png')
-    assert picture.shape == demo_photo('astronaut').shape and (picture[115:125, 220:230] == [255, 0, 255]).all()
+    assert run('--demo', '-o', tmp_path, '--no-color') == 0
+    image, sheet = read_image(tmp_path / 'swap.png'), read_image(tmp_path / 'contact.png')
+    assert image.shape == demo_photo('astronaut').shape and (image[115:125, 220:230] == [255, 0, 255]).all()
     painted = (sheet == [255, 0, 255]).all(2).any(0)
     assert not painted[:len(painted) * 2 // 3].any() and painted[len(painted) * 2 // 3:].any(), 'the swap stands on the right'
 
@@ -230,18 +230,18 @@ def test_the_demo_shows_source_target_and_swap(paint, tmp_path):
 @pytest.mark.parametrize('family', ['cvae', 'cgan', 'ddpm'])
 def test_the_demo_with_the_weights_of_the_zoo(tmp_path, family):
     assert run('--demo', '--family', family, '-o', tmp_path) == 0
-    before, after = demo_photo('astronaut'), read_picture(tmp_path / 'swap.png')
+    before, after = demo_photo('astronaut'), read_image(tmp_path / 'swap.png')
     changed = np.abs(after.astype(int) - before).max(2)
     assert (changed > 8).mean() > 0.005 and (changed > 0).mean() < 0.1
     assert (tmp_path / 'contact.png').exists()
 
 
 def test_how_a_diffusion_swap_is_drawn_can_be_said(tmp_path, capsys):
-    few = '--demo', '--family', 'ddpm', '--sampling', 'steps=2', 'towards=0'
+    few = '--demo', '--family', 'ddpm', '--sampling', 'steps=2', 'id_guidance=0'
     for number, more in enumerate(((), (), ('guidance=3',), ('--seed', 1))):
         assert run(*few, *more, '-o', tmp_path / str(number)) == 0
-    pictures = [read_picture(tmp_path / str(number) / 'swap.png') for number in range(4)]
-    assert (pictures[0] == pictures[1]).all() and (pictures[0] != pictures[2]).any() and (pictures[0] != pictures[3]).any()
+    images = [read_image(tmp_path / str(number) / 'swap.png') for number in range(4)]
+    assert (images[0] == images[1]).all() and (images[0] != images[2]).any() and (images[0] != images[3]).any()
     capsys.readouterr()
     for words, hint in ((('--family', 'ddpm', '--sampling', 'stepz=2'), 'did you mean steps'),
                         (('--family', 'ddpm', '--sampling', 'steps=0'), 'the setting steps'),
@@ -266,19 +266,19 @@ def test_translators_are_sent_to_their_own_script(tmp_path, monkeypatch, capsys)
     assert 'use scripts/translate.py' in capsys.readouterr().err
 
 
-# Films
+# Videos
 
 @pytest.fixture
-def film(tmp_path):
-    """A film of the astronaut, of six frames."""
-    picture = np.ascontiguousarray(demo_photo('astronaut')[:240, 100:340])
-    with av.open(str(tmp_path / 'film.mp4'), 'w') as container:
+def video(tmp_path):
+    """A video of the astronaut, of six frames."""
+    image = np.ascontiguousarray(demo_photo('astronaut')[:240, 100:340])
+    with av.open(str(tmp_path / 'video.mp4'), 'w') as container:
         stream = container.add_stream('libx264', rate=25)
         stream.height, stream.width, stream.pix_fmt = 240, 240, 'yuv420p'
         for _ in range(6):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format='rgb24')))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
         container.mux(stream.encode())
-    return tmp_path / 'film.mp4'
+    return tmp_path / 'video.mp4'
 
 
 def white_pixels(path):
@@ -286,33 +286,33 @@ def white_pixels(path):
         return [int((frame.to_ndarray(format='rgb24').min(2) > 245).sum()) for frame in container.decode(video=0)]
 
 
-def test_a_film_gets_the_face_in_every_frame(paint, photos, film, tmp_path, capsys):
+def test_a_video_gets_the_face_in_every_frame(paint, photos, video, tmp_path, capsys):
     asked = paint(lambda b: torch.ones_like(b.target))
-    arguments = ['--source', photos / 'portrait.png', '--target', film, '--no-colour', '-o', tmp_path / 'out.mp4']
+    arguments = ['--source', photos / 'portrait.png', '--target', video, '--no-color', '-o', tmp_path / 'out.mp4']
     assert run(*arguments, '--like', photos / 'astronaut.png') == 0
     captured = capsys.readouterr()
     assert captured.out.strip() == str(tmp_path / 'out.mp4') and 'frames/s' in captured.err and 'limits' in captured.err
-    assert sum(asked) == 6 and min(white_pixels(tmp_path / 'out.mp4')) > 10 * max(white_pixels(film)) + 500
+    assert sum(asked) == 6 and min(white_pixels(tmp_path / 'out.mp4')) > 10 * max(white_pixels(video)) + 500
     assert inspect(tmp_path / 'out.mp4').made.model == 'cgan'
     with pytest.raises(SystemExit):
         run(*arguments, '--debug')
 
 
-def test_films_of_a_folder_that_are_there_stay(paint, photos, film, tmp_path, capsys):
+def test_videos_of_a_folder_that_are_there_stay(paint, photos, video, tmp_path, capsys):
     asked = paint(lambda b: b.target)
-    (tmp_path / 'films').mkdir()
+    (tmp_path / 'videos').mkdir()
     for name in ('a.mp4', 'b.mp4'):
-        shutil.copy(film, tmp_path / 'films' / name)
-    arguments = ['--source', photos / 'portrait.png', '--target', tmp_path / 'films', '-o', tmp_path / 'out', '--no-provenance']
+        shutil.copy(video, tmp_path / 'videos' / name)
+    arguments = ['--source', photos / 'portrait.png', '--target', tmp_path / 'videos', '-o', tmp_path / 'out', '--no-provenance']
     assert run(*arguments) == 0 and sum(asked) == 12
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.mp4', 'b.mp4']
     (tmp_path / 'out' / 'b.mp4').unlink()
     assert run(*arguments) == 0 and sum(asked) == 18 and 'there already' in capsys.readouterr().err
 
 
-def test_what_is_wrong_with_a_film_is_one_sentence(paint, photos, tmp_path, capsys):
+def test_what_is_wrong_with_a_video_is_one_sentence(paint, photos, tmp_path, capsys):
     paint(lambda b: b.target)
-    (tmp_path / 'notes.mp4').write_text('no film')
+    (tmp_path / 'notes.mp4').write_text('no video')
     assert run('--source', photos / 'portrait.png', '--target', tmp_path / 'notes.mp4', '-o', tmp_path / 'out.mp4') == 2
     said = capsys.readouterr().err.strip()
     assert 'cannot be read' in said and '\n' not in said and not (tmp_path / 'out.mp4.parts').exists()

@@ -6,7 +6,7 @@ import signal
 import pytest
 import yaml
 
-from experiments.engine import Engine
+from experiments.training.engine import Engine
 from models.registry import load_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 

@@ -7,10 +7,10 @@ import torch
 
 from datasets.causes import CAUSES, DrawnCauses, causes_of
 from datasets.synthetic import ATTRIBUTES, sample_attributes, sample_identity
-from experiments.evaluation import Evaluation
-from experiments.judges import Judges
-from experiments.protocols.swaps import synthetic
-from experiments.systems import Truth
+from experiments.evaluation.evaluator import Evaluation
+from experiments.evaluation.judges import Judges
+from experiments.evaluation.protocols.swaps import synthetic
+from experiments.evaluation.systems import Truth
 from models.perception.causes import load_causes
 
 
@@ -25,7 +25,7 @@ def test_causes_are_scaled_and_agree_with_what_is_drawn():
 
 def test_a_reader_is_trained_measured_and_used(tmp_path, monkeypatch, capsys):
     script = importlib.import_module('scripts.train_causes')
-    monkeypatch.setattr(script, 'measure_causes', partial(script.measure_causes, pictures=64))
+    monkeypatch.setattr(script, 'measure_causes', partial(script.measure_causes, images=64))
     run = tmp_path / 'run'
     tiny = ['model.width=8', 'model.size=32', 'data.batch=16', 'data.workers=0', 'data.validation_batches=1',
             'engine.accelerator=cpu', 'engine.validate_every=30', 'engine.ema=0.9', 'engine.log_every=10']

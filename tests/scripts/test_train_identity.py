@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from datasets.faces import PARTITIONS, split_by_name
-from models.perception.recognition import people_learnt_from
+from models.perception.encoders.family import people_learned_from
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
 TINY = ['model.size=32', 'model.embedding=16', 'data.batch=8', 'data.workers=0', 'engine.accelerator=cpu', 'engine.log_every=1',
-        'players.default.lr=0.05']
+        'param_groups.default.lr=0.05']
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def train():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Sixty people of two small pictures each: a colour of one's own, a little brighter or darker."""
+    """Sixty people of two small images each: a color of one's own, a little brighter or darker."""
     random = np.random.default_rng(0)
     for person in range(60):
-        colour = random.integers(40, 200, 3)
+        color = random.integers(40, 200, 3)
         for number in range(2):
             place = tmp_path / f'people/person{person}/{number}.png'
             place.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.broadcast_to(colour + 20 * number, (40, 40, 3)).astype(np.uint8)).save(place)
+            Image.fromarray(np.broadcast_to(color + 20 * number, (40, 40, 3)).astype(np.uint8)).save(place)
     return tmp_path / 'people'
 
 
@@ -53,11 +53,11 @@ def test_without_people_to_measure_on_the_encoder_is_there_all_the_same(train, f
             shutil.rmtree(path)
     assert train('--data', 'folder', '--root', folder, '--steps', 1, '--out', tmp_path / 'run') == 0
     assert 'encoder.safetensors is written but not measured' in capsys.readouterr().err
-    assert people_learnt_from(tmp_path / 'run' / 'encoder.safetensors')
+    assert people_learned_from(tmp_path / 'run' / 'encoder.safetensors')
 
 
 @pytest.mark.parametrize(('words', 'message'), [
-    (['--head', 'none'], 'returned no loss term'),
+    (['--head', 'none'], 'returned no loss'),
     (['--data', 'folder', '--root', 'nowhere'], 'nowhere'),
     (['--data', 'folder'], 'root'),
     (['--set', 'model.weights.distill=1'], 'teacher'),
@@ -79,8 +79,8 @@ def test_fine_tuning_notes_whom_it_knew_and_may_be_measured_on_the_others(train,
                'model.trains=last')
     assert train('--data', 'webcaricature', '--root', root, '--init', first / 'encoder.safetensors', '--steps', 2,
                  '--out', second, *(word for option in options for word in ('--set', option))) == 0
-    known = people_learnt_from(second / 'encoder.safetensors')
-    assert set(json.loads((first / 'learnt_from.json').read_text())) < set(known)
+    known = people_learned_from(second / 'encoder.safetensors')
+    assert set(json.loads((first / 'learned_from.json').read_text())) < set(known)
     assert {name for name in known if name.startswith('Drawn')} == {
         name_of(person) for person in range(20) if person not in (1, 11)}
     lines = [json.loads(line) for line in (second / 'journal.jsonl').read_text().splitlines()]

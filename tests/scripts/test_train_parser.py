@@ -33,11 +33,11 @@ def test_it_trains_goes_on_and_measures(script, tmp_path, capsys):
 @pytest.mark.parametrize('kind', [ValueError, OSError])
 def test_what_cannot_be_measured_afterwards_is_one_sentence_and_the_parser_stays(script, tmp_path, monkeypatch, capsys, kind):
     def refused(*_, **__):
-        raise kind('no test pictures in this folder')
+        raise kind('no test images in this folder')
 
     monkeypatch.setattr('scripts.train_parser.measure', refused)
     assert script('--steps', 1, '--out', tmp_path / 'run') == 1
-    assert capsys.readouterr().err.splitlines()[-1] == 'train_parser.py: no test pictures in this folder'
+    assert capsys.readouterr().err.splitlines()[-1] == 'train_parser.py: no test images in this folder'
     assert (tmp_path / 'run' / 'parser.safetensors').is_file()
 
 

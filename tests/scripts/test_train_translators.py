@@ -9,7 +9,7 @@ from configs.resolve import PRESETS, checked, read_preset, resolve
 from models.registry import family_types
 from tests.contract.stubs import tiny_perception
 
-TINY = ['model.size=32', 'model.width=4', 'model.blocks=1', 'model.critic_width=4', 'model.critic_layers=2', 'model.pool=3',
+TINY = ['model.size=32', 'model.width=4', 'model.blocks=1', 'model.discriminator_width=4', 'model.discriminator_layers=2', 'model.pool=3',
         'data.batch=2', 'data.workers=0', 'data.validation_batches=1', 'engine.accelerator=cpu', 'engine.checkpoint_every=3']
 
 
@@ -22,7 +22,7 @@ def train(monkeypatch):
 
 def test_a_translator_trains_on_drawn_pairs_and_goes_on_bitwise_with_its_pool(train, tmp_path):
     whole, halves = tmp_path / 'whole', tmp_path / 'halves'
-    constant = ['--set', 'players.default.schedule=constant']
+    constant = ['--set', 'param_groups.default.schedule=constant']
     assert train('--family', 'cyclegan', '--steps', 6, '--out', whole, *constant) == 0
     assert train('--family', 'cyclegan', '--steps', 3, '--out', halves, *constant) == 0
     assert train('--resume', halves, '--steps', 6) == 0
@@ -46,4 +46,4 @@ def test_the_published_recipes_resolve_and_build(preset):
     config = resolve(content['family'], schema().model_dump(), content, [])
     with torch.device('meta'):
         family = kind(checked(schema, config.model), None)
-    assert set(config.players) <= {'default', *family.players()}
+    assert set(config.param_groups) <= {'default', *family.param_groups()}

@@ -1,4 +1,4 @@
-"""scripts/translate.py as its user meets it, with a translator that gives every picture one colour per style."""
+"""scripts/translate.py as its user meets it, with a translator that gives every image one color per style."""
 import hashlib
 from fractions import Fraction
 
@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from models.pipelines.clip import Look, Piece, join
 from models.pipelines.demo import demo_photo
-from models.pipelines.images import read_picture, write_picture
-from models.pipelines.provenance import PART, WHOLE, inspect
+from models.pipelines.io.images import read_image, write_image
+from models.pipelines.io.provenance import PART, WHOLE, inspect
+from models.pipelines.video.clip import Look, Piece, join
 from scripts import translate
 from tests.models.stubs import Oval, perception, photo
 from tests.models.test_translate import Dyer
@@ -31,17 +31,17 @@ def run(tmp_path):
 
 
 def test_a_photo_gets_its_translation_a_sheet_and_credentials(run, tmp_path):
-    write_picture(tmp_path / 'photo.png', demo_photo('astronaut'))
+    write_image(tmp_path / 'photo.png', demo_photo('astronaut'))
     out = tmp_path / 'new' / 'out.png'
     assert run('--input', tmp_path / 'photo.png', '-o', out) == 0
-    face = read_picture(out)
+    face = read_image(out)
     assert face.shape == (32, 32, 3) and (face == face[0, 0]).all() and inspect(out).source == WHOLE
     found = inspect(tmp_path / 'new' / 'out.sheet.png')
     assert found.intact and found.made.model == 'Dyer' and 'into a drawing' in found.made.done
     assert found.made.weights == {'dyer.safetensors': hashlib.sha256(b'no weights').hexdigest()}
 
     assert run('--input', tmp_path / 'photo.png', '-o', out, '--paste', '--styles', 2, '--overwrite') == 0
-    first, second = (read_picture(out.with_name(f'out.style{number}.png')) for number in (1, 2))
+    first, second = (read_image(out.with_name(f'out.style{number}.png')) for number in (1, 2))
     before = demo_photo('astronaut')
     assert first.shape == before.shape and (first[:50] == before[:50]).all()
     assert (first[115:125, 220:230] == face[0, 0]).all() and (second[120, 225] != face[0, 0]).any()
@@ -50,13 +50,13 @@ def test_a_photo_gets_its_translation_a_sheet_and_credentials(run, tmp_path):
 
 def test_of_a_folder_what_cannot_be_done_is_said_and_what_is_done_stays(run, tmp_path, capsys):
     folder, out = tmp_path / 'photos', tmp_path / 'out'
-    for name, picture in (('a', demo_photo('astronaut')), ('b', photo(200, 300)), ('group', demo_photo('group')[:, :700])):
-        write_picture(folder / f'{name}.png', picture)
+    for name, image in (('a', demo_photo('astronaut')), ('b', photo(200, 300)), ('group', demo_photo('group')[:, :700])):
+        write_image(folder / f'{name}.png', image)
     assert run('--input', folder, '-o', out, '--face', 'all', '--no-provenance') == 0
     names = {path.name for path in out.iterdir()}
     assert {'a.png', 'a.sheet.png', 'group.face0.png', 'group.sheet.png'} <= names and 'b.sheet.png' not in names
     said = capsys.readouterr().err
-    assert 'b.png: no face was found' in said and '2 pictures translated, 1 not' in said
+    assert 'b.png: no face was found' in said and '2 images translated, 1 not' in said
     kept = (out / 'a.png').stat().st_mtime_ns
     (out / 'group.sheet.png').unlink()
     assert run('--input', folder, '-o', out, '--no-provenance') == 0
@@ -67,23 +67,23 @@ def test_of_a_folder_what_cannot_be_done_is_said_and_what_is_done_stays(run, tmp
 def test_of_two_domains_the_test_set_of_the_direction_is_translated(run, tmp_path):
     for side, count in (('A', 1), ('B', 2)):
         for number in range(count):
-            write_picture(tmp_path / 'two' / f'test{side}' / 'anna' / f'{number}.png', photo(40, 40, number))
+            write_image(tmp_path / 'two' / f'test{side}' / 'anna' / f'{number}.png', photo(40, 40, number))
     assert run('--input', tmp_path / 'two', '-o', tmp_path / 'out', '--direction', 'b2a', '--no-provenance') == 0
     assert sorted(path.relative_to(tmp_path / 'out').as_posix() for path in (tmp_path / 'out').rglob('*.png')) == [
         'anna/0.png', 'anna/0.sheet.png', 'anna/1.png', 'anna/1.sheet.png']
 
 
-def test_a_reference_picture_gives_the_style(run, tmp_path, capsys):
-    write_picture(tmp_path / 'photo.png', demo_photo('astronaut'))
-    write_picture(tmp_path / 'style.png', np.zeros((64, 64, 3), np.uint8) + np.array([20, 200, 40], np.uint8))
+def test_a_reference_image_gives_the_style(run, tmp_path, capsys):
+    write_image(tmp_path / 'photo.png', demo_photo('astronaut'))
+    write_image(tmp_path / 'style.png', np.zeros((64, 64, 3), np.uint8) + np.array([20, 200, 40], np.uint8))
     out = tmp_path / 'out'
     assert run('--input', tmp_path / 'photo.png', '--reference', tmp_path / 'style.png', '-o', out, '--no-provenance') == 0
-    assert np.abs(read_picture(out / 'photo.png')[0, 0].astype(int) - [20, 200, 40]).max() <= 1
+    assert np.abs(read_image(out / 'photo.png')[0, 0].astype(int) - [20, 200, 40]).max() <= 1
     assert 'note on' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('camera', [False, True])
-def test_every_frame_of_a_film_or_of_a_camera_is_translated_in_one_style(run, tmp_path, camera):
+def test_every_frame_of_a_video_or_of_a_camera_is_translated_in_one_style(run, tmp_path, camera):
     clip, out = tmp_path / 'clip.mp4', tmp_path / 'out' / 'drawn.mp4'
     photo, look = demo_photo('astronaut')[:320, 60:380], Look(320, 320, Fraction(8), Fraction(1, 8))
     piece = Piece(tmp_path / 'piece.mp4', look)
@@ -93,24 +93,24 @@ def test_every_frame_of_a_film_or_of_a_camera_is_translated_in_one_style(run, tm
     join([piece.path], piece.stamps, look, clip)
     assert run('--input', f'camera:{clip}' if camera else clip, '-o', out, '--style', 1) == 0
     assert inspect(out).intact and inspect(out).made.model == 'Dyer'
-    film = cv2.VideoCapture(str(out))
-    frames = [frame[..., ::-1] for there, frame in iter(film.read, (False, None)) if there]
+    video = cv2.VideoCapture(str(out))
+    frames = [frame[..., ::-1] for there, frame in iter(video.read, (False, None)) if there]
     assert len(frames) == 6 or camera and frames
-    colours = np.array([frame[116:122, 165:170].mean((0, 1)) for frame in frames])
-    assert np.abs(colours - colours[0]).max() < 12 and np.abs(colours[0] - photo[116:122, 165:170].mean((0, 1))).max() > 30
+    colors = np.array([frame[116:122, 165:170].mean((0, 1)) for frame in frames])
+    assert np.abs(colors - colors[0]).max() < 12 and np.abs(colors[0] - photo[116:122, 165:170].mean((0, 1))).max() > 30
     assert camera or np.abs(frames[0][290:, :60].astype(int) - photo[290:, :60]).mean() < 6
 
 
 @pytest.mark.parametrize('words, hint', [
     (['--input', 'nowhere.png'], 'there is no nowhere.png'),
-    (['--input', 'empty.png'], 'no face was found in the picture'),
+    (['--input', 'empty.png'], 'no face was found in the image'),
     (['--input', 'empty.png', '-o', '.'], 'would be written over'),
     (['--input', '.', '-o', 'out.png'], 'has to be a folder'),
     (['--input', 'empty.png', '-o', 'out.bmp/x', '--aligned', '--paste'], 'nothing to paste'),
     (['--input', 'empty.png', '--features', 'empty.png'], 'clustered features')])
 def test_what_is_wrong_is_one_sentence(run, tmp_path, monkeypatch, capsys, words, hint):
     monkeypatch.chdir(tmp_path)
-    write_picture(tmp_path / 'empty.png', photo(200, 300))
+    write_image(tmp_path / 'empty.png', photo(200, 300))
     assert run(*words) == 2
     said = capsys.readouterr().err.strip()
     assert hint in said and '\n' not in said
@@ -118,6 +118,6 @@ def test_what_is_wrong_is_one_sentence(run, tmp_path, monkeypatch, capsys, words
 
 def test_without_weights_it_says_how_to_get_some(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(translate.weights, 'ZOO', tmp_path)
-    write_picture(tmp_path / 'photo.png', photo(40, 40))
+    write_image(tmp_path / 'photo.png', photo(40, 40))
     assert translate.main(['--input', str(tmp_path / 'photo.png'), '--device', 'cpu']) == 2
     assert 'the zoo holds no translator: train one with' in capsys.readouterr().err

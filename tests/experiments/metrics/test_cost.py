@@ -3,7 +3,7 @@ import time
 import torch
 from torch import nn
 
-from experiments.metrics.cost import gigaflop, parameters, peak_megabytes, timed
+from experiments.evaluation.metrics.cost import gigaflop, parameters, peak_megabytes, timed
 
 
 def test_operations_and_parameters_of_a_convolution_are_those_of_its_formula():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import linalg
 
-from experiments.metrics.distribution import Moments, frechet_distance, kernel_distance, precision_recall
+from experiments.evaluation.metrics.distribution import Moments, frechet_distance, kernel_distance, precision_recall
 
 
 def features(count, width, seed, shift=0.0):
@@ -20,7 +20,7 @@ def moments(values, parts=1):
     return found
 
 
-@pytest.mark.parametrize('count', [400, 30])  # 30: fewer pictures than features
+@pytest.mark.parametrize('count', [400, 30])  # 30: fewer images than features
 def test_the_eigenvalue_form_agrees_with_the_matrix_square_root(count):
     a, b = features(count, 48, 1), features(count, 48, 2, 0.3)
     first, second = (np.cov(x.double().numpy(), rowvar=False) for x in (a, b))
@@ -60,7 +60,7 @@ def test_precision_and_recall():
     half = torch.cat([torch.arange(10.0), torch.arange(10.0) + 1000])[:, None]
     precision, recall = precision_recall(real, half)
     assert precision == 0.5
-    # The 3rd neighbour of 9 among the generated is 6 (3 away), that of 1000 is 3 away: real 0 to 12 lie among them.
+    # The 3rd neighbor of 9 among the generated is 6 (3 away), that of 1000 is 3 away: real 0 to 12 lie among them.
     assert recall == pytest.approx(13 / 20)
     with pytest.raises(ValueError, match='more than 3'):
         precision_recall(real[:3], real)

@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from experiments.metrics.identity import attribute_accuracy, cosine, found_within, people_ranks, picture_ranks
+from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, found_within, image_ranks, people_ranks
 
 
 def test_cosine_and_attribute_accuracy():
@@ -13,7 +13,7 @@ def test_cosine_and_attribute_accuracy():
 
 
 def by_hand(swap, pool, people, source):
-    """Ranks written out: (among people by their means, among pictures)."""
+    """Ranks written out: (among people by their means, among images)."""
     scores = {}
     for person in people.unique().tolist():
         rows = [i for i in range(len(pool)) if people[i] == person]
@@ -28,19 +28,19 @@ def by_hand(swap, pool, people, source):
 def test_ranks_agree_with_ranks_written_out():
     draw = torch.Generator().manual_seed(5)
     pool, people = F.normalize(torch.randn(30, 6, generator=draw), dim=1), torch.arange(30) % 11 * 7
-    people[-1] = 1000  # somebody with a single picture
+    people[-1] = 1000  # somebody with a single image
     sources = torch.tensor([0, 3, 12, 29, 20])
     swaps = F.normalize(pool[sources] + 0.6 * torch.randn(5, 6, generator=draw), dim=1)
-    among_people, among_pictures = (ranks(swaps, pool, people, sources) for ranks in (people_ranks, picture_ranks))
+    among_people, among_images = (ranks(swaps, pool, people, sources) for ranks in (people_ranks, image_ranks))
     wanted = [by_hand(swap, pool, people, source) for swap, source in zip(swaps, sources.tolist())]
-    assert list(zip(among_people.tolist(), among_pictures.tolist())) == wanted
+    assert list(zip(among_people.tolist(), among_images.tolist())) == wanted
     assert found_within(torch.tensor([0, 4, 5, 9]), 5) == 0.5
 
 
-def test_a_copy_of_the_source_is_found_first_among_pictures_but_not_by_itself_among_people():
+def test_a_copy_of_the_source_is_found_first_among_images_but_not_by_itself_among_people():
     pool = torch.eye(4)
-    people = torch.tensor([0, 0, 1, 1])  # the two pictures of each person are unlike
+    people = torch.tensor([0, 0, 1, 1])  # the two images of each person are unlike
     copies = pool[:1]
-    assert picture_ranks(copies, pool, people, torch.tensor([0])).tolist() == [0]
+    assert image_ranks(copies, pool, people, torch.tensor([0])).tolist() == [0]
     nearer = F.normalize(torch.tensor([[1.0, 0, 0.5, 0]]), dim=1)
     assert people_ranks(nearer, pool, people, torch.tensor([0])).tolist() == [1]

@@ -2,8 +2,8 @@
 import pytest
 import torch
 
-from experiments.metrics.parsing import confusion, part_iou, region_iou
-from experiments.protocols.parsing import measure
+from experiments.evaluation.metrics.parsing import confusion, part_iou, region_iou
+from experiments.evaluation.protocols.parsing import measure
 from models.batch import IGNORED, PARTS, ParsingBatch
 
 TRUTH = torch.tensor([[[0, 1, 1, 2],
@@ -26,7 +26,7 @@ def test_parts_by_hand():
 
 
 class _Source:
-    """Two pictures of skin in the upper half, of which the second cannot be read, then one of the lower half."""
+    """Two images of skin in the upper half, of which the second cannot be read, then one of the lower half."""
 
     coarse = False
 
@@ -36,20 +36,20 @@ class _Source:
     def sample(self, index):
         labels = torch.zeros(8, 8, dtype=torch.int64)
         labels[:4] = PARTS.index('skin')
-        picture = torch.zeros(3, 8, 8)
-        return None if index == 1 else ParsingBatch(picture, labels if index == 0 else labels.flip(0), labels * 0 + IGNORED)
+        image = torch.zeros(3, 8, 8)
+        return None if index == 1 else ParsingBatch(image, labels if index == 0 else labels.flip(0), labels * 0 + IGNORED)
 
 
 class _Upper(torch.nn.Module):
     """Sees skin in the upper half of whatever it looks at."""
 
-    def forward(self, pictures):
-        logits = torch.zeros(len(pictures), 19, 8, 8)
+    def forward(self, images):
+        logits = torch.zeros(len(images), 19, 8, 8)
         logits[:, PARTS.index('skin'), :4], logits[:, 0, 4:] = 1, 1
         return logits
 
 
 def test_a_parser_is_measured_on_what_can_be_read():
     row = measure(_Upper(), _Source())
-    assert row['pictures'] == 2 and row['face'] == pytest.approx(0.5)
+    assert row['images'] == 2 and row['face'] == pytest.approx(0.5)
     assert row['parts'] == {'background': pytest.approx(1 / 3), 'skin': pytest.approx(1 / 3)}

@@ -3,7 +3,7 @@ import torch
 
 from datasets.celebamask import points_of
 from datasets.synthetic import render, sample_attributes, sample_identity
-from experiments.metrics.parts import part_points
+from experiments.evaluation.metrics.parts import part_points
 from models.batch import PARTS
 
 

@@ -5,7 +5,7 @@ import torch
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from experiments.metrics.pictures import MOST_DECIBEL, diversity, l1, psnr, sharpness, ssim
+from experiments.evaluation.metrics.images import MOST_DECIBEL, diversity, l1, psnr, sharpness, ssim
 
 
 @pytest.fixture
@@ -15,11 +15,11 @@ def pair():
     return first, (first + 0.3 * torch.randn(first.shape, generator=draw)).clamp(-1, 1)
 
 
-def array(picture):
-    return picture.permute(1, 2, 0).double().numpy()
+def array(image):
+    return image.permute(1, 2, 0).double().numpy()
 
 
-def test_whole_pictures_agree_with_scikit_image(pair):
+def test_whole_images_agree_with_scikit_image(pair):
     similar, ratio = ssim(*pair), psnr(*pair)
     for i, (a, b) in enumerate(zip(*map(lambda p: [array(x) for x in p], pair))):
         wanted = structural_similarity(a, b, data_range=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
@@ -41,7 +41,7 @@ def test_a_mask_leaves_out_what_it_hides(pair):
     assert l1(first, second, torch.zeros_like(mask)).isnan().all()
 
 
-def test_equal_pictures(pair):
+def test_equal_images(pair):
     first = pair[0]
     assert l1(first, first).eq(0).all() and psnr(first, first).eq(MOST_DECIBEL).all() and torch.allclose(ssim(first, first),
                                                                                                          torch.ones(2))
@@ -50,8 +50,8 @@ def test_equal_pictures(pair):
 
 
 def test_sharpness_is_the_variance_of_scipys_laplacian(pair):
-    grey = (array(pair[0][0]) * [0.299, 0.587, 0.114]).sum(2) * 127.5
-    assert float(sharpness(pair[0])[0]) == pytest.approx(ndimage.laplace(grey, mode='mirror').var(), rel=1e-4)
+    gray = (array(pair[0][0]) * [0.299, 0.587, 0.114]).sum(2) * 127.5
+    assert float(sharpness(pair[0])[0]) == pytest.approx(ndimage.laplace(gray, mode='mirror').var(), rel=1e-4)
     blurred = torch.nn.functional.avg_pool2d(pair[0], 3, 1, 1)
     assert (sharpness(blurred) < 0.3 * sharpness(pair[0])).all()
 

@@ -5,8 +5,8 @@ import torch
 
 from datasets.synthetic import ATTRIBUTES, render, sample_attributes, sample_identity
 from datasets.synthetic.head import rotation
-from experiments.metrics.mean_face import MEAN_FACE, MEAN_POINTS
-from experiments.metrics.pose import expression_error, fit_pose, frontal, pose_error, shape_error
+from datasets.synthetic.mean_face import MEAN_FACE, MEAN_POINTS
+from models.pose import expression_error, fit_pose, frontal, pose_error, shape_error
 
 ANGLES = torch.tensor([[0.0, 0, 0], [25, -10, 8], [-38, 15, -14]])
 

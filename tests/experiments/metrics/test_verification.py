@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.metrics.verification import accuracy, all_pairs, auc, tar_at_far, verification
+from experiments.evaluation.metrics.verification import accuracy, all_pairs, auc, tar_at_far, verification
 
 
 @pytest.fixture(params=['few, with ties', 'many', 'hopeless', 'perfect'])

@@ -5,14 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from experiments import preparation
-from experiments.protocols.ffpp import evenly_spread, official_pairs, video
-from experiments.protocols.swaps import build_protocol
+from datasets.preparation import photos as preparation
+from experiments.evaluation.protocols.ffpp import evenly_spread, official_pairs, video
+from experiments.evaluation.protocols.swaps import build_protocol
 from models.geometry import TEMPLATES
 from models.perception.detection import Face
 
 
-def film(path, shades):
+def clip(path, shades):
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10, (178, 218))
     for shade in shades:
@@ -23,8 +23,8 @@ def film(path, shades):
 class Framed:
     """Finds a face on CelebA's points, but none in a dark frame."""
 
-    def detect(self, picture):
-        if picture.mean() < 20:
+    def detect(self, image):
+        if image.mean() < 20:
             return []
         points = np.array(TEMPLATES['celeba'].points, np.float32)
         return [Face(np.array([40, 60, 140, 190], np.float32), points, 0.99)]
@@ -33,7 +33,7 @@ class Framed:
 @pytest.fixture
 def root(tmp_path):
     for number, first in (('000', 60), ('003', 100)):
-        film(tmp_path / 'ff/original_sequences/youtube/c23/videos' / f'{number}.mp4', [first + 4 * i for i in range(21)])
+        clip(tmp_path / 'ff/original_sequences/youtube/c23/videos' / f'{number}.mp4', [first + 4 * i for i in range(21)])
     return tmp_path / 'ff'
 
 
@@ -59,7 +59,7 @@ def test_frames_are_spread_over_the_whole_video(root):
 def test_the_protocol_pairs_frames_of_equal_place(root, tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, 'build_detector', lambda name: Framed())
     (root / 'test.json').write_text(json.dumps([['000', '003']]))
-    film(root / 'original_sequences/youtube/c23/videos/003.mp4', [10] * 11 + [120] * 10)  # no face in the first half
+    clip(root / 'original_sequences/youtube/c23/videos/003.mp4', [10] * 11 + [120] * 10)  # no face in the first half
     protocol = build_protocol('ffpp', tmp_path / 'list', root=root, size=32)
     assert ('003/09.jpg', '000/09.jpg') in protocol.names and ('000/00.jpg', '003/00.jpg') not in protocol.names
     assert {a.split('/')[1] == b.split('/')[1] for a, b in protocol.names} == {True} and 6 <= len(protocol.names) <= 12

@@ -2,21 +2,21 @@ import pytest
 import torch
 
 from datasets.loaders import build_pairs
-from experiments.judges import Judges
-from experiments.protocols.translation import TranslationEvaluation, TranslationProtocol
-from experiments.systems import System, Untranslated
+from experiments.evaluation.judges import Judges
+from experiments.evaluation.protocols.translation import TranslationEvaluation, TranslationProtocol
+from experiments.evaluation.systems import System, Untranslated
 
 
 class Perfect(System):
-    """Knows the answer to each picture by heart."""
+    """Knows the answer to each image by heart."""
 
     name, key = 'perfect', '1'
 
     def __init__(self, truth: dict[bytes, torch.Tensor]):
         self.truth = truth
 
-    def translate(self, pictures, direction, *, seed=0):
-        return torch.stack([self.truth[picture.numpy().tobytes()] for picture in pictures])
+    def translate(self, images, direction, *, seed=0):
+        return torch.stack([self.truth[image.numpy().tobytes()] for image in images])
 
 
 @pytest.fixture(scope='module')
@@ -39,8 +39,8 @@ def test_no_translation_keeps_everything_and_a_perfect_one_has_the_truth(judges,
     none = kept['a2b']
     assert none['id_source']['mean'] == pytest.approx(1, abs=1e-5) and none['edges']['mean'] == pytest.approx(1, abs=1e-5)
     assert none['diversity']['mean'] == 0 and none['truth_l1']['mean'] > 0.02
-    assert made['truth_l1']['mean'] == 0 and made['colour_distance']['mean'] == pytest.approx(0, abs=1e-6)
+    assert made['truth_l1']['mean'] == 0 and made['color_distance']['mean'] == pytest.approx(0, abs=1e-6)
     assert made['fd_id']['mean'] < 1e-4 < none['fd_id']['mean']
-    assert none['colour_distance']['mean'] == pytest.approx(kept['b2a']['colour_distance']['mean'], abs=1e-6)
+    assert none['color_distance']['mean'] == pytest.approx(kept['b2a']['color_distance']['mean'], abs=1e-6)
     # Measured before: nothing is translated again.
     assert measured(Perfect({}), 'a2b') == made

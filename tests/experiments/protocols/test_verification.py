@@ -5,18 +5,18 @@ import torch
 import torch.nn.functional as F
 
 from datasets.loaders import build_faces
-from experiments.metrics.verification import in_folds
-from experiments.protocols.verification import draw_pairs, read_pairs, verify_pairs
+from experiments.evaluation.metrics.verification import in_folds
+from experiments.evaluation.protocols.verification import draw_pairs, read_pairs, verify_pairs
 from models.geometry import TEMPLATES
-from tests.datasets.layouts import celeba, picture, write
+from tests.datasets.layouts import celeba, image, write
 
 
 @pytest.fixture
 def lfw(tmp_path):
-    """Three people with two pictures each; a person's pictures are nearly the same."""
+    """Three people with two images each; a person's images are nearly the same."""
     for person in range(3):
         for number in (1, 2):
-            shade = (picture(person, 60, 60).astype(int) + number).clip(0, 255).astype(np.uint8)
+            shade = (image(person, 60, 60).astype(int) + number).clip(0, 255).astype(np.uint8)
             write(tmp_path / 'lfw' / f'P{person}' / f'P{person}_{number:04d}.png', shade)
     return build_faces('folder', tmp_path / 'lfw')
 

@@ -9,41 +9,41 @@ import torch.nn.functional as F
 
 from datasets.loaders import build_faces
 from datasets.webcaricature import SETTINGS
-from experiments.protocols import webcaricature
-from experiments.protocols.webcaricature import Encoder, measure
+from experiments.evaluation.protocols import webcaricature
+from experiments.evaluation.protocols.webcaricature import Encoder, measure
 from models.geometry import TEMPLATES
-from models.perception.recognition import Recognizer, RecognizerConfig, encoder_bytes, people_learnt_from
+from models.perception.encoders.family import Recognizer, RecognizerConfig, encoder_bytes, people_learned_from
 from tests.datasets.layouts import write
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
 
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
-    """Each person is a colour; photo and drawing are alike."""
+    """Each person is a color; photo and drawing are alike."""
     root = webcaricatures(tmp_path_factory.mktemp('webcaricature'), size=32)
-    colours = np.random.default_rng(0).integers(0, 255, (20, 3))
-    for person, colour in enumerate(colours):
+    colors = np.random.default_rng(0).integers(0, 255, (20, 3))
+    for person, color in enumerate(colors):
         for path in (root / 'OriginalImages' / name_of(person)).iterdir():
-            write(path, np.broadcast_to(colour, (32, 32, 3)).astype(np.uint8), quality=95)
+            write(path, np.broadcast_to(color, (32, 32, 3)).astype(np.uint8), quality=95)
     return root
 
 
-def colours(pictures):
-    return F.avg_pool2d(pictures, 16).flatten(1)
+def colors(images):
+    return F.avg_pool2d(images, 16).flatten(1)
 
 
-def same_for_all(pictures):
-    return torch.ones(len(pictures), 4)
+def same_for_all(images):
+    return torch.ones(len(images), 4)
 
 
-def encoder(embed=colours, learnt_from=(), name='it'):
-    return Encoder(name, embed, TEMPLATES['face'].scaled(32), learnt_from)
+def encoder(embed=colors, learned_from=(), name='it'):
+    return Encoder(name, embed, TEMPLATES['face'].scaled(32), learned_from)
 
 
 @pytest.mark.parametrize('view', [1, 2])
 def test_who_sees_the_person_scores_full_and_who_sees_nothing_scores_nothing(root, view):
     faces = build_faces('webcaricature', root)
-    seeing, blind = (measure(faces, [encoder(embed)], SETTINGS, view=view) for embed in (colours, same_for_all))
+    seeing, blind = (measure(faces, [encoder(embed)], SETTINGS, view=view) for embed in (colors, same_for_all))
     for setting in ('restricted', 'unrestricted'):
         assert seeing.figures[setting]['auc'] == seeing.figures[setting]['tar_at_far_0.001'] == (1, 0)
         assert blind.figures[setting]['auc'] == (0.5, 0) and blind.figures[setting]['tar_at_far_0.01'] == (0, 0)
@@ -55,18 +55,18 @@ def test_who_sees_the_person_scores_full_and_who_sees_nothing_scores_nothing(roo
 
 def test_a_fold_is_measured_by_an_encoder_that_never_saw_its_people(root):
     faces = build_faces('webcaricature', root)
-    knowing = encoder(learnt_from=['drawn_person_03'], name='a')
+    knowing = encoder(learned_from=['drawn_person_03'], name='a')
     with pytest.raises(ValueError, match='a was trained on 1 of the 2 people of fold 4 .drawn person 03'):
         measure(faces, [knowing], ['unrestricted'])
     asked = []
 
-    def spied(pictures):
-        asked.append(len(pictures))
-        return colours(pictures)
+    def spied(images):
+        asked.append(len(images))
+        return colors(images)
 
     other = encoder(spied, [name for name in map(name_of, range(20)) if name[-1] != '3'], 'b')
     assert measure(faces, [knowing, other], ['unrestricted']).figures['unrestricted']['auc'] == (1, 0)
-    assert sum(asked) == 8  # both people of fold 4, two pictures of each kind
+    assert sum(asked) == 8  # both people of fold 4, two images of each kind
     with pytest.raises(ValueError, match='b was trained on 2 of the 2 people of fold 1'):
         measure(faces, [other], ['p2c'])
 
@@ -77,7 +77,7 @@ def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, t
     for name, people in (('good', ['Somebody Else']), ('bad', ['drawn person 07']), ('mute', None)):
         files[name] = tmp_path / f'{name}.safetensors'
         files[name].write_bytes(encoder_bytes(recognizer, people))
-        assert people_learnt_from(files[name]) == people
+        assert people_learned_from(files[name]) == people
     script = importlib.import_module('scripts.evaluate')
 
     def run(*words):
@@ -91,9 +91,9 @@ def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, t
     assert set(kept) == {'encoders', 'view', *SETTINGS} and len(kept['unrestricted']['auc']) == 2
     drawn = (tmp_path / 'out/webcaricature/roc.svg').read_text()
     assert drawn.count('<polyline') == 2 and drawn.rstrip().endswith('</svg>')
-    for name, message in (('bad', 'worthless'), ('mute', 'does not say whom it learnt from')):
+    for name, message in (('bad', 'worthless'), ('mute', 'does not say whom it learned from')):
         code, said = run('--encoder', files[name])
         assert code == 2 and message in said.err and said.err.count('\n') == 1
-    monkeypatch.setattr(webcaricature, 'people_learnt_from', {'identity-caricature': ['drawn person 07']}.get)
+    monkeypatch.setattr(webcaricature, 'people_learned_from', {'identity-caricature': ['drawn person 07']}.get)
     code, said = run('--judge', 'identity-caricature')
     assert code == 2 and 'worthless' in said.err

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.batch import PARTS, SwapBatch
-from models.ddpm import DDPM, DDPMConfig, Sampling
+from models.ddpm.family import DDPM, DDPMConfig, Sampling
 from models.ddpm.guidance import Guided
 from models.ddpm.lowpass import low_pass
 from models.ddpm.unet import Condition, heat_maps
@@ -29,9 +29,9 @@ def batch(size: int = 32) -> SwapBatch:
     """Four swaps whose targets show a face (skin) in the middle and hair around it."""
     labels = torch.full((4, size, size), PARTS.index('hair'))
     labels[:, 10:22, 10:22] = PARTS.index('skin')
-    pictures = torch.rand(2, 4, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = torch.rand(2, 4, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     points = torch.tensor([[12.0, 13], [20, 13], [16, 16], [13, 20], [19, 20]]).expand(4, 5, 2)
-    return SwapBatch(pictures[0], pictures[1], torch.tensor([True, False, True, False]), labels, target_landmarks=points)
+    return SwapBatch(images[0], images[1], torch.tensor([True, False, True, False]), labels, target_landmarks=points)
 
 
 def draw(ddpm: DDPM, given: SwapBatch, seed: int = 5, **changes):
@@ -111,7 +111,7 @@ def test_shares_of_samples_are_told_less():
 
 
 def test_a_swap_learns_nothing_from_the_targets_face():
-    """Not what it was, at least: the noise term sees only what surrounds the face where another person is to be shown."""
+    """Not what it was, at least: the noise loss sees only what surrounds the face where another person is to be shown."""
     def gradients(same: bool, face: float):
         ddpm, given = family(**ALL, weights={'noise': 1.0}), batch()
         labels = torch.full_like(given.target_parsing, PARTS.index('skin'))
@@ -123,11 +123,11 @@ def test_a_swap_learns_nothing_from_the_targets_face():
     assert gradients(False, 1.0) == 0 < gradients(True, 1.0)
 
 
-def test_the_identity_term_reaches_the_network_and_asks_for_the_source():
+def test_the_identity_loss_reaches_the_network_and_asks_for_the_source():
     ddpm, given = family(**ALL, weights={'identity': 1.0}), batch()
-    terms = ddpm('denoiser', given, 0)
-    assert set(terms) == {'identity'}
-    terms['identity'].backward()
+    losses = ddpm('denoiser', given, 0)
+    assert set(losses) == {'identity'}
+    losses['identity'].backward()
     assert ddpm.denoiser.stem.weight.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in ddpm.perception.teacher.parameters())
     untold = family(**{**ALL, 'drop_identity': 1.0}, weights={'identity': 1.0})
@@ -135,7 +135,7 @@ def test_the_identity_term_reaches_the_network_and_asks_for_the_source():
     assert ddpm('denoiser', replace(given, same=torch.ones(4, dtype=torch.bool)), 0)['identity'] == 0
 
 
-def test_the_identity_term_is_loudest_between_noise_and_picture():
+def test_the_identity_loss_is_loudest_between_noise_and_image():
     ddpm, given = family(weights={'identity': 1.0}), batch()
     told = torch.ones(4, dtype=torch.bool)
     values = [ddpm.unlikeness(given.target, given, ddpm.identities(given), torch.full((4, 1, 1, 1), alpha), told).item()
@@ -143,11 +143,11 @@ def test_the_identity_term_is_loudest_between_noise_and_picture():
     assert values[1] > 0.1 and max(values[0], values[2]) < 0.01 * values[1]
 
 
-def test_the_background_term_listens_only_where_the_structure_was_told():
+def test_the_background_loss_listens_only_where_the_structure_was_told():
     given = batch()
-    terms = [family(**{**ALL, 'drop_structure': share}, weights={'background': 1.0})('denoiser', given, 0)['background'].item()
+    losses = [family(**{**ALL, 'drop_structure': share}, weights={'background': 1.0})('denoiser', given, 0)['background'].item()
              for share in (0.0, 1.0)]
-    assert terms[0] > 0 == terms[1]
+    assert losses[0] > 0 == losses[1]
 
 
 def test_heat_maps_peak_at_the_landmarks_and_are_empty_where_those_are_unknown():
@@ -173,5 +173,5 @@ def test_steps_outside_of_the_schedule_are_refused():
 def test_a_swap_is_pushed_towards_the_source_in_the_eyes_of_the_encoder():
     ddpm, given = family(), batch()
     told = ddpm.identities(given)
-    closeness = [(ddpm.perception.identity(draw(ddpm, given, towards=strength)) * told).sum(1).mean() for strength in (0.0, 0.5)]
+    closeness = [(ddpm.perception.identity(draw(ddpm, given, id_guidance=strength)) * told).sum(1).mean() for strength in (0.0, 0.5)]
     assert closeness[1] > closeness[0] + 0.01

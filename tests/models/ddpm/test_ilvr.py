@@ -1,32 +1,32 @@
-"""ILVR with a network that is right: the pictures it knows are Gaussian, so that what a sampler should draw is known."""
+"""ILVR with a network that is right: the images it knows are Gaussian, so that what a sampler should draw is known."""
 import pytest
 import torch
 from pydantic import ValidationError
 
 from models.ddpm.denoiser import Denoiser, as_prediction, noise_from
-from models.ddpm.identity import TowardsIdentity
+from models.ddpm.id_guidance import IdentityGuidance
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, corrected, mixed, published, refine
 from models.ddpm.lowpass import projected, reduced
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import betas, scheduler
-from tests.models.stubs import MeanColour
+from tests.models.stubs import MeanColor
 
 SAMPLERS = ('ancestral', 'ddpm', 'ddim', 'dpm++', 'unipc')
 SPREAD, SIDE = 0.2, 32
 
 
 class Gaussian(Denoiser):
-    """Pictures whose pixels are independent with the deviation SPREAD around grey; notes what it was shown at which alpha."""
+    """Images whose pixels are independent with the deviation SPREAD around gray; notes what it was shown at which alpha."""
 
     def __init__(self, **declared):
         super().__init__(SIDE, **declared)
         self.alphas, self.seen = torch.cumprod(1 - betas(self.schedule), 0).float(), []
 
-    def forward(self, picture, timestep, condition=None):
+    def forward(self, image, timestep, condition=None):
         alpha = self.alphas[timestep][:, None, None, None]
-        self.seen.append((float(alpha[0]), picture))
-        clean = picture * alpha.sqrt() * SPREAD ** 2 / (alpha * SPREAD ** 2 + 1 - alpha)
-        output = as_prediction(self.prediction, clean, noise_from(clean, picture, alpha), alpha)
+        self.seen.append((float(alpha[0]), image))
+        clean = image * alpha.sqrt() * SPREAD ** 2 / (alpha * SPREAD ** 2 + 1 - alpha)
+        output = as_prediction(self.prediction, clean, noise_from(clean, image, alpha), alpha)
         return torch.cat([output, -torch.ones_like(output)], 1) if self.learned_sigma else output
 
 
@@ -81,8 +81,8 @@ def test_twenty_evaluations_are_nearer_to_the_reference_than_the_published_hundr
         assert gap(ours, reference) < 0.3 * gap(authors, reference)
 
 
-def test_unipc_takes_a_corrected_noisy_picture_back():
-    """Why the clean picture is what is corrected."""
+def test_unipc_takes_a_corrected_noisy_image_back():
+    """Why the clean image is what is corrected."""
     reference = drawn()
     config = ILVRConfig(down=4, sampler='unipc', steps=20)
     kept = refine(Gaussian(), reference, config, generator=chance())
@@ -146,16 +146,16 @@ def test_a_mixture_has_the_weighted_low_pass():
             mixed(torch.stack([first, second]), weights)
 
 
-@pytest.mark.parametrize('through', ['denoiser', 'picture'])
+@pytest.mark.parametrize('through', ['denoiser', 'image'])
 def test_identity_guidance_leads_to_the_person_and_leaves_the_low_pass(through):
-    embed, person = MeanColour(), torch.tensor([[0.8, 0.0, 0.6]])
+    embed, person = MeanColor(), torch.tensor([[0.8, 0.0, 0.6]])
     noise = drawn(seed=1) / SPREAD
 
-    def likeness(strength):
-        guided = TowardsIdentity(Gaussian(), embed, person, strength=strength, through=through)
+    def id_similarity(strength):
+        guided = IdentityGuidance(Gaussian(), embed, person, strength=strength, through=through)
         return float((embed(sample(guided, scheduler('ddim', 'linear'), noise, steps=20)) * person).sum(1).mean())
 
-    assert likeness(5.0) > likeness(0.0) + 0.03
+    assert id_similarity(5.0) > id_similarity(0.0) + 0.03
     config = ILVRConfig(down=4, steps=10, identity=1.0, through=through)
     found = refine(Gaussian(), drawn(), config, embed=embed, identity=person, generator=chance())
     assert gap(found, drawn()) < 1e-3

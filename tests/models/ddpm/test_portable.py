@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from models.ddpm.loading import load_denoiser
-from models.ddpm.portable import export_denoiser, noisy
+from models.ddpm.onnx_export import export_denoiser, noisy
 from models.ddpm.unet import Condition
 from models.registry import build_family
-from models.runtime import quantise
+from models.runtime.sessions import quantise
 from tests.contract.stubs import IDENTITY
 
 
@@ -25,10 +25,10 @@ def test_an_exported_denoiser_answers_as_the_one_it_was_made_from(denoiser, tmp_
     assert export_denoiser(denoiser, 'face', file) < 1e-4
     portable, template = load_denoiser(str(file))
     assert (portable.size, portable.prediction, portable.schedule, template) == (16, 'epsilon', 'linear', 'face')
-    picture, timestep = torch.randn(5, 3, 16, 16), torch.tensor([0, 10, 500, 900, 999])
-    torch.testing.assert_close(portable(picture, timestep), denoiser(picture, timestep), rtol=1e-4, atol=1e-4)
+    image, timestep = torch.randn(5, 3, 16, 16), torch.tensor([0, 10, 500, 900, 999])
+    torch.testing.assert_close(portable(image, timestep), denoiser(image, timestep), rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match='never told a condition'):
-        portable(picture, timestep, Condition(torch.zeros(5, 3, 16, 16), torch.zeros(5, IDENTITY)))
+        portable(image, timestep, Condition(torch.zeros(5, 3, 16, 16), torch.zeros(5, IDENTITY)))
 
 
 def test_int8_keeps_what_it_answers_nearly(denoiser, tmp_path):

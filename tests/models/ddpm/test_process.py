@@ -11,7 +11,7 @@ ALPHA = torch.tensor([0.99, 0.5, 0.05])
 
 @pytest.mark.parametrize('weighting', ['p2', 'min_snr'])
 def test_a_weighting_means_the_same_whatever_the_network_predicts(weighting):
-    """The weighted squared error of a wrong clean picture does not depend on how it is expressed."""
+    """The weighted squared error of a wrong clean image does not depend on how it is expressed."""
     draw = torch.Generator().manual_seed(0)
     clean, wrong, noise = torch.randn(3, 3, 1, 4, 4, generator=draw)
     alpha = ALPHA[:, None, None, None]

@@ -30,12 +30,12 @@ def test_a_pipelines_folder_and_a_bare_network_load(network, tmp_path):
     bare, whole = (PublishedUNet.load(tmp_path / name) for name in ('bare', 'pipeline'))
     assert (bare.size, bare.prediction, bare.schedule, bare.learned_sigma) == (32, 'epsilon', 'linear', False)
     assert (whole.prediction, whole.schedule) == ('v_prediction', 'cosine')
-    picture, t = torch.randn(2, 3, 32, 32), torch.tensor([3, 700])
+    image, t = torch.randn(2, 3, 32, 32), torch.tensor([3, 700])
     with torch.no_grad():
         for loaded in (bare, whole):
-            torch.testing.assert_close(loaded(picture, t), network(picture, t).sample)
-    drawn = sample(bare, scheduler('unipc', bare.schedule), picture, steps=2)
-    assert drawn.shape == picture.shape and torch.isfinite(drawn).all()
+            torch.testing.assert_close(loaded(image, t), network(image, t).sample)
+    drawn = sample(bare, scheduler('unipc', bare.schedule), image, steps=2)
+    assert drawn.shape == image.shape and torch.isfinite(drawn).all()
 
 
 def test_a_folder_of_something_else_is_one_sentence(network, tmp_path):
@@ -53,9 +53,9 @@ def test_an_adm_checkpoint_loads_strictly(tmp_path):
     torch.nn.init.normal_(network.out[2].weight)
     torch.save(network.state_dict(), tmp_path / 'adm.pt')
     loaded = ADMUNet.load(tmp_path / 'adm.pt', ADMConfig(**SETTINGS))
-    picture, t = torch.randn(1, 3, 64, 64), torch.tensor([500])
+    image, t = torch.randn(1, 3, 64, 64), torch.tensor([500])
     with torch.no_grad():
-        assert torch.equal(loaded(picture, t), network(picture, t))
+        assert torch.equal(loaded(image, t), network(image, t))
     state = network.state_dict()
     state.pop('out.2.bias')
     save_file(state, tmp_path / 'less.safetensors')

@@ -2,8 +2,8 @@
 import torch
 from torchvision.models.inception import InceptionA, InceptionE
 
-from models.perception import inception
-from models.perception.lpips import LPIPS
+from models.perception.features import inception
+from models.perception.features.lpips import LPIPS
 
 
 def test_lpips_is_its_formula():
@@ -16,9 +16,9 @@ def test_lpips_is_its_formula():
     taps = {1: 0, 4: 1, 7: 2, 9: 3, 11: 4}  # the ReLU after each convolution, by its place in AlexNet
     for sample in range(2):
         maps = []
-        for picture in (first[sample], second[sample]):
+        for image in (first[sample], second[sample]):
             mean, deviation = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]])[..., None, None]
-            x = (picture[None] - mean) / deviation
+            x = (image[None] - mean) / deviation
             found = []
             for i in range(12):
                 x = torch.relu(x) if i in taps else network.features[i](x)

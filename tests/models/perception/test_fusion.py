@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from models.perception.bisenet import BiSeNet
-from models.perception.fusion import fused, widened
-from models.perception.iresnet import IResNet
-from models.perception.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
-from models.perception.parsing import ParsingUNet
+from models.perception.encoders.iresnet import IResNet
+from models.perception.encoders.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
+from models.perception.parsers.bisenet import BiSeNet
+from models.perception.parsers.parser import ParsingUNet
+from models.runtime.fusion import fused, widened
 
 
 @pytest.mark.parametrize(('network', 'size'), [
@@ -21,19 +21,19 @@ def test_a_fused_network_computes_the_same_with_fewer_norms(network, size):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
             torch.nn.init.normal_(module.weight, 1, 0.1)
-    pictures = torch.rand(2, 3, *size) * 2 - 1
+    images = torch.rand(2, 3, *size) * 2 - 1
     quick = fused(network)
     with torch.no_grad():
-        before, after = network(pictures), quick(pictures)
+        before, after = network(images), quick(images)
     before, after = (answer if isinstance(answer, torch.Tensor) else answer[0] for answer in (before, after))
     assert (before - after).abs().max() <= 2e-5 * before.abs().max()
     norms = [sum(isinstance(module, torch.nn.BatchNorm2d) for module in one.modules()) for one in (network, quick)]
     assert norms[1] < norms[0] / 2
 
 
-def test_a_wide_kernel_of_few_outputs_gives_the_same_picture_row_by_row():
+def test_a_wide_kernel_of_few_outputs_gives_the_same_image_row_by_row():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 16, 7), nn.ReflectionPad2d((2, 2, 3, 3)), nn.Conv2d(16, 3, (7, 5)), nn.Conv2d(3, 3, 7))
-    quick, pictures = widened(network), torch.randn(2, 3, 20, 24)
+    quick, images = widened(network), torch.randn(2, 3, 20, 24)
     assert [type(module) is nn.Conv2d for module in quick] == [True, False, False, True]
-    torch.testing.assert_close(quick(pictures), network(pictures))
+    torch.testing.assert_close(quick(images), network(images))

@@ -5,36 +5,36 @@ from insightface.data import get_image
 
 from models import geometry
 from models.perception.detection import MTCNN
-from models.perception.landmarks import FiveLandmarks
+from models.perception.landmarks.five_point import FiveLandmarks
 
 
 @pytest.fixture(scope='module')
 def faces() -> tuple[torch.Tensor, torch.Tensor]:
     """Faces (B,3,128,128) of a photograph in the template `face`, and their points (B,5,2) as the whole detector found them."""
-    picture = get_image('t1')[..., ::-1].copy()
-    points = torch.stack([torch.from_numpy(face.points) for face in MTCNN().detect(picture)])
+    image = get_image('t1')[..., ::-1].copy()
+    points = torch.stack([torch.from_numpy(face.points) for face in MTCNN().detect(image)])
     matrix = geometry.align(points, geometry.template('face'))
-    pictures = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 127.5 - 1
-    return geometry.warp(pictures.expand(len(points), -1, -1, -1), matrix, (128, 128)), geometry.apply(matrix, points)
+    images = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return geometry.warp(images.expand(len(points), -1, -1, -1), matrix, (128, 128)), geometry.apply(matrix, points)
 
 
 def test_the_points_are_the_detectors_up_to_a_shift_of_the_box(faces):
-    pictures, points = faces
+    images, points = faces
     eyes = geometry.template('face').tensor()[1, 0] - geometry.template('face').tensor()[0, 0]
-    found, expected = FiveLandmarks()(pictures), points / eyes
+    found, expected = FiveLandmarks()(images), points / eyes
     found, expected = (x - x.mean(1, keepdim=True) for x in (found, expected))
     assert len(points) >= 5
     assert (found - expected).norm(dim=2).mean() < 0.06
 
 
 def test_a_gradient_moves_a_face_towards_wanted_points(faces):
-    network, pictures = FiveLandmarks(), faces[0][:2].clone().requires_grad_()
+    network, images = FiveLandmarks(), faces[0][:2].clone().requires_grad_()
     assert all(not parameter.requires_grad for parameter in network.parameters())
-    wanted = network(pictures.detach()) + 0.05
-    optimiser = torch.optim.Adam([pictures], 0.02)
-    first = (network(pictures) - wanted).abs().mean()
+    wanted = network(images.detach()) + 0.05
+    optimizer = torch.optim.Adam([images], 0.02)
+    first = (network(images) - wanted).abs().mean()
     for _ in range(10):
-        optimiser.zero_grad()
-        (network(pictures) - wanted).abs().mean().backward()
-        optimiser.step()
-    assert (network(pictures) - wanted).abs().mean() < 0.7 * first
+        optimizer.zero_grad()
+        (network(images) - wanted).abs().mean().backward()
+        optimizer.step()
+    assert (network(images) - wanted).abs().mean() < 0.7 * first

@@ -4,11 +4,11 @@ import torch
 from torch.nn import functional as F
 from torchvision import models
 
-from models.perception.iresnet import DEPTHS, IResNet
-from models.perception.margins import HardMarginHead, MarginHead
-from models.perception.mobilefacenet import MobileFaceNetInsight
-from models.perception.sphereface import AngleLinear, SphereFace20, angle_loss, annealing
-from models.perception.vgg import VGGFeatures
+from models.perception.encoders.iresnet import DEPTHS, IResNet
+from models.perception.encoders.margins import HardMarginHead, MarginHead
+from models.perception.encoders.mobilefacenet import MobileFaceNetInsight
+from models.perception.encoders.sphereface import AngleLinear, SphereFace20, angle_loss, annealing
+from models.perception.features.vgg import VGGFeatures
 
 
 @pytest.mark.parametrize('depth', DEPTHS)
@@ -27,23 +27,23 @@ def test_large_mobilefacenet_embeds():
 
 
 @pytest.mark.parametrize('depth', [16, 19])
-def test_vgg_is_that_of_torchvision_with_normalisation_inside(depth):
+def test_vgg_is_that_of_torchvision_with_normalization_inside(depth):
     torch.manual_seed(0)
     with torch.device('meta'):  # its classifier takes seconds to fill
         theirs = (models.vgg16 if depth == 16 else models.vgg19)(weights=None).features.eval()
     ours = VGGFeatures(depth, ('conv2_1', 'relu4_1', 'pool5')).eval()
     theirs.to_empty(device='cpu').load_state_dict(ours.features.state_dict())
-    pictures = torch.rand(1, 3, 32, 48) * 2 - 1
-    scaled = (pictures + 1) / 2
+    images = torch.rand(1, 3, 32, 48) * 2 - 1
+    scaled = (images + 1) / 2
     scaled = torch.stack([(scaled[:, i] - mean) / deviation for i, (mean, deviation) in
                           enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)])], 1)
-    maps = ours(pictures)
+    maps = ours(images)
     assert list(maps) == ['conv2_1', 'relu4_1', 'pool5'] and maps['conv2_1'].shape == (1, 128, 16, 24)
     assert maps['conv2_1'].min() < 0, 'a tapped convolution was overwritten by the ReLU after it'
     end = {16: 19, 19: 21}[depth]  # one past the fourth group's first ReLU
     assert torch.allclose(maps['relu4_1'], theirs[:end](scaled), atol=1e-5)
     assert torch.allclose(maps['pool5'], theirs(scaled), atol=1e-5)
-    some = ours(pictures, ('relu4_1',))
+    some = ours(images, ('relu4_1',))
     assert list(some) == ['relu4_1'] and torch.equal(some['relu4_1'], maps['relu4_1'])
 
 
@@ -57,9 +57,9 @@ def test_vgg_names_what_it_knows():
 def test_sphereface_embeds_and_gives_its_maps_with_and_without_the_angular_layer():
     with torch.device('meta'):
         network = SphereFace20(classes=None)
-    picture = torch.empty(2, 3, 112, 96, device='meta')
-    assert network(picture).shape == (2, 512) and 'fc6.weight' not in network.state_dict()
-    assert [tuple(m.shape[1:]) for m in network.features(picture)] == [(64, 56, 48), (128, 28, 24), (256, 14, 12), (512, 7, 6)]
+    image = torch.empty(2, 3, 112, 96, device='meta')
+    assert network(image).shape == (2, 512) and 'fc6.weight' not in network.state_dict()
+    assert [tuple(m.shape[1:]) for m in network.features(image)] == [(64, 56, 48), (128, 28, 24), (256, 14, 12), (512, 7, 6)]
 
 
 def test_the_annealed_margin_grows_harder_to_its_floor():

@@ -6,7 +6,7 @@ import torch
 from datasets.synthetic import ATTRIBUTES, render, sample_attributes, sample_identity
 from datasets.synthetic.samples import to_tensor
 from models import weights
-from models.perception import onnx
+from models.perception.landmarks import onnx
 
 LANDMARKS = torch.rand(68, 2, generator=torch.Generator().manual_seed(0))
 
@@ -29,10 +29,10 @@ def sessions(monkeypatch, **answers: Session) -> None:
 def test_pose_is_the_mean_of_two_networks_on_blue_first_crops_of_the_face(monkeypatch):
     first, second = Session(10.0, 2.0, 4.0), Session(20.0, 4.0, 0.0)
     sessions(monkeypatch, fsanet_1x1=first, fsanet_var=second)
-    pictures = torch.zeros(2, 3, 128, 128)
-    pictures[:, 2] = -1
-    pictures[:, 0, :, :64] = 1  # the left half in red
-    found = onnx.FSANet()(pictures)
+    images = torch.zeros(2, 3, 128, 128)
+    images[:, 2] = -1
+    images[:, 0, :, :64] = 1  # the left half in red
+    found = onnx.FSANet()(images)
     assert found.tolist() == [[15, 3, 2]] * 2
     fed = first.fed
     assert len(fed) == 2 and fed[0].shape == (1, 3, 64, 64)
@@ -41,7 +41,7 @@ def test_pose_is_the_mean_of_two_networks_on_blue_first_crops_of_the_face(monkey
 
 
 @pytest.mark.parametrize('size', [64, 128])
-def test_landmarks_come_back_in_the_pictures_own_pixels(monkeypatch, size):
+def test_landmarks_come_back_in_the_images_own_pixels(monkeypatch, size):
     session = Session(*LANDMARKS.flatten().tolist())
     sessions(monkeypatch, pfld_68=session)
     found = onnx.PFLD()(torch.rand(1, 3, size, size) * 2 - 1)[0]
@@ -56,8 +56,8 @@ def test_landmarks_come_back_in_the_pictures_own_pixels(monkeypatch, size):
 def test_the_published_networks_see_drawn_faces():
     causes = np.stack([sample_attributes(0, i) for i in range(24)])
     drawn = [render(sample_identity(0, i), causes[i], 128) for i in range(24)]
-    pictures = torch.stack([to_tensor(one.picture) for one in drawn])
-    yaw = onnx.FSANet()(pictures)[:, 0].numpy()
+    images = torch.stack([to_tensor(one.image) for one in drawn])
+    yaw = onnx.FSANet()(images)[:, 0].numpy()
     assert abs(np.corrcoef(yaw, causes[:, ATTRIBUTES.index('yaw')])[0, 1]) > 0.8
-    error = np.linalg.norm(onnx.PFLD()(pictures).numpy() - np.stack([one.landmarks for one in drawn]), axis=2)
+    error = np.linalg.norm(onnx.PFLD()(images).numpy() - np.stack([one.landmarks for one in drawn]), axis=2)
     assert error.mean() < 8  # pixels of 128

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 from models.convert import read_state
-from models.perception.bundle import PARSERS
-from models.perception.parser_training import (
+from models.perception.build import PARSERS
+from models.perception.parsers.family import (
     COARSE_MEMBERS,
     ParserTraining,
     ParserTrainingConfig,
@@ -16,41 +16,41 @@ from models.perception.parser_training import (
     marginal_cross_entropy,
     parser_bytes,
 )
-from models.perception.small_unet import SmallUNet
+from models.perception.parsers.small_unet import SmallUNet
 from models.weights import WeightsError
 
 
 def _batch(count=4, size=32):
-    """Skin on hair; the second half of the pictures has coarse labels only."""
+    """Skin on hair; the second half of the images has coarse labels only."""
     torch.manual_seed(0)
     inside = torch.zeros(count, size, size, dtype=torch.bool)
     for i in range(count):
         inside[i, 6 + 2 * i:20 + 2 * i, 8:24] = True
-    pictures = torch.where(inside, 0.7, -0.7)[:, None] + 0.1 * torch.randn(count, 3, size, size)
+    images = torch.where(inside, 0.7, -0.7)[:, None] + 0.1 * torch.randn(count, 3, size, size)
     labels = torch.where(inside, PARTS.index('skin'), PARTS.index('hair'))
     coarse = torch.where(inside, list(COARSE).index('skin'), list(COARSE).index('hair'))
     labels[count // 2:], coarse[:count // 2] = IGNORED, IGNORED
-    return ParsingBatch(pictures, labels, coarse)
+    return ParsingBatch(images, labels, coarse)
 
 
-def test_both_terms_fall():
+def test_both_losses_fall():
     torch.manual_seed(0)
     training, batch = ParserTraining(ParserTrainingConfig(size=32)), _batch()
-    optimiser, seen = torch.optim.Adam(training.players()['parser'], 5e-3), []
+    optimizer, seen = torch.optim.Adam(training.param_groups()['parser'], 5e-3), []
     for step in range(10):
-        terms = training('parser', batch, step)
-        seen.append({name: term.item() for name, term in terms.items()})
-        optimiser.zero_grad()
-        sum(terms.values()).backward()
-        optimiser.step()
+        losses = training('parser', batch, step)
+        seen.append({name: loss.item() for name, loss in losses.items()})
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
     assert set(seen[0]) == {'labels', 'coarse'}
     assert all(seen[-1][name] < 0.5 * seen[0][name] for name in seen[0])
     columns = training.eval().panel(batch)
     assert all(column.shape == (4, 3, 32, 32) for column in columns.values())
-    assert torch.equal(columns['labels'][0, :, 0, 0], columns['parser'][0, :, 0, 0]), 'hair has one colour'
+    assert torch.equal(columns['labels'][0, :, 0, 0], columns['parser'][0, :, 0, 0]), 'hair has one color'
 
 
-def test_a_term_without_weight_is_not_computed():
+def test_a_loss_without_weight_is_not_computed():
     training = ParserTraining(ParserTrainingConfig(size=32, weights={'labels': 1, 'coarse': 0}))
     assert list(training('parser', _batch(), 0)) == ['labels']
 
@@ -65,8 +65,8 @@ def test_marginalised_cross_entropy_of_single_classes_is_cross_entropy():
 
 def test_a_label_of_several_classes_takes_their_whole_probability():
     logits = torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4])).view(1, 4, 1, 1)
-    loss = marginal_cross_entropy(logits, torch.tensor([[[1]]]), ((0,), (1, 3)))
-    assert loss.item() == pytest.approx(-torch.log(torch.tensor(0.6)).item())
+    objective = marginal_cross_entropy(logits, torch.tensor([[[1]]]), ((0,), (1, 3)))
+    assert objective.item() == pytest.approx(-torch.log(torch.tensor(0.6)).item())
 
 
 def test_unknown_pixels_carry_no_gradient_and_a_batch_of_them_no_loss():
@@ -85,11 +85,11 @@ def test_every_part_has_a_coarse_class_and_is_found_there():
 
 
 def test_the_written_parser_sees_what_the_trained_one_saw(tmp_path):
-    training, pictures = ParserTraining(ParserTrainingConfig(size=32)).eval(), _batch().pictures
+    training, images = ParserTraining(ParserTrainingConfig(size=32)).eval(), _batch().images
     file = tmp_path / 'parser.safetensors'
     file.write_bytes(parser_bytes(training))
     assert read_state(file)['out.0.weight'].dtype == torch.float16 and file.stat().st_size < 2e6
-    assert torch.allclose(load_trained(file, 32)(pictures), training.network(pictures), atol=0.02)
+    assert torch.allclose(load_trained(file, 32)(images), training.network(images), atol=0.02)
     (tmp_path / 'other.safetensors').write_bytes(b'nothing')
     with pytest.raises(WeightsError, match='other.safetensors'):
         load_trained(tmp_path / 'other.safetensors')

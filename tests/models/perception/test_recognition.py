@@ -1,4 +1,4 @@
-"""What the terms of a recogniser teach, and what it refuses."""
+"""What the losses of a recognizer teach, and what it refuses."""
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,31 +7,31 @@ from torch import nn
 from models.base import Perception
 from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
-from models.perception.bundle import fingerprint, load_embedder
-from models.perception.embedder import Embedder
-from models.perception.mobilefacenet import MobileFaceNet
-from models.perception.recognition import (
+from models.perception.build import fingerprint, load_embedder
+from models.perception.encoders.embedder import Embedder
+from models.perception.encoders.family import (
     HEADS,
     Recognizer,
     RecognizerConfig,
     encoder_bytes,
     frame,
     load_encoder,
-    people_learnt_from,
+    people_learned_from,
     start,
 )
+from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
 class _Teacher(nn.Module):
-    """Embeds by the mean colours of the four quarters."""
+    """Embeds by the mean colors of the four quarters."""
 
     def __init__(self, width=12):
         super().__init__()
         self.width = width
 
-    def forward(self, pictures, *, template):
+    def forward(self, images, *, template):
         assert template == 'arcface'
-        return F.normalize(F.adaptive_avg_pool2d(pictures, 2).flatten(1)[:, :self.width])
+        return F.normalize(F.adaptive_avg_pool2d(images, 2).flatten(1)[:, :self.width])
 
 
 def _build(people=6, teacher=None, **given):
@@ -40,24 +40,24 @@ def _build(people=6, teacher=None, **given):
 
 
 def _faces(people=4, each=2):
-    """Each person is a colour pattern under a little noise."""
+    """Each person is a color pattern under a little noise."""
     torch.manual_seed(0)
     looks = torch.rand(people, 3, 4, 4) * 2 - 1
     person = torch.arange(people).repeat(each)
-    pictures = F.interpolate(looks, 32)[person] + 0.1 * torch.randn(len(person), 3, 32, 32)
-    return FaceBatch(pictures.clamp(-1, 1), person)
+    images = F.interpolate(looks, 32)[person] + 0.1 * torch.randn(len(person), 3, 32, 32)
+    return FaceBatch(images.clamp(-1, 1), person)
 
 
-def _train(recognizer, faces, term, steps=12):
-    """The term before and after a few steps."""
-    optimiser, seen = torch.optim.Adam(recognizer.players()['encoder'], 3e-3), []
+def _train(recognizer, faces, loss, steps=12):
+    """The loss before and after a few steps."""
+    optimizer, seen = torch.optim.Adam(recognizer.param_groups()['encoder'], 3e-3), []
     for step in range(steps):
-        terms = recognizer.train()('encoder', faces, step)
-        assert list(terms) == [term]
-        seen.append(terms[term].item())
-        optimiser.zero_grad()
-        terms[term].backward()
-        optimiser.step()
+        losses = recognizer.train()('encoder', faces, step)
+        assert list(losses) == [loss]
+        seen.append(losses[loss].item())
+        optimizer.zero_grad()
+        losses[loss].backward()
+        optimizer.step()
     return seen[0], seen[-1]
 
 
@@ -67,7 +67,7 @@ def test_each_head_learns_to_tell_people_apart(head):
     recognizer, faces = _build(head=head), _faces()
     first, last = _train(recognizer, faces, 'margin')
     assert last < 0.7 * first
-    identities = F.normalize(recognizer.embed(faces.pictures))
+    identities = F.normalize(recognizer.embed(faces.images))
     nearest = (identities @ identities.t()).fill_diagonal_(-1).argmax(1)
     assert (faces.person[nearest] == faces.person).all()
 
@@ -85,9 +85,9 @@ def test_hints_make_the_student_see_what_the_teacher_sees():
             super().__init__()
             self.network = MobileFaceNet(12, 32, 32).eval()
 
-        def identity_and_maps(self, pictures, count, *, template):
-            maps = self.network.features(pictures[..., 8:24] if self.cut else pictures, count)
-            return F.normalize(torch.ones(len(pictures), 12)), maps
+        def identity_and_maps(self, images, count, *, template):
+            maps = self.network.features(images[..., 8:24] if self.cut else images, count)
+            return F.normalize(torch.ones(len(images), 12)), maps
 
     for cut in (False, True):
         torch.manual_seed(0)
@@ -100,7 +100,7 @@ def test_hints_make_the_student_see_what_the_teacher_sees():
 
 def test_people_of_other_partitions_have_no_margin():
     recognizer = _build(teacher=_Teacher(), weights={'margin': 1, 'distill': 1}).eval()
-    strangers = FaceBatch(_faces().pictures, torch.full((8,), 99))
+    strangers = FaceBatch(_faces().images, torch.full((8,), 99))
     assert list(recognizer('encoder', strangers, 0)) == ['distill']
 
 
@@ -123,7 +123,7 @@ def test_a_teacher_of_another_width_is_named():
 
 def test_the_frozen_scale_of_iresnet_is_not_trained():
     recognizer = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None)
-    learned = {id(parameter) for parameter in recognizer.players()['encoder']}
+    learned = {id(parameter) for parameter in recognizer.param_groups()['encoder']}
     assert id(recognizer.network.features.weight) not in learned and id(recognizer.head.weight) in learned
 
 
@@ -133,9 +133,9 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
     file.write_bytes(encoder_bytes(recognizer))
     embedder, template = load_encoder(file)
     assert embedder.template == frame(recognizer.config)
-    expected = F.normalize(recognizer.embed(faces.pictures))
-    assert torch.allclose(embedder(faces.pictures, template=template), expected, atol=1e-5)
-    assert torch.allclose(load_embedder(str(file))(faces.pictures, template=template), expected, atol=1e-5)
+    expected = F.normalize(recognizer.embed(faces.images))
+    assert torch.allclose(embedder(faces.images, template=template), expected, atol=1e-5)
+    assert torch.allclose(load_embedder(str(file))(faces.images, template=template), expected, atol=1e-5)
     seen = fingerprint(str(file))
     file.write_bytes(encoder_bytes(_build()))
     assert fingerprint(str(file)) != seen  # other weights under the same name
@@ -156,8 +156,8 @@ def test_networks_without_inner_maps_say_so():
 def _couples(people=4):
     """A photo and a drawing of each person: the same pattern, the drawing inverted."""
     photos = _faces(people, 1)
-    pictures = torch.stack([photos.pictures, -photos.pictures], 1).flatten(0, 1)
-    return FaceBatch(pictures, photos.person.repeat_interleave(2), torch.tensor([False, True] * people))
+    images = torch.stack([photos.images, -photos.images], 1).flatten(0, 1)
+    return FaceBatch(images, photos.person.repeat_interleave(2), torch.tensor([False, True] * people))
 
 
 def test_the_contrast_brings_photo_and_drawing_of_a_person_together():
@@ -166,7 +166,7 @@ def test_the_contrast_brings_photo_and_drawing_of_a_person_together():
     first, last = _train(recognizer, faces, 'contrast', 15)
     assert last < 0.7 * first
     with torch.no_grad():
-        identities = F.normalize(recognizer.embed(faces.pictures))
+        identities = F.normalize(recognizer.embed(faces.images))
     assert ((identities[::2] @ identities[1::2].t()).argmax(1) == torch.arange(4)).all()
 
 
@@ -189,8 +189,8 @@ def test_a_drawing_is_taught_by_the_photo_of_its_person():
     first, last = _train(recognizer, faces, 'distill', 15)
     assert last < 0.7 * first
     with torch.no_grad():
-        drawings = F.normalize(recognizer.embed(faces.pictures[1::2]))
-        photos = _Teacher()(faces.pictures[::2], template='arcface')
+        drawings = F.normalize(recognizer.embed(faces.images[1::2]))
+        photos = _Teacher()(faces.images[::2], template='arcface')
     assert ((drawings @ photos.t()).argmax(1) == torch.arange(4)).all()
     with pytest.raises(ValueError, match='distill_to=own'):
         recognizer('encoder', _faces(), 0)
@@ -204,7 +204,7 @@ def test_only_the_last_stage_learns(network):
     height, width = frame(recognizer.config).height, frame(recognizer.config).width
     faces = FaceBatch(torch.rand(4, 3, height, width), torch.tensor([0, 1, 2, 0]))
     recognizer('encoder', faces, 0)['margin'].backward()
-    torch.optim.SGD(recognizer.players()['encoder'], 0.1).step()
+    torch.optim.SGD(recognizer.param_groups()['encoder'], 0.1).step()
     changed = {name for name, value in recognizer.network.state_dict().items() if not torch.equal(value, before[name])}
     last = recognizer.network.last_stage
     assert changed and all(name.startswith(last) for name in changed)
@@ -222,10 +222,10 @@ def test_a_run_begins_from_a_file_that_says_whom_it_knew(tmp_path):
         start(str(file))
 
 
-def test_an_encoder_of_the_zoo_says_whom_it_learnt_from_and_so_does_what_begins_from_it():
-    known = people_learnt_from('identity-caricature')
+def test_an_encoder_of_the_zoo_says_whom_it_learned_from_and_so_does_what_begins_from_it():
+    known = people_learned_from('identity-caricature')
     assert len(known) == 179 and start('identity-caricature')[2] == known
-    assert people_learnt_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
+    assert people_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
 
 
 def test_a_run_begins_from_the_encoder_of_the_zoo():

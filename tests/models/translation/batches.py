@@ -6,7 +6,7 @@ from models.batch import PairBatch
 
 
 def pairs(count: int = 2, size: int = 16, seed: int = 0) -> PairBatch:
-    """Random pictures of two domains that differ in brightness."""
+    """Random images of two domains that differ in brightness."""
     a, b = torch.rand(2, count, 3, size, size, generator=torch.Generator().manual_seed(seed))
     return PairBatch(a - 1, b, torch.zeros(count, dtype=torch.bool))
 

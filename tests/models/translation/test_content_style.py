@@ -8,7 +8,7 @@ from models.translation.satnet import SATNet, SATNetConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs, touched
 
-TINY = {'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'critic_width': 4, 'critic_layers': 2, 'scales': 2}
+TINY = {'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'scales': 2}
 
 
 def munit(**weights) -> MUNIT:
@@ -32,33 +32,33 @@ def test_chance_and_references_give_styles(build):
     assert not torch.allclose(like, model.translate(batch.a, reference=batch.b.flip(0)), atol=1e-5)
 
 
-def test_critics_judge_what_the_generators_drew():
+def test_discriminators_judge_what_the_generators_drew():
     model, batch = munit(), pairs()
     content, decoder = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].dec)
     model('generators', batch, 0)
-    assert (content.count, decoder.count) == (2, 2)  # own picture and translation; own with translation, and the way back
-    model('critics', batch, 0)
+    assert (content.count, decoder.count) == (2, 2)  # own image and translation; own with translation, and the way back
+    model('discriminators', batch, 0)
     assert (content.count, decoder.count) == (2, 2)
-    assert model('critics', batch, 0)['critic'] > 0
+    assert model('discriminators', batch, 0)['discriminator'] > 0
     assert content.count == 3
 
 
-def test_terms_of_weight_0_cost_no_pass():
+def test_losses_of_weight_0_cost_no_pass():
     model, batch = munit(cycle=0.0, content=0.0, style=0.0), pairs()
     content, style = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].enc_style)
     model('generators', batch, 0)
     assert (content.count, style.count) == (1, 1)
 
 
-def test_the_perceptual_term_says_which_network_it_needs():
+def test_the_perceptual_loss_says_which_network_it_needs():
     model = munit(perceptual=1.0)
-    model.players()
+    model.param_groups()
     model.perception.vgg = None
     with pytest.raises(ValueError, match='perception.vgg'):
-        model.players()
+        model.param_groups()
 
 
-def test_the_hinge_asks_no_more_once_the_likeness_suffices():
+def test_the_hinge_asks_no_more_once_the_id_similarity_suffices():
     model, batch = satnet(threshold=-1.1), pairs()
     assert model('generators', batch, 0)['identity'] == 0
     model = satnet(threshold=1.1)
@@ -67,11 +67,11 @@ def test_the_hinge_asks_no_more_once_the_likeness_suffices():
 
 
 @pytest.mark.parametrize('form', ['distance', 'distilled'])
-def test_the_other_forms_of_the_identity_term_reach_the_generators(form):
+def test_the_other_forms_of_the_identity_loss_reach_the_generators(form):
     model = satnet(identity=form)
-    term = model('generators', pairs(4), 0)['identity']
-    term.backward()
-    assert term > 0 and touched(model.gen['b'].dec)
+    loss = model('generators', pairs(4), 0)['identity']
+    loss.backward()
+    assert loss > 0 and touched(model.gen['b'].dec)
 
 
 def test_only_pairs_of_one_person_are_supervised():

@@ -9,7 +9,7 @@ from models.losses.contrastive import patch_nce
 from models.translation.cut import CUT, CUTConfig
 from tests.models.translation.batches import Calls, pairs
 
-TINY = {'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
+TINY = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
         'features': 8}
 
 
@@ -26,7 +26,7 @@ def test_a_patch_that_finds_its_own_key_costs_nothing_and_one_that_cannot_costs_
     assert patch_nce(keys, keys.roll(1, 1)) > 10
 
 
-def test_keys_of_other_pictures_do_not_count():
+def test_keys_of_other_images_do_not_count():
     keys = F.normalize(torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0)), dim=2)
     together = patch_nce(keys, keys)
     alone = torch.stack([patch_nce(keys[i:i + 1], keys[i:i + 1]) for i in range(3)]).mean()
@@ -77,9 +77,9 @@ def test_maps_of_a_mirrored_translation_are_mirrored_back(monkeypatch):
     torch.testing.assert_close(losses[0], losses[1], rtol=0.05, atol=0)
 
 
-def test_one_pass_of_the_generator_serves_both_players():
+def test_one_pass_of_the_generator_serves_both_param_groups():
     family, batch = cut(), pairs()
     calls = Calls(family.generator.model[-1])  # the layer that draws
     family('generator', batch, 0)
-    family('critic', batch, 0)
+    family('discriminator', batch, 0)
     assert calls.count == 1

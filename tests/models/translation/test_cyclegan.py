@@ -2,12 +2,12 @@
 import pytest
 import torch
 
-from models.translation.cyclegan import CycleGAN, CycleGANConfig
-from models.translation.pool import PicturePool
+from models.translation.cyclegan.family import CycleGAN, CycleGANConfig
+from models.translation.pool import ImagePool
 from tests.models.translation.batches import Calls, pairs
 
-TINY = {'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4, 'critic_layers': 2}
-ATTENTION = {'size': 64, 'generator': 'attention', 'critic': 'attention', 'width': 8, 'critic_width': 2, 'latent': 4,
+TINY = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2}
+ATTENTION = {'size': 64, 'generator': 'attention', 'discriminator': 'attention', 'width': 8, 'discriminator_width': 2, 'latent': 4,
              'spectral': True, 'adversary': 'hinge'}
 
 
@@ -17,98 +17,98 @@ def cyclegan(**changes) -> CycleGAN:
 
 
 def numbered(first: int, count: int) -> torch.Tensor:
-    """Pictures that are recognised by their colour."""
+    """Images that are recognized by their color."""
     return torch.arange(first, first + count).float()[:, None, None, None].expand(-1, 3, 2, 2)
 
 
 def test_the_pool_fills_first_and_then_hands_out_half_of_the_time_what_it_held():
     torch.manual_seed(0)
-    pool = PicturePool(3)
+    pool = ImagePool(3)
     assert torch.equal(pool.exchange(numbered(0, 3)), numbered(0, 3))
     given = [pool.exchange(numbered(number, 1))[0, 0, 0, 0].item() for number in range(3, 203)]
     old = sum(value != number for number, value in enumerate(given, 3))
     assert 70 < old < 130
     assert all(value <= number for number, value in enumerate(given, 3))
-    assert len(set(given)) == len(given), 'a picture was shown twice'
-    assert len(pool.pictures) == 3
+    assert len(set(given)) == len(given), 'an image was shown twice'
+    assert len(pool.images) == 3
 
 
-def test_without_a_pool_the_critics_see_the_new_fakes():
-    pool = PicturePool(0)
-    assert torch.equal(pool.exchange(numbered(0, 4)), numbered(0, 4)) and not pool.pictures
+def test_without_a_pool_the_discriminators_see_the_new_fakes():
+    pool = ImagePool(0)
+    assert torch.equal(pool.exchange(numbered(0, 4)), numbered(0, 4)) and not pool.images
 
 
 def test_what_the_pools_hold_can_be_taken_up_by_another_process():
     family, other = cyclegan(), cyclegan()
     assert not family.memory()
-    family('critics', pairs(), 0)
-    other.remember(family.memory())
+    family('discriminators', pairs(), 0)
+    other.load_extra_state(family.memory())
     for pool, twin in zip(family.pools.values(), other.pools.values()):
-        assert len(twin.pictures) == 2 and all(map(torch.equal, pool.pictures, twin.pictures))
+        assert len(twin.images) == 2 and all(map(torch.equal, pool.images, twin.images))
 
 
 def test_validation_leaves_the_pools_alone():
     family = cyclegan().eval()
     with torch.no_grad():
-        terms = family('critics', pairs(), 0)
-    assert torch.isfinite(terms['critic']) and not family.memory()
+        losses = family('discriminators', pairs(), 0)
+    assert torch.isfinite(losses['discriminator']) and not family.memory()
 
 
-def test_the_critics_judge_what_the_generators_drew_in_the_same_step():
+def test_the_discriminators_judge_what_the_generators_drew_in_the_same_step():
     family = cyclegan(weights={**CycleGANConfig().weights, 'identity': 0.0})
     calls, batch = Calls(family.a2b), pairs()
     family('generators', batch, 5)
     assert calls.count == 2  # the translation, and the way back of the cycle
-    family('critics', batch, 5)
+    family('discriminators', batch, 5)
     assert calls.count == 2
-    family('critics', batch, 6)
+    family('discriminators', batch, 6)
     assert calls.count == 3
 
 
 def test_identity_and_translation_in_one_pass_equal_two_passes():
     family, batch = cyclegan(), pairs()
-    terms = family('generators', batch, 0)
+    losses = family('generators', batch, 0)
     alone = (family.a2b(batch.b) - batch.b).abs().mean() + (family.b2a(batch.a) - batch.a).abs().mean()
-    torch.testing.assert_close(terms['identity'], alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(losses['identity'], alone, rtol=1e-4, atol=1e-5)
     cycle = (family.b2a(family.a2b(batch.a)) - batch.a).abs().mean() + (family.a2b(family.b2a(batch.b)) - batch.b).abs().mean()
-    torch.testing.assert_close(terms['cycle'], cycle, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(losses['cycle'], cycle, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('changes', [
     {'generator': 'unet', 'downs': 4, 'dropout': 0.5, 'adversary': 'vanilla'},
     {'spectral': True, 'adversary': 'hinge'},
     ATTENTION,
-    {**ATTENTION, 'attention': False, 'spectral': False, 'adversary': 'wgan', 'weights': {'adversarial': 1.0, 'critic': 1.0,
+    {**ATTENTION, 'attention': False, 'spectral': False, 'adversary': 'wgan', 'weights': {'adversarial': 1.0, 'discriminator': 1.0,
                                                                                           'penalty': 10.0, 'cycle': 250.0}},
 ])
-def test_each_form_learns_in_both_players(changes):
+def test_each_form_learns_in_both_param_groups(changes):
     family = cyclegan(**changes)
     batch = pairs(size=family.config.size)
     # What lies behind an attention's gamma, which starts at 0, learns from the second step on.
     waiting = {parameter for name, parameter in family.named_parameters()
                if name.split('.')[-2] in ('conv_f', 'conv_g', 'conv_h')}
-    for player, parameters in family.players().items():
+    for group, parameters in family.param_groups().items():
         learning = [parameter for parameter in parameters if parameter not in waiting]
-        loss = sum(family.config.weights[name] * term for name, term in family(player, batch, 0).items())
-        gradients = torch.autograd.grad(loss, learning, allow_unused=True)
+        objective = sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0).items())
+        gradients = torch.autograd.grad(objective, learning, allow_unused=True)
         assert sum(value is not None and bool(value.abs().max() > 0) for value in gradients) > 0.8 * len(gradients)
 
 
 def test_weights_are_clipped_for_wgan_alone():
     for adversary, penalty, clipped in (('wgan', 0.0, True), ('wgan', 10.0, False), ('lsgan', 0.0, False)):
-        family = cyclegan(adversary=adversary, clip=0.001, weights={'critic': 1.0, 'penalty': penalty})
+        family = cyclegan(adversary=adversary, clip=0.001, weights={'discriminator': 1.0, 'penalty': penalty})
         family.after_update('generators')
-        assert max(value.abs().max() for value in family.critic_a.parameters()) > 0.001
-        family.after_update('critics')
-        for critic in (family.critic_a, family.critic_b):
-            assert (max(value.abs().max() for value in critic.parameters()) <= 0.001) == clipped
+        assert max(value.abs().max() for value in family.discriminator_a.parameters()) > 0.001
+        family.after_update('discriminators')
+        for discriminator in (family.discriminator_a, family.discriminator_b):
+            assert (max(value.abs().max() for value in discriminator.parameters()) <= 0.001) == clipped
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
     ({**ATTENTION, 'size': 96}, 'made for size 64'),
     ({'size': 18}, 'multiple of 4'),
     ({'size': 96, 'generator': 'unet'}, 'multiple of 256'),
-    ({'critic_layers': 3}, 'fewer critic_layers'),
+    ({'discriminator_layers': 3}, 'fewer discriminator_layers'),
 ])
 def test_a_size_that_does_not_fit_is_one_sentence(changes, message):
     with pytest.raises(ValueError, match=message):
@@ -116,8 +116,8 @@ def test_a_size_that_does_not_fit_is_one_sentence(changes, message):
 
 
 def test_a_direction_or_a_reference_that_is_not_known_is_refused():
-    family, pictures = cyclegan(), pairs().a
+    family, images = cyclegan(), pairs().a
     with pytest.raises(ValueError, match='it knows a2b, b2a'):
-        family.translate(pictures, 'b2b')
+        family.translate(images, 'b2b')
     with pytest.raises(ValueError, match='no style'):
-        family.translate(pictures, reference=pictures)
+        family.translate(images, reference=images)

@@ -3,16 +3,16 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.checkpoint import save_family
-from experiments.feature_clusters import clustered, label_features, read_centres
+from datasets.preparation.feature_clusters import clustered, label_features, read_centers
+from experiments.training.checkpoint import save_family
 from models.batch import SwapBatch
-from models.translation.label_networks import FeatureEncoder, spread
-from models.translation.pix2pixhd import Pix2PixHD, Pix2PixHDConfig
+from models.translation.pix2pixhd.family import Pix2PixHD, Pix2PixHDConfig
+from models.translation.pix2pixhd.networks import FeatureEncoder, spread
 from scripts import encode_features
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import touched
 
-TINY = {'size': 32, 'width': 4, 'downs': 1, 'blocks': 1, 'feature_width': 4, 'critic_width': 4, 'critic_layers': 1}
+TINY = {'size': 32, 'width': 4, 'downs': 1, 'blocks': 1, 'feature_width': 4, 'discriminator_width': 4, 'discriminator_layers': 1}
 
 
 def family(**options) -> Pix2PixHD:
@@ -28,7 +28,7 @@ def batch(size: int = 32) -> SwapBatch:
     return SwapBatch(source, target, torch.ones(2, dtype=torch.bool), labels)
 
 
-def test_edges_are_where_a_neighbour_has_another_label():
+def test_edges_are_where_a_neighbor_has_another_label():
     layout = family().layout(batch().target_parsing)
     assert torch.equal(layout[:, :19].argmax(1), batch().target_parsing)
     edges = layout[0, 19]
@@ -37,9 +37,9 @@ def test_edges_are_where_a_neighbour_has_another_label():
 
 def test_every_pixel_gets_the_mean_of_its_label():
     torch.manual_seed(0)
-    encoder, picture, labels = FeatureEncoder(3, 4, 1), torch.rand(2, 3, 32, 32), batch().target_parsing
-    means, share = encoder(picture, labels, 19)
-    raw, seen = encoder.model(picture), spread(means, labels)
+    encoder, image, labels = FeatureEncoder(3, 4, 1), torch.rand(2, 3, 32, 32), batch().target_parsing
+    means, share = encoder(image, labels, 19)
+    raw, seen = encoder.model(image), spread(means, labels)
     torch.testing.assert_close(seen[1, :, 12, 12], raw[1, :, 8:24, 8:24].mean((1, 2)), atol=1e-5, rtol=1e-5)
     assert torch.equal(seen[:, :, 9, 9], seen[:, :, 20, 20])
     torch.testing.assert_close(share[0, :3], torch.tensor([0.75, 0.25, 0.0]))
@@ -67,29 +67,29 @@ def test_the_enhancer_first_learns_alone():
         assert touched(model.generator.model1_2) and touched(model.generator.model) is learns
 
 
-def test_matching_of_the_real_picture_is_0_and_does_not_teach_the_answer():
+def test_matching_of_the_real_image_is_0_and_does_not_teach_the_answer():
     model, given = family(), batch()
     model.fake = lambda *unused: given.target.clone().requires_grad_()
-    assert model.generator_terms(given, given.target_parsing, 0)['matching'] < 1e-6
+    assert model.generator_losses(given, given.target_parsing, 0)['matching'] < 1e-6
 
 
 def test_clusters_of_features():
     rows = np.repeat([[0.0], [1.0]], [20, 10], axis=0) + np.random.default_rng(0).normal(0, 0.01, (30, 3))
-    centres = clustered({1: rows, 5: rows[:1], 7: rows[:3]}, 2)
-    assert sorted(np.abs(centres[1].round()).tolist()) == [[0, 0, 0], [1, 1, 1]]
-    assert centres[5].shape == (1, 3) and len(centres[7]) <= 2
+    centers = clustered({1: rows, 5: rows[:1], 7: rows[:3]}, 2)
+    assert sorted(np.abs(centers[1].round()).tolist()) == [[0, 0, 0], [1, 1, 1]]
+    assert centers[5].shape == (1, 3) and len(centers[7]) <= 2
     found = label_features(family().eval(), [batch()])
     assert set(found) == {0, 1} and found[1].shape == (2, 3)
 
 
 def test_samples_draw_each_label_like_one_of_its_clusters():
     model, labels = family().eval(), batch().target_parsing
-    centres = {0: torch.zeros(1, 3), 1: torch.tensor([[-1.0] * 3, [1.0] * 3])}
-    drawn = [model.sample(labels[:1], centres, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
-    distinct = {tuple(picture.flatten()[::97].tolist()) for picture in drawn}
+    centers = {0: torch.zeros(1, 3), 1: torch.tensor([[-1.0] * 3, [1.0] * 3])}
+    drawn = [model.sample(labels[:1], centers, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
+    distinct = {tuple(image.flatten()[::97].tolist()) for image in drawn}
     assert len(distinct) == 2 and drawn[0].shape == (1, 3, 32, 32)
     with pytest.raises(ValueError, match='model.features'):
-        family(features=0).sample(labels, centres)
+        family(features=0).sample(labels, centers)
 
 
 def test_features_are_encoded_and_drawn_by_the_script(tmp_path, monkeypatch, capsys):
@@ -98,8 +98,8 @@ def test_features_are_encoded_and_drawn_by_the_script(tmp_path, monkeypatch, cap
     save_family(tmp_path / 'family.safetensors', 'pix2pixhd', model.state_dict(), model.config)
     words = ['--weights', str(tmp_path / 'family.safetensors'), '--limit', '8', '--clusters', '2']
     assert encode_features.main([*words, '-o', str(tmp_path / 'features.npz')]) == 0
-    centres = read_centres(tmp_path / 'features.npz')
-    assert 1 in centres and all(values.shape[1] == 3 and len(values) <= 2 for values in centres.values())
+    centers = read_centers(tmp_path / 'features.npz')
+    assert 1 in centers and all(values.shape[1] == 3 and len(values) <= 2 for values in centers.values())
     drawing = [*words, '--features', str(tmp_path / 'features.npz'), '-o', str(tmp_path / 'sheet.png')]
     assert encode_features.main(drawing) == 0 and (tmp_path / 'sheet.png').stat().st_size > 1000
     assert encode_features.main([*words, '--features', str(tmp_path / 'family.safetensors'), '-o', str(tmp_path / 'x.png')]) == 2

@@ -4,9 +4,9 @@ import torch
 
 from models.registry import load_family
 from models.translation.cut import CUT, CUTConfig
-from models.translation.cyclegan import CycleGAN, CycleGANConfig
+from models.translation.cyclegan.family import CycleGAN, CycleGANConfig
 from models.translation.published import load_anime, load_cut, load_cyclegan, load_stargan
-from models.translation.stargan import StarGAN, StarGANConfig
+from models.translation.stargan.family import StarGAN, StarGANConfig
 from models.weights import WeightsError
 from scripts.weights import main as weights_script
 from tests.models.translation.test_cut import TINY as CUT_TINY
@@ -29,7 +29,7 @@ def equal(network, other) -> bool:
 
 def test_cyclegan_files_with_old_statistics(tmp_path):
     theirs, ours = twins(CycleGAN, CycleGANConfig(**TINY))
-    named = {'G_A': theirs.a2b, 'G_B': theirs.b2a, 'D_A': theirs.critic_b, 'D_B': theirs.critic_a}
+    named = {'G_A': theirs.a2b, 'G_B': theirs.b2a, 'D_A': theirs.discriminator_b, 'D_B': theirs.discriminator_a}
     for name, network in named.items():
         old = {'model.2.running_mean': torch.zeros(4), 'model.2.num_batches_tracked': torch.tensor(7)}
         torch.save({**network.state_dict(), **old}, tmp_path / f'latest_net_{name}.pth')
@@ -49,7 +49,7 @@ def test_a_generator_alone_leaves_the_rest_as_it_was(tmp_path):
 
 def test_the_anime_trainer_whose_first_domain_is_anime(tmp_path):
     theirs, ours = twins(CycleGAN, CycleGANConfig(**ATTENTION))
-    named = {'netG_A': theirs.b2a, 'netG_B': theirs.a2b, 'netD_A': theirs.critic_a, 'netD_B': theirs.critic_b}
+    named = {'netG_A': theirs.b2a, 'netG_B': theirs.a2b, 'netD_A': theirs.discriminator_a, 'netD_B': theirs.discriminator_b}
     state = {f'{name}.module.{key}': value for name, network in named.items() for key, value in network.state_dict().items()}
     torch.save({**state, 'criterionGAN.real_label': torch.tensor(1.0)}, tmp_path / 'anime.pth')
     load_anime(ours, tmp_path / 'anime.pth')
@@ -58,7 +58,7 @@ def test_the_anime_trainer_whose_first_domain_is_anime(tmp_path):
 
 def test_cut_and_stargan_files(tmp_path):
     theirs, ours = twins(CUT, CUTConfig(**CUT_TINY))
-    for name, network in {'G': theirs.generator, 'F': theirs.projector, 'D': theirs.critic}.items():
+    for name, network in {'G': theirs.generator, 'F': theirs.projector, 'D': theirs.discriminator}.items():
         torch.save(network.state_dict(), tmp_path / f'latest_net_{name}.pth')
     load_cut(ours, tmp_path)
     assert equal(theirs, ours)

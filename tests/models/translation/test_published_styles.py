@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from models.translation.munit import MUNIT, MUNITConfig
-from models.translation.pix2pixhd import Pix2PixHD, Pix2PixHDConfig
+from models.translation.pix2pixhd.family import Pix2PixHD, Pix2PixHDConfig
 from models.translation.published import load_published
 from models.translation.satnet import SATNet, SATNetConfig
-from models.translation.ugatit import UGATIT, UGATITConfig
+from models.translation.ugatit.family import UGATIT, UGATITConfig
 from models.weights import WeightsError
 from tests.models.translation.test_content_style import TINY as STYLE_TINY
 from tests.models.translation.test_pix2pixhd import TINY as LABEL_TINY
@@ -43,7 +43,7 @@ def test_the_one_file_of_ugatit(tmp_path):
 
 def test_pix2pixhd_and_the_global_generator_that_an_enhancer_begins_with(tmp_path):
     theirs, ours = twins(Pix2PixHD, Pix2PixHDConfig(**LABEL_TINY))
-    for name, network in {'G': theirs.generator, 'D': theirs.critics, 'E': theirs.encoder}.items():
+    for name, network in {'G': theirs.generator, 'D': theirs.discriminators, 'E': theirs.encoder}.items():
         torch.save(network.state_dict(), tmp_path / f'latest_net_{name}.pth')
     load_published(ours, 'pix2pixhd', tmp_path)
     assert equal(theirs, ours)

@@ -1,4 +1,4 @@
-"""CartoonGAN, DTN and XGAN: what each term teaches."""
+"""CartoonGAN, DTN and XGAN: what each loss teaches."""
 import pytest
 import torch
 
@@ -7,9 +7,9 @@ from models.registry import build_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.translation.batches import pairs, touched
 
-CARTOON = {'size': 16, 'width': 4, 'blocks': 1, 'critic_width': 4}
-XGAN = {'size': 32, 'width': 4, 'embedding': 16, 'critic_width': 4, 'identity': IDENTITY}
-DTN = {'size': 16, 'width': 4, 'critic_width': 4, 'features': IDENTITY}
+CARTOON = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4}
+XGAN = {'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'identity': IDENTITY}
+DTN = {'size': 16, 'width': 4, 'discriminator_width': 4, 'features': IDENTITY}
 
 
 def built(name: str, config: dict, **changes):
@@ -17,14 +17,14 @@ def built(name: str, config: dict, **changes):
     return build_family(name, {**config, **changes}, tiny_perception())
 
 
-def test_content_alone_is_learnt_until_the_initialisation_is_over():
+def test_content_alone_is_learned_until_the_initialisation_is_over():
     family, batch = built('cartoongan', CARTOON, initialisation=3), pairs()
     early, late = (family('generator', batch, step) for step in (2, 3))
     assert early['adversarial'] == 0 and early['content'] > 0 and late['adversarial'] > 0
-    family('critic', batch, 2)['critic'].backward()
-    assert not touched(family.critic)
-    family('critic', batch, 3)['critic'].backward()
-    assert touched(family.critic)
+    family('discriminator', batch, 2)['discriminator'].backward()
+    assert not touched(family.discriminator)
+    family('discriminator', batch, 3)['discriminator'].backward()
+    assert touched(family.discriminator)
 
 
 def test_content_is_seen_by_vgg_where_there_is_one_and_by_the_teacher_otherwise():
@@ -39,15 +39,15 @@ def test_content_is_seen_by_vgg_where_there_is_one_and_by_the_teacher_otherwise(
     assert touched(family.generator)
 
 
-def test_the_cartoon_critic_is_also_shown_drawings_without_edges():
-    """A drawing with hard edges costs the critic more than a flat one does, which blurring leaves as it was."""
+def test_the_cartoon_discriminator_is_also_shown_drawings_without_edges():
+    """A drawing with hard edges costs the discriminator more than a flat one does, which blurring leaves as it was."""
     family = built('cartoongan', CARTOON, norm='instance').eval()
     seen = []
-    family.critic.register_forward_hook(lambda module, given, out: seen.append(given[0]))
+    family.discriminator.register_forward_hook(lambda module, given, out: seen.append(given[0]))
     batch = pairs()
     batch.b[:] = -1
     batch.b[:, :, :, 8:] = 1
-    family('critic', batch, 0)
+    family('discriminator', batch, 0)
     drawing, blurred, _ = seen
     assert torch.equal(drawing, batch.b)
     assert (blurred - drawing).abs()[..., 7:9].max() > 0.2 and torch.equal(blurred[..., :4], drawing[..., :4])
@@ -60,15 +60,15 @@ def test_constancy_alone_teaches_the_decoder(encoder):
     assert touched(family.decoder) and touched(family.encoder) == (encoder == 'joint')
 
 
-def test_the_ternary_critic_tells_three_kinds_apart():
-    """With logits that name the right class the critic pays little, and the generator, who wants the third, much."""
+def test_the_ternary_discriminator_tells_three_kinds_apart():
+    """With logits that name the right class the discriminator pays little, and the generator, who wants the third, much."""
     family, batch = built('dtn', DTN), pairs()
     right = torch.tensor([0, 0, 1, 1, 2, 2])
-    family.critic = Named(right)
-    assert family('critic', batch, 0)['critic'] < 0.01
-    family.critic = Named(right[:4])
+    family.discriminator = Named(right)
+    assert family('discriminator', batch, 0)['discriminator'] < 0.01
+    family.discriminator = Named(right[:4])
     caught = family('generator', batch, 0)['adversarial']
-    family.critic = Named(torch.full((4,), 2))
+    family.discriminator = Named(torch.full((4,), 2))
     assert family('generator', batch, 0)['adversarial'] < 0.01 < 9 < caught
 
 
@@ -79,7 +79,7 @@ class Named(torch.nn.Module):
         super().__init__()
         self.logits = 10 * torch.nn.functional.one_hot(classes, 3).float()
 
-    def forward(self, pictures):
+    def forward(self, images):
         return self.logits
 
 
@@ -93,23 +93,23 @@ def test_a_reversed_gradient_is_the_opposite():
 
 def test_encoders_work_against_the_domain_classifier_that_learns_in_the_same_step():
     family, batch = built('xgan', XGAN, weights={'domain': 1.0}).train(), pairs(8, 32)
-    optimiser = torch.optim.SGD(family.tell.parameters(), 0.5)
+    optimizer = torch.optim.SGD(family.tell.parameters(), 0.5)
     first = family('generators', batch, 0)['domain']
     for step in range(40):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         family('generators', batch, step)['domain'].backward()
-        optimiser.step()
-    learnt = family('generators', batch, 40)['domain']
-    assert learnt < first - 0.01
+        optimizer.step()
+    learned = family('generators', batch, 40)['domain']
+    assert learned < first - 0.01
     family.zero_grad()
-    learnt.backward()
+    learned.backward()
     torch.optim.SGD([*family.encode_a.parameters(), *family.encode.parameters()], 1e-3).step()
-    assert family('generators', batch, 0)['domain'] > learnt
+    assert family('generators', batch, 0)['domain'] > learned
 
 
 def test_one_adversary_judges_drawings_alone():
-    assert set(built('xgan', XGAN, both=False).critics) == {'b'}
-    assert set(built('xgan', XGAN).critics) == {'a', 'b'}
+    assert set(built('xgan', XGAN, both=False).discriminators) == {'b'}
+    assert set(built('xgan', XGAN).discriminators) == {'a', 'b'}
     family = built('xgan', XGAN, both=False, weights={'adversarial': 1.0})
     family('generators', pairs(size=32), 0)['adversarial'].backward()
     assert touched(family.decode_b) and not touched(family.decode_a)

@@ -2,9 +2,9 @@
 import pytest
 import torch
 
-from configs.schema import OptimiserConfig
-from experiments.players import build_players
-from models.translation.stargan import StarGAN, StarGANConfig
+from configs.schema import OptimizerConfig
+from experiments.training.optimizers import build_optimizer_groups
+from models.translation.stargan.family import StarGAN, StarGANConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import pairs, touched
 
@@ -47,26 +47,26 @@ def test_a_reference_gives_its_style():
 def test_the_mapping_network_moves_at_its_own_pace():
     """The first update of Adam moves every weight by its rate."""
     family = stargan(mapping_pace=0.01)
-    player = build_players(family, {'default': OptimiserConfig(name='adam', lr=1e-3)})[0]
+    group = build_optimizer_groups(family, {'default': OptimizerConfig(name='adam', lr=1e-3)})[0]
     weights = family.mapping.shared[0].weight, family.generator.from_rgb.weight
     before = [weight.detach().clone() for weight in weights]
-    player.set_rate(2e-3)
+    group.set_rate(2e-3)
     sum(family('generator', pairs(size=32), 0).values()).backward()
-    player.optimiser.step()
+    group.optimizer.step()
     slow, usual = ((weight - old).abs().max().item() for weight, old in zip(weights, before))
     assert slow == pytest.approx(2e-5, rel=0.02) and usual == pytest.approx(2e-3, rel=0.02)
 
 
-def test_the_high_pass_filter_shows_the_face_of_the_picture():
+def test_the_high_pass_filter_shows_the_face_of_the_image():
     """What the masks let pass changes the translation; without masks nothing passes."""
-    family, pictures = stargan(high_pass=1.0).eval(), pairs(size=32).a
-    masks = family.masks(pictures)
+    family, images = stargan(high_pass=1.0).eval(), pairs(size=32).a
+    masks = family.masks(images)
     assert [mask.shape for mask in masks] == [(2, 1, 32, 32)] * 2 and masks[0].mean() > masks[1].mean()
     style = family.drawn_style(torch.tensor([1, 1]))
-    without = family.generator(pictures, style)
-    nothing = family.generator(pictures, style, tuple(torch.zeros_like(mask) for mask in masks))
+    without = family.generator(images, style)
+    nothing = family.generator(images, style, tuple(torch.zeros_like(mask) for mask in masks))
     torch.testing.assert_close(nothing, without)
-    everything = family.generator(pictures, style, tuple(torch.ones_like(mask) for mask in masks))
+    everything = family.generator(images, style, tuple(torch.ones_like(mask) for mask in masks))
     assert (everything - without).abs().max() > 1e-3
 
 

@@ -8,18 +8,18 @@ from models.blocks.edges import without_edges
 from models.blocks.norms import AdaLIN, layer_instance_norm
 from models.losses.smoothness import total_variation
 from models.translation.face_region import head_region, shrunk
-from models.translation.ugatit import UGATIT, UGATITConfig
+from models.translation.ugatit.family import UGATIT, UGATITConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs
 
-TINY = {'size': 16, 'width': 4, 'critic_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
+TINY = {'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
 
 
 class HalfHead(torch.nn.Module):
-    """A parser that sees skin on the left half of every picture, and background on the right."""
+    """A parser that sees skin on the left half of every image, and background on the right."""
 
-    def forward(self, pictures):
-        logits = torch.full((len(pictures), 19, *pictures.shape[2:]), -20.0)
+    def forward(self, images):
+        logits = torch.full((len(images), 19, *images.shape[2:]), -20.0)
         logits[:, 1, :, :8] = 20.0
         logits[:, 0, :, 8:] = 20.0
         return logits
@@ -44,11 +44,11 @@ def test_the_norm_of_one_pass_is_the_mixture_of_both_norms():
 
 @pytest.mark.parametrize('weighted', [True, False])
 def test_the_folded_attention_is_that_of_the_map_of_twice_the_width(weighted):
-    average, largest, merge = torch.nn.Linear(6, 1), torch.nn.Linear(6, 1, bias=False), torch.nn.Conv2d(12, 6, 1)
+    ema, largest, merge = torch.nn.Linear(6, 1), torch.nn.Linear(6, 1, bias=False), torch.nn.Conv2d(12, 6, 1)
     x = torch.randn(2, 6, 4, 4)
-    first, second = (average.weight + average.bias, largest.weight) if weighted else (torch.ones(1, 6),) * 2
+    first, second = (ema.weight + ema.bias, largest.weight) if weighted else (torch.ones(1, 6),) * 2
     expected = merge(torch.cat([x * first[:, :, None, None], x * second[:, :, None, None]], 1))
-    torch.testing.assert_close(cam_attended(x, average, largest, merge, weighted=weighted), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(cam_attended(x, ema, largest, merge, weighted=weighted), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_each_translation_is_made_once_per_step():
@@ -56,9 +56,9 @@ def test_each_translation_is_made_once_per_step():
     calls = [Calls(model.genA2B), Calls(model.genB2A)]
     model('generators', batch, 0)
     assert [count.count for count in calls] == [2, 2]  # there (with the identity pass) and back
-    model('critics', batch, 0)
+    model('discriminators', batch, 0)
     assert [count.count for count in calls] == [2, 2]
-    model('critics', batch, 1)
+    model('discriminators', batch, 1)
     assert [count.count for count in calls] == [3, 3]
 
 
@@ -67,49 +67,49 @@ def test_rho_stays_between_its_limits():
     norms = [module for module in model.modules() if hasattr(module, 'rho')]
     for module in norms:
         module.rho.data.fill_(2.0)
-    model.after_update('critics')
+    model.after_update('discriminators')
     assert all(module.rho.max() == 2 for module in norms)
     model.after_update('generators')
     for module in norms:
         assert module.rho.max().item() == pytest.approx(0.9 if isinstance(module, AdaLIN) else 1.0)
 
 
-def test_the_background_does_not_learn_from_the_critics_where_it_is_detached():
+def test_the_background_does_not_learn_from_the_discriminators_where_it_is_detached():
     for detached in (False, True):
         model = family(detached_background=detached)
         made = []
-        model.genA2B.register_forward_hook(lambda module, given, out, made=made: made.append(out.picture))
-        term = model.generator_terms(pairs(), 0)['adversarial_a2b']
-        slope = torch.autograd.grad(term, made[0])[0][:2]
+        model.genA2B.register_forward_hook(lambda module, given, out, made=made: made.append(out.image))
+        loss = model.generator_losses(pairs(), 0)['adversarial_a2b']
+        slope = torch.autograd.grad(loss, made[0])[0][:2]
         assert slope[..., :8].abs().max() > 0
         assert bool(slope[..., 8:].abs().max() == 0) is detached
 
 
-def test_a_masked_critic_pays_for_patches_of_the_face_alone():
-    model = family(masked_critic=True, critic_cam=0.0)
-    picture, none, whole = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
-    assert model.verdict('B', [(picture, none, 1.0)]) == 0
-    assert model.verdict('B', [(picture, whole, 1.0)]) > 0
+def test_a_masked_discriminator_pays_for_patches_of_the_face_alone():
+    model = family(masked_discriminator=True, discriminator_cam=0.0)
+    image, none, whole = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
+    assert model.verdict('B', [(image, none, 1.0)]) == 0
+    assert model.verdict('B', [(image, whole, 1.0)]) > 0
 
 
-@pytest.mark.parametrize('sees', ['picture', 'map', 'both'])
-def test_what_the_classifiers_of_the_critics_see(sees):
+@pytest.mark.parametrize('sees', ['image', 'map', 'both'])
+def test_what_the_classifiers_of_the_discriminators_see(sees):
     model = family(cam_sees=sees).eval()
-    critic, picture, head = model.disGB, torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    discriminator, image, head = model.disGB, torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
     seen = []
-    critic.register_forward_hook(lambda module, given, out: seen.append(out[1]))
-    model.verdict('B', [(picture, head, 1.0)])
-    model.verdict('B', [(picture.flip(2), head, 1.0)])
+    discriminator.register_forward_hook(lambda module, given, out: seen.append(out[1]))
+    model.verdict('B', [(image, head, 1.0)])
+    model.verdict('B', [(image.flip(2), head, 1.0)])
     assert torch.equal(seen[0], seen[1])  # all that differs is hidden
     model.config.__dict__['cam_sees'] = 'whole'
-    model.verdict('B', [(picture, head, 1.0)])
+    model.verdict('B', [(image, head, 1.0)])
     assert not torch.allclose(seen[0], seen[2])
 
 
 def test_background_and_variation_concern_their_own_side():
     model, batch = family(weights={'background': 1.0, 'variation': 1.0}), pairs()
-    terms = model.generator_terms(batch, 0)
-    assert terms['background'] > 0 and terms['variation'] > 0
+    losses = model.generator_losses(batch, 0)
+    assert losses['background'] > 0 and losses['variation'] > 0
     rough = torch.zeros(1, 3, 16, 16)
     rough[..., ::2] = 1
     left = torch.zeros(1, 1, 16, 16)
@@ -122,24 +122,24 @@ def test_background_and_variation_concern_their_own_side():
 def test_blurred_negatives_are_one_more_kind_of_fake():
     plain, more, batch = family(), family(blurred_negatives=True), pairs()
     more.load_state_dict(plain.state_dict())
-    difference = more.eval()('critics', batch, 0)['critic_a2b'] - plain.eval()('critics', batch, 0)['critic_a2b']
+    difference = more.eval()('discriminators', batch, 0)['discriminator_a2b'] - plain.eval()('discriminators', batch, 0)['discriminator_a2b']
     extra = plain.verdict('B', [(without_edges(batch.b), None, 0.0)])
     torch.testing.assert_close(difference, extra, rtol=1e-3, atol=0)
 
 
 def test_edges_are_blurred_and_the_rest_is_not():
-    picture = torch.full((1, 3, 32, 32), -1.0)
-    picture[..., 16:] = 1
-    smooth = without_edges(picture)
-    assert torch.equal(smooth[..., :10], picture[..., :10]) and torch.equal(smooth[..., 22:], picture[..., 22:])
+    image = torch.full((1, 3, 32, 32), -1.0)
+    image[..., 16:] = 1
+    smooth = without_edges(image)
+    assert torch.equal(smooth[..., :10], image[..., :10]) and torch.equal(smooth[..., 22:], image[..., 22:])
     assert -0.9 < smooth[..., 15].mean() < smooth[..., 16].mean() < 0.9
 
 
 def test_without_a_parser_the_masks_are_refused():
-    model = family(masked_critic=True)
+    model = family(masked_discriminator=True)
     model.perception.parser = None
     with pytest.raises(ValueError, match='perception.parser'):
-        model.players()
+        model.param_groups()
 
 
 def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
@@ -163,16 +163,16 @@ def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
 
 @pytest.mark.parametrize('options', [{'pooled': 0}, {'enhanced': True, 'squeeze': True, 'masks': 3},
                                      {'transposed': True, 'sn': False},
-                                     {'critic_attention': False, 'critic_cam': 0.0, 'hard_edge': True, 'masked_critic': True}])
+                                     {'discriminator_attention': False, 'discriminator_cam': 0.0, 'hard_edge': True, 'masked_discriminator': True}])
 def test_every_form_trains_and_shows_its_heat_maps(options):
     model, batch = family(**options), pairs()
-    for player in model.players():
-        sum(model(player, batch, 0).values()).backward()
+    for group in model.param_groups():
+        sum(model(group, batch, 0).values()).backward()
     with torch.no_grad():
         panel = model.eval().panel(batch)
     assert {'a', 'a2b', 'heat a', 'b', 'b2a', 'heat b'} <= set(panel)
     assert ('mask a' in panel) is bool(options.get('masks'))
-    assert all(picture.abs().max() <= 1 and picture.shape == batch.a.shape for picture in panel.values())
+    assert all(image.abs().max() <= 1 and image.shape == batch.a.shape for image in panel.values())
 
 
 def test_one_way_it_translates_from_a_to_b_and_is_not_trained():
@@ -184,4 +184,4 @@ def test_one_way_it_translates_from_a_to_b_and_is_not_trained():
     with pytest.raises(ValueError, match='does not translate b2a; it knows a2b'):
         half.translate(batch.b, 'b2a')
     with pytest.raises(ValueError, match='cannot be trained'):
-        half.players()
+        half.param_groups()

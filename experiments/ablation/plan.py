@@ -1,0 +1,244 @@
+"""An ablation from its plan to its figures: runs that are queued over the devices, finished ones taken from where they lie, then
+the protocol on each.
+
+    RUNS/KEY/             a run folder, KEY the hash of its config, the code and the data
+    RUNS/KEY/finished.json    seconds and steps, once it is done
+    RUNS/KEY/failure.txt      the reason, where it failed
+"""
+import hashlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from configs.ablation import RECOGNIZER, AblationConfig, Change, overrides
+from configs.resolve import PRESETS, checked, dump, read_preset, resolve
+from configs.schema import RunConfig
+from experiments.training.errors import RunError
+from experiments.training.interruption import Interruption
+from experiments.training.journal import ROOT, code_version, read_journal
+from models.base import FamilyConfig
+from models.files import write_bytes
+from models.perception.encoders.family import RecognizerConfig
+from models.registry import family_types
+
+SAMPLING = 'sampling'  # section of a family's config that says how a trained network is used
+_POLL = 0.5  # seconds from one look at the signals to the next
+_STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # codes of a process that was asked to stop
+_PROBE_STEPS = 6  # of the run that an estimate is made from
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the plan. key: hash of the training's config, of code and data; folder: where the training lies, which runs that
+    differ in SAMPLING alone share."""
+
+    variant: str
+    seed: int
+    config: RunConfig
+    key: str
+    folder: Path
+
+    @property
+    def training(self) -> RunConfig:
+        """The config without how the network is used afterwards."""
+        model = dict(self.config.model)
+        if SAMPLING in model:
+            model[SAMPLING] = family_types(self.config.family)[1]().model_dump()[SAMPLING]
+        return self.config.model_copy(update={'model': model})
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / 'finished.json').is_file()
+
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, or None."""
+        path = self.folder / 'failure.txt'
+        return path.read_text(encoding='utf-8') if path.is_file() and not self.finished else None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the training took, once it is finished."""
+        return json.loads((self.folder / 'finished.json').read_text())['seconds'] if self.finished else None
+
+    @property
+    def state(self) -> str:
+        return 'finished' if self.finished else 'failed' if self.failure else 'begun' if self.begun else 'to do'
+
+    @property
+    def begun(self) -> bool:
+        return (self.folder / 'config.yaml').is_file()
+
+
+# Trains a run, going on with it where it was begun. The environment says on which device; the function, whether to stop. RunError
+# where it fails, Stopped where it was stopped.
+Train = Callable[[Run, dict[str, str], Callable[[], bool]], None]
+
+
+class Stopped(RunError):
+    """A signal asked to stop; what was begun is saved."""
+
+
+def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
+    """All runs, variant by variant. Two variants with one config share a folder. ValueError names what does not fit."""
+    code, known, found = code_version(exactly=True), {}, []
+    for name, change in ablation.expanded().items():
+        for seed in ablation.seeds:
+            config = _resolved(change, seed)
+            data = (config.data.name, config.data.root)
+            if data not in known:
+                known[data] = data_state(config.data.root)
+            run = Run(name, seed, config, '', runs)
+            text = '\n'.join([dump(run.training), code, known[data]])
+            key = hashlib.sha256(text.encode()).hexdigest()[:16]
+            found.append(replace(run, key=key, folder=runs / key))
+    return found
+
+
+def _resolved(change: Change, seed: int) -> RunConfig:
+    family = change.family
+    preset = change.preset or (family if (PRESETS / f'{family}.yaml').is_file() else None)
+    schema = schema_of(family)
+    config = resolve(family, schema().model_dump(), read_preset(preset) if preset else {},
+                     [*overrides(change), {'engine': {'seed': seed}}])
+    return config.model_copy(update={'model': checked(schema, config.model).model_dump()})
+
+
+def schema_of(family: str) -> type[FamilyConfig]:
+    """The config class of a family of the registry, or of RECOGNIZER."""
+    return RecognizerConfig if family == RECOGNIZER else family_types(family)[1]
+
+
+def data_state(root: str | None) -> str:
+    """A hash of names and sizes of all files below a folder; drawn data are part of the code."""
+    if root is None:
+        return 'drawn'
+    files = [path for path in Path(root).rglob('*') if path.is_file()]
+    sizes = sorted(f'{path.relative_to(root).as_posix()} {path.stat().st_size}' for path in files)
+    return hashlib.sha256('\n'.join(sizes).encode()).hexdigest()
+
+
+def devices() -> list[dict[str, str]]:
+    """The environment of each place where a run can train: every GPU, or this machine."""
+    return [{'CUDA_VISIBLE_DEVICES': str(index)} for index in range(torch.cuda.device_count())] or [{}]
+
+
+def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[], bool]) -> None:
+    """scripts/train.py, or train_identity.py, in a process of its own, which saves itself when it has to stop."""
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    preset = run.folder.with_suffix('.yaml')
+    write_bytes(preset, dump(run.training).encode())
+    script, family = ('train_identity.py', []) if run.config.family == RECOGNIZER else (
+        'train.py', ['--family', run.config.family])
+    given = ['--resume', str(run.folder)] if run.begun else [*family, '--preset', str(preset), '--out', str(run.folder)]
+    process = subprocess.Popen([sys.executable, str(ROOT / 'scripts' / script), *given], env={**os.environ, **environment},
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    told, said = False, None
+    while said is None:
+        try:
+            said = [line for line in process.communicate(timeout=_POLL)[1].splitlines() if line.strip()]
+        except subprocess.TimeoutExpired:
+            if stopping() and not told:
+                process.terminate()
+                told = True
+    if told or process.returncode in _STOPPED:
+        raise Stopped(said[-1] if said else 'the training was stopped')
+    if process.returncode:
+        raise RunError(said[-1] if said else f'{script} ended with the code {process.returncode} and said nothing')
+
+
+def train_all(runs: list[Run], train: Train = train_by_script, places: list[dict[str, str]] | None = None, *,
+              say: Callable[[str], None] = lambda line: None) -> None:
+    """Train what is not finished, as many at a time as there are places. A failure is written down and leaves the others alone; a
+    signal stops them all, and Stopped is raised."""
+    todo = list({run.key: run for run in runs if not run.finished}.values())
+    free: queue.Queue = queue.Queue()
+    for place in devices() if places is None else places:
+        free.put(place)
+    stop, interruption = threading.Event(), Interruption()
+
+    def stopping() -> bool:
+        return stop.is_set() or interruption.signal is not None
+
+    def one(number: int, run: Run) -> None:
+        place = free.get()
+        try:
+            if not stopping():
+                say(f'{number}/{len(todo)} {run.variant}, seed {run.seed}: {run.folder}')
+                _attempt(run, train, place, stopping)
+                if run.failure:
+                    say(f'{run.variant}, seed {run.seed} failed: {run.failure}')
+        except Stopped:
+            stop.set()
+            raise
+        finally:
+            free.put(place)
+
+    with interruption, ThreadPoolExecutor(free.qsize()) as pool:
+        for attempt in [pool.submit(one, number, run) for number, run in enumerate(todo, 1)]:
+            attempt.result()
+    if stopping():
+        raise Stopped('stopped by a signal; what was begun is saved')
+
+
+def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[], bool]) -> None:
+    began = time.monotonic()
+    try:
+        train(run, place, stopping)
+    except Stopped:
+        raise
+    except (RunError, ValueError, OSError) as error:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(run.folder / 'failure.txt', str(error).encode())
+        return
+    figures = {'seconds': time.monotonic() - began, 'steps': run.config.engine.steps, 'variant': run.variant, 'seed': run.seed}
+    write_bytes(run.folder / 'finished.json', json.dumps(figures).encode())
+
+
+def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) -> dict[str, float]:
+    """Seconds that each unfinished run will take, by its key, from the speed of finished ones that cost the same, or else of a
+    few steps that are trained for the purpose in `scratch`."""
+    speeds = {_costs(run): speed for run in runs if run.finished and (speed := _speed(run))}
+    found = {}
+    for run in runs:
+        if run.finished or run.key in found:
+            continue
+        kind = _costs(run)
+        if kind not in speeds:
+            engine = run.config.engine.model_copy(update={'steps': _PROBE_STEPS, 'log_every': _PROBE_STEPS // 2})
+            probe = Run(run.variant, run.seed, run.config.model_copy(update={'engine': engine}), run.key, scratch / run.key)
+            try:
+                train(probe, {}, lambda: False)
+                speeds[kind] = _speed(probe)
+            except RunError:
+                speeds[kind] = None
+        if speeds[kind]:
+            engine, data = run.config.engine, run.config.data
+            images = data.batch * (2 if data.balanced else 1)  # of a step: a couple is two
+            found[run.key] = engine.steps * engine.accumulate * images * engine.devices / speeds[kind]
+    return found
+
+
+def _costs(run: Run) -> str:
+    """What the time of a step depends on."""
+    model = {key: value for key, value in run.config.model.items() if key != 'weights'}
+    engine, data = run.config.engine, run.config.data
+    return json.dumps([run.config.family, model, data.batch, data.balanced, engine.precision, engine.compile,
+                       engine.channels_last])
+
+
+def _speed(run: Run) -> float | None:
+    """Images per second of the last line of the journal that tells."""
+    rates = [line['images_per_second'] for line in read_journal(run.folder) if 'images_per_second' in line]
+    return rates[-1] if rates else None

@@ -1,1 +1,0 @@
-"""Figures that compare faces and pictures."""

@@ -1,0 +1,368 @@
+"""The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
+import atexit
+import difflib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from configs.resolve import dump
+from configs.schema import EngineConfig, RunConfig
+from experiments.training import rng as randomness
+from experiments.training.checkpoint import Checkpoints, family_bytes, read_checkpoint
+from experiments.training.ema import EMA
+from experiments.training.errors import Interrupted, RunError
+from experiments.training.interruption import Interruption
+from experiments.training.journal import Journal
+from experiments.training.lr_schedule import learning_rate
+from experiments.training.meters import MeanMeter
+from experiments.training.monitor import TrainingMonitor
+from experiments.training.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
+from experiments.training.progress import ProgressBar
+from models.base import Family
+from models.files import write_bytes
+
+PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
+
+
+def build_fabric(config: EngineConfig) -> Fabric:
+    """The launched processes. With several, everything after this call runs in each of them. RunError where this machine has
+    not what is asked for."""
+    # A step trains one parameter group at a time, so some parameters are always unused.
+    strategy = DDPStrategy(find_unused_parameters=True) if config.devices * config.nodes > 1 else 'auto'
+    try:
+        fabric = Fabric(accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
+                        precision=config.precision)
+    except (RuntimeError, ValueError) as error:
+        raise RunError(f'engine.accelerator={config.accelerator} with engine.devices={config.devices} and engine.precision='
+                       f'{config.precision} does not work on this machine: {" ".join(str(error).split())}') from error
+    torch.backends.cudnn.benchmark = True  # all batches have one shape
+    fabric.launch()
+    if fabric.world_size > 1:
+        atexit.register(_leave)
+    return fabric
+
+
+def _leave() -> None:
+    """End the process group, as Fabric does with nccl only. A thread of gloo's that gives its last tensor back while the
+    interpreter ends would abort the process (pytorch/pytorch#179291)."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+class Task(nn.Module):
+    """What Fabric and DDP wrap. A batch passes as its type and its fields: wrappers cannot rebuild a frozen dataclass."""
+
+    def __init__(self, family: Family):
+        super().__init__()
+        self.family = family
+
+    def forward(self, group: str, kind: type, values: dict, step: int) -> dict[str, Tensor]:
+        return self.family(group, kind(**values), step)
+
+
+class Engine:
+    """Trains a family and fills a run folder.
+
+    loader: endless, with a batch_sampler whose state_dict counts the batches handed out; an item has to be a function of its key
+    alone. validation: a few fixed batches. Every weighted loss is returned by some parameter group within the first 32 steps, and by one
+    parameter group only. `step` counts finished updates. Errors that the user can mend are RunErrors.
+    """
+
+    def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
+                 validation: Sequence = ()):
+        self.config, self.family, self.loader, self.fabric = config, family, loader, fabric
+        self.folder, self.validation = Path(folder), [self._placed(batch) for batch in validation]
+        engine = config.engine
+        if engine.best and not validation:
+            raise RunError(f'engine.best={engine.best} needs validation images; set data.validation_batches above 0')
+        randomness.seed_all(engine.seed, fabric.global_rank)
+        family.train()
+        if engine.channels_last:
+            family.to(memory_format=torch.channels_last)
+            if family.perception is not None:
+                family.perception.to(memory_format=torch.channels_last)
+        if engine.compile:
+            family.compile(dynamic=False)
+        if family.perception is not None:
+            family.perception.to(fabric.device)
+        self.param_groups = build_optimizer_groups(family, config.param_groups)
+        self.module, *optimizers = fabric.setup(Task(family), *(group.optimizer for group in self.param_groups))
+        for group, optimizer in zip(self.param_groups, optimizers):
+            group.optimizer = optimizer
+        self.ema = EMA(family, family.ema_modules(), engine.ema, round(engine.ema_from * engine.steps))
+        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
+        self.meter, self.figures = MeanMeter(), MeanMeter()  # of losses; of notes and gradients
+        self.watch = TrainingMonitor()
+        self.step = 0
+        self._owners: dict[str, str] = {}  # loss -> the parameter group that returns it
+        self._whole = True  # whether this process has seen every step from the first on
+        self._validated = -1  # the step of the last validation; its figures are known to the first process
+        self._figures: dict[str, float] = {}
+
+    # -- The loop ---------------------------------------------------------------------------------------------------------
+
+    def fit(self) -> None:
+        """Train to the last step. Raises Interrupted, after saving, where a signal asked to stop."""
+        self._on_first(self._open)
+        every, steps = self.config.engine, self.config.engine.steps
+        self.progress_bar = ProgressBar(self.step, steps, self.fabric.is_global_zero)
+        began, seen = time.monotonic(), 0
+        try:
+            with Interruption() as interruption:
+                stream = map(self._placed, self.loader)
+                while self.step < steps:
+                    batches = [next(stream) for _ in range(every.accumulate)]
+                    seen += sum(map(len, batches)) * self.fabric.world_size
+                    for group in self.param_groups:
+                        if self.step % group.config.every == 0:
+                            self._update(group, batches)
+                    self.ema.update(self.step)
+                    self.step += 1
+                    last = self.step == steps
+                    log, save = last or self.step % every.log_every == 0, last or self.step % every.checkpoint_every == 0
+                    stop = self._settle(interruption, log or save)
+                    self._check_losses()
+                    if log:
+                        self._log(seen / (time.monotonic() - began))
+                        began, seen = time.monotonic(), 0
+                    if self.validation and (last or self.step % every.validate_every == 0):
+                        self._validate()
+                    if last or self.step % every.image_every == 0:
+                        self._on_first(partial(self._draw, batches[0]))
+                    if save or stop:
+                        self._save()
+                    if stop and not last:
+                        raise Interrupted(f'stopped by {signal.Signals(stop).name} at step {self.step} of {steps} and saved; '
+                                          f'go on with --resume {self.folder}', stop)
+                    self.progress_bar.step(self.step)
+        finally:
+            self.progress_bar.close()
+            if self.fabric.is_global_zero:
+                self.journal.close()
+
+    def _update(self, group: OptimizerGroup, batches: list) -> None:
+        """One update of one parameter group over all micro-batches."""
+        engine = self.config.engine
+        set_trainable_group(self.param_groups, group)
+        group.set_rate(learning_rate(group.config, self.step, engine.steps))
+        group.optimizer.zero_grad(set_to_none=True)
+        for number, batch in enumerate(batches, 1):
+            with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
+                values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+                losses = self.module(group.name, type(batch), values, self.step)
+                self.fabric.backward(self._weighted(group.name, losses) / len(batches))
+            self.meter.add(self.step + 1, losses)
+            self.figures.add(self.step + 1, {f'seen/{name}': value for name, value in self.family.take_notes().items()})
+        length = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
+                                            error_if_nonfinite=False)
+        self.figures.add(self.step + 1, {f'gradient/{group.name}': length})
+        group.optimizer.step()
+        self.family.after_update(group.name)
+
+    def _weighted(self, group: str, losses: dict[str, Tensor]) -> Tensor:
+        """The sum that is differentiated; RunError on a loss without a weight or with two owners."""
+        weights = self.family.config.weights
+        for name in losses:
+            if name not in weights:
+                raise RunError(f'the parameter group {group} returned the loss {name!r}, which has no weight; '
+                               f'weights are given for: {", ".join(weights)}')
+            if self._owners.setdefault(name, group) != group:
+                raise RunError(f'the parameter groups {self._owners[name]} and {group} both return a loss {name!r}; name them apart')
+        if not losses:
+            raise RunError(f'the parameter group {group} returned no loss; give one of its losses a weight other than 0')
+        return sum(weights[name] * loss for name, loss in losses.items())
+
+    def _check_losses(self) -> None:
+        """Complain of a weight that no parameter group has ever used."""
+        if self._whole and self.step == min(PATIENCE, self.config.engine.steps):
+            for name, weight in self.family.config.weights.items():
+                if weight and name not in self._owners:
+                    close = difflib.get_close_matches(name, self._owners, n=1)
+                    hint = f'did you mean {close[0]!r}' if close else f'there are: {", ".join(self._owners)}'
+                    raise RunError(f'model.weights names the loss {name!r} but no parameter group returns it; {hint}')
+
+    def _settle(self, interruption: Interruption, due: bool) -> int | None:
+        """Agree among all processes on whether all is well and whether to stop; returns the signal that asks for it.
+
+        On the CPU this happens at each step; elsewhere, as looking at a loss makes the device wait, only when a log or a
+        checkpoint is due, or when the only process was asked to stop.
+        """
+        alone = self.fabric.world_size == 1
+        if not (due or self.fabric.device.type == 'cpu' or (alone and interruption.signal)):
+            return None
+        verdicts = self._gather((self.meter.bad(), interruption.signal))
+        bad = min((found for found, _ in verdicts if found), default=None)
+        if bad:
+            raise RunError(f'the loss {bad[1]!r} was not finite at step {bad[0]}; lower the learning rate or its weight, '
+                           f'then resume: {self.checkpoints.standing()}')
+        return next((number for _, number in verdicts if number), None)
+
+    # -- Data -------------------------------------------------------------------------------------------------------------
+
+    def _placed(self, batch):
+        """The batch on this process's device and in its memory format."""
+        batch = batch.to(self.fabric.device)
+        if not self.config.engine.channels_last:
+            return batch
+        values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return replace(batch, **{name: value.contiguous(memory_format=torch.channels_last) for name, value in values.items()
+                                 if isinstance(value, Tensor) and value.dim() == 4})
+
+    # -- What is said and shown ---------------------------------------------------------------------------------------------
+
+    def _log(self, speed: float) -> None:
+        """Write the mean losses of all processes since the last log; speed in images per second."""
+        losses, figures = self._means(self.meter), self._means(self.figures)
+        rates = {f'rate/{group.name}': group.optimizer.param_groups[0]['lr'] for group in self.param_groups}
+        line = {**{f'train/{name}': value for name, value in losses.items()}, **figures, **rates, 'images_per_second': speed}
+        self._on_first(lambda: self.journal.write(self.step, 'train', line))
+        seen = {name.removeprefix('seen/'): value for name, value in figures.items() if name.startswith('seen/')}
+        self.progress_bar.show(self.step, {**losses, **seen}, speed)
+        for warning in self.watch.warnings(self.step, seen):
+            self.progress_bar.say(f'warning: {warning}')
+
+    def _means(self, meter: MeanMeter) -> dict[str, float]:
+        """Means over all processes."""
+        parts = self._gather(meter.means())
+        return {name: fmean(part[name] for part in parts if name in part) for name in parts[0]}
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Inside: EMA weights, eval mode, no gradient, and chance that repeats and leaves the run's own untouched."""
+        self.family.eval()
+        try:
+            with self.ema.applied(), torch.no_grad(), randomness.apart(self.config.engine.seed):
+                yield
+        finally:
+            self.family.train()
+
+    def _validate(self) -> None:
+        """Mean losses of the EMA weights over the validation batches."""
+        def measure() -> None:
+            meter = MeanMeter()
+            with self._shown():
+                for batch in self.validation:
+                    for group in self.param_groups:
+                        meter.add(self.step, {**self.family(group.name, batch, self.step), **self.family.take_notes()})
+            figures = {f'validation/{name}': value for name, value in meter.means().items()}
+            if self.config.engine.best and self.config.engine.best not in figures:
+                raise RunError(f'engine.best={self.config.engine.best} is not measured; there are: {", ".join(figures)}')
+            self._figures = figures
+            self.journal.write(self.step, 'validation', figures)
+
+        self._on_first(measure)
+        self._validated = self.step
+
+    def _draw(self, batch) -> None:
+        """Save the panel of the first validation batch, or of the given one."""
+        with self._shown():
+            path = self.journal.images(self.step, self.family.panel(self.validation[0] if self.validation else batch))
+        self.progress_bar.say(f'images: {path}')
+
+    # -- The run folder -----------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Prepare the run folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(self.folder / 'config.yaml', dump(self.config).encode())
+        self.journal = Journal(self.folder, self.step)
+
+    def _save(self) -> None:
+        """Write a checkpoint and the run's family.safetensors."""
+        if self.config.engine.best and self._validated != self.step:
+            self._validate()
+        chance, memory = self._gather(randomness.capture()), self._gather(self.family.memory())
+
+        def write() -> None:
+            own = self.family.state_dict()
+            for name, value in own.items():
+                if value.is_floating_point() and not torch.isfinite(value).all():
+                    raise RunError(f'{name} is not finite after step {self.step}; lower the learning rate, then resume: '
+                                   f'{self.checkpoints.standing()}')
+            model = family_bytes(self.config.family, own, self.family.config)
+            with self.ema.applied():
+                ema_modules = family_bytes(self.config.family, self.family.state_dict(), self.family.config)
+            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'chance': chance, 'memory': memory,
+                     'optimizers': {group.name: group.optimizer.state_dict() for group in self.param_groups},
+                     'precision': self.fabric.strategy.precision.state_dict()}
+            figures = self._figures if self._validated == self.step else {}
+            path = self.checkpoints.save(self.step, model, ema_modules, state, figures)
+            write_bytes(self.folder / 'family.safetensors', ema_modules)
+            self.journal.write(self.step, 'checkpoint', {'path': str(path.relative_to(self.folder))})
+
+        self._on_first(write)
+
+    def resume(self) -> None:
+        """Go back to the newest checkpoint of the run folder, if it has one."""
+        path = self.checkpoints.newest()
+        if path is None:
+            return
+        model, ema_modules, state = read_checkpoint(path)
+        try:
+            self.loader.batch_sampler.load_state_dict(state['data'])
+            self.family.load_state_dict(model)
+            self.ema.load(ema_modules)
+            for group in self.param_groups:
+                group.optimizer.load_state_dict(state['optimizers'][group.name])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise RunError(f'{path} does not fit the settings of this run ({str(error).splitlines()[0]}); leave data, model and '
+                           'parameter groups as they were') from error
+        self.fabric.strategy.precision.load_state_dict(state['precision'])
+        self.step = state['step']
+        self._whole = False
+        randomness.restore(state['chance'][self.fabric.global_rank])
+        self.family.load_extra_state(state['memory'][self.fabric.global_rank] if 'memory' in state else {})
+
+    # -- Processes ----------------------------------------------------------------------------------------------------------
+
+    def _gather(self, value) -> list:
+        """The value of each process, in the order of their ranks."""
+        if self.fabric.world_size == 1:
+            return [value]
+        values = [None] * self.fabric.world_size
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def _on_first(self, work: Callable[[], None]) -> None:
+        """Do something on the first process only; its RunError, or a full disk, is everyone's trouble."""
+        trouble = None
+        if self.fabric.is_global_zero:
+            try:
+                work()
+            except RunError as error:
+                trouble = error
+            except OSError as error:
+                trouble = RunError(f'{self.folder} cannot be written ({error.strerror}); free some space or mend the '
+                                   f'folder, then resume: {self.checkpoints.standing()}')
+        message = self._gather(trouble and str(trouble))[0]
+        if message:
+            raise RunError(message) from trouble
+
+
+def complete(engine: Engine, script: str, finish: Callable[[], None]) -> int:
+    """Train to the last step and, in the first process, `finish`. The exit code of `script`, in whose name errors are said."""
+    first = engine.fabric.is_global_zero
+    try:
+        engine.fit()
+        if first:
+            try:
+                finish()
+            except (ValueError, OSError) as error:  # of the data and files that it needs, or a full disk
+                raise RunError(str(error)) from error
+    except RunError as error:
+        if first:
+            print(f'{script}: {error}', file=sys.stderr)
+        return 128 + error.signal if isinstance(error, Interrupted) else 1
+    return 0

@@ -1,0 +1,85 @@
+"""What a run leaves to read: journal.jsonl, TensorBoard events, image grids, the code's version."""
+import hashlib
+import json
+import math
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from models.files import write_bytes
+from models.pipelines.io.image_grid import encode_png, grid
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def code_version(*, exactly: bool = False) -> str:
+    """The git commit of the suite, with '+dirty' where tracked files differ from it, `exactly` with a hash of the difference;
+    'unknown' outside a git checkout."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(['git', '-C', str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        commit = git('rev-parse', 'HEAD')
+        if not git('status', '--porcelain', '--untracked-files=no'):
+            return commit
+        return f'{commit}+dirty' + (f' {hashlib.sha256(git("diff", "HEAD").encode()).hexdigest()}' if exactly else '')
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+
+
+def read_journal(folder: Path) -> list[dict]:
+    """The lines of a run's journal; a last line that a kill cut short is dropped."""
+    path, lines = folder / 'journal.jsonl', []
+    for text in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Loss losses and noted figures of a run's journal: name -> [(step, value)]."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in read_journal(folder):
+        for name, value in line.items():
+            if name.startswith(('train/', 'seen/', 'validation/')):
+                found.setdefault(name, []).append((line['step'], value))
+    return found
+
+
+class Journal:
+    """One line of JSON per event: {"step": 20, "event": "train", ...}. Opened at `step`, it first forgets what lies beyond, so
+    that a resumed run tells its story once."""
+
+    def __init__(self, folder: Path, step: int):
+        self.folder, self.path = folder, folder / 'journal.jsonl'
+        (folder / 'images').mkdir(parents=True, exist_ok=True)
+        kept = [line for line in read_journal(folder) if line['step'] <= step]
+        write_bytes(self.path, ''.join(f'{json.dumps(line)}\n' for line in kept).encode())
+        self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
+        self.write(step, 'start', {'commit': code_version(), 'torch': torch.__version__, 'python': platform.python_version()})
+
+    def write(self, step: int, event: str, values: dict) -> None:
+        """Append one line, and the numbers in it to TensorBoard."""
+        with open(self.path, 'a', encoding='utf-8') as handle:
+            handle.write(json.dumps({'step': step, 'event': event, **values}) + '\n')
+        for name, value in values.items():
+            if isinstance(value, float) and math.isfinite(value):
+                self._board.add_scalar(name, value, step)
+
+    def images(self, step: int, columns: dict[str, Tensor]) -> Path:
+        """Save a labeled grid as PNG and in TensorBoard; columns: title -> (B,3,H,W) in [-1,1]."""
+        image = grid(columns)
+        path = self.folder / 'images' / f'step-{step:08d}.png'
+        write_bytes(path, encode_png(image))
+        self._board.add_image('panel', image, step, dataformats='HWC')
+        return path
+
+    def close(self) -> None:
+        """Flush the TensorBoard events."""
+        self._board.close()

@@ -1,0 +1,52 @@
+"""LPIPS, the learned distance of two images (Zhang et al. 2018, arXiv:1801.03924), version 0.1 on AlexNet."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import alexnet
+
+from models.convert import read_state
+from models.weights import path
+
+_TAPS = (1, 4, 7, 9, 11)  # indices into AlexNet's features: after the ReLU of each convolution
+_WIDTHS = (64, 192, 384, 256, 256)
+
+
+class LPIPS(nn.Module):
+    """(B,3,H,W), (B,3,H,W) in [-1,1] -> (B,), eq. 1 of the paper; smaller ones are enlarged to 64 pixels. Frozen.
+
+    heads holds the weight of each channel of the five layers, `lin0` to `lin4` of the published file.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.features = alexnet(weights=None).features
+        self.heads = nn.ParameterList(torch.ones(width) for width in _WIDTHS)
+        # The published code's numbers: ImageNet's mean and deviation, carried over to [-1,1] and rounded.
+        self.register_buffer('mean', torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1), persistent=False)
+        self.register_buffer('deviation', torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1), persistent=False)
+        self.eval().requires_grad_(False)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The five layers' maps (B,C,.,.), each pixel of unit length over the channels."""
+        x, found = (x - self.mean) / self.deviation, []
+        for index, layer in enumerate(self.features[:max(_TAPS) + 1]):
+            x = layer(x)
+            if index in _TAPS:
+                found.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
+        return found
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        if min(first.shape[-2:]) < 64:
+            first, second = (F.interpolate(x, (64, 64), mode='bicubic', antialias=True) for x in (first, second))
+        pairs = zip(self.heads, self.maps(first), self.maps(second))
+        return sum(((a - b).square() * head[:, None, None]).sum(1).mean((1, 2)) for head, a, b in pairs)
+
+
+def load_lpips() -> LPIPS:
+    """With the published weights. models.weights.MissingWeights where they are not here."""
+    network = LPIPS()
+    backbone, heads = read_state(path('alexnet')), read_state(path('lpips-alex'))
+    network.features.load_state_dict({name.removeprefix('features.'): value for name, value in backbone.items()
+                                      if name.startswith('features.')})
+    network.heads.load_state_dict({str(index): heads[f'lin{index}.model.1.weight'].flatten() for index in range(len(_TAPS))})
+    return network

@@ -1,0 +1,229 @@
+"""Content Credentials (C2PA): what a pipeline writes says that it was made, with what, and whether it was changed since.
+
+The signature is made with a certificate of this machine, created at first use in the cache folder of models.weights. It shows
+that a file is as this machine wrote it; who runs the machine it does not show, and nobody else has reason to trust it. Nothing
+asks the network: no time stamps, no revocation lists, no remote manifests.
+"""
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from models import weights
+
+KINDS = {'.png': 'image/png', '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg', '.mp4': 'video/mp4'}
+# What is made, in the vocabulary of the IPTC: part of an image, or all of it.
+PART, WHOLE = 'compositeWithTrainedAlgorithmicMedia', 'trainedAlgorithmicMedia'
+_IPTC = 'http://cv.iptc.org/newscodes/digitalsourcetype/'
+_SUITE = 'face-swap-suite'
+_LABEL = f'local.{_SUITE}.making'
+_TRUSTED, _UNTRUSTED = 'signingCredential.trusted', 'signingCredential.untrusted'
+_DAYS = 3650  # that the certificate is valid
+
+
+class ProvenanceError(ValueError):
+    """What went wrong and what to do, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a file was made. model: the family; weights: file name -> sha256; done: one sentence; source: PART or WHOLE."""
+
+    model: str
+    weights: dict[str, str]
+    done: str
+    source: str = PART
+
+    @classmethod
+    def of(cls, model: str, files: Iterable[Path], done: str, source: str = PART) -> 'Making':
+        """Of files of weights, whose sha256 is taken."""
+        return cls(model, {Path(file).name: weights.digest(Path(file)) for file in files}, done, source)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a file says of itself. present: whether it says anything. problems: codes of C2PA for what does not hold, empty where
+    the file is as it was signed; ours: signed on this machine. made: where this suite made it; title, signer
+    and when: of the signature; source: digitalSourceType."""
+
+    present: bool
+    problems: tuple[str, ...] = ()
+    ours: bool = False
+    made: Making | None = None
+    title: str | None = None
+    signer: str | None = None
+    when: str | None = None
+    source: str | None = None
+
+    @property
+    def intact(self) -> bool:
+        return self.present and not self.problems
+
+
+@contextmanager
+def _library():
+    """The module c2pa; its errors become sentences."""
+    try:
+        import c2pa
+    except (ImportError, OSError) as error:
+        raise ProvenanceError(f'Content Credentials want the package c2pa-python, which cannot be loaded here ({error}): '
+                              'install it with pip install -e ., or write without them by --no-provenance') from error
+    try:
+        yield c2pa
+    except c2pa.C2paError as error:
+        raise ProvenanceError(f'Content Credentials could not be dealt with ({str(error).splitlines()[0]}); the file may be '
+                              'damaged or no PNG, JPEG or MP4') from error
+
+
+def _kind(name: str) -> str:
+    kind = KINDS.get(Path(name).suffix.lower())
+    if kind is None:
+        raise ProvenanceError(f'{name} does not end in {", ".join(KINDS)}, the files that bear Content Credentials here')
+    return kind
+
+
+def _issue(folder: Path) -> None:
+    """Write key.pem (mode 0600), chain.pem (certificate and issuer) and root.pem (the issuer, whose own key is forgotten)."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    def certificate(name: str, key, issuer_name: str, issuer_key, authority: bool) -> bytes:
+        def full(common: str) -> x509.Name:
+            return x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, _SUITE),
+                              x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
+
+        uses = dict.fromkeys(('content_commitment', 'key_encipherment', 'data_encipherment', 'key_agreement', 'encipher_only',
+                              'decipher_only'), False)
+        uses |= {'digital_signature': not authority, 'key_cert_sign': authority, 'crl_sign': authority}
+        now = datetime.now(timezone.utc)
+        builder = (x509.CertificateBuilder().subject_name(full(name)).issuer_name(full(issuer_name)).public_key(key.public_key())
+                   .serial_number(x509.random_serial_number())
+                   .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=_DAYS))
+                   .add_extension(x509.BasicConstraints(authority, None), True)
+                   .add_extension(x509.KeyUsage(**uses), True)
+                   .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+                   .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False))
+        if not authority:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+        return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    root, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    names = 'issuer of one machine', 'one machine'
+    issuer = certificate(names[0], root, names[0], root, True)
+    (folder / 'chain.pem').write_bytes(certificate(names[1], own, names[0], root, False) + issuer)
+    (folder / 'root.pem').write_bytes(issuer)
+    with open(os.open(folder / 'key.pem', os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as handle:
+        handle.write(own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                       serialization.NoEncryption()))
+
+
+def certificate_folder() -> Path:
+    """The folder of this machine's certificate, made where there is none."""
+    folder = weights.cache() / 'provenance'
+    if not (folder / 'key.pem').is_file():
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(prefix='.provenance.', dir=folder.parent))
+            try:
+                _issue(beside)
+                os.rename(beside, folder)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
+        except OSError as error:
+            if not (folder / 'key.pem').is_file():  # no other process was faster
+                raise ProvenanceError(f'the certificate of this machine cannot be written to {folder} ({error}): name another '
+                                      'folder by FACE_WEIGHTS_DIR, or write without credentials by --no-provenance') from error
+    return folder
+
+
+def _settings(root: Path) -> dict:
+    trust = {'user_anchors': root.read_text()} if root.is_file() else {}
+    return {'trust': trust, 'builder': {'thumbnail': {'enabled': False}},
+            'verify': {'verify_trust': True, 'remote_manifest_fetch': False, 'ocsp_fetch': False}}
+
+
+def sign(file: str | Path, making: Making, name: str | None = None) -> None:
+    """Put signed Content Credentials into a PNG, JPEG or MP4, in place: written beside and renamed. name: its name, where
+    the file bears another one for now. ProvenanceError where that fails; the file is then as it was."""
+    file = Path(file)
+    name = name or file.name
+    kind, folder = _kind(name), certificate_folder()
+    action = {'action': 'c2pa.created', 'digitalSourceType': _IPTC + making.source, 'description': making.done,
+              'softwareAgent': {'name': f'{_SUITE} {making.model}'},
+              'when': datetime.now(timezone.utc).isoformat(timespec='seconds')}
+    manifest = {'claim_generator_info': [{'name': _SUITE}], 'title': name, 'format': kind,
+                'assertions': [{'label': 'c2pa.actions.v2', 'data': {'actions': [action]}},
+                               {'label': _LABEL, 'data': asdict(making)}]}
+    signed = file.with_name(f'{file.name}.{os.getpid()}.signed')
+    try:
+        with _library() as c2pa:
+            info = c2pa.C2paSignerInfo(b'es256', (folder / 'chain.pem').read_bytes(), (folder / 'key.pem').read_bytes(), None)
+            with (c2pa.Signer.from_info(info) as signer, c2pa.Context.from_dict(_settings(folder / 'root.pem')) as context,
+                  c2pa.Builder(manifest, context=context) as builder, file.open('rb') as source, signed.open('w+b') as target):
+                builder.sign(signer, kind, source, target)
+        os.replace(signed, file)
+    except OSError as error:
+        raise ProvenanceError(f'{file} cannot be signed ({error})') from error
+    finally:
+        signed.unlink(missing_ok=True)
+
+
+def _codes(results: dict, outcome: str) -> tuple[str, ...]:
+    """The codes of C2PA with that outcome (success, failure), of the file's manifest and then of those that it builds on."""
+    parts = [results.get('activeManifest') or {}] + [delta['validationDeltas'] for delta in results.get('ingredientDeltas') or []]
+    return tuple(dict.fromkeys(found['code'] for part in parts for found in part.get(outcome, ())))
+
+
+def _making(data) -> Making | None:
+    """What a file says of its making, where it says it as this suite does; anybody may have written it."""
+    try:
+        made = Making(**data)
+    except TypeError:
+        return None
+    texts = made.model, made.done, made.source
+    return made if all(isinstance(text, str) for text in texts) and isinstance(made.weights, dict) else None
+
+
+def inspect(file: str | Path) -> Credentials:
+    """What a PNG, JPEG or MP4 says of itself, verified. ProvenanceError where it cannot be read."""
+    file = Path(file)
+    if not file.is_file():
+        raise ProvenanceError(f'{file} is no file; give a PNG, JPEG or MP4')
+    _kind(file.name)
+    with _library() as c2pa, c2pa.Context.from_dict(_settings(weights.cache() / 'provenance' / 'root.pem')) as context:
+        reader = c2pa.Reader.try_create(file, context=context)
+        if reader is None:
+            return Credentials(False)
+        with reader:
+            active, results = reader.get_active_manifest() or {}, reader.get_validation_results() or {}
+            invalid = reader.get_validation_state() == 'Invalid'
+    problems = tuple(code for code in _codes(results, 'failure') if code != _UNTRUSTED)
+    found = {assertion['label'].removesuffix('.v2'): assertion.get('data') for assertion in active.get('assertions', ())}
+    action = ((found.get('c2pa.actions') or {}).get('actions') or [{}])[0]
+    signature = active.get('signature_info') or {}
+    ours = _TRUSTED in _codes({'activeManifest': results.get('activeManifest')}, 'success')  # not what it builds on
+    return Credentials(True, problems or (('invalid',) if invalid else ()), ours,
+                       _making(found.get(_LABEL)), active.get('title'), signature.get('issuer'),
+                       signature.get('time') or action.get('when'),
+                       (action.get('digitalSourceType') or '').removeprefix(_IPTC) or None)
+
+
+def marked(image: np.ndarray, text: str = 'face swapped') -> np.ndarray:
+    """(H,W,3) uint8 RGB with a legible label in the lower right corner, for those who never look at credentials."""
+    canvas = Image.fromarray(image)
+    size = max(10, round(min(canvas.size) / 28))
+    font, draw = ImageFont.load_default(size=size), ImageDraw.Draw(canvas, 'RGBA')
+    corner = canvas.width - size // 2, canvas.height - size // 2
+    box = draw.textbbox(corner, text, font=font, anchor='rs')
+    room = size // 3
+    draw.rectangle((box[0] - room, box[1] - room, box[2] + room, box[3] + room), fill=(0, 0, 0, 160))
+    draw.text(corner, text, fill=(255, 255, 255), font=font, anchor='rs')
+    return np.array(canvas)

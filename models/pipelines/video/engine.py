@@ -1,0 +1,384 @@
+"""Videos and cameras: faces are followed, made anew by any function of aligned faces, and put back into every frame.
+
+    tracker = Tracker(detector, embed, choice='largest')
+    engine = VideoEngine(make, size, tracker)
+    report = engine.convert(Path('clip.mp4'), Path('out.mp4'), making=Making.of(...))
+    report = engine.live(Camera('0'), Window())
+
+`make` is all that the engine knows of a model. It gets Faces and returns made faces (B,3,S,S) in [-1,1] in the template `face`
+and masks (B,1,M,M) in [0,1] of where they are to show, hard: the engine steadies both over time, softens the masks and pastes.
+A translator is such a function:
+
+    def make(faces):
+        made = translator.draw(faces.crops)
+        return made, translator.masks(faces.crops, made)
+"""
+import hashlib
+import json
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import geometry
+from models.pipelines import blend
+from models.pipelines.io.provenance import Making
+from models.pipelines.photo import crop_face
+from models.pipelines.video.clip import QUALITY, Clip, Frame, Look, Piece, join
+from models.pipelines.video.smoothing import Steady
+from models.pipelines.video.tracking import EVERY, Seen, Tracker
+
+SEGMENT = 8  # chunks of frames from one resumable piece of a video to the next
+_ROOM = 25_000_000  # pixels of the frames of one chunk
+_STAGES = ('decoding', 'detection', 'generation', 'blending', 'encoding')
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Aligned faces of some frames, in their order. crops (B,3,S,S) in [-1,1] in the template `face`; points (B,5,2), their
+    landmarks in pixels of the crops; roles, for each the number of its reference of Tracker, 0 where there are none."""
+
+    crops: Tensor
+    points: Tensor
+    roles: list[int]
+
+
+Make = Callable[[Faces], tuple[Tensor, Tensor]]
+
+
+@dataclass
+class Clock:
+    """Of one stage: seconds at work, and seconds of the processor in its own thread."""
+
+    busy: float = 0.0
+    cpu: float = 0.0
+
+    def __enter__(self):
+        self._start = time.perf_counter(), time.thread_time()
+        return self
+
+    def __exit__(self, *exception):
+        self.busy += time.perf_counter() - self._start[0]
+        self.cpu += time.thread_time() - self._start[1]
+
+
+@dataclass
+class Report:
+    """What came of it. frames, and faces in them, that were made now; kept, frames of an earlier run; seconds; cpu, of the whole
+    process; stages; done: False where it was interrupted; notes, sentences that the user should read."""
+
+    frames: int = 0
+    faces: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+    cpu: float = 0.0
+    done: bool = True
+    notes: list[str] = field(default_factory=list)
+    stages: dict[str, Clock] = field(default_factory=lambda: {name: Clock() for name in _STAGES})
+
+    def sentence(self) -> str:
+        """Speed, and which stage limits it."""
+        if not self.frames:
+            return 'no frame was made'
+        name, clock = max(self.stages.items(), key=lambda item: item[1].busy)
+        parts = ', '.join(f'{stage} {1000 * one.cpu / self.frames:.1f}' for stage, one in self.stages.items())
+        speed = f'{self.frames} frames with {self.faces} faces in {self.seconds:.1f} s: {self.frames / self.seconds:.1f} frames/s'
+        return (f'{speed}; {name} limits, at work {100 * clock.busy / self.seconds:.0f} % of the time; processor per frame '
+                f'{1000 * self.cpu / self.frames:.0f} ms, of which {parts}')
+
+
+@dataclass
+class _Chunk:
+    """Frames that go through the stages together; state, of the stages after it, where a piece of the video ends with it."""
+
+    frames: list[Frame]
+    times: list[float]
+    last: bool = False
+    seen: list[list[Seen]] = field(default_factory=list)
+    crops: Tensor | None = None  # of all faces, as filmed
+    made: Tensor | None = None
+    masks: Tensor | None = None
+    images: list = field(default_factory=list)
+    state: dict = field(default_factory=dict)
+
+    @property
+    def faces(self) -> int:
+        return sum(map(len, self.seen))
+
+
+class _Failure(Exception):
+    """Carries the error of a stage to the end of the line."""
+
+
+def flow(source: Iterable, works: list[tuple[Callable, Clock]], clock: Clock) -> Iterator:
+    """What comes of the items of `source` when each of the works, which take and return one, does its part in its own thread.
+    clock: of the source. At most one item waits before each stage. An error anywhere is raised here; closing ends all threads."""
+    stop = threading.Event()
+
+    def put(line: queue.Queue, item):
+        while not stop.is_set():
+            try:
+                return line.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+        return None
+
+    def get(line: queue.Queue):
+        while not stop.is_set():
+            try:
+                return line.get(timeout=0.1)
+            except queue.Empty:
+                continue
+        return None
+
+    def feed(line: queue.Queue) -> None:
+        items = iter(source)
+        try:
+            while not stop.is_set():
+                with clock:
+                    item = next(items, None)
+                put(line, item)
+                if item is None:
+                    return
+        except Exception as error:
+            put(line, _Failure(error))
+        finally:
+            getattr(items, 'close', lambda: None)()
+
+    def serve(work: Callable, own: Clock, line: queue.Queue, after: queue.Queue) -> None:
+        while (item := get(line)) is not None:
+            if not isinstance(item, _Failure):
+                try:
+                    with own:
+                        item = work(item)
+                except Exception as error:
+                    item = _Failure(error)
+            put(after, item)
+        put(after, None)
+
+    lines = [queue.Queue(1) for _ in range(len(works) + 1)]
+    threads = [threading.Thread(target=feed, args=(lines[0],), daemon=True)]
+    threads += [threading.Thread(target=serve, args=(*work, before, after), daemon=True)
+                for work, before, after in zip(works, lines, lines[1:])]
+    for thread in threads:
+        thread.start()
+    try:
+        while (item := lines[-1].get()) is not None:
+            if isinstance(item, _Failure):
+                raise item.args[0]
+            yield item
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+class VideoEngine:
+    """make as above, with `size` the side in pixels of the crops that it wants; color: bring what was made into the tones of the
+    video; finish: (H,W,3) -> (H,W,3), done to every frame, such as a visible mark; batch: faces at a time; quality as of Piece.
+    """
+
+    def __init__(self, make: Make, size: int, tracker: Tracker, *, color: bool = False,
+                 finish: Callable[[np.ndarray], np.ndarray] | None = None, batch: int = EVERY, quality: int = QUALITY):
+        self.make, self.size, self.tracker = make, size, tracker
+        self.color, self.finish, self.batch, self.quality = color, finish, batch, quality
+        self.steady: dict[int, Steady] = {}
+
+    def convert(self, video: Path, output: Path, *, making: Making | None = None, settings: dict | None = None,
+                progress: Callable[[int, int | None], None] = lambda done, count: None,
+                stop: Callable[[], bool] = lambda: False) -> Report:
+        """Make the faces of a video anew, frame by frame, with its time stamps and its sound, as an MP4.
+
+        Pieces that are finished lie in the folder OUTPUT.parts until all are; called again, it goes on after them. settings: what
+        the pieces depend on besides the video, so that those of another job are not taken. progress: called with the number of
+        frames that are done and of all, where it is known; stop: asked after each chunk whether to leave off. ValueError, one
+        sentence, where the video is none or broken, the output cannot be written, or its parts are those of another job.
+        """
+        if output.suffix.lower() != '.mp4':
+            raise ValueError(f'{output} does not end in .mp4, which is what videos are written as')
+        clip = Clip(video)
+        clip.check_sound()
+        parts = _Parts(output, clip, {**(settings or {}), 'quality': self.quality, 'size': self.size})
+        report, began = Report(), (time.perf_counter(), time.process_time())
+        self._restore(parts.state)
+        report.kept = len(parts.stamps)
+        progress(report.kept, clip.count)
+        line = flow(self._chunks(clip, parts), self._works(report), report.stages['decoding'])
+        piece = None
+        try:
+            for chunk in line:
+                with report.stages['encoding']:
+                    piece = piece or parts.begin(clip.look, self.quality)
+                    for frame, image in zip(chunk.frames, chunk.images):
+                        piece.write(frame.stamp, image)
+                    if chunk.last:
+                        piece.close()
+                        parts.finish(piece, chunk.state)
+                        piece = None
+                report.frames, report.faces = report.frames + len(chunk.frames), report.faces + chunk.faces
+                progress(report.kept + report.frames, clip.count)
+                if stop():
+                    report.done = False
+                    break
+        finally:
+            line.close()
+            if piece is not None:
+                piece.abandon()
+        if report.done:
+            join(parts.files, parts.stamps, clip.look, output, clip=clip, making=making)
+            parts.remove()
+        report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        if report.done and (clip.broken or clip.exact and clip.count > len(parts.stamps)):
+            report.notes.append(f'{video} is damaged: of {clip.count} frames {len(parts.stamps)} could be decoded')
+        return report
+
+    def live(self, camera: Iterable[tuple[float, np.ndarray]], show: Callable[[float, np.ndarray], bool]) -> Report:
+        """Make the faces that a camera sees anew. camera: seconds and frames (H,W,3) uint8 RGB; show: gets the same when the
+        faces are made, and says whether to go on."""
+        report, began = Report(), (time.perf_counter(), time.process_time())
+        self._restore(None)
+        chunks = (_Chunk([Frame(0, image)], [seconds]) for seconds, image in camera)
+        line = flow(chunks, self._works(report), report.stages['decoding'])
+        try:
+            for chunk in line:
+                report.frames, report.faces = report.frames + 1, report.faces + chunk.faces
+                with report.stages['encoding']:
+                    image = chunk.images[0]
+                    more = show(chunk.times[0], image)
+                if not more:
+                    break
+        finally:
+            line.close()
+        report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        return report
+
+    def _works(self, report: Report) -> list[tuple[Callable, Clock]]:
+        return [(work, report.stages[name])
+                for work, name in ((self._track, 'detection'), (self._generate, 'generation'), (self._blend, 'blending'))]
+
+    def _restore(self, state: dict | None) -> None:
+        self.tracker.reset()
+        self.steady = {}
+        if state is not None:
+            self.tracker.restore(state['tracker'])
+            for number, kept in state['steady'].items():
+                self.steady[number] = Steady()
+                self.steady[number].restore(kept)
+
+    def _chunks(self, clip: Clip, parts: '_Parts') -> Iterator[_Chunk]:
+        size = max(1, min(EVERY, _ROOM // (clip.look.width * clip.look.height)))
+        frames = clip.frames(len(parts.stamps), parts.next)
+        group, number = list(islice(frames, size)), 1
+        while group:
+            after = list(islice(frames, size))
+            last = number % SEGMENT == 0 or not after
+            stamp = after[0].stamp if after else None
+            yield _Chunk(group, [float(frame.stamp * clip.look.base) for frame in group], last, state={'next': stamp})
+            group, number = after, number + 1
+
+    def _track(self, chunk: _Chunk) -> _Chunk:
+        end = 'next' in chunk.state and chunk.state['next'] is None
+        chunk.seen = self.tracker.follow([frame.image for frame in chunk.frames], chunk.times, end)
+        if chunk.last:
+            chunk.state['tracker'] = self.tracker.state()
+        return chunk
+
+    @torch.no_grad()
+    def _generate(self, chunk: _Chunk) -> _Chunk:
+        if not chunk.faces:
+            return chunk
+        own = geometry.template('face').scaled(self.size)
+        points = torch.from_numpy(np.stack([seen.points for row in chunk.seen for seen in row]))
+        chunk.crops = torch.cat([crop_face(frame.image, seen.points, self.size)
+                                 for frame, row in zip(chunk.frames, chunk.seen) for seen in row])
+        points = geometry.apply(geometry.align(points, own), points)
+        roles = [seen.role for row in chunk.seen for seen in row]
+        made = [self.make(Faces(chunk.crops[at:at + self.batch], points[at:at + self.batch], roles[at:at + self.batch]))
+                for at in range(0, len(roles), self.batch)]
+        chunk.made, chunk.masks = (torch.cat(part).float().cpu() for part in zip(*made))
+        return chunk
+
+    def _blend(self, chunk: _Chunk) -> _Chunk:
+        at = 0
+        for frame, row in zip(chunk.frames, chunk.seen):
+            image = frame.plain if frame.plain is not None else frame.image
+            steady = {seen.track: self.steady.get(seen.track) or Steady() for seen in row}
+            if row:
+                faces = {seen.track: self._steadied(steady[seen.track], chunk.crops[index], chunk.made[index], chunk.masks[index])
+                         for index, seen in enumerate(row, at)}
+                image, cover = frame.image.copy(), np.zeros(frame.image.shape[:2], np.float32)
+                for seen in reversed(row):  # the largest, which is nearest, last
+                    blend.paste(image, *faces[seen.track], seen.points, cover)
+                at += len(row)
+            if self.finish is not None:
+                image = self.finish(frame.image if image is frame.plain else image)
+            chunk.images.append(image)
+            self.steady = steady
+        if chunk.last:
+            chunk.state['steady'] = {number: one.state() for number, one in self.steady.items()}
+        chunk.crops = chunk.made = chunk.masks = None
+        return chunk
+
+    def _steadied(self, steady: Steady, filmed: Tensor, made: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Of one face: what is pasted, and its soft mask."""
+        filmed, made = filmed.permute(1, 2, 0).numpy(), made.clamp(-1, 1).permute(1, 2, 0).numpy()
+        made = steady.face(filmed, made)
+        soft = blend.soften(torch.from_numpy(steady.outline(mask[0].numpy()))[None, None])[0]
+        if self.color:
+            share = cv2.resize(soft[0].numpy(), made.shape[1::-1], interpolation=cv2.INTER_AREA)
+            filmed, made = (filmed + 1) / 2, (made + 1) / 2
+            made = blend.toned(made, steady.tones(blend.tones(made, filmed, share))) * 2 - 1
+        return torch.from_numpy(made).permute(2, 0, 1), soft
+
+
+class _Parts:
+    """The folder of finished pieces. stamps, of their frames; next, of the first frame after them; state, of the stages there."""
+
+    def __init__(self, output: Path, clip: Clip, settings: dict):
+        self.folder, self.files, self.stamps, self.next, self.state = output.with_name(f'{output.name}.parts'), [], [], None, None
+        about = clip.path.stat()
+        job = json.dumps({**settings, 'video': [clip.path.name, about.st_size, about.st_mtime_ns]}, sort_keys=True)
+        job = hashlib.sha256(job.encode()).hexdigest()
+        note = self.folder / 'job'
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self._path('pt').is_file() and note.read_text() != job:
+                raise ValueError(f'{self.folder} holds the beginning of another job, of another video or with other settings: ask '
+                                 'for that one again, delete the folder, or give another -o')
+            note.write_text(job)
+        except OSError as error:
+            raise ValueError(f'{self.folder} cannot be written ({error})') from error
+        while (state := self._path('pt')).is_file():
+            self.files.append(self._path('mp4'))
+            self.state = torch.load(state, weights_only=True)
+            self.stamps += self.state['stamps']
+        self.next = self.state and self.state['next']
+
+    def _path(self, ending: str) -> Path:
+        """Of the next piece."""
+        return self.folder / f'{len(self.files):05d}.{ending}'
+
+    def begin(self, look: Look, quality: int) -> Piece:
+        return Piece(self.folder / 'current.mp4', look, quality)
+
+    def finish(self, piece: Piece, state: dict) -> None:
+        """The piece becomes one of the finished ones; the state is written last, and says that it is."""
+        beside = self.folder / 'current.pt'
+        torch.save({**state, 'stamps': piece.stamps}, beside)
+        os.replace(piece.path, self._path('mp4'))
+        os.replace(beside, self._path('pt'))
+        self.files.append(self._path('mp4'))
+        self.stamps += piece.stamps
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,174 @@
+"""Content and style: the networks of MUNIT (Huang et al. 2018, arXiv:1804.04732) and, with self-attention, of SATNet.
+
+Names and values equal to NVlabs/MUNIT and yujiachen-y/experiments_on_face_photo2drawing.
+"""
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.blocks.attention import SelfAttention
+from models.blocks.norms import GivenNorm, InstanceNorm2d, WholeNorm
+from models.blocks.spectral import SpectralEveryForward
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    'none': nn.Identity, 'instance': InstanceNorm2d, 'whole': WholeNorm, 'given': GivenNorm}
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    'none': nn.Identity, 'relu': nn.ReLU, 'leaky': lambda: nn.LeakyReLU(0.2), 'tanh': nn.Tanh}
+
+
+def _attention(width: int) -> SelfAttention:
+    return SelfAttention(width, wrap=SpectralEveryForward, gamma=1e-8, names=('f_conv', 'g_conv', 'k_conv'))
+
+
+class Block(nn.Module):
+    """Reflect-padded convolution, norm, activation: (B,I,H,W) -> (B,O,.,.). style: shift and scale (B,O,1,1) of the norm
+    `given`."""
+
+    def __init__(self, width: int, out: int, kernel: int, stride: int, padding: int, *, norm: str = 'none',
+                 activation: str = 'relu', sn: bool = False):
+        super().__init__()
+        self.norm = _NORMS[norm](out)
+        conv = nn.Conv2d(width, out, kernel, stride)
+        self.conv = SpectralEveryForward(conv) if sn else conv
+        self.padding, self.activation = [padding] * 4, _ACTIVATIONS[activation]()
+
+    def forward(self, x: Tensor, style: tuple[Tensor, ...] = ()) -> Tensor:
+        return self.activation(self.norm(self.conv(F.pad(x, self.padding, mode='reflect')), *style))
+
+
+class ResidualPair(nn.Module):
+    """x + two blocks 3x3, the second without activation."""
+
+    def __init__(self, width: int, norm: str):
+        super().__init__()
+        self.model = nn.Sequential(*(Block(width, width, 3, 1, 1, norm=norm, activation=activation)
+                                     for activation in ('relu', 'none')))
+
+    def forward(self, x: Tensor, styles: tuple[tuple[Tensor, ...], ...] = ((), ())) -> Tensor:
+        return x + self.model[1](self.model[0](x, styles[0]), styles[1])
+
+
+class Residuals(nn.Module):
+    """ResidualPair after ResidualPair."""
+
+    def __init__(self, width: int, count: int, norm: str):
+        super().__init__()
+        self.model = nn.Sequential(*(ResidualPair(width, norm) for _ in range(count)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+class StyleEncoder(nn.Module):
+    """(B,3,H,W) -> (B,style,1,1): no norm, which would take away what makes a style."""
+
+    def __init__(self, width: int, style: int):
+        super().__init__()
+        shapes = ((3, width, 7, 1, 3), (width, 2 * width, 4, 2, 1), (2 * width, 4 * width, 4, 2, 1),
+                  *[(4 * width, 4 * width, 4, 2, 1)] * 2)
+        self.model = nn.Sequential(*(Block(*shape) for shape in shapes), nn.AdaptiveAvgPool2d(1), nn.Conv2d(4 * width, style, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+class ContentEncoder(nn.Module):
+    """(B,3,H,W) -> (B,4*width,H/4,W/4)."""
+
+    def __init__(self, width: int, residuals: int, attention: bool):
+        super().__init__()
+        down = (Block(*shape, norm='instance')
+                for shape in ((3, width, 7, 1, 3), (width, 2 * width, 4, 2, 1), (2 * width, 4 * width, 4, 2, 1)))
+        tail = (_attention(4 * width), ResidualPair(4 * width, 'instance')) if attention else ()
+        self.model = nn.Sequential(*down, Residuals(4 * width, residuals, 'instance'), *tail)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+class Decoder(nn.Module):
+    """Content (B,C,h,w) and the values of its norms (B,layers*2*C), per layer the shifts, then the scales -> (B,3,4h,4w) in
+    [-1,1]."""
+
+    def __init__(self, width: int, residuals: int, attention: bool):
+        super().__init__()
+        self.width, self.layers = 4 * width, 2 * (residuals + attention)
+        tail = (_attention(4 * width), ResidualPair(4 * width, 'given')) if attention else ()
+        up = (layer for wide in (4 * width, 2 * width)
+              for layer in (nn.Upsample(scale_factor=2), Block(wide, wide // 2, 5, 1, 2, norm='whole')))
+        self.model = nn.Sequential(Residuals(4 * width, residuals, 'given'), *tail, *up,
+                                   Block(width, 3, 7, 1, 3, activation='tanh'))
+
+    def forward(self, content: Tensor, values: Tensor) -> Tensor:
+        layers = [tuple(pair.unbind(1)) for pair in values.unflatten(1, (self.layers, 2, self.width, 1, 1)).unbind(1)]
+        x, used = content, 0
+        for module in [*self.model[0].model, *self.model[1:]]:
+            if isinstance(module, ResidualPair):
+                x, used = module(x, (layers[used], layers[used + 1])), used + 2
+            else:
+                x = module(x)
+        return x
+
+
+class _Linear(nn.Module):
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.fc = nn.Linear(width, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x)
+
+
+class StyleMLP(nn.Module):
+    """Style (B,style) -> the values of the decoder's norms."""
+
+    def __init__(self, style: int, hidden: int, out: int):
+        super().__init__()
+        self.model = nn.Sequential(_Linear(style, hidden), _Linear(hidden, hidden), _Linear(hidden, out))
+
+    def forward(self, style: Tensor) -> Tensor:
+        return self.model[2](F.relu(self.model[1](F.relu(self.model[0](style)))))
+
+
+class StyleGenerator(nn.Module):
+    """The auto-encoder of one domain. H and W are multiples of 4. attention: SATNet's self-attention, with one more residual pair
+    behind it, in content encoder and decoder."""
+
+    def __init__(self, width: int = 64, style: int = 8, hidden: int = 256, residuals: int = 4, *, attention: bool = False):
+        super().__init__()
+        self.enc_style = StyleEncoder(width, style)
+        self.enc_content = ContentEncoder(width, residuals, attention)
+        self.dec = Decoder(width, residuals, attention)
+        self.mlp = StyleMLP(style, hidden, 2 * self.dec.width * self.dec.layers)
+
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,3,H,W) in [-1,1] -> content (B,4*width,H/4,W/4), style (B,style,1,1)."""
+        return self.enc_content(image), self.enc_style(image)
+
+    def decode(self, content: Tensor, style: Tensor) -> Tensor:
+        """The image (B,3,H,W) in [-1,1] of a content and a style (B,style,1,1)."""
+        return self.dec(content, self.mlp(style.flatten(1)))
+
+
+class ScaleDiscriminator(nn.Module):
+    """Patch discriminators on the image and on what average pooling leaves of it: (B,3,H,W) -> logits (B,1,.,.) per scale, finest
+    first. sn and attention: SATNet's spectral norm and self-attention; without attention there is none."""
+
+    def __init__(self, width: int = 64, layers: int = 4, scales: int = 3, *, sn: bool = False, attention: bool = False):
+        super().__init__()
+        last = width * 2 ** (layers - 1)
+        self.cnns = nn.ModuleList()
+        for _ in range(scales):
+            blocks = [Block(width << i - 1 if i else 3, width << i, 4, 2, 1, activation='leaky', sn=sn and i > 0)
+                      for i in range(layers)]
+            tail = [_attention(last)] if attention else []
+            self.cnns.append(nn.Sequential(*blocks, *tail, nn.Conv2d(last, 1, 1)))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        logits = []
+        for number, discriminator in enumerate(self.cnns):
+            if number:
+                image = F.avg_pool2d(image, 3, 2, 1, count_include_pad=False)
+            logits.append(discriminator(image))
+        return logits

@@ -1,0 +1,176 @@
+"""Networks of StarGAN v2 (Choi et al. 2020, appendix C), names and values equal to the published ones."""
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.blocks.norms import InstanceNorm2d
+
+ROOT_HALF = 1 / math.sqrt(2)
+
+
+def _resized(x: Tensor, change: int) -> Tensor:
+    """Halved for change -1, doubled for 1."""
+    if change < 0:
+        return F.avg_pool2d(x, 2)
+    return F.interpolate(x, scale_factor=2.0, mode='nearest') if change > 0 else x
+
+
+class _Block(nn.Module):
+    """Pre-activation residual block that keeps the variance: (B,I,H,W) -> (B,O,H,W), or half that size."""
+
+    def __init__(self, width: int, out: int, *, norm: bool = False, down: bool = True):
+        super().__init__()
+        self.change = -1 if down else 0
+        self.conv1, self.conv2 = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, out, 3, 1, 1)
+        if norm:
+            self.norm1, self.norm2 = (InstanceNorm2d(width, affine=True) for _ in range(2))
+        else:
+            self.norm1 = self.norm2 = nn.Identity()
+        self.conv1x1 = nn.Conv2d(width, out, 1, bias=False) if width != out else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(F.leaky_relu(self.norm1(x), 0.2))
+        y = self.conv2(F.leaky_relu(self.norm2(_resized(y, self.change)), 0.2))
+        return (_resized(self.conv1x1(x), self.change) + y) * ROOT_HALF
+
+
+class _AdaIN(nn.Module):
+    """(1 + gamma) * instance norm + beta, both linear in the style: x (B,C,H,W), s (B,S) -> (B,C,H,W)."""
+
+    def __init__(self, style: int, width: int):
+        super().__init__()
+        self.fc = nn.Linear(style, 2 * width)
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        gamma, beta = self.fc(s)[:, :, None, None].chunk(2, 1)
+        return (1 + gamma) * F.instance_norm(x) + beta
+
+
+class _StyledBlock(nn.Module):
+    """Residual block with AdaIN: x (B,I,H,W), s (B,S) -> (B,O,H,W), or twice that size. shortcut False: the branch alone."""
+
+    def __init__(self, width: int, out: int, style: int, *, up: bool, shortcut: bool):
+        super().__init__()
+        self.change, self.shortcut = int(up), shortcut
+        self.conv1, self.conv2 = nn.Conv2d(width, out, 3, 1, 1), nn.Conv2d(out, out, 3, 1, 1)
+        self.norm1, self.norm2 = _AdaIN(style, width), _AdaIN(style, out)
+        self.conv1x1 = nn.Conv2d(width, out, 1, bias=False) if width != out else nn.Identity()
+
+    def forward(self, x: Tensor, s: Tensor) -> Tensor:
+        y = self.conv1(_resized(F.leaky_relu(self.norm1(x, s), 0.2), self.change))
+        y = self.conv2(F.leaky_relu(self.norm2(y, s), 0.2))
+        return (self.conv1x1(_resized(x, self.change)) + y) * ROOT_HALF if self.shortcut else y
+
+
+class _HighPass(nn.Module):
+    """Each value minus the mean of what surrounds it, times 8 / weight: (B,C,H,W) -> (B,C,H,W)."""
+
+    def __init__(self, weight: float):
+        super().__init__()
+        kernel = -torch.ones(3, 3)
+        kernel[1, 1] = 8
+        self.register_buffer('filter', kernel / weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.filter.repeat(x.shape[1], 1, 1, 1), padding=1, groups=x.shape[1])
+
+
+class StyleGenerator(nn.Module):
+    """Image (B,3,H,W) and style (B,style) -> (B,3,H,W), unbounded; H a power of two from 32 on.
+
+    width: channels of the first layer, 2^14 / size in the publication; they double as the size halves, up to `cap`. high_pass:
+    weight of the high-pass filter through which CelebA-HQ's maps pass around the bottleneck, 0 for none (AFHQ). masks of
+    forward: two (B,1,h,w) in [0,1], of the whole face for the maps of 32 pixels and without chin, brows and mouth for 64 and
+    128; where they are absent nothing passes.
+    """
+
+    def __init__(self, size: int = 256, style: int = 64, width: int = 64, cap: int = 512, high_pass: float = 0.0):
+        super().__init__()
+        self.from_rgb = nn.Conv2d(3, width, 3, 1, 1)
+        self.encode, decode = nn.ModuleList(), []
+        widths = [width]
+        for _ in range(int(math.log2(size)) - 4 + (high_pass > 0)):
+            widths.append(min(2 * widths[-1], cap))
+        for inner, out in zip(widths, widths[1:]):
+            self.encode.append(_Block(inner, out, norm=True))
+            decode.insert(0, _StyledBlock(out, inner, style, up=True, shortcut=high_pass == 0))
+        for _ in range(2):
+            self.encode.append(_Block(out, out, norm=True, down=False))
+            decode.insert(0, _StyledBlock(out, out, style, up=False, shortcut=high_pass == 0))
+        self.decode = nn.ModuleList(decode)
+        self.to_rgb = nn.Sequential(InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2), nn.Conv2d(width, 3, 1))
+        if high_pass:
+            self.hpf = _HighPass(high_pass)
+
+    def forward(self, x: Tensor, s: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        x, kept = self.from_rgb(x), {}
+        for block in self.encode:
+            if masks is not None and block.change and x.shape[2] in (32, 64, 128):
+                kept[x.shape[2]] = x
+            x = block(x)
+        for block in self.decode:
+            x = block(x, s)
+            side = x.shape[2]
+            if block.change and side in kept:
+                mask = F.interpolate(masks[side != 32], size=side, mode='bilinear')
+                x = x + self.hpf(mask * kept[side])
+        return self.to_rgb(x)
+
+
+def _chosen(values: list[Tensor], domain: Tensor) -> Tensor:
+    """Of one (B,S) per domain, the row of each sample's own domain (B,) int64: (B,S)."""
+    return torch.stack(values, 1)[torch.arange(len(domain), device=domain.device), domain]
+
+
+class MappingNetwork(nn.Module):
+    """Latent (B,latent) and domain (B,) int64 -> style (B,style)."""
+
+    def __init__(self, latent: int = 16, style: int = 64, domains: int = 2, width: int = 512):
+        super().__init__()
+        def layers(*widths: int) -> list[nn.Module]:
+            return [layer for a, b in zip(widths, widths[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
+        self.shared = nn.Sequential(*layers(latent, width, width, width, width))
+        self.unshared = nn.ModuleList(nn.Sequential(*layers(width, width, width, width), nn.Linear(width, style))
+                                      for _ in range(domains))
+
+    def forward(self, z: Tensor, domain: Tensor) -> Tensor:
+        h = self.shared(z)
+        return _chosen([head(h) for head in self.unshared], domain)
+
+
+def _trunk(size: int, width: int, cap: int) -> tuple[list[nn.Module], int]:
+    """Layers (B,3,size,size) -> (B,O,1,1), and O."""
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 1, 1)]
+    for _ in range(int(math.log2(size)) - 2):
+        out = min(2 * width, cap)
+        layers.append(_Block(width, out))
+        width = out
+    return [*layers, nn.LeakyReLU(0.2), nn.Conv2d(width, width, 4), nn.LeakyReLU(0.2)], width
+
+
+class StyleEncoder(nn.Module):
+    """Image (B,3,H,W) and its domain (B,) int64 -> style (B,style)."""
+
+    def __init__(self, size: int = 256, style: int = 64, domains: int = 2, width: int = 64, cap: int = 512):
+        super().__init__()
+        layers, width = _trunk(size, width, cap)
+        self.shared = nn.Sequential(*layers)
+        self.unshared = nn.ModuleList(nn.Linear(width, style) for _ in range(domains))
+
+    def forward(self, x: Tensor, domain: Tensor) -> Tensor:
+        h = self.shared(x).flatten(1)
+        return _chosen([head(h) for head in self.unshared], domain)
+
+
+class DomainDiscriminator(nn.Module):
+    """Image (B,3,H,W) and domain (B,) int64 -> (B,) logits: real or not, for that domain."""
+
+    def __init__(self, size: int = 256, domains: int = 2, width: int = 64, cap: int = 512):
+        super().__init__()
+        layers, width = _trunk(size, width, cap)
+        self.main = nn.Sequential(*layers, nn.Conv2d(width, domains, 1))
+
+    def forward(self, x: Tensor, domain: Tensor) -> Tensor:
+        return self.main(x).flatten(1).gather(1, domain[:, None]).squeeze(1)
