@@ -54,7 +54,7 @@ def tab(networks: Networks) -> None:
                     raise ValueError('there are no such weights here: train a denoiser with `python scripts/train.py --family '
                                      'ddpm` and start the page with the folder of its run as --runs')
                 given = {'down': down, 'until': until / 100, 'steps': steps, 'sampler': sampler}
-                config = checked(ILVRConfig, given | {'identity': strength if person is not None else 0.0})
+                config = checked(ILVRConfig, given | {'id_guidance': strength if person is not None else 0.0})
                 folder = gallery.GRADIO_CACHE
                 making = Making.of(what.name, what.files, 'a face was drawn after the coarse content of a reference', WHOLE)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from configs.renamed import renamed_settings
 from configs.schema import RunConfig
 
 PRESETS = Path(__file__).resolve().parent
@@ -78,7 +79,7 @@ def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dic
     """Defaults of the schema and of the family's own config, then the preset, then each override in turn."""
     settings = RunConfig(family=family, model=model_defaults).model_dump()
     for change in [preset, *overrides]:
-        settings = merge(settings, change)
+        settings = merge(settings, renamed_settings(change, family))
     if settings['family'] != family:
         raise ValueError(f'the preset is made for the family {settings["family"]!r}, not for {family!r}; give the one that fits')
     return checked(RunConfig, settings)
@@ -107,12 +108,12 @@ def load(path: Path) -> RunConfig:
         raise ValueError(f'{path.parent} is no run: it has no {path.name}; give the folder that train.py wrote') from error
     except yaml.YAMLError as error:
         raise ValueError(f'{path} is not readable as YAML; restore it or start a new run') from error
-    return checked(RunConfig, settings)
+    return checked(RunConfig, renamed_settings(settings, str(settings.get('family'))))
 
 
 def reopened(run: Path, overrides: list[dict]) -> RunConfig:
     """The settings of a run folder with changes; ValueError names what does not fit."""
     resolved = load(run / 'config.yaml').model_dump()
     for change in overrides:
-        resolved = merge(resolved, change)
+        resolved = merge(resolved, renamed_settings(change, resolved['family']))
     return checked(RunConfig, resolved)

@@ -1,6 +1,6 @@
 """A data set of faces packed into one memory-mapped file: images are read without decoding and without a copy.
 
-A cache folder holds pictures.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, identities-NAME.npy (N,D)
+A cache folder holds images.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, identities-NAME.npy (N,D)
 float32 where the identity encoder NAME has seen the images, and index.npz with files, persons, landmarks, partitions and the
 frame. It is written as *.part and renamed when it is whole; packing that was interrupted goes on where it stopped.
 """
@@ -19,6 +19,7 @@ from datasets.transforms import face_frame, into_frame, unit
 from models.geometry import Template
 
 _DONE, _BROKEN = 1, 2
+_IMAGES = 'images.npy', 'pictures.npy'  # the present name first
 _UNLABELLED = 255
 
 
@@ -56,7 +57,8 @@ class PackedFaces(Faces):
     def _open(self):
         # Copy-on-write mapping: nothing is copied unless somebody writes into an image, and the file never changes. Rows of a
         # plain view of it are cut out faster.
-        self._images = np.asarray(np.load(self.root / 'pictures.npy', mmap_mode='c'))
+        stored = next((path for name in _IMAGES if (path := self.root / name).is_file()), self.root / _IMAGES[0])
+        self._images = np.asarray(np.load(stored, mmap_mode='c'))
         self._labels = np.asarray(np.load(self.root / self.labels_file, mmap_mode='c')) if self.has_parsing else None
 
     def __getstate__(self):

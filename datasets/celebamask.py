@@ -57,7 +57,8 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
         ('list_eval_partition.txt', 'train, validation and test are split 80/10/10 by person'),
         ('list_landmarks_celeba.txt', 'landmarks are read off the masks'))}
     identity, split, wild = tables.values()
-    names = [f'image {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
+    # split_by_name hashes these names: another prefix would move images to other partitions.
+    names = [f'picture {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
     splits = split_by_name(names) if split is None else np.array([int(row[0]) for row in split], np.int8)
     if splits.max() >= len(PARTITIONS):
         raise ValueError(f'list_eval_partition.txt of {root} holds {splits.max()}; 0, 1 and 2 are known')
@@ -66,7 +67,7 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
 
 
 def merge(folder: Path, number: int, shape: tuple[int, int]) -> np.ndarray:
-    """(H,W) uint8 label map in ids of PARTS out of the part masks of one image; BrokenPicture where it has none."""
+    """(H,W) uint8 label map in ids of PARTS out of the part masks of one image; BrokenImage where it has none."""
     labels = np.zeros(shape, np.uint8)
     found = False
     for label, part in enumerate(PARTS[1:], 1):

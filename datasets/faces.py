@@ -77,7 +77,7 @@ class Faces:
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Image (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2), or None.
-        BrokenPicture where the file cannot be read."""
+        BrokenImage where the file cannot be read."""
         return read_image(self.path(index)), None, self.landmarks(index)
 
     def identities(self, encoder: str) -> np.ndarray | None:
@@ -133,7 +133,7 @@ def images_in(folder: Path, *, deep: bool = False) -> list[str]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """(H,W,3) uint8 RGB, turned upright by its EXIF tag; BrokenPicture where it cannot be decoded whole."""
+    """(H,W,3) uint8 RGB, turned upright by its EXIF tag; BrokenImage where it cannot be decoded whole."""
     try:
         with Image.open(path) as image:
             return np.array(ImageOps.exif_transpose(image).convert('RGB'))  # a writable copy

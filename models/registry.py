@@ -7,6 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from configs.renamed import renamed_metadata, renamed_settings, renamed_tensors
 from models.base import Family, FamilyConfig, Perception
 
 # name -> module, family class, config class; the first of the swappers is the default
@@ -53,9 +54,14 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
     metadata, state = _read(path)
     if 'family' not in metadata or 'config' not in metadata:
         raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
-    family = build_family(metadata['family'], json.loads(metadata['config']), perception)
+    family = _described(metadata, perception)
     _fill(family, state, path)
     return family.eval().requires_grad_(False)
+
+
+def _described(metadata: dict[str, str], perception: Perception | None) -> Family:
+    name = metadata['family']
+    return build_family(name, renamed_settings(json.loads(metadata['config']), name, ('model',)), perception)
 
 
 def family_name(path: str | Path) -> str | None:
@@ -64,8 +70,9 @@ def family_name(path: str | Path) -> str | None:
 
 
 def load_weights(family: Family, path: str | Path) -> None:
-    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A discriminator may
-    be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the images may not."""
+    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A
+    discriminator may be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the images may
+    not."""
     state, own, draws = _read(path)[1], family.state_dict(), list(family.ema_modules().values())
     needed = tuple(f'{name}.' for name, module in family.named_modules() if any(module is other for other in draws))
     kept = {name: own[name] for name in own.keys() - state.keys() if not name.startswith(needed or '')}
@@ -75,14 +82,14 @@ def load_weights(family: Family, path: str | Path) -> None:
 def _metadata(path: str | Path) -> dict[str, str]:
     try:
         with safe_open(path, 'pt') as handle:
-            return handle.metadata() or {}
+            return renamed_metadata(handle.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py wrote') from error
 
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and named tensors."""
-    return _metadata(path), load_file(path)
+    return _metadata(path), renamed_tensors(load_file(path))
 
 
 def _fill(family: Family, state: dict[str, Tensor], path: str | Path) -> None:

@@ -87,7 +87,7 @@ def settings(args: argparse.Namespace) -> dict[str, ILVRConfig]:
     """Name -> setting, one for each factor and range; ValueError names what does not fit."""
     base = PUBLISHED.model_dump() if args.published else {}
     given = {'sampler': args.sampler, 'steps': args.steps, 'eta': args.eta, 'through': args.through,
-             'identity': args.strength if args.identity else 0.0}
+             'id_guidance': args.strength if args.identity else 0.0}
     base |= {name: value for name, value in given.items() if value is not None}
     found = {}
     for down in args.down:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from configs.renamed import renamed_checkpoint, renamed_tensors
 from experiments.training.errors import RunError
 from models.base import FamilyConfig
 from models.files import remove, replacing, sync, temporary_path, write_bytes
@@ -94,6 +95,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], d
     """(state of the model, the same with EMA weights, everything else)."""
     try:
         rest = torch.load(path / 'state.pt', map_location='cpu', weights_only=True)
-        return load_file(path / 'model.safetensors'), load_file(path / 'family.safetensors'), rest
+        models = (renamed_tensors(load_file(path / f'{name}.safetensors')) for name in ('model', 'family'))
+        return *models, renamed_checkpoint(rest)
     except Exception as error:  # whatever a damaged file makes three readers raise
         raise RunError(f'the checkpoint {path} is damaged ({error}); delete that folder to resume from an older one') from error

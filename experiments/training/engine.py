@@ -76,8 +76,8 @@ class Engine:
     """Trains a family and fills a run folder.
 
     loader: endless, with a batch_sampler whose state_dict counts the batches handed out; an item has to be a function of its key
-    alone. validation: a few fixed batches. Every weighted loss is returned by some parameter group within the first 32 steps, and by one
-    parameter group only. `step` counts finished updates. Errors that the user can mend are RunErrors.
+    alone. validation: a few fixed batches. Every weighted loss is returned by some parameter group within the first 32 steps, and
+    by one parameter group only. `step` counts finished updates. Errors that the user can mend are RunErrors.
     """
 
     def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
@@ -179,7 +179,9 @@ class Engine:
                 raise RunError(f'the parameter group {group} returned the loss {name!r}, which has no weight; '
                                f'weights are given for: {", ".join(weights)}')
             if self._owners.setdefault(name, group) != group:
-                raise RunError(f'the parameter groups {self._owners[name]} and {group} both return a loss {name!r}; name them apart')
+                raise RunError(
+                    f'the parameter groups {self._owners[name]} and {group} both return a loss {name!r}; name them apart'
+                )
         if not losses:
             raise RunError(f'the parameter group {group} returned no loss; give one of its losses a weight other than 0')
         return sum(weights[name] * loss for name, loss in losses.items())
@@ -294,7 +296,7 @@ class Engine:
             model = family_bytes(self.config.family, own, self.family.config)
             with self.ema.applied():
                 ema_modules = family_bytes(self.config.family, self.family.state_dict(), self.family.config)
-            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'chance': chance, 'memory': memory,
+            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'rng': chance, 'extra_state': memory,
                      'optimizers': {group.name: group.optimizer.state_dict() for group in self.param_groups},
                      'precision': self.fabric.strategy.precision.state_dict()}
             figures = self._figures if self._validated == self.step else {}
@@ -322,8 +324,8 @@ class Engine:
         self.fabric.strategy.precision.load_state_dict(state['precision'])
         self.step = state['step']
         self._whole = False
-        randomness.restore(state['chance'][self.fabric.global_rank])
-        self.family.load_extra_state(state['memory'][self.fabric.global_rank] if 'memory' in state else {})
+        randomness.restore(state['rng'][self.fabric.global_rank])
+        self.family.load_extra_state(state['extra_state'][self.fabric.global_rank] if 'extra_state' in state else {})
 
     # -- Processes ----------------------------------------------------------------------------------------------------------
 

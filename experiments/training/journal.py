@@ -7,13 +7,15 @@ import subprocess
 from pathlib import Path
 
 import torch
+import yaml
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from configs.renamed import renamed_journal
 from models.files import write_bytes
 from models.pipelines.io.image_grid import encode_png, grid
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def code_version(*, exactly: bool = False) -> str:
@@ -31,12 +33,18 @@ def code_version(*, exactly: bool = False) -> str:
         return 'unknown'
 
 
+def _family(folder: Path) -> str:
+    path = folder / 'config.yaml'
+    settings = yaml.safe_load(path.read_text(encoding='utf-8')) if path.is_file() else None
+    return str(settings.get('family')) if isinstance(settings, dict) else ''
+
+
 def read_journal(folder: Path) -> list[dict]:
     """The lines of a run's journal; a last line that a kill cut short is dropped."""
-    path, lines = folder / 'journal.jsonl', []
+    path, lines, family = folder / 'journal.jsonl', [], _family(folder)
     for text in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
         try:
-            lines.append(json.loads(text))
+            lines.append(renamed_journal(json.loads(text), family))
         except json.JSONDecodeError:
             break
     return lines

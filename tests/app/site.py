@@ -28,7 +28,7 @@ def results(folder: Path) -> Path:
     """Two translators, a denoiser and an ablation."""
     run(folder / 'munit-1', 'munit', size=32)
     run(folder / 'cyclegan-1', 'cyclegan', size=32)
-    run(folder / 'ddpm-1', 'ddpm', size=64, widths=(16, 24), identity=128)
+    run(folder / 'ddpm-1', 'ddpm', size=64, widths=(16, 24), id_dim=128)
     ablation = folder / 'ablations' / 'tiny'
     ablation.mkdir(parents=True)
     (ablation / 'table.md').write_text(TABLE)

@@ -5,14 +5,14 @@ from configs.ablation import FOLDER, AblationConfig, overrides, read_ablation
 
 def ablation(**changes):
     return AblationConfig(**{'question': 'why?', 'base': {'family': 'cvae', 'preset': 'cvae', 'settings': {'engine.steps': 5}},
-                             'variants': {'off': {'settings': {'model.weights.identity': 0}}}, **changes})
+                             'variants': {'off': {'settings': {'model.weights.id': 0}}}, **changes})
 
 
 def test_variants_and_grid_stand_on_the_base():
-    variants = {'off': {'settings': {'model.weights.identity': 0}}, 'gan': {'family': 'cgan', 'settings': {'engine.steps': 7}}}
+    variants = {'off': {'settings': {'model.weights.id': 0}}, 'gan': {'family': 'cgan', 'settings': {'engine.steps': 7}}}
     found = ablation(grid={'model.size': [32, 64], 'data.batch': [2]}, variants=variants).expanded()
     assert list(found) == ['base', 'off', 'gan', 'size 32, batch 2', 'size 64, batch 2']
-    assert found['off'].settings == {'engine.steps': 5, 'model.weights.identity': 0} and found['off'].preset == 'cvae'
+    assert found['off'].settings == {'engine.steps': 5, 'model.weights.id': 0} and found['off'].preset == 'cvae'
     assert (found['gan'].family, found['gan'].preset, found['gan'].settings) == ('cgan', None, {'engine.steps': 7})
     assert overrides(found['size 32, batch 2']) == [{'engine': {'steps': 5}}, {'model': {'size': 32}}, {'data': {'batch': 2}}]
 

@@ -2,7 +2,7 @@ import pytest
 
 from configs.resolve import dump, load, merge, parse_override, read_preset, resolve
 
-MODEL = {'size': 64, 'weights': {'identity': 5.0, 'reconstruction': 1.0}}
+MODEL = {'size': 64, 'weights': {'id': 5.0, 'reconstruction': 1.0}}
 
 
 def build(*overrides: str, preset: dict | None = None):
@@ -10,9 +10,9 @@ def build(*overrides: str, preset: dict | None = None):
 
 
 def test_later_words_win():
-    config = build('engine.steps=7', preset={'engine': {'steps': 5, 'seed': 3}, 'model': {'weights': {'identity': 2}}})
+    config = build('engine.steps=7', preset={'engine': {'steps': 5, 'seed': 3}, 'model': {'weights': {'id': 2}}})
     assert (config.engine.steps, config.engine.seed) == (7, 3)
-    assert config.model == {'size': 64, 'weights': {'identity': 2, 'reconstruction': 1.0}}
+    assert config.model == {'size': 64, 'weights': {'id': 2, 'reconstruction': 1.0}}
 
 
 @pytest.mark.parametrize(('text', 'value'), [('1e-4', 1e-4), ('3', 3), ('true', True), ('null', None), ('[0.5, 0.9]', [0.5, 0.9]),
@@ -23,7 +23,7 @@ def test_values_are_typed(text, value):
 
 @pytest.mark.parametrize(('override', 'message'), [
     ('engine.stps=3', r'there is no setting engine\.stps; did you mean steps'),
-    ('model.weights.identty=0', r'model\.weights\.identty; did you mean identity'),
+    ('model.weights.i=0', r'model\.weights\.i; did you mean id'),
     ('engin.steps=3', r'there is no setting engin; did you mean engine'),
     ('engine.steps=many', r'engine\.steps does not fit.*many'),
     ('engine.steps=0', r'engine\.steps does not fit.*greater than or equal to 1'),
@@ -39,8 +39,15 @@ def test_a_mistake_is_one_clear_sentence(override, message):
 
 
 def test_a_new_group_starts_from_the_default():
-    config = build('param_groups.discriminator.lr=1e-3', preset={'param_groups': {'discriminator': {'betas': [0.0, 0.9]}, 'default': {'name': 'adam'}}})
-    assert config.param_groups['discriminator'].model_dump() == {**config.param_groups['default'].model_dump(), 'lr': 1e-3, 'betas': (0.0, 0.9)}
+    config = build(
+        'param_groups.discriminator.lr=1e-3',
+        preset={'param_groups': {'discriminator': {'betas': [0.0, 0.9]}, 'default': {'name': 'adam'}}},
+    )
+    assert config.param_groups['discriminator'].model_dump() == {
+        **config.param_groups['default'].model_dump(),
+        'lr': 1e-3,
+        'betas': (0.0, 0.9),
+    }
     assert config.param_groups['discriminator'].name == 'adam'
 
 

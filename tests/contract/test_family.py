@@ -13,42 +13,50 @@ from tests.contract.stubs import IDENTITY, tiny_perception
 
 # The smallest config of each family that trains, with every loss at work, and the kind of its batches.
 TINY = {
-    'cvae': ({'size': 32, 'widths': (8, 16), 'depth': 1, 'latent': 4, 'style': 8, 'background': 8, 'identity': IDENTITY,
-              'fine': 8, 'discriminator': 4, 'weights': dict.fromkeys(('reconstruction', 'edges', 'perceptual', 'kl', 'identity',
+    'cvae': ({'size': 32, 'widths': (8, 16), 'depth': 1, 'latent': 4, 'style': 8, 'background': 8, 'id_dim': IDENTITY,
+              'fine': 8, 'discriminator': 4, 'weights': dict.fromkeys(('reconstruction', 'edges', 'perceptual', 'kl', 'id',
                                                                   'background', 'parsing', 'shading', 'contrast',
                                                                   'total_variation', 'landmarks', 'adversarial', 'discriminator'),
                                                                  1.0)}, SwapBatch),
-    'cgan': ({'size': 16, 'generator': {'fold': 2, 'widths': (16, 16), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY,
+    'cgan': ({'size': 16, 'generator': {'fold': 2, 'widths': (16, 16), 'blocks': 1, 'decoder_blocks': 1, 'id_dim': IDENTITY,
                                         'style': 8, 'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (4,),
-                                        'condition_channels': 1, 'background_image': True, 'skips': 'background_image', 'skip_width': 8, 'mask': True},
-              'discriminator': {'kind': 'sagan', 'widths': (8, 16), 'fold': 2, 'attention': (8,), 'spectral': False, 'classes': 5},
-              'weights': dict.fromkeys(('identity', 'reconstruction', 'edges', 'background', 'perceptual', 'parsing', 'shading',
+                                        'condition_channels': 1, 'background_image': True, 'skips': 'background_image',
+                                        'skip_width': 8, 'mask': True},
+              'discriminator': {'kind': 'sagan', 'widths': (8, 16), 'fold': 2, 'attention': (8,), 'spectral': False,
+                                'classes': 5},
+              'weights': dict.fromkeys(('id', 'reconstruction', 'edges', 'background', 'perceptual', 'parsing', 'shading',
                                         'contrast', 'total_variation', 'landmarks', 'adversarial', 'feature_matching', 'cycle',
-                                        'classes', 'discriminator', 'gradient_penalty', 'r1', 'discriminator_classes'), 1.0)}, SwapBatch),
-    'ddpm': ({'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY, 'learned_sigma': True,
-              'sampling': {'steps': 2}, 'weights': {'noise': 1.0, 'identity': 0.1, 'background': 0.3, 'perceptual': 0.1,
+                                        'classes', 'discriminator', 'gradient_penalty', 'r1', 'discriminator_classes'),
+                                        1.0)}, SwapBatch),
+    'ddpm': ({'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY, 'learned_sigma': True,
+              'sampling': {'steps': 2}, 'weights': {'noise': 1.0, 'id': 0.1, 'background': 0.3, 'perceptual': 0.1,
                                                     'variational': 0.001}}, SwapBatch),
-    'munit': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4, 'discriminator_layers': 2,
+    'munit': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4,
+               'discriminator_layers': 2,
                'scales': 2, 'weights': dict.fromkeys(('adversarial', 'reconstruction', 'style', 'content', 'cycle', 'perceptual',
                                                       'discriminator'), 1.0)}, PairBatch),
     'pix2pixhd': ({'size': 16, 'width': 4, 'downs': 1, 'blocks': 1, 'enhancer': True, 'local_blocks': 1, 'feature_width': 4,
                    'discriminator_width': 4, 'discriminator_layers': 1}, SwapBatch),
-    'satnet': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4, 'discriminator_layers': 2,
+    'satnet': ({'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4,
+                'discriminator_layers': 2,
                 'scales': 2, 'threshold': 2.0, 'adversary': 'lsgan',
-                'weights': dict.fromkeys(('adversarial', 'reconstruction', 'style', 'content', 'cycle', 'identity', 'supervised',
+                'weights': dict.fromkeys(('adversarial', 'reconstruction', 'style', 'content', 'cycle', 'id', 'supervised',
                                           'discriminator'), 1.0)}, PairBatch),
-    'ugatit': ({'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3, 'enhanced': True,
+    'ugatit': ({'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3,
+                'enhanced': True,
                 'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_discriminator': True, 'cam_sees': 'both',
-                'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 1.0, 'identity': 1.0, 'cam': 1.0,
+                'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 1.0, 'identity_mapping': 1.0, 'cam': 1.0,
                             'background': 1.0, 'variation': 1.0, 'discriminator_a2b': 1.0, 'discriminator_b2a': 1.0}}, PairBatch),
     'cyclegan': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2,
-                  'weights': {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'discriminator': 0.5, 'penalty': 10.0}}, PairBatch),
-    'cut': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
+                  'weights': {'adversarial': 1.0, 'cycle': 10.0, 'identity_mapping': 5.0, 'discriminator': 0.5,
+                              'penalty': 10.0}}, PairBatch),
+    'cut': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'layers': (0, 4, 8),
+             'patches': 8,
              'features': 8}, PairBatch),
     'cartoongan': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4,
-                    'weights': dict.fromkeys(('adversarial', 'content', 'color', 'identity', 'discriminator'), 1.0)}, PairBatch),
+                    'weights': dict.fromkeys(('adversarial', 'content', 'color', 'id', 'discriminator'), 1.0)}, PairBatch),
     'dtn': ({'size': 16, 'width': 4, 'discriminator_width': 4, 'features': IDENTITY}, PairBatch),
-    'xgan': ({'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'identity': IDENTITY}, PairBatch),
+    'xgan': ({'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'id_dim': IDENTITY}, PairBatch),
     'stargan': ({'size': 32, 'width': 8, 'cap': 8, 'style': 4, 'latent': 4, 'mapping': 8}, PairBatch),
 }
 COUNT = 4
@@ -81,7 +89,7 @@ def batch(name) -> SwapBatch | PairBatch:
     labels = torch.zeros(COUNT, size, size, dtype=torch.int64)
     labels[:, size // 4:-size // 4, size // 4:-size // 4] = 1
     people = torch.arange(COUNT)
-    return SwapBatch(first, second, half, labels, source_person=people, target_person=people.flip(0))
+    return SwapBatch(first, second, half, labels, source_label=people, target_label=people.flip(0))
 
 
 def snapshot(family: Family) -> dict[str, Tensor]:
@@ -187,16 +195,16 @@ def test_a_saved_family_comes_back_as_it_was(name, family, batch, tmp_path):
 
 def test_perception_is_no_part_of_the_family(family):
     perception = family.perception
-    networks = perception.identity, perception.teacher, perception.parser
+    networks = perception.id_encoder, perception.teacher, perception.parser
     frozen = {id(value) for network in networks for value in network.parameters()}
     assert frozen.isdisjoint(id(value) for value in family.parameters())
-    assert not any(isinstance(module, type(perception.identity)) for module in family.modules())
+    assert not any(isinstance(module, type(perception.id_encoder)) for module in family.modules())
     assert family.state_dict().keys() == type(family)(family.config, None).state_dict().keys()
 
 
 def test_whoever_teaches_a_family_is_named(family, batch):
     asked = set()
-    for role in ('identity', 'teacher'):
+    for role in ('id_encoder', 'teacher'):
         getattr(family.perception, role).network.maps[0].register_forward_hook(lambda *_, role=role: asked.add(role))
     for group in family.param_groups():
         family(group, batch, 1)  # at other steps a teacher may be asked for the journal alone

@@ -59,9 +59,9 @@ def test_samples_of_an_embedded_cache_hold_the_identity_of_their_source(celeba, 
     cache.embed(tmp_path / 'c', 'colors', colors, batch=5)
     swaps = build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder='colors')
     for i in range(len(swaps)):
-        torch.testing.assert_close(swaps[i].source_identity, colors(swaps[i].source[None])[0])
+        torch.testing.assert_close(swaps[i].source_embedding, colors(swaps[i].source[None])[0])
     for other in (None, 'somebody-elses'):
-        assert build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder=other)[0].source_identity is None
+        assert build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder=other)[0].source_embedding is None
 
 
 def test_only_faces_in_the_template_can_be_embedded(celeba, tmp_path):
@@ -74,9 +74,9 @@ def test_reading_copies_nothing_and_never_changes_the_file(celeba, tmp_path):
     packed = cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
     image = packed.read(3)[0]
     assert np.shares_memory(image, packed.read(3)[0])
-    before = (tmp_path / 'c' / 'pictures.npy').read_bytes()
+    before = (tmp_path / 'c' / 'images.npy').read_bytes()
     image[:] = 0
-    assert (tmp_path / 'c' / 'pictures.npy').read_bytes() == before
+    assert (tmp_path / 'c' / 'images.npy').read_bytes() == before
     assert len(pickle.dumps(packed)) < 20_000  # a worker that is spawned opens the file itself
 
 
@@ -103,7 +103,7 @@ def test_packing_goes_on_where_it_was_interrupted(celeba, tmp_path, monkeypatch)
     monkeypatch.undo()
     again = build_faces('cache', tmp_path / 'c')
     assert all(np.array_equal(again.read(i)[0], whole.read(i)[0]) for i in range(len(faces)))
-    assert sorted(path.name for path in (tmp_path / 'c').iterdir()) == ['index.npz', 'pictures.npy']
+    assert sorted(path.name for path in (tmp_path / 'c').iterdir()) == ['images.npy', 'index.npz']
 
 
 def test_a_cache_of_other_images_is_refused(celeba, tmp_path):

@@ -23,7 +23,7 @@ def embed():
 @pytest.fixture
 def denoiser():
     torch.manual_seed(0)
-    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY}, None)
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
     return family.eval().requires_grad_(False).denoiser
 
 

@@ -12,7 +12,7 @@ from models.cgan.family import CGAN, CGANConfig
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 SIZE = 32
-OWN = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY, 'style': 8, 'skip_width': 8,
+OWN = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'id_dim': IDENTITY, 'style': 8, 'skip_width': 8,
        'attention': (8,)}
 PATCH = {'kind': 'patch', 'width': 8, 'levels': 2, 'scales': 1, 'norm': 'none', 'value_range': 'signed'}
 
@@ -89,12 +89,12 @@ def test_the_discriminator_judges_what_the_generator_just_drew_without_a_second_
 
 
 def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measured_by_it():
-    family, given, told = build(weights=weights(identity=1.0), blend=1.0), batch(), []
+    family, given, told = build(weights=weights(id=1.0), blend=1.0), batch(), []
     family.generator.register_forward_hook(lambda network, taken, made: told.append(taken[1]))
     own = family.identities(given)
     for seed in range(8):
         torch.manual_seed(seed)
-        loss = family('generator', given, 1)['identity']
+        loss = family('generator', given, 1)['id']
         swap, = family.kept(given, 1)
         torch.manual_seed(seed)
         mixture = family.mixture(given)
@@ -110,24 +110,24 @@ def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measur
 
 
 def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_swaps_of_others_only():
-    family, given = build(weights=weights(recovered=1.0, drift=1.0)), batch()
+    family, given = build(weights=weights(id_encoder=1.0, id_drift=1.0)), batch()
     found = family('generator', given, 1)
     swap, = family.kept(given, 1)
-    encoder, teacher = family.perception.identity, family.perception.teacher
-    torch.testing.assert_close(found['recovered'], (1 - (encoder(swap) * family.identities(given)).sum(1)).mean())
+    encoder, teacher = family.perception.id_encoder, family.perception.teacher
+    torch.testing.assert_close(found['id_encoder'], (1 - (encoder(swap) * family.identities(given)).sum(1)).mean())
     apart = (teacher(swap) - teacher(given.source))[~given.same]
     pairs = [first @ second for i, first in enumerate(apart) for j, second in enumerate(apart) if i != j]
-    torch.testing.assert_close(found['drift'], torch.stack(pairs).mean())
-    for loss in ('recovered', 'drift'):
+    torch.testing.assert_close(found['id_drift'], torch.stack(pairs).mean())
+    for loss in ('id_encoder', 'id_drift'):
         slopes = torch.autograd.grad(found[loss], list(family.generator.parameters()), retain_graph=True, allow_unused=True)
         assert max(float(slope.abs().max()) for slope in slopes if slope is not None) > 0
 
 
 def test_jitter_moves_what_the_teacher_sees_in_training_only():
-    family, given = build(weights=weights(identity=1.0), jitter=0.1), batch()
+    family, given = build(weights=weights(id=1.0), jitter=0.1), batch()
 
     def seen() -> set[float]:
-        return {family('generator', given, 1)['identity'].item() for _ in range(3)}
+        return {family('generator', given, 1)['id'].item() for _ in range(3)}
 
     assert len(seen()) == 3
     family.eval()
@@ -145,23 +145,23 @@ class Painted(Family):
     """A trained swapper that paints every face in one color."""
 
     def generate(self, batch, *, generator=None):
-        assert batch.target_parsing is not None and batch.source_identity is not None  # it looks at nothing twice
+        assert batch.target_parsing is not None and batch.source_embedding is not None  # it looks at nothing twice
         return torch.full_like(batch.target, 0.5)
 
 
 def test_the_guide_draws_swaps_of_different_people_towards_its_own():
     perception = tiny_perception()
-    perception.guide = Painted(FamilyConfig(size=SIZE), None)
-    family = build(weights=weights(guide=1.0), perception=perception)
+    perception.distillation_teacher = Painted(FamilyConfig(size=SIZE), None)
+    family = build(weights=weights(distillation=1.0), perception=perception)
     given = batch()
     with torch.no_grad():
         shape, background_image, _ = family.conditions(given.target, given.target_parsing)
         swap, _ = family.draw(given.target, family.identities(given), shape, background_image)
     before = (swap[1:] - 0.5).abs().mean()
-    torch.testing.assert_close(family('generator', given, 1)['guide'].detach(), before)
+    torch.testing.assert_close(family('generator', given, 1)['distillation'].detach(), before)
     step = torch.optim.Adam(family.param_groups()['generator'], 1e-2)
     for _ in range(20):
-        loss = family('generator', given, 1)['guide']
+        loss = family('generator', given, 1)['distillation']
         step.zero_grad()
         loss.backward()
         step.step()
@@ -170,16 +170,16 @@ def test_the_guide_draws_swaps_of_different_people_towards_its_own():
 
 def test_a_guide_that_is_missing_or_of_another_size_is_named():
     perception = tiny_perception()
-    with pytest.raises(ValueError, match='needs perception.guide'):
-        build(weights=weights(guide=1.0), perception=perception)
-    perception.guide = Painted(FamilyConfig(size=64), None)
+    with pytest.raises(ValueError, match='needs perception.distillation_teacher'):
+        build(weights=weights(distillation=1.0), perception=perception)
+    perception.distillation_teacher = Painted(FamilyConfig(size=64), None)
     with pytest.raises(ValueError, match='64 pixels, this family 32'):
-        build(weights=weights(guide=1.0), perception=perception)
+        build(weights=weights(distillation=1.0), perception=perception)
 
 
 def test_the_published_form_of_the_generator_trains_as_well():
-    plain = {'widths': (8, 16), 'blocks': 1, 'identity': IDENTITY}
-    family = build(generator=plain, weights=weights(identity=1.0, adversarial=1.0))
+    plain = {'widths': (8, 16), 'blocks': 1, 'id_dim': IDENTITY}
+    family = build(generator=plain, weights=weights(id=1.0, adversarial=1.0))
     sum(family('generator', batch(), 0).values()).backward()
     assert family.generator.BottleNeck[0].style1.linear.weight.grad.abs().max() > 0
     assert family.generate(batch()).shape == (4, 3, SIZE, SIZE)
@@ -187,8 +187,8 @@ def test_the_published_form_of_the_generator_trains_as_well():
 
 @pytest.mark.parametrize('form', ['cosine', 'hinge', 'distilled'])
 def test_every_form_of_the_identity_loss_reaches_the_mapping_of_the_identity(form):
-    family = build(identity_form=form, threshold=1.0, weights=weights(identity=1.0))
-    family('generator', batch(), 0)['identity'].backward()
+    family = build(id_loss_form=form, threshold=1.0, weights=weights(id=1.0))
+    family('generator', batch(), 0)['id'].backward()
     assert family.generator.mapping[0].weight.grad.abs().max() > 0
 
 
@@ -224,7 +224,7 @@ def test_r1_is_asked_for_lazily():
 
 
 @pytest.mark.parametrize(('classes', 'given', 'message'), [
-    (0, {'target_person': torch.arange(4)}, 'no head'), (3, {'target_person': torch.arange(4)}, 'up to 4'), (3, {}, 'names none'),
+    (0, {'target_label': torch.arange(4)}, 'no head'), (3, {'target_label': torch.arange(4)}, 'up to 4'), (3, {}, 'names none'),
 ])
 def test_a_discriminator_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
     family = build(discriminator={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(discriminator_classes=1.0))

@@ -10,7 +10,7 @@ from models.perception.landmarks.five_point import FiveLandmarks
 from models.perception.parsers.parser import FaceParser, ParsingUNet
 from tests.contract.stubs import IDENTITY, tiny_perception
 
-TINY = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'identity': IDENTITY}
+TINY = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'id_dim': IDENTITY}
 
 
 def family(**changes) -> CVAE:
@@ -57,10 +57,10 @@ def test_the_prior_varies_attributes_repeatably():
 
 
 def test_the_identity_loss_reaches_every_part_of_the_decoder_through_the_frozen_teacher():
-    cvae = family(weights={'identity': 1.0})
+    cvae = family(weights={'id': 1.0})
     losses = cvae('swapper', batch(), 0)
-    assert set(losses) == {'identity'}
-    losses['identity'].backward()
+    assert set(losses) == {'id'}
+    losses['id'].backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in cvae.decoder.out.parameters())
     assert all(parameter.grad is None for parameter in cvae.perception.teacher.parameters())
 

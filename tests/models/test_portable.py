@@ -11,11 +11,30 @@ from models.runtime.sessions import opened, quantise
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.stubs import Painter
 
-CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'identity': IDENTITY}
-CGAN = {'size': 32, 'discriminator': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
-        'generator': {'fold': 2, 'widths': (16, 24), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY, 'style': 8,
-                      'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (8, 16), 'pooled': True,
-                      'spectral': True, 'condition_channels': 1, 'background_image': True, 'skips': 'background_image', 'skip_width': 8, 'mask': True}}
+CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'id_dim': IDENTITY}
+CGAN = {
+    'size': 32,
+    'discriminator': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
+    'generator': {
+        'fold': 2,
+        'widths': (16, 24),
+        'blocks': 1,
+        'decoder_blocks': 1,
+        'id_dim': IDENTITY,
+        'style': 8,
+        'norm': 'group',
+        'value_range': 'signed',
+        'tanh': False,
+        'attention': (8, 16),
+        'pooled': True,
+        'spectral': True,
+        'condition_channels': 1,
+        'background_image': True,
+        'skips': 'background_image',
+        'skip_width': 8,
+        'mask': True,
+    },
+}
 
 
 def batch(count: int, random: torch.Generator) -> SwapBatch:
@@ -45,7 +64,7 @@ def test_an_exported_family_draws_the_same_images_for_any_number_of_faces(name, 
 
 def test_a_published_form_is_exported_without_conditions():
     torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(size=32, widths=(8, 8, 16), blocks=2, identity=6)).eval()
+    generator = Generator(GeneratorConfig(size=32, widths=(8, 8, 16), blocks=2, id_dim=6)).eval()
     session = opened(lambda file: export_generator(generator, file), open_file=SwapSession)
     target, identity = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(4, 6)
     with torch.no_grad():

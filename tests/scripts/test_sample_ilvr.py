@@ -18,7 +18,7 @@ from tests.models.stubs import Oval, Planted, face_at, photo
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
     torch.manual_seed(0)
-    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY}, None)
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
     path = tmp_path_factory.mktemp('weights') / 'family.safetensors'
     save_family(path, 'ddpm', family.state_dict(), family.config)
     return path

@@ -10,7 +10,7 @@ from experiments.training.engine import Engine
 from models.registry import load_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 
-TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.identity={IDENTITY}', 'data.batch=2', 'data.workers=0',
+TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.id_dim={IDENTITY}', 'data.batch=2', 'data.workers=0',
         'data.validation_batches=1', 'engine.accelerator=cpu', 'engine.checkpoint_every=2', 'engine.log_every=1']
 
 
@@ -45,14 +45,14 @@ def test_it_trains_on_drawn_faces_and_goes_on_where_it_was_stopped(train, tmp_pa
     assert load_family(run / 'family.safetensors', tiny_perception()).config.size == 32
     assert [path.name for path in sorted((run / 'checkpoints').iterdir())] == ['step-00000003', 'step-00000004']
     resolved = yaml.safe_load((run / 'config.yaml').read_text())
-    assert resolved['model']['weights']['identity'] > 0 and resolved['engine']['steps'] == 4
+    assert resolved['model']['weights']['id'] > 0 and resolved['engine']['steps'] == 4
     assert train('--family', 'cvae', '--out', run) == 2
     assert 'holds a run already' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(('words', 'message'), [
     (['--family', 'cvae', '--set', 'engine.stepz=3'], 'did you mean steps'),
-    (['--family', 'cvae', '--set', 'model.weights.identiy=3'], 'did you mean identity'),
+    (['--family', 'cvae', '--set', 'model.weights.edge=3'], 'did you mean edges'),
     (['--family', 'cvae', '--set', 'model.size=big'], 'size does not fit'),
     (['--family', 'cvae', '--preset', 'nothing'], "no preset 'nothing'"),
     (['--family', 'cvae', '--data', 'celeba', '--root', 'nowhere'], 'nowhere'),

@@ -9,8 +9,19 @@ from configs.resolve import PRESETS, checked, read_preset, resolve
 from models.registry import family_types
 from tests.contract.stubs import tiny_perception
 
-TINY = ['model.size=32', 'model.width=4', 'model.blocks=1', 'model.discriminator_width=4', 'model.discriminator_layers=2', 'model.pool=3',
-        'data.batch=2', 'data.workers=0', 'data.validation_batches=1', 'engine.accelerator=cpu', 'engine.checkpoint_every=3']
+TINY = [
+    'model.size=32',
+    'model.width=4',
+    'model.blocks=1',
+    'model.discriminator_width=4',
+    'model.discriminator_layers=2',
+    'model.pool=3',
+    'data.batch=2',
+    'data.workers=0',
+    'data.validation_batches=1',
+    'engine.accelerator=cpu',
+    'engine.checkpoint_every=3',
+]
 
 
 @pytest.fixture
@@ -29,8 +40,8 @@ def test_a_translator_trains_on_drawn_pairs_and_goes_on_bitwise_with_its_pool(tr
     first, second = (load_file(run / 'family.safetensors') for run in (whole, halves))
     assert first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
     states = [torch.load(run / 'checkpoints/step-00000006/state.pt', weights_only=True) for run in (whole, halves)]
-    assert all(len(state['memory'][0]['a']) == 3 for state in states)
-    assert torch.equal(*(state['memory'][0]['b'] for state in states))
+    assert all(len(state['extra_state'][0]['a']) == 3 for state in states)
+    assert torch.equal(*(state['extra_state'][0]['b'] for state in states))
 
 
 def test_data_of_the_wrong_kind_are_refused(train, tmp_path, capsys):

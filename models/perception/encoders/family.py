@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from configs.renamed import renamed_metadata
 from models import geometry
 from models.base import Family, FamilyConfig, Perception
 from models.batch import FaceBatch
@@ -26,7 +27,8 @@ from models.perception.encoders.sphereface import AngleLinear, SphereFace20, ang
 
 _SPHEREFACE = {'scale': 127.5 / 128, 'bgr': True}
 
-# name -> size, embedding -> network; template of its images; how it is fed (as models.perception.encoders.embedder.Embedder has it)
+# name -> size, embedding -> network; template of its images; how it is fed (as models.perception.encoders.embedder.Embedder has
+# it)
 NETWORKS: dict[str, tuple[Callable[[int, int], nn.Module], str, dict]] = {
     'mobilefacenet': (lambda size, embedding: MobileFaceNet(embedding, size, size), 'arcface', {}),
     'mobilefacenet-96': (lambda size, embedding: MobileFaceNet(embedding), 'sphereface', {'scale': 127.5 / 128}),
@@ -159,7 +161,7 @@ class Recognizer(Family):
     def _answers(self, images: Tensor, count: int) -> tuple[Tensor, list[Tensor]]:
         teacher = self.perception.teacher
         if count:
-            return teacher.identity_and_maps(images, count, template=self.template)
+            return teacher.embedding_and_maps(images, count, template=self.template)
         return teacher(images, template=self.template), []
 
     def _taught(self, images: Tensor, embedding: Tensor, maps: list[Tensor], batch: FaceBatch) -> dict[str, Tensor]:
@@ -228,7 +230,7 @@ def _notes(path: str | Path) -> dict[str, str]:
     """What is written beside the tensors of a safetensors file; ValueError where it is none."""
     try:
         with safe_open(path, 'pt') as handle:
-            return handle.metadata() or {}
+            return renamed_metadata(handle.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise ValueError(f'{path} cannot be read as safetensors ({error}); give an encoder.safetensors of a run') from error
 

@@ -156,10 +156,10 @@ def test_identity_guidance_leads_to_the_person_and_leaves_the_low_pass(through):
         return float((embed(sample(guided, scheduler('ddim', 'linear'), noise, steps=20)) * person).sum(1).mean())
 
     assert id_similarity(5.0) > id_similarity(0.0) + 0.03
-    config = ILVRConfig(down=4, steps=10, identity=1.0, through=through)
+    config = ILVRConfig(down=4, steps=10, id_guidance=1.0, through=through)
     found = refine(Gaussian(), drawn(), config, embed=embed, identity=person, generator=chance())
     assert gap(found, drawn()) < 1e-3
-    plain = refine(Gaussian(), drawn(), config.model_copy(update={'identity': 0.0}), generator=chance())
+    plain = refine(Gaussian(), drawn(), config.model_copy(update={'id_guidance': 0.0}), generator=chance())
     assert not torch.equal(found, plain)
 
 

@@ -13,7 +13,7 @@ from tests.contract.stubs import IDENTITY
 @pytest.fixture
 def denoiser():
     torch.manual_seed(0)
-    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'identity': IDENTITY,
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY,
                                    'schedule': 'linear', 'prediction': 'epsilon'}, None)
     for parameter in family.parameters():
         torch.nn.init.normal_(parameter, std=0.2)

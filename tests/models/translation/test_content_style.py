@@ -8,7 +8,16 @@ from models.translation.satnet import SATNet, SATNetConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs, touched
 
-TINY = {'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'scales': 2}
+TINY = {
+    'size': 16,
+    'width': 4,
+    'style': 2,
+    'hidden': 8,
+    'residuals': 1,
+    'discriminator_width': 4,
+    'discriminator_layers': 2,
+    'scales': 2,
+}
 
 
 def munit(**weights) -> MUNIT:
@@ -60,16 +69,16 @@ def test_the_perceptual_loss_says_which_network_it_needs():
 
 def test_the_hinge_asks_no_more_once_the_id_similarity_suffices():
     model, batch = satnet(threshold=-1.1), pairs()
-    assert model('generators', batch, 0)['identity'] == 0
+    assert model('generators', batch, 0)['id'] == 0
     model = satnet(threshold=1.1)
-    model('generators', batch, 0)['identity'].backward()
+    model('generators', batch, 0)['id'].backward()
     assert touched(model.gen['b'].dec) and touched(model.gen['a'].enc_content) and touched(model.gen['a'].dec)
 
 
 @pytest.mark.parametrize('form', ['distance', 'distilled'])
 def test_the_other_forms_of_the_identity_loss_reach_the_generators(form):
-    model = satnet(identity=form)
-    loss = model('generators', pairs(4), 0)['identity']
+    model = satnet(id_loss_form=form)
+    loss = model('generators', pairs(4), 0)['id']
     loss.backward()
     assert loss > 0 and touched(model.gen['b'].dec)
 

@@ -7,8 +7,16 @@ from models.translation.pool import ImagePool
 from tests.models.translation.batches import Calls, pairs
 
 TINY = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2}
-ATTENTION = {'size': 64, 'generator': 'attention', 'discriminator': 'attention', 'width': 8, 'discriminator_width': 2, 'latent': 4,
-             'spectral': True, 'adversary': 'hinge'}
+ATTENTION = {
+    'size': 64,
+    'generator': 'attention',
+    'discriminator': 'attention',
+    'width': 8,
+    'discriminator_width': 2,
+    'latent': 4,
+    'spectral': True,
+    'adversary': 'hinge',
+}
 
 
 def cyclegan(**changes) -> CycleGAN:
@@ -55,7 +63,7 @@ def test_validation_leaves_the_pools_alone():
 
 
 def test_the_discriminators_judge_what_the_generators_drew_in_the_same_step():
-    family = cyclegan(weights={**CycleGANConfig().weights, 'identity': 0.0})
+    family = cyclegan(weights={**CycleGANConfig().weights, 'identity_mapping': 0.0})
     calls, batch = Calls(family.a2b), pairs()
     family('generators', batch, 5)
     assert calls.count == 2  # the translation, and the way back of the cycle
@@ -69,18 +77,26 @@ def test_identity_and_translation_in_one_pass_equal_two_passes():
     family, batch = cyclegan(), pairs()
     losses = family('generators', batch, 0)
     alone = (family.a2b(batch.b) - batch.b).abs().mean() + (family.b2a(batch.a) - batch.a).abs().mean()
-    torch.testing.assert_close(losses['identity'], alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(losses['identity_mapping'], alone, rtol=1e-4, atol=1e-5)
     cycle = (family.b2a(family.a2b(batch.a)) - batch.a).abs().mean() + (family.a2b(family.b2a(batch.b)) - batch.b).abs().mean()
     torch.testing.assert_close(losses['cycle'], cycle, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('changes', [
-    {'generator': 'unet', 'downs': 4, 'dropout': 0.5, 'adversary': 'vanilla'},
-    {'spectral': True, 'adversary': 'hinge'},
-    ATTENTION,
-    {**ATTENTION, 'attention': False, 'spectral': False, 'adversary': 'wgan', 'weights': {'adversarial': 1.0, 'discriminator': 1.0,
-                                                                                          'penalty': 10.0, 'cycle': 250.0}},
-])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'generator': 'unet', 'downs': 4, 'dropout': 0.5, 'adversary': 'vanilla'},
+        {'spectral': True, 'adversary': 'hinge'},
+        ATTENTION,
+        {
+            **ATTENTION,
+            'attention': False,
+            'spectral': False,
+            'adversary': 'wgan',
+            'weights': {'adversarial': 1.0, 'discriminator': 1.0, 'penalty': 10.0, 'cycle': 250.0},
+        },
+    ],
+)
 def test_each_form_learns_in_both_param_groups(changes):
     family = cyclegan(**changes)
     batch = pairs(size=family.config.size)

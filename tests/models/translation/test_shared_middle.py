@@ -8,7 +8,7 @@ from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.translation.batches import pairs, touched
 
 CARTOON = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4}
-XGAN = {'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'identity': IDENTITY}
+XGAN = {'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'id_dim': IDENTITY}
 DTN = {'size': 16, 'width': 4, 'discriminator_width': 4, 'features': IDENTITY}
 
 

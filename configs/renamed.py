@@ -1,0 +1,106 @@
+"""Names in files of earlier versions and the names that replace them: config keys, journal keys, tensors, metadata.
+
+Readers pass what they read through these functions; nothing else in the suite knows the old names.
+"""
+import re
+import warnings
+from typing import Any, NamedTuple
+
+_FACE_ID = ('cgan', 'cvae', 'ddpm', 'satnet', 'cartoongan')  # families whose loss `identity` compared faces
+_IDENTITY_MAPPING = ('cyclegan', 'dtn', 'cut', 'ugatit')  # families where it compared images
+
+
+class _Rule(NamedTuple):
+    """parent: the section that the key stands in, '' for the top, None for any. families: those concerned, None for all."""
+
+    old: str
+    new: str
+    parent: str | None = None
+    families: tuple[str, ...] | None = None
+
+
+_RULES = (
+    _Rule('players', 'param_groups', ''),
+    _Rule('picture_every', 'image_every', 'engine'),
+    _Rule('identity', 'id_encoder', 'perception'),
+    _Rule('guide', 'distillation_teacher', 'perception'),
+    _Rule('guide', 'distillation', 'weights'),
+    _Rule('drift', 'id_drift', 'weights'),
+    _Rule('recovered', 'id_encoder', 'weights'),
+    _Rule('colour', 'color', 'weights'),
+    _Rule('identity', 'id', 'weights', _FACE_ID),
+    _Rule('identity', 'identity_mapping', 'weights', _IDENTITY_MAPPING),
+    _Rule('identity', 'id_loss_form', 'model', ('satnet',)),
+    _Rule('identity', 'id_dim', 'model'),
+    _Rule('identity', 'id_dim', 'generator'),
+    _Rule('identity_form', 'id_loss_form'),
+    _Rule('drop_identity', 'drop_id'),
+    _Rule('towards', 'id_guidance', 'sampling'),
+    _Rule('planes', 'condition_channels', 'generator'),
+    _Rule('plate', 'background_image', 'generator'),
+)
+_VALUES = {('generator', 'skips'): {'plate': 'background_image'}}
+_CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
+_JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 'seen/id_source',
+            'seen/identity_target': 'seen/id_target'}
+_METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
+_CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
+_warned: set[str] = set()
+
+
+def _renamed(key: str, parent: str, family: str) -> str:
+    for rule in _RULES:
+        if rule.old == key and rule.parent in (None, parent) and (rule.families is None or family in rule.families):
+            return rule.new
+    return _CRITIC.sub(r'discriminator\1', key)
+
+
+def _warn(old: str, new: str) -> None:
+    if old not in _warned:
+        _warned.add(old)
+        warnings.warn(f'the setting {old} is now called {new}; change it where you wrote it', FutureWarning, stacklevel=4)
+
+
+def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Nested settings with the names of this version. family: whose `model` section they hold. parents: the sections that they
+    stand in, from the top, ('model',) for a family's own config. A FutureWarning per old name, once in a process."""
+    section, found = parents[-1] if parents else '', {}
+    for key, value in settings.items():
+        new = _renamed(key, section, family) if isinstance(key, str) else key
+        if new != key:
+            _warn('.'.join((*parents, key)), '.'.join((*parents, new)))
+        if isinstance(value, dict):
+            value = renamed_settings(value, family, (*parents, str(new)))
+        elif isinstance(value, str):
+            value = _VALUES.get((section, new), {}).get(value, value)
+        found[new] = value
+    return found
+
+
+def renamed_tensors(state: dict[str, Any]) -> dict[str, Any]:
+    """A state dict with the names of this version's modules."""
+    return {_CRITIC.sub(r'discriminator\1', name): value for name, value in state.items()}
+
+
+def renamed_metadata(metadata: dict[str, str]) -> dict[str, str]:
+    """The metadata of a safetensors file."""
+    return {_METADATA.get(key, key): value for key, value in metadata.items()}
+
+
+def renamed_checkpoint(state: dict[str, Any]) -> dict[str, Any]:
+    """The content of a checkpoint's state.pt."""
+    state = {_CHECKPOINT.get(key, key): value for key, value in state.items()}
+    return {**state, 'optimizers': renamed_tensors(state['optimizers'])}
+
+
+def renamed_journal(line: dict[str, Any], family: str = '') -> dict[str, Any]:
+    """A line of journal.jsonl. Losses stand under `train/` and `validation/`, notes under `seen/`."""
+    found = {}
+    for key, value in line.items():
+        place, slash, name = key.partition('/')
+        if key in _JOURNAL:
+            key = _JOURNAL[key]
+        elif slash:
+            key = f'{place}/{_renamed(name, "weights" if place in ("train", "validation") else place, family)}'
+        found[key] = value
+    return found
