@@ -176,7 +176,7 @@ def test_spectral_norm_bounds_the_convolutions_that_it_is_asked_for():
     ({'size': 50}, 'multiple of 4'), ({'widths': (8,)}, 'two widths'), ({'attention': (7,)}, 'attention at 7'),
     ({'widths': (8, 12)}, 'multiples of 8'), ({'widths': (8, 12), 'norm': 'batch', 'injection': 'video'}, 'multiples of 8'),
     ({'background_image': True, 'value_range': 'unit'}, 'signed'), ({'value_range': 'imagenet'}, 'tanh'),
-    ({'skips': 'background_image'}, 'background image to true'),
+    ({'skips': 'background_image'}, 'background_image=true'),
 ])
 def test_an_impossible_config_is_one_sentence(changes, word):
     with pytest.raises(ValueError, match=word) as caught:
