@@ -39,7 +39,7 @@ class Result:
     @property
     def images(self) -> list[Path]:
         """Grids and sheets, the newest first."""
-        found = [*self.folder.glob('*.png'), *(self.folder / 'images').glob('*.png')]
+        found = [path for place in ('', 'images', 'pictures') for path in (self.folder / place).glob('*.png')]
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
     @property

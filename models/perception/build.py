@@ -136,14 +136,16 @@ def load_vgg(name: str) -> VGGFeatures:
     return network.eval()
 
 
-def build_perception(identity: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet',
-                     vgg: str | None = None, landmarks: bool = False, guide: str | None = None) -> Perception:
-    """The frozen networks of a run. teacher: the embedder of the identity loss, the identity encoder itself where None. guide:
-    a trained family, a file or a name in models.weights."""
-    encoder = load_embedder(identity)
-    found = Perception(encoder, encoder if teacher in (None, identity) else load_embedder(teacher),
-                       load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None,
-                       FiveLandmarks() if landmarks else None)
-    if guide:
-        found.guide = load_family(guide if guide.endswith('.safetensors') else weights.path(guide), replace(found))
-    return found
+def build_perception(id_encoder: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet',
+                     vgg: str | None = None, landmarks: bool = False, distillation_teacher: str | None = None) -> Perception:
+    """The frozen networks of a run. teacher: the embedder of the identity loss, None for the id_encoder. distillation_teacher: a
+    trained swapper, by file or by a name of models.weights."""
+    encoder = load_embedder(id_encoder)
+    perception = Perception(encoder, encoder if teacher in (None, id_encoder) else load_embedder(teacher),
+                            load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None,
+                            FiveLandmarks() if landmarks else None)
+    if distillation_teacher:
+        is_file = distillation_teacher.endswith('.safetensors')
+        file = distillation_teacher if is_file else weights.path(distillation_teacher)
+        perception.distillation_teacher = load_family(file, replace(perception))
+    return perception

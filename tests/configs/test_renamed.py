@@ -1,0 +1,89 @@
+"""Files of earlier versions: their names are converted when they are read."""
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from configs import renamed
+from configs.renamed import renamed_settings
+from configs.resolve import load, merge
+from experiments.training.journal import learning_curves, read_journal
+from models.registry import load_family
+from models.weights import ZOO
+from scripts import train
+
+EARLIER = Path(__file__).resolve().parents[1] / 'fixtures' / 'earlier'  # a run of two steps, its third, both by that version
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Path(shutil.copytree(EARLIER / 'run', tmp_path / 'run'))
+
+
+@pytest.fixture(autouse=True)
+def warn_anew(monkeypatch):
+    monkeypatch.setattr(renamed, '_warned', set())
+
+
+def test_a_run_resumes_as_the_version_that_began_it(run):
+    with pytest.warns(FutureWarning, match='the setting players is now called param_groups'):
+        assert train.main(['--resume', str(run), '--steps', '3']) == 0
+    trained, expected = load_file(run / 'family.safetensors'), load_file(EARLIER / 'resumed.safetensors')
+    expected = {name.replace('critic', 'discriminator'): value for name, value in expected.items()}
+    assert trained.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(trained[name], value, rtol=1e-3, atol=1e-5)
+    steps = [line['step'] for line in read_journal(run) if 'train/discriminator' in line]
+    assert steps == [1, 2, 3]
+
+
+def test_curves_of_both_versions_are_one(run):
+    train.main(['--resume', str(run), '--steps', '3'])
+    curves = learning_curves(run)
+    assert [step for step, _ in curves['train/id']] == [1, 2, 3]
+    assert not any('critic' in name or 'drift' in name.split('/') for name in curves)
+
+
+def test_the_resolved_settings_keep_their_values(run):
+    written = yaml.safe_load((run / 'config.yaml').read_text())
+    config = load(run / 'config.yaml')
+    assert config.param_groups['discriminator'].lr == written['players']['critic']['lr'] == 1e-4
+    assert config.model['weights']['id_drift'] == written['model']['weights']['drift'] == 1
+    assert config.model['generator']['id_dim'] == 128 and config.model['generator']['skips'] == 'background_image'
+    assert config.engine.image_every == written['engine']['picture_every']
+    assert config.perception.id_encoder == written['perception']['identity']
+
+
+@pytest.mark.parametrize(('family', 'loss'), [('cgan', 'id'), ('satnet', 'id'), ('cyclegan', 'identity_mapping')])
+def test_the_identity_loss_is_the_familys(family, loss):
+    assert renamed_settings({'model': {'weights': {'identity': 2}}}, family) == {'model': {'weights': {loss: 2}}}
+
+
+def test_old_keys_on_the_command_line_are_taken(tmp_path, capsys):
+    with pytest.warns(FutureWarning, match='model.weights.recovered is now called model.weights.id_encoder'):
+        assert renamed_settings({'model': {'weights': {'recovered': 1}}}, 'cgan')['model']['weights'] == {'id_encoder': 1}
+    settings = merge({'param_groups': {'default': {'lr': 1}}}, renamed_settings({'players': {'critic': {'lr': 2}}}))
+    assert settings['param_groups']['discriminator'] == {'lr': 2}
+
+
+def test_present_names_pass_without_a_warning(recwarn):
+    settings = load(EARLIER / 'run' / 'config.yaml').model_dump()
+    recwarn.clear()
+    renamed._warned.clear()
+    assert renamed_settings(settings, settings['family']) == settings
+    assert not recwarn.list
+
+
+def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
+    family = load_family(run / 'family.safetensors', None)
+    stored = load_file(run / 'family.safetensors')
+    for name, value in stored.items():
+        assert torch.equal(family.state_dict()[name.replace('critic', 'discriminator')], value.float())
+    with safe_open(ZOO / 'cgan.safetensors', 'pt') as handle:
+        weights = json.loads(handle.metadata()['config'])['weights']
+    assert load_family(ZOO / 'cgan.safetensors', None).config.weights['id'] == weights.get('id', weights.get('identity'))
