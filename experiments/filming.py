@@ -1,33 +1,81 @@
 """Videos, folders of videos and cameras through a video engine: progress, interruption, and a report at the end."""
+import os
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
+from datasets.faces import images_in
 from experiments.training.interruption import Interruption
 from experiments.training.progress import ProgressBar
+from models.files import WriteError, check_writable
+from models.pipelines.io.images import FORMATS
 from models.pipelines.io.provenance import Making
 from models.pipelines.video.camera import Camera, Recording, VirtualCamera, Window
-from models.pipelines.video.clip import ENDINGS
+from models.pipelines.video.clip import ENDINGS, is_animated
 from models.pipelines.video.engine import Report, VideoEngine
+from models.pipelines.video.parts import parts_folder
 
 _CAMERA = 'camera'
 
 
-def moving(target: str | Path) -> bool:
-    """Whether the target is a video by its name, a folder with videos in it, or a camera."""
-    return camera_name(target) is not None or bool(_videos(Path(target)))
+def moving(target: str | Path, output: Path | None = None) -> bool:
+    """Whether the target is a video by its name, a folder of videos, or a camera. An animated image is a video unless `output`
+    names an image, and in a folder only where that holds no other images."""
+    if camera_name(target) is not None:
+        return True
+    image = output is not None and output.suffix.lower() in FORMATS
+    return bool(_videos(Path(target))) and not (image and is_animated(target))
 
 
 def camera_name(target: str | Path) -> str | None:
     """What `camera` or `camera:NAME` means to models.pipelines.video.camera.Camera."""
     kind, _, name = str(target).partition(':')
-    return (name or '0') if kind == _CAMERA and not Path(target).exists() else None
+    return (name or '0') if kind == _CAMERA and not os.path.exists(target) else None
 
 
 def _videos(target: Path) -> list[Path]:
-    if target.is_dir():
-        return sorted(path for path in target.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
-    return [target] if target.suffix.lower() in ENDINGS else []
+    if not os.path.isdir(target):
+        return [target] if target.suffix.lower() in ENDINGS or is_animated(target) else []
+    videos = [path for path in target.iterdir() if path.suffix.lower() in ENDINGS and path.is_file()]
+    if not videos and not all(is_animated(target / name) for name in images_in(target)):
+        return []
+    return sorted(videos + [path for path in target.iterdir() if is_animated(path)])
+
+
+def _outputs(target: Path, output: Path) -> dict[Path, Path]:
+    """Video -> its MP4: for a video `output`, for those of a folder STEM.mp4 in `output`, or NAME.mp4 where another one has that
+    stem."""
+    videos = _videos(target)
+    if not os.path.isdir(target):
+        return {videos[0]: output}
+    names = {path: path.stem for path in videos}
+    while True:
+        uses = Counter(name.casefold() for name in names.values())
+        clashing = [path for path in videos if names[path] != path.name and uses[names[path].casefold()] > 1]
+        if not clashing:
+            return {path: output / f'{name}.mp4' for path, name in names.items()}
+        names |= {path: path.name for path in clashing}
+
+
+def check_output(target: str | Path, output: Path | None) -> None:
+    """Raise what writing the output of `video` would end in, as far as it can be known before: WriteError, or ValueError where a
+    video would be written over or the name is none of an MP4."""
+    if camera_name(target) is not None:
+        if output is not None and output.suffix.lower() == '.mp4':
+            check_writable(output)
+        return
+    outputs = _outputs(Path(target), output)
+    if not os.path.exists(target):
+        raise ValueError(f'{target} is no file; give a video (MP4, MOV, MKV, WebM, ...)')
+    inputs = {(path.stat().st_dev, path.stat().st_ino) for path in outputs}
+    for goal in outputs.values():
+        if goal.suffix.lower() != '.mp4':
+            raise ValueError(f'{goal} does not end in .mp4, which is what videos are written as')
+        if os.path.exists(goal) and (goal.stat().st_dev, goal.stat().st_ino) in inputs:
+            raise ValueError(f'{goal} is one of the videos to convert; give another -o')
+    check_writable(max(outputs.values(), key=lambda goal: len(os.fsencode(goal.name))))
 
 
 def video(engine: VideoEngine, target: str | Path, output: Path | None, *, making: Making | None = None,
@@ -35,26 +83,36 @@ def video(engine: VideoEngine, target: str | Path, output: Path | None, *, makin
     """Send a video, each video of a folder, or a camera through the engine; False where that was interrupted.
 
     output: an MP4; for a folder of videos a folder, where videos that are there already stay unless `overwrite`; for a camera an
-    MP4, a virtual camera (/dev/video...), or None for a window. making, settings as VideoEngine.convert.
+    MP4, a virtual camera (/dev/video...), or None for a window. making, settings as VideoEngine.convert. ValueError, one
+    sentence; a video of a folder that cannot be converted is reported and passed over first.
     """
+    check_output(target, output)
     with Interruption() as wish:
         name = camera_name(target)
         if name is not None:
             return _camera(engine, name, output, making, wish)
-        videos = _videos(Path(target))
-        for path in videos:
-            goal = output / f'{path.stem}.mp4' if Path(target).is_dir() else output
-            if goal.exists() and goal.resolve() == path.resolve():
-                raise ValueError(f'{goal} is the video itself; give another name as -o')
-            if len(videos) > 1 and goal.exists() and not overwrite:
+        outputs, failed = _outputs(Path(target), output), 0
+        for path, goal in outputs.items():
+            if os.path.isdir(target) and goal.exists() and not overwrite:
                 print(f'{goal} is there already', file=sys.stderr)
                 continue
-            report = _one(engine, path, goal, making, settings, wish)
+            try:
+                report = _one(engine, path, goal, making, settings, wish)
+            except WriteError:  # the next one could not be written either
+                raise
+            except ValueError as error:
+                if len(outputs) == 1:
+                    raise
+                failed += 1
+                print(error, file=sys.stderr)
+                continue
             if not report.done:
                 print(f'{report.kept + report.frames} frames were made; the same command goes on after those that are in '
-                      f'{goal}.parts', file=sys.stderr)
+                      f'{parts_folder(goal)}', file=sys.stderr)
                 return False
             print(goal)
+        if failed:
+            raise ValueError(f'{failed} of {len(outputs)} videos could not be converted; why stands above')
     return True
 
 
@@ -90,9 +148,13 @@ def _camera(engine: VideoEngine, name: str, output: Path | None, making: Making 
         sink = VirtualCamera(output, camera.rate)
     try:
         report = engine.live(camera, lambda seconds, image: sink(seconds, image) and wish.signal is None)
+    except BaseException:
+        with suppress(ValueError):  # the first error is the one to report
+            sink.close()
+        raise
     finally:
         camera.close()
-        sink.close()
+    sink.close()
     _say(report)
     print(f'{camera.dropped} frames of the camera came too fast', file=sys.stderr)
     if output is not None:

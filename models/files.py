@@ -68,7 +68,7 @@ def write_errors(path: str | Path) -> Iterator[None]:
 def temporary_path(path: str | Path) -> Path:
     """A path in the same folder for the unfinished file; its name fits wherever the name of `path` does."""
     path, ending = Path(path), f'.{_HOST}-{os.getpid()}{_SUFFIX}'
-    stem = path.name.encode()[:MAX_NAME_BYTES - len(ending) - 1].decode(errors='ignore')
+    stem = os.fsencode(path.name)[:MAX_NAME_BYTES - len(ending) - 1].decode(errors='ignore')
     return path.with_name(f'.{stem}{ending}')
 
 

@@ -15,7 +15,9 @@ of --pairs are for measuring and bear none.
 --target may be a photo, a video, a folder of videos, or a camera: `camera`, `camera:1`, `camera:FILE` to play a video as one. A
 camera shows in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A video keeps its time
 stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
-interrupted goes on from OUTPUT.parts when it is asked for again.
+interrupted goes on from OUTPUT.parts when it is asked for again. Videos are written as H.264 in 4:2:0 and 8 bits with even sides:
+HDR is tone-mapped to BT.709, and sound that parameter groups do not expect in an MP4 is encoded as AAC; a note says so. Animated GIF, WebP
+and PNG are videos, too, unless -o names an image. Of a folder, videos of one stem get NAME.mp4, such as clip.mov.mp4.
 
 --weights simswap-224 runs the published SimSwap with its own crops, normalization and way of pasting back (non-commercial), once
 `python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and
@@ -37,8 +39,9 @@ import numpy as np
 import torch
 
 from configs.resolve import checked, merge, parse_override
+from experiments.console import escape_unprintable
 from experiments.evaluation.protocols.pairs import swap_pairs
-from experiments.filming import camera_name, moving, video
+from experiments.filming import camera_name, check_output, moving, video
 from models import weights
 from models.base import Family, Perception
 from models.batch import SwapBatch
@@ -103,9 +106,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error('--pairs wants the CelebA folder as --root and a folder to write to as -o')
     if args.weights in FRAMINGS and args.pairs:
         parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
-    if args.target and moving(args.target) and (args.weights in FRAMINGS or args.debug):
+    if args.target and moving(args.target, args.output) and (args.weights in FRAMINGS or args.debug):
         parser.error(f'videos and cameras go without {"--debug" if args.debug else args.weights}')
-    if args.upscale and (args.pairs or args.weights in FRAMINGS or args.target and moving(args.target)):
+    if args.upscale and (args.pairs or args.weights in FRAMINGS or args.target and moving(args.target, args.output)):
         parser.error('--upscale refines the made faces of photos; it goes with neither videos, nor --pairs, nor SimSwap')
     if args.sampling and args.weights and (args.weights in FRAMINGS or args.weights.endswith('.onnx')):
         parser.error(f'--sampling says how the family ddpm draws; {args.weights} draws in one step')
@@ -202,13 +205,14 @@ def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
 
 def run(args: argparse.Namespace) -> int:
     output = args.output or Path('outputs') / ('' if args.demo else 'swap.png')
-    filming = args.target is not None and moving(args.target)
+    filming = args.target is not None and moving(args.target, args.output)
     if args.target:  # whatever is wrong with the files is said before the networks are loaded
         source, people = args.source and read_image(args.source), args.people and read_people(args.people)
         like = args.like and read_image(args.like)
     if filming:
-        name = f'{args.target.stem}.mp4' if args.target.is_file() else ''
+        name = f'{args.target.stem}.mp4' if os.path.isfile(args.target) else ''
         output = args.output or (None if camera_name(args.target) else Path('outputs') / name)
+        check_output(args.target, output)
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     elif args.target:
         target = read_image(args.target)
@@ -270,4 +274,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+    escape_unprintable()
     sys.exit(main())

@@ -33,7 +33,8 @@ from configs.resolve import load
 from configs.schema import PerceptionConfig
 from datasets.faces import images_in
 from datasets.preparation.feature_clusters import read_centers
-from experiments.filming import camera_name, moving, video
+from experiments.console import escape_unprintable
+from experiments.filming import camera_name, check_output, moving, video
 from experiments.training.progress import ProgressBar
 from models import weights
 from models.perception.build import build_perception
@@ -74,7 +75,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.run and args.weights:
         parser.error('give --run or --weights, not both')
-    if moving(args.input) and (args.aligned or args.styles != 1):
+    if moving(args.input, args.output) and (args.aligned or args.styles != 1):
         parser.error('videos and cameras have one style and faces that are to be found: leave --aligned and --styles away')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
@@ -147,11 +148,8 @@ def sheet_of(work: Work) -> Path:
 
 
 def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: Framed | None, file: Path,
-           making: Making | None) -> bool:
+           output: Path | None, making: Making | None) -> bool:
     """Videos and cameras; False where that was interrupted."""
-    output = args.output
-    if output is None and camera_name(args.input) is None:
-        output = OUTPUT / f'{args.input.stem}.mp4' if args.input.is_file() else OUTPUT
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     given = {'weights': weights.digest(file), **{name: str(getattr(args, name)) for name in ('direction', 'style', 'reference',
                                                                                               'features', 'face', 'detector')}}
@@ -160,8 +158,13 @@ def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracke
 
 
 def run(args: argparse.Namespace) -> int:
-    filming = moving(args.input)
-    if not filming and not args.input.exists():
+    filming = moving(args.input, args.output)
+    if filming:
+        output = args.output
+        if output is None and camera_name(args.input) is None:
+            output = OUTPUT / f'{args.input.stem}.mp4' if os.path.isfile(args.input) else OUTPUT
+        check_output(args.input, output)
+    elif not os.path.exists(args.input):
         raise ValueError(f'there is no {args.input}; give an image, a video, a folder of these, or `camera`')
     reference = args.reference and read_image(args.reference)
     centers = args.features and read_centers(args.features)
@@ -179,7 +182,7 @@ def run(args: argparse.Namespace) -> int:
     if filming:
         embed = FaceSwapper(family, perception, detector, device=args.device).embed
         tracker = Tracker(detector, embed, choice=args.face)
-        return 0 if filmed(args, translator, tracker, reference, file, makings[PART]) else 130
+        return 0 if filmed(args, translator, tracker, reference, file, output, makings[PART]) else 130
     everything = listed(args, translator.direction)
     todo = [work for work in everything if args.overwrite or not sheet_of(work).is_file()]
     if len(everything) == 1 and todo:
@@ -219,4 +222,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+    escape_unprintable()
     sys.exit(main())

@@ -1,5 +1,6 @@
 """What swapping a video costs and how it looks: speed by stage, flicker, identity of every frame."""
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from models.pipelines import blend
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image
 from models.pipelines.photo import LARGEST, FaceSwapper, choose, crop_face
+from models.pipelines.video.animation import open_clip
 from models.pipelines.video.clip import Clip
 from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
@@ -63,7 +65,9 @@ def _looks(video: Path, output: Path, photo: np.ndarray, points: np.ndarray, jud
 
     detector, wanted, face, last = build_detector(), identity(photo, points), None, None
     changes, id_similarity = [], []
-    for filmed, made in zip(Clip(video).frames(), Clip(output).frames()):
+    for filmed, made in zip(open_clip(video).frames(), Clip(output).frames()):
+        height, width = filmed.image.shape[:2]
+        made = replace(made, image=made.image[:height, :width])  # odd sides were made even
         face = detector.follow(filmed.image, [face])[0] if face else None
         if face is None:
             face = next(iter(detector.detect(filmed.image)), None)

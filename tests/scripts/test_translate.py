@@ -9,7 +9,8 @@ import pytest
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
 from models.pipelines.io.provenance import PART, WHOLE, inspect
-from models.pipelines.video.clip import Look, Piece, join
+from models.pipelines.video.clip import Look
+from models.pipelines.video.mux import Piece, join
 from scripts import translate
 from tests.models.stubs import Oval, perception, photo
 from tests.models.test_translate import Dyer
@@ -90,7 +91,7 @@ def test_every_frame_of_a_video_or_of_a_camera_is_translated_in_one_style(run, t
     for number in range(6):
         piece.write(number, np.roll(photo, 2 * number, 1))
     piece.close()
-    join([piece.path], piece.stamps, look, clip)
+    join([piece.path], piece.stamps, piece.end, look, clip)
     assert run('--input', f'camera:{clip}' if camera else clip, '-o', out, '--style', 1) == 0
     assert inspect(out).intact and inspect(out).made.model == 'Dyer'
     video = cv2.VideoCapture(str(out))

@@ -1,11 +1,11 @@
 """Images on disk: read upright and in RGB with a clear word on what cannot be read, written whole or not at all."""
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from models.files import replacing
 from models.pipelines.io.provenance import Making, sign
 
 LIMIT = 100_000_000  # pixels; decoding more would fill a laptop's memory
@@ -46,16 +46,9 @@ def check_name(path: str | Path) -> Path:
 
 def write_image(path: str | Path, image: np.ndarray, making: Making | None = None) -> None:
     """(H,W,3) uint8 RGB as PNG or JPEG (quality 95) by the file's ending; with Content Credentials where `making` is given.
-    Written beside and renamed, so that no half an image ever bears the name; ValueError where it cannot be written."""
+    Written beside and renamed, so that no half an image ever bears the name; WriteError where it cannot be written."""
     path = check_name(path)
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(beside, FORMATS[path.suffix.lower()], quality=95)
+    with replacing(path) as temporary:
+        Image.fromarray(image).save(temporary, FORMATS[path.suffix.lower()], quality=95)
         if making is not None:
-            sign(beside, making, path.name)
-        os.replace(beside, path)
-    except OSError as error:
-        raise ValueError(f'{path} cannot be written ({error})') from error
-    finally:
-        beside.unlink(missing_ok=True)
+            sign(temporary, making, path.name)

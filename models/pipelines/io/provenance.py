@@ -4,6 +4,7 @@ The signature is made with a certificate of this machine, created at first use i
 that a file is as this machine wrote it; who runs the machine it does not show, and nobody else has reason to trust it. Nothing
 asks the network: no time stamps, no revocation lists, no remote manifests.
 """
+import io
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from models import weights
+from models.files import WriteError, replacing
 
 KINDS = {'.png': 'image/png', '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg', '.mp4': 'video/mp4'}
 # What is made, in the vocabulary of the IPTC: part of an image, or all of it.
@@ -150,11 +152,25 @@ def _settings(root: Path) -> dict:
             'verify': {'verify_trust': True, 'remote_manifest_fetch': False, 'ocsp_fetch': False}}
 
 
+class _Target(io.FileIO):
+    """A file that remembers in `error` why it could not be written: the library says only that it could not."""
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+
 def sign(file: str | Path, making: Making, name: str | None = None) -> None:
     """Put signed Content Credentials into a PNG, JPEG or MP4, in place: written beside and renamed. name: its name, where
-    the file bears another one for now. ProvenanceError where that fails; the file is then as it was."""
+    the file bears another one for now. ProvenanceError where that fails, WriteError where the file cannot be written; the file
+    is then as it was."""
     file = Path(file)
-    name = name or file.name
+    name = (name or file.name).encode(errors='replace').decode()
     kind, folder = _kind(name), certificate_folder()
     action = {'action': 'c2pa.created', 'digitalSourceType': _IPTC + making.source, 'description': making.done,
               'softwareAgent': {'name': f'{_SUITE} {making.model}'},
@@ -162,18 +178,20 @@ def sign(file: str | Path, making: Making, name: str | None = None) -> None:
     manifest = {'claim_generator_info': [{'name': _SUITE}], 'title': name, 'format': kind,
                 'assertions': [{'label': 'c2pa.actions.v2', 'data': {'actions': [action]}},
                                {'label': _LABEL, 'data': asdict(making)}]}
-    signed = file.with_name(f'{file.name}.{os.getpid()}.signed')
     try:
-        with _library() as c2pa:
+        with replacing(file) as signed, _library() as c2pa, _Target(signed, 'w+b') as raw, io.BufferedRandom(raw) as target:
             info = c2pa.C2paSignerInfo(b'es256', (folder / 'chain.pem').read_bytes(), (folder / 'key.pem').read_bytes(), None)
-            with (c2pa.Signer.from_info(info) as signer, c2pa.Context.from_dict(_settings(folder / 'root.pem')) as context,
-                  c2pa.Builder(manifest, context=context) as builder, file.open('rb') as source, signed.open('w+b') as target):
-                builder.sign(signer, kind, source, target)
-        os.replace(signed, file)
-    except OSError as error:
-        raise ProvenanceError(f'{file} cannot be signed ({error})') from error
-    finally:
-        signed.unlink(missing_ok=True)
+            try:
+                with (c2pa.Signer.from_info(info) as signer, c2pa.Context.from_dict(_settings(folder / 'root.pem')) as context,
+                      c2pa.Builder(manifest, context=context) as builder, file.open('rb') as source):
+                    builder.sign(signer, kind, source, target)
+            except c2pa.C2paError:
+                if raw.error is not None:
+                    raise raw.error from None
+                raise
+    except WriteError as error:
+        error.filename = str(file.with_name(name))
+        raise
 
 
 def _codes(results: dict, outcome: str) -> tuple[str, ...]:

@@ -1,5 +1,4 @@
 """Cameras, and where their images go: a window, a virtual camera, a video."""
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +10,10 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
+from models.files import check_writable, remove, temporary_path, write_errors
 from models.pipelines.io.provenance import Making
-from models.pipelines.video.clip import Look, Piece, join
+from models.pipelines.video.clip import Look
+from models.pipelines.video.mux import Piece, join
 
 TITLE = 'face-swap-suite'
 _BASE = Fraction(1, 90_000)  # seconds per unit of the time stamps of what is recorded
@@ -111,27 +112,34 @@ class VirtualCamera:
 
 
 class Recording:
-    """Writes images as an MP4, with the times at which they were filmed; whole when it is closed."""
+    """Writes images as an MP4, with the times at which they were filmed; whole when it is closed. WriteError where it cannot be
+    written, at once where that can be known."""
 
     def __init__(self, output: Path, rate: float, making: Making | None = None):
         self.output, self.rate, self.making, self.piece = output, Fraction(rate).limit_denominator(1001), making, None
+        check_writable(output)
+        self.folder = temporary_path(output.with_name('recording'))
 
     def __call__(self, seconds: float, image: np.ndarray) -> bool:
         if self.piece is None:
             self.look = Look(image.shape[1], image.shape[0], self.rate, _BASE)
-            self.output.parent.mkdir(parents=True, exist_ok=True)
-            self.piece = Piece(self.output.with_name(f'.{self.output.name}.{os.getpid()}.piece.mp4'), self.look)
+            with write_errors(self.output):
+                self.folder.mkdir(exist_ok=True)
+            self.piece = Piece(self.folder / 'piece.mp4', self.look)
         stamp = round(seconds / _BASE)
         if not self.piece.stamps or stamp > self.piece.stamps[-1]:
             self.piece.write(stamp, image)
         return True
 
     def close(self) -> None:
-        if self.piece is None:
+        piece, self.piece = self.piece, None
+        if piece is None:
             return
         try:
-            self.piece.close()
-            first = self.piece.stamps[0]
-            join([self.piece.path], [stamp - first for stamp in self.piece.stamps], self.look, self.output, making=self.making)
+            piece.close()
+            first = piece.stamps[0]
+            join([piece.path], [stamp - first for stamp in piece.stamps], piece.end - first, self.look, self.output,
+                 making=self.making)
         finally:
-            self.piece.path.unlink(missing_ok=True)
+            piece.abandon()
+            remove(self.folder)

@@ -1,7 +1,4 @@
-"""Videos on disk: every frame upright with its time stamp, pieces of a video, and pieces joined with the sound of the
-original."""
-import heapq
-import io
+"""Videos on disk: every frame upright, in standard dynamic range and with its time stamp."""
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,29 +10,37 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import Interpolation
+from PIL import Image
 
-from models.pipelines.io.provenance import Making, sign
+from models.pipelines.video.color import TRANSFERS, ToneMap
 
 ENDINGS = ('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.ts', '.mts', '.m2ts', '.wmv', '.flv', '.3gp',
            '.ogv')
-QUALITY = 18  # constant rate factor of H.264: 0 loses nothing, 51 nearly everything
-_THREADS = max(1, (os.cpu_count() or 1) // 4)  # of the decoder and of the encoder; the networks want the others
-_UNSPECIFIED = 2  # of color matrices, primaries and transfer curves
-_MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # tag -> what the conversion calls it; FFmpeg takes all others for BT.601, 5
+IMAGE_ENDINGS, IMAGE_FORMATS = ('.gif', '.webp', '.png', '.apng'), ('GIF', 'WEBP', 'PNG')  # of animated images
+MAX_PIXELS = 1 << 26  # of a frame, twice those of 8K; decoding more would fill a laptop's memory
+THREADS = max(1, (os.cpu_count() or 1) // 4)  # of the decoder and of the encoder; the networks want the others
+UNSPECIFIED = 2  # of color matrices, primaries and transfer curves
+BT709 = (1, 1, 1, 1)  # limited range
+_MATRIX_TAGS = (1, 4, 5, 6, 7, 9, 10)  # of YCbCr; FFmpeg converts frames with other tags as BT.601
+_BT2020, _FULL_RANGE = 9, 2
+_RATES = Fraction(1, 100), Fraction(1000)  # frames per second that are believed
+_LONGEST_SECONDS = 3600  # of a frame, that are believed
+_BACK_SECONDS = 1  # by which a time stamp falls back where the clock was set anew
 
 # Without these, FFmpeg's way to RGB and back darkens an image by a step of 256.
-_EXACT = {'interpolation': (Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-                            | Interpolation.FULL_CHR_H_INP), 'threads': 1}
+EXACT = {'interpolation': (Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+                           | Interpolation.FULL_CHR_H_INP), 'threads': 1}
 
 
 @dataclass(frozen=True)
 class Frame:
     """stamp, its time in units of the video's time base; image (H,W,3) uint8 RGB, upright; plain, the frame as it was decoded,
-    where it need not be turned."""
+    where it can be encoded as it is; duration in the unit of stamp, 0 where it is not known."""
 
     stamp: int
     image: np.ndarray
     plain: av.VideoFrame | None = None
+    duration: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,76 +53,140 @@ class Look:
     rate: Fraction
     base: Fraction
     aspect: Fraction = Fraction(1)
-    colors: tuple[int, int, int, int] = (_UNSPECIFIED, 0, _UNSPECIFIED, _UNSPECIFIED)
+    colors: tuple[int, int, int, int] = (UNSPECIFIED, 0, UNSPECIFIED, UNSPECIFIED)
 
     @property
-    def pixels(self) -> str:
-        return 'yuv444p' if self.width % 2 or self.height % 2 else 'yuv420p'
+    def step(self) -> int:
+        """Usual time from one frame to the next, in units of `base`."""
+        return max(1, round(1 / (self.rate * self.base)))
+
+
+def is_animated(path: str | Path) -> bool:
+    """Whether a file is a GIF, WebP or PNG with more than one image; False where it cannot be read."""
+    if Path(path).suffix.lower() not in IMAGE_ENDINGS:
+        return False
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as pil_image:
+            return getattr(pil_image, 'n_frames', 1) > 1
+    except Exception:  # decoders raise anything
+        return False
+
+
+def check_size(path: str | Path, width: int, height: int) -> None:
+    """ValueError where frames have more than MAX_PIXELS."""
+    if width * height > MAX_PIXELS:
+        raise ValueError(f'{path} has {width} x {height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that are read; '
+                         'reduce it first')
+
+
+def is_jump(seconds: float | Fraction) -> bool:
+    """Whether so much time from a frame or packet to the next means that the clock was set anew, as in joined broadcasts."""
+    return not -_BACK_SECONDS <= seconds < _LONGEST_SECONDS
 
 
 @contextmanager
-def _said(path: Path, doing: str):
-    """FFmpeg's errors become one sentence."""
+def reading(path: Path):
+    """Errors of FFmpeg and of the file system become one sentence."""
     try:
         yield
-    except (FFmpegError, OSError) as error:
-        raise ValueError(f'{path} cannot be {doing} ({error.strerror or error})') from error
+    except (FFmpegError, OSError, UnicodeDecodeError) as error:
+        raise ValueError(f'{path} cannot be read as a video ({getattr(error, "strerror", None) or error}); it may be damaged, '
+                         'export it again') from error
 
 
 class Clip:
-    """A video. look, as above; count, the number of its frames, which is an estimate unless `exact`, or None; sound, the codecs
-    of its sound; broken, how many packets could not be decoded so far.
+    """A video that FFmpeg reads. look, as above; count, the number of its frames, which is an estimate unless `exact`, or None;
+    sound, whether it has any; origin, the time in seconds that counts as 0; broken, how many packets could not be decoded so
+    far; notes, sentences that the user should read.
 
     ValueError, one sentence, where the file is missing, no video, or broken from its start on.
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        if not self.path.is_file():
+        self.path, self.broken, self.notes = Path(path), 0, []
+        if not os.path.isfile(path):
             raise ValueError(f'{path} is no file; give a video (MP4, MOV, MKV, WebM, ...)')
-        with self._opened() as (_, stream):
+        with self._opened() as (container, stream):
+            self.look = None
             first = next(self._decoded(stream), None)
             if first is None:
                 raise ValueError(f'{path} shows no frame that can be decoded; it may be damaged, export it again')
             self.turn = round(first.rotation / 90) % 4  # quarter turns against the clock that set it upright
-            width, height = first.width, first.height
-            aspect = stream.sample_aspect_ratio or Fraction(1)
-            if self.turn % 2:
-                width, height, aspect = height, width, 1 / aspect
-            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-            colors = int(first.colorspace), int(first.color_range), int(first.color_primaries), int(first.color_trc)
-            self.look = Look(width, height, rate, stream.time_base, aspect, colors)
+            self.size = first.width, first.height
+            transfer = TRANSFERS.get(int(first.color_trc))
+            self.hdr = transfer and ToneMap(transfer, self._deep(first))
+            self.look = self._look(stream, first)
+            # Broadcast streams count from an arbitrary moment; elsewhere a late start is meant.
+            continuous = container.format.flags & av.format.Flags.ts_discont.value == 0
+            self.origin = Fraction(0) if continuous else Fraction(container.start_time or 0, av.time_base)
             seconds = stream.duration and stream.duration * stream.time_base
-            self.exact, self.timed = bool(stream.frames), first.pts is not None
-            self.count = stream.frames or (round(seconds * rate) if seconds else None)
-            self.sound = [audio.codec_context.name for audio in stream.container.streams.audio]
-        self.broken = 0
+            # AVI counts chunks, some of which are empty or hold no image of their own (packed B-frames).
+            self.exact, self.timed = stream.frames > 0 and container.format.name != 'avi', first.pts is not None
+            self.count = max(0, stream.frames or round((seconds or 0) * self.look.rate)) or None
+            self.sound = bool(container.streams.audio)
+
+    def _look(self, stream, first: av.VideoFrame) -> Look:
+        width, height, aspect = *self.size, stream.sample_aspect_ratio or Fraction(1)
+        if not Fraction(1, 16) <= aspect <= 16:
+            aspect = Fraction(1)
+        if self.turn % 2:
+            width, height, aspect = height, width, 1 / aspect
+        rates = (rate for rate in (stream.average_rate, stream.guessed_rate) if rate and _RATES[0] <= rate <= _RATES[1])
+        matrix, colors = int(first.colorspace), BT709
+        if self.hdr:
+            self._note(f'{self.path} is HDR ({self.hdr.transfer}); it was tone-mapped to standard dynamic range, BT.709')
+        elif not first.format.is_rgb and not first.format.has_palette:
+            colors = (matrix if matrix in _MATRIX_TAGS else UNSPECIFIED, int(first.color_range), int(first.color_primaries),
+                       int(first.color_trc))
+        if width % 2 or height % 2:
+            self._note(f'{self.path} has an odd size of {width} x {height} pixels; its last rows and columns were repeated to '
+                       f'make it {width + width % 2} x {height + height % 2}, as parameter groups of H.264 ask')
+        return Look(width, height, next(rates, Fraction(25)), stream.time_base, aspect, colors)
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple]:
-        with _said(self.path, 'read as a video'), av.open(str(self.path)) as container:
-            if not container.streams.video:
+        with reading(self.path), av.open(str(self.path), metadata_errors='replace') as container:
+            stream = next((stream for stream in container.streams.video), None)
+            if stream is None:
                 raise ValueError(f'{self.path} holds no images; give a video')
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = _THREADS
+            context = stream.codec_context
+            if context is None:
+                raise ValueError(f'{self.path} has images in a codec that is not known here; convert it to H.264 first')
+            check_size(self.path, context.width, context.height)
+            if not stream.time_base:
+                raise ValueError(f'{self.path} has no time base; it may be damaged, export it again')
+            context.thread_count, context.options = THREADS, {'max_pixels': str(MAX_PIXELS)}
             yield container, stream
 
     def _decoded(self, stream) -> Iterator[av.VideoFrame]:
         """The frames; what is broken in between is counted and left out."""
         self.broken = 0
-        for packet in stream.container.demux(stream):
+        packets = stream.container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except FFmpegError:  # the rest cannot be read
+                self.broken += 1
+                return
+            if packet is None:
+                return
+            self.broken += packet.is_corrupt
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except FFmpegError:
                 self.broken += 1
 
     def frames(self, skip: int = 0, seek: int | None = None) -> Iterator[Frame]:
         """Every frame from number `skip` on. seek: its time stamp, where that is known, so that not all before it is decoded.
-        Time stamps rise: where the video has none or they fall back, the average rate fills in."""
+        Time stamps rise: where the video has none or its clock is set anew, the average rate fills in."""
         if seek is not None and self.timed:
             with self._opened() as (container, stream):
                 with suppress(FFmpegError):
-                    container.seek(seek, stream=stream)
+                    container.seek(seek + self._shift, stream=stream)
                 source = self._stamped(self._decoded(stream))
                 for stamp, frame in source:
                     if stamp > seek:
@@ -132,128 +201,61 @@ class Clip:
                 if number >= skip:
                     yield self._upright(stamp, frame)
 
+    @property
+    def _shift(self) -> int:
+        return round(self.origin / self.look.base)
+
     def _stamped(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
-        step, last = max(1, round(1 / (self.look.rate * self.look.base))), None
+        last, shift = None, self._shift
         for frame in frames:
-            stamp = frame.pts
+            stamp = None if frame.pts is None else frame.pts - shift
+            if last is not None and stamp is not None and is_jump((stamp - last) * self.look.base):
+                shift, stamp = frame.pts - last - self.look.step, None
             if last is not None and (stamp is None or stamp <= last):
-                stamp = last + (step if stamp is None else 1)
+                stamp = last + (self.look.step if stamp is None else 1)
             last = 0 if stamp is None else stamp
             yield last, frame
 
     def _upright(self, stamp: int, frame: av.VideoFrame) -> Frame:
-        sides = (self.look.height, self.look.width) if self.turn % 2 else (self.look.width, self.look.height)
-        if (frame.width, frame.height) != sides:  # some videos change their size on the way
-            frame = frame.reformat(width=sides[0], height=sides[1])
-        image = frame.to_ndarray(format='rgb24', **_EXACT)
+        duration = frame.duration or 0
+        if not 0 < duration * self.look.base < _LONGEST_SECONDS:
+            duration = 0
+        same = (frame.width, frame.height) == self.size
+        image = self._rgb(frame) if same else self._letterboxed(frame)
         if self.turn:
-            return Frame(stamp, np.ascontiguousarray(np.rot90(image, self.turn)))
-        return Frame(stamp, image, frame)
+            image = np.ascontiguousarray(np.rot90(image, self.turn))
+        format = frame.format
+        encodable = same and not (self.turn or self.hdr or format.is_rgb or format.has_palette or self.look.width % 2
+                                  or self.look.height % 2)
+        return Frame(stamp, image, frame if encodable else None, duration)
 
-    def check_sound(self) -> None:
-        """ValueError where an MP4 cannot hold the sound as it is."""
-        with self._opened() as (container, _):
-            for audio in container.streams.audio:
-                try:
-                    with av.open(io.BytesIO(), 'w', format='mp4') as trial:
-                        trial.add_stream_from_template(audio)
-                        trial.start_encoding()
-                except (FFmpegError, ValueError) as error:
-                    raise ValueError(f'{self.path} has sound in {audio.codec_context.name}, which an MP4 cannot hold: convert it '
-                                     'first, for instance by ffmpeg -i VIDEO -c:v copy -c:a aac NEW.mp4') from error
+    def _rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        return self.hdr(self._deep(frame)) if self.hdr else frame.to_ndarray(format='rgb24', **EXACT)
 
+    @staticmethod
+    def _deep(frame: av.VideoFrame) -> np.ndarray:
+        """(H,W,3) uint16 RGB."""
+        return frame.to_ndarray(format='gbrp16le', src_colorspace=_BT2020, dst_color_range=_FULL_RANGE, **EXACT)
 
-class Piece:
-    """An MP4 of images alone that is being written: frames in, in order; on `close` it is whole. quality as QUALITY."""
+    def _letterboxed(self, frame: av.VideoFrame) -> np.ndarray:
+        """A frame of another size than the first one: scaled into it with its aspect kept, between black borders."""
+        width, height = self.size
+        self._note(f'{self.path} changes its size; frames of another size were scaled to {width} x {height} pixels, with black '
+                   'borders where their aspect differs')
+        scale = min(width / frame.width, height / frame.height)
+        inner = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+        canvas = np.zeros((height, width, 3), np.uint8)
+        x, y = (width - inner[0]) // 2, (height - inner[1]) // 2
+        canvas[y:y + inner[1], x:x + inner[0]] = self._rgb(frame.reformat(*inner))
+        return canvas
 
-    def __init__(self, path: Path, look: Look, quality: int = QUALITY):
-        self.path, self.look, self.stamps = path, look, []
-        with _said(path, 'written'):
-            self.container = av.open(str(path), 'w', format='mp4')
-            # No B images, which look ahead: packets come in the order of frames, and pieces can be joined.
-            options = {'preset': 'veryfast', 'crf': str(quality), 'bf': '0'}
-            stream = self.container.add_stream('libx264', rate=look.rate.limit_denominator(65535), options=options)
-            context = stream.codec_context
-            stream.width, stream.height, stream.pix_fmt = look.width, look.height, look.pixels
-            context.thread_count, context.time_base, context.sample_aspect_ratio = _THREADS, look.base, look.aspect
-            context.colorspace, context.color_range, context.color_primaries, context.color_trc = look.colors
-            stream.time_base = look.base
-            self.stream = stream
-
-    def write(self, stamp: int, image: np.ndarray | av.VideoFrame) -> None:
-        """(H,W,3) uint8 RGB, or a decoded frame."""
-        matrix, reach = self.look.colors[:2]
-        if isinstance(image, np.ndarray):
-            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
-            frame = frame.reformat(format=self.look.pixels, dst_colorspace=_MATRICES.get(matrix, 5), dst_color_range=reach or 1,
-                                   **_EXACT)
-        else:
-            frame = image if image.format.name == self.look.pixels else image.reformat(format=self.look.pixels)
-            frame.pict_type = av.video.frame.PictureType.NONE  # the decoder's would be forced on the encoder
-        self.stamps.append(stamp)
-        frame.pts, frame.time_base = stamp - self.stamps[0], self.look.base
-        with _said(self.path, 'written'):
-            self.container.mux(self.stream.encode(frame))
-
-    def close(self) -> None:
-        with _said(self.path, 'written'):
-            self.container.mux(self.stream.encode())
-            self.container.close()
-
-    def abandon(self) -> None:
-        """Close and remove what was written."""
-        self.container.close()
-        self.path.unlink(missing_ok=True)
-
-
-def _images(pieces: list[Path], stamps: list[int], last: int, stream) -> Iterator[av.Packet]:
-    number, ends = 0, [*stamps[1:], stamps[-1] + last]
-    for piece in pieces:
-        with av.open(str(piece)) as container:
-            for packet in container.demux(container.streams.video[0]):
-                if packet.size:
-                    packet.time_base, packet.stream = stream.time_base, stream
-                    packet.pts = packet.dts = stamps[number]
-                    packet.duration = ends[number] - stamps[number]
-                    yield packet
-                    number += 1
-
-
-def _sounds(clip: Clip, muxer) -> Iterator[av.Packet]:
-    """Packets of the video's sound, as they are, for streams that are added here, before the first one is asked for."""
-    with av.open(str(clip.path)) as container:
-        streams = {audio.index: muxer.add_stream_from_template(audio) for audio in container.streams.audio}
-        for audio, copy in zip(container.streams.audio, streams.values()):
-            copy.time_base = audio.time_base
-            copy.metadata.update({key: value for key, value in audio.metadata.items() if key == 'language'})
-        yield None
-        for packet in container.demux(container.streams.audio):
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                yield packet
-
-
-def join(pieces: list[Path], stamps: list[int], look: Look, output: Path, *, clip: Clip | None = None,
-         making: Making | None = None) -> None:
-    """Pieces, one after the other, as one MP4, with the sound of `clip` packet by packet as it is.
-
-    stamps: of all frames. making: for Content Credentials. Written beside and renamed; ValueError where it cannot be written.
-    """
-    beside = output.with_name(f'.{output.name}.{os.getpid()}.tmp')
-    try:
-        with (_said(output, 'written'), av.open(str(pieces[0])) as first,
-              av.open(str(beside), 'w', format='mp4', options={'movflags': 'faststart'}) as muxer):
-            video = muxer.add_stream_from_template(first.streams.video[0])
-            video.time_base = look.base
-            packets = [_images(pieces, stamps, max(1, round(1 / (look.rate * look.base))), video)]
-            if clip is not None and clip.sound:
-                packets.append(_sounds(clip, muxer))
-                next(packets[1])
-            muxer.start_encoding()
-            for packet in heapq.merge(*packets, key=lambda packet: packet.dts * packet.time_base):
-                muxer.mux(packet)
-        if making is not None:
-            sign(beside, making, output.name)
-        os.replace(beside, output)
-    finally:
-        beside.unlink(missing_ok=True)
+    def missing(self, frames: int) -> int:
+        """How many images of the file are lost, when `frames` were decoded: those that its index counts and its data lack, and
+        those whose packets were broken. Images that edits leave out do not count."""
+        if not self.exact or frames >= self.count:
+            return self.broken
+        packets = 0
+        with suppress(ValueError), self._opened() as (container, stream), suppress(FFmpegError):
+            for packet in container.demux(stream):
+                packets += packet.size > 0
+        return max(self.broken, self.count - packets)

@@ -13,12 +13,6 @@ A translator is such a function:
         made = translator.draw(faces.crops)
         return made, translator.masks(faces.crops, made)
 """
-import hashlib
-import json
-import os
-import queue
-import shutil
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -31,11 +25,17 @@ import torch
 from torch import Tensor
 
 from models import geometry
+from models.files import check_writable
 from models.pipelines import blend
 from models.pipelines.io.provenance import Making
 from models.pipelines.photo import crop_face
-from models.pipelines.video.clip import QUALITY, Clip, Frame, Look, Piece, join
+from models.pipelines.video.animation import Animation, open_clip
+from models.pipelines.video.clip import Clip, Frame
+from models.pipelines.video.color import gray, is_gray
+from models.pipelines.video.mux import QUALITY, Sound, join
+from models.pipelines.video.parts import Parts
 from models.pipelines.video.smoothing import Steady
+from models.pipelines.video.stages import Clock, flow
 from models.pipelines.video.tracking import EVERY, Seen, Tracker
 
 SEGMENT = 8  # chunks of frames from one resumable piece of a video to the next
@@ -54,22 +54,6 @@ class Faces:
 
 
 Make = Callable[[Faces], tuple[Tensor, Tensor]]
-
-
-@dataclass
-class Clock:
-    """Of one stage: seconds at work, and seconds of the processor in its own thread."""
-
-    busy: float = 0.0
-    cpu: float = 0.0
-
-    def __enter__(self):
-        self._start = time.perf_counter(), time.thread_time()
-        return self
-
-    def __exit__(self, *exception):
-        self.busy += time.perf_counter() - self._start[0]
-        self.cpu += time.thread_time() - self._start[1]
 
 
 @dataclass
@@ -116,73 +100,6 @@ class _Chunk:
         return sum(map(len, self.seen))
 
 
-class _Failure(Exception):
-    """Carries the error of a stage to the end of the line."""
-
-
-def flow(source: Iterable, works: list[tuple[Callable, Clock]], clock: Clock) -> Iterator:
-    """What comes of the items of `source` when each of the works, which take and return one, does its part in its own thread.
-    clock: of the source. At most one item waits before each stage. An error anywhere is raised here; closing ends all threads."""
-    stop = threading.Event()
-
-    def put(line: queue.Queue, item):
-        while not stop.is_set():
-            try:
-                return line.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-        return None
-
-    def get(line: queue.Queue):
-        while not stop.is_set():
-            try:
-                return line.get(timeout=0.1)
-            except queue.Empty:
-                continue
-        return None
-
-    def feed(line: queue.Queue) -> None:
-        items = iter(source)
-        try:
-            while not stop.is_set():
-                with clock:
-                    item = next(items, None)
-                put(line, item)
-                if item is None:
-                    return
-        except Exception as error:
-            put(line, _Failure(error))
-        finally:
-            getattr(items, 'close', lambda: None)()
-
-    def serve(work: Callable, own: Clock, line: queue.Queue, after: queue.Queue) -> None:
-        while (item := get(line)) is not None:
-            if not isinstance(item, _Failure):
-                try:
-                    with own:
-                        item = work(item)
-                except Exception as error:
-                    item = _Failure(error)
-            put(after, item)
-        put(after, None)
-
-    lines = [queue.Queue(1) for _ in range(len(works) + 1)]
-    threads = [threading.Thread(target=feed, args=(lines[0],), daemon=True)]
-    threads += [threading.Thread(target=serve, args=(*work, before, after), daemon=True)
-                for work, before, after in zip(works, lines, lines[1:])]
-    for thread in threads:
-        thread.start()
-    try:
-        while (item := lines[-1].get()) is not None:
-            if isinstance(item, _Failure):
-                raise item.args[0]
-            yield item
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-
 class VideoEngine:
     """make as above, with `size` the side in pixels of the crops that it wants; color: bring what was made into the tones of the
     video; finish: (H,W,3) -> (H,W,3), done to every frame, such as a visible mark; batch: faces at a time; quality as of Piece.
@@ -202,16 +119,31 @@ class VideoEngine:
         Pieces that are finished lie in the folder OUTPUT.parts until all are; called again, it goes on after them. settings: what
         the pieces depend on besides the video, so that those of another job are not taken. progress: called with the number of
         frames that are done and of all, where it is known; stop: asked after each chunk whether to leave off. ValueError, one
-        sentence, where the video is none or broken, the output cannot be written, or its parts are those of another job.
+        sentence, where the video is none or broken or its parts are those of another job; WriteError where the output cannot be
+        written.
         """
         if output.suffix.lower() != '.mp4':
             raise ValueError(f'{output} does not end in .mp4, which is what videos are written as')
-        clip = Clip(video)
-        clip.check_sound()
-        parts = _Parts(output, clip, {**(settings or {}), 'quality': self.quality, 'size': self.size})
+        clip = open_clip(video)
+        check_writable(output)
+        sound = Sound(clip)
+        parts = Parts(output, video, {**(settings or {}), 'quality': self.quality, 'size': self.size})
         report, began = Report(), (time.perf_counter(), time.process_time())
-        self._restore(parts.state)
         report.kept = len(parts.stamps)
+        report.done = self._convert(clip, parts, report, progress, stop)
+        if report.done:
+            join(parts.files, parts.stamps, parts.end, clip.look, output, sound=sound, making=making)
+            parts.remove()
+            report.notes += clip.notes + sound.notes
+            missing = clip.missing(len(parts.stamps))
+            if missing:
+                report.notes.append(f'{video} is damaged: {missing} of its frames could not be decoded and are left out')
+        report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        return report
+
+    def _convert(self, clip: Clip | Animation, parts: Parts, report: Report, progress: Callable, stop: Callable) -> bool:
+        """Make the pieces that are not there yet; False where that was stopped. No folder stays that holds no finished piece."""
+        self._restore(parts.state)
         progress(report.kept, clip.count)
         line = flow(self._chunks(clip, parts), self._works(report), report.stages['decoding'])
         piece = None
@@ -220,27 +152,21 @@ class VideoEngine:
                 with report.stages['encoding']:
                     piece = piece or parts.begin(clip.look, self.quality)
                     for frame, image in zip(chunk.frames, chunk.images):
-                        piece.write(frame.stamp, image)
+                        piece.write(frame.stamp, image, frame.duration)
                     if chunk.last:
-                        piece.close()
                         parts.finish(piece, chunk.state)
                         piece = None
                 report.frames, report.faces = report.frames + len(chunk.frames), report.faces + chunk.faces
                 progress(report.kept + report.frames, clip.count)
                 if stop():
-                    report.done = False
-                    break
+                    return False
         finally:
             line.close()
             if piece is not None:
                 piece.abandon()
-        if report.done:
-            join(parts.files, parts.stamps, clip.look, output, clip=clip, making=making)
-            parts.remove()
-        report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-        if report.done and (clip.broken or clip.exact and clip.count > len(parts.stamps)):
-            report.notes.append(f'{video} is damaged: of {clip.count} frames {len(parts.stamps)} could be decoded')
-        return report
+            if not parts.files:
+                parts.remove()
+        return True
 
     def live(self, camera: Iterable[tuple[float, np.ndarray]], show: Callable[[float, np.ndarray], bool]) -> Report:
         """Make the faces that a camera sees anew. camera: seconds and frames (H,W,3) uint8 RGB; show: gets the same when the
@@ -275,7 +201,7 @@ class VideoEngine:
                 self.steady[number] = Steady()
                 self.steady[number].restore(kept)
 
-    def _chunks(self, clip: Clip, parts: '_Parts') -> Iterator[_Chunk]:
+    def _chunks(self, clip: Clip | Animation, parts: Parts) -> Iterator[_Chunk]:
         size = max(1, min(EVERY, _ROOM // (clip.look.width * clip.look.height)))
         frames = clip.frames(len(parts.stamps), parts.next)
         group, number = list(islice(frames, size)), 1
@@ -314,8 +240,9 @@ class VideoEngine:
             image = frame.plain if frame.plain is not None else frame.image
             steady = {seen.track: self.steady.get(seen.track) or Steady() for seen in row}
             if row:
-                faces = {seen.track: self._steadied(steady[seen.track], chunk.crops[index], chunk.made[index], chunk.masks[index])
-                         for index, seen in enumerate(row, at)}
+                toneless = is_gray(frame.image)
+                faces = {seen.track: self._steadied(steady[seen.track], chunk.crops[index], chunk.made[index], chunk.masks[index],
+                                                    toneless) for index, seen in enumerate(row, at)}
                 image, cover = frame.image.copy(), np.zeros(frame.image.shape[:2], np.float32)
                 for seen in reversed(row):  # the largest, which is nearest, last
                     blend.paste(image, *faces[seen.track], seen.points, cover)
@@ -329,8 +256,9 @@ class VideoEngine:
         chunk.crops = chunk.made = chunk.masks = None
         return chunk
 
-    def _steadied(self, steady: Steady, filmed: Tensor, made: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Of one face: what is pasted, and its soft mask."""
+    def _steadied(self, steady: Steady, filmed: Tensor, made: Tensor, mask: Tensor, toneless: bool) -> tuple[Tensor, Tensor]:
+        """Of one face: what is pasted, and its soft mask. toneless: whether the frame shows no color, so that the face has none
+        either."""
         filmed, made = filmed.permute(1, 2, 0).numpy(), made.clamp(-1, 1).permute(1, 2, 0).numpy()
         made = steady.face(filmed, made)
         soft = blend.soften(torch.from_numpy(steady.outline(mask[0].numpy()))[None, None])[0]
@@ -338,49 +266,6 @@ class VideoEngine:
             share = cv2.resize(soft[0].numpy(), made.shape[1::-1], interpolation=cv2.INTER_AREA)
             filmed, made = (filmed + 1) / 2, (made + 1) / 2
             made = blend.toned(made, steady.tones(blend.tones(made, filmed, share))) * 2 - 1
+        if toneless:
+            made = gray(made)
         return torch.from_numpy(made).permute(2, 0, 1), soft
-
-
-class _Parts:
-    """The folder of finished pieces. stamps, of their frames; next, of the first frame after them; state, of the stages there."""
-
-    def __init__(self, output: Path, clip: Clip, settings: dict):
-        self.folder, self.files, self.stamps, self.next, self.state = output.with_name(f'{output.name}.parts'), [], [], None, None
-        about = clip.path.stat()
-        job = json.dumps({**settings, 'video': [clip.path.name, about.st_size, about.st_mtime_ns]}, sort_keys=True)
-        job = hashlib.sha256(job.encode()).hexdigest()
-        note = self.folder / 'job'
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if self._path('pt').is_file() and note.read_text() != job:
-                raise ValueError(
-                    f'{self.folder} holds the beginning of another job, of another video or with other settings: ask '
-                    'for that one again, delete the folder, or give another -o'
-                )
-            note.write_text(job)
-        except OSError as error:
-            raise ValueError(f'{self.folder} cannot be written ({error})') from error
-        while (state := self._path('pt')).is_file():
-            self.files.append(self._path('mp4'))
-            self.state = torch.load(state, weights_only=True)
-            self.stamps += self.state['stamps']
-        self.next = self.state and self.state['next']
-
-    def _path(self, ending: str) -> Path:
-        """Of the next piece."""
-        return self.folder / f'{len(self.files):05d}.{ending}'
-
-    def begin(self, look: Look, quality: int) -> Piece:
-        return Piece(self.folder / 'current.mp4', look, quality)
-
-    def finish(self, piece: Piece, state: dict) -> None:
-        """The piece becomes one of the finished ones; the state is written last, and says that it is."""
-        beside = self.folder / 'current.pt'
-        torch.save({**state, 'stamps': piece.stamps}, beside)
-        os.replace(piece.path, self._path('mp4'))
-        os.replace(beside, self._path('pt'))
-        self.files.append(self._path('mp4'))
-        self.stamps += piece.stamps
-
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
