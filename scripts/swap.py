@@ -16,8 +16,8 @@ of --pairs are for measuring and bear none.
 camera shows in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A video keeps its time
 stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
 interrupted goes on from OUTPUT.parts when it is asked for again. Videos are written as H.264 in 4:2:0 and 8 bits with even sides:
-HDR is tone-mapped to BT.709, and sound that parameter groups do not expect in an MP4 is encoded as AAC; a note says so. Animated GIF, WebP
-and PNG are videos, too, unless -o names an image. Of a folder, videos of one stem get NAME.mp4, such as clip.mov.mp4.
+HDR is tone-mapped to BT.709, and sound that parameter groups do not expect in an MP4 is encoded as AAC; a note says so. Animated
+GIF, WebP and PNG are videos, too, unless -o names an image. Of a folder, videos of one stem get NAME.mp4, such as clip.mov.mp4.
 
 --weights simswap-224 runs the published SimSwap with its own crops, normalization and way of pasting back (non-commercial), once
 `python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and

@@ -42,8 +42,10 @@ class Parts:
         with write_errors(self.folder):
             known = note.read_bytes() if note.is_file() else None
             if self._path('pt').is_file() and known != job:
-                raise ValueError(f'{self.folder} holds the beginning of another job, of another video or with other settings: ask '
-                                 'for that one again, delete the folder, or give another -o')
+                raise ValueError(
+                    f'{self.folder} holds the beginning of another job, of another video or with other settings: ask '
+                    'for that one again, delete the folder, or give another -o'
+                )
             if known != job:
                 write_bytes(note, job)
             while (state := self._path('pt')).is_file():
