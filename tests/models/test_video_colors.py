@@ -44,7 +44,7 @@ def hdr_frame(signal: np.ndarray) -> av.VideoFrame:
     luma = 0.2627 * red + 0.6780 * green + 0.0593 * blue
     condition_channels = luma * 876 + 64, (blue - luma) / 1.8814 * 896 + 512, (red - luma) / 1.4746 * 896 + 512
     frame = av.VideoFrame(signal.shape[1], signal.shape[0], 'yuv420p10le')
-    for number, (plane, values) in enumerate(zip(frame.condition_channels, condition_channels)):
+    for number, (plane, values) in enumerate(zip(frame.planes, condition_channels)):
         values = values if number == 0 else cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         padded = np.zeros((plane.height, plane.line_size // 2), '<u2')
         padded[:, :values.shape[1]] = values.round().clip(0, 1023)

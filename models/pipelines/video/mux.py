@@ -215,7 +215,7 @@ class _Encoded(_Track):
             return
         while start - self.next > _GAP_SECONDS * rate:
             silent = av.AudioFrame(frame.format.name, frame.layout, min(rate, start - self.next))
-            for plane in silent.condition_channels:
+            for plane in silent.planes:
                 plane.update(bytes([128 if frame.format.name.startswith('u8') else 0]) * plane.buffer_size)
             silent.sample_rate, silent.pts, silent.time_base = rate, self.next, Fraction(1, rate)
             self.next += silent.samples
