@@ -95,7 +95,7 @@ class Networks:
 
     def _seen_with(self, chosen: Chosen) -> Perception:
         trained = looks(chosen.files[0])
-        return self._perception(trained.identity, trained.parser or 'parsing-unet')
+        return self._perception(trained.id_encoder, trained.parser or 'parsing-unet')
 
     def _load_swapper(self, chosen: Chosen, stamp: int, color: bool) -> PhotoSwapper:
         if chosen.name in FRAMINGS:

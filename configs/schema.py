@@ -41,17 +41,17 @@ class DataConfig(Config):
 
 
 class PerceptionConfig(Config):
-    """The frozen networks that look at faces, by their names in models.weights; identity and teacher may be the
-    encoder.safetensors of a run. teacher: None means the identity network. vgg: for the perceptual losses of some translators.
-    landmarks: whether to load the finder of five landmarks. guide: a trained swapper for the loss of that name, a safetensors
-    file or a name such as cvae."""
+    """The frozen networks that look at faces, by their names in models.weights; id_encoder and teacher may be the
+    encoder.safetensors of a run. teacher: None means the id_encoder. vgg: for the perceptual losses of some translators.
+    landmarks: whether to load the finder of five landmarks. distillation_teacher: a trained swapper for the loss of that name, a
+    safetensors file or a name such as cvae."""
 
-    identity: str = 'identity-mobilefacenet'
+    id_encoder: str = 'identity-mobilefacenet'
     teacher: str | None = None
     parser: str | None = 'parsing-unet'
     vgg: str | None = None
     landmarks: bool = True
-    guide: str | None = None
+    distillation_teacher: str | None = None
 
 
 class OptimizerConfig(Config):
@@ -59,7 +59,8 @@ class OptimizerConfig(Config):
 
     schedule: what the rate does after the warm-up (in updates) and after the fraction `decay_from` of the run, down to
     lr * floor. betas: the first one is the momentum for sgd and rmsprop, the second one rmsprop's decay. every: steps from one
-    update of this parameter group to the next, so that `generator.every: 2` gives a discriminator two updates for each of the generator's.
+    update of this parameter group to the next, so that `generator.every: 2` gives a discriminator two updates for each of the
+    generator's.
     """
 
     name: Literal['adam', 'adamw', 'sgd', 'rmsprop'] = 'adamw'
@@ -77,10 +78,10 @@ class OptimizerConfig(Config):
 class EngineConfig(Config):
     """How long, on what, and how often a word is said.
 
-    steps: of the loop, each an update of every parameter group that is due. devices: processes per node, each on a device of its own.
-    accumulate: micro-batches per update. clip: largest norm of a parameter group's gradient, 0 for none. ema: decay of the averaged
-    weights, which until the fraction ema_from of the run are the weights themselves. keep: newest checkpoints that stay; `best`,
-    the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
+    steps: of the loop, each an update of every parameter group that is due. devices: processes per node, each on a device of its
+    own. accumulate: micro-batches per update. clip: largest norm of a parameter group's gradient, 0 for none. ema: decay of the
+    averaged weights, which until the fraction ema_from of the run are the weights themselves. keep: newest checkpoints that stay;
+    `best`, the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
     Every *_every counts steps.
     """
 
@@ -106,7 +107,8 @@ class EngineConfig(Config):
 
 
 class RunConfig(Config):
-    """A whole run. model: the family's own config. parameter groups: optimizer per parameter group; `default` serves those not named."""
+    """A whole run. model: the family's own config. parameter groups: optimizer per parameter group; `default` serves those not
+    named."""
 
     family: str
     model: dict = {}

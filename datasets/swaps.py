@@ -88,11 +88,11 @@ class Swaps(Dataset):
     def batch(self, keys: list) -> SwapBatch:
         """The samples of several keys, images and label maps still uint8: a quarter of the bytes for a worker to hand over."""
         source, target, labels, points, others, indices = zip(*map(self._sample, keys))
-        source_person, target_person = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
-        return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_person == target_person,
+        source_label, target_label = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
+        return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_label == target_label,
                          target_parsing=None if labels[0] is None else torch.stack(labels),
-                         source_identity=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
-                         source_person=source_person, target_person=target_person,
+                         source_embedding=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
+                         source_label=source_label, target_label=target_label,
                          target_landmarks=torch.stack([_known(at) for at in points]))
 
     def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
@@ -180,7 +180,7 @@ class ListedSwaps(Dataset):
         return unpacked(SwapBatch(
             source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=image,
             same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
-            source_person=torch.tensor(persons[source]), target_person=torch.tensor(persons[target]),
+            source_label=torch.tensor(persons[source]), target_label=torch.tensor(persons[target]),
             target_landmarks=_known(points)))
 
 

@@ -49,10 +49,10 @@ class Unpaired(Dataset):
         if not 0 <= index < len(self):
             raise IndexError(index)
         rng = np.random.default_rng([self.seed, epoch, index])
-        a, a_person = self._image(self.a, index, rng)
-        b, b_person = self._image(self.b, int(rng.integers(len(self.b.faces))) if self.random else index, rng)
+        a, a_label = self._image(self.a, index, rng)
+        b, b_label = self._image(self.b, int(rng.integers(len(self.b.faces))) if self.random else index, rng)
         a, b = self.matching.draw(a, b, rng)
-        return PairBatch(a=a, b=b, paired=torch.tensor(False), a_person=a_person, b_person=b_person)
+        return PairBatch(a=a, b=b, paired=torch.tensor(False), a_label=a_label, b_label=b_label)
 
     def _image(self, domain: Readable, index: int, rng):
         faces = domain.faces

@@ -26,24 +26,25 @@ class FamilyConfig(Config):
 class Perception:
     """The frozen networks that look at faces. They are no submodules of a family (absent from its state_dict and from DDP).
 
-    identity: conditions the generator; (B,3,H,W) in [-1,1] -> (B,D) unit length.
-    teacher: gives the identity loss its gradient; the same network as `identity` unless the config names another one.
+    id_encoder: conditions the generator; (B,3,H,W) in [-1,1] -> (B,D) unit length.
+    teacher: gives the identity loss its gradient; the same network as `id_encoder` unless the config names another one.
     parser: (B,3,H,W) in [-1,1] -> (B,19,H,W) logits of models.batch.PARTS.
     vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> map.
     landmarks: (B,3,H,W) in [-1,1] -> (B,5,2) in eye distances.
-    guide: a trained family to learn from; a SwapBatch whose parsing and identities are given -> (B,3,H,W) in [-1,1].
+    distillation_teacher: a trained family to learn from; a SwapBatch whose parsing and identities are given -> (B,3,H,W) in
+    [-1,1].
     """
 
-    identity: nn.Module
+    id_encoder: nn.Module
     teacher: nn.Module
     parser: nn.Module | None = None
     vgg: nn.Module | None = None
     landmarks: nn.Module | None = None
-    guide: nn.Module | None = None
+    distillation_teacher: nn.Module | None = None
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        return {self.identity, self.teacher, self.parser, self.vgg, self.landmarks, self.guide} - {None}
+        return {self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher} - {None}
 
     def to(self, *args, **kwargs) -> 'Perception':
         """Module.to of every network, in place; returns self."""
@@ -76,8 +77,8 @@ class Family(nn.Module):
             raise ValueError(f'the loss {wanted[0]} needs perception.{network}; name one, or set model.weights.{wanted[0]}=0')
 
     def training_embedders(self) -> set[str]:
-        """Which embedders of the perception, `identity` and `teacher`, teach it in training: no fair judges of it."""
-        return {'identity', 'teacher'}
+        """Which embedders of the perception, `id_encoder` and `teacher`, teach it in training: no fair judges of it."""
+        return {'id_encoder', 'teacher'}
 
     def note(self, **figures: Tensor) -> None:
         """Leave scalars of this forward for the journal: what is no loss but tells whether training goes well."""
@@ -89,13 +90,13 @@ class Family(nn.Module):
         return notes
 
     def note_id_similarity(self, swap: Tensor, source: Tensor, batch) -> None:
-        """Note `identity_source` and `identity_target`: the cosine of swaps of different people to either. swap, source: (B,D),
+        """Note `id_source` and `id_target`: the cosine of swaps of different people to either. swap, source: (B,D),
         by the teacher, which is asked for the targets as well; so not to be called at every step."""
         other = ~batch.same
         if other.any():
             with torch.no_grad():
                 target = self.perception.teacher(batch.target[other])
-            self.note(identity_source=(swap * source).sum(1)[other].mean(), identity_target=(swap[other] * target).sum(1).mean())
+            self.note(id_source=(swap * source).sum(1)[other].mean(), id_target=(swap[other] * target).sum(1).mean())
 
     def keep(self, batch, step: int, *made: Tensor) -> None:
         """Keep what one parameter group made of a batch for a parameter group who comes after it in the same step."""

@@ -46,7 +46,7 @@ class SwapBatch(_Batch):
 
     same is True where source and target show one person, so that the target itself is the true answer.
     target_parsing holds label ids of PARTS (int64, (B,H,W)); where it is None the
-    family asks its face parser. source_identity overrides what the identity encoder would see in `source`.
+    family asks its face parser. source_embedding overrides what the identity encoder would see in `source`.
     truth is the true swap where it is known (synthetic faces).
     """
 
@@ -54,9 +54,9 @@ class SwapBatch(_Batch):
     target: Tensor                        # (B,3,H,W) in [-1,1]
     same: Tensor                          # (B,) bool
     target_parsing: Tensor | None = None  # (B,H,W) int64 in 0..18
-    source_identity: Tensor | None = None  # (B,D) unit length
-    source_person: Tensor | None = None   # (B,) int64
-    target_person: Tensor | None = None   # (B,) int64
+    source_embedding: Tensor | None = None  # (B,D) unit length
+    source_label: Tensor | None = None   # (B,) int64
+    target_label: Tensor | None = None   # (B,) int64
     truth: Tensor | None = None           # (B,3,H,W) in [-1,1]
     target_landmarks: Tensor | None = None  # (B,5,2) pixels, NaN where unknown
 
@@ -71,8 +71,8 @@ class PairBatch(_Batch):
     a: Tensor                         # (B,3,H,W) in [-1,1]
     b: Tensor                         # (B,3,H,W) in [-1,1]
     paired: Tensor                    # (B,) bool
-    a_person: Tensor | None = None    # (B,) int64
-    b_person: Tensor | None = None    # (B,) int64
+    a_label: Tensor | None = None    # (B,) int64
+    b_label: Tensor | None = None    # (B,) int64
 
     def __len__(self) -> int:
         return len(self.a)

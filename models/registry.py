@@ -64,8 +64,9 @@ def family_name(path: str | Path) -> str | None:
 
 
 def load_weights(family: Family, path: str | Path) -> None:
-    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A discriminator may
-    be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the images may not."""
+    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A
+    discriminator may be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the images may
+    not."""
     state, own, draws = _read(path)[1], family.state_dict(), list(family.ema_modules().values())
     needed = tuple(f'{name}.' for name, module in family.named_modules() if any(module is other for other in draws))
     kept = {name: own[name] for name in own.keys() - state.keys() if not name.startswith(needed or '')}

@@ -93,7 +93,7 @@ def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
     named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
     for name, file, looks in named:
-        perception = build_perception(looks.identity, None, looks.parser).to(args.device)
+        perception = build_perception(looks.id_encoder, None, looks.parser).to(args.device)
         family = load_family(file, perception).to(args.device)
         found.append(Trained(name, family, file))
         taught |= teachers(family, looks)

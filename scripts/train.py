@@ -63,7 +63,7 @@ def settings(args: argparse.Namespace) -> RunConfig:
 
 def batches(config: RunConfig, kind: type, size: int, fabric: Fabric) -> tuple:
     """The endless loader of this process, and the fixed validation batches. kind: the type of the batches."""
-    data, seed, encoder = config.data, config.engine.seed, fingerprint(config.perception.identity)
+    data, seed, encoder = config.data, config.engine.seed, fingerprint(config.perception.id_encoder)
     train = build_samples(kind, data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed,
                           augment=data.augment, crops=data.crops, matching=Matching(**data.matching.model_dump()),
                           encoder=encoder)

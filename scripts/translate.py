@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     reference = args.reference and read_image(args.reference)
     centers = args.features and read_centers(args.features)
     file, looks = chosen(args)
-    perception = build_perception(looks.identity, None, looks.parser or PerceptionConfig().parser).to(args.device)
+    perception = build_perception(looks.id_encoder, None, looks.parser or PerceptionConfig().parser).to(args.device)
     family, detector = load_translator(file, perception).to(args.device), build_detector(args.detector, args.device)
     translator = FaceTranslator(family, detector, args.direction, parser=perception.parser, centers=centers, device=args.device)
     if reference is not None:

@@ -86,8 +86,8 @@ class SyntheticSwaps(_Drawn):
         truth = target if same else self._draw(first, there)
         return SwapBatch(
             source=to_tensor(source.image), target=to_tensor(target.image), same=torch.tensor(same),
-            target_parsing=torch.from_numpy(target.parsing).long(), source_person=torch.tensor(first),
-            target_person=torch.tensor(second), truth=to_tensor(truth.image),
+            target_parsing=torch.from_numpy(target.parsing).long(), source_label=torch.tensor(first),
+            target_label=torch.tensor(second), truth=to_tensor(truth.image),
             target_landmarks=torch.from_numpy(target.points).float())
 
 
@@ -107,7 +107,7 @@ class SyntheticPairs(_Drawn):
             second, there = first, here
         photo, drawing = self._draw(first, here), self._draw(second, there, 'drawing')
         return PairBatch(a=to_tensor(photo.image), b=to_tensor(drawing.image), paired=torch.tensor(self.paired),
-                         a_person=torch.tensor(first), b_person=torch.tensor(second))
+                         a_label=torch.tensor(first), b_label=torch.tensor(second))
 
 
 class SyntheticFaces(_Drawn):

@@ -48,7 +48,7 @@ class Comparison:
 def load_run(run: Run, device: str | torch.device) -> Trained:
     """A finished run as a system."""
     looks, file = run.config.perception, run.folder / 'family.safetensors'
-    family = load_family(file, build_perception(looks.identity, None, looks.parser).to(device)).to(device)
+    family = load_family(file, build_perception(looks.id_encoder, None, looks.parser).to(device)).to(device)
     system = Trained(f'{run.variant}, seed {run.seed}', family, file)
     if SAMPLING in run.config.model:
         sampling = run.config.model[SAMPLING]
@@ -84,8 +84,8 @@ def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: Swap
 def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces: Faces, *,
                      device: str | torch.device = 'cpu') -> Comparison:
     """Measure the encoders of all finished runs, and what they began from, on photos against drawings of people whom they never
-    learned from. faces: those of datasets.webcaricature, partition `all`; view 1 where there are lists. ValueError where no run is
-    finished, or where one has learned from a person of the view."""
+    learned from. faces: those of datasets.webcaricature, partition `all`; view 1 where there are lists. ValueError where no run
+    is finished, or where one has learned from a person of the view."""
     finished, view = _finished(runs), 1 if is_official(faces) else 2
 
     def figures(source: str | Path) -> dict[str, float]:

@@ -102,9 +102,9 @@ def evaluating(denoiser: Denoiser, images: Tensor, *, batch: int, repeats: int =
 
 
 def training(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
-    """One step of generator and discriminator, both as published for 224 pixels, with their adversarial and reconstruction losses:
-    plain float32 eager, in which each parameter group draws the swap for itself, against channels_last, bf16 on a GPU, one drawing for
-    both and, where asked for, torch.compile."""
+    """One step of generator and discriminator, both as published for 224 pixels, with their adversarial and reconstruction
+    losses: plain float32 eager, in which each parameter group draws the swap for itself, against channels_last, bf16 on a GPU,
+    one drawing for both and, where asked for, torch.compile."""
     where = torch.device(device)
     dtype = _dtype(where)
     target, identity = torch.rand(batch, 3, size, size, device=where) * 2 - 1, torch.randn(batch, 512, device=where)

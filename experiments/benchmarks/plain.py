@@ -1,7 +1,8 @@
 """Translators as their publications run them: the networks of models.translation in plain form, and training steps in the
 published order with a pass for each image. What the suite's own steps are measured against, and what their gradients equal.
 
-    U-GAT-IT   znxlwm/UGATIT-pytorch: discriminators first, whose fakes are drawn for them and are not detached, so that their gradient
+    U-GAT-IT   znxlwm/UGATIT-pytorch: discriminators first, whose fakes are drawn for them and are not detached, so that their
+    gradient
                runs on through both generators; then the generators, who draw the same fakes again
     CycleGAN   junyanz/pytorch-CycleGAN-and-pix2pix: fakes once, generators first, then the discriminators
 """
@@ -88,7 +89,8 @@ def ugatit_judged(network: Discriminator, image: Tensor) -> tuple[Tensor, Tensor
 
 
 def ugatit_steps(family: UGATIT, batch: PairBatch) -> dict[str, Callable[[], Tensor]]:
-    """Parameter group -> its loss, in the published order. The family has the options of the publication; weights are the config's."""
+    """Parameter group -> its loss, in the published order. The family has the options of the publication; weights are the
+    config's."""
     weights, a, b = family.config.weights, batch.a, batch.b
 
     def says(domain: str, image: Tensor, wanted: float) -> Tensor:
@@ -112,16 +114,21 @@ def ugatit_steps(family: UGATIT, batch: PairBatch) -> dict[str, Callable[[], Ten
             own = ugatit_generated(there, wanted)
             cam = (F.binary_cross_entropy_with_logits(made.cam, torch.ones_like(made.cam))
                    + F.binary_cross_entropy_with_logits(own.cam, torch.zeros_like(own.cam)))
-            loss = (loss + weights[f'adversarial_{name}'] * says(name[-1].upper(), made.image, 1.0) + weights['cam'] * cam
-                    + weights['cycle'] * F.l1_loss(again.image, here) + weights['identity'] * F.l1_loss(own.image, wanted))
+            loss = (
+                loss
+                + weights[f'adversarial_{name}'] * says(name[-1].upper(), made.image, 1.0)
+                + weights['cam'] * cam
+                + weights['cycle'] * F.l1_loss(again.image, here)
+                + weights['identity_mapping'] * F.l1_loss(own.image, wanted)
+            )
         return loss
 
     return {'discriminators': discriminators, 'generators': generators}
 
 
 def cyclegan_steps(family: CycleGAN, batch: PairBatch) -> dict[str, Callable[[], Tensor]]:
-    """The same for CycleGAN with lsgan and without its pool, whose draw would differ; the discriminators judge what the generators' step
-    drew."""
+    """The same for CycleGAN with lsgan and without its pool, whose draw would differ; the discriminators judge what the
+    generators' step drew."""
     weights, a, b, fakes = family.config.weights, batch.a, batch.b, {}
 
     def says(discriminator: nn.Module, image: Tensor, wanted: float) -> Tensor:
@@ -131,8 +138,10 @@ def cyclegan_steps(family: CycleGAN, batch: PairBatch) -> dict[str, Callable[[],
     def generators() -> Tensor:
         fakes['b'], fakes['a'] = family.a2b(a), family.b2a(b)
         loss = weights['cycle'] * (F.l1_loss(family.b2a(fakes['b']), a) + F.l1_loss(family.a2b(fakes['a']), b))
-        loss = loss + weights['identity'] * (F.l1_loss(family.a2b(b), b) + F.l1_loss(family.b2a(a), a))
-        return loss + weights['adversarial'] * (says(family.discriminator_a, fakes['a'], 1.0) + says(family.discriminator_b, fakes['b'], 1.0))
+        loss = loss + weights['identity_mapping'] * (F.l1_loss(family.a2b(b), b) + F.l1_loss(family.b2a(a), a))
+        return loss + weights['adversarial'] * (
+            says(family.discriminator_a, fakes['a'], 1.0) + says(family.discriminator_b, fakes['b'], 1.0)
+        )
 
     def discriminators() -> Tensor:
         loss = torch.zeros(())

@@ -22,7 +22,9 @@ from models.registry import SWAPPER, load_family
 _SIDE = 128  # pixels of the hull of a face; half of what a judge is given
 
 
-def video_figures(video: Path, source: Path | None, *, file: str | None, judge: str, threads: int, device: str) -> dict[str, float]:
+def video_figures(
+    video: Path, source: Path | None, *, file: str | None, judge: str, threads: int, device: str
+) -> dict[str, float]:
     """Swap a video and measure it. source: a photo of one face (the astronaut of the demonstration); file: weights (those of
     the zoo); judge: of EMBEDDERS.
 
@@ -76,8 +78,14 @@ def _looks(video: Path, output: Path, photo: np.ndarray, points: np.ndarray, jud
     if not changes:
         raise ValueError(f'{video} shows no face')
     (filmed, made), (source, target) = np.mean(changes, 0), np.mean(id_similarity, 0)
-    return {'flicker of the video': filmed, 'flicker of the swap': made, 'flicker, ratio': made / filmed,
-            'identity similarity to the source': source, 'least of a frame': np.min(id_similarity, 0)[0], 'identity similarity to the filmed': target}
+    return {
+        'flicker of the video': filmed,
+        'flicker of the swap': made,
+        'flicker, ratio': made / filmed,
+        'identity similarity to the source': source,
+        'least of a frame': np.min(id_similarity, 0)[0],
+        'identity similarity to the filmed': target,
+    }
 
 
 def _hull(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -139,7 +139,7 @@ class Evaluation:
                      'truth': None if batch.truth is None else judges.identity(batch.truth),
                      'pose': judges.pose(batch.target, seen.target_labels), 'shape': upright['source'],
                      'expression': upright['target'], 'features': judges.features(batch.target),
-                     'source_person': batch.source_person, 'target_person': batch.target_person}
+                     'source_label': batch.source_label, 'target_label': batch.target_label}
             self.reference.write(seen.rows, found)
         return self.reference.read(seen.rows)
 
@@ -214,7 +214,7 @@ class Evaluation:
 
     def _retrieval(self, swaps: Tensor) -> dict[str, float]:
         """The pool holds each image of the list once."""
-        people = [self.reference.whole(key) for key in ('source_person', 'target_person')]
+        people = [self.reference.whole(key) for key in ('source_label', 'target_label')]
         if people[0] is None:
             return {}
         both, places, rows = [self.reference.whole(key) for key in ('source', 'target')], {}, []

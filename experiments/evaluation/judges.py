@@ -45,7 +45,7 @@ def _origins(names: Set[str]) -> set[str]:
 
 def teachers(family: Family, looks: PerceptionConfig) -> set[str]:
     """Names of the embedders that a family learns from when it is trained with these networks."""
-    names = {'identity': looks.identity, 'teacher': looks.teacher or looks.identity}
+    names = {'identity': looks.id_encoder, 'teacher': looks.teacher or looks.id_encoder}
     return {names[role] for role in family.training_embedders()}
 
 

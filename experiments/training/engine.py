@@ -76,8 +76,8 @@ class Engine:
     """Trains a family and fills a run folder.
 
     loader: endless, with a batch_sampler whose state_dict counts the batches handed out; an item has to be a function of its key
-    alone. validation: a few fixed batches. Every weighted loss is returned by some parameter group within the first 32 steps, and by one
-    parameter group only. `step` counts finished updates. Errors that the user can mend are RunErrors.
+    alone. validation: a few fixed batches. Every weighted loss is returned by some parameter group within the first 32 steps, and
+    by one parameter group only. `step` counts finished updates. Errors that the user can mend are RunErrors.
     """
 
     def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
@@ -179,7 +179,9 @@ class Engine:
                 raise RunError(f'the parameter group {group} returned the loss {name!r}, which has no weight; '
                                f'weights are given for: {", ".join(weights)}')
             if self._owners.setdefault(name, group) != group:
-                raise RunError(f'the parameter groups {self._owners[name]} and {group} both return a loss {name!r}; name them apart')
+                raise RunError(
+                    f'the parameter groups {self._owners[name]} and {group} both return a loss {name!r}; name them apart'
+                )
         if not losses:
             raise RunError(f'the parameter group {group} returned no loss; give one of its losses a weight other than 0')
         return sum(weights[name] * loss for name, loss in losses.items())

@@ -5,8 +5,9 @@ _SPAN = 10  # lines of the journal that a judgment looks back on
 
 
 class TrainingMonitor:
-    """Reads the figures that a family notes: `identity_source` and `identity_target` (cosine of the swap to either person, over
-    pairs of different people), `real_right` and `fake_right` (share of real and of generated images that a discriminator tells)."""
+    """Reads the figures that a family notes: `id_source` and `id_target` (cosine of the swap to either person, over
+    pairs of different people), `real_right` and `fake_right` (share of real and of generated images that a discriminator
+    tells)."""
 
     def __init__(self):
         self._seen: deque[dict[str, float]] = deque(maxlen=_SPAN)
@@ -19,10 +20,10 @@ class TrainingMonitor:
         if len(self._seen) < _SPAN:
             return []
         found = {}
-        source, target = self._mean('identity_source'), self._mean('identity_target')
+        source, target = self._mean('id_source'), self._mean('id_target')
         if source is not None:
             half = _SPAN // 2
-            gain = self._mean('identity_source', half, _SPAN) - self._mean('identity_source', 0, half)
+            gain = self._mean('id_source', half, _SPAN) - self._mean('id_source', 0, half)
             if source < 0.1 and gain < 0.005:
                 found['flat'] = (f'the swap is no more like its source than before (cosine {source:.2f}, and flat): it does not '
                                  'learn the identity; raise model.weights.identity, or lower the losses that pull to the target')
@@ -35,8 +36,10 @@ class TrainingMonitor:
             self._best = max(self._best, source)
         real, fake = self._mean('real_right'), self._mean('fake_right')
         if real is not None and min(real, fake) > 0.97:
-            found['discriminator'] = (f'the discriminator tells {100 * real:.0f} % of the real and {100 * fake:.0f} % of the generated '
-                               'images: it has won; lower param_groups.discriminator.lr or raise model.weights.r1')
+            found['discriminator'] = (
+                f'the discriminator tells {100 * real:.0f} % of the real and {100 * fake:.0f} % of the generated '
+                'images: it has won; lower param_groups.discriminator.lr or raise model.weights.r1'
+            )
         new = [found[name] for name in found if name not in self._said]
         self._said = set(found)
         return [f'step {step}: {words}' for words in new]

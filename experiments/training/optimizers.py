@@ -41,8 +41,8 @@ def build_optimizer(parameters: list[Parameter], config: OptimizerConfig, factor
 
 
 def build_optimizer_groups(family: Family, configs: dict[str, OptimizerConfig]) -> list[OptimizerGroup]:
-    """The family's parameter groups in their order of update. Parameters of no parameter group are frozen. RunError on a parameter group it has not, on
-    none at all, and on a parameter with two owners."""
+    """The family's parameter groups in their order of update. Parameters of no parameter group are frozen. RunError on a
+    parameter group it has not, on none at all, and on a parameter with two owners."""
     groups = family.param_groups()
     if not groups:
         raise RunError(f'{type(family).__name__} has no parameter groups, so there is nothing to train')

@@ -1,4 +1,5 @@
-"""Drawings without their sharp edges: what a discriminator is to tell from drawings (CartoonGAN, Chen et al. 2018, section 3.2)."""
+"""Drawings without their sharp edges: what a discriminator is to tell from drawings (CartoonGAN, Chen et al. 2018, section
+3.2)."""
 import cv2
 import numpy as np
 import torch

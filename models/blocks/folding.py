@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 
 def folded(image: Tensor, condition_channels: Tensor | None, fold: int) -> Tensor:
-    """Image (B,3,H,W) and label condition channels (B,S,H,W) -> (B,folded_channels(S, fold),H/fold,W/fold); the condition channels at half that
-    fineness. fold: 1 for not at all, or a power of 2."""
+    """Image (B,3,H,W) and label condition channels (B,S,H,W) -> (B,folded_channels(S, fold),H/fold,W/fold); the condition
+    channels at half that fineness. fold: 1 for not at all, or a power of 2."""
     if condition_channels is not None and fold > 1:
         condition_channels = F.pixel_unshuffle(F.avg_pool2d(condition_channels, fold // 2), 2)
     image = F.pixel_unshuffle(image, fold)

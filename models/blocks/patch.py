@@ -9,8 +9,10 @@ from models.blocks.spectral import spectral as spectral_norm
 def check_patches(size: int, layers: int) -> None:
     """ValueError where an image of this side has no patch for a discriminator of so many layers."""
     if size < 3 * 2 ** layers:
-        raise ValueError(f'size {size} leaves nothing after {layers} halvings of the patch discriminator: take fewer discriminator_layers, or '
-                         f'a size from {3 * 2 ** layers} on')
+        raise ValueError(
+            f'size {size} leaves nothing after {layers} halvings of the patch discriminator: take fewer discriminator_layers, or '
+            f'a size from {3 * 2**layers} on'
+        )
 
 
 class PatchDiscriminator(nn.Module):

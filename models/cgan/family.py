@@ -2,23 +2,23 @@
 
 Its losses beside those of models.swap.family, with the weights of SimSwap's published training code (0: it has no such loss):
 
-| loss             | parameter group    | formula                                                        | published | source         |
-| ---------------- | --------- | -------------------------------------------------------------- | --------- | -------------- |
-| identity         | generator | 1 - cosine, or its hinge, or distilled                         | 30        | SimSwap eq. 3  |
-| reconstruction   | generator | mean abs(swap - target), same person                           | 10        | SimSwap eq. 5  |
-| adversarial      | generator | models.losses.adversarial, by `adversary`                      | 1         | SimSwap eq. 6  |
-| feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and target   | 10        | SimSwap eq. 8  |
-| cycle            | generator | mean abs(swapped back to the target's person - target)         | 0         | Zhu 2017 eq. 2 |
-| classes          | generator | cross entropy of the discriminator's guess at the source's person     | 0         | Odena 2017     |
-| discriminator           | discriminator    | loss on real and on swapped images, by `adversary`           | 1         | SimSwap eq. 6  |
-| gradient_penalty | discriminator    | (slope on mixes - 1)^2                                         | 0         | Gulrajani 2017 |
-| r1               | discriminator    | slope^2 / 2 on real images, every `lazy` steps, times `lazy` | 0         | Mescheder 2018 |
-| discriminator_classes   | discriminator    | cross entropy of its guess at a real image's person          | 0         | Odena 2017     |
+| loss | group | formula | published | source |
+| --- | --- | --- | --- | --- |
+| id | generator | 1 - cosine, or its hinge, or distilled | 30 | SimSwap eq. 3 |
+| reconstruction | generator | mean abs(swap - target), same person | 10 | SimSwap eq. 5 |
+| adversarial | generator | models.losses.adversarial, by `adversary` | 1 | SimSwap eq. 6 |
+| feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and target | 10 | SimSwap eq. 8 |
+| cycle | generator | mean abs(swapped back to the target's person - target) | 0 | Zhu 2017 eq. 2 |
+| classes | generator | cross entropy of the discriminator's guess at the source's person | 0 | Odena 2017 |
+| discriminator | discriminator | loss on real and on swapped images, by `adversary` | 1 | SimSwap eq. 6 |
+| gradient_penalty | discriminator | (slope on mixes - 1)^2 | 0 | Gulrajani 2017 |
+| r1 | discriminator | slope^2 / 2 on real images, every `lazy` steps, times `lazy` | 0 | Mescheder 2018 |
+| discriminator_classes | discriminator | cross entropy of its guess at a real image's person | 0 | Odena 2017 |
 
 The discriminator's real images are the targets: what surrounds the face is then alike on both sides and tells it nothing.
 
-Known failures and where they show: `identity_source` flat and `identity_target` high in the journal (the target is redrawn),
-`identity_source` falling late (the identity fades), `real_right` and `fake_right` near 1 (the discriminator has won); each is said in
+Known failures and where they show: `id_source` flat and `id_target` high in the journal (the target is redrawn),
+`id_source` falling late (the identity fades), `real_right` and `fake_right` near 1 (the discriminator has won); each is said in
 words as well. Norms differ between training and inference only where `norm: batch` asks for it.
 """
 from typing import Literal
@@ -42,24 +42,25 @@ from models.losses.adversarial import (
     gradient_penalty,
     r1_penalty,
 )
-from models.losses.identity import identity_distance, identity_distillation, identity_hinge
+from models.losses.identity import cosine_id_loss, distillation_id_loss, hinge_id_loss
 from models.swap.family import SwapFamily, SwapFamilyConfig
 
 
 class CGANConfig(SwapFamilyConfig):
-    """generator, discriminator: their own configs; both take the size given here, and the generator, where it wants any condition channels, as many
-    as there are. adversary: kind of the game. identity_form: of the loss `identity`; threshold in cosine for the hinge,
-    temperature for the distilled form. matched: how many of the discriminator's deepest maps are compared. clip: largest weight of the
-    discriminator (WGAN), 0 for none. lazy: steps from one R1 penalty to the next. mirrored: a trained family's swap is, but for its
-    finest details, the mean of two, one of them drawn in the mirror: twice the work, a closer identity similarity."""
+    """generator, discriminator: their own configs; both take the size given here, and the generator, where it wants any condition
+    channels, as many as there are. adversary: kind of the game. id_loss_form: of the loss `id`; threshold in cosine for the
+    hinge, temperature for the distilled form. matched: how many of the discriminator's deepest maps are compared. clip: largest
+    weight of the discriminator (WGAN), 0 for none. lazy: steps from one R1 penalty to the next. mirrored: a trained family's swap
+    is, but for its finest details, the mean of two, one of them drawn in the mirror: twice the work, a closer identity
+    similarity."""
 
     size: int = 96
     generator: GeneratorConfig = GeneratorConfig(
-        fold=4, widths=(80, 160), blocks=4, decoder_blocks=1, identity=128, style=128, norm='group', value_range='signed',
+        fold=4, widths=(80, 160), blocks=4, decoder_blocks=1, id_dim=128, style=128, norm='group', value_range='signed',
         tanh=False, attention=(24,), condition_channels=1, background_image=True, skips='background_image')
     discriminator: DiscriminatorConfig = PatchConfig(width=48, levels=3, scales=1, norm='none', spectral=True, value_range='signed')
     adversary: Adversary = 'hinge'
-    identity_form: Literal['cosine', 'hinge', 'distilled'] = 'cosine'
+    id_loss_form: Literal['cosine', 'hinge', 'distilled'] = 'cosine'
     threshold: float = Field(0.2875, ge=-1, le=1)
     temperature: float = Field(0.1, gt=0)
     matched: int = Field(1, ge=1)
@@ -67,8 +68,8 @@ class CGANConfig(SwapFamilyConfig):
     lazy: int = Field(16, ge=1, le=32)
     mirrored: bool = False
     weights: dict[str, float] = {
-        'identity': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0, 'parsing': 2.0,
-        'landmarks': 0.0, 'shading': 8.0, 'contrast': 0.0, 'total_variation': 0.0, 'guide': 0.0, 'recovered': 0.0, 'drift': 0.0,
+        'id': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0, 'parsing': 2.0,
+        'landmarks': 0.0, 'shading': 8.0, 'contrast': 0.0, 'total_variation': 0.0, 'distillation': 0.0, 'id_encoder': 0.0, 'id_drift': 0.0,
         'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0, 'discriminator': 1.0, 'gradient_penalty': 0.0,
         'r1': 0.0, 'discriminator_classes': 0.0}
 
@@ -95,11 +96,11 @@ class CGAN(SwapFamily):
             clip_weights(self.discriminator, self.config.clip)
 
     def id_similarity(self, identity: Tensor, wanted: Tensor) -> Tensor:
-        if self.config.identity_form == 'hinge':
-            return identity_hinge(identity, wanted, threshold=self.config.threshold)
-        if self.config.identity_form == 'distilled':
-            return identity_distillation(identity, wanted, temperature=self.config.temperature)
-        return identity_distance(identity, wanted)
+        if self.config.id_loss_form == 'hinge':
+            return hinge_id_loss(identity, wanted, threshold=self.config.threshold)
+        if self.config.id_loss_form == 'distilled':
+            return distillation_id_loss(identity, wanted, temperature=self.config.temperature)
+        return cosine_id_loss(identity, wanted)
 
     def draw(self, target: Tensor, identity: Tensor, shape: Tensor, background_image: Tensor) -> tuple[Tensor, Tensor | None]:
         """The swap (B,3,H,W) and, where the generator predicts it, the mask (B,1,H,W) of what it drew."""
@@ -121,7 +122,7 @@ class CGAN(SwapFamily):
             losses |= self._judged(swap, batch)
         if self.is_active('cycle'):
             with torch.no_grad():
-                own = self.perception.identity(batch.target)
+                own = self.perception.id_encoder(batch.target)
             losses['cycle'] = (self.draw(swap, own, shape, background_image)[0] - batch.target).abs().mean()
         return losses
 
@@ -136,7 +137,7 @@ class CGAN(SwapFamily):
             pairs = zip(verdict.features[-self.config.matched:], answers, strict=True)
             losses['feature_matching'] = torch.stack([F.l1_loss(made, answer) for made, answer in pairs]).mean()
         if self.is_active('classes'):
-            losses['classes'] = self._named(verdict.classes, batch.source_person)
+            losses['classes'] = self._named(verdict.classes, batch.source_label)
         return losses
 
     def _discriminator_losses(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
@@ -150,7 +151,7 @@ class CGAN(SwapFamily):
         if self.is_active('r1') and step % self.config.lazy == 0:
             losses['r1'] = self.config.lazy * r1_penalty(lambda images: self.discriminator(images).logits, batch.target)
         if self.is_active('discriminator_classes'):
-            losses['discriminator_classes'] = self._named(real.classes, batch.target_person)
+            losses['discriminator_classes'] = self._named(real.classes, batch.target_label)
         right = accuracy(real.logits, made.logits, threshold=0.5 if self.config.adversary == 'lsgan' else 0.0)
         self.note(real_right=right[0], fake_right=right[1])
         return losses
@@ -160,8 +161,10 @@ class CGAN(SwapFamily):
         if logits is None or person is None or person.max() >= logits.shape[1]:
             have = 'no head for them' if logits is None else f'{logits.shape[1]} of them'
             most = 'names none' if person is None else f'counts up to {int(person.max()) + 1}'
-            raise ValueError(f'the losses classes and discriminator_classes want to know the persons: the discriminator has {have} and the data '
-                             f'{most}; set model.discriminator.classes to their number, or these weights to 0')
+            raise ValueError(
+                f'the losses classes and discriminator_classes want to know the persons: the discriminator has {have} and the data '
+                f'{most}; set model.discriminator.classes to their number, or these weights to 0'
+            )
         return F.cross_entropy(logits, person)
 
     def _swap_of(self, batch: SwapBatch, step: int) -> Tensor:

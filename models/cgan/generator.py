@@ -29,10 +29,10 @@ class GeneratorConfig(Config):
     attention: sides in pixels of the maps of the decoder, the coarsest included, that get self-attention; pooled: in its pooled
     form. spectral: spectral norm of every convolution but those that see or draw the image.
 
-    condition channels: condition channels that come with the target, such as its parsing. background image: the target without its face is given, and
-    added to what is drawn; skips: what of the target the decoder sees at each resolution: nothing; its background image, by a path of
-    `skip_width` channels; or, as in a U-Net, all that the encoder saw, face included, which invites the generator to copy it.
-    mask: predict where the drawn face shows, and the target elsewhere.
+    condition channels: condition channels that come with the target, such as its parsing. background image: the target without
+    its face is given, and added to what is drawn; skips: what of the target the decoder sees at each resolution: nothing; its
+    background image, by a path of `skip_width` channels; or, as in a U-Net, all that the encoder saw, face included, which
+    invites the generator to copy it. mask: predict where the drawn face shows, and the target elsewhere.
     """
 
     size: int = 224
@@ -41,7 +41,7 @@ class GeneratorConfig(Config):
     first: Literal[0, 1] = 1
     blocks: int = 9
     decoder_blocks: int = 0
-    identity: int = 512
+    id_dim: int = 512
     style: int = 0
     injection: Literal['adain', 'video'] = 'adain'
     norm: Literal['batch', 'instance', 'group'] = 'batch'
@@ -83,7 +83,9 @@ class GeneratorConfig(Config):
             raise ValueError('tanh cannot bound images normalized by mean and deviation: set tanh to false, or value_range to '
                              'signed or unit')
         if self.skips == 'background_image' and not self.background_image:
-            raise ValueError('skips from the background image want a background image: set background image to true, or skips to none or target')
+            raise ValueError(
+                'skips from the background image want a background image: set background image to true, or skips to none or target'
+            )
 
 
 PUBLISHED = {
@@ -156,10 +158,10 @@ class Generator(nn.Module):
         config.check()
         self.config = config
         widths, levels = config.widths, len(config.widths) - 1
-        style = config.style or config.identity
+        style = config.style or config.id_dim
         channels, drawn = folded_channels(config.condition_channels, config.fold), 4 if config.mask else 3
         kernel = 7 if config.fold == 1 else 3
-        self.mapping = nn.Sequential(nn.Linear(config.identity, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU()
+        self.mapping = nn.Sequential(nn.Linear(config.id_dim, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU()
                                      ) if config.style else None
         self.background = BackgroundPath(channels, config.skip_width, levels) if config.skips == 'background_image' else None
         self.first_layer = nn.Sequential(nn.ReflectionPad2d(kernel // 2), nn.Conv2d(channels, widths[0], kernel),
@@ -184,14 +186,14 @@ class Generator(nn.Module):
 
     def forward(self, target: Tensor, identity: Tensor, *, shape: Tensor | None = None,
                 background_image: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """target (B,3,H,W) in the config's value range, identity (B,D) unit length; shape (B,condition channels,H,W) and background image (B,3,H,W)
-        exactly where the config wants them. Returns the swap (B,3,H,W) in the same range; with `mask` also the mask (B,1,H,W)
-        in [0,1], 1 = drawn."""
+        """target (B,3,H,W) in the config's value range, identity (B,D) unit length; shape (B,condition channels,H,W) and
+        background image (B,3,H,W) exactly where the config wants them. Returns the swap (B,3,H,W) in the same range; with `mask`
+        also the mask (B,1,H,W) in [0,1], 1 = drawn."""
         config = self.config
         if (shape is None) != (config.condition_channels == 0) or (background_image is None) == config.background_image:
             raise ValueError(f'this generator wants {config.condition_channels or "no"} condition channels as shape and '
                              f'{"a" if config.background_image else "no"} background image')
-        style = identity if self.mapping is None else self.mapping(identity * config.identity ** 0.5)
+        style = identity if self.mapping is None else self.mapping(identity * config.id_dim ** 0.5)
         maps = [self.first_layer(folded(target, shape, config.fold))]
         for level in range(len(config.widths) - 1):
             maps.append(getattr(self, f'down{config.first + level}')(maps[level]))
@@ -200,7 +202,9 @@ class Generator(nn.Module):
             x = block(x, style)
         x = self._attended(x, -1)
         if config.skips != 'target':
-            maps = [None] * len(maps) if self.background is None else self.background(folded(background_image, shape, config.fold))
+            maps = (
+                [None] * len(maps) if self.background is None else self.background(folded(background_image, shape, config.fold))
+            )
         for level in reversed(range(len(maps))):
             x = getattr(self, f'up{config.first + level}')(x, maps[level])
             for block in self.injected[level]:

@@ -3,11 +3,11 @@ its background and parsing map through skips, the source's identity through AdaI
 
 Its losses beside those of models.swap.family:
 
-| loss        | parameter group  | formula                                                                     | source              |
-| ----------- | ------- | --------------------------------------------------------------------------- | ------------------- |
-| kl          | swapper | KL(q(z given target), N(0,1)) per latent value, with warm-up and free bits  | Kingma 2014, app. B |
+| loss | group | formula | source |
+| --- | --- | --- | --- |
+| kl | swapper | KL(q(z given target), N(0,1)) per latent value, with warm-up and free bits | Kingma 2014, app. B |
 | adversarial | swapper | -D(swap): an auto-encoder alone is soft, as it draws the mean of what may be | Larsen 2016, fig. 2 |
-| discriminator      | discriminator  | max(0, 1 - D(target)) + max(0, 1 + D(swap)), D spectrally normalized        | Zhang 2019, eq. 4   |
+| discriminator | discriminator | max(0, 1 - D(target)) + max(0, 1 + D(swap)), D spectrally normalized | Zhang 2019, eq. 4 |
 
 Two traps, both measured: with a path that shows the decoder the target's face at full resolution it copies the target and the
 identity loss stays at 1.0; without any path for the background a small budget goes into redrawing it. Hence the face passes only
@@ -30,9 +30,10 @@ from models.swap.family import SwapFamily, SwapFamilyConfig
 class CVAEConfig(SwapFamilyConfig):
     """size: side of the images, a multiple of fold * 2^(len(widths) - 1), which is the number of pixels per latent cell.
     fold: power of 2 by which images are folded into channels. widths: channels at 1/fold, 1/(2 fold), ... of the size. depth:
-    AdaIN blocks per resolution. latent: channels of the latent. style: width of the mapped identity. identity: length of the
+    AdaIN blocks per resolution. latent: channels of the latent. style: width of the mapped identity. id_dim: length of the
     identity vector. kl_warmup: steps until the KL loss has its whole weight; free_bits in nats per latent value. fine: channels
-    of a last level of the decoder at 2/fold of the size, 0 for none. discriminator: width of the patch discriminator, 0 for none."""
+    of a last level of the decoder at 2/fold of the size, 0 for none. discriminator: width of the patch discriminator, 0 for
+    none."""
 
     size: int = 96
     fold: int = 4
@@ -41,14 +42,14 @@ class CVAEConfig(SwapFamilyConfig):
     latent: int = 16
     style: int = 128
     background: int = 32
-    identity: int = 128
+    id_dim: int = 128
     kl_warmup: int = 2000
     free_bits: float = 0.05
     fine: int = 0
     discriminator: int = 0
-    weights: dict[str, float] = {'reconstruction': 8.0, 'edges': 8.0, 'perceptual': 2.0, 'kl': 0.02, 'identity': 8.0,
+    weights: dict[str, float] = {'reconstruction': 8.0, 'edges': 8.0, 'perceptual': 2.0, 'kl': 0.02, 'id': 8.0,
                                  'background': 8.0, 'parsing': 4.0, 'shading': 18.0, 'contrast': 4.0, 'total_variation': 0.0,
-                                 'guide': 0.0, 'recovered': 0.0, 'drift': 0.0, 'landmarks': 0.0, 'adversarial': 0.0,
+                                 'distillation': 0.0, 'id_encoder': 0.0, 'id_drift': 0.0, 'landmarks': 0.0, 'adversarial': 0.0,
                                  'discriminator': 0.0}
 
 
@@ -64,18 +65,24 @@ class CVAE(SwapFamily):
         channels = folded_channels(config.condition_channels, config.fold)
         self.encoder = Encoder(channels, config.widths, config.latent)
         self.background = BackgroundPath(channels, config.background, len(config.widths))
-        self.decoder = Decoder(config.latent, config.identity, config.style, config.widths, config.depth, config.background,
+        self.decoder = Decoder(config.latent, config.id_dim, config.style, config.widths, config.depth, config.background,
                                config.fold, config.condition_channels, config.fine)
         self.discriminator = None
         if config.discriminator:
             check_patches(config.size, 3)
             self.discriminator = PatchDiscriminator(3, config.discriminator, 3, norm='none', spectral=True)
         elif self.is_active('adversarial') or self.is_active('discriminator'):
-            raise ValueError('the losses adversarial and discriminator need a discriminator: set model.discriminator to a width, or their weights to 0')
+            raise ValueError(
+                'the losses adversarial and discriminator need a discriminator: set model.discriminator to a width, or their weights to 0'
+            )
 
     def param_groups(self):
         param_groups = {'swapper': [parameter for module in self.ema_modules().values() for parameter in module.parameters()]}
-        return param_groups if self.discriminator is None else {**param_groups, 'discriminator': list(self.discriminator.parameters())}
+        return (
+            param_groups
+            if self.discriminator is None
+            else {**param_groups, 'discriminator': list(self.discriminator.parameters())}
+        )
 
     def ema_modules(self):
         return {'encoder': self.encoder, 'background': self.background, 'decoder': self.decoder}
@@ -108,7 +115,11 @@ class CVAE(SwapFamily):
         judged = self.discriminator(torch.cat([batch.target, kept[0] if kept else self.swap(batch)]))
         real, made = ([logits] for logits in judged.chunk(2))
         self.note(**dict(zip(('real_right', 'fake_right'), accuracy(real, made))))
-        return {'discriminator': discriminator_on_real('hinge', real) + discriminator_on_fake('hinge', made)} if self.is_active('discriminator') else {}
+        return (
+            {'discriminator': discriminator_on_real('hinge', real) + discriminator_on_fake('hinge', made)}
+            if self.is_active('discriminator')
+            else {}
+        )
 
     @torch.no_grad()
     def swap(self, batch: SwapBatch, latent: Tensor | None = None) -> Tensor:

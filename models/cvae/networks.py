@@ -28,8 +28,9 @@ class Decoder(nn.Module):
     """Latent, identity and background maps -> image: the identity enters by AdaIN in every block.
 
     latent (B,L,h,w), identity (B,D), maps of BackgroundPath, background image (B,3,H,W): the target with its face hidden; shape
-    (B,condition channels,H,W): its parsing. Returns (B,3,H,W). The background image is added to the output, so that the residual path redraws no
-    background. fine: channels of a last level of twice the finest side, which sees background image and shape as they are, 0 for none.
+    (B,condition channels,H,W): its parsing. Returns (B,3,H,W). The background image is added to the output, so that the residual
+    path redraws no background. fine: channels of a last level of twice the finest side, which sees background image and shape as
+    they are, 0 for none.
     """
 
     def __init__(self, latent: int, identity: int, style: int, widths: tuple[int, ...], depth: int, background: int, fold: int,

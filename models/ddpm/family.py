@@ -3,13 +3,13 @@ surrounds the face, the parsing map, the landmarks, and whose face it is; to swa
 
 With x0' the clean image that the network's prediction means, a = alphas_cumprod of the noise level:
 
-| loss        | formula                                                      | weight by noise | where                         |
-| ----------- | ------------------------------------------------------------ | --------------- | ----------------------------- |
-| noise       | squared error of the prediction (eps, x0 or v)               | `weighting`     | all but the face of a swap    |
-| identity    | 1 - cos(teacher(x0'), teacher(source))                       | 6.75 a (1-a)^2  | swaps                         |
-| background  | mean abs(x0' - target) outside the target's face mask        | 1 - a           | told the structure            |
-| perceptual  | L1 of the teacher's inner maps of x0' and target             | a               | all but a swap                |
-| variational | bound in bits per value, from which learned sigma learns     | 1               | all but a swap                |
+| loss        | formula                                                  | weight by noise | where                      |
+| ----------- | -------------------------------------------------------- | --------------- | -------------------------- |
+| noise       | squared error of the prediction (eps, x0 or v)           | `weighting`     | all but the face of a swap |
+| id          | 1 - cos(teacher(x0'), teacher(source))                   | 6.75 a (1-a)^2  | swaps                      |
+| background  | mean abs(x0' - target) outside the target's face mask    | 1 - a           | told the structure         |
+| perceptual  | L1 of the teacher's inner maps of x0' and target         | a               | all but a swap             |
+| variational | bound in bits per value, from which learned sigma learns | 1               | all but a swap             |
 
 A sample is a swap where source and target are different people and the identity was told. There the true face is unknown, and
 what the noisy image still shows of the target's face is wrong: hence the weight of the identity loss, largest at a = 1/3, where
@@ -58,7 +58,7 @@ class Sampling(Config):
 
 class DDPMConfig(SwapFamilyConfig):
     """size: side of the images, a multiple of fold * 2^(len(widths) - 1). fold, widths, depth, attention, tokens: see SwapUNet.
-    identity: length of the identity vector. drop_identity, drop_structure, drop_both: shares of the training samples that are
+    id_dim: length of the identity vector. drop_id, drop_structure, drop_both: shares of the training samples that are
     not told the one, the other, or anything; drop_landmarks: those that are told all but the landmarks. gamma: of the weighting,
     None for the published value."""
 
@@ -67,18 +67,18 @@ class DDPMConfig(SwapFamilyConfig):
     depth: int = 1
     attention: int = 2
     tokens: int = 4
-    identity: int = 128
+    id_dim: int = 128
     prediction: Prediction = 'v_prediction'
     learned_sigma: bool = False
     schedule: Schedule = 'cosine'
     weighting: Weighting = 'min_snr'
     gamma: float | None = None
-    drop_identity: float = Field(0.1, ge=0, le=1)
+    drop_id: float = Field(0.1, ge=0, le=1)
     drop_structure: float = Field(0.1, ge=0, le=1)
     drop_both: float = Field(0.2, ge=0, le=1)
     drop_landmarks: float = Field(0.5, ge=0, le=1)
     sampling: Sampling = Sampling()
-    weights: dict[str, float] = {'noise': 1.0, 'identity': 0.1, 'background': 0.3, 'perceptual': 0.0, 'variational': 0.0}
+    weights: dict[str, float] = {'noise': 1.0, 'id': 0.1, 'background': 0.3, 'perceptual': 0.0, 'variational': 0.0}
 
 
 class DDPM(SwapFamily):
@@ -90,14 +90,23 @@ class DDPM(SwapFamily):
         if config.size % cell:
             raise ValueError(f'size {config.size} does not fit fold {config.fold} and {len(config.widths)} widths: '
                              f'take a multiple of {cell}')
-        if config.drop_identity + config.drop_structure + config.drop_both > 1:
-            raise ValueError('drop_identity, drop_structure and drop_both sum to more than 1; lower one of them')
+        if config.drop_id + config.drop_structure + config.drop_both > 1:
+            raise ValueError('drop_id, drop_structure and drop_both sum to more than 1; lower one of them')
         if self.is_active('variational') and not config.learned_sigma:
             raise ValueError('the loss variational teaches learned sigma; set learned_sigma=true or weights.variational=0')
         self.denoiser = SwapUNet(
-            config.size, fold=config.fold, widths=config.widths, depth=config.depth, attention=config.attention,
-            condition_channels=config.condition_channels + _POINTS, identity=config.identity, tokens=config.tokens, prediction=config.prediction,
-            learned_sigma=config.learned_sigma, schedule=config.schedule)
+            config.size,
+            fold=config.fold,
+            widths=config.widths,
+            depth=config.depth,
+            attention=config.attention,
+            condition_channels=config.condition_channels + _POINTS,
+            identity=config.id_dim,
+            tokens=config.tokens,
+            prediction=config.prediction,
+            learned_sigma=config.learned_sigma,
+            schedule=config.schedule,
+        )
         self.process = Process(betas(config.schedule))
 
     def param_groups(self):
@@ -121,7 +130,7 @@ class DDPM(SwapFamily):
         lot, landmarks = torch.rand(2, len(condition.identity), device=device)
         alone = config.drop_both + config.drop_structure  # where the lots begin that leave out the identity alone
         structure = lot >= alone
-        identity = (lot >= config.drop_both) & ~(structure & (lot < alone + config.drop_identity))
+        identity = (lot >= config.drop_both) & ~(structure & (lot < alone + config.drop_id))
         known = torch.cat([condition.structure[:, :-_POINTS],
                            condition.structure[:, -_POINTS:] * (landmarks >= config.drop_landmarks)[:, None, None, None]], 1)
         return Condition(known, condition.identity).masked(structure, identity), structure, identity
@@ -149,8 +158,8 @@ class DDPM(SwapFamily):
         if self.is_active('background'):
             weight = _wide(structure) * (1 - alpha)
             losses['background'] = background_l1(clean, target, 1 - weight * (1 - face))
-        if self.is_active('identity'):
-            losses['identity'] = self.unlikeness(clean, batch, condition.identity, alpha, swapped)
+        if self.is_active('id'):
+            losses['id'] = self.unlikeness(clean, batch, condition.identity, alpha, swapped)
         if self.is_active('perceptual'):
             with torch.no_grad():
                 answers = self.perception.teacher.maps(target, MAPS)
@@ -159,13 +168,13 @@ class DDPM(SwapFamily):
         return losses
 
     def unlikeness(self, clean: Tensor, batch: SwapBatch, given: Tensor, alpha: Tensor, chosen: Tensor) -> Tensor:
-        """The loss `identity` of predicted clean images (B,3,H,W), told the identities given (B,D); mean over those
+        """The loss `id` of predicted clean images (B,3,H,W), told the identities given (B,D); mean over those
         chosen, (B,) bool."""
         if not chosen.any():
             return clean.new_zeros(())
         teacher = self.perception.teacher
         with torch.no_grad():
-            wanted = given[chosen] if teacher is self.perception.identity else teacher(batch.source[chosen])
+            wanted = given[chosen] if teacher is self.perception.id_encoder else teacher(batch.source[chosen])
         weight = (6.75 * alpha * (1 - alpha).square())[chosen, 0, 0, 0]
         return (weight * (1 - (teacher(clean[chosen]) * wanted).sum(1))).mean()
 
@@ -177,13 +186,13 @@ class DDPM(SwapFamily):
         levels = scheduler(asked.sampler, self.config.schedule)
         start = asked.steps - max(1, round(asked.inversion * asked.steps)) if asked.inversion else 0
         if asked.inversion:
-            own = Condition(condition.structure, self.perception.identity(target))
+            own = Condition(condition.structure, self.perception.id_encoder(target))
             noise = invert(self.denoiser, levels, target, own, asked.steps, start=start)
         else:
             noise = torch.randn(target.shape, generator=generator, device=target.device, dtype=target.dtype)
         inside, denoiser = self.widened(face), Guided(self.denoiser, asked.guidance)
         if asked.id_guidance:
-            denoiser = IdentityGuidance(denoiser, lambda clean: self.perception.identity(torch.lerp(target, clean, inside)),
+            denoiser = IdentityGuidance(denoiser, lambda clean: self.perception.id_encoder(torch.lerp(target, clean, inside)),
                                        condition.identity, strength=asked.id_guidance)
         hook = background_of(target, inside) if asked.background else None
         coarse = corrected(target, ILVRConfig(down=asked.down, until=asked.until)) if asked.down else None

@@ -41,7 +41,7 @@ class ILVRConfig(Config):
     sampler: Sampler = 'ddim'
     steps: int = Field(50, ge=1, le=1000)
     eta: float = Field(0.0, ge=0, le=1)
-    identity: float = Field(0.0, ge=0)
+    id_guidance: float = Field(0.0, ge=0)
     through: Literal['denoiser', 'image'] = 'denoiser'
 
     @model_validator(mode='after')
@@ -103,10 +103,10 @@ def refine(denoiser: Denoiser, reference: Tensor, config: ILVRConfig, *, mask: T
            generator: torch.Generator | None = None, callback: Callable[[Step], None] | None = None) -> Tensor:
     """One sample for each reference (B,3,H,W) in [-1,1]: same shape and range.
 
-    mask: as in `corrected`. embed, identity (B,D): with config.identity, the embedder and whom the samples are to show.
+    mask: as in `corrected`. embed, identity (B,D): with config.id_guidance, the embedder and whom the samples are to show.
     """
-    if config.identity:
-        denoiser = IdentityGuidance(denoiser, embed, identity, strength=config.identity, through=config.through)
+    if config.id_guidance:
+        denoiser = IdentityGuidance(denoiser, embed, identity, strength=config.id_guidance, through=config.through)
     hooks = {'clean_hook': corrected} if config.corrects == 'clean' else {'hook': published}
     noise = torch.randn(reference.shape, generator=generator, device=reference.device, dtype=reference.dtype)
     return sample(denoiser, scheduler(config.sampler, denoiser.schedule), noise, None, config.steps, generator=generator,

@@ -1,8 +1,8 @@
 """Our conditional U-Net: small and folded, for a CPU at 64 pixels; without a condition it is an ordinary denoiser.
 
-What is fixed by the target (its image without the face, parsing condition channels, landmark heat maps) enters as further channels of the
-noisy image. The source's identity enters twice: added to the embedding of the noise level, which scales and shifts every block,
-and as a few tokens beside the places of the image in each attention.
+What is fixed by the target (its image without the face, parsing condition channels, landmark heat maps) enters as further
+channels of the noisy image. The source's identity enters twice: added to the embedding of the noise level, which scales and
+shifts every block, and as a few tokens beside the places of the image in each attention.
 """
 from dataclasses import dataclass, replace
 from math import gcd
@@ -20,8 +20,8 @@ _GROUPS = 8
 
 @dataclass(frozen=True)
 class Condition:
-    """structure (B,3+S,H,W): the target without its face in [-1,1], then parsing condition channels and heat maps in [0,1]; identity (B,D),
-    unit length. A sample that is not told the one or the other has zeros there."""
+    """structure (B,3+S,H,W): the target without its face in [-1,1], then parsing condition channels and heat maps in [0,1];
+    identity (B,D), unit length. A sample that is not told the one or the other has zeros there."""
 
     structure: Tensor
     identity: Tensor
@@ -94,12 +94,25 @@ class SwapUNet(Denoiser):
     """Noisy image (B,3,H,W), timestep (B,), Condition or None -> (B,3,H,W), or (B,6,H,W) with learned sigma.
 
     fold: power of 2 by which images are folded into channels. widths: channels at 1/fold, 1/(2 fold), ... of the size. depth:
-    blocks per resolution. attention: on how many of the coarsest resolutions there is attention. condition channels: S of the condition.
-    identity: length of the identity vector, which becomes `tokens` tokens.
+    blocks per resolution. attention: on how many of the coarsest resolutions there is attention. condition channels: S of the
+    condition. identity: length of the identity vector, which becomes `tokens` tokens.
     """
 
-    def __init__(self, size: int, *, fold: int, widths: tuple[int, ...], depth: int, attention: int, condition_channels: int, identity: int,
-                 tokens: int, prediction: Prediction, learned_sigma: bool, schedule: Schedule):
+    def __init__(
+        self,
+        size: int,
+        *,
+        fold: int,
+        widths: tuple[int, ...],
+        depth: int,
+        attention: int,
+        condition_channels: int,
+        identity: int,
+        tokens: int,
+        prediction: Prediction,
+        learned_sigma: bool,
+        schedule: Schedule,
+    ):
         super().__init__(size, prediction=prediction, learned_sigma=learned_sigma, schedule=schedule)
         self.fold, self.count, base = fold, tokens, widths[0]
         emb, token, levels = 4 * base, widths[-1], len(widths)
@@ -125,7 +138,9 @@ class SwapUNet(Denoiser):
         if condition is not None:
             identity = condition.identity * self.tokens.in_features ** 0.5
             background_image, condition_channels = condition.structure[:, :3], condition.structure[:, 3:]
-            x = x + self.structure(torch.cat([F.pixel_unshuffle(background_image, self.fold), F.avg_pool2d(condition_channels, self.fold)], 1))
+            x = x + self.structure(
+                torch.cat([F.pixel_unshuffle(background_image, self.fold), F.avg_pool2d(condition_channels, self.fold)], 1)
+            )
         emb = F.silu(self.level(frequencies(timestep, self.level[0].in_features)) + self.identity(identity))
         tokens = self.tokens(identity).unflatten(1, (self.count, -1))  # (B,T,W)
         maps = []

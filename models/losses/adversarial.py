@@ -1,11 +1,12 @@
-"""The game between a generator and its discriminators. Logits are unbounded; a discriminator of several scales gives one map per scale.
+"""The game between a generator and its discriminators. Logits are unbounded; a discriminator of several scales gives one map per
+scale.
 
-| kind    | discriminator                                       | generator          | paper                                    |
-| ------- | -------------------------------------------- | ------------------ | ---------------------------------------- |
-| hinge   | max(0, 1 - D(real)) + max(0, 1 + D(fake))    | -D(fake)           | Lim & Ye 2017; SAGAN, Zhang 2019, eq. 4  |
-| lsgan   | (D(real) - 1)^2 + D(fake)^2                  | (D(fake) - 1)^2    | Mao et al. 2017, eq. 9                   |
-| vanilla | softplus(-D(real)) + softplus(D(fake))       | softplus(-D(fake)) | Goodfellow et al. 2014, non-saturating   |
-| wgan    | -D(real) + D(fake)                           | -D(fake)           | Arjovsky et al. 2017, eq. 2              |
+| kind    | discriminator                             | generator          | paper                                   |
+| ------- | ----------------------------------------- | ------------------ | --------------------------------------- |
+| hinge   | max(0, 1 - D(real)) + max(0, 1 + D(fake)) | -D(fake)           | Lim & Ye 2017; SAGAN, Zhang 2019, eq. 4 |
+| lsgan   | (D(real) - 1)^2 + D(fake)^2               | (D(fake) - 1)^2    | Mao et al. 2017, eq. 9                  |
+| vanilla | softplus(-D(real)) + softplus(D(fake))    | softplus(-D(fake)) | Goodfellow et al. 2014, non-saturating  |
+| wgan    | -D(real) + D(fake)                        | -D(fake)           | Arjovsky et al. 2017, eq. 2             |
 
 wgan needs `clip_weights` after each update of the discriminator, or `gradient_penalty` (WGAN-GP).
 """

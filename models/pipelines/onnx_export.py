@@ -19,7 +19,7 @@ class _FromFamily(nn.Module):
 
     def forward(self, target: Tensor, labels: Tensor, identity: Tensor) -> Tensor:
         same = labels[:, 0, 0] < 0
-        return self.family.generate(SwapBatch(target, target, same, target_parsing=labels, source_identity=identity))
+        return self.family.generate(SwapBatch(target, target, same, target_parsing=labels, source_embedding=identity))
 
 
 class _FromGenerator(nn.Module):
@@ -44,7 +44,7 @@ def _noise(count: int, size: int, length: int) -> Inputs:
 def inputs_of(family: Family, batch: SwapBatch) -> Inputs:
     """What the exported form of a family is given to draw a batch."""
     return {'target': batch.target, 'labels': family.perception.parser.labels(batch.target),
-            'identity': family.perception.identity(batch.source)}
+            'identity': family.perception.id_encoder(batch.source)}
 
 
 @torch.no_grad()
@@ -53,7 +53,7 @@ def export_family(family: Family, file: Path) -> float:
     largest difference between onnxruntime and PyTorch. ValueError where it is above 1e-3, or where the family draws from noise,
     step by step."""
     network, size = _FromFamily(family).eval(), family.config.size
-    identity = family.perception.identity(torch.zeros(1, 3, size, size)).shape[1]
+    identity = family.perception.id_encoder(torch.zeros(1, 3, size, size)).shape[1]
     given = _noise(1, size, identity)
     first, second = network(**given), network(**given)
     if not torch.equal(first, second):
@@ -67,7 +67,7 @@ def export_generator(generator: nn.Module, file: Path) -> float:
     config = generator.config
 
     def inputs(count: int) -> Inputs:
-        made = _noise(count, config.size, config.identity)
+        made = _noise(count, config.size, config.id_dim)
         return {name: made[name] for name in ('target', 'identity')}
 
     return export(_FromGenerator(generator), inputs, 'swap', file)
@@ -101,6 +101,6 @@ class PortableFamily(Family):
     @torch.no_grad()
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
         labels = self.perception.parser.labels(batch.target) if batch.target_parsing is None else batch.target_parsing
-        identity = self.perception.identity(batch.source) if batch.source_identity is None else batch.source_identity
+        identity = self.perception.id_encoder(batch.source) if batch.source_embedding is None else batch.source_embedding
         return self.session(target=batch.target, labels=labels, identity=identity).to(batch.target)
 

@@ -152,7 +152,7 @@ class FaceSwapper(PhotoSwapper):
     @torch.no_grad()
     def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
         crops = torch.cat([crop_face(photo, face.points, geometry.FACE_SIDE) for face in faces])
-        return self.perception.identity(crops.to(self.device))
+        return self.perception.id_encoder(crops.to(self.device))
 
     @torch.no_grad()
     def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
@@ -182,7 +182,7 @@ class FaceSwapper(PhotoSwapper):
         targets, points, sources = (part.to(self.device) for part in (targets, points, sources))
         seen = None if self.perception.parser is None else self.perception.parser(targets)
         batch = SwapBatch(sources, targets, torch.zeros(len(targets), dtype=torch.bool, device=self.device),
-                          source_identity=identities, target_landmarks=points,
+                          source_embedding=identities, target_landmarks=points,
                           target_parsing=None if seen is None else seen.argmax(1))
         swaps = self.family.generate(batch, generator=generator).clamp(-1, 1)
         masks, missed = blend.face_masks(self.perception.parser, targets, swaps, seen)

@@ -66,8 +66,8 @@ class FaceTranslator:
     """A translator in one direction (its first one where None), with a detector that finds faces.
 
     parser: finds the face in a photo, for pasting. centers: label -> (K,features), typical looks of parts for a pix2pixHD, one of
-    which each style takes by chance (datasets.preparation.feature_clusters). device: where family and parser already are. ValueError where
-    the family lacks the direction or takes no features.
+    which each style takes by chance (datasets.preparation.feature_clusters). device: where family and parser already are.
+    ValueError where the family lacks the direction or takes no features.
     """
 
     def __init__(self, family: Family, detector: Detector, direction: str | None = None, *, parser=None,

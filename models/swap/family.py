@@ -5,16 +5,16 @@
 | reconstruction  | mean abs(swap - target)                                        | same person  | SimSwap eq. 5        |
 | edges           | mean abs(difference of the Laplacians of swap and target)      | same person  | Denton 2015          |
 | perceptual      | L1 of the teacher's inner maps of swap and target              | same person  | Johnson 2016 eq. 2   |
-| identity        | 1 - cos(teacher(swap), teacher(source))                        | all          | SimSwap eq. 3        |
-| recovered       | 1 - cos(encoder(swap), the identity that it was given)         | all          | SimSwap eq. 3        |
-| drift           | (mean of teacher(swap) - mean of teacher(source))^2, unbiased  | other people | Gretton 2012 eq. 3   |
+| id              | 1 - cos(teacher(swap), teacher(source))                        | all          | SimSwap eq. 3        |
+| id_encoder      | 1 - cos(encoder(swap), the identity that it was given)         | all          | SimSwap eq. 3        |
+| id_drift        | (mean of teacher(swap) - mean of teacher(source))^2, unbiased  | other people | Gretton 2012 eq. 3   |
 | background      | mean abs(swap - target) outside the target's face mask         | all          | ours                 |
 | parsing         | cross entropy of the swap's parsing with the target's, in face | other people | ours                 |
 | landmarks       | L1 of the five landmarks of swap and target, in eye distances  | other people | ours                 |
-| shading         | L1 of mean colors in a 12x12 grid, in face                    | other people | ours                 |
+| shading         | L1 of mean colors in a 12x12 grid, in face                     | other people | ours                 |
 | contrast        | L1 of the Laplacian's local root mean square, in face          | all          | ours                 |
-| total_variation | mean abs difference of neighboring pixels                     | all          | Mahendran 2015 eq. 6 |
-| guide           | mean abs(swap - what a trained swapper draws)                  | other people | Hinton 2015          |
+| total_variation | mean abs difference of neighboring pixels                      | all          | Mahendran 2015 eq. 6 |
+| distillation    | mean abs(swap - what a trained swapper draws)                  | other people | Hinton 2015          |
 """
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +28,7 @@ from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.blocks.background import continued
 from models.losses.background import background_l1
-from models.losses.identity import identity_distance, identity_drift
+from models.losses.identity import cosine_id_loss, id_drift_loss
 from models.losses.perceptual import parsing_agreement, perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 from models.losses.smoothness import total_variation
@@ -64,15 +64,21 @@ class SwapFamily(Family):
 
     def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
         super().__init__(config, perception)
-        self.require('guide', 'guide')
+        self.require('distillation', 'distillation')
         if config.jitter and self.is_active('perceptual'):
             raise ValueError('the loss perceptual compares swap and target place by place, which the jitter displaces: set '
                              'model.jitter=0 or model.weights.perceptual=0')
         if config.blend and self.is_active('classes'):
             raise ValueError('a mixture of two people belongs to no class: set model.blend=0 or model.weights.classes=0')
-        if self.is_active('guide') and perception is not None and perception.guide.config.size != config.size:
-            raise ValueError(f'the guide draws images of {perception.guide.config.size} pixels, this family {config.size}: '
-                             'give both the same model.size')
+        if (
+            self.is_active('distillation')
+            and perception is not None
+            and perception.distillation_teacher.config.size != config.size
+        ):
+            raise ValueError(
+                f'the guide draws images of {perception.distillation_teacher.config.size} pixels, this family {config.size}: '
+                'give both the same model.size'
+            )
 
     def labels(self, batch: SwapBatch) -> Tensor:
         """(B,H,W) parsing labels of the target: the batch's own, or the parser's."""
@@ -83,10 +89,10 @@ class SwapFamily(Family):
 
     def identities(self, batch: SwapBatch) -> Tensor:
         """(B,D) unit length: whom the swap is to show."""
-        if batch.source_identity is not None:
-            return batch.source_identity
+        if batch.source_embedding is not None:
+            return batch.source_embedding
         with torch.no_grad():
-            return self.perception.identity(batch.source)
+            return self.perception.id_encoder(batch.source)
 
     def mixture(self, batch: SwapBatch) -> Callable[[Tensor], Tensor]:
         """Unit vectors (B,D) of the sources -> those of whom the swaps are to show: by chance a mixture with another source."""
@@ -104,15 +110,15 @@ class SwapFamily(Family):
         return F.max_pool2d(face, 2 * grow + 1, 1, grow)
 
     def conditions(self, target: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the networks are told: shape (B,condition channels,H,W), background image (B,3,H,W), the target with its face hidden under a continuation
-        of its surroundings, and face (B,1,H,W)."""
+        """What the networks are told: shape (B,condition channels,H,W), background image (B,3,H,W), the target with its face
+        hidden under a continuation of its surroundings, and face (B,1,H,W)."""
         face = face_mask(labels)
         shape = F.one_hot(labels, len(PARTS)).permute(0, 3, 1, 2).to(target.dtype) if self.config.parsing else face
         return shape, continued(target, self.widened(face)), face
 
     def id_similarity(self, identity: Tensor, wanted: Tensor) -> Tensor:
-        """The loss `identity` for unit vectors (B,D) of swap and source."""
-        return identity_distance(identity, wanted)
+        """The loss `id` for unit vectors (B,D) of swap and source."""
+        return cosine_id_loss(identity, wanted)
 
     def swap_losses(self, swap: Tensor, batch: SwapBatch, labels: Tensor, face: Tensor, given: Tensor,
                    mixture: Callable[[Tensor], Tensor], step: int) -> dict[str, Tensor]:
@@ -126,8 +132,8 @@ class SwapFamily(Family):
         if self.is_active('background'):
             losses['background'] = background_l1(swap, batch.target, face)
         losses |= self._of_others(swap[other], batch.target[other], labels[other], face[other])
-        if self.is_active('guide'):
-            losses['guide'] = self._guided(swap, batch, labels, given)
+        if self.is_active('distillation'):
+            losses['distillation'] = self._guided(swap, batch, labels, given)
         if self.is_active('contrast'):
             losses['contrast'] = contrast_l1(swap, batch.target, face)
         if self.is_active('total_variation'):
@@ -148,33 +154,34 @@ class SwapFamily(Family):
         return (self.perception.landmarks(swap) - answer).abs().mean()
 
     def _guided(self, swap: Tensor, batch: SwapBatch, labels: Tensor, given: Tensor) -> Tensor:
-        """The loss `guide`: swaps between different people have no true answer, a swapper that is trained already gives one."""
-        answer = self.perception.guide.generate(replace(batch, target_parsing=labels, source_identity=given))
+        """The loss `distillation`: swaps between different people have no true answer, a swapper that is trained already gives
+        one."""
+        answer = self.perception.distillation_teacher.generate(replace(batch, target_parsing=labels, source_embedding=given))
         return reconstruction_l1(swap, answer, ~batch.same)
 
     def _seen_by_teacher(self, swap: Tensor, batch: SwapBatch, given: Tensor, mixture: Callable[[Tensor], Tensor],
                          step: int) -> dict[str, Tensor]:
-        """The losses `identity`, `drift`, `recovered` and `perceptual`, with one pass of the teacher over the swap. The wanted
+        """The losses `id`, `id_drift`, `id_encoder` and `perceptual`, with one pass of the teacher over the swap. The wanted
         identities are the given ones where one network is both encoder and teacher."""
         teacher, losses, noting = self.perception.teacher, {}, step % NOTE_EVERY == 0
         jitter = self.config.jitter if self.training else 0.0
-        if self.is_active('recovered'):
-            found = self.perception.identity.identity_and_maps(swap, 0, jitter=jitter)[0]
-            losses['recovered'] = identity_distance(found, given)
-        if not (any(map(self.is_active, ('perceptual', 'identity', 'drift'))) or noting):
+        if self.is_active('id_encoder'):
+            found = self.perception.id_encoder.embedding_and_maps(swap, 0, jitter=jitter)[0]
+            losses['id_encoder'] = cosine_id_loss(found, given)
+        if not (any(map(self.is_active, ('perceptual', 'id', 'id_drift'))) or noting):
             return losses
-        identity, maps = teacher.identity_and_maps(swap, MAPS, jitter=jitter)
+        identity, maps = teacher.embedding_and_maps(swap, MAPS, jitter=jitter)
         if self.is_active('perceptual'):
             with torch.no_grad():
                 answers = teacher.maps(batch.target, MAPS)
             losses['perceptual'] = perceptual_l1(maps, answers, batch.same)
-        if self.is_active('identity') or self.is_active('drift') or noting:
+        if self.is_active('id') or self.is_active('id_drift') or noting:
             with torch.no_grad():
-                wanted = given if teacher is self.perception.identity else mixture(teacher(batch.source))
-        if self.is_active('identity'):
-            losses['identity'] = self.id_similarity(identity, wanted)
-        if self.is_active('drift'):
-            losses['drift'] = identity_drift(identity[~batch.same], wanted[~batch.same])
+                wanted = given if teacher is self.perception.id_encoder else mixture(teacher(batch.source))
+        if self.is_active('id'):
+            losses['id'] = self.id_similarity(identity, wanted)
+        if self.is_active('id_drift'):
+            losses['id_drift'] = id_drift_loss(identity[~batch.same], wanted[~batch.same])
         if noting:
             self.note_id_similarity(identity, wanted, batch)
         return losses

@@ -1,15 +1,15 @@
 """CartoonGAN (Chen et al. 2018): photos to drawings, by an adversary that also learns to refuse drawings without sharp edges.
 
-| loss        | parameter group    | formula                                                                         | paper   |
-| ----------- | --------- | ------------------------------------------------------------------------------- | ------- |
-| adversarial | generator | models.losses.adversarial                                                       | eq. 3   |
-| content     | generator | L1 between maps of VGG-19 (conv4_4) of photo and drawing                        | eq. 4   |
-| color      | generator | L1 of the mean colors of photo and drawing in an 8x8 grid                      | ours    |
-| identity    | generator | 1 - cos between the teacher's views of photo and drawing                        | ours    |
-| discriminator      | discriminator    | loss on drawings + on drawings with blurred edges, as fakes, + on translations  | eq. 3   |
+| loss          | group         | formula                                                                        | paper |
+| ------------- | ------------- | ------------------------------------------------------------------------------ | ----- |
+| adversarial   | generator     | models.losses.adversarial                                                      | eq. 3 |
+| content       | generator     | L1 between maps of VGG-19 (conv4_4) of photo and drawing                       | eq. 4 |
+| color         | generator     | L1 of the mean colors of photo and drawing in an 8x8 grid                      | ours  |
+| id            | generator     | 1 - cos between the teacher's views of photo and drawing                       | ours  |
+| discriminator | discriminator | loss on drawings + on drawings with blurred edges, as fakes, + on translations | eq. 3 |
 
-In its first `initialisation` steps the generator learns content alone, and the discriminator nothing. Where the perception has no VGG
-(`perception.vgg` is not set) the teacher's inner maps stand in for it.
+In its first `initialisation` steps the generator learns content alone, and the discriminator nothing. Where the perception has no
+VGG (`perception.vgg` is not set) the teacher's inner maps stand in for it.
 """
 from functools import partial
 from typing import Literal
@@ -26,7 +26,7 @@ from models.blocks.initial import initialize
 from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import PaddedResidual
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
-from models.losses.identity import identity_distance
+from models.losses.identity import cosine_id_loss
 from models.losses.perceptual import perceptual_l1
 from models.losses.reconstruction import shading_l1
 from models.runtime.narrow import NarrowConv2d
@@ -39,8 +39,8 @@ _NORMS = {'batch': nn.BatchNorm2d, 'instance': InstanceNorm2d}
 class CartoonGANConfig(FamilyConfig):
     """The defaults are the published networks.
 
-    size: side of the images, a multiple of 4 from 16 on. width, discriminator_width: channels of the first layers. blocks: residual
-    ones. norm: of the stages; the residual blocks have instance norms. initialization: steps of content alone.
+    size: side of the images, a multiple of 4 from 16 on. width, discriminator_width: channels of the first layers. blocks:
+    residual ones. norm: of the stages; the residual blocks have instance norms. initialization: steps of content alone.
     """
 
     size: int = 256
@@ -50,7 +50,7 @@ class CartoonGANConfig(FamilyConfig):
     norm: Literal['batch', 'instance'] = 'batch'
     adversary: Adversary = 'vanilla'
     initialisation: int = Field(0, ge=0)
-    weights: dict[str, float] = {'adversarial': 1.0, 'content': 10.0, 'color': 0.0, 'identity': 0.0, 'discriminator': 1.0}
+    weights: dict[str, float] = {'adversarial': 1.0, 'content': 10.0, 'color': 0.0, 'id': 0.0, 'discriminator': 1.0}
 
 
 def cartoon_generator(width: int, blocks: int, norm: type[nn.Module]) -> nn.Sequential:
@@ -111,19 +111,19 @@ class CartoonGAN(Translator):
         if self.is_active('content'):
             losses['content'] = self.content(fake, photo)
         if not learning:
-            return {**{name: fake.new_zeros(()) for name in ('adversarial', 'color', 'identity') if self.is_active(name)}, **losses}
+            return {**{name: fake.new_zeros(()) for name in ('adversarial', 'color', 'id') if self.is_active(name)}, **losses}
         if self.is_active('adversarial'):
             losses['adversarial'] = generator_loss(self.config.adversary, [self.discriminator(fake)])
         if self.is_active('color'):
             losses['color'] = shading_l1(fake, photo, torch.ones_like(photo[:, :1]))
-        if self.is_active('identity'):
+        if self.is_active('id'):
             with torch.no_grad():
                 wanted = self.perception.teacher(photo)
-            losses['identity'] = identity_distance(self.perception.teacher(fake), wanted)
+            losses['id'] = cosine_id_loss(self.perception.teacher(fake), wanted)
         return losses
 
     def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('content') or self.is_active('identity') else set()
+        return {'teacher'} if self.is_active('content') or self.is_active('id') else set()
 
     def content(self, fake: Tensor, photo: Tensor) -> Tensor:
         """The distance of two images (B,3,H,W) in VGG's conv4_4, or else in the teacher's first two maps. Scalar."""
@@ -144,5 +144,8 @@ class CartoonGAN(Translator):
         with torch.no_grad():
             fake = self.generator(batch.a) if kept is None else kept[0]
         kind, judged = self.config.adversary, self.discriminator
-        return {'discriminator': discriminator_on_real(kind, [judged(batch.b)]) + discriminator_on_fake(kind, [judged(without_edges(batch.b))])
-                + discriminator_on_fake(kind, [judged(fake)])}
+        return {
+            'discriminator': discriminator_on_real(kind, [judged(batch.b)])
+            + discriminator_on_fake(kind, [judged(without_edges(batch.b))])
+            + discriminator_on_fake(kind, [judged(fake)])
+        }

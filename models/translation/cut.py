@@ -1,12 +1,12 @@
 """CUT and FastCUT (Park et al. 2020, arXiv:2007.15651): one direction, one generator, no cycle. Each patch of the translation
 must be nearer to the input's patch at its place than to the others.
 
-| loss        | parameter group    | formula                                                                 | paper |
-| ----------- | --------- | ----------------------------------------------------------------------- | ----- |
-| adversarial | generator | models.losses.adversarial                                               | eq. 1 |
-| nce         | generator | models.losses.contrastive.patch_nce, mean over the layers               | eq. 4 |
-| identity    | generator | the same between images of the target domain and what becomes of them | eq. 5 |
-| discriminator      | discriminator    | loss on real images + loss on fakes                                   | eq. 1 |
+| loss          | group         | formula                                                               | paper |
+| ------------- | ------------- | --------------------------------------------------------------------- | ----- |
+| adversarial   | generator     | models.losses.adversarial                                             | eq. 1 |
+| nce           | generator     | models.losses.contrastive.patch_nce, mean over the layers             | eq. 4 |
+| identity      | generator     | the same between images of the target domain and what becomes of them | eq. 5 |
+| discriminator | discriminator | loss on real images + loss on fakes                                   | eq. 1 |
 
 The published code updates the discriminator first; here the generator goes first, so that one pass of it serves both.
 """
@@ -31,10 +31,10 @@ from models.translation.translator import Translator
 class CUTConfig(FamilyConfig):
     """The defaults are CUT as published; FastCUT is `flip` with nce 10 and identity 0.
 
-    size: side of the images, a multiple of 4. direction: which of the two is learned. width, discriminator_width: channels of the first
-    layers. layers: numbers of the generator's layers that are compared, the input being 0. patches: places per layer. features:
-    length of the compared vectors. antialias: blurs where the size changes. flip: half of the inputs are mirrored, and the maps
-    of their translations back: what the generator does must not depend on it.
+    size: side of the images, a multiple of 4. direction: which of the two is learned. width, discriminator_width: channels of the
+    first layers. layers: numbers of the generator's layers that are compared, the input being 0. patches: places per layer.
+    features: length of the compared vectors. antialias: blurs where the size changes. flip: half of the inputs are mirrored, and
+    the maps of their translations back: what the generator does must not depend on it.
     """
 
     size: int = 256
@@ -50,7 +50,7 @@ class CUTConfig(FamilyConfig):
     temperature: float = Field(0.07, gt=0)
     flip: bool = False
     adversary: Adversary = 'lsgan'
-    weights: dict[str, float] = {'adversarial': 1.0, 'nce': 0.5, 'identity': 0.5, 'discriminator': 0.5}
+    weights: dict[str, float] = {'adversarial': 1.0, 'nce': 0.5, 'identity_mapping': 0.5, 'discriminator': 0.5}
 
 
 class Projector(nn.Module):
@@ -78,7 +78,9 @@ class CUT(Translator):
         draw = partial(nn.init.xavier_normal_, gain=0.02)
         self.generator = initialize(ResNetGenerator(config.width, config.blocks, antialias=config.antialias), draw)
         self.projector = initialize(Projector(self.generator.widths(config.layers), config.features), draw)
-        self.discriminator = initialize(PatchDiscriminator(3, config.discriminator_width, config.discriminator_layers, antialias=config.antialias), draw)
+        self.discriminator = initialize(
+            PatchDiscriminator(3, config.discriminator_width, config.discriminator_layers, antialias=config.antialias), draw
+        )
 
     def param_groups(self):
         return {'generator': [*self.generator.parameters(), *self.projector.parameters()],
@@ -105,20 +107,20 @@ class CUT(Translator):
 
     def generator_losses(self, source: Tensor, target: Tensor, batch: PairBatch, step: int) -> dict[str, Tensor]:
         layers, count, losses = self.config.layers, len(source), {}
-        given = torch.cat([source, target]) if self.is_active('identity') else source
+        given = torch.cat([source, target]) if self.is_active('identity_mapping') else source
         mirrored = self.config.flip and self.training and bool(torch.rand(()) < 0.5)
         *maps, drawn = self.generator.maps(given.flip(3) if mirrored else given, layers, whole=True)
         self.keep(batch, step, drawn[:count])
         if self.is_active('adversarial'):
             losses['adversarial'] = generator_loss(self.config.adversary, [self.discriminator(drawn[:count])])
-        if self.is_active('nce') or self.is_active('identity'):
+        if self.is_active('nce') or self.is_active('identity_mapping'):
             with torch.no_grad():
                 answers = self.generator.maps(given, layers) if mirrored else maps
                 places = [torch.randperm(values[0, 0].numel(), device=values.device)[:self.config.patches] for values in maps]
                 keys = self.projector(answers, places)
             found = self.generator.maps(drawn, layers)
             queries = self.projector([values.flip(3) for values in found] if mirrored else found, places)
-            parts = {'nce': slice(count), 'identity': slice(count, None)}
+            parts = {'nce': slice(count), 'identity_mapping': slice(count, None)}
             for name in filter(self.is_active, parts):
                 values = [patch_nce(query[parts[name]], key[parts[name]], temperature=self.config.temperature)
                           for query, key in zip(queries, keys)]

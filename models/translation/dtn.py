@@ -1,13 +1,13 @@
 """Domain transfer network (Taigman et al. 2017, arXiv:1611.02200): photos to drawings, G = g(f(.)), where f is to see in the
 drawing what it sees in the photo.
 
-| loss        | parameter group    | formula                                                                       | paper |
-| ----------- | --------- | ----------------------------------------------------------------------------- | ----- |
-| adversarial | generator | discriminator takes translations of photos and of drawings for real drawings         | eq. 4 |
-| constancy   | generator | mean square of f(photo) - f(G(photo))                                         | eq. 5 |
-| identity    | generator | mean square of drawing - G(drawing)                                           | eq. 6 |
-| variation   | generator | total variation of what G draws (absolute differences, across and down added) | eq. 7 |
-| discriminator      | discriminator    | which of the three an image is; or real against both kinds of fakes          | eq. 3 |
+| loss          | group         | formula                                                                       | paper |
+| ------------- | ------------- | ----------------------------------------------------------------------------- | ----- |
+| adversarial   | generator     | discriminator takes translations of photos and of drawings for real drawings  | eq. 4 |
+| constancy     | generator     | mean square of f(photo) - f(G(photo))                                         | eq. 5 |
+| identity      | generator     | mean square of drawing - G(drawing)                                           | eq. 6 |
+| variation     | generator     | total variation of what G draws (absolute differences, across and down added) | eq. 7 |
+| discriminator | discriminator | which of the three an image is; or real against both kinds of fakes           | eq. 3 |
 """
 from functools import partial
 from typing import Literal
@@ -32,9 +32,9 @@ class DTNConfig(FamilyConfig):
     """The defaults are the published form for faces.
 
     size: side of the images, a power of 2. encoder: f is the frozen identity network of the perception, as published, or an
-    encoder that learns with g, as a study of faces and anime tried. discriminator: `ternary`, as published, or `hinge` between real
-    drawings and both kinds of fakes, as in that study. features: length of f's vector, the identity network's where f is frozen.
-    width, discriminator_width: channels of the finest maps.
+    encoder that learns with g, as a study of faces and anime tried. discriminator: `ternary`, as published, or `hinge` between
+    real drawings and both kinds of fakes, as in that study. features: length of f's vector, the identity network's where f is
+    frozen. width, discriminator_width: channels of the finest maps.
     """
 
     size: int = 64
@@ -43,7 +43,13 @@ class DTNConfig(FamilyConfig):
     features: int = 128
     width: int = 64
     discriminator_width: int = 64
-    weights: dict[str, float] = {'adversarial': 1.0, 'constancy': 100.0, 'identity': 1.0, 'variation': 0.05, 'discriminator': 1.0}
+    weights: dict[str, float] = {
+        'adversarial': 1.0,
+        'constancy': 100.0,
+        'identity_mapping': 1.0,
+        'variation': 0.05,
+        'discriminator': 1.0,
+    }
 
 
 class DTN(Translator):
@@ -69,19 +75,22 @@ class DTN(Translator):
         self.discriminator = initialize(nn.Sequential(*body, nn.Conv2d(judged[-1], outputs, 4), nn.Flatten()), draw)
 
     def param_groups(self):
-        return {'generator': [*self.encoder.parameters(), *self.decoder.parameters()], 'discriminator': list(self.discriminator.parameters())}
+        return {
+            'generator': [*self.encoder.parameters(), *self.decoder.parameters()],
+            'discriminator': list(self.discriminator.parameters()),
+        }
 
     def ema_modules(self):
         return {'encoder': self.encoder, 'decoder': self.decoder}
 
     def training_embedders(self) -> set[str]:
-        return set() if self.config.encoder == 'joint' else {'identity'}
+        return set() if self.config.encoder == 'joint' else {'id_encoder'}
 
     def encoded(self, images: Tensor) -> Tensor:
         """f: (B,3,H,W) -> (B,features), of mean square 1 where it is frozen."""
         if self.config.encoder == 'joint':
             return self.encoder(images)
-        return self.perception.identity(images) * self.config.features ** 0.5
+        return self.perception.id_encoder(images) * self.config.features ** 0.5
 
     def draw(self, images, direction, reference, generator):
         return self.decoder(self.encoded(images))
@@ -99,11 +108,13 @@ class DTN(Translator):
         self.keep(batch, step, fake)
         if self.is_active('adversarial'):
             logits = self.discriminator(fake)
-            losses['adversarial'] = generator_loss('hinge', [logits]) if self.config.discriminator == 'hinge' else _is(logits, _REAL)
+            losses['adversarial'] = (
+                generator_loss('hinge', [logits]) if self.config.discriminator == 'hinge' else _is(logits, _REAL)
+            )
         if self.is_active('constancy'):
             losses['constancy'] = F.mse_loss(self.encoded(fake[:count]), vectors[:count])
-        if self.is_active('identity'):
-            losses['identity'] = F.mse_loss(fake[count:], batch.b)
+        if self.is_active('identity_mapping'):
+            losses['identity_mapping'] = F.mse_loss(fake[count:], batch.b)
         if self.is_active('variation'):
             losses['variation'] = total_variation(fake)
         return losses

@@ -1,4 +1,5 @@
-"""MUNIT (Huang et al. 2018, arXiv:1804.04732): several translations of one image. Losses: models.translation.content_style.family."""
+"""MUNIT (Huang et al. 2018, arXiv:1804.04732): several translations of one image. Losses:
+models.translation.content_style.family."""
 from models.translation.content_style.family import ContentStyle, ContentStyleConfig
 
 

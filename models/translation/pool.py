@@ -4,8 +4,8 @@ from torch import Tensor
 
 
 class ImagePool:
-    """Past fakes that a discriminator sees among the new ones (Shrivastava et al. 2017, section 2.3). `images` is its whole state,
-    in the order in which they came; chance is drawn from the global generator of the CPU."""
+    """Past fakes that a discriminator sees among the new ones (Shrivastava et al. 2017, section 2.3). `images` is its whole
+    state, in the order in which they came; chance is drawn from the global generator of the CPU."""
 
     def __init__(self, size: int):
         self.size, self.images = size, []

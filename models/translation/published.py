@@ -47,8 +47,8 @@ def _fill_from(folder: Path, epoch: str, places: dict[str, nn.Module], needed: s
 
 
 def load_cyclegan(family: Translator, folder: Path, epoch: str = 'latest') -> None:
-    """The published discriminator D_A judges what G_A draws, and so the domain b. Files that are absent, as the discriminators are from most
-    downloads, leave their networks as they were; at least one generator is needed."""
+    """The published discriminator D_A judges what G_A draws, and so the domain b. Files that are absent, as the discriminators
+    are from most downloads, leave their networks as they were; at least one generator is needed."""
     places = {'G_A': family.a2b, 'G_B': family.b2a, 'D_A': family.discriminator_b, 'D_B': family.discriminator_a}
     first = 'G_A' if (folder / f'{epoch}_net_G_A.pth').is_file() else 'G_B'
     _fill_from(folder, epoch, places, first)
@@ -75,8 +75,8 @@ def load_stargan(family: Translator, file: Path, epoch: str = '') -> None:
 
 
 def load_munit(family: Translator, source: Path, epoch: str = 'latest', domains: str = 'ab') -> None:
-    """source: a file of generators, or a folder, of whose discriminators `latest` means those of the last step. domains: what a and b of
-    the files are here."""
+    """source: a file of generators, or a folder, of whose discriminators `latest` means those of the last step. domains: what a
+    and b of the files are here."""
     step = epoch if epoch != 'latest' else '*'
     files = {'gen': [source], 'dis': []} if source.is_file() else {
         kind: sorted(source.glob(f'{kind}_{step}.pt')) for kind in ('gen', 'dis')}

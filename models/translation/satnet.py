@@ -2,10 +2,10 @@
 
 Beside the losses of models.translation.content_style.family:
 
-| loss       | parameter group     | formula, both directions added                                                                  |
-| ---------- | ---------- | ----------------------------------------------------------------------------------------------- |
-| identity   | generators | models.losses.identity, of the teacher's view of translation and source, in one of three forms  |
-| supervised | generators | where a and b show one person: L1 of a's content in b's own style and b itself, and vice versa  |
+| loss       | group      | formula, both directions added                                                                 |
+| ---------- | ---------- | ---------------------------------------------------------------------------------------------- |
+| id         | generators | models.losses.identity, of the teacher's view of translation and source, in one of three forms |
+| supervised | generators | where a and b show one person: L1 of a's content in b's own style and b itself, and vice versa |
 
 Of the identity loss the study describes the hinge; its code ends in a mixture of several forms that cannot run. `distilled` is
 the form that its author wished for: the neighbourhood of the source among the batch's other people is what must be kept.
@@ -16,24 +16,24 @@ import torch
 from torch import Tensor
 
 from models.batch import PairBatch
-from models.losses.identity import identity_distance, identity_distillation, identity_hinge
+from models.losses.identity import cosine_id_loss, distillation_id_loss, hinge_id_loss
 from models.losses.reconstruction import reconstruction_l1
 from models.translation.content_style.family import ContentStyle, ContentStyleConfig
 
 
 class SATNetConfig(ContentStyleConfig):
-    """identity: form of the identity loss; threshold: the cosine from which on the hinge asks no more. distilled needs a batch of
-    at least 3."""
+    """id_loss_form: form of the identity loss; threshold: the cosine from which on the hinge asks no more. distilled needs a
+    batch of at least 3."""
 
     size: int = 224
     scales: int = 2
     adversary: Literal['hinge', 'lsgan'] = 'hinge'
     attention: bool = True
     sn: bool = True
-    identity: Literal['hinge', 'distance', 'distilled'] = 'hinge'
+    id_loss_form: Literal['hinge', 'distance', 'distilled'] = 'hinge'
     threshold: float = 0.2875
     weights: dict[str, float] = {'adversarial': 1.0, 'reconstruction': 10.0, 'style': 1.0, 'content': 1.0, 'cycle': 1.0,
-                                 'perceptual': 0.0, 'identity': 10.0, 'supervised': 0.0, 'discriminator': 1.0}
+                                 'perceptual': 0.0, 'id': 10.0, 'supervised': 0.0, 'discriminator': 1.0}
 
 
 class SATNet(ContentStyle):
@@ -42,25 +42,25 @@ class SATNet(ContentStyle):
     def further_losses(self, batch: PairBatch, fakes: dict[str, Tensor],
                       codes: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         losses = {}
-        if self.is_active('identity'):
-            losses['identity'] = self.id_similarity(fakes['b'], batch.a) + self.id_similarity(fakes['a'], batch.b)
+        if self.is_active('id'):
+            losses['id'] = self.id_similarity(fakes['b'], batch.a) + self.id_similarity(fakes['a'], batch.b)
         if self.is_active('supervised'):
             one_person = batch.paired
-            if batch.a_person is not None and batch.b_person is not None:
-                one_person = one_person | (batch.a_person == batch.b_person)
+            if batch.a_label is not None and batch.b_label is not None:
+                one_person = one_person | (batch.a_label == batch.b_label)
             (content_a, style_a), (content_b, style_b) = codes['a'], codes['b']
             losses['supervised'] = (reconstruction_l1(self.gen['b'].decode(content_a, style_b), batch.b, one_person)
                                    + reconstruction_l1(self.gen['a'].decode(content_b, style_a), batch.a, one_person))
         return losses
 
     def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('identity') else set()
+        return {'teacher'} if self.is_active('id') else set()
 
     def id_similarity(self, translation: Tensor, source: Tensor) -> Tensor:
         """The identity loss of one direction for images (B,3,H,W)."""
         seen = self.perception.teacher(translation)
         with torch.no_grad():
             wanted = self.perception.teacher(source)
-        if self.config.identity == 'hinge':
-            return identity_hinge(seen, wanted, threshold=self.config.threshold)
-        return {'distance': identity_distance, 'distilled': identity_distillation}[self.config.identity](seen, wanted)
+        if self.config.id_loss_form == 'hinge':
+            return hinge_id_loss(seen, wanted, threshold=self.config.threshold)
+        return {'distance': cosine_id_loss, 'distilled': distillation_id_loss}[self.config.id_loss_form](seen, wanted)

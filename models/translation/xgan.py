@@ -1,14 +1,14 @@
 """XGAN (Royer et al. 2018, arXiv:1711.05139): two auto-encoders that share their middle, so that one embedding means one thing in
 both domains.
 
-| loss           | parameter group     | formula                                                                          | paper |
-| -------------- | ---------- | -------------------------------------------------------------------------------- | ----- |
-| reconstruction | generators | mean square of an image and what its own auto-encoder makes of it, both domains | eq. 1 |
-| domain         | generators | cross entropy of telling the embeddings' domains, gradient reversed before it    | eq. 2 |
-| semantic       | generators | L1 between the embeddings of an image and of its translation, both directions   | eq. 3 |
-| adversarial    | generators | models.losses.adversarial of the translations                                    | eq. 4 |
-| teacher        | generators | 1 - cos between what is read off a photo's embedding and the frozen teacher      | eq. 5 |
-| discriminator         | discriminators    | loss on real images + loss on translations                                     | eq. 4 |
+| loss           | group          | formula                                                                         | paper |
+| -------------- | -------------- | ------------------------------------------------------------------------------- | ----- |
+| reconstruction | generators     | mean square of an image and what its own auto-encoder makes of it, both domains | eq. 1 |
+| domain         | generators     | cross entropy of telling the embeddings' domains, gradient reversed before it   | eq. 2 |
+| semantic       | generators     | L1 between the embeddings of an image and of its translation, both directions   | eq. 3 |
+| adversarial    | generators     | models.losses.adversarial of the translations                                   | eq. 4 |
+| teacher        | generators     | 1 - cos between what is read off a photo's embedding and the frozen teacher     | eq. 5 |
+| discriminator  | discriminators | loss on real images + loss on translations                                      | eq. 4 |
 
 The paper tunes the weights for each task; those here are a start.
 """
@@ -24,7 +24,7 @@ from models.blocks.initial import initialize
 from models.blocks.norms import InstanceNorm2d
 from models.blocks.reversal import reversed_gradient
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
-from models.losses.identity import identity_distance
+from models.losses.identity import cosine_id_loss
 from models.translation.translator import Translator
 from models.translation.vector_networks import downward, levels, upward
 
@@ -33,7 +33,7 @@ class XGANConfig(FamilyConfig):
     """The defaults are the published networks.
 
     size: side of the images, a power of 2 from 32 on. width: channels of the encoders' first layer. embedding: its length.
-    both: an adversary in either domain, not for drawings alone. identity: length of the teacher's vector.
+    both: an adversary in either domain, not for drawings alone. id_dim: length of the teacher's vector.
     """
 
     size: int = 64
@@ -41,7 +41,7 @@ class XGANConfig(FamilyConfig):
     embedding: int = 1024
     discriminator_width: int = 16
     both: bool = True
-    identity: int = 128
+    id_dim: int = 128
     adversary: Adversary = 'vanilla'
     weights: dict[str, float] = {'reconstruction': 1.0, 'domain': 0.1, 'semantic': 1.0, 'adversarial': 0.1, 'teacher': 0.1,
                                  'discriminator': 1.0}
@@ -70,7 +70,7 @@ class XGAN(Translator):
         self.decode_a, self.decode_b = (
             nn.Sequential(*upward(widths[:0:-1], _norm), nn.ConvTranspose2d(widths[1], 3, 4, 2, 1), nn.Tanh()) for _ in range(2))
         self.tell = nn.Sequential(nn.Linear(length, length), nn.ReLU(), nn.Linear(length, 1))
-        self.read = nn.Linear(length, config.identity)
+        self.read = nn.Linear(length, config.id_dim)
         thin = config.discriminator_width
         discriminators = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], InstanceNorm2d, nn.LeakyReLU(0.2)),
                                  nn.Flatten(), nn.Linear(32 * thin, 1)) for _ in range(2 if config.both else 1)]
@@ -119,11 +119,13 @@ class XGAN(Translator):
             losses['semantic'] = (F.l1_loss(self.embedded(fakes['b'], 'b'), own['a'])
                                  + F.l1_loss(self.embedded(fakes['a'], 'a'), own['b']))
         if self.is_active('adversarial'):
-            losses['adversarial'] = sum(generator_loss(kind, [discriminator(fakes[domain])]) for domain, discriminator in self.discriminators.items())
+            losses['adversarial'] = sum(
+                generator_loss(kind, [discriminator(fakes[domain])]) for domain, discriminator in self.discriminators.items()
+            )
         if self.is_active('teacher'):
             with torch.no_grad():
                 wanted = self.perception.teacher(batch.a)
-            losses['teacher'] = identity_distance(F.normalize(self.read(own['a'])), wanted)
+            losses['teacher'] = cosine_id_loss(F.normalize(self.read(own['a'])), wanted)
         return losses
 
     def training_embedders(self) -> set[str]:

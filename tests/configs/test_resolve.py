@@ -39,8 +39,15 @@ def test_a_mistake_is_one_clear_sentence(override, message):
 
 
 def test_a_new_group_starts_from_the_default():
-    config = build('param_groups.discriminator.lr=1e-3', preset={'param_groups': {'discriminator': {'betas': [0.0, 0.9]}, 'default': {'name': 'adam'}}})
-    assert config.param_groups['discriminator'].model_dump() == {**config.param_groups['default'].model_dump(), 'lr': 1e-3, 'betas': (0.0, 0.9)}
+    config = build(
+        'param_groups.discriminator.lr=1e-3',
+        preset={'param_groups': {'discriminator': {'betas': [0.0, 0.9]}, 'default': {'name': 'adam'}}},
+    )
+    assert config.param_groups['discriminator'].model_dump() == {
+        **config.param_groups['default'].model_dump(),
+        'lr': 1e-3,
+        'betas': (0.0, 0.9),
+    }
     assert config.param_groups['discriminator'].name == 'adam'
 
 

@@ -81,7 +81,7 @@ def batch(name) -> SwapBatch | PairBatch:
     labels = torch.zeros(COUNT, size, size, dtype=torch.int64)
     labels[:, size // 4:-size // 4, size // 4:-size // 4] = 1
     people = torch.arange(COUNT)
-    return SwapBatch(first, second, half, labels, source_person=people, target_person=people.flip(0))
+    return SwapBatch(first, second, half, labels, source_label=people, target_label=people.flip(0))
 
 
 def snapshot(family: Family) -> dict[str, Tensor]:
@@ -187,10 +187,10 @@ def test_a_saved_family_comes_back_as_it_was(name, family, batch, tmp_path):
 
 def test_perception_is_no_part_of_the_family(family):
     perception = family.perception
-    networks = perception.identity, perception.teacher, perception.parser
+    networks = perception.id_encoder, perception.teacher, perception.parser
     frozen = {id(value) for network in networks for value in network.parameters()}
     assert frozen.isdisjoint(id(value) for value in family.parameters())
-    assert not any(isinstance(module, type(perception.identity)) for module in family.modules())
+    assert not any(isinstance(module, type(perception.id_encoder)) for module in family.modules())
     assert family.state_dict().keys() == type(family)(family.config, None).state_dict().keys()
 
 

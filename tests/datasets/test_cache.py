@@ -59,9 +59,9 @@ def test_samples_of_an_embedded_cache_hold_the_identity_of_their_source(celeba, 
     cache.embed(tmp_path / 'c', 'colors', colors, batch=5)
     swaps = build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder='colors')
     for i in range(len(swaps)):
-        torch.testing.assert_close(swaps[i].source_identity, colors(swaps[i].source[None])[0])
+        torch.testing.assert_close(swaps[i].source_embedding, colors(swaps[i].source[None])[0])
     for other in (None, 'somebody-elses'):
-        assert build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder=other)[0].source_identity is None
+        assert build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder=other)[0].source_embedding is None
 
 
 def test_only_faces_in_the_template_can_be_embedded(celeba, tmp_path):

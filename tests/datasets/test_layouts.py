@@ -156,10 +156,10 @@ def test_two_domains(tmp_path):
     root = layouts.domains(tmp_path)
     sample = build_pairs('unpaired', root, 32, 'test')[2]
     assert sample.a.shape == sample.b.shape == (3, 32, 32) and not sample.paired
-    assert (int(sample.a_person), int(sample.b_person)) == (0, 2)  # image 2 of two wraps around to the first
+    assert (int(sample.a_label), int(sample.b_label)) == (0, 2)  # image 2 of two wraps around to the first
     for path in (root / 'testA').iterdir():
         path.rename(path.with_name(path.name.replace('__', '-')))
-    assert build_pairs('unpaired', root, 32, 'test')[0].a_person is None
+    assert build_pairs('unpaired', root, 32, 'test')[0].a_label is None
     with pytest.raises(ValueError, match='trainA, trainB, testA and testB'):
         build_pairs('unpaired', root / 'trainA', 32)
 

@@ -45,7 +45,7 @@ def test_a_batch_is_its_samples_side_by_side(swaps, workers):
     batch = next(iter(loader))
     for field in fields(batch):
         torch.testing.assert_close(getattr(batch, field.name), getattr(samples, field.name), rtol=0, atol=0, equal_nan=True)
-    assert batch.source.dtype == torch.float32 and batch.source_person.dtype == torch.int64
+    assert batch.source.dtype == torch.float32 and batch.source_label.dtype == torch.int64
 
 
 def test_batches_that_are_held_stay_as_they_were_handed_out(tmp_path):

@@ -55,7 +55,7 @@ def test_batches_are_float_images_of_the_asked_size(celeba):
 def test_same_ratio_is_the_share_of_pairs_of_one_person(celeba, ratio, expected):
     dataset = build_swaps('celeba', celeba, 8, 'train', same_ratio=ratio)
     samples = [dataset[epoch, i] for epoch in range(25) for i in range(len(dataset))]
-    assert all(bool(s.same) == bool(s.source_person == s.target_person) for s in samples)
+    assert all(bool(s.same) == bool(s.source_label == s.target_label) for s in samples)
     assert abs(np.mean([float(s.same) for s in samples]) - expected) < 0.1
 
 
@@ -74,9 +74,9 @@ def test_a_person_with_many_images_does_not_dominate(uneven):
     dataset = build_swaps('folder', uneven, 8, 'all', same_ratio=0)
     often = dataset.faces.people.tolist().index('often')
     samples = [dataset[epoch, i] for epoch in range(20) for i in range(len(dataset))]
-    targets = np.mean([int(s.target_person) == often for s in samples])
+    targets = np.mean([int(s.target_label) == often for s in samples])
     assert targets == pytest.approx(40 ** 0.5 / (40 ** 0.5 + 4), abs=0.06)  # 0.91 of the images
-    sources = np.mean([int(s.source_person) == often for s in samples if int(s.target_person) != often])
+    sources = np.mean([int(s.source_label) == often for s in samples if int(s.target_label) != often])
     assert sources == pytest.approx(1 / 4, abs=0.08)
 
 

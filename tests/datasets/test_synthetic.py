@@ -214,14 +214,14 @@ def test_true_swap_is_the_source_person_in_the_target_setting():
     assert {bool(s.same) for s in samples} == {True, False}
     for s in samples:
         if s.same:
-            assert s.source_person == s.target_person and torch.equal(s.truth, s.target)
+            assert s.source_label == s.target_label and torch.equal(s.truth, s.target)
             assert not torch.equal(s.source, s.target)
         else:
-            assert s.source_person != s.target_person
+            assert s.source_label != s.target_label
             assert not torch.equal(s.truth, s.target)
     for i, s in enumerate(samples):
         source, target, _, where = data.causes(i)
-        assert (source, target) == (s.source_person, s.target_person)
+        assert (source, target) == (s.source_label, s.target_label)
         answer = render(sample_identity(5, source), sample_attributes(5, where), 64)
         assert np.array_equal(((s.truth + 1) * 127.5).round().byte().permute(1, 2, 0).numpy(), answer.image)
         shown = render(sample_identity(5, target), sample_attributes(5, where), 64)
@@ -233,13 +233,13 @@ def test_samples_stack_into_batches_and_repeat():
     batch = collate([swaps[i] for i in range(3)])
     assert batch.source.shape == batch.truth.shape == (3, 3, 32, 32) and batch.source.dtype == torch.float32
     assert batch.target_parsing.shape == (3, 32, 32) and batch.target_parsing.dtype == torch.int64
-    assert batch.same.dtype == torch.bool and batch.source_person.dtype == torch.int64
+    assert batch.same.dtype == torch.bool and batch.source_label.dtype == torch.int64
     assert torch.equal(swaps[1].source, batch.source[1])
     assert len(list(swaps)) == 3
     pairs = SyntheticPairs('train', 32, length=2)
-    assert collate([pairs[0], pairs[1]]).paired.all() and pairs[0].a_person == pairs[0].b_person
+    assert collate([pairs[0], pairs[1]]).paired.all() and pairs[0].a_label == pairs[0].b_label
     loose = SyntheticPairs('train', 32, length=2, paired=False)[0]
-    assert not loose.paired and loose.a_person != loose.b_person
+    assert not loose.paired and loose.a_label != loose.b_label
     face = SyntheticFaces('train', 32, length=2)[1]
     redrawn = render(face['identity'].numpy(), face['attributes'].numpy(), 32)
     assert np.array_equal(((face['image'] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy(), redrawn.image)

@@ -41,7 +41,7 @@ def test_photos_and_caricatures_are_two_domains_aligned_alike(official):
     assert len(pairs) == 20 and len(pairs.a.faces) == len(pairs.b.faces) == 20
     assert {Path(name).stem[0] for name in pairs.a.faces.files} == {'P'}
     sample = pairs[3]
-    assert sample.a.shape == (3, 32, 32) and not sample.paired and sample.a_person == sample.b_person
+    assert sample.a.shape == (3, 32, 32) and not sample.paired and sample.a_label == sample.b_label
     points = [into_frame(*domain.read(3), domain.faces.frame, pairs.to)[2] for domain in (pairs.a, pairs.b)]
     assert all((found - pairs.to.tensor()).abs().max() < 3 for found in points)
 

@@ -194,7 +194,13 @@ def test_a_single_value_is_a_dot():
 
 
 def test_translators_are_compared_in_each_direction_that_they_know(tmp_path):
-    small = {'model.size': 32, 'model.width': 4, 'model.blocks': 1, 'model.discriminator_width': 4, 'model.discriminator_layers': 2}
+    small = {
+        'model.size': 32,
+        'model.width': 4,
+        'model.blocks': 1,
+        'model.discriminator_width': 4,
+        'model.discriminator_layers': 2,
+    }
     base = {'family': 'cyclegan', 'settings': small}
     plan_of = ablation(base=base, variants={'one way': {'family': 'cut', 'settings': {'model.layers': [0, 4]}}})
     runs = plan(plan_of, tmp_path / 'runs')

@@ -121,8 +121,8 @@ def test_celeba_pairs_are_across_people_of_the_test_partition(tmp_path):
     celeba(tmp_path / 'celeba')
     protocol = build_protocol('celeba', tmp_path / 'list', root=tmp_path / 'celeba', count=10, size=32)
     sample = [protocol.pairs[row] for row in range(10)]
-    assert all(int(one.source_person) != int(one.target_person) and not one.same for one in sample)
-    assert {int(one.source_person) for one in sample} | {int(one.target_person) for one in sample} == {5, 6}
+    assert all(int(one.source_label) != int(one.target_label) and not one.same for one in sample)
+    assert {int(one.source_label) for one in sample} | {int(one.target_label) for one in sample} == {5, 6}
     assert build_protocol('celeba', tmp_path / 'other', root=tmp_path / 'celeba', count=10, size=32).sha256 == protocol.sha256
 
 
@@ -141,7 +141,9 @@ def test_two_folders_give_each_target_a_source(tmp_path):
 
 
 def test_nobody_is_judged_by_their_teacher_unless_asked(monkeypatch):
-    monkeypatch.setattr('experiments.evaluation.judges.here', lambda name: name in ('identity-mobilefacenet', 'mobilefacenet-068'))
+    monkeypatch.setattr(
+        'experiments.evaluation.judges.here', lambda name: name in ('identity-mobilefacenet', 'mobilefacenet-068')
+    )
     assert choose_embedder({'identity-mobilefacenet'}) == 'mobilefacenet-068' == choose_embedder(set())
     assert choose_embedder({'mobilefacenet-068'}) == 'identity-mobilefacenet'
     both = {'identity-mobilefacenet', 'mobilefacenet-068'}

@@ -8,7 +8,7 @@ def said(lines: list[dict[str, float]]) -> list[str]:
 
 
 def cosines(source: list[float], target: float = 0.0) -> list[dict[str, float]]:
-    return [{'identity_source': value, 'identity_target': target} for value in source]
+    return [{'id_source': value, 'id_target': target} for value in source]
 
 
 def test_a_flat_identity_is_said_once():

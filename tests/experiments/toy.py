@@ -1,5 +1,5 @@
-"""A family that trains in milliseconds, with everything an engine may trip over: two parameter groups, dropout, draws in forward, batch
-norm buffers, spectral norm."""
+"""A family that trains in milliseconds, with everything an engine may trip over: two parameter groups, dropout, draws in forward,
+batch norm buffers, spectral norm."""
 from pathlib import Path
 
 import torch
@@ -48,7 +48,10 @@ class Toy(Family):
     def forward(self, group, batch, step):
         swap = self._swap(batch)
         if group == 'discriminator':
-            return {'discriminator': F.softplus(self.discriminator(swap.detach())).mean() + F.softplus(-self.discriminator(batch.target)).mean()}
+            return {
+                'discriminator': F.softplus(self.discriminator(swap.detach())).mean()
+                + F.softplus(-self.discriminator(batch.target)).mean()
+            }
         losses = {}
         self.note(brightness=swap.mean())
         if self.is_active('reconstruction'):

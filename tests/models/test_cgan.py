@@ -113,7 +113,7 @@ def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_
     family, given = build(weights=weights(recovered=1.0, drift=1.0)), batch()
     found = family('generator', given, 1)
     swap, = family.kept(given, 1)
-    encoder, teacher = family.perception.identity, family.perception.teacher
+    encoder, teacher = family.perception.id_encoder, family.perception.teacher
     torch.testing.assert_close(found['recovered'], (1 - (encoder(swap) * family.identities(given)).sum(1)).mean())
     apart = (teacher(swap) - teacher(given.source))[~given.same]
     pairs = [first @ second for i, first in enumerate(apart) for j, second in enumerate(apart) if i != j]
@@ -145,13 +145,13 @@ class Painted(Family):
     """A trained swapper that paints every face in one color."""
 
     def generate(self, batch, *, generator=None):
-        assert batch.target_parsing is not None and batch.source_identity is not None  # it looks at nothing twice
+        assert batch.target_parsing is not None and batch.source_embedding is not None  # it looks at nothing twice
         return torch.full_like(batch.target, 0.5)
 
 
 def test_the_guide_draws_swaps_of_different_people_towards_its_own():
     perception = tiny_perception()
-    perception.guide = Painted(FamilyConfig(size=SIZE), None)
+    perception.distillation_teacher = Painted(FamilyConfig(size=SIZE), None)
     family = build(weights=weights(guide=1.0), perception=perception)
     given = batch()
     with torch.no_grad():
@@ -170,9 +170,9 @@ def test_the_guide_draws_swaps_of_different_people_towards_its_own():
 
 def test_a_guide_that_is_missing_or_of_another_size_is_named():
     perception = tiny_perception()
-    with pytest.raises(ValueError, match='needs perception.guide'):
+    with pytest.raises(ValueError, match='needs perception.distillation_teacher'):
         build(weights=weights(guide=1.0), perception=perception)
-    perception.guide = Painted(FamilyConfig(size=64), None)
+    perception.distillation_teacher = Painted(FamilyConfig(size=64), None)
     with pytest.raises(ValueError, match='64 pixels, this family 32'):
         build(weights=weights(guide=1.0), perception=perception)
 
@@ -187,7 +187,7 @@ def test_the_published_form_of_the_generator_trains_as_well():
 
 @pytest.mark.parametrize('form', ['cosine', 'hinge', 'distilled'])
 def test_every_form_of_the_identity_loss_reaches_the_mapping_of_the_identity(form):
-    family = build(identity_form=form, threshold=1.0, weights=weights(identity=1.0))
+    family = build(id_loss_form=form, threshold=1.0, weights=weights(identity=1.0))
     family('generator', batch(), 0)['identity'].backward()
     assert family.generator.mapping[0].weight.grad.abs().max() > 0
 
@@ -224,7 +224,7 @@ def test_r1_is_asked_for_lazily():
 
 
 @pytest.mark.parametrize(('classes', 'given', 'message'), [
-    (0, {'target_person': torch.arange(4)}, 'no head'), (3, {'target_person': torch.arange(4)}, 'up to 4'), (3, {}, 'names none'),
+    (0, {'target_label': torch.arange(4)}, 'no head'), (3, {'target_label': torch.arange(4)}, 'up to 4'), (3, {}, 'names none'),
 ])
 def test_a_discriminator_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
     family = build(discriminator={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(discriminator_classes=1.0))

@@ -8,8 +8,21 @@ from models.blocks.attention import SelfAttention
 from models.cgan.generator import PUBLISHED, Generator, GeneratorConfig
 
 SMALL = {'size': 32, 'widths': (8, 16, 24), 'blocks': 1, 'identity': 6, 'norm': 'group', 'value_range': 'signed'}
-ALL = {'fold': 4, 'size': 64, 'style': 12, 'decoder_blocks': 1, 'attention': (8, 16), 'pooled': True, 'spectral': True,
-       'condition_channels': len(PARTS), 'background_image': True, 'skips': 'background_image', 'skip_width': 8, 'mask': True, 'tanh': False}
+ALL = {
+    'fold': 4,
+    'size': 64,
+    'style': 12,
+    'decoder_blocks': 1,
+    'attention': (8, 16),
+    'pooled': True,
+    'spectral': True,
+    'condition_channels': len(PARTS),
+    'background_image': True,
+    'skips': 'background_image',
+    'skip_width': 8,
+    'mask': True,
+    'tanh': False,
+}
 
 
 def built(**changes) -> Generator:
@@ -30,11 +43,25 @@ def inputs(config: GeneratorConfig, count: int = 2) -> tuple[Tensor, Tensor, dic
     return target, identity, more
 
 
-@pytest.mark.parametrize('changes', [
-    {}, ALL, {'norm': 'batch'}, {'norm': 'instance', 'injection': 'video'}, {'skips': 'target'}, {'mask': True},
-    {'fold': 2, 'widths': (8, 16)}, {'fold': 8, 'size': 64, 'widths': (16, 16)}, {'value_range': 'unit'},
-    {'value_range': 'imagenet', 'tanh': False}, {'background_image': True}, {'condition_channels': 3, 'fold': 4}, {'spectral': True, 'style': 8},
-], ids=str)
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {},
+        ALL,
+        {'norm': 'batch'},
+        {'norm': 'instance', 'injection': 'video'},
+        {'skips': 'target'},
+        {'mask': True},
+        {'fold': 2, 'widths': (8, 16)},
+        {'fold': 8, 'size': 64, 'widths': (16, 16)},
+        {'value_range': 'unit'},
+        {'value_range': 'imagenet', 'tanh': False},
+        {'background_image': True},
+        {'condition_channels': 3, 'fold': 4},
+        {'spectral': True, 'style': 8},
+    ],
+    ids=str,
+)
 def test_every_form_draws_a_image_and_learns_in_all_its_parts(changes):
     generator = built(**changes)
     for attention in generator.attention.values():
@@ -157,7 +184,9 @@ def test_an_impossible_config_is_one_sentence(changes, word):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('changes, more', [({'condition_channels': 2}, {}), ({}, {'background_image': torch.zeros(2, 3, 32, 32)})])
+@pytest.mark.parametrize(
+    'changes, more', [({'condition_channels': 2}, {}), ({}, {'background_image': torch.zeros(2, 3, 32, 32)})]
+)
 def test_missing_or_superfluous_conditions_are_said(changes, more):
     generator = built(**changes)
     target, identity, _ = inputs(generator.config)

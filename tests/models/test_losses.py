@@ -5,7 +5,7 @@ from torch.distributions import Normal
 from torch.distributions import kl_divergence as reference_kl
 
 from models.losses.background import background_l1
-from models.losses.identity import identity_distance
+from models.losses.identity import cosine_id_loss
 from models.losses.kl import kl_divergence, reparametrise
 from models.losses.perceptual import parsing_agreement, perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
@@ -52,8 +52,8 @@ def test_reconstruction_counts_the_chosen_samples_only():
 
 def test_identity_distance_is_zero_for_one_person_and_two_for_opposites():
     unit = torch.nn.functional.normalize(torch.randn(5, 8, generator=torch.Generator().manual_seed(0)), dim=1)
-    assert identity_distance(unit, unit).item() == pytest.approx(0, abs=1e-6)
-    assert identity_distance(unit, -unit).item() == pytest.approx(2, abs=1e-6)
+    assert cosine_id_loss(unit, unit).item() == pytest.approx(0, abs=1e-6)
+    assert cosine_id_loss(unit, -unit).item() == pytest.approx(2, abs=1e-6)
 
 
 def test_shading_sees_light_and_not_detail():

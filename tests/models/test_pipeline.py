@@ -224,8 +224,8 @@ def test_the_source_gives_its_identity_and_the_target_its_place():
     batch, = seen
     assert len(batch) == 2 and not batch.same.any()
     assert batch.source[:, 0].mean() > 0.9 > -0.9 > batch.target[:, 0].mean()
-    torch.testing.assert_close(batch.source_identity.norm(dim=1), torch.ones(2))
-    assert (batch.source_identity[:, 0] > batch.source_identity[:, 2]).all()
+    torch.testing.assert_close(batch.source_embedding.norm(dim=1), torch.ones(2))
+    assert (batch.source_embedding[:, 0] > batch.source_embedding[:, 2]).all()
     expected = torch.tensor(geometry.template('face').scaled(64).points).expand(2, 5, 2)
     assert (batch.target_landmarks - expected).abs().max() < 1, 'found landmarks come along'
 

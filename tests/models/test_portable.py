@@ -12,10 +12,29 @@ from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.stubs import Painter
 
 CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'identity': IDENTITY}
-CGAN = {'size': 32, 'discriminator': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
-        'generator': {'fold': 2, 'widths': (16, 24), 'blocks': 1, 'decoder_blocks': 1, 'identity': IDENTITY, 'style': 8,
-                      'norm': 'group', 'value_range': 'signed', 'tanh': False, 'attention': (8, 16), 'pooled': True,
-                      'spectral': True, 'condition_channels': 1, 'background_image': True, 'skips': 'background_image', 'skip_width': 8, 'mask': True}}
+CGAN = {
+    'size': 32,
+    'discriminator': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
+    'generator': {
+        'fold': 2,
+        'widths': (16, 24),
+        'blocks': 1,
+        'decoder_blocks': 1,
+        'identity': IDENTITY,
+        'style': 8,
+        'norm': 'group',
+        'value_range': 'signed',
+        'tanh': False,
+        'attention': (8, 16),
+        'pooled': True,
+        'spectral': True,
+        'condition_channels': 1,
+        'background_image': True,
+        'skips': 'background_image',
+        'skip_width': 8,
+        'mask': True,
+    },
+}
 
 
 def batch(count: int, random: torch.Generator) -> SwapBatch:

@@ -58,10 +58,15 @@ TRANSLATION_A = {
     'anime_person_gen_sa': Network(lambda config: AttentionGenerator(config['conv_dim'], config['z_dim']), _OUT),
     'anime_person_dis_sa': Network(lambda config: AttentionDiscriminator(config['conv_dim']), _OUT),
     'starganv2_gen': Network(
-        lambda config: StyleGenerator(config['img_size'], config['style_dim'], *widths(config), config['w_hpf']), styled),
-    'starganv2_mapping': Network(lambda config: MappingNetwork(config['latent_dim'], config['style_dim'], config['num_domains']),
-                                 mapped),
+        lambda config: StyleGenerator(config['img_size'], config['style_dim'], *widths(config), config['w_hpf']), styled
+    ),
+    'starganv2_mapping': Network(
+        lambda config: MappingNetwork(config['latent_dim'], config['style_dim'], config['num_domains']), mapped
+    ),
     'starganv2_style_encoder': Network(
-        lambda config: StyleEncoder(config['img_size'], config['style_dim'], config['num_domains'], *widths(config)), of_domains),
-    'starganv2_dis': Network(lambda config: DomainDiscriminator(config['img_size'], config['num_domains'], *widths(config)), of_domains),
+        lambda config: StyleEncoder(config['img_size'], config['style_dim'], config['num_domains'], *widths(config)), of_domains
+    ),
+    'starganv2_dis': Network(
+        lambda config: DomainDiscriminator(config['img_size'], config['num_domains'], *widths(config)), of_domains
+    ),
 }

@@ -108,16 +108,26 @@ TRANSLATION_B = {
     'enhanced_ugatit_gen': Network(_enhanced_generator, _translated),
     'enhanced_ugatit_gen_plain': Network(_enhanced_generator, _translated),
     'enhanced_ugatit_dis_local': Network(
-        lambda config: Discriminator(config['n_layers'], config['ndf'], enhanced=True, sn=config['with_sn'],
-                              attention=config['use_cam_attention']), _enhanced_discriminator),
+        lambda config: Discriminator(
+            config['n_layers'], config['ndf'], enhanced=True, sn=config['with_sn'], attention=config['use_cam_attention']
+        ),
+        _enhanced_discriminator,
+    ),
     'pix2pixhd_global': Network(
         lambda config: GlobalGenerator(config['input_nc'], config['ngf'], config['n_downsampling'], config['n_blocks']),
-        forward('out')),
+        forward('out'),
+    ),
     'pix2pixhd_local': Network(
-        lambda config: LocalEnhancer(config['input_nc'], config['ngf'], config['n_downsample_global'], config['n_blocks_global'],
-                                     config['n_blocks_local']), forward('out')),
+        lambda config: LocalEnhancer(
+            config['input_nc'], config['ngf'], config['n_downsample_global'], config['n_blocks_global'], config['n_blocks_local']
+        ),
+        forward('out'),
+    ),
     'pix2pixhd_encoder': Network(
-        lambda config: FeatureEncoder(config['output_nc'], config['ngf'], config['n_downsampling']), _feature_encoder),
+        lambda config: FeatureEncoder(config['output_nc'], config['ngf'], config['n_downsampling']), _feature_encoder
+    ),
     'pix2pixhd_multid': Network(
-        lambda config: PatchDiscriminators(config['input_nc'], config['ndf'], config['n_layers'], config['num_D']), _patch_discriminators),
+        lambda config: PatchDiscriminators(config['input_nc'], config['ndf'], config['n_layers'], config['num_D']),
+        _patch_discriminators,
+    ),
 }

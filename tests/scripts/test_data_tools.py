@@ -19,7 +19,7 @@ def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
     sample = build_swaps('cache', tmp_path / 'cache', 48, 'test', encoder=fingerprint('identity-mobilefacenet'))[0]
     with torch.no_grad():
         seen = load_embedder('identity-mobilefacenet')(sample.source[None])[0]
-    torch.testing.assert_close(sample.source_identity, seen, atol=1e-4, rtol=0)
+    torch.testing.assert_close(sample.source_embedding, seen, atol=1e-4, rtol=0)
     assert prepare_data.main([*pack, '--size', '64']) == 2
     assert 'give another folder' in capsys.readouterr().err
 

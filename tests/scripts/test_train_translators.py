@@ -9,8 +9,19 @@ from configs.resolve import PRESETS, checked, read_preset, resolve
 from models.registry import family_types
 from tests.contract.stubs import tiny_perception
 
-TINY = ['model.size=32', 'model.width=4', 'model.blocks=1', 'model.discriminator_width=4', 'model.discriminator_layers=2', 'model.pool=3',
-        'data.batch=2', 'data.workers=0', 'data.validation_batches=1', 'engine.accelerator=cpu', 'engine.checkpoint_every=3']
+TINY = [
+    'model.size=32',
+    'model.width=4',
+    'model.blocks=1',
+    'model.discriminator_width=4',
+    'model.discriminator_layers=2',
+    'model.pool=3',
+    'data.batch=2',
+    'data.workers=0',
+    'data.validation_batches=1',
+    'engine.accelerator=cpu',
+    'engine.checkpoint_every=3',
+]
 
 
 @pytest.fixture

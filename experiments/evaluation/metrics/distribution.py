@@ -1,7 +1,7 @@
 """Distances between two sets of images, measured on features (N,D) of some network.
 
-With the features of Inception (models.perception.features.inception) these are FID and KID; on those of an identity encoder they are
-called FD-id and KD-id, whose values are not comparable with them.
+With the features of Inception (models.perception.features.inception) these are FID and KID; on those of an identity encoder they
+are called FD-id and KD-id, whose values are not comparable with them.
 """
 import torch
 from torch import Tensor

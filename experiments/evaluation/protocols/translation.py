@@ -40,8 +40,8 @@ def translation(root: str | Path | None = None, size: int | None = None, count: 
 
 
 class TranslationEvaluation:
-    """Measures systems in one direction, as experiments.evaluation.evaluator.Evaluation does for swaps: batches are kept in `folder`, so
-    that what was stopped goes on."""
+    """Measures systems in one direction, as experiments.evaluation.evaluator.Evaluation does for swaps: batches are kept in
+    `folder`, so that what was stopped goes on."""
 
     def __init__(self, protocol: TranslationProtocol, judges: Judges, folder: Path, direction: str, *, batch: int = 16,
                  visible: bool = True):

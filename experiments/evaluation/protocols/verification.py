@@ -26,7 +26,8 @@ from models.geometry import Template
 @torch.no_grad()
 def verify(embed: Callable[[Tensor], Tensor], people: Dataset, *, device: str | torch.device = 'cpu', batch: int = 64,
            workers: int = 0, most: int = 4000) -> dict[str, float]:
-    """The figures of experiments.evaluation.metrics.verification over all pairs of at most `most` images, spread evenly over the list.
+    """The figures of experiments.evaluation.metrics.verification over all pairs of at most `most` images, spread evenly over the
+    list.
 
     embed: (B,3,H,W) in [-1,1] -> (B,D); people gives FaceBatch samples. Also returned: images and people that took part.
     """

@@ -56,8 +56,8 @@ class Found:
 
 def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] = SETTINGS, *, view: int = 2, batch: int = 64,
             device: str | torch.device = 'cpu') -> Found:
-    """restricted and unrestricted give the figures of experiments.evaluation.metrics.verification, c2p and p2c the share of probes whose
-    person is the first, or among the first ten, of the gallery.
+    """restricted and unrestricted give the figures of experiments.evaluation.metrics.verification, c2p and p2c the share of
+    probes whose person is the first, or among the first ten, of the gallery.
 
     faces: the partition `all`. Each fold is measured by the first encoder that learned from nobody in it: one for all folds, or
     one for each, trained without that fold. ValueError, before anything is computed, where there is none for a fold.

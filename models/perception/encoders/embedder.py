@@ -56,7 +56,7 @@ class Embedder(nn.Module):
         self._check_maps()
         return self.network.features(self.aligned(images, template=template), count)
 
-    def identity_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
+    def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
                           jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
         """What forward and maps return, in one pass; jitter as for aligned, ValueError as for maps."""
         self._check_maps()

@@ -26,7 +26,8 @@ from models.perception.encoders.sphereface import AngleLinear, SphereFace20, ang
 
 _SPHEREFACE = {'scale': 127.5 / 128, 'bgr': True}
 
-# name -> size, embedding -> network; template of its images; how it is fed (as models.perception.encoders.embedder.Embedder has it)
+# name -> size, embedding -> network; template of its images; how it is fed (as models.perception.encoders.embedder.Embedder has
+# it)
 NETWORKS: dict[str, tuple[Callable[[int, int], nn.Module], str, dict]] = {
     'mobilefacenet': (lambda size, embedding: MobileFaceNet(embedding, size, size), 'arcface', {}),
     'mobilefacenet-96': (lambda size, embedding: MobileFaceNet(embedding), 'sphereface', {'scale': 127.5 / 128}),
@@ -159,7 +160,7 @@ class Recognizer(Family):
     def _answers(self, images: Tensor, count: int) -> tuple[Tensor, list[Tensor]]:
         teacher = self.perception.teacher
         if count:
-            return teacher.identity_and_maps(images, count, template=self.template)
+            return teacher.embedding_and_maps(images, count, template=self.template)
         return teacher(images, template=self.template), []
 
     def _taught(self, images: Tensor, embedding: Tensor, maps: list[Tensor], batch: FaceBatch) -> dict[str, Tensor]:

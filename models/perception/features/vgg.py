@@ -1,4 +1,5 @@
-"""VGG-16 and VGG-19 feature maps by layer name, for perceptual and style losses (Simonyan and Zisserman 2015, arXiv:1409.1556)."""
+"""VGG-16 and VGG-19 feature maps by layer name, for perceptual and style losses (Simonyan and Zisserman 2015,
+arXiv:1409.1556)."""
 import torch
 from torch import Tensor, nn
 

@@ -1,4 +1,5 @@
-"""Videos on disk: every frame upright with its time stamp, pieces of a video, and pieces joined with the sound of the original."""
+"""Videos on disk: every frame upright with its time stamp, pieces of a video, and pieces joined with the sound of the
+original."""
 import heapq
 import io
 import os
@@ -64,8 +65,8 @@ def _said(path: Path, doing: str):
 
 
 class Clip:
-    """A video. look, as above; count, the number of its frames, which is an estimate unless `exact`, or None; sound, the codecs of
-    its sound; broken, how many packets could not be decoded so far.
+    """A video. look, as above; count, the number of its frames, which is an estimate unless `exact`, or None; sound, the codecs
+    of its sound; broken, how many packets could not be decoded so far.
 
     ValueError, one sentence, where the file is missing, no video, or broken from its start on.
     """

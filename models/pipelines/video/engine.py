@@ -353,8 +353,10 @@ class _Parts:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._path('pt').is_file() and note.read_text() != job:
-                raise ValueError(f'{self.folder} holds the beginning of another job, of another video or with other settings: ask '
-                                 'for that one again, delete the folder, or give another -o')
+                raise ValueError(
+                    f'{self.folder} holds the beginning of another job, of another video or with other settings: ask '
+                    'for that one again, delete the folder, or give another -o'
+                )
             note.write_text(job)
         except OSError as error:
             raise ValueError(f'{self.folder} cannot be written ({error})') from error

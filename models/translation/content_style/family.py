@@ -1,17 +1,18 @@
 """What MUNIT and SATNet share: an image is a content that both domains know and a style of its own domain; a translation is the
 content with another style, drawn from N(0,1) or taken from a reference image. c, s: content and style of an image.
 
-| loss           | parameter group     | formula, both domains added                                                        |
-| -------------- | ---------- | ---------------------------------------------------------------------------------- |
-| adversarial    | generators | models.losses.adversarial, summed over the discriminator's scales                         |
-| reconstruction | generators | L1 of decode(c, s) and the image                                                 |
-| style          | generators | L1 of the style found in a translation and the drawn one                           |
-| content        | generators | L1 of the content found in a translation and c                                     |
-| cycle          | generators | L1 of decode(content found in the translation, s) and the image                  |
-| perceptual     | generators | mean square of the difference to the source in instance-normalized relu5_3 (VGG-16)  |
-| discriminator         | discriminators    | models.losses.adversarial, summed over the scales                                  |
+| loss           | group          | formula, both domains added                                                         |
+| -------------- | -------------- | ----------------------------------------------------------------------------------- |
+| adversarial    | generators     | models.losses.adversarial, summed over the discriminator's scales                   |
+| reconstruction | generators     | L1 of decode(c, s) and the image                                                    |
+| style          | generators     | L1 of the style found in a translation and the drawn one                            |
+| content        | generators     | L1 of the content found in a translation and c                                      |
+| cycle          | generators     | L1 of decode(content found in the translation, s) and the image                     |
+| perceptual     | generators     | mean square of the difference to the source in instance-normalized relu5_3 (VGG-16) |
+| discriminator  | discriminators | models.losses.adversarial, summed over the scales                                   |
 
-The generators go first, and the discriminators judge what they drew then. VGG is torchvision's, not the one of Caffe that was published.
+The generators go first, and the discriminators judge what they drew then. VGG is torchvision's, not the one of Caffe that was
+published.
 """
 from functools import partial
 
@@ -32,10 +33,10 @@ _DEEP = 'relu5_3'
 
 
 class ContentStyleConfig(FamilyConfig):
-    """size: side of the images, a multiple of 4. width, discriminator_width: channels after the first layer. style: length of a style
-    code. hidden: width of the network that turns a style into the decoder's norms. residuals: pairs of residual blocks.
-    discriminator_layers: halvings in each discriminator. scales: discriminators per domain. attention: self-attention in generators and discriminators. sn:
-    spectral norm in the discriminators."""
+    """size: side of the images, a multiple of 4. width, discriminator_width: channels after the first layer. style: length of a
+    style code. hidden: width of the network that turns a style into the decoder's norms. residuals: pairs of residual blocks.
+    discriminator_layers: halvings in each discriminator. scales: discriminators per domain. attention: self-attention in
+    generators and discriminators. sn: spectral norm in the discriminators."""
 
     size: int = 256
     width: int = 64
@@ -53,8 +54,10 @@ class ContentStyleConfig(FamilyConfig):
         """ValueError, one sentence, where the size does not suit the networks."""
         least = 2 ** (self.discriminator_layers + self.scales - 1)
         if self.size % 4 or self.size < least:
-            raise ValueError(f'size {self.size} does not suit {self.scales} scales of {self.discriminator_layers} layers; a multiple '
-                             f'of 4 from {least} on does')
+            raise ValueError(
+                f'size {self.size} does not suit {self.scales} scales of {self.discriminator_layers} layers; a multiple '
+                f'of 4 from {least} on does'
+            )
 
 
 class ContentStyle(Translator):
@@ -68,9 +71,21 @@ class ContentStyle(Translator):
         self.gen = nn.ModuleDict({domain: initialize(
             StyleGenerator(config.width, config.style, config.hidden, config.residuals, attention=config.attention),
             nn.init.kaiming_normal_) for domain in 'ab'})
-        self.dis = nn.ModuleDict({domain: initialize(
-            ScaleDiscriminator(config.discriminator_width, config.discriminator_layers, config.scales, sn=config.sn, attention=config.attention),
-            partial(nn.init.normal_, std=0.02)) for domain in 'ab'})
+        self.dis = nn.ModuleDict(
+            {
+                domain: initialize(
+                    ScaleDiscriminator(
+                        config.discriminator_width,
+                        config.discriminator_layers,
+                        config.scales,
+                        sn=config.sn,
+                        attention=config.attention,
+                    ),
+                    partial(nn.init.normal_, std=0.02),
+                )
+                for domain in 'ab'
+            }
+        )
 
     def compile(self, **options) -> None:
         """Of the parts that are called."""
@@ -147,7 +162,9 @@ class ContentStyle(Translator):
             both = [logits.chunk(2) for logits in self.dis[domain](torch.cat([real, fake]))]
             reals, made = ([pair[side] for pair in both] for side in (0, 1))
             kind = self.config.adversary
-            self._add(losses, 'discriminator', len(both) * (discriminator_on_real(kind, reals) + discriminator_on_fake(kind, made)))
+            self._add(
+                losses, 'discriminator', len(both) * (discriminator_on_real(kind, reals) + discriminator_on_fake(kind, made))
+            )
         return losses
 
     @staticmethod

@@ -1,13 +1,13 @@
 """CycleGAN (Zhu et al. 2017, arXiv:1703.10593), and the form of it that a study of faces and anime faces found to work: SAGAN
 attention in the late layers of both networks.
 
-| loss        | parameter group     | formula                                                        | paper       |
-| ----------- | ---------- | -------------------------------------------------------------- | ----------- |
-| adversarial | generators | models.losses.adversarial, both directions added               | eq. 1       |
-| cycle       | generators | mean abs(a2b2a(a) - a) + mean abs(b2a2b(b) - b)                | eq. 2       |
-| identity    | generators | mean abs(a2b(b) - b) + mean abs(b2a(a) - a)                    | section 5.2 |
-| discriminator      | discriminators    | loss on real images + loss on fakes of the pool, both added  | eq. 1       |
-| penalty     | discriminators    | E(abs(grad) - 1)^2 on mixes of the two, both added             | WGAN-GP     |
+| loss          | group          | formula                                                     | paper       |
+| ------------- | -------------- | ----------------------------------------------------------- | ----------- |
+| adversarial   | generators     | models.losses.adversarial, both directions added            | eq. 1       |
+| cycle         | generators     | mean abs(a2b2a(a) - a) + mean abs(b2a2b(b) - b)             | eq. 2       |
+| identity      | generators     | mean abs(a2b(b) - b) + mean abs(b2a(a) - a)                 | section 5.2 |
+| discriminator | discriminators | loss on real images + loss on fakes of the pool, both added | eq. 1       |
+| penalty       | discriminators | E(abs(grad) - 1)^2 on mixes of the two, both added          | WGAN-GP     |
 
 The generators go first, and the discriminators judge what they drew then.
 """
@@ -42,12 +42,12 @@ from models.translation.translator import Translator
 class CycleGANConfig(FamilyConfig):
     """The defaults are the published networks.
 
-    size: side of the images: 64 for `attention`, otherwise a multiple of 4, and of 2^downs for `unet`. generator, discriminator: which
-    networks; `patch` is the 70x70 patch discriminator where discriminator_layers is 3. width, discriminator_width: channels of their first layers.
-    blocks: of `resnet`. downs: of `unet`. dropout: in both of these. latent: length of the vector in `attention`; attention:
-    whether its two networks have attention at all. spectral: spectral norm of the discriminators, and of the generator `attention`.
-    adversary: form of the game; wgan clips the discriminators' weights to -clip..clip where the penalty has no weight. pool: past fakes
-    per domain that the discriminators see again, 0 for none.
+    size: side of the images: 64 for `attention`, otherwise a multiple of 4, and of 2^downs for `unet`. generator, discriminator:
+    which networks; `patch` is the 70x70 patch discriminator where discriminator_layers is 3. width, discriminator_width: channels
+    of their first layers. blocks: of `resnet`. downs: of `unet`. dropout: in both of these. latent: length of the vector in
+    `attention`; attention: whether its two networks have attention at all. spectral: spectral norm of the discriminators, and of
+    the generator `attention`. adversary: form of the game; wgan clips the discriminators' weights to -clip..clip where the
+    penalty has no weight. pool: past fakes per domain that the discriminators see again, 0 for none.
     """
 
     size: int = 256
@@ -65,7 +65,7 @@ class CycleGANConfig(FamilyConfig):
     adversary: Adversary = 'lsgan'
     clip: float = Field(0.01, gt=0)
     pool: int = Field(50, ge=0)
-    weights: dict[str, float] = {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0, 'discriminator': 0.5, 'penalty': 0.0}
+    weights: dict[str, float] = {'adversarial': 1.0, 'cycle': 10.0, 'identity_mapping': 5.0, 'discriminator': 0.5, 'penalty': 0.0}
 
     def check(self) -> None:
         """ValueError, one sentence, where the size does not suit the networks."""
@@ -120,16 +120,18 @@ class CycleGAN(Translator):
 
     def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
         a, b, losses = batch.a, batch.b, {}
-        if self.is_active('identity'):  # instance norms know no batch, so that one pass serves two purposes
+        if self.is_active('identity_mapping'):  # instance norms know no batch, so that one pass serves two purposes
             fake_b, same_b = self.a2b(torch.cat([a, b])).chunk(2)
             fake_a, same_a = self.b2a(torch.cat([b, a])).chunk(2)
-            losses['identity'] = F.l1_loss(same_b, b) + F.l1_loss(same_a, a)
+            losses['identity_mapping'] = F.l1_loss(same_b, b) + F.l1_loss(same_a, a)
         else:
             fake_b, fake_a = self.a2b(a), self.b2a(b)
         self.keep(batch, step, fake_a, fake_b)
         if self.is_active('adversarial'):
             kind = self.config.adversary
-            losses['adversarial'] = generator_loss(kind, [self.discriminator_a(fake_a)]) + generator_loss(kind, [self.discriminator_b(fake_b)])
+            losses['adversarial'] = generator_loss(kind, [self.discriminator_a(fake_a)]) + generator_loss(
+                kind, [self.discriminator_b(fake_b)]
+            )
         if self.is_active('cycle'):
             losses['cycle'] = F.l1_loss(self.b2a(fake_b), a) + F.l1_loss(self.a2b(fake_a), b)
         return losses

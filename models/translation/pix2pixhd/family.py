@@ -1,12 +1,12 @@
 """pix2pixHD (Wang et al. 2018, arXiv:1711.11585) on face parsing maps: a face from labels, and from features that say how each
 part looks. Changing the labels, or the features of a part, edits the face.
 
-| loss        | formula                                                                          | parameter group    | paper       |
-| ----------- | -------------------------------------------------------------------------------- | --------- | ----------- |
-| adversarial | (D(fake) - 1)^2, summed over the discriminators' scales                                 | generator | eq. 2       |
-| matching    | 4 / (layers + 1) L1 of each inner map of the discriminators, mean over the scales       | generator | eq. 4       |
-| perceptual  | L1 of VGG-19's relu1_1 to relu5_1, weights 1/32, 1/16, 1/8, 1/4, 1               | generator | section 3.3 |
-| discriminator      | D(fake)^2 + (D(real) - 1)^2, summed over the scales                              | discriminators   | eq. 2       |
+| loss | formula | group | paper |
+| --- | --- | --- | --- |
+| adversarial | (D(fake) - 1)^2, summed over the discriminators' scales | generator | eq. 2 |
+| matching | 4 / (layers + 1) L1 of each inner map of the discriminators, mean over the scales | generator | eq. 4 |
+| perceptual | L1 of VGG-19's relu1_1 to relu5_1, weights 1/32, 1/16, 1/8, 1/4, 1 | generator | section 3.3 |
+| discriminator | D(fake)^2 + (D(real) - 1)^2, summed over the scales | discriminators | eq. 2 |
 
 Features are averaged over each label, since faces have no instances; edges are those between labels. VGG sees images with
 ImageNet's mean and deviation, which the published code leaves out.
@@ -69,7 +69,9 @@ class Pix2PixHD(Family):
         else:
             generator = GlobalGenerator(inputs, config.width, config.downs, config.blocks)
         self.generator = initialize(generator, draw)
-        self.discriminators = initialize(PatchDiscriminators(shown + 3, config.discriminator_width, config.discriminator_layers, config.scales), draw)
+        self.discriminators = initialize(
+            PatchDiscriminators(shown + 3, config.discriminator_width, config.discriminator_layers, config.scales), draw
+        )
         if config.features:
             self.encoder = initialize(FeatureEncoder(config.features, config.feature_width, config.downs), draw)
 
@@ -125,7 +127,9 @@ class Pix2PixHD(Family):
 
     def forward(self, group: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
         labels = self.labels(batch)
-        return self.generator_losses(batch, labels, step) if group == 'generator' else self.discriminator_losses(batch, labels, step)
+        return (
+            self.generator_losses(batch, labels, step) if group == 'generator' else self.discriminator_losses(batch, labels, step)
+        )
 
     def fake(self, batch: SwapBatch, labels: Tensor, step: int) -> Tensor:
         """The target drawn from its own labels and features."""

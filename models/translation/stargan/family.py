@@ -1,14 +1,14 @@
 """StarGAN v2 (Choi et al. 2020, arXiv:1912.01865) between photos and drawings: one generator for all directions, in a style that
 comes from a latent or from a reference image.
 
-| loss        | parameter group    | formula                                                               | paper |
-| ----------- | --------- | --------------------------------------------------------------------- | ----- |
-| adversarial | generator | non-saturating, by the discriminator of the wanted domain                    | eq. 1 |
-| style       | generator | L1 between the wanted style and what the style encoder finds          | eq. 2 |
-| diversity   | generator | minus L1 between two translations in two styles; fades out linearly   | eq. 3 |
-| cycle       | generator | L1 of an image and its translation brought back with its own style   | eq. 4 |
-| discriminator      | discriminator    | on real images and on translations                                  | eq. 1 |
-| r1          | discriminator    | models.losses.adversarial.r1_penalty on real images                 | R1    |
+| loss          | group         | formula                                                             | paper |
+| ------------- | ------------- | ------------------------------------------------------------------- | ----- |
+| adversarial   | generator     | non-saturating, by the discriminator of the wanted domain           | eq. 1 |
+| style         | generator     | L1 between the wanted style and what the style encoder finds        | eq. 2 |
+| diversity     | generator     | minus L1 between two translations in two styles; fades out linearly | eq. 3 |
+| cycle         | generator     | L1 of an image and its translation brought back with its own style  | eq. 4 |
+| discriminator | discriminator | on real images and on translations                                  | eq. 1 |
+| r1            | discriminator | models.losses.adversarial.r1_penalty on real images                 | R1    |
 
 Even steps take styles from latents and train all networks, odd steps take them from other images of the batch and train the
 generator alone; two steps are one iteration of the publication, which updates the discriminator first.
@@ -53,7 +53,14 @@ class StarGANConfig(FamilyConfig):
     mapping_pace: float = Field(0.01, gt=0)
     fade: int = Field(200_000, ge=1)
     high_pass: float = Field(0.0, ge=0)
-    weights: dict[str, float] = {'adversarial': 1.0, 'style': 1.0, 'diversity': 1.0, 'cycle': 1.0, 'discriminator': 1.0, 'r1': 1.0}
+    weights: dict[str, float] = {
+        'adversarial': 1.0,
+        'style': 1.0,
+        'diversity': 1.0,
+        'cycle': 1.0,
+        'discriminator': 1.0,
+        'r1': 1.0,
+    }
 
 
 class StarGAN(Translator):

@@ -1,21 +1,22 @@
 """U-GAT-IT (Kim et al. 2020, arXiv:1907.10830), light and full, and all that its enhanced version adds.
 
-For each domain a generator into it and two discriminators, global and local. "Say x" means the mean of (logit - x)^2 over the patch
-logits plus that over the classifier's, summed over the domain's two discriminators. Losses of a2b concern domain b, of b2a domain a.
+For each domain a generator into it and two discriminators, global and local. "Say x" means the mean of (logit - x)^2 over the
+patch logits plus that over the classifier's, summed over the domain's two discriminators. Losses of a2b concern domain b, of b2a
+domain a.
 
-| loss                    | formula                                                                              | parameter group     |
-| ----------------------- | ------------------------------------------------------------------------------------ | ---------- |
-| adversarial_a2b, _b2a   | the discriminators are to say 1 of translations                                             | generators |
-| cycle                   | L1 of the image translated there and back, both ways                               | generators |
-| identity                | L1 of an image with its translation into the domain where it is already, both ways  | generators |
-| cam                     | cross entropy of the generators' classifiers: 1 from the other domain, 0 from theirs | generators |
-| background              | L1 of translation and source outside the head, both ways                             | generators |
-| variation               | total variation of the translation inside the head, both ways                        | generators |
-| discriminator_a2b, _b2a        | say 1 of real images, 0 of translations (and of images with blurred edges)       | discriminators    |
+| loss | formula | group |
+| --- | --- | --- |
+| adversarial_a2b, _b2a | the discriminators are to say 1 of translations | generators |
+| cycle | L1 of the image translated there and back, both ways | generators |
+| identity | L1 of an image with its translation into the domain where it is already, both ways | generators |
+| cam | cross entropy of the generators' classifiers: 1 from the other domain, 0 from theirs | generators |
+| background | L1 of translation and source outside the head, both ways | generators |
+| variation | total variation of the translation inside the head, both ways | generators |
+| discriminator_a2b, _b2a | say 1 of real images, 0 of translations (and of images with blurred edges) | discriminators |
 
-The generators are updated first, and the discriminators judge the very translations that this update was made from, so that each is
-made once per step; in the published order, discriminators first, it is made twice. Weights of a2b weigh a to b: the enhanced version's
-code has its "forward" weight on the other direction than its description says.
+The generators are updated first, and the discriminators judge the very translations that this update was made from, so that each
+is made once per step; in the published order, discriminators first, it is made twice. Weights of a2b weigh a to b: the enhanced
+version's code has its "forward" weight on the other direction than its description says.
 """
 from typing import Literal
 
@@ -36,8 +37,8 @@ from models.translation.ugatit.networks import Discriminator, Generator, Transla
 
 
 class UGATITConfig(FamilyConfig):
-    """size: side of the images, a multiple of 4. width, discriminator_width: channels after the first layer. blocks: residual blocks
-    before and after the heat map. pooled: side of the pooled map from which AdaLIN's scale and shift come: 1 is the light
+    """size: side of the images, a multiple of 4. width, discriminator_width: channels after the first layer. blocks: residual
+    blocks before and after the heat map. pooled: side of the pooled map from which AdaLIN's scale and shift come: 1 is the light
     version, 0 the full one.
 
     The rest is the enhanced version's; the defaults are the published U-GAT-IT.
@@ -46,19 +47,20 @@ class UGATITConfig(FamilyConfig):
     keep_input the first is the input. transposed: transposed convolutions in the generators. global_layers, local_layers: depth
     of the discriminators. sn: spectral norm in the discriminators (the flag of that name there turns it off).
     discriminator_cam: weight of the discriminators' classifiers beside their patches; 0 leaves them out, their attention too.
-    discriminator_attention: whether the discriminators weigh their map by what the classifiers look at (the flag there turns it off).
+    discriminator_attention: whether the discriminators weigh their map by what the classifiers look at (the flag there turns it
+    off).
 
     What the head is, the parser tells, from the source image:
-    masked_discriminator: patches of background count as right whatever the discriminators say. detached_background: background of a
-    translation does not learn from the discriminators. cam_sees: what the discriminators' classifiers see: the whole image, the image
-    without background, the map without background, or both of these. glasses_and_mouth: they count as background. hard_edge: the
-    head ends with a step.
+    masked_discriminator: patches of background count as right whatever the discriminators say. detached_background: background of
+    a translation does not learn from the discriminators. cam_sees: what the discriminators' classifiers see: the whole image, the
+    image without background, the map without background, or both of these. glasses_and_mouth: they count as background.
+    hard_edge: the head ends with a step.
 
-    blurred_negatives: the discriminators are also shown images whose edges are blurred, as fakes. one_way: genA2B alone, as weights
-    that are passed on may hold it; such a family translates a to b and is not trained.
+    blurred_negatives: the discriminators are also shown images whose edges are blurred, as fakes. one_way: genA2B alone, as
+    weights that are passed on may hold it; such a family translates a to b and is not trained.
 
-    Elsewhere: EMA (engine.ema, engine.ema_from), decay of the learning rate (parameter groups.*.schedule; there the flag "no decay" turns
-    it on), random crops and matched histograms (data.crops, data.matching).
+    Elsewhere: EMA (engine.ema, engine.ema_from), decay of the learning rate (parameter groups.*.schedule; there the flag "no
+    decay" turns it on), random crops and matched histograms (data.crops, data.matching).
     """
 
     size: int = 256
@@ -84,8 +86,17 @@ class UGATITConfig(FamilyConfig):
     hard_edge: bool = False
     blurred_negatives: bool = False
     one_way: bool = False
-    weights: dict[str, float] = {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 10.0, 'identity': 10.0, 'cam': 1000.0,
-                                 'background': 0.0, 'variation': 0.0, 'discriminator_a2b': 1.0, 'discriminator_b2a': 1.0}
+    weights: dict[str, float] = {
+        'adversarial_a2b': 1.0,
+        'adversarial_b2a': 1.0,
+        'cycle': 10.0,
+        'identity_mapping': 10.0,
+        'cam': 1000.0,
+        'background': 0.0,
+        'variation': 0.0,
+        'discriminator_a2b': 1.0,
+        'discriminator_b2a': 1.0,
+    }
 
 
 class UGATIT(Translator):
@@ -152,7 +163,7 @@ class UGATIT(Translator):
     def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
         config, heads = self.config, self.heads(batch)
         head_a, head_b = heads or (None, None)
-        own = self.is_active('identity') or self.is_active('cam')  # in one pass with the translation
+        own = self.is_active('identity_mapping') or self.is_active('cam')  # in one pass with the translation
         made_b, made_a = (generator(torch.cat([here, there]) if own else here)
                           for generator, here, there in ((self.genA2B, batch.a, batch.b), (self.genB2A, batch.b, batch.a)))
         count = len(batch)
@@ -166,8 +177,8 @@ class UGATIT(Translator):
                 losses[f'adversarial_{name}'] = self.verdict(domain, [(fake, head, 1.0)])
         if self.is_active('cycle'):
             losses['cycle'] = F.l1_loss(self.genB2A(fake_b).image, batch.a) + F.l1_loss(self.genA2B(fake_a).image, batch.b)
-        if self.is_active('identity'):
-            losses['identity'] = F.l1_loss(made_a.image[count:], batch.a) + F.l1_loss(made_b.image[count:], batch.b)
+        if self.is_active('identity_mapping'):
+            losses['identity_mapping'] = F.l1_loss(made_a.image[count:], batch.a) + F.l1_loss(made_b.image[count:], batch.b)
         if self.is_active('cam'):
             losses['cam'] = sum(F.softplus(-made.cam[:count]).mean() + F.softplus(made.cam[count:]).mean()
                                for made in (made_a, made_b))
@@ -194,8 +205,8 @@ class UGATIT(Translator):
         return losses
 
     def verdict(self, domain: str, parts: list[tuple[Tensor, Tensor | None, float]]) -> Tensor:
-        """Sum over parts (images (B,3,H,W), their head, what the discriminators should say) of how far the domain's discriminators are from
-        that: one pass of each discriminator over all parts."""
+        """Sum over parts (images (B,3,H,W), their head, what the discriminators should say) of how far the domain's
+        discriminators are from that: one pass of each discriminator over all parts."""
         config, total = self.config, 0.0
         images = torch.cat([part[0] for part in parts])
         wanted = torch.cat([part[0].new_full((len(part[0]), 1), part[2]) for part in parts])  # (N,1)

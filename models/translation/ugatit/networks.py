@@ -1,4 +1,5 @@
-"""Generator and discriminator of U-GAT-IT (Kim et al. 2020, arXiv:1907.10830) and of its enhanced version (zheng-yuwei/enhanced-UGATIT).
+"""Generator and discriminator of U-GAT-IT (Kim et al. 2020, arXiv:1907.10830) and of its enhanced version
+(zheng-yuwei/enhanced-UGATIT).
 
 Names and values equal to znxlwm/UGATIT-pytorch and, with `enhanced`, to the other: affine instance norms, biases of the linear
 layers and of the way up, and classifiers whose bias counts in the activation maps.
@@ -122,9 +123,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """(B,3,H,W) in [-1,1] -> patch logits (B,1,h,w), logits of its classifier (B,2) and heat map (B,1,h+1,w+1).
 
-    layers: depth; 7 halves the side five times (the global discriminator), 5 three times (the local one), and below 5 it is filled up
-    with convolutions 3x3. sn: spectral norm. attention: whether the classifier's weights weigh the map that the patch logits
-    are made from.
+    layers: depth; 7 halves the side five times (the global discriminator), 5 three times (the local one), and below 5 it is
+    filled up with convolutions 3x3. sn: spectral norm. attention: whether the classifier's weights weigh the map that the patch
+    logits are made from.
     """
 
     def __init__(self, layers: int, width: int = 64, *, enhanced: bool = False, sn: bool = True, attention: bool = True):

@@ -64,5 +64,5 @@ def test_the_protocol_pairs_frames_of_equal_place(root, tmp_path, monkeypatch):
     assert ('003/09.jpg', '000/09.jpg') in protocol.names and ('000/00.jpg', '003/00.jpg') not in protocol.names
     assert {a.split('/')[1] == b.split('/')[1] for a, b in protocol.names} == {True} and 6 <= len(protocol.names) <= 12
     sample = protocol.pairs[0]
-    assert int(sample.source_person) != int(sample.target_person)
+    assert int(sample.source_label) != int(sample.target_label)
     assert build_protocol('ffpp', tmp_path / 'list', root=root, size=32).sha256 == protocol.sha256

@@ -12,7 +12,7 @@ from models.ddpm.unet import Condition, heat_maps
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 TINY = {'size': 32, 'widths': (16, 24), 'attention': 1, 'tokens': 2, 'identity': IDENTITY, 'sampling': {'steps': 4}}
-ALL = {'drop_identity': 0.0, 'drop_structure': 0.0, 'drop_both': 0.0, 'drop_landmarks': 0.0}
+ALL = {'drop_id': 0.0, 'drop_structure': 0.0, 'drop_both': 0.0, 'drop_landmarks': 0.0}
 
 
 def family(**changes) -> DDPM:
@@ -100,7 +100,7 @@ def test_without_a_condition_the_network_is_the_one_that_was_told_nothing():
 
 
 def test_shares_of_samples_are_told_less():
-    ddpm = family(drop_identity=0.2, drop_structure=0.1, drop_both=0.3, drop_landmarks=0.5)
+    ddpm = family(drop_id=0.2, drop_structure=0.1, drop_both=0.3, drop_landmarks=0.5)
     given = Condition(torch.ones(4000, 27, 2, 2), torch.ones(4000, IDENTITY))
     condition, structure, identity = ddpm.told(given)
     shares = [(~structure & ~identity), (~structure & identity), (structure & ~identity)]
@@ -130,7 +130,7 @@ def test_the_identity_loss_reaches_the_network_and_asks_for_the_source():
     losses['identity'].backward()
     assert ddpm.denoiser.stem.weight.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in ddpm.perception.teacher.parameters())
-    untold = family(**{**ALL, 'drop_identity': 1.0}, weights={'identity': 1.0})
+    untold = family(**{**ALL, 'drop_id': 1.0}, weights={'identity': 1.0})
     assert untold('denoiser', given, 0)['identity'] == 0
     assert ddpm('denoiser', replace(given, same=torch.ones(4, dtype=torch.bool)), 0)['identity'] == 0
 
@@ -158,7 +158,7 @@ def test_heat_maps_peak_at_the_landmarks_and_are_empty_where_those_are_unknown()
 
 
 @pytest.mark.parametrize('changes, words', [
-    ({'size': 50}, 'multiple of'), ({'drop_both': 0.9, 'drop_identity': 0.3}, 'more than 1'),
+    ({'size': 50}, 'multiple of'), ({'drop_both': 0.9, 'drop_id': 0.3}, 'more than 1'),
     ({'weights': {'variational': 1.0}}, 'learned_sigma')])
 def test_settings_that_do_not_fit_are_one_sentence(changes, words):
     with pytest.raises(ValueError, match=words):
@@ -173,5 +173,7 @@ def test_steps_outside_of_the_schedule_are_refused():
 def test_a_swap_is_pushed_towards_the_source_in_the_eyes_of_the_encoder():
     ddpm, given = family(), batch()
     told = ddpm.identities(given)
-    closeness = [(ddpm.perception.identity(draw(ddpm, given, id_guidance=strength)) * told).sum(1).mean() for strength in (0.0, 0.5)]
+    closeness = [
+        (ddpm.perception.id_encoder(draw(ddpm, given, id_guidance=strength)) * told).sum(1).mean() for strength in (0.0, 0.5)
+    ]
     assert closeness[1] > closeness[0] + 0.01

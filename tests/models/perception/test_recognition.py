@@ -85,7 +85,7 @@ def test_hints_make_the_student_see_what_the_teacher_sees():
             super().__init__()
             self.network = MobileFaceNet(12, 32, 32).eval()
 
-        def identity_and_maps(self, images, count, *, template):
+        def embedding_and_maps(self, images, count, *, template):
             maps = self.network.features(images[..., 8:24] if self.cut else images, count)
             return F.normalize(torch.ones(len(images), 12)), maps
 
@@ -147,7 +147,7 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
 def test_networks_without_inner_maps_say_so():
     network = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None).network
     with pytest.raises(ValueError, match='IResNet shows no inner maps'):
-        Embedder(network, 'arcface').identity_and_maps(torch.zeros(1, 3, 112, 112), 2)
+        Embedder(network, 'arcface').embedding_and_maps(torch.zeros(1, 3, 112, 112), 2)
     with pytest.raises(ValueError, match='iresnet18 shows no inner maps'):
         Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3, weights={'margin': 1, 'hints': 1}),
                    Perception(_Teacher(8), _Teacher(8)))

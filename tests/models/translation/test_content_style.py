@@ -8,7 +8,16 @@ from models.translation.satnet import SATNet, SATNetConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs, touched
 
-TINY = {'size': 16, 'width': 4, 'style': 2, 'hidden': 8, 'residuals': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'scales': 2}
+TINY = {
+    'size': 16,
+    'width': 4,
+    'style': 2,
+    'hidden': 8,
+    'residuals': 1,
+    'discriminator_width': 4,
+    'discriminator_layers': 2,
+    'scales': 2,
+}
 
 
 def munit(**weights) -> MUNIT:

@@ -9,8 +9,16 @@ from models.losses.contrastive import patch_nce
 from models.translation.cut import CUT, CUTConfig
 from tests.models.translation.batches import Calls, pairs
 
-TINY = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2, 'layers': (0, 4, 8), 'patches': 8,
-        'features': 8}
+TINY = {
+    'size': 16,
+    'width': 4,
+    'blocks': 1,
+    'discriminator_width': 4,
+    'discriminator_layers': 2,
+    'layers': (0, 4, 8),
+    'patches': 8,
+    'features': 8,
+}
 
 
 def cut(**changes) -> CUT:

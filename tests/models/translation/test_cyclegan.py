@@ -7,8 +7,16 @@ from models.translation.pool import ImagePool
 from tests.models.translation.batches import Calls, pairs
 
 TINY = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2}
-ATTENTION = {'size': 64, 'generator': 'attention', 'discriminator': 'attention', 'width': 8, 'discriminator_width': 2, 'latent': 4,
-             'spectral': True, 'adversary': 'hinge'}
+ATTENTION = {
+    'size': 64,
+    'generator': 'attention',
+    'discriminator': 'attention',
+    'width': 8,
+    'discriminator_width': 2,
+    'latent': 4,
+    'spectral': True,
+    'adversary': 'hinge',
+}
 
 
 def cyclegan(**changes) -> CycleGAN:
@@ -74,13 +82,21 @@ def test_identity_and_translation_in_one_pass_equal_two_passes():
     torch.testing.assert_close(losses['cycle'], cycle, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('changes', [
-    {'generator': 'unet', 'downs': 4, 'dropout': 0.5, 'adversary': 'vanilla'},
-    {'spectral': True, 'adversary': 'hinge'},
-    ATTENTION,
-    {**ATTENTION, 'attention': False, 'spectral': False, 'adversary': 'wgan', 'weights': {'adversarial': 1.0, 'discriminator': 1.0,
-                                                                                          'penalty': 10.0, 'cycle': 250.0}},
-])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'generator': 'unet', 'downs': 4, 'dropout': 0.5, 'adversary': 'vanilla'},
+        {'spectral': True, 'adversary': 'hinge'},
+        ATTENTION,
+        {
+            **ATTENTION,
+            'attention': False,
+            'spectral': False,
+            'adversary': 'wgan',
+            'weights': {'adversarial': 1.0, 'discriminator': 1.0, 'penalty': 10.0, 'cycle': 250.0},
+        },
+    ],
+)
 def test_each_form_learns_in_both_param_groups(changes):
     family = cyclegan(**changes)
     batch = pairs(size=family.config.size)

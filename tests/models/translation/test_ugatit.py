@@ -122,7 +122,10 @@ def test_background_and_variation_concern_their_own_side():
 def test_blurred_negatives_are_one_more_kind_of_fake():
     plain, more, batch = family(), family(blurred_negatives=True), pairs()
     more.load_state_dict(plain.state_dict())
-    difference = more.eval()('discriminators', batch, 0)['discriminator_a2b'] - plain.eval()('discriminators', batch, 0)['discriminator_a2b']
+    difference = (
+        more.eval()('discriminators', batch, 0)['discriminator_a2b']
+        - plain.eval()('discriminators', batch, 0)['discriminator_a2b']
+    )
     extra = plain.verdict('B', [(without_edges(batch.b), None, 0.0)])
     torch.testing.assert_close(difference, extra, rtol=1e-3, atol=0)
 
@@ -161,9 +164,15 @@ def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
     assert shrunk(disc).sum() == 4 and shrunk(shrunk(disc)).sum() == 0
 
 
-@pytest.mark.parametrize('options', [{'pooled': 0}, {'enhanced': True, 'squeeze': True, 'masks': 3},
-                                     {'transposed': True, 'sn': False},
-                                     {'discriminator_attention': False, 'discriminator_cam': 0.0, 'hard_edge': True, 'masked_discriminator': True}])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'pooled': 0},
+        {'enhanced': True, 'squeeze': True, 'masks': 3},
+        {'transposed': True, 'sn': False},
+        {'discriminator_attention': False, 'discriminator_cam': 0.0, 'hard_edge': True, 'masked_discriminator': True},
+    ],
+)
 def test_every_form_trains_and_shows_its_heat_maps(options):
     model, batch = family(**options), pairs()
     for group in model.param_groups():
