@@ -79,9 +79,10 @@ class EngineConfig(Config):
     """How long, on what, and how often a word is said.
 
     steps: of the loop, each an update of every parameter group that is due. devices: processes per node, each on a device of its
-    own. accumulate: micro-batches per update. clip: largest norm of a parameter group's gradient, 0 for none. ema: decay of the
-    averaged weights, which until the fraction ema_from of the run are the weights themselves. keep: newest checkpoints that stay;
-    `best`, the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
+    own. accumulate: micro-batches per update. precision: of the networks, by autocast; alignment, parsing, landmarks, losses and
+    weights are float32 in any case. clip: largest norm of a parameter group's gradient, 0 for none. ema: decay of the averaged
+    weights, which until the fraction ema_from of the run are the weights themselves. keep: newest checkpoints that stay; `best`,
+    the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
     Every *_every counts steps.
     """
 

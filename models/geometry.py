@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.precision import full_precision
+
 
 @dataclass(frozen=True)
 class Template:
@@ -65,6 +67,7 @@ def template(name: str) -> Template:
     return TEMPLATES[name]
 
 
+@full_precision
 def similarity(source: Tensor, destination: Tensor) -> Tensor:
     """Least-squares similarity (rotation, uniform scale, translation; no mirroring) that sends source to destination.
 
@@ -86,6 +89,7 @@ def similarity(source: Tensor, destination: Tensor) -> Tensor:
     return torch.cat([linear, shift.unsqueeze(-1)], -1)
 
 
+@full_precision
 def invert(matrix: Tensor) -> Tensor:
     """Inverse of (..., 2, 3) affine transforms."""
     linear = torch.linalg.inv(matrix[..., :2].double())
@@ -93,12 +97,14 @@ def invert(matrix: Tensor) -> Tensor:
     return torch.cat([linear, shift], -1).to(matrix.dtype)
 
 
+@full_precision
 def compose(second: Tensor, first: Tensor) -> Tensor:
     """The transform that applies `first`, then `second`; both (..., 2, 3)."""
     shift = second[..., :2] @ first[..., 2:] + second[..., 2:]
     return torch.cat([second[..., :2] @ first[..., :2], shift], -1)
 
 
+@full_precision
 def apply(matrix: Tensor, points: Tensor) -> Tensor:
     """(..., 2, 3), (..., N, 2) -> (..., N, 2)."""
     return points @ matrix[..., :2].transpose(-1, -2) + matrix[..., 2].unsqueeze(-2)
@@ -119,13 +125,15 @@ def _scale(matrix: Tensor) -> float:
     return float(torch.linalg.det(matrix[..., :2].double()).abs().sqrt().mean())
 
 
+@full_precision
 def warp(images: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = 'bilinear', padding: str = 'border',
          antialias: bool = True) -> Tensor:
     """Resample images so that the point p of the input is seen at matrix(p) of the output.
 
-    images (B,C,H,W) float; matrix (B,2,3) or (2,3); size = (height, width) of the output; mode bilinear | bicubic |
-    nearest; padding border | zeros | reflection. Where the transform shrinks, the input is first reduced with an
-    antialiased filter, so that no detail above the output's Nyquist frequency aliases. Returns (B,C,*size).
+    images (B,C,H,W) float, of which half precision becomes float32; matrix (B,2,3) or (2,3); size = (height, width) of the
+    output; mode bilinear | bicubic | nearest; padding border | zeros | reflection. Where the transform shrinks, the input is
+    first reduced with an antialiased filter, so that no detail above the output's Nyquist frequency aliases. Returns
+    (B,C,*size).
     """
     if matrix.dim() == 2:
         matrix = matrix.expand(len(images), 2, 3)

@@ -17,7 +17,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
-import json
 from itertools import chain
 
 import torch
@@ -37,6 +36,8 @@ from experiments.evaluation.protocols.translation import TranslationEvaluation, 
 from experiments.evaluation.protocols.verification import draw_pairs, read_pairs, verify_pairs
 from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
+from experiments.training.errors import RunError, memory_explained
+from experiments.training.strict_json import json_text
 from models import weights
 from models.files import write_bytes
 from models.geometry import TEMPLATES
@@ -152,7 +153,7 @@ def webcaricature(args: argparse.Namespace, folder: Path) -> str:
     names = [encoder.name for encoder in encoders]
     folder.mkdir(parents=True, exist_ok=True)
     kept = {'encoders': names, 'view': args.view, **found.figures}
-    write_bytes(folder / 'figures.json', json.dumps(kept, indent=1).encode())
+    write_bytes(folder / 'figures.json', json_text(kept, indent=1).encode())
     write_bytes(folder / 'roc.svg', roc(found.curves).encode())
     lines = [f'{setting}: ' + ', '.join(f'{name} {mean:.4f} ± {deviation:.4f}' for name, (mean, deviation) in row.items())
              for setting, row in found.figures.items()]
@@ -171,11 +172,12 @@ def main(argv: list[str] | None = None) -> int:
             print(verify(args))
             return 0
         on_pairs = args.protocol == 'translation'
-        rows, folder, sanity = (translations if on_pairs else swaps)(args, out)
+        with memory_explained(lambda: f'set --batch below {args.batch} or --device cpu'):
+            rows, folder, sanity = (translations if on_pairs else swaps)(args, out)
         table = from_evaluation(rows, args.columns or (TRANSLATION_COLUMNS if on_pairs else DEFAULT_COLUMNS), sanity)
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
             write_bytes(folder / f'table.{suffix}', text.encode())
-    except (ValueError, OSError, weights.WeightsError) as error:
+    except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'evaluate.py: {error}', file=sys.stderr)
         return 2
     print(table.markdown(), end='')

@@ -27,6 +27,7 @@ from datasets.faces import SUFFIXES
 from experiments.ablation.plots import scatter
 from experiments.ablation.tables import Table
 from experiments.evaluation.ilvr import COLUMNS, Samples, compare
+from experiments.training.errors import RunError, memory_explained
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
 from models.ddpm.loading import ADM, ZOO, load_denoiser
 from models.ddpm.lowpass import low_pass
@@ -167,8 +168,9 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        run(parse(argv))
-    except (ValueError, WeightsError) as error:
+        with memory_explained(lambda: 'set --batch lower or --device cpu'):
+            run(parse(argv))
+    except (ValueError, WeightsError, RunError) as error:
         print(f'sample_ilvr.py: {error}', file=sys.stderr)
         return 2
     return 0

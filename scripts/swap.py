@@ -42,6 +42,7 @@ from configs.resolve import checked, merge, parse_override
 from experiments.console import escape_unprintable
 from experiments.evaluation.protocols.pairs import swap_pairs
 from experiments.filming import camera_name, check_output, moving, video
+from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.base import Family, Perception
 from models.batch import SwapBatch
@@ -267,8 +268,9 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        return run(parse(argv))
-    except (ValueError, weights.WeightsError) as error:
+        with memory_explained(lambda: 'set --batch lower or --device cpu'):
+            return run(parse(argv))
+    except (ValueError, weights.WeightsError, RunError) as error:
         print(f'swap.py: {error}', file=sys.stderr)
         return 2
 

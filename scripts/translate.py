@@ -35,6 +35,7 @@ from datasets.faces import images_in
 from datasets.preparation.feature_clusters import read_centers
 from experiments.console import escape_unprintable
 from experiments.filming import camera_name, check_output, moving, video
+from experiments.training.errors import RunError, memory_explained
 from experiments.training.progress import ProgressBar
 from models import weights
 from models.perception.build import build_perception
@@ -215,8 +216,9 @@ def translate_all(todo: list[Work], count: int, one: Callable[[Work], None]) -> 
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        return run(parse(argv))
-    except (ValueError, weights.WeightsError) as error:
+        with memory_explained(lambda: 'set --device cpu or take smaller images'):
+            return run(parse(argv))
+    except (ValueError, weights.WeightsError, RunError) as error:
         print(f'translate.py: {error}', file=sys.stderr)
         return 2
 

@@ -23,6 +23,7 @@ from PIL import Image
 from datasets.faces import BrokenImage, check_root, images_in, read_image, split_by_name
 from datasets.identity_folder import LANDMARK_COLUMNS
 from datasets.transforms import into_frame, matrix_into
+from experiments.training.strict_json import json_text
 from models import geometry
 from models.files import write_bytes
 from models.geometry import TEMPLATES
@@ -104,7 +105,7 @@ def prepare(photos: str | Path, folder: str | Path, *, layout: str = 'celeba', r
     counts = Counter(row['reason'] or 'kept' for row in rows)
     report = {'photos': len(rows), 'settings': settings, 'kept': counts['kept'],
               'dropped': {reason: counts[reason] for reason in sorted(counts) if reason != 'kept'}}
-    write_bytes(folder / 'report.json', json.dumps(report, indent=1).encode())
+    write_bytes(folder / 'report.json', json_text(report, indent=1).encode())
     return counts
 
 

@@ -7,7 +7,6 @@ which they name may be absent.
 """
 import csv
 import io
-import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from datasets.faces import BrokenImage
 from datasets.synthetic.mean_face import MEAN_POINTS
 from datasets.transforms import into_frame, matrix_into
 from datasets.webcaricature import LANDMARKS, five, webcaricature
+from experiments.training.strict_json import json_text
 from models import geometry
 from models.files import write_bytes
 from models.geometry import TEMPLATES, Template
@@ -155,4 +155,4 @@ def _report(folder: Path, rules: Filter, rows: list[dict], counts: Counter, draw
     report = {'images': len(rows), 'settings': asdict(rules), 'kept': counts['kept'],
               'kept_photos': int((kept & ~drawing).sum()), 'kept_drawings': int((kept & drawing).sum()),
               'dropped': {reason: counts[reason] for reason in sorted(counts) if reason != 'kept'}}
-    write_bytes(folder / 'report.json', json.dumps(report, indent=1).encode())
+    write_bytes(folder / 'report.json', json_text(report, indent=1).encode())

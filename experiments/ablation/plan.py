@@ -27,6 +27,7 @@ from configs.schema import RunConfig
 from experiments.training.errors import RunError
 from experiments.training.interruption import Interruption
 from experiments.training.journal import ROOT, code_version, read_journal
+from experiments.training.strict_json import json_text
 from models.base import FamilyConfig
 from models.files import write_bytes
 from models.perception.encoders.family import RecognizerConfig
@@ -130,8 +131,10 @@ def data_state(root: str | None) -> str:
 
 
 def devices() -> list[dict[str, str]]:
-    """The environment of each place where a run can train: every GPU, or this machine."""
-    return [{'CUDA_VISIBLE_DEVICES': str(index)} for index in range(torch.cuda.device_count())] or [{}]
+    """The environment of each place where a run can train: every GPU that CUDA_VISIBLE_DEVICES leaves, or this machine."""
+    visible = [name.strip() for name in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if name.strip()]
+    count = torch.cuda.device_count()
+    return [{'CUDA_VISIBLE_DEVICES': name} for name in (visible or map(str, range(count)))][:count] or [{}]
 
 
 def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[], bool]) -> None:
@@ -203,7 +206,7 @@ def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[
         write_bytes(run.folder / 'failure.txt', str(error).encode())
         return
     figures = {'seconds': time.monotonic() - began, 'steps': run.config.engine.steps, 'variant': run.variant, 'seed': run.seed}
-    write_bytes(run.folder / 'finished.json', json.dumps(figures).encode())
+    write_bytes(run.folder / 'finished.json', json_text(figures).encode())
 
 
 def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) -> dict[str, float]:

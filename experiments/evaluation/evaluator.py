@@ -8,6 +8,7 @@ an evaluation that was stopped goes on.
 """
 import hashlib
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.shards import Shards
 from experiments.evaluation.systems import Seen, System
 from experiments.training.progress import ProgressBar
+from experiments.training.strict_json import json_text
 from models.batch import collate
 from models.files import write_bytes
 from models.perception.parsers.parser import face_mask
@@ -61,8 +63,10 @@ class Evaluation:
         if not done.is_file():
             found = self._shards(place)
             costs = self._measured(system, found)
-            figures = {**self._per_pair(system), **self._per_set(found), **{key: single(value) for key, value in costs.items()}}
-            write_bytes(done, json.dumps({'system': system.name, 'judges': self.judges.names, 'figures': figures}).encode())
+            figures = {**self._per_pair(system), **self._per_set(found),
+                       **{key: single(value) for key, value in costs.items() if value is not None}}
+            figures = {name: figure for name, figure in figures.items() if math.isfinite(figure['mean'])}
+            write_bytes(done, json_text({'system': system.name, 'judges': self.judges.names, 'figures': figures}).encode())
         return {'name': system.name, 'protocol': self.protocol.name, 'sha256': self.protocol.sha256,
                 'pairs': len(self.protocol.names), 'judges': self.judges.names, 'missing': self.judges.missing,
                 'notes': self.judges.notes, 'figures': json.loads(done.read_text(encoding='utf-8'))['figures']}
@@ -114,7 +118,7 @@ class Evaluation:
                     known = self._known(seen)
                     swap, seconds = cost.timed(lambda seen=seen: system.swap(seen))
                     if not costs.is_file():
-                        write_bytes(costs, json.dumps(self._costs(system, seen, swap)).encode())
+                        write_bytes(costs, json_text(self._costs(system, seen, swap)).encode())
                     found.write(rows, {**self._judged(seen, known, swap), 'seconds': np.full(len(rows), seconds / len(rows))})
                     done += len(rows)
                 progress_bar.step(rows[-1] + 1)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from configs.renamed import renamed_checkpoint, renamed_tensors
 from experiments.training.errors import RunError
+from experiments.training.strict_json import json_text
 from models.base import FamilyConfig
 from models.files import remove, replacing, sync, temporary_path, write_bytes
 
@@ -50,7 +51,7 @@ class Checkpoints:
         scored = []
         for path in self.all():
             metrics = json.loads((path / 'metrics.json').read_text(encoding='utf-8'))
-            if self.best_metric in metrics:
+            if metrics.get(self.best_metric) is not None:
                 scored.append((metrics[self.best_metric] * (1 if self.best_is == 'max' else -1), path))
         return max(scored)[1] if scored else None
 
@@ -62,7 +63,7 @@ class Checkpoints:
         packed = io.BytesIO()
         torch.save(state, packed)
         files = {'model.safetensors': model, 'family.safetensors': family, 'state.pt': packed.getvalue(),
-                 'metrics.json': json.dumps(metrics).encode()}
+                 'metrics.json': json_text(metrics).encode()}
         try:
             for leftover in self.folder.glob('.step-*.partial'):  # of suites before models.files
                 remove(leftover)

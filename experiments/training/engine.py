@@ -14,6 +14,7 @@ from statistics import fmean
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -22,13 +23,14 @@ from configs.schema import EngineConfig, RunConfig
 from experiments.training import rng as randomness
 from experiments.training.checkpoint import Checkpoints, family_bytes, read_checkpoint
 from experiments.training.ema import EMA
-from experiments.training.errors import Interrupted, RunError
+from experiments.training.errors import Interrupted, OutOfMemory, RunError, memory_explained
 from experiments.training.interruption import Interruption
 from experiments.training.journal import Journal
 from experiments.training.lr_schedule import learning_rate
 from experiments.training.meters import MeanMeter
 from experiments.training.monitor import TrainingMonitor
 from experiments.training.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
+from experiments.training.precision import AutocastPrecision
 from experiments.training.progress import ProgressBar
 from models.base import Family
 from models.files import write_bytes
@@ -36,15 +38,34 @@ from models.files import write_bytes
 PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
 
 
+def accelerator_type(config: EngineConfig) -> str:
+    """cpu, cuda or mps: what `auto` stands for on this machine. RunError where it has not as many GPUs as
+    engine.devices."""
+    present = {'cuda': torch.cuda.device_count(), 'mps': int(torch.backends.mps.is_available())}
+    name = config.accelerator
+    if name == 'auto':
+        name = next((name for name, count in present.items() if count), 'cpu')
+    count = present.get(name, config.devices)  # a CPU takes any number of processes
+    if not count:
+        raise RunError(f'engine.accelerator={name} does not work on this machine, which has no such GPU: set '
+                       'engine.accelerator=auto')
+    if config.devices > count:
+        raise RunError(f'engine.devices={config.devices} asks for more GPUs than the {count} of this machine: set '
+                       f'engine.devices={count}, and engine.accumulate higher by as much to keep the size of an update')
+    return name
+
+
 def build_fabric(config: EngineConfig) -> Fabric:
     """The launched processes. With several, everything after this call runs in each of them. RunError where this machine has
     not what is asked for."""
+    accelerator = accelerator_type(config)
+    precision = None if config.precision == '32-true' else AutocastPrecision(config.precision, accelerator)
     # A step trains one parameter group at a time, so some parameters are always unused.
     strategy = DDPStrategy(find_unused_parameters=True) if config.devices * config.nodes > 1 else 'auto'
     try:
-        fabric = Fabric(accelerator=config.accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
-                        precision=config.precision)
-    except (RuntimeError, ValueError) as error:
+        fabric = Fabric(accelerator=accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
+                        plugins=precision)
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
         raise RunError(f'engine.accelerator={config.accelerator} with engine.devices={config.devices} and engine.precision='
                        f'{config.precision} does not work on this machine: {" ".join(str(error).split())}') from error
     torch.backends.cudnn.benchmark = True  # all batches have one shape
@@ -83,8 +104,8 @@ class Engine:
     def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
                  validation: Sequence = ()):
         self.config, self.family, self.loader, self.fabric = config, family, loader, fabric
-        self.folder, self.validation = Path(folder), [self._placed(batch) for batch in validation]
-        engine = config.engine
+        self.folder, engine = Path(folder), config.engine
+        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
         if engine.best and not validation:
             raise RunError(f'engine.best={engine.best} needs validation images; set data.validation_batches above 0')
         randomness.seed_all(engine.seed, fabric.global_rank)
@@ -95,14 +116,15 @@ class Engine:
                 family.perception.to(memory_format=torch.channels_last)
         if engine.compile:
             family.compile(dynamic=False)
-        if family.perception is not None:
-            family.perception.to(fabric.device)
         self.param_groups = build_optimizer_groups(family, config.param_groups)
-        self.module, *optimizers = fabric.setup(Task(family), *(group.optimizer for group in self.param_groups))
+        with memory_explained(self._less_memory):
+            self.validation = [self._placed(batch) for batch in validation]
+            if family.perception is not None:
+                family.perception.to(fabric.device)
+            self.module, *optimizers = fabric.setup(Task(family), *(group.optimizer for group in self.param_groups))
+            self.ema = EMA(family, family.ema_modules(), engine.ema, round(engine.ema_from * engine.steps))
         for group, optimizer in zip(self.param_groups, optimizers):
             group.optimizer = optimizer
-        self.ema = EMA(family, family.ema_modules(), engine.ema, round(engine.ema_from * engine.steps))
-        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
         self.meter, self.figures = MeanMeter(), MeanMeter()  # of losses; of notes and gradients
         self.watch = TrainingMonitor()
         self.step = 0
@@ -120,7 +142,7 @@ class Engine:
         self.progress_bar = ProgressBar(self.step, steps, self.fabric.is_global_zero)
         began, seen = time.monotonic(), 0
         try:
-            with Interruption() as interruption:
+            with Interruption() as interruption, memory_explained(self._less_memory):
                 stream = map(self._placed, self.loader)
                 while self.step < steps:
                     batches = [next(stream) for _ in range(every.accumulate)]
@@ -210,6 +232,13 @@ class Engine:
             raise RunError(f'the loss {bad[1]!r} was not finite at step {bad[0]}; lower the learning rate or its weight, '
                            f'then resume: {self.checkpoints.standing()}')
         return next((number for _, number in verdicts if number), None)
+
+    def _less_memory(self) -> str:
+        """What to set where the memory is not enough."""
+        engine, batch = self.config.engine, self.config.data.batch
+        ways = [f'data.batch below {batch}, with engine.accumulate higher by as much'] * (batch > 1)
+        ways += ['engine.precision=bf16-mixed'] * (engine.precision == '32-true')
+        return f'set {" or ".join([*ways, "a smaller model"])}; {self.checkpoints.standing()}'
 
     # -- Data -------------------------------------------------------------------------------------------------------------
 
@@ -364,7 +393,7 @@ def complete(engine: Engine, script: str, finish: Callable[[], None]) -> int:
             except (ValueError, OSError) as error:  # of the data and files that it needs, or a full disk
                 raise RunError(str(error)) from error
     except RunError as error:
-        if first:
+        if first or isinstance(error, OutOfMemory):
             print(f'{script}: {error}', file=sys.stderr)
         return 128 + error.signal if isinstance(error, Interrupted) else 1
     return 0

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from configs.renamed import renamed_journal
+from experiments.training.strict_json import json_text
 from models.files import write_bytes
 from models.pipelines.io.image_grid import encode_png, grid
 
@@ -55,27 +56,27 @@ def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     for line in read_journal(folder):
         for name, value in line.items():
-            if name.startswith(('train/', 'seen/', 'validation/')):
+            if name.startswith(('train/', 'seen/', 'validation/')) and value is not None:
                 found.setdefault(name, []).append((line['step'], value))
     return found
 
 
 class Journal:
-    """One line of JSON per event: {"step": 20, "event": "train", ...}. Opened at `step`, it first forgets what lies beyond, so
-    that a resumed run tells its story once."""
+    """One line of JSON per event: {"step": 20, "event": "train", ...}; a figure that is not finite is null. Opened
+    at `step`, it first forgets what lies beyond, so that a resumed run tells its story once."""
 
     def __init__(self, folder: Path, step: int):
         self.folder, self.path = folder, folder / 'journal.jsonl'
         (folder / 'images').mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_journal(folder) if line['step'] <= step]
-        write_bytes(self.path, ''.join(f'{json.dumps(line)}\n' for line in kept).encode())
+        write_bytes(self.path, ''.join(f'{json_text(line)}\n' for line in kept).encode())
         self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
         self.write(step, 'start', {'commit': code_version(), 'torch': torch.__version__, 'python': platform.python_version()})
 
     def write(self, step: int, event: str, values: dict) -> None:
         """Append one line, and the numbers in it to TensorBoard."""
         with open(self.path, 'a', encoding='utf-8') as handle:
-            handle.write(json.dumps({'step': step, 'event': event, **values}) + '\n')
+            handle.write(json_text({'step': step, 'event': event, **values}) + '\n')
         for name, value in values.items():
             if isinstance(value, float) and math.isfinite(value):
                 self._board.add_scalar(name, value, step)

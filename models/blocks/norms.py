@@ -3,6 +3,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.precision import full_precision
+
+
+@full_precision
+def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Unbiased variance and mean over the axes, which are kept, in float32."""
+    return torch.var_mean(x, axes, keepdim=True)
+
 
 class InstanceNorm2d(nn.InstanceNorm2d):
     """nn.InstanceNorm2d, on a CPU as a group norm whose groups are single channels: the same function up to rounding, of which
@@ -64,9 +72,9 @@ class WholeNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(x, (1, 2, 3), keepdim=True)
+        variance, mean = _moments(x, (1, 2, 3))
         scale = self.gamma[:, None, None] / (variance.sqrt() + self.eps)  # (B,C,1,1)
-        return torch.addcmul(self.beta[:, None, None] - mean * scale, x, scale)
+        return torch.addcmul((self.beta[:, None, None] - mean * scale).to(x.dtype), x, scale.to(x.dtype))
 
 
 def layer_instance_norm(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, eps: float = 1e-5) -> Tensor:
@@ -76,7 +84,7 @@ def layer_instance_norm(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, ep
     norms are one affine map of x, so that x is read twice and nothing of its size is kept besides.
     """
     places, channels = x.shape[2] * x.shape[3], x.shape[1]
-    variance, mean = torch.var_mean(x.float(), (2, 3), keepdim=True)  # (B,C,1,1)
+    variance, mean = _moments(x, (2, 3))  # (B,C,1,1)
     whole = mean.mean(1, keepdim=True)
     spread = (places - 1) * variance + places * (mean - whole).square()
     inverse = (variance + eps).rsqrt()

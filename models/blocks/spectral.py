@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.precision import full_precision
+
 
 class _Normalized(nn.Module):
     """A layer whose output is divided instead of its weights, which are far larger: W x / s is W / s x."""
@@ -14,15 +16,18 @@ class _Normalized(nn.Module):
             self.register_buffer(name, F.normalize(torch.randn(length), dim=0))
 
     def largest(self) -> Tensor:
-        """The largest singular value (scalar), after a power step in training; in full precision under autocast as well."""
-        matrix, u, v = self.weight_orig.flatten(1), self.weight_u, self.weight_v
-        with torch.autocast(matrix.device.type, enabled=False):
-            if self.training:
-                v.copy_(F.normalize(matrix.detach().t() @ u, dim=0))
-            along = matrix @ v.clone()  # clones, as a later step must not change what the way back needs
-            if self.training:
-                u.copy_(F.normalize(along.detach(), dim=0))
-            return torch.dot(u.clone(), along)
+        """The largest singular value (scalar), after a power step in training; in float32 under autocast as well."""
+        return self._power_step(self.weight_orig.flatten(1))
+
+    @full_precision
+    def _power_step(self, matrix: Tensor) -> Tensor:
+        u, v = self.weight_u, self.weight_v
+        if self.training:
+            v.copy_(F.normalize(matrix.detach().t() @ u, dim=0))
+        along = matrix @ v.clone()  # clones, as a later step must not change what the way back needs
+        if self.training:
+            u.copy_(F.normalize(along.detach(), dim=0))
+        return torch.dot(u.clone(), along)
 
     @property
     def weight(self) -> Tensor:
@@ -90,15 +95,20 @@ class SpectralEveryForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.module.get_parameter(self.name)
-        matrix, u, v = weight.flatten(1), self.module.weight_u, self.module.weight_v
+        self.module.weight = weight / self._largest(weight.flatten(1))
+        try:
+            return self.module(x)
+        finally:
+            del self.module.weight  # so that the module can be copied
+
+    @full_precision
+    def _largest(self, matrix: Tensor) -> Tensor:
+        """The largest singular value (scalar) after a power step, in float32 under autocast as well."""
+        u, v = self.module.weight_u, self.module.weight_v
         with torch.no_grad():
             right = F.normalize(matrix.t() @ u, dim=0)
             left = F.normalize(matrix @ right, dim=0)
             if self.training:
                 u.copy_(left)
                 v.copy_(right)
-        self.module.weight = weight / (left @ (matrix @ right))
-        try:
-            return self.module(x)
-        finally:
-            del self.module.weight  # so that the module can be copied
+        return left @ (matrix @ right)

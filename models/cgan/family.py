@@ -128,7 +128,7 @@ class CGAN(SwapFamily):
         if self.is_active('cycle'):
             with torch.no_grad():
                 own = self.perception.id_encoder(batch.target)
-            losses['cycle'] = (self.draw(swap, own, shape, background_image)[0] - batch.target).abs().mean()
+            losses['cycle'] = F.l1_loss(self.draw(swap, own, shape, background_image)[0], batch.target)
         return losses
 
     def _judged(self, swap: Tensor, batch: SwapBatch) -> dict[str, Tensor]:

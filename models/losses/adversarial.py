@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.precision import full_precision
+
 Adversary = Literal['hinge', 'lsgan', 'vanilla', 'wgan']
 
 _REAL: dict[str, Callable[[Tensor], Tensor]] = {
@@ -30,25 +32,29 @@ _FOOLED: dict[str, Callable[[Tensor], Tensor]] = {**_REAL, 'hinge': torch.neg}
 
 
 def _mean(value: Callable[[Tensor], Tensor], scales: Sequence[Tensor]) -> Tensor:
-    return torch.stack([value(logits.float()).mean() for logits in scales]).mean()
+    return torch.stack([value(logits).mean() for logits in scales]).mean()
 
 
+@full_precision
 def discriminator_on_real(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
     """The discriminator's loss on real images: mean over the maps of each scale, then over the scales (publications that sum over
     n scales weigh it n times). Scalar."""
     return _mean(_REAL[kind], scales)
 
 
+@full_precision
 def discriminator_on_fake(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
     """The discriminator's loss on generated images, which the caller detaches; means as in discriminator_on_real."""
     return _mean(_FAKE[kind], scales)
 
 
+@full_precision
 def generator_loss(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
     """What the generator pays for logits of its images; means as in discriminator_on_real."""
     return _mean(_FOOLED[kind], scales)
 
 
+@full_precision
 def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], *, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
     """Shares of the logits of real images above the threshold (0.5 for lsgan), and of generated ones below it. Scalars."""
     def share(scales: Sequence[Tensor], sign: int) -> Tensor:
@@ -56,6 +62,7 @@ def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], *, threshold: float
     return share(real, 1), share(fake, -1)
 
 
+@full_precision
 @torch.enable_grad()  # in validation too, where nothing else is differentiated
 def gradient_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor, fake: Tensor, *,
                      generator: torch.Generator | None = None) -> Tensor:
@@ -69,6 +76,7 @@ def gradient_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: 
     return ((gradient.square().sum(1) + 1e-12).sqrt() - 1).square().mean()
 
 
+@full_precision
 @torch.enable_grad()
 def r1_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor) -> Tensor:
     """E|grad D(real)|^2 / 2 (Mescheder et al. 2018, eq. 9), real (B,3,H,W). Scalar. Applied lazily, every k-th step, it is to be
@@ -79,7 +87,7 @@ def r1_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor
 
 def _slope(scales: Sequence[Tensor], images: Tensor) -> Tensor:
     """(B,3*H*W): gradient of the sum over scales of each image's mean logit, itself differentiable."""
-    total = sum(logits.float().reshape(len(logits), -1).mean(1).sum() for logits in scales)
+    total = sum(logits.reshape(len(logits), -1).mean(1).sum() for logits in scales)
     return torch.autograd.grad(total, images, create_graph=True)[0].flatten(1)
 
 

@@ -2,7 +2,10 @@
 import torch
 from torch import Tensor
 
+from models.precision import full_precision
 
+
+@full_precision
 def kl_divergence(mean: Tensor, logvar: Tensor, *, free_bits: float = 0.0) -> Tensor:
     """KL(N(mean, exp(logvar)) || N(0, 1)) of a latent (B,C,H,W), in nats per latent value (Kingma & Welling 2014, eq. 10).
 
@@ -13,6 +16,7 @@ def kl_divergence(mean: Tensor, logvar: Tensor, *, free_bits: float = 0.0) -> Te
     return value.mean((0, 2, 3)).clamp_min(free_bits).mean()
 
 
+@full_precision
 def reparametrise(mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """A sample mean + exp(logvar / 2) * eps (Kingma & Welling 2014, eq. 10); same shape as mean."""
     noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)

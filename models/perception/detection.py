@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from models import weights
+from models.runtime.sessions import providers
 
 LONGEST = 1280  # pixels; a larger image is reduced to this for detection
 MARGIN = 24  # pixels of gray around the image, so that faces cut by its border stay inside what a detector sees
@@ -158,12 +159,10 @@ class SCRFD(Detector):
         import onnxruntime
         from insightface.model_zoo.scrfd import SCRFD as Network
 
-        on_cpu = torch.device(device).type == 'cpu'
-        providers = ['CPUExecutionProvider'] if on_cpu else onnxruntime.get_available_providers()
         try:
             with zipfile.ZipFile(path) as pack:
                 member = next(name for name in pack.namelist() if Path(name).name == 'det_10g.onnx')
-                session = onnxruntime.InferenceSession(pack.read(member), providers=providers)
+                session = onnxruntime.InferenceSession(pack.read(member), providers=providers(device))
         except (zipfile.BadZipFile, StopIteration) as error:
             raise ValueError(f'{path} is no model pack with det_10g.onnx in it; delete it and fetch it again') from error
         self.network = Network(session=session)

@@ -23,6 +23,16 @@ def bf16_on_cpu() -> bool:
     return getattr(torch.cpu, '_is_avx512_bf16_supported', bool)()
 
 
+def providers(device: str | torch.device) -> list:
+    """onnxruntime's providers for a torch device, as InferenceSession takes them: CUDA's, with the device's index, where it is
+    installed, then the CPU's; never TensorRT's, which onnxruntime lists first and which compiles each file for minutes."""
+    import onnxruntime
+
+    device = torch.device(device)
+    on_gpu = device.type == 'cuda' and 'CUDAExecutionProvider' in onnxruntime.get_available_providers()
+    return [('CUDAExecutionProvider', {'device_id': device.index or 0})] * on_gpu + ['CPUExecutionProvider']
+
+
 class Session:
     """A file on onnxruntime: on the GPU where `device` asks for it and onnxruntime can. inputs: name -> shape. notes: what was
     written beside the network. provider: where it really runs. patient: threads that have nothing to do sleep, for networks that
@@ -34,14 +44,12 @@ class Session:
 
         if not Path(file).is_file():
             raise ValueError(f'there is no file {file}; scripts/export.py writes networks of the suite as ONNX')
-        wanted = ['CUDAExecutionProvider'] if torch.device(device).type == 'cuda' else []
-        wanted = [name for name in wanted if name in onnxruntime.get_available_providers()] + ['CPUExecutionProvider']
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry('session.intra_op.allow_spinning', '0' if patient else '1')
         options.log_severity_level = 3
         try:
-            self.session = onnxruntime.InferenceSession(str(file), options, providers=wanted)
+            self.session = onnxruntime.InferenceSession(str(file), options, providers=providers(device))
         except Exception as error:  # onnxruntime's errors have no common base of their own
             raise ValueError(f'{file} cannot be read as ONNX ({" ".join(str(error).split())}); get it anew') from error
         self.inputs = {given.name: given.shape for given in self.session.get_inputs()}

@@ -33,6 +33,7 @@ from models.losses.perceptual import parsing_agreement, perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 from models.losses.smoothness import total_variation
 from models.perception.parsers.parser import face_mask
+from models.precision import full_precision, normalized
 
 MAPS = 2  # how many of the teacher's maps the perceptual loss compares
 
@@ -102,7 +103,7 @@ class SwapFamily(Family):
         share, lot = torch.rand(2, count, 1, device=device)
         share = share * ((lot < self.config.blend) & ~batch.same[:, None])
         other = torch.randperm(count, device=device)
-        return lambda vectors: F.normalize(torch.lerp(vectors, vectors[other], share), dim=1)
+        return lambda vectors: _blended(vectors, vectors[other], share)
 
     def widened(self, face: Tensor) -> Tensor:
         """The face mask (B,1,H,W) grown by the margin: what is hidden from a background path."""
@@ -185,3 +186,9 @@ class SwapFamily(Family):
         if noting:
             self.note_id_similarity(identity, wanted, batch)
         return losses
+
+
+@full_precision
+def _blended(vectors: Tensor, others: Tensor, share: Tensor) -> Tensor:
+    """Unit vectors (B,D) of which the share (B,1) comes from the others (B,D)."""
+    return normalized(torch.lerp(vectors, others, share))

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from models.blocks.initial import initialize
 from models.blocks.patch import PatchDiscriminator, check_patches
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.contrastive import patch_nce
+from models.precision import full_precision, normalized
 from models.translation.generators import ResNetGenerator
 from models.translation.translator import Translator
 
@@ -61,8 +61,9 @@ class Projector(nn.Module):
         for index, width in enumerate(widths):
             self.add_module(f'mlp_{index}', nn.Sequential(nn.Linear(width, features), nn.ReLU(), nn.Linear(features, features)))
 
+    @full_precision
     def forward(self, maps: list[Tensor], places: list[Tensor]) -> list[Tensor]:
-        return [F.normalize(network(values.flatten(2)[:, :, chosen].transpose(1, 2)), dim=2)
+        return [normalized(network(values.flatten(2)[:, :, chosen].transpose(1, 2)), dim=2)
                 for network, values, chosen in zip(self.children(), maps, places)]
 
 

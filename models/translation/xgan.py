@@ -25,6 +25,7 @@ from models.blocks.norms import InstanceNorm2d
 from models.blocks.reversal import reversed_gradient
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import cosine_id_loss
+from models.precision import normalized
 from models.translation.translator import Translator
 from models.translation.vector_networks import downward, levels, upward
 
@@ -125,7 +126,7 @@ class XGAN(Translator):
         if self.is_active('teacher'):
             with torch.no_grad():
                 wanted = self.perception.teacher(batch.a)
-            losses['teacher'] = cosine_id_loss(F.normalize(self.read(own['a'])), wanted)
+            losses['teacher'] = cosine_id_loss(normalized(self.read(own['a'])), wanted)
         return losses
 
     def training_embedders(self) -> set[str]:

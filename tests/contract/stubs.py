@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.base import Perception
+from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS
 from models.perception.encoders.embedder import Embedder
 from models.perception.parsers.parser import FaceParser
@@ -55,7 +55,18 @@ class TinyLandmarks(nn.Conv2d):
         return torch.tanh(super().forward(images)).mean((2, 3)).view(-1, 5, 2)
 
 
-def tiny_perception() -> Perception:
+class TinyGuide(Family):
+    """A trained swapper of the given size: the mean of source and target."""
+
+    def __init__(self, size: int):
+        super().__init__(FamilyConfig(size=size), None)
+
+    def generate(self, batch, *, generator=None) -> Tensor:
+        return (batch.source + batch.target) / 2
+
+
+def tiny_perception(*, guide_size: int | None = None) -> Perception:
+    """guide_size: of the images of a TinyGuide, None for none."""
     torch.manual_seed(1)
     return Perception(*(Embedder(TinyEmbedder(), 'arcface') for _ in range(2)), FaceParser(TinyParser(), size=16), TinyVGG(),
-                      TinyLandmarks())
+                      TinyLandmarks(), guide_size and TinyGuide(guide_size))

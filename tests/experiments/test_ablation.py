@@ -304,3 +304,15 @@ def test_the_script_lists_its_plan_and_says_what_is_wrong(tmp_path, monkeypatch,
     assert "no ablation 'nothing'" in said and said.count('\n') == 1
     assert script.main(['quick', '--compare-only', '--runs', str(tmp_path), '-o', str(tmp_path / 'out')]) == 2
     assert 'nothing to compare' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('visible, count, places', [
+    (None, 2, ['0', '1']), ('3, 1', 2, ['3', '1']), ('2', 1, ['2']), ('GPU-5a1,GPU-9c4', 2, ['GPU-5a1', 'GPU-9c4']),
+    ('1,7', 1, ['1']), ('', 0, []), ('-1', 0, []), (None, 0, []),
+])
+def test_runs_are_given_the_gpus_that_the_user_left_visible(monkeypatch, visible, count, places):
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    if visible is not None:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+    assert machinery.devices() == ([{'CUDA_VISIBLE_DEVICES': place} for place in places] or [{}])

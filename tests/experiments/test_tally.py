@@ -21,3 +21,11 @@ def test_the_first_bad_value_is_remembered_however_late_one_asks():
     meter.means()
     assert meter.bad() == (4, 'b')
     assert MeanMeter().bad() is None
+
+
+def test_means_leave_out_what_is_not_finite():
+    meter = MeanMeter()
+    for step, value in enumerate((float('inf'), 2.0, 4.0)):
+        meter.add(step, {'gradient': torch.tensor(value), 'overflow': torch.tensor(float('nan'))})
+    means = meter.means()
+    assert means['gradient'] == 3 and means['overflow'] != means['overflow']

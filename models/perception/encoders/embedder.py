@@ -1,9 +1,9 @@
 """A face recognition network with everything it wants to be fed: alignment, size, channel order, normalization."""
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry
+from models.precision import full_precision, normalized
 from models.runtime.fusion import fused
 
 
@@ -27,6 +27,7 @@ class Embedder(nn.Module):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
 
+    @full_precision
     def aligned(self, images: Tensor, *, points: Tensor | None = None, template: str = 'face', jitter: float = 0.0) -> Tensor:
         """(B,3,H,W) in [-1,1] -> (B,3,h,w) as the network wants it. points (B,5,2), in pixels of the images, align each
         image by itself; without them the images are taken to lie in `template`. jitter: each crop is shifted by up to this
@@ -46,9 +47,9 @@ class Embedder(nn.Module):
     def forward(self, images: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
         """(B,3,H,W) in [-1,1] -> (B,D), unit length."""
         crop = self.aligned(images, points=points, template=template)
-        identity = F.normalize(self.network(crop).float(), dim=1)
+        identity = normalized(self.network(crop))
         if self.mirrored:
-            identity = F.normalize(identity + F.normalize(self.network(crop.flip(3)).float(), dim=1), dim=1)
+            identity = normalized(identity + normalized(self.network(crop.flip(3))))
         return identity
 
     def maps(self, images: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
@@ -61,7 +62,7 @@ class Embedder(nn.Module):
         """What forward and maps return, in one pass; jitter as for aligned, ValueError as for maps."""
         self._check_maps()
         maps = self.network.features(self.aligned(images, template=template, jitter=jitter))
-        return F.normalize(self.network.head(maps[-1]).float(), dim=1), maps[:count]
+        return normalized(self.network.head(maps[-1])), maps[:count]
 
     def _check_maps(self) -> None:
         if not hasattr(self.network, 'head'):  # behind `features`, which other networks may have as well

@@ -24,6 +24,7 @@ from models.perception.encoders.iresnet import DEPTHS, IResNet
 from models.perception.encoders.margins import HardMarginHead, MarginHead
 from models.perception.encoders.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
 from models.perception.encoders.sphereface import AngleLinear, SphereFace20, angle_loss
+from models.precision import full_precision, normalized
 
 _SPHEREFACE = {'scale': 127.5 / 128, 'bgr': True}
 
@@ -147,7 +148,7 @@ class Recognizer(Family):
         if self.is_active('margin') and self.training:
             losses['margin'] = self._margin(embedding, batch.person, step)
         if self.is_active('contrast') and self.training:
-            losses['contrast'] = photo_drawing(F.normalize(embedding.float(), dim=1), batch.person, batch.drawing)
+            losses['contrast'] = photo_drawing(normalized(embedding), batch.person, batch.drawing)
         return losses
 
     def _blended(self, images: Tensor) -> Tensor:
@@ -171,8 +172,9 @@ class Recognizer(Family):
             raise ValueError(f'the teacher embeds in {wanted.shape[1]} values; set model.embedding={wanted.shape[1]}')
         losses = {}
         if maps:
-            losses['hints'] = torch.stack([(_middle(own, answer) - answer).square().mean() / answer.var()
-                                          for own, answer in zip(maps, answers, strict=True)]).mean()
+            losses['hints'] = torch.stack(
+                [_relative_error(own, answer) for own, answer in zip(maps, answers, strict=True)]
+            ).mean()
         if self.is_active('distill'):
             if self.config.distill_to == 'photo' and batch.drawing is not None:
                 wanted, known = _of_photos(wanted, batch)
@@ -197,6 +199,12 @@ def _of_photos(answers: Tensor, batch: FaceBatch) -> tuple[Tensor, Tensor]:
     known = ~batch.drawing | photos.any(1)
     wanted = torch.where(batch.drawing[:, None], photos @ answers, answers)
     return wanted[known], known
+
+
+@full_precision
+def _relative_error(own: Tensor, answer: Tensor) -> Tensor:
+    """Mean square difference of two maps, own (B,C,h,W) cut to answer (B,C,h,w), over the variance of the answer. Scalar."""
+    return (_middle(own, answer) - answer).square().mean() / answer.var()
 
 
 def _middle(own: Tensor, answer: Tensor) -> Tensor:

@@ -6,12 +6,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from models.precision import full_precision
+
 
 class _CosineHead(nn.Module):
     def __init__(self, features: int, classes: int):
         super().__init__()
         self.weight = Parameter(torch.empty(classes, features).normal_(0, 0.01))
 
+    @full_precision
     def cosine(self, x: Tensor) -> Tensor:
         """(B,features) -> (B,classes), the cosine to each class weight."""
         return F.normalize(x) @ F.normalize(self.weight).t()

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from models.precision import full_precision
+
 # width and residual pairs of each of the four groups
 _GROUPS = ((64, 1), (128, 2), (256, 4), (512, 1))
 
@@ -21,6 +23,7 @@ class AngleLinear(nn.Module):
         super().__init__()
         self.weight = Parameter(F.normalize(torch.empty(features, classes).uniform_(-1, 1), dim=0))
 
+    @full_precision
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         length = x.norm(dim=1, keepdim=True)
         cosine = (F.normalize(x) @ F.normalize(self.weight, dim=0)).clamp(-1, 1)  # (B,classes)

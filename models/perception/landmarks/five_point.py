@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from models import geometry
 from models.geometry import Template
 from models.perception.detection import mtcnn_network
+from models.precision import full_precision
 
 BOX = Template(48, 48, tuple((48 / 112 * (x - 33), 48 / 112 * (y - 63)) for x, y in geometry.TEMPLATES['celeba'].points))
 
@@ -22,6 +23,7 @@ class FiveLandmarks(nn.Module):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
 
+    @full_precision
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
         matrix = geometry.between(geometry.template('face').scaled(width, height), BOX)

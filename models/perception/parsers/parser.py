@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from models import geometry
 from models.batch import FACE_IDS, PARTS
+from models.precision import full_precision
 from models.runtime.fusion import fused
 
 
@@ -56,6 +57,7 @@ class FaceParser(nn.Module):
         """Stays in eval mode: it is frozen."""
         return super().train(False)
 
+    @full_precision
     def forward(self, images: Tensor, *, template: str = 'face') -> Tensor:
         """(B,3,H,W) in [-1,1], taken to lie in `template` -> (B,19,H,W) logits."""
         height, width = images.shape[-2:]
@@ -69,7 +71,7 @@ class FaceParser(nn.Module):
         logits = logits if isinstance(logits, Tensor) else logits[0]
         if self.order is not None:
             logits = logits[:, list(self.order)]
-        return geometry.warp(logits.float(), geometry.invert(matrix), (height, width))
+        return geometry.warp(logits, geometry.invert(matrix), (height, width))
 
     def labels(self, images: Tensor) -> Tensor:
         """(B,3,H,W) -> (B,H,W) int64 ids of PARTS."""

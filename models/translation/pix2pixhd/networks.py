@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import PaddedResidual, resnet
+from models.precision import full_precision
 from models.runtime.narrow import NarrowConv2d
 
 
@@ -54,10 +55,16 @@ class FeatureEncoder(nn.Module):
     def forward(self, image: Tensor, regions: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """regions (B,H,W) int64 below count -> mean features of each region (B,count,features), 0 of absent ones, and the share
         of the image that it takes (B,count)."""
-        values = self.model(image).flatten(2)  # (B,F,HW)
-        belongs = F.one_hot(regions.flatten(1), count).to(values.dtype)  # (B,HW,count)
-        pixels = belongs.sum(1)
-        return (values @ belongs).transpose(1, 2) / pixels.clamp_min(1)[..., None], pixels / belongs.shape[1]
+        return region_means(self.model(image), regions, count)
+
+
+@full_precision
+def region_means(values: Tensor, regions: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Values (B,F,H,W) and regions (B,H,W) int64 below count -> the mean of each region (B,count,F), 0 of absent ones, and the
+    share of the image that it takes (B,count). In float32: a region of 512x512 pixels holds more than float16 can count."""
+    belongs = F.one_hot(regions.flatten(1), count).to(values.dtype)  # (B,HW,count)
+    pixels = belongs.sum(1)  # (B,count)
+    return (values.flatten(2) @ belongs).transpose(1, 2) / pixels.clamp_min(1)[..., None], pixels / belongs.shape[1]
 
 
 def spread(features: Tensor, regions: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from models.blocks.edges import without_edges
 from models.blocks.norms import LIN, AdaLIN
 from models.losses.background import background_l1
 from models.losses.smoothness import total_variation
+from models.precision import full_precision
 from models.translation.face_region import head_region, shrunk
 from models.translation.translator import Translator
 from models.translation.ugatit.networks import Discriminator, Generator, Translated
@@ -173,15 +174,14 @@ class UGATIT(Translator):
         for name, fake, domain, head in (('a2b', fake_b, 'B', head_a), ('b2a', fake_a, 'A', head_b)):
             if self.is_active(f'adversarial_{name}'):
                 if config.detached_background:
-                    fake = fake.detach().lerp(fake, head)
+                    fake = _learning_inside(fake, head)
                 losses[f'adversarial_{name}'] = self.verdict(domain, [(fake, head, 1.0)])
         if self.is_active('cycle'):
             losses['cycle'] = F.l1_loss(self.genB2A(fake_b).image, batch.a) + F.l1_loss(self.genA2B(fake_a).image, batch.b)
         if self.is_active('identity_mapping'):
             losses['identity_mapping'] = F.l1_loss(made_a.image[count:], batch.a) + F.l1_loss(made_b.image[count:], batch.b)
         if self.is_active('cam'):
-            losses['cam'] = sum(F.softplus(-made.cam[:count]).mean() + F.softplus(made.cam[count:]).mean()
-                               for made in (made_a, made_b))
+            losses['cam'] = sum(_cross_entropy(made.cam, count) for made in (made_a, made_b))
         if self.is_active('background'):
             losses['background'] = background_l1(fake_b, batch.a, shrunk(head_a)) + background_l1(fake_a, batch.b, shrunk(head_b))
         if self.is_active('variation'):
@@ -215,12 +215,9 @@ class UGATIT(Translator):
         mask = head if config.cam_sees in ('map', 'both') else None
         for discriminator in self.discriminators(domain):
             patches, cam, _ = discriminator(images, judged, mask)
-            off = patches - wanted[:, :, None, None]
-            if config.masked_discriminator:
-                off = off * F.interpolate(head, off.shape[2:], mode='area')
-            total = total + off.square().mean()
+            total = total + _squared_error(patches, wanted[:, :, None, None], head if config.masked_discriminator else None)
             if config.discriminator_cam:
-                total = total + config.discriminator_cam * (cam - wanted).square().mean()
+                total = total + config.discriminator_cam * _squared_error(cam, wanted)
         return len(parts) * total
 
     def generator_of(self, direction: str) -> Generator:
@@ -239,3 +236,24 @@ class UGATIT(Translator):
             if made.attention is not None:
                 shown[f'mask {direction[0]}'] = (2 * made.attention[:, :1] - 1).clamp(-1, 1).expand(-1, 3, -1, -1)
         return shown
+
+
+@full_precision
+def _squared_error(logits: Tensor, wanted: Tensor, region: Tensor | None = None) -> Tensor:
+    """Mean of (logit - wanted)^2. region (B,1,H,W) in [0,1] scales the differences of patch logits (B,1,h,w)."""
+    error = logits - wanted
+    if region is not None:
+        error = error * F.interpolate(region, error.shape[2:], mode='area')
+    return error.square().mean()
+
+
+@full_precision
+def _cross_entropy(logits: Tensor, count: int) -> Tensor:
+    """Binary cross entropy of logits (B,2), of which the first `count` rows should say 1 and the others 0."""
+    return F.softplus(-logits[:count]).mean() + F.softplus(logits[count:]).mean()
+
+
+@full_precision
+def _learning_inside(images: Tensor, region: Tensor) -> Tensor:
+    """(B,3,H,W) unchanged, whose gradient is scaled by the region (B,1,H,W) in [0,1]."""
+    return images.detach().lerp(images, region)

@@ -18,3 +18,9 @@ def test_seconds_and_memory():
     before = peak_megabytes(torch.device('cpu'))
     held = torch.ones(64 * 2 ** 18)  # 64 MB
     assert peak_megabytes(torch.device('cpu')) >= before > 10 and len(held)
+
+
+def test_operations_are_counted_around_a_gradient_inside():
+    layer, image = nn.Conv2d(3, 3, 3, padding=1, bias=False), torch.ones(1, 3, 8, 8, requires_grad=True)
+    once = gigaflop(lambda: layer(image))
+    assert gigaflop(lambda: torch.autograd.grad(layer(image).sum(), image)) == 2 * once

@@ -1,0 +1,88 @@
+"""Every family, with all of its losses, and every preset trains in float32 and in mixed precision, and means the same by it. On a
+machine with a GPU the runs take place there."""
+import json
+import math
+
+import pytest
+import torch
+
+from models.base import Family
+from models.registry import FAMILIES
+from tests.contract.small import PRESET_NAMES, Small, small_family, small_preset
+
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
+HALF = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
+TOLERANCE = {torch.bfloat16: 1e-2, torch.float16: 4e-3}  # relative above 1, absolute below
+STEEP = {'contrast': 10}  # the tolerance is multiplied: between photos and drawings a temperature divides cosines by 0.1
+RUNS = [*(f'family {name}' for name in FAMILIES), *(f'preset {name}' for name in PRESET_NAMES)]
+LARGE = 'preset webcaricature', 'preset recognizer', 'preset photo-drawing'  # recognition networks come in one size
+
+
+def small(run: str) -> Small:
+    kind, name = run.split()
+    return small_family(name) if kind == 'family' else small_preset(name)
+
+
+def losses(run: str, dtype: torch.dtype) -> tuple[dict[str, float], Family]:
+    """The losses of all groups for one batch, and the family with their gradients."""
+    family, batch = small(run).build().to(DEVICE).train(), next(iter(small(run).loader())).to(DEVICE)
+    if family.perception is not None:
+        family.perception.to(DEVICE)
+    found = {}
+    for group, parameters in family.param_groups().items():
+        torch.manual_seed(1)
+        with torch.autocast(DEVICE, dtype, enabled=dtype != torch.float32):
+            of_group = family(group, batch, 0)
+        sum(of_group.values()).float().backward(inputs=[value for value in parameters if value.requires_grad])
+        found |= {name: loss.item() for name, loss in of_group.items()}
+    return found, family
+
+
+@pytest.mark.parametrize('run', [pytest.param(run, marks=[pytest.mark.slow] * (run in LARGE)) for run in RUNS])
+def test_half_precision_means_what_float32_means(run):
+    exact, family = losses(run, torch.float32)
+    reached = {name for name, value in family.named_parameters() if value.grad is not None}
+    for dtype, tolerance in TOLERANCE.items():
+        rounded, family = losses(run, dtype)
+        for name, value in exact.items():
+            allowed = tolerance * STEEP.get(name, 1)
+            assert rounded[name] == pytest.approx(value, rel=allowed, abs=allowed), (name, dtype)
+        gradients = {name: value.grad for name, value in family.named_parameters() if value.grad is not None}
+        assert gradients.keys() == reached, dtype
+        assert all(gradient.isfinite().all() for gradient in gradients.values()), dtype
+
+
+def train(run: str, folder, monkeypatch, **settings) -> None:
+    """Two steps, after which the journal holds each loss that has a weight, finite, and no batch was generated twice a step."""
+    hits, kept = [], Family.kept
+    monkeypatch.setattr(Family, 'kept', lambda self, batch, step: hits.append(found := kept(self, batch, step)) or found)
+    engine = small(run).engine(folder, **settings)
+    engine.fit()
+    found, weights = {}, engine.family.config.weights
+    for line in (folder / 'journal.jsonl').read_text().splitlines():
+        line = json.loads(line, parse_constant=lambda text: pytest.fail(f'the journal holds {text}'))
+        found |= {name[6:]: value for name, value in line.items() if name.startswith('train/')}
+    assert found.keys() == {name for name, weight in weights.items() if weight}
+    assert all(math.isfinite(value) for value in found.values())
+    assert None not in hits
+
+
+@pytest.mark.parametrize('run', [*(f'family {name}' for name in FAMILIES), 'preset cgan-faces', 'preset encoder'])
+def test_two_steps(run, tmp_path, monkeypatch):
+    train(run, tmp_path, monkeypatch, precision='bf16-mixed', accumulate=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('accumulate', [1, 2])
+@pytest.mark.parametrize('precision', ['32-true', *HALF])
+@pytest.mark.parametrize('run', RUNS)
+def test_two_steps_of_everything(run, precision, accumulate, tmp_path, monkeypatch):
+    train(run, tmp_path, monkeypatch, precision=precision, accumulate=accumulate)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('precision', ['32-true', 'bf16-mixed'])
+@pytest.mark.parametrize('run', ['preset cgan-faces', 'preset cvae-faces', 'preset ddpm-faces', 'preset cyclegan-anime',
+                                 'preset cut', 'preset encoder', 'preset parser', 'preset causes'])
+def test_two_compiled_steps(run, precision, tmp_path, monkeypatch):
+    train(run, tmp_path, monkeypatch, precision=precision, compile=True)

@@ -1,0 +1,175 @@
+"""A simulated GPU on a machine that has none: PyTorch takes a SimulatedTensor for one of cuda:0 (its device, its dispatch keys,
+autocast's lists), while a CPU tensor inside computes the values, so that code that depends on values runs as it does on a GPU.
+
+What it cannot show: speed, memory, numerics of CUDA's kernels, torch.compile, NCCL.
+"""
+import importlib
+import sys
+from pathlib import Path
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_flatten, tree_map
+
+aten = torch.ops.aten
+_HALF = torch.float16, torch.bfloat16
+_INDEXING = 'index', 'index_put', 'index_put_', '_index_put_impl_'
+_NO_KERNEL = {'detach', 'view', '_unsafe_view', 't', 'transpose', 'permute', 'expand', 'slice', 'select', 'unsqueeze', 'squeeze',
+              'as_strided', 'alias', 'split', 'split_with_sizes', 'unbind', 'unfold', 'diagonal', 'lift_fresh', '_reshape_alias',
+              'empty', 'empty_like', 'empty_strided', 'new_empty', 'new_empty_strided', '_local_scalar_dense'}
+
+
+class SimulatedTensor(torch.Tensor):
+    """A tensor of cuda:0, as far as PyTorch can tell; `inner`, on the CPU, holds the values."""
+
+    @staticmethod
+    def __new__(cls, inner):
+        return torch.Tensor._make_wrapper_subclass(cls, inner.size(), strides=inner.stride(), dtype=inner.dtype,
+                                                   storage_offset=inner.storage_offset(), device=torch.device('cuda:0'))
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __repr__(self):
+        return f'SimulatedTensor({self.inner!r})'
+
+    def __tensor_flatten__(self):
+        return ['inner'], None
+
+    @staticmethod
+    def __tensor_unflatten__(inner, meta, size, stride):
+        return SimulatedTensor(inner['inner'])
+
+    def __deepcopy__(self, memo):
+        copied = self.detach().clone()
+        return torch.nn.Parameter(copied, self.requires_grad) if isinstance(self, torch.nn.Parameter) else copied
+
+    def __reduce_ex__(self, protocol):  # of torch.save: a tensor of the CPU
+        return self.inner.__reduce_ex__(protocol)
+
+    def tolist(self):
+        return self.cpu().tolist()
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return DEVICE.run(func, args, kwargs or {})
+
+
+def _simulated(value) -> bool:
+    return isinstance(value, SimulatedTensor)
+
+
+def _call_site() -> str:
+    """File and line, of the suite, of the innermost frame."""
+    frame = sys._getframe(1)
+    while frame:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / 'tests'):
+            return f'{path.relative_to(ROOT)}:{frame.f_lineno}'
+        frame = frame.f_back
+    return 'elsewhere'
+
+
+class SimulatedDevice(TorchDispatchMode):
+    """Runs every operation and keeps PyTorch's rules about devices. kernels: how many were launched."""
+
+    kernels = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return self.run(func, args, kwargs or {})
+
+    def run(self, func, args, kwargs):
+        """The result, on the GPU where an argument or the keyword `device` says so. RuntimeError as on a GPU."""
+        op, name = func.overloadpacket, func.overloadpacket.__name__
+        if op is aten.is_pinned:
+            return False
+        if op is aten._pin_memory:
+            return args[0].clone()
+        tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
+        of_gpu, of_cpu = ([value for value in tensors if _simulated(value) is side] for side in (True, False))
+        on_gpu, kwargs = bool(of_gpu), {key: value for key, value in kwargs.items() if key != 'pin_memory'}
+        if kwargs.get('device') is not None:
+            on_gpu = torch.device(kwargs['device']).type == 'cuda'
+            kwargs['device'] = torch.device('cpu')
+        elif op is aten.copy_:
+            on_gpu = _simulated(args[0])
+        elif of_gpu and of_cpu:
+            _check_devices(name, args, of_cpu)
+        self.kernels += bool(of_gpu) and name not in _NO_KERNEL
+        result = _computed(func, op, *tree_map(lambda value: value.inner if _simulated(value) else value, (args, kwargs)))
+        if not on_gpu:
+            return result
+        result = tree_map(lambda value: SimulatedTensor(value) if isinstance(value, torch.Tensor) else value, result)
+        return return_and_correct_aliasing(func, args, kwargs, result) if of_gpu else result
+
+
+def _check_devices(name: str, args: tuple, of_cpu: list[torch.Tensor]) -> None:
+    """Scalars of the CPU go with everything but a result, and indices may lie on the CPU."""
+    if name in _INDEXING and _simulated(args[0]):
+        of_cpu = [value for value in of_cpu if not any(value is index for index in args[1])]
+    into_cpu = name.endswith('_') and isinstance(args[0], torch.Tensor) and not _simulated(args[0])
+    if into_cpu or any(value.dim() for value in of_cpu):
+        raise RuntimeError(f'Expected all tensors to be on the same device: {name} at {_call_site()} meets tensors of the CPU, '
+                           f'{[tuple(value.shape) for value in of_cpu]}')
+
+
+def _computed(func, op, args, kwargs):
+    """On the CPU, by way of float32 where it lacks a kernel that CUDA has."""
+    if op in (aten._softmax, aten._log_softmax) and args[2]:  # half precision to float32
+        return func(args[0].float(), args[1], False)
+    if op in (aten._softmax_backward_data, aten._log_softmax_backward_data) and args[3] != args[0].dtype:
+        return func(*args[:3], args[0].dtype).to(args[3])
+    if op in (aten.grid_sampler_2d, aten.grid_sampler_2d_backward) and args[0].dtype in _HALF:
+        result = func(*(value.float() if isinstance(value, torch.Tensor) else value for value in args), **kwargs)
+        return tree_map(lambda value: value.to(args[0].dtype) if isinstance(value, torch.Tensor) else value, result)
+    return func(*args, **kwargs)
+
+
+DEVICE = SimulatedDevice()
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Generator(torch.Generator):
+    """Random numbers of the CPU, for whatever device it was made."""
+
+    def __new__(cls, device='cpu'):
+        made = super().__new__(cls, 'cpu')
+        made.simulated = torch.device(device).type
+        return made
+
+
+class GeneratorRules(TorchFunctionMode):
+    """RuntimeError where a generator of one device gives random numbers to another, as on a GPU."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if (generator := kwargs.get('generator')) is not None:
+            own = getattr(generator, 'simulated', generator.device.type)
+            device = kwargs.get('device') or next((x.device for x in args if isinstance(x, torch.Tensor)), 'cpu')
+            if torch.device(device).type != own:
+                raise RuntimeError(f'a generator of {own} is used for {device} at {_call_site()}')
+        return func(*args, **kwargs)
+
+
+def simulate_cuda() -> None:
+    """From now on PyTorch takes this process for one with a GPU, whose work is done inside `with DEVICE, GeneratorRules()`."""
+    cuda = torch.cuda
+    answers = {'_lazy_init': None, 'is_initialized': True, 'is_bf16_supported': True, 'get_device_capability': (9, 0),
+               'get_device_name': 'simulated', 'manual_seed': None, 'manual_seed_all': None, 'synchronize': None,
+               'empty_cache': None, 'max_memory_allocated': 0, 'set_rng_state': None}
+    for name, answer in answers.items():
+        setattr(cuda, name, lambda *_, answer=answer, **__: answer)
+    cuda.get_rng_state = lambda *_: torch.get_rng_state()
+    torch._C._cuda_setDevice = lambda *_: None
+    torch.Generator = Generator
+    torch.backends.cudnn.enabled = False  # its batch norm is an operation of its own
+    for kind in ('flash', 'mem_efficient', 'cudnn'):
+        getattr(torch.backends.cuda, f'enable_{kind}_sdp')(False)
+    for module in ('torch.optim.optimizer', 'torch.utils._foreach_utils'):  # on a GPU they work on lists of tensors
+        importlib.import_module(module)._foreach_supported_types.append(SimulatedTensor)
+    torch._C._set_only_lift_cpu_tensors(True)
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    torch.autograd.set_multithreading_enabled(False)

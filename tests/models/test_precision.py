@@ -1,0 +1,113 @@
+"""Measurements under autocast are those of float32."""
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from datasets.synthetic import SyntheticSwaps
+from models import geometry
+from models.blocks.edges import without_edges
+from models.blocks.norms import LIN
+from models.blocks.spectral import SpectralEveryForward, spectral
+from models.perception.build import load_embedder, load_parser
+from models.perception.landmarks.five_point import FiveLandmarks
+from models.precision import full_precision, normalized
+from models.registry import build_family
+from models.translation.pix2pixhd.networks import region_means
+from tests.contract.stubs import tiny_perception
+from tests.contract.test_family import TINY
+
+HALF = [torch.bfloat16, torch.float16]
+
+
+@pytest.fixture(scope='module')
+def faces() -> torch.Tensor:
+    """(2,3,160,160) in [-1,1]."""
+    samples = SyntheticSwaps('train', 160, length=2)
+    return torch.stack([samples[index].target for index in range(2)])
+
+
+def test_the_decorator_leaves_autocast_and_widens_half_precision_alone():
+    @full_precision
+    def product(first, pair, *, scale=None):
+        assert not torch.is_autocast_enabled('cpu')
+        assert pair[1].dtype == torch.float64 and scale['by'].dtype == torch.int64
+        return first @ pair[0] * scale['by']
+
+    ones = torch.ones(2, 2)
+    with torch.autocast('cpu', torch.bfloat16):
+        made = product(ones.half(), [ones.bfloat16(), ones.double()], scale={'by': torch.tensor(3)})
+        assert torch.is_autocast_enabled('cpu') and (ones @ ones).dtype == torch.bfloat16
+    assert made.dtype == torch.float32 and (made == 6).all()
+
+
+@pytest.mark.parametrize('dtype', HALF)
+def test_geometry_is_that_of_float32(faces, dtype):
+    points = torch.tensor([[[51.3, 60.7], [98.9, 61.2], [74.1, 90.4], [53.8, 111.9], [96.2, 110.6]]])
+
+    def aligned():
+        matrix = geometry.align(points, geometry.template('arcface'))
+        turned = geometry.compose(torch.tensor([[[0.6, -0.8, 150.3], [0.8, 0.6, -20.7]]]), matrix)
+        return turned, geometry.apply(turned, points), geometry.warp(faces[:1], turned, (112, 112))
+
+    exact = aligned()
+    with torch.autocast('cpu', dtype):
+        assert all(torch.equal(*pair) for pair in zip(exact, aligned()))
+        half = geometry.warp(faces[:1].to(dtype), exact[0], (40, 40))
+    torch.testing.assert_close(half, geometry.warp(faces[:1].to(dtype).float(), exact[0], (40, 40)), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize('dtype', HALF)
+def test_landmarks_parsing_and_edges_are_those_of_float32(faces, dtype):
+    for measure in (FiveLandmarks(), load_parser('parsing-unet'), without_edges):
+        exact = measure(faces)
+        with torch.autocast('cpu', dtype):
+            assert torch.equal(measure(faces), exact)
+
+
+@pytest.mark.parametrize('dtype', HALF)
+def test_an_identity_is_hardly_moved(faces, dtype):
+    encoder = load_embedder('identity-mobilefacenet')
+    exact = encoder(faces)
+    with torch.autocast('cpu', dtype):
+        assert F.cosine_similarity(encoder(faces), exact).min() > 0.9995
+
+
+@pytest.mark.parametrize('make', [spectral, SpectralEveryForward])
+def test_singular_values_are_those_of_float32(make):
+    torch.manual_seed(0)
+    layer = make(nn.Conv2d(16, 16, 3))
+    matrix = dict(layer.named_parameters())['weight_orig' if make is spectral else 'module.weight_bar'].flatten(1)
+    measure = layer.largest if make is spectral else lambda: layer._largest(matrix)
+    layer.eval()
+    exact = measure()
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(measure(), exact)
+
+
+def test_means_of_regions_of_512_pixels_do_not_overflow():
+    values, regions = torch.full((1, 2, 512, 512), 0.75, dtype=torch.float16), torch.zeros(1, 512, 512, dtype=torch.int64)
+    means, shares = region_means(values, regions, 2)
+    assert means.tolist() == [[[0.75, 0.75], [0, 0]]] and shares.tolist() == [[1, 0]]
+
+
+def test_unit_vectors_of_tiny_ones_are_finite():
+    tiny = torch.tensor([[6e-8, 0.0], [0.0, 0.0]], dtype=torch.float16)
+    assert normalized(tiny).tolist() == [[1, 0], [0, 0]]
+
+
+@pytest.mark.parametrize('dtype', HALF)
+def test_a_detached_background_learns_in_half_precision(dtype):
+    family = build_family('ugatit', {**TINY['ugatit'][0], 'detached_background': True, 'masks': 0, 'keep_input': False},
+                          tiny_perception())
+    batch = TINY['ugatit'][1](*torch.rand(2, 2, 3, 16, 16), torch.ones(2, dtype=torch.bool))
+    with torch.autocast('cpu', dtype):
+        assert family('generators', batch, 0)['adversarial_a2b'].isfinite()
+
+
+@pytest.mark.parametrize('layer', [spectral(nn.Conv2d(3, 8, 3)), SpectralEveryForward(nn.Conv2d(3, 8, 3)), LIN(3)])
+def test_a_compiled_network_stays_one_graph(layer):
+    torch.compiler.reset()
+    compiled = torch.compile(layer, backend='eager', fullgraph=True)  # fails where the graph breaks
+    with torch.autocast('cpu', torch.bfloat16):
+        assert compiled(torch.rand(2, 3, 8, 8)).isfinite().all()
