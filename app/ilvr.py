@@ -60,10 +60,10 @@ def tab(networks: Networks) -> None:
 
                 def work(tell):
                     denoiser, template = networks.denoiser(what)
-                    found = framed(reference, networks.detector, denoiser.size, template)
+                    found = framed(reference.rgb, networks.detector, denoiser.size, template)
                     square = found.square.to(networks.device)
                     identity = None if person is None else networks.embed(
-                        framed(person, networks.detector, 2 * denoiser.size, template).square.to(networks.device),
+                        framed(person.rgb, networks.detector, 2 * denoiser.size, template).square.to(networks.device),
                         template=template)[0]
                     samples, = compare(
                         denoiser, square, {'this setting': config}, networks.embed, template=template, count=count, seed=seed,

@@ -2,18 +2,20 @@
 import os
 import secrets
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 
 from app.work import sentences
-from models.pipelines.io.images import read_image, write_image
+from models.image_io import Photo, read_photo
+from models.pipelines.io.images import write_image
 from models.pipelines.io.provenance import Making
 
-MEGABYTES, PIXELS = 20, 40_000_000  # most that is taken of one image
+MEGABYTES, PIXELS = 32, 50_000_000  # most that is taken of one image
 _FORMATS = ('JPEG', 'PNG', 'WEBP')
-_written: dict[Path, tuple[int, int]] = {}  # what was written anew, and its stamp then
+_written: dict[Path, tuple[tuple[int, int], tuple[str, ...]]] = {}  # what was written anew: its stamp then, its notes before
 _one_by_one = threading.Lock()
 
 
@@ -25,10 +27,11 @@ class _Quiet(type(gr.Image)):
 
 
 class Upload(gr.Image, metaclass=_Quiet):
-    """An image from a file, the camera or the clipboard, as (H,W,3) uint8 RGB.
+    """An image from a file, the camera or the clipboard, as a models.image_io.Photo.
 
     The file is decoded whatever its name says; what is no image is deleted, and what is one is written anew, so that nothing
-    but its pixels stays. Addresses are not fetched, and no file is read but those that lie in the page's own folder of uploads.
+    but its pixels, alpha and color profile stays. Addresses are not fetched, and no file is read but those that lie in the page's
+    own folder of uploads.
     """
 
     is_template = True  # to a browser it is its parent
@@ -39,7 +42,7 @@ class Upload(gr.Image, metaclass=_Quiet):
             return await super().async_move_resource_to_block_cache(url_or_file_path)
         raise gr.Error('The image is not here any more; upload it again', print_exception=False)
 
-    def preprocess(self, payload) -> np.ndarray | None:
+    def preprocess(self, payload) -> Photo | None:
         if payload is None or not payload.path:
             return None
         path, folder = Path(payload.path).resolve(), Path(self.GRADIO_CACHE).resolve()
@@ -49,16 +52,18 @@ class Upload(gr.Image, metaclass=_Quiet):
             try:
                 if path.stat().st_size > MEGABYTES * 2 ** 20:
                     raise ValueError(f'the upload is larger than {MEGABYTES} megabytes; reduce it first')
-                image = read_image(path, PIXELS, formats=_FORMATS, name='the upload')
+                photo = read_photo(path, formats=_FORMATS, name='the upload', max_pixels=PIXELS)
             except Exception:
                 path.unlink(missing_ok=True)
                 raise
-            if _written.get(path) != _stamp(path):
-                beside = path.with_name(f'{path.name}.jpg')
-                write_image(beside, image)
-                os.replace(beside, path)
-                _written[path] = _stamp(path)
-        return image
+            stamp, notes = _written.get(path, (None, ()))
+            if stamp == _stamp(path):
+                return replace(photo, notes=notes)
+            beside = path.with_name(f'{path.name}{".jpg" if photo.alpha is None else ".png"}')
+            write_image(beside, photo)
+            os.replace(beside, path)
+            _written[path] = _stamp(path), photo.notes
+        return photo
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -74,9 +79,9 @@ def upload(label: str, elem_id: str) -> Upload:
     return image
 
 
-def download(image: np.ndarray, name: str, making: Making | None, folder: str) -> str:
-    """Write (H,W,3) uint8 RGB with its Content Credentials where the page may show it; its path. folder: GRADIO_CACHE of a
-    component."""
+def download(image: np.ndarray | Photo, name: str, making: Making | None, folder: str) -> str:
+    """Write (H,W,3) uint8 RGB or a photo with its Content Credentials where the page may show it; its path. folder: GRADIO_CACHE
+    of a component."""
     path = Path(folder) / secrets.token_hex(16) / name
     write_image(path, image, making)
     return str(path)

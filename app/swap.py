@@ -39,11 +39,13 @@ def tab(networks: Networks) -> None:
                     tell((0.1, 'loading the networks'))
                     swapper = networks.swapper(what, color)
                     tell((0.4, 'looking for faces and swapping'))
-                    made = swapper.swap(source, target, source_face=LARGEST, target_face=faces)
+                    made = swapper.swap(source.rgb, target.rgb, source_face=LARGEST, target_face=faces)
+                    photo = target.with_rgb(made.image)
+                    photo = photo.with_rgb(marked(photo.rgb), opaque=True) if mark else photo
                     tell((0.8, 'signing'))
                     making, folder = Making.of(what.name, what.files, DONE), compared.GRADIO_CACHE
-                    after = download(marked(made.image) if mark else made.image, 'swap.png', making, folder)
-                    return (download(target, 'before.png', None, folder), after), made.notes, after
+                    after = download(photo, 'swap.png', making, folder)
+                    return (download(target, 'before.png', None, folder), after), [*target.notes, *made.notes], after
 
                 for told, made in apart(work):
                     if told:

@@ -45,11 +45,12 @@ def tab(networks: Networks) -> None:
                     translator = FaceTranslator(network, networks.detector, direction, parser=perception.parser,
                                                 device=networks.device)
                     translator.check(styles, reference is not None)
-                    given = None if reference is None else translator.framed(reference)
+                    given = None if reference is None else translator.framed(reference.rgb)
                     making, made = Making.of(what.name, what.files, translator.done, kind), []
                     for number in range(styles):
-                        found = translator.image(image, aligned=aligned, style=style + number, reference=given, paste=paste)
-                        drawn = found.pasted[0] if paste else found.faces[0].translations[0]
+                        found = translator.image(image.rgb, aligned=aligned, style=style + number, reference=given,
+                                                   paste=paste)
+                        drawn = image.with_rgb(found.pasted[0]) if paste else found.faces[0].translations[0]
                         title = f'style {style + number}' if styles > 1 else 'translation'
                         made.append((download(drawn, f'{title}.png'.replace(' ', '-'), making, folder), title))
                         tell(list(made))

@@ -132,7 +132,7 @@ class OnDisk(Album):
         """As its report tells, where it was prepared by this suite; else as of any album."""
         if not (self.root / REPORT).is_file():
             return super().dropped(progress)
-        with (self.root / REPORT).open(newline='', encoding='utf-8') as handle:
+        with (self.root / REPORT).open(newline='', encoding='utf-8-sig') as handle:
             counts = Counter(row['reason'] or 'kept' for row in csv.DictReader(handle))
         sheet = self.root / DROPPED
         images = [(read_image(sheet), 'some of those that were left out')] if sheet.is_file() else []

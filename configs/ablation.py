@@ -110,7 +110,7 @@ def read_ablation(name: str) -> tuple[str, AblationConfig]:
     beside = FOLDER / f'{name}.yaml'
     path = beside if beside.is_file() else Path(name)
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
     except (OSError, UnicodeDecodeError) as error:
         known = ', '.join(sorted(found.stem for found in FOLDER.glob('*.yaml')))
         raise ValueError(f'there is no ablation {name!r}; give the path of a YAML file or one of: {known}') from error

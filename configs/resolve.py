@@ -18,7 +18,7 @@ def read_preset(name: str) -> dict:
     path = beside if beside.is_file() else Path(name)
     known = ', '.join(sorted(found.stem for found in PRESETS.glob('*.yaml'))) or 'none'
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
     except OSError as error:
         raise ValueError(f'there is no preset {name!r}; give the path of a YAML file or one of: {known}') from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -103,7 +103,7 @@ def dump(config: RunConfig) -> str:
 def load(path: Path) -> RunConfig:
     """The resolved config of a run folder."""
     try:
-        settings = yaml.safe_load(path.read_text(encoding='utf-8'))
+        settings = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
     except OSError as error:
         raise ValueError(f'{path.parent} is no run: it has no {path.name}; give the folder that train.py wrote') from error
     except yaml.YAMLError as error:

@@ -70,7 +70,7 @@ def find_list(root: Path, name: str) -> Path | None:
 def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Column names (empty where the list has none) and file stem -> values. ValueError names a malformed line."""
     header, rows, width = [], {}, None
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), 1):
         fields = line.split()
         if not fields or (number == 1 and len(fields) == 1):  # the first line may count the images
             continue

@@ -10,13 +10,14 @@ means the viewer's: on which side l_ lies is seen in each image, and the two sid
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL.Image import Resampling
 
 from datasets.celeba import find_list, read_list
 from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, images_in, split_by_name, tell_once
 from datasets.transforms import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
+from models.image_io import ImageError, open_image
 
 _IMAGES, _MASKS, _MAPPING = 'CelebA-HQ-img', 'CelebAMask-HQ-mask-anno', 'CelebA-HQ-to-CelebA-mapping.txt'
 _LIPS = ('mouth', 'u_lip', 'l_lip')
@@ -72,16 +73,16 @@ def merge(folder: Path, number: int, shape: tuple[int, int]) -> np.ndarray:
     found = False
     for label, part in enumerate(PARTS[1:], 1):
         path = folder / f'{number:05d}_{part}.png'
-        try:
-            with Image.open(path) as mask:
-                mask = mask.convert('L')
-                mask = mask if mask.size == shape[::-1] else mask.resize(shape[::-1], Image.Resampling.NEAREST)
-                labels[np.asarray(mask) > 127] = label
-                found = True
-        except FileNotFoundError:
+        if not path.is_file():
             continue  # a part that the image does not show has no file
-        except (OSError, ValueError, SyntaxError) as error:
-            raise BrokenImage(f'{path} cannot be read as a mask ({error})') from error
+        try:
+            with open_image(path) as mask:
+                mask = mask.convert('L')
+        except ImageError as error:
+            raise BrokenImage(f'the mask {error}') from error
+        mask = mask if mask.size == shape[::-1] else mask.resize(shape[::-1], Resampling.NEAREST)
+        labels[np.asarray(mask) > 127] = label
+        found = True
     if not found:
         raise BrokenImage(f'{folder} holds no mask {number:05d}_<part>.png')
     return viewers_sides(labels)
@@ -149,7 +150,7 @@ def _originals(root: Path, numbers: list[int]) -> list[str] | None:
     if not path.is_file():
         tell_once(f'{root} has no {_MAPPING}: every image counts as a person of its own, landmarks are read off the masks')
         return None
-    rows = [line.split() for line in path.read_text(encoding='utf-8').splitlines()]
+    rows = [line.split() for line in path.read_text(encoding='utf-8-sig').splitlines()]
     table = {int(row[0]): Path(row[2]).stem for row in rows if len(row) == 3 and row[0].isdigit()}
     missing = [number for number in numbers if number not in table]
     if missing:

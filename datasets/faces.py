@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from models.geometry import Template
+from models.image_io import ImageError, read_rgb
 
 PARTITIONS = ('train', 'validation', 'test')
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
@@ -133,9 +133,8 @@ def images_in(folder: Path, *, deep: bool = False) -> list[str]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """(H,W,3) uint8 RGB, turned upright by its EXIF tag; BrokenImage where it cannot be decoded whole."""
+    """(H,W,3) uint8 sRGB, upright; BrokenImage where it cannot be decoded whole."""
     try:
-        with Image.open(path) as image:
-            return np.array(ImageOps.exif_transpose(image).convert('RGB'))  # a writable copy
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BrokenImage(f'{path} cannot be read as an image ({error})') from error
+        return read_rgb(path)
+    except ImageError as error:
+        raise BrokenImage(str(error)) from error

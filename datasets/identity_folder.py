@@ -9,10 +9,10 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from datasets.faces import Faces, check_root, images_in, split_by_name, tell_once
 from models.geometry import TEMPLATES
+from models.image_io import ImageError, open_image
 
 LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 'righteye_y', 'nose_x', 'nose_y',
                     'leftmouth_x', 'leftmouth_y', 'rightmouth_x', 'rightmouth_y')
@@ -55,7 +55,7 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
     splits = split_by_name(names)
     path = root / 'list_eval_partition.txt'
     if path.is_file():
-        rows = [line.rsplit(None, 1) for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
+        rows = [line.rsplit(None, 1) for line in path.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
         if any(len(row) != 2 or row[1] not in '012' for row in rows):
             raise ValueError(f'{path} must hold an image and 0, 1 or 2 in each line')
         table = {name: int(value) for name, value in rows}
@@ -65,7 +65,7 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
     """file -> (5,2) float32. ValueError names the line that is malformed."""
-    with path.open(newline='', encoding='utf-8') as handle:
+    with path.open(newline='', encoding='utf-8-sig') as handle:
         reader = csv.DictReader(handle)
         missing = set(LANDMARK_COLUMNS) - {'identity'} - set(reader.fieldnames or ())
         if missing:
@@ -79,7 +79,7 @@ def read_landmarks(path: Path) -> dict[str, np.ndarray]:
 
 def _size(path: Path) -> tuple[int, int] | None:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return image.size
-    except (OSError, SyntaxError, Image.DecompressionBombError):
+    except ImageError:
         return None

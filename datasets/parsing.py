@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -26,6 +25,7 @@ from datasets.synthetic import SyntheticFaces
 from datasets.transforms import MIRRORED, face_frame
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
+from models.image_io import ImageError, open_image
 
 SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # of the training images, where all three are at hand
 _PATIENCE = 50  # unreadable images in a row before giving up
@@ -46,10 +46,10 @@ class CoarseFaces(Faces):
 
 def _read_ids(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as mask:
+        with open_image(path) as mask:
             ids = np.array(mask)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise BrokenImage(f'{path} cannot be read as a mask ({error})') from error
+    except ImageError as error:
+        raise BrokenImage(f'the mask {error}') from error
     if ids.ndim != 2 or ids.max() >= len(COARSE):
         raise BrokenImage(f'{path} is no map of the ids 0 to {len(COARSE) - 1}')
     return ids
@@ -57,7 +57,7 @@ def _read_ids(path: Path) -> np.ndarray:
 
 def coarse_faces(root: Path) -> CoarseFaces:
     """The images whose masks show two eyes and a mouth, by which they are framed. ValueError where index.csv does not fit."""
-    with (root / 'index.csv').open(newline='', encoding='utf-8') as handle:
+    with (root / 'index.csv').open(newline='', encoding='utf-8-sig') as handle:
         rows = list(csv.DictReader(handle))
     if not rows or not {'name', 'split'} <= set(rows[0]) or any(row['split'] not in PARTITIONS for row in rows):
         raise ValueError(f'{root / "index.csv"} needs the columns name and split, the latter one of {", ".join(PARTITIONS)}')

@@ -157,13 +157,13 @@ class ListedSwaps(Dataset):
         self.faces, self.to = faces, face_frame(size)
         rows = {str(name): i for i, name in enumerate(faces.files)}
         try:
-            with Path(path).open(newline='', encoding='utf-8') as handle:
+            with Path(path).open(newline='', encoding='utf-8-sig') as handle:
                 reader = csv.DictReader(handle)
                 if not {'source', 'target'} <= set(reader.fieldnames or ()):
                     raise ValueError(f'{path} lacks the columns source and target')
                 names = [(row['source'], row['target']) for row in reader]
-        except OSError as error:
-            raise ValueError(f'the list of pairs {path} cannot be read ({error})') from error
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f'the list of pairs {path} cannot be read ({error}); give a CSV in UTF-8') from error
         unknown = [name for pair in names for name in pair if name not in rows]
         if unknown:
             raise ValueError(f'{path} names {unknown[0]} (and {len(unknown) - 1} others), which is not among the images of '

@@ -177,7 +177,7 @@ def _lines(path: Path) -> list[list[str]]:
     """The words of each line; ValueError where there is no such list."""
     if not path.is_file():
         raise ValueError(f'{path} is missing; unpack EvaluationProtocols of WebCaricature there')
-    return [line.split() for line in path.read_text(encoding='utf-8', errors='replace').splitlines() if line.strip()]
+    return [line.split() for line in path.read_text(encoding='utf-8-sig', errors='replace').splitlines() if line.strip()]
 
 
 def _blocks(path: Path, per: int) -> Iterator[list[list[str]]]:

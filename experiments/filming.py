@@ -26,7 +26,7 @@ def moving(target: str | Path, output: Path | None = None) -> bool:
     if camera_name(target) is not None:
         return True
     image = output is not None and output.suffix.lower() in FORMATS
-    return bool(_videos(Path(target))) and not (image and is_animated(target))
+    return bool(videos_in(Path(target))) and not (image and is_animated(target))
 
 
 def camera_name(target: str | Path) -> str | None:
@@ -35,7 +35,9 @@ def camera_name(target: str | Path) -> str | None:
     return (name or '0') if kind == _CAMERA and not os.path.exists(target) else None
 
 
-def _videos(target: Path) -> list[Path]:
+def videos_in(target: Path) -> list[Path]:
+    """The target where it is a video, or the videos of a folder. Animated images of a folder count where it holds videos, or no
+    other images."""
     if not os.path.isdir(target):
         return [target] if target.suffix.lower() in ENDINGS or is_animated(target) else []
     videos = [path for path in target.iterdir() if path.suffix.lower() in ENDINGS and path.is_file()]
@@ -47,7 +49,7 @@ def _videos(target: Path) -> list[Path]:
 def _outputs(target: Path, output: Path) -> dict[Path, Path]:
     """Video -> its MP4: for a video `output`, for those of a folder STEM.mp4 in `output`, or NAME.mp4 where another one has that
     stem."""
-    videos = _videos(target)
+    videos = videos_in(target)
     if not os.path.isdir(target):
         return {videos[0]: output}
     names = {path: path.stem for path in videos}
@@ -59,7 +61,7 @@ def _outputs(target: Path, output: Path) -> dict[Path, Path]:
         names |= {path: path.name for path in clashing}
 
 
-def check_output(target: str | Path, output: Path | None) -> None:
+def check_video_output(target: str | Path, output: Path | None) -> None:
     """Raise what writing the output of `video` would end in, as far as it can be known before: WriteError, or ValueError where a
     video would be written over or the name is none of an MP4."""
     if camera_name(target) is not None:
@@ -86,7 +88,7 @@ def video(engine: VideoEngine, target: str | Path, output: Path | None, *, makin
     MP4, a virtual camera (/dev/video...), or None for a window. making, settings as VideoEngine.convert. ValueError, one
     sentence; a video of a folder that cannot be converted is reported and passed over first.
     """
-    check_output(target, output)
+    check_video_output(target, output)
     with Interruption() as wish:
         name = camera_name(target)
         if name is not None:

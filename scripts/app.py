@@ -12,6 +12,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.training.interruption import quiet_interrupts, run_script
+
+quiet_interrupts()
+
 import argparse
 from getpass import getpass
 
@@ -20,6 +24,7 @@ import torch
 from app.page import LOOPBACK, Settings, serve
 from app.viewing import OnDisk
 from datasets.loaders import FACES
+from models.pipelines.io.provenance import check_signing
 from models.weights import WeightsError
 
 _ASK = ''
@@ -51,6 +56,7 @@ def run(args: argparse.Namespace) -> None:
         password = getpass('password of the page: ')
         if not password:
             raise ValueError('an empty password keeps nobody out; give another one')
+    check_signing()
     albums = {f'{args.data}: {args.root.name}': OnDisk(args.data, args.root)} if args.data else {}
     serve(Settings([path.resolve() for path in args.runs], albums, args.device), host=args.host, port=args.port,
           password=password)
@@ -66,4 +72,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -16,6 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.training.interruption import quiet_interrupts, run_script
+
+quiet_interrupts()
+
 import argparse
 from itertools import islice
 
@@ -88,4 +92,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_script(main))

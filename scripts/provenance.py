@@ -10,6 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.training.interruption import quiet_interrupts, run_script
+
+quiet_interrupts()
+
 import argparse
 
 from models.pipelines.io.provenance import PART, WHOLE, Credentials, ProvenanceError, inspect
@@ -49,4 +53,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_script(main))

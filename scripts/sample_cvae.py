@@ -7,6 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.training.interruption import quiet_interrupts, run_script
+
+quiet_interrupts()
+
 import argparse
 
 import torch
@@ -19,7 +23,7 @@ from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.framing import framed
 from models.pipelines.io.contact_sheet import contact_sheet
 from models.pipelines.io.image_grid import to_bytes
-from models.pipelines.io.images import check_name, read_image, write_image
+from models.pipelines.io.images import check_output, read_image, write_image
 from models.registry import load_family
 
 
@@ -32,6 +36,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--weights', type=Path, help="a run's family.safetensors instead of the zoo's")
     parser.add_argument('--detector', default='mtcnn', choices=DETECTORS)
+    parser.add_argument('--overwrite', action='store_true', help='also where -o is one of the photos')
     args = parser.parse_args(argv)
     if args.n < 1:
         parser.error(f'--n {args.n}: ask for at least one sample')
@@ -40,7 +45,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> None:
     photos = [read_image(path) for path in (args.source, args.target)]
-    check_name(args.output)
+    check_output(args.output, (args.source, args.target), overwrite=args.overwrite)
     family = load_family(args.weights or weights.path('cvae'), build_perception())
     if not isinstance(family, CVAE):
         raise ValueError(f'{args.weights} is no CVAE and has no prior to draw from; give the family.safetensors of a cvae run')
@@ -68,4 +73,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -14,6 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.training.interruption import quiet_interrupts, run_script
+
+quiet_interrupts()
+
 import argparse
 from typing import get_args
 
@@ -39,7 +43,7 @@ from models.perception.parsers.parser import face_probability
 from models.pipelines.framing import Framed, framed
 from models.pipelines.io.contact_sheet import contact_sheet
 from models.pipelines.io.image_grid import to_bytes
-from models.pipelines.io.images import read_image, write_image
+from models.pipelines.io.images import check_output, read_image, write_image
 from models.weights import WeightsError
 
 _CELL = 192  # least pixels of an image on the sheet
@@ -121,6 +125,7 @@ def write_sheet(path: Path, reference: torch.Tensor, made: list[Samples], index:
 
 def run(args: argparse.Namespace) -> None:
     asked, images = settings(args), read_references(args.ref)
+    check_output(args.output / 'sheet.png')
     person = read_image(args.identity) if args.identity not in (None, 'reference') else None
     denoiser, template = load_denoiser(args.weights, args.device)
     denoiser.to(memory_format=torch.channels_last)
@@ -177,4 +182,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_script(main))

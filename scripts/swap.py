@@ -5,14 +5,18 @@
     python scripts/swap.py --source a.jpg --target group.jpg --like friend.jpg -o out.png
     python scripts/swap.py --people PEOPLE.csv --target group.jpg -o out.png
     python scripts/swap.py --source a.jpg --target clip.mp4 -o out.mp4
+    python scripts/swap.py --source a.jpg --target FOLDER -o FOLDER
     python scripts/swap.py --source a.jpg --target camera
     python scripts/swap.py --pairs PAIRS.csv --root CELEBA -o FOLDER
     python scripts/swap.py --weights simswap-224 --source a.jpg --target b.jpg -o out.png
 
+Photos keep alpha (as PNG) and color profile; networks see them in sRGB, 8 bits, over gray where they are transparent. A photo
+without color stays so. -o is no input unless --overwrite says so.
+
 What is written says by signed Content Credentials that it was made and how; scripts/provenance.py shows and checks them. Images
 of --pairs are for measuring and bear none.
 
---target may be a photo, a video, a folder of videos, or a camera: `camera`, `camera:1`, `camera:FILE` to play a video as one. A
+--target may be a photo, a video, a folder of these, or a camera: `camera`, `camera:1`, `camera:FILE` to play a video as one. A
 camera shows in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A video keeps its time
 stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
 interrupted goes on from OUTPUT.parts when it is asked for again. Videos are written as H.264 in 4:2:0 and 8 bits with even sides:
@@ -28,8 +32,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.training.interruption import STOPPED, quiet_interrupts, run_script
+
+quiet_interrupts()
+
 import argparse
-import csv
 import hashlib
 import os
 from functools import partial, reduce
@@ -39,18 +46,20 @@ import numpy as np
 import torch
 
 from configs.resolve import checked, merge, parse_override
-from experiments.console import escape_unprintable
 from experiments.evaluation.protocols.pairs import swap_pairs
-from experiments.filming import camera_name, check_output, moving, video
+from experiments.filming import camera_name, check_video_output, moving, video, videos_in
 from experiments.training.errors import RunError, memory_explained
+from experiments.photos import photos_in, process_all, read_noted, read_people
+from experiments.provenance import add_provenance_options, signs
 from models import weights
 from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.cgan.published import load_generator
+from models.image_io import Photo
 from models.perception.build import build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
 from models.pipelines.demo import demo
-from models.pipelines.io.images import check_name, read_image, write_image
+from models.pipelines.io.images import check_output, write_image
 from models.pipelines.io.provenance import Making, marked
 from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator
 from models.pipelines.photo import ALL, DONE, LARGEST, FaceSwapper, choose
@@ -68,12 +77,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     task = parser.add_argument_group('what to swap')
     task.add_argument('--demo', action='store_true', help='swap between photographs that installed packages carry')
     task.add_argument('--source', type=Path, help='photo of the person whose face is wanted')
-    task.add_argument('--target', type=Path, help='photo, video, folder of videos or camera that gets the face')
+    task.add_argument('--target', type=Path, help='photo, video, folder of these or camera that gets the face')
     task.add_argument('--people', type=Path, help='instead of --source: CSV with the columns reference,source, photos of people '
                       'in the target and of those who take their places')
     task.add_argument('--pairs', type=Path, help='CSV with the columns source,target: aligned images of --root')
     task.add_argument('--root', type=Path, help='CelebA folder of --pairs')
-    task.add_argument('-o', '--output', type=Path, help='image or video to write; a folder with --demo, --pairs, videos')
+    task.add_argument('-o', '--output', type=Path, help='image or video to write; a folder with --demo, --pairs, folders')
     which = parser.add_argument_group('which faces')
     which.add_argument('--source-face', metavar='FACE', help='largest, or the number by size from 0')
     which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
@@ -90,13 +99,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: change only what BiSeNet sees as face')
     how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: before, after, and where it was changed')
     how.add_argument('--mark', action='store_true', help='also say it in the image, in the lower right corner')
-    how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
+    add_provenance_options(how)
     how.add_argument('--sampling', nargs='+', default=[], metavar='KEY=VALUE', help='how the family ddpm draws, such as steps=50 '
                      'eta=1 guidance=2 towards=1 inversion=0.5 sampler=dpm++')
     how.add_argument('--seed', type=int, default=0, help='of what a family draws by chance')
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     how.add_argument('--batch', type=int, default=32, help='pairs at a time (default 32)')
-    how.add_argument('--overwrite', action='store_true', help='with --pairs and a folder: also swap what is there already')
+    how.add_argument('--overwrite', action='store_true', help='replace inputs by their output; with --pairs and '
+                     'a folder: also swap what is there already')
     args = parser.parse_args(argv)
     alone = args.demo + bool(args.source) + bool(args.people) + bool(args.pairs) == 1
     if not alone or bool(args.target) != bool(args.source or args.people):
@@ -109,6 +119,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
     if args.target and moving(args.target, args.output) and (args.weights in FRAMINGS or args.debug):
         parser.error(f'videos and cameras go without {"--debug" if args.debug else args.weights}')
+    if args.target and args.target.is_dir() and args.debug:
+        parser.error('--debug looks at one photo: give one as --target')
     if args.upscale and (args.pairs or args.weights in FRAMINGS or args.target and moving(args.target, args.output)):
         parser.error('--upscale refines the made faces of photos; it goes with neither videos, nor --pairs, nor SimSwap')
     if args.sampling and args.weights and (args.weights in FRAMINGS or args.weights.endswith('.onnx')):
@@ -158,21 +170,9 @@ def open_session(args: argparse.Namespace, perception: Perception) -> SwapSessio
     return session
 
 
-def read_people(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Photos of a CSV with the columns reference and source; paths are relative to its folder."""
-    try:
-        with path.open(newline='', encoding='utf-8') as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} cannot be read ({error})') from error
-    if not rows or not all(row.get('reference') and row.get('source') for row in rows):
-        raise ValueError(f'{path} wants the columns reference,source and a photo in each field of at least one row')
-    return [(read_image(path.parent / row['reference']), read_image(path.parent / row['source'])) for row in rows]
-
-
-def making(args: argparse.Namespace) -> Making | None:
+def making(args: argparse.Namespace, signed: bool) -> Making | None:
     """What the images say of themselves."""
-    if args.no_provenance:
+    if not signed:
         return None
     read = files(args.weights) if args.weights in FRAMINGS else [chosen(args)]
     name = args.weights if args.weights in FRAMINGS else read[0].stem if args.weights else args.family
@@ -205,19 +205,27 @@ def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
 
 
 def run(args: argparse.Namespace) -> int:
-    output = args.output or Path('outputs') / ('' if args.demo else 'swap.png')
     filming = args.target is not None and moving(args.target, args.output)
+    output, photos, target = args.output or default_output(args, filming), [], None
+    signed = not args.pairs and signs(args)
     if args.target:  # whatever is wrong with the files is said before the networks are loaded
-        source, people = args.source and read_image(args.source), args.people and read_people(args.people)
-        like = args.like and read_image(args.like)
+        named = read_people(args.people) if args.people else []
+        inputs = [path for path in (args.source, args.like, *chain(*named)) if path]
+        source, like = (path and read_noted(path).rgb for path in (args.source, args.like))
+        people = [tuple(read_noted(path).rgb for path in row) for row in named]
+        if args.target.is_dir():
+            photos = photos_in(args.target, output, inputs, exclude=videos_in(args.target), overwrite=args.overwrite)
+            if not photos and not filming:
+                raise ValueError(f'{args.target} holds no photo and no video; give another folder')
+        elif not filming:
+            target = read_noted(args.target)
+            for path in (output, output.with_suffix('.debug.png'))[:1 + args.debug]:
+                check_output(path, [args.target, *inputs], overwrite=args.overwrite)
+    else:
+        check_output(output / 'swap.png')
     if filming:
-        name = f'{args.target.stem}.mp4' if os.path.isfile(args.target) else ''
-        output = args.output or (None if camera_name(args.target) else Path('outputs') / name)
-        check_output(args.target, output)
+        check_video_output(args.target, output)
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
-    elif args.target:
-        target = read_image(args.target)
-        check_name(output)
     torch.manual_seed(args.seed)
     perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
     session = open_session(args, perception)
@@ -236,34 +244,51 @@ def run(args: argparse.Namespace) -> int:
             return 0
         swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
                               color=not args.no_color, upscale=args.upscale and Upscaler(args.upscale, args.device))
-    made = making(args)
+    made = making(args, signed)
+    if args.demo:
+        for name, image in zip(('swap.png', 'contact.png'), demo(swapper)):
+            write(args, output / name, Photo(image), made)
+        return 0
     if filming:
         givers, known = cast(args, swapper, source, like, people)
         tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=known)
         engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, color=not args.no_color,
                              finish=marked if args.mark else None)
-        given = settings(args, [photo for photo in (source, like, *chain(*people or [])) if photo is not None])
-        return 0 if video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite) else 130
+        given = settings(args, [photo for photo in (source, like, *chain(*people)) if photo is not None])
+        if not video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite):
+            return STOPPED
 
-    def write(path: Path, image: np.ndarray) -> None:
-        write_image(path, marked(image) if args.mark else image, made)
-        print(path)
+    def swap(photo: Photo, path: Path) -> None:
+        swapped = swapper.swap_people(photo.rgb, people) if people else swapper.swap(
+            source, photo.rgb, source_face=args.source_face, target_face=args.face, like=like)
+        for note in swapped.notes:
+            print(f'note: {f"{path}: " if photos else ""}{note}', file=sys.stderr)
+        write(args, path, photo.with_rgb(swapped.image), made)
+        if args.debug:
+            cover = np.repeat((swapped.cover * 255).round().astype(np.uint8)[..., None], 3, 2)
+            write(args, path.with_suffix('.debug.png'), Photo(np.hstack([photo.rgb, swapped.image, cover])), made)
 
-    if args.demo:
-        for name, image in zip(('swap.png', 'contact.png'), demo(swapper)):
-            write(output / name, image)
-        return 0
-    if people:
-        swapped = swapper.swap_people(target, people)
-    else:
-        swapped = swapper.swap(source, target, source_face=args.source_face, target_face=args.face, like=like)
-    for note in swapped.notes:
-        print(f'note: {note}', file=sys.stderr)
-    write(output, swapped.image)
-    if args.debug:
-        cover = np.repeat((swapped.cover * 255).round().astype(np.uint8)[..., None], 3, 2)
-        write(output.with_suffix('.debug.png'), np.hstack([target, swapped.image, cover]))
+    if target is not None:
+        swap(target, output)
+    if photos:
+        todo = [pair for pair in photos if args.overwrite or not pair[1].exists()]
+        print(process_all(todo, len(photos), lambda pair: swap(read_noted(pair[0]), pair[1]), name=lambda pair: pair[0],
+                          done='swapped'), file=sys.stderr)
     return 0
+
+
+def default_output(args: argparse.Namespace, filming: bool) -> Path | None:
+    """Where -o says nothing; None for a camera's window."""
+    if filming and camera_name(args.target):
+        return None
+    name = f'{args.target.stem}.mp4' if filming else 'swap.png'
+    return Path('outputs') / ('' if args.target is None or args.target.is_dir() else name)
+
+
+def write(args: argparse.Namespace, path: Path, photo: Photo, made: Making | None) -> None:
+    """Write an image, labeled with --mark, and print its path."""
+    write_image(path, photo.with_rgb(marked(photo.rgb), opaque=True) if args.mark else photo, made)
+    print(path)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -276,5 +301,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    escape_unprintable()
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -20,11 +20,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from experiments.training.interruption import quiet_interrupts, run_script
+
+quiet_interrupts()
+
 import argparse
 import os
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -33,15 +36,16 @@ from configs.resolve import load
 from configs.schema import PerceptionConfig
 from datasets.faces import images_in
 from datasets.preparation.feature_clusters import read_centers
-from experiments.console import escape_unprintable
-from experiments.filming import camera_name, check_output, moving, video
+from experiments.filming import camera_name, check_video_output, moving, video
 from experiments.training.errors import RunError, memory_explained
 from experiments.training.progress import ProgressBar
+from experiments.photos import process_all, read_noted
+from experiments.provenance import add_provenance_options, signs
 from models import weights
 from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.framing import Framed
-from models.pipelines.io.images import FORMATS, read_image, write_image
+from models.pipelines.io.images import FORMATS, check_not_input, check_output, write_image
 from models.pipelines.io.provenance import PART, WHOLE, Making
 from models.pipelines.photo import LARGEST, FaceSwapper
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
@@ -71,7 +75,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--features', type=Path, metavar='FILE', help='with pix2pixHD: styles are features of encode_features.py')
     how.add_argument('--paste', action='store_true', help='put the translated face into the image')
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
-    how.add_argument('--no-provenance', action='store_true', help='write no Content Credentials, for research')
+    add_provenance_options(how)
     how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args(argv)
     if args.run and args.weights:
@@ -102,11 +106,13 @@ def chosen(args: argparse.Namespace) -> tuple[Path, PerceptionConfig]:
 
 
 def listed(args: argparse.Namespace, direction: str) -> list[Work]:
-    """The images of --input. ValueError where there is none, or one would be written over."""
+    """The images of --input. ValueError where there is none, or one would be replaced without --overwrite; WriteError where
+    nothing can be written."""
     works = list(_listed(args, direction))
-    for work in works:
-        if work.out.resolve() == work.source.resolve():
-            raise ValueError(f'{work.source} would be written over by its translation; give another -o')
+    outputs = [path for work in works for path in (work.out, sheet_of(work))]
+    check_not_input(outputs, [work.source for work in works] + ([args.reference] if args.reference else []),
+                    overwrite=args.overwrite)
+    check_output(sheet_of(works[0]))
     return works
 
 
@@ -133,9 +139,10 @@ def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
 def translated(work: Work, args: argparse.Namespace, translator: FaceTranslator, reference: Framed | None,
                makings: dict[str, Making | None]) -> None:
     """Write the images of one input; ValueError where it shows no face or cannot be read."""
-    made = translator.image(read_image(work.source), face=args.face, aligned=work.aligned, styles=args.styles,
-                              style=args.style, reference=reference, paste=args.paste)
-    wanted = [made.pasted] if args.paste else [face.translations for face in made.faces]
+    photo = read_noted(work.source)
+    made = translator.image(photo.rgb, face=args.face, aligned=work.aligned, styles=args.styles, style=args.style,
+                              reference=reference, paste=args.paste)
+    wanted = [[photo.with_rgb(one) for one in made.pasted]] if args.paste else [face.translations for face in made.faces]
     for number, images in enumerate(wanted):
         for style, image in enumerate(images):
             parts = [f'face{number}'] * (len(wanted) > 1) + [f'style{style + 1}'] * (len(images) > 1)
@@ -164,10 +171,12 @@ def run(args: argparse.Namespace) -> int:
         output = args.output
         if output is None and camera_name(args.input) is None:
             output = OUTPUT / f'{args.input.stem}.mp4' if os.path.isfile(args.input) else OUTPUT
-        check_output(args.input, output)
+        check_video_output(args.input, output)
     elif not os.path.exists(args.input):
         raise ValueError(f'there is no {args.input}; give an image, a video, a folder of these, or `camera`')
-    reference = args.reference and read_image(args.reference)
+    reference, signed = args.reference and read_noted(args.reference).rgb, signs(args)
+    if args.input.is_file() and not filming:
+        listed(args, 'a2b')  # what is wrong with the files is said before the networks are loaded
     centers = args.features and read_centers(args.features)
     file, looks = chosen(args)
     perception = build_perception(looks.id_encoder, None, looks.parser or PerceptionConfig().parser).to(args.device)
@@ -178,8 +187,7 @@ def run(args: argparse.Namespace) -> int:
         if reference.note:
             print(f'note on {args.reference}: {reference.note}', file=sys.stderr)
     translator.check(args.styles, reference is not None)
-    makings = {kind: None if args.no_provenance else Making.of(translator.name, [file], translator.done, kind)
-               for kind in (PART, WHOLE)}
+    makings = {kind: Making.of(translator.name, [file], translator.done, kind) if signed else None for kind in (PART, WHOLE)}
     if filming:
         embed = FaceSwapper(family, perception, detector, device=args.device).embed
         tracker = Tracker(detector, embed, choice=args.face)
@@ -189,29 +197,10 @@ def run(args: argparse.Namespace) -> int:
     if len(everything) == 1 and todo:
         translated(todo[0], args, translator, reference, makings)
     else:
-        translate_all(todo, len(everything), lambda work: translated(work, args, translator, reference, makings))
+        print(process_all(todo, len(everything), lambda work: translated(work, args, translator, reference, makings),
+                          name=lambda work: work.source, done='translated'), file=sys.stderr)
     print(sheet_of(everything[0]) if len(everything) == 1 else args.output or OUTPUT)
     return 0
-
-
-def translate_all(todo: list[Work], count: int, one: Callable[[Work], None]) -> None:
-    """Many images: what cannot be translated is said and passed over. ValueError where nothing could."""
-    progress_bar, failed, began = ProgressBar(0, len(todo), visible=True), 0, time.monotonic()
-    try:
-        for number, work in enumerate(todo, 1):
-            try:
-                one(work)
-            except ValueError as error:
-                failed += 1
-                progress_bar.say(f'{work.source}: {error}')
-            progress_bar.step(number)
-            progress_bar.show(number, {}, number / (time.monotonic() - began))
-    finally:
-        progress_bar.close()
-    if todo and failed == len(todo):
-        raise ValueError(f'none of {len(todo)} images could be translated; why stands above')
-    there = f', {count - len(todo)} were there already' if count > len(todo) else ''
-    print(f'{len(todo) - failed} images translated' + (f', {failed} not' if failed else '') + there, file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -224,5 +213,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    escape_unprintable()
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -57,6 +57,14 @@ def _refuse_foreign(address) -> None:
         raise RuntimeError(f'a test tried to reach {host} over the network; tests may only use loopback addresses')
 
 
+@pytest.fixture(scope='session', autouse=True)
+def own_settings(tmp_path_factory):
+    """Tests keep the key that signs in a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CONFIG_HOME', str(tmp_path_factory.mktemp('config')))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """Connections go to this machine or fail the test."""

@@ -157,7 +157,7 @@ def _finished(folder: Path, stamp: str) -> dict[str, dict]:
     if report.is_file():
         if not note.is_file() or note.read_text() != stamp:
             raise ValueError(f'{folder} was made from other photos or with other settings; give another folder')
-        with report.open(newline='', encoding='utf-8') as handle:
+        with report.open(newline='', encoding='utf-8-sig') as handle:
             rows = {row['file']: row for row in csv.DictReader(handle) if None not in row.values() and None not in row}
     elif any(folder.iterdir()):
         raise ValueError(f'{folder} is not empty; give a new folder')

@@ -19,6 +19,7 @@ from datasets.swaps import Swaps
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms import Augmentation, face_frame
 from experiments.evaluation.metrics.distribution import Moments, frechet_distance
+from models.image_io import open_image
 
 
 class _Decoded(Dataset):
@@ -33,7 +34,7 @@ class _Decoded(Dataset):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        with Image.open(self.paths[index]) as image:
+        with open_image(self.paths[index]) as image:
             return self.transform(image.convert('RGB'))
 
 

@@ -35,7 +35,7 @@ def tone(angle: float) -> str:
 def read_groups(path: Path) -> dict[str, str]:
     """Image -> group, of a CSV with the columns file and group; ValueError where it is none."""
     try:
-        with path.open(newline='', encoding='utf-8') as handle:
+        with path.open(newline='', encoding='utf-8-sig') as handle:
             return {row['file']: row['group'] for row in csv.DictReader(handle)}
     except (OSError, UnicodeDecodeError, KeyError) as error:
         raise ValueError(f'{path} cannot be read as a CSV with the columns file and group ({error})') from error

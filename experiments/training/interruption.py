@@ -1,6 +1,13 @@
-"""Ctrl-C and SIGTERM as a wish that the loop grants between two steps."""
+"""Ctrl-C and SIGTERM: a wish that a loop grants between two steps, and the quiet end of a script."""
+import os
 import signal
+import sys
 import threading
+from collections.abc import Callable
+
+from experiments.console import escape_unprintable
+
+STOPPED = 130  # exit status after Ctrl-C, as shells have it
 
 
 class Interruption:
@@ -25,3 +32,25 @@ class Interruption:
 
     def __exit__(self, *exception) -> None:
         self._give_back()
+
+
+def quiet_interrupts() -> None:
+    """Ctrl-C outside of `run_script`, while a script is still importing, ends the process with STOPPED instead of a traceback."""
+    def hook(kind, error, trace):
+        if not issubclass(kind, KeyboardInterrupt):
+            return sys.__excepthook__(kind, error, trace)
+        os._exit(STOPPED)
+
+    sys.excepthook = hook
+
+
+def run_script(main: Callable[[], int]) -> int:
+    """The exit status of a script's main function; STOPPED, with one line, where Ctrl-C ended it. Further ones are ignored then,
+    so that nothing interrupts the cleaning up."""
+    escape_unprintable()
+    try:
+        return main()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print(f'{os.path.basename(sys.argv[0])}: stopped', file=sys.stderr)
+        return STOPPED

@@ -45,7 +45,7 @@ class PublishedUNet(Denoiser):
             raise ValueError(f'{folder} holds no UNet2DModel of diffusers ({str(error).splitlines()[0]}); give a folder with '
                              'config.json and diffusion_pytorch_model.safetensors') from error
         beside = [path for path in (folder / 'scheduler' / _SETTINGS, folder / _SETTINGS) if path.is_file()]
-        told = json.loads(beside[0].read_text(encoding='utf-8')) if beside else {}
+        told = json.loads(beside[0].read_text(encoding='utf-8-sig')) if beside else {}
         levels = [told.get(name, usual) for name, usual in (('beta_schedule', 'linear'), ('num_train_timesteps', 1000),
                                                             ('beta_start', 1e-4), ('beta_end', 0.02))]
         if levels[0] not in _SCHEDULES or levels[1] != 1000 or (levels[0] == 'linear' and levels[2:] != [1e-4, 0.02]):

@@ -10,6 +10,7 @@ from models.batch import FACE_IDS, PARTS
 
 MASK_SIDE = 256  # pixels of the template `face` in which masks are made
 FEATHER = 0.06  # part of the side over which a mask falls off
+MONOCHROME = 8  # levels of 255 by which the channels of a gray pixel may differ after lossy coding
 _FRAME = 0.05  # part of the side over which the mask falls to 0 at the border of the crop
 _SHARE = (0.05, 0.85)  # least and largest part of the crop that a face covers
 _GROWTH = 1.75  # how far the hull of the five points is stretched to reach brows and chin
@@ -140,8 +141,21 @@ def mix(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return first + made * np.minimum(mask * 4, 1)[..., None]
 
 
+def is_monochrome(image: np.ndarray, tolerance: int = MONOCHROME) -> bool:
+    """Whether no pixel of (H,W,3) uint8 RGB has channels that differ by more than `tolerance` levels."""
+    red, green, blue = cv2.split(image)
+    low, high = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
+    return int(cv2.subtract(high, low).max(initial=0)) <= tolerance
+
+
+def to_gray(image: np.ndarray) -> np.ndarray:
+    """(H,W,3) RGB -> the same shape and dtype with three equal channels, the luma of ITU-R BT.601."""
+    return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
+
+
 def paste(photo: np.ndarray, crop: Tensor, mask: Tensor, points: np.ndarray, cover: np.ndarray) -> None:
-    """Mix a crop into the photo, in place; pixels where the mask is 0 keep their bytes.
+    """Mix a crop into the photo, in place; pixels where the mask is 0 keep their bytes. Where the photo is monochrome, the crop
+    loses its color.
 
     photo (H,W,3) uint8 RGB; crop (3,S,S) in [-1,1] and soft mask (1,M,M) in [0,1], both in the template `face`; points (5,2)
     landmarks in the photo; cover (H,W) float32, where the mask is noted.
@@ -169,5 +183,7 @@ def paste(photo: np.ndarray, crop: Tensor, mask: Tensor, points: np.ndarray, cov
     region = photo[y0:y1, x0:x1]
     face = (seen(crop, 'bicubic', 'border').clip(-1, 1) + 1) * 127.5
     alpha = seen(mask, 'bilinear', 'zeros')[..., 0]
+    if is_monochrome(region[alpha > 1e-3][:, None]):
+        face = to_gray(face)
     region[...] = np.where(alpha[..., None] > 1e-3, mix(region, face, alpha).round().clip(0, 255), region).astype(np.uint8)
     np.maximum(cover[y0:y1, x0:x1], alpha, out=cover[y0:y1, x0:x1])

@@ -14,6 +14,7 @@ from models.convert import read_state
 from models.perception.detection import Detector, Face
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.perception.parsers.parser import FaceParser, face_mask
+from models.pipelines import blend
 from models.pipelines.photo import PhotoSwapper
 from models.runtime.fusion import fused
 
@@ -120,6 +121,8 @@ class SimSwapper(PhotoSwapper):
             swap = (swap.float().cpu().numpy() + 1) * 127.5
             back = cv2.warpAffine(swap, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
             alpha = border_alpha(matrix, len(swap), height, width)
+            if blend.is_monochrome(target[alpha[..., 0] > 0][:, None]):
+                back = blend.to_gray(back)
             image = alpha * back + (1 - alpha) * image
             cover = np.maximum(cover, alpha[..., 0])
         return image.round().clip(0, 255).astype(np.uint8), cover, []

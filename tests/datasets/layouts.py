@@ -55,7 +55,7 @@ def folders(root, people=5, each=3, *, landmarks=True):
         write(root / name, image(i))
         rows.append([name, person, *POINTS.flatten()])
     if landmarks:
-        with (root / 'landmarks.csv').open('w', newline='') as handle:
+        with (root / 'landmarks.csv').open('w', newline='', encoding='utf-8-sig') as handle:
             csv.writer(handle).writerows([LANDMARK_COLUMNS, *rows])
     return root
 

@@ -131,7 +131,7 @@ def test_broken_images_of_two_domains(tmp_path):
 def test_listed_pairs_come_in_their_order(celeba, tmp_path):
     names = [('000003.jpg', '000001.jpg'), ('000001.jpg', '000008.jpg'), ('000004.jpg', '000003.jpg')]
     path = tmp_path / 'pairs.csv'
-    path.write_text('source,target\n' + '\n'.join(','.join(pair) for pair in names))
+    path.write_text('source,target\n' + '\n'.join(','.join(pair) for pair in names), encoding='utf-8-sig')  # as Excel does
     listed, faces = build_listed('celeba', celeba, path, 64), build_faces('celeba', celeba)
     assert len(listed) == 3
     for i, (source, target) in enumerate(names):
@@ -141,6 +141,9 @@ def test_listed_pairs_come_in_their_order(celeba, tmp_path):
     assert listed[1].same and not listed[0].same  # 1 and 8 are images of one person
     path.write_text('source,target\n000001.jpg,999999.jpg\n')
     with pytest.raises(ValueError, match='999999.jpg'):
+        build_listed('celeba', celeba, path, 64)
+    path.write_bytes('source,target\nJürgen.jpg,000001.jpg\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match='pairs.csv.*UTF-8'):
         build_listed('celeba', celeba, path, 64)
     path.write_text('a,b\n')
     with pytest.raises(ValueError, match='columns source and target'):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from experiments.console import escape_unprintable
-from experiments.filming import check_output, moving, video
+from experiments.filming import check_video_output, moving, video
 from models.pipelines.video.clip import Clip
 from tests.models.stubs import photo
 from tests.models.video_stubs import encode, images, passing_engine
@@ -53,7 +53,7 @@ def test_an_output_never_takes_the_place_of_another_video(folder, clip):
     os.link(folder / 'b.mp4', folder / 'link.mp4')
     for target, output in ((folder, folder), (folder / 'b.mp4', folder / 'b.mp4'), (folder / 'b.mp4', folder / 'link.mp4')):
         with pytest.raises(ValueError, match='another -o'):
-            check_output(target, output)
+            check_video_output(target, output)
     assert (folder / 'b.mp4').read_bytes() == before and len(os.listdir(folder)) == 3
 
 
@@ -91,8 +91,8 @@ def test_which_targets_are_videos(folder, tmp_path, clip):
 @pytest.mark.parametrize('output, word', [('x' * 252 + '.mp4', 'too long'), ('out.avi', '.mp4')])
 def test_outputs_are_checked_before_networks_are_loaded(clip, tmp_path, output, word):
     with pytest.raises(ValueError, match=word):
-        check_output(clip, tmp_path / output)
+        check_video_output(clip, tmp_path / output)
     with pytest.raises(ValueError, match='no file'):
-        check_output(tmp_path / 'absent.mp4', tmp_path / 'out.mp4')
+        check_video_output(tmp_path / 'absent.mp4', tmp_path / 'out.mp4')
     with pytest.raises(ValueError, match='no file'):
-        check_output(tmp_path / f'{"x" * 300}.mp4', tmp_path / 'out.mp4')
+        check_video_output(tmp_path / f'{"x" * 300}.mp4', tmp_path / 'out.mp4')

@@ -7,7 +7,7 @@ import pytest
 
 from models.pipelines.io import provenance
 from models.pipelines.io.images import read_image, write_image
-from models.pipelines.io.provenance import WHOLE, Making, ProvenanceError, inspect, marked, sign
+from models.pipelines.io.provenance import WHOLE, Making, ProvenanceError, check_signing, inspect, marked, sign, signing
 from scripts import provenance as script
 from tests.models.stubs import photo
 
@@ -17,9 +17,10 @@ MAKING = Making('cvae', {'cvae.safetensors': '0123456789abcdef' * 4}, 'one face 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """A cache of its own for each test: no certificate is there yet."""
-    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
-    return tmp_path / 'home'
+    """Folders of its own for each test: no certificate is there yet."""
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'weights'))
+    monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'config'))
+    return tmp_path / 'config' / 'face-swap-suite'
 
 
 @pytest.fixture
@@ -88,15 +89,28 @@ def test_the_key_is_made_once_and_for_its_owner_only(signed, home):
     signed('.png')
     key = home / 'provenance' / 'key.pem'
     assert key.stat().st_mode & 0o777 == 0o600
+    assert [folder.stat().st_mode & 0o777 for folder in (key.parent, home)] == [0o700, 0o700]
     before = key.read_bytes()
     signed('.jpg')
     assert key.read_bytes() == before and [path.name for path in home.iterdir()] == ['provenance']
 
 
+def test_a_key_among_the_weights_moves_to_the_users_settings(signed, home, tmp_path):
+    path = signed('.png')
+    (tmp_path / 'weights').mkdir()
+    key = (home / 'provenance' / 'key.pem').read_bytes()
+    (home / 'provenance').rename(tmp_path / 'weights' / 'provenance')
+    assert inspect(path).ours, 'before it is moved'
+    signed('.jpg')
+    assert inspect(path).ours and not (tmp_path / 'weights' / 'provenance').exists()
+    assert (home / 'provenance' / 'key.pem').read_bytes() == key
+    assert (home / 'provenance' / 'key.pem').stat().st_mode & 0o777 == 0o600
+
+
 def test_another_machines_signature_is_intact_but_not_ours(signed, tmp_path, monkeypatch, capsys):
     path = signed('.png', Making('cyclegan', {}, 'drawn', WHOLE))
     for home in ('none', 'other'):
-        monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / home))
+        monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / home))
         found = inspect(path)
         assert found.intact and not found.ours and found.source == 'trainedAlgorithmicMedia'
         provenance.certificate_folder()  # from now on the machine has another one
@@ -115,15 +129,30 @@ def test_nothing_is_written_where_it_cannot_be_signed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'c2pa', None)
     with pytest.raises(ProvenanceError, match='c2pa-python'):
         write_image(tmp_path / 'out.png', photo(60, 80), MAKING)
-    assert not [path for path in tmp_path.iterdir() if path.name != 'home']
+    assert not [path for path in tmp_path.iterdir() if path.name != 'config']
 
 
-def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch):
+def test_settings_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('in the way')
-    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'file' / 'cache'))
-    with pytest.raises(ProvenanceError, match='--no-provenance'):
+    monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'file' / 'config'))
+    with pytest.raises(ProvenanceError, match='XDG_CONFIG_HOME.*--provenance off'):
         write_image(tmp_path / 'out.png', photo(60, 80), MAKING)
     assert not (tmp_path / 'out.png').exists()
+    with pytest.raises(ProvenanceError, match='XDG_CONFIG_HOME'):
+        signing('require')
+    sign_it, note = signing('if-possible')
+    assert not sign_it and 'XDG_CONFIG_HOME' in note and '\n' not in note
+    assert signing('off') == (False, None)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def homeless():
+        raise RuntimeError('Could not determine home directory.')
+
+    monkeypatch.delenv('XDG_CONFIG_HOME')
+    monkeypatch.setattr(provenance.Path, 'home', homeless)
+    with pytest.raises(ProvenanceError, match='XDG_CONFIG_HOME'):
+        check_signing()
 
 
 def test_the_visible_mark_stays_in_its_corner():

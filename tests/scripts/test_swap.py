@@ -2,6 +2,7 @@
 import csv
 import hashlib
 import shutil
+from pathlib import Path
 
 import av
 import numpy as np
@@ -154,6 +155,127 @@ def test_people_of_a_list_get_their_own_sources(paint, photos, tmp_path, capsys)
         assert run(*arguments, '-o', tmp_path / 'no.png') == 2
         said = capsys.readouterr().err.strip()
         assert word in said and '\n' not in said
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """A copy of the test's inputs that go wrong easily."""
+    return Path(shutil.copytree(Path(__file__).parents[1] / 'fixtures' / 'cases', tmp_path / 'cases'))
+
+
+def colorful(batch):
+    made = torch.full_like(batch.target, -0.5)
+    made[:, 0] = 0.8
+    return made
+
+
+def test_a_monochrome_target_stays_monochrome(paint, cases, tmp_path):
+    paint(colorful)
+    for out, words in (('out.png', ('--no-color',)), ('out.jpg', ())):
+        assert run('--source', cases / 'face.jpg', '--target', cases / 'gray.jpg', '-o', tmp_path / out, *words) == 0
+        before, after = read_image(cases / 'gray.jpg'), read_image(tmp_path / out)
+        assert (after == after[..., :1]).all() and (after != before).any(2).mean() > 0.02
+    assert run('--source', cases / 'face.jpg', '--target', cases / 'face.jpg', '-o', tmp_path / 'out.png', '--no-color') == 0
+    assert np.ptp(read_image(tmp_path / 'out.png')[120:130, 115:125], 2).min() > 100, 'where the target has color'
+
+
+def test_a_swap_keeps_alpha_and_profile(paint, cases, tmp_path):
+    paint(lambda b: torch.ones_like(b.target))
+    for name in ('alpha.png', 'wide-gamut.jpg', 'gray16.png'):
+        assert run('--source', cases / 'face.jpg', '--target', cases / name, '-o', tmp_path / 'out.png', '--no-color') == 0
+        with Image.open(cases / name) as before, Image.open(tmp_path / 'out.png') as after:
+            assert after.info.get('icc_profile') == before.info.get('icc_profile')
+            if name == 'alpha.png':
+                assert (np.array(after)[..., 3] == np.array(before)[..., 3]).all()
+        assert inspect(tmp_path / 'out.png').intact
+        assert (read_image(tmp_path / 'out.png')[120:130, 115:125] > 250).all(), 'the face'
+
+
+def test_of_an_animation_the_first_image_is_swapped_and_it_is_said(paint, cases, tmp_path, capsys):
+    paint(lambda b: b.target)
+    assert run('--source', cases / 'animated.gif', '--target', cases / 'face.jpg', '-o', tmp_path / 'out.png') == 0
+    assert 'animated.gif is animated; its first image was taken' in capsys.readouterr().err
+
+
+def test_a_list_with_a_byte_order_mark_is_read(paint, cases, tmp_path):
+    paint(lambda b: b.target)
+    assert (cases / 'people-bom.csv').read_bytes().startswith(b'\xef\xbb\xbf')
+    assert run('--people', cases / 'people-bom.csv', '--target', cases / 'face.jpg', '-o', tmp_path / 'out.png') == 0
+
+
+def test_an_input_is_replaced_only_when_that_is_asked_for(paint, cases, capsys):
+    asked = paint(lambda b: torch.ones_like(b.target))
+    arguments = '--source', cases / 'drawn-source.jpg', '--target', cases / 'face.jpg'
+    for name in ('face.jpg', 'drawn-source.jpg'):
+        before = (cases / name).read_bytes()
+        assert run(*arguments, '-o', cases / name) == 2
+        assert f'{name} would replace the input' in capsys.readouterr().err
+        assert (cases / name).read_bytes() == before and not asked
+    assert run(*arguments, '-o', cases / 'face.jpg', '--overwrite', '--no-color') == 0
+    assert (read_image(cases / 'face.jpg')[120:130, 115:125] > 240).all()
+
+
+def test_a_folder_of_photos_is_a_target(paint, cases, photos, tmp_path, capsys):
+    asked = paint(lambda b: torch.ones_like(b.target))
+    folder, out = tmp_path / 'in', tmp_path / 'out'
+    folder.mkdir()
+    for name, image in (('a.jpg', demo_photo('astronaut')), ('b.png', photo(200, 300)), ('b.webp', demo_photo('portrait'))):
+        Image.fromarray(image).save(folder / name)
+    (folder / 'c.jpg').write_text('no image')
+    arguments = '--source', photos / 'portrait.png', '--target', folder
+    assert run(*arguments, '-o', out) == 0
+    said = capsys.readouterr()
+    assert sorted(path.name for path in out.iterdir()) == ['a.jpg', 'b.webp.png']
+    for part in (f'{folder / "b.png"}: no face', 'c.jpg is no image', '2 images swapped, 2 not'):
+        assert part in said.err
+    assert inspect(out / 'a.jpg').intact
+    before, count = (out / 'a.jpg').read_bytes(), len(asked)
+    (out / 'b.webp.png').unlink()
+    assert run(*arguments, '-o', out) == 0, 'goes on'
+    assert len(asked) == count + 1 and (out / 'a.jpg').read_bytes() == before
+    assert '1 were there already' in capsys.readouterr().err
+    for words, hint in ((('-o', out / 'a.png'), 'has to be a folder'), (('-o', folder), 'would replace the input')):
+        assert run(*arguments, *words) == 2
+        assert hint in capsys.readouterr().err
+    (tmp_path / 'none').mkdir()
+    assert run(*arguments[:3], tmp_path / 'none', '-o', out) == 2 and 'no photo' in capsys.readouterr().err
+
+
+def test_a_folder_of_photos_and_videos_gives_both(paint, photos, tmp_path):
+    paint(lambda b: torch.ones_like(b.target), size=64)
+    folder, frames = tmp_path / 'in', demo_photo('astronaut')[:360]
+    folder.mkdir()
+    Image.fromarray(frames).save(folder / 'photo.png')
+    with av.open(str(folder / 'clip.mp4'), 'w') as video:
+        stream = video.add_stream('libx264', rate=10)
+        stream.width, stream.height, stream.pix_fmt = 512, 360, 'yuv420p'
+        for _ in range(3):
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(frames, format='rgb24')))
+        video.mux(stream.encode())
+    assert run('--source', photos / 'portrait.png', '--target', folder, '-o', tmp_path / 'out') == 0
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['clip.mp4', 'photo.png']
+
+
+def test_a_key_that_cannot_be_kept_is_said_before_the_swap(paint, photos, tmp_path, monkeypatch, capsys):
+    asked = paint(lambda b: b.target)
+    (tmp_path / 'file').write_text('in the way')
+    monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'file'))
+    arguments = '--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.png'
+    assert run(*arguments) == 2
+    said = capsys.readouterr().err.strip()
+    assert 'XDG_CONFIG_HOME' in said and '\n' not in said and not asked and not (tmp_path / 'out.png').exists()
+    assert run(*arguments, '--provenance', 'if-possible') == 0
+    assert 'note: no Content Credentials' in capsys.readouterr().err and not inspect(tmp_path / 'out.png').present
+    assert run(*arguments, '--provenance', 'off') == 0 and capsys.readouterr().err == ''
+
+
+def test_an_output_that_cannot_be_written_is_said_before_the_swap(paint, photos, tmp_path, capsys):
+    asked = paint(lambda b: b.target)
+    (tmp_path / 'file').write_text('in the way')
+    for out in (tmp_path / 'file' / 'out.png', tmp_path / f'{"x" * 300}.png'):
+        assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', out) == 2
+        said = capsys.readouterr().err.strip()
+        assert 'cannot be written' in said and '\n' not in said and not asked
 
 
 # --pairs

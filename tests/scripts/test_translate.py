@@ -1,10 +1,12 @@
 """scripts/translate.py as its user meets it, with a translator that gives every image one color per style."""
 import hashlib
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
@@ -102,10 +104,32 @@ def test_every_frame_of_a_video_or_of_a_camera_is_translated_in_one_style(run, t
     assert camera or np.abs(frames[0][290:, :60].astype(int) - photo[290:, :60]).mean() < 6
 
 
+def test_a_photo_with_alpha_keeps_it_where_the_face_is_put_into_it(run, tmp_path):
+    case = Path(__file__).parents[1] / 'fixtures' / 'cases' / 'alpha.png'
+    assert run('--input', case, '-o', tmp_path / 'out.png', '--paste') == 0
+    with Image.open(case) as before, Image.open(tmp_path / 'out.png') as after:
+        assert (np.array(after)[..., 3] == np.array(before)[..., 3]).all()
+    assert (read_image(tmp_path / 'out.png') != read_image(case)).any()
+
+
+def test_what_cannot_be_written_or_signed_is_said_before_the_networks_are_loaded(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(translate, 'load_translator', lambda *given: pytest.fail('loaded'))
+    write_image(tmp_path / 'a.jpg', photo(20, 30))
+    write_image(tmp_path / 'a.png', photo(20, 30))
+    for words, hint in ((['-o', tmp_path / 'a.jpg'], 'would replace the input'), (['-o', tmp_path / 'a.jpg' / 'b.png'], 'a file'),
+                        (['-o', tmp_path / 'b.png', '--reference', tmp_path / 'none.png'], 'is no file')):
+        assert run('--input', tmp_path / 'a.jpg', *words) == 2
+        said = capsys.readouterr().err.strip()
+        assert hint in said and '\n' not in said
+    monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'a.jpg'))
+    assert run('--input', tmp_path / 'a.jpg', '-o', tmp_path / 'b.png') == 2
+    assert 'XDG_CONFIG_HOME' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('words, hint', [
     (['--input', 'nowhere.png'], 'there is no nowhere.png'),
     (['--input', 'empty.png'], 'no face was found in the image'),
-    (['--input', 'empty.png', '-o', '.'], 'would be written over'),
+    (['--input', 'empty.png', '-o', '.'], 'would replace the input'),
     (['--input', '.', '-o', 'out.png'], 'has to be a folder'),
     (['--input', 'empty.png', '-o', 'out.bmp/x', '--aligned', '--paste'], 'nothing to paste'),
     (['--input', 'empty.png', '--features', 'empty.png'], 'clustered features')])

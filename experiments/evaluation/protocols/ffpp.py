@@ -25,7 +25,7 @@ def official_pairs(root: str | Path) -> list[tuple[str, str]]:
     lists = [path for part in ('train', 'val', 'test') for path in (root / 'splits' / f'{part}.json', root / f'{part}.json')
              if path.is_file()]
     if lists:
-        pairs = [tuple(pair) for path in lists for pair in json.loads(path.read_text(encoding='utf-8'))]
+        pairs = [tuple(pair) for path in lists for pair in json.loads(path.read_text(encoding='utf-8-sig'))]
         if any(len(pair) != 2 for pair in pairs):
             raise ValueError(f'{lists[0]} and the lists beside it must hold pairs of video numbers, such as ["000", "003"]')
         return sorted({way for a, b in pairs for way in ((a, b), (b, a))})

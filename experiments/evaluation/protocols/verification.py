@@ -54,7 +54,7 @@ def read_pairs(path: str | Path, faces: Faces) -> Pairs:
     """The pairs of a list in LFW's format among the images name/name_0001.jpg of `faces`. ValueError names the line that is
     malformed or the image that is missing."""
     known = {Path(str(file)).stem: row for row, file in enumerate(faces.files)}
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
     head = lines[0].split() if lines else []
     if len(head) != 2 or not all(value.isdigit() for value in head):
         raise ValueError(f'{path} does not begin with the number of folds and of pairs, such as "10 300"')

@@ -1,39 +1,23 @@
-"""Images on disk: read upright and in RGB with a clear word on what cannot be read, written whole or not at all."""
-from collections.abc import Sequence
+"""Images of pipelines on disk: read by models.image_io, written whole or not at all."""
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from models.files import replacing
+from models.files import check_writable, replacing
+from models.image_io import MAX_PIXELS, Photo, read_photo
 from models.pipelines.io.provenance import Making, sign
 
-LIMIT = 100_000_000  # pixels; decoding more would fill a laptop's memory
 FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
 
 
-def read_image(path: str | Path, limit: int = LIMIT, *, formats: Sequence[str] | None = None,
+def read_image(path: str | Path, limit: int = MAX_PIXELS, *, formats: Sequence[str] | None = None,
                  name: str | None = None) -> np.ndarray:
-    """(H,W,3) uint8 RGB, turned as its EXIF tag says. formats: of Pillow, the only ones that are tried; None for all. name: what
-    the file is called in messages. ValueError, one sentence, where the file is missing, no image, broken or of more than
-    `limit` pixels."""
-    path = Path(path)
-    name = name or str(path)
-    if not path.is_file():
-        raise ValueError(f'{name} is no file; give an image (JPEG, PNG, WebP, ...)')
-    ceiling, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own limit speaks, in one sentence
-    try:
-        with Image.open(path, formats=formats) as image:
-            if image.width * image.height > limit:
-                raise ValueError(f'{name} has {image.width} x {image.height} pixels, more than the {limit / 1e6:g} million '
-                                 'that are read; reduce it first')
-            return np.array(ImageOps.exif_transpose(image).convert('RGB'))
-    except UnidentifiedImageError as error:
-        raise ValueError(f'{name} is no image in a known format; give a JPEG, PNG or WebP file') from error
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f'{name} cannot be read ({error}); it may be damaged, export it again') from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = ceiling
+    """(H,W,3) uint8 sRGB, upright, transparent pixels over gray: `rgb` of models.image_io.read_photo, whose parameters and errors
+    these are."""
+    return read_photo(path, formats=formats, name=name, max_pixels=limit).rgb
 
 
 def check_name(path: str | Path) -> Path:
@@ -44,11 +28,47 @@ def check_name(path: str | Path) -> Path:
     return path
 
 
-def write_image(path: str | Path, image: np.ndarray, making: Making | None = None) -> None:
-    """(H,W,3) uint8 RGB as PNG or JPEG (quality 95) by the file's ending; with Content Credentials where `making` is given.
-    Written beside and renamed, so that no half an image ever bears the name; WriteError where it cannot be written."""
+def check_not_input(outputs: Iterable[str | Path], inputs: Iterable[str | Path], *, overwrite: bool = False) -> None:
+    """ValueError where one of the outputs is one of the inputs, by whatever name, and not `overwrite`."""
+    files = {} if overwrite else {_file(path): path for path in inputs}
+    for path in outputs:
+        file = _file(path)
+        if file and file in files:
+            raise ValueError(f'{path} would replace the input {files[file]}; give another name as -o, or --overwrite')
+
+
+def _file(path: str | Path) -> tuple[int, int] | None:
+    """What two names of one file have in common; None where there is no file."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
+
+
+def check_output(path: str | Path, inputs: Iterable[str | Path] = (), *, overwrite: bool = False) -> Path:
+    """The path, if an image can be written to it; to be asked before the work. Errors as check_name, check_not_input and
+    models.files.check_writable. Leaves nothing behind."""
     path = check_name(path)
+    check_not_input([path], inputs, overwrite=overwrite)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        check_writable(path)
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+    return path
+
+
+def write_image(path: str | Path, image: np.ndarray | Photo, making: Making | None = None) -> None:
+    """Write (H,W,3) uint8 sRGB or a Photo as PNG or JPEG (quality 95) by the file's ending; with Content Credentials where
+    `making` is given. A Photo keeps its profile, and in a PNG its alpha. ValueError, as WriteError or ProvenanceError, where that
+    fails; the file is then as it was."""
+    path = check_name(path)
+    photo = Photo(image) if isinstance(image, np.ndarray) else image
+    kind = FORMATS[path.suffix.lower()]
     with replacing(path) as temporary:
-        Image.fromarray(image).save(temporary, FORMATS[path.suffix.lower()], quality=95)
+        photo.image(alpha=kind == 'PNG').save(temporary, kind, quality=95, icc_profile=photo.icc_profile)
         if making is not None:
             sign(temporary, making, path.name)

@@ -1,15 +1,16 @@
 """Content Credentials (C2PA): what a pipeline writes says that it was made, with what, and whether it was changed since.
 
-The signature is made with a certificate of this machine, created at first use in the cache folder of models.weights. It shows
-that a file is as this machine wrote it; who runs the machine it does not show, and nobody else has reason to trust it. Nothing
+The signature is made with a certificate of this machine, created at first use in the user's config folder. It shows that
+a file is as this machine wrote it; who runs the machine it does not show, and nobody else has reason to trust it. Nothing
 asks the network: no time stamps, no revocation lists, no remote manifests.
 """
 import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -28,6 +29,8 @@ _SUITE = 'face-swap-suite'
 _LABEL = f'local.{_SUITE}.making'
 _TRUSTED, _UNTRUSTED = 'signingCredential.trusted', 'signingCredential.untrusted'
 _DAYS = 3650  # that the certificate is valid
+_CERTIFICATE = ('key.pem', 'chain.pem', 'root.pem')
+POLICIES = ('require', 'if-possible', 'off')  # what `signing` takes
 
 
 class ProvenanceError(ValueError):
@@ -76,7 +79,7 @@ def _library():
         import c2pa
     except (ImportError, OSError) as error:
         raise ProvenanceError(f'Content Credentials want the package c2pa-python, which cannot be loaded here ({error}): '
-                              'install it with pip install -e ., or write without them by --no-provenance') from error
+                              'install it with pip install -e ., or write without them by --provenance off') from error
     try:
         yield c2pa
     except c2pa.C2paError as error:
@@ -127,27 +130,92 @@ def _issue(folder: Path) -> None:
                                        serialization.NoEncryption()))
 
 
+def config_folder() -> Path:
+    """The user's folder for settings of this suite: in $XDG_CONFIG_HOME where that is set, else where the system has them.
+    RuntimeError where the user has no home."""
+    if os.environ.get('XDG_CONFIG_HOME'):
+        base = Path(os.environ['XDG_CONFIG_HOME'])
+    elif sys.platform == 'win32' and os.environ.get('APPDATA'):
+        base = Path(os.environ['APPDATA'])
+    else:
+        base = Path.home() / ('Library/Application Support' if sys.platform == 'darwin' else '.config')
+    return base / _SUITE
+
+
+def _certificate_places() -> tuple[Path, Path | None]:
+    """Where the certificate is kept, and where it may lie instead: among the fetched weights, from which it is moved."""
+    folder, former = config_folder() / 'provenance', None
+    with suppress(RuntimeError):
+        former = weights.cache() / 'provenance'
+    return folder, former
+
+
 def certificate_folder() -> Path:
-    """The folder of this machine's certificate, made where there is none."""
-    folder = weights.cache() / 'provenance'
-    if not (folder / 'key.pem').is_file():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            beside = Path(tempfile.mkdtemp(prefix='.provenance.', dir=folder.parent))
+    """The folder of this machine's certificate (mode 0700), made where there is none. ProvenanceError where that fails."""
+    try:
+        folder, former = _certificate_places()
+    except RuntimeError as error:
+        raise ProvenanceError('the user has no home folder for the key that signs: name a folder in XDG_CONFIG_HOME, or write '
+                              'without credentials by --provenance off') from error
+    try:
+        if not (folder / 'key.pem').is_file():
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(prefix='.provenance.', dir=folder.parent))  # mode 0700
             try:
-                _issue(beside)
+                if former and (former / 'key.pem').is_file():
+                    for name in _CERTIFICATE:
+                        shutil.copyfile(former / name, beside / name)
+                    (beside / 'key.pem').chmod(0o600)
+                else:
+                    _issue(beside)
                 os.rename(beside, folder)
+            except OSError:
+                if not (folder / 'key.pem').is_file():  # no other process was faster
+                    raise
             finally:
                 shutil.rmtree(beside, ignore_errors=True)
-        except OSError as error:
-            if not (folder / 'key.pem').is_file():  # no other process was faster
-                raise ProvenanceError(f'the certificate of this machine cannot be written to {folder} ({error}): name another '
-                                      'folder by FACE_WEIGHTS_DIR, or write without credentials by --no-provenance') from error
+            if former:
+                shutil.rmtree(former, ignore_errors=True)
+    except OSError as error:
+        raise ProvenanceError(f'the key that signs cannot be kept in {folder} ({error.strerror or error}): name another folder '
+                              'in XDG_CONFIG_HOME, or write without credentials by --provenance off') from error
     return folder
 
 
-def _settings(root: Path) -> dict:
-    trust = {'user_anchors': root.read_text()} if root.is_file() else {}
+def check_signing() -> None:
+    """Raise the ProvenanceError that `sign` would end in, as far as it can be known before."""
+    with _library():
+        folder = certificate_folder()
+    try:
+        (folder / 'key.pem').read_bytes()
+    except OSError as error:
+        raise ProvenanceError(f'{folder / "key.pem"} cannot be read ({error.strerror}): change its permissions, or write without '
+                              'credentials by --provenance off') from error
+
+
+def signing(policy: str) -> tuple[bool, str | None]:
+    """Whether to sign by a policy of POLICIES, and a note for the user. To be asked before the work: ProvenanceError where it is
+    required and cannot be done."""
+    if policy == 'off':
+        return False, None
+    try:
+        check_signing()
+    except ProvenanceError as error:
+        if policy == 'require':
+            raise
+        return False, f'no Content Credentials are written: {error}'
+    return True, None
+
+
+def _own_issuer() -> Path | None:
+    """The certificate of this machine's issuer, or None where it has none that can be read."""
+    with suppress(RuntimeError, OSError):
+        return next((place / 'root.pem' for place in _certificate_places() if place and (place / 'root.pem').is_file()), None)
+    return None
+
+
+def _settings(root: Path | None) -> dict:
+    trust = {'user_anchors': root.read_text()} if root else {}
     return {'trust': trust, 'builder': {'thumbnail': {'enabled': False}},
             'verify': {'verify_trust': True, 'remote_manifest_fetch': False, 'ocsp_fetch': False}}
 
@@ -216,7 +284,7 @@ def inspect(file: str | Path) -> Credentials:
     if not file.is_file():
         raise ProvenanceError(f'{file} is no file; give a PNG, JPEG or MP4')
     _kind(file.name)
-    with _library() as c2pa, c2pa.Context.from_dict(_settings(weights.cache() / 'provenance' / 'root.pem')) as context:
+    with _library() as c2pa, c2pa.Context.from_dict(_settings(_own_issuer())) as context:
         reader = c2pa.Reader.try_create(file, context=context)
         if reader is None:
             return Credentials(False)

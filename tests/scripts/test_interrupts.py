@@ -1,0 +1,52 @@
+"""Ctrl-C ends every script with status 130 and at most one line."""
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.training.interruption import run_script
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / 'scripts').glob('*.py'))
+
+_SLEEPER = '''
+import sys, time
+sys.argv[0] = 'sleeper.py'
+from experiments.training.interruption import quiet_interrupts, run_script
+quiet_interrupts()
+print('ready', flush=True)
+if sys.argv[1] == 'importing':
+    time.sleep(60)
+try:
+    sys.exit(run_script(lambda: time.sleep(60)))
+finally:
+    print('cleaned up')
+'''
+
+
+@pytest.mark.parametrize('phase, said, cleaned', [('importing', '', False), ('working', 'sleeper.py: stopped\n', True)])
+def test_an_interrupt_is_no_traceback(phase, said, cleaned):
+    process = subprocess.Popen([sys.executable, '-c', _SLEEPER, phase], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    assert process.stdout.readline() == 'ready\n'
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err, 'cleaned up' in out) == (130, said, cleaned)
+
+
+@pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.name)
+def test_every_script_is_run_that_way(script):
+    text = script.read_text(encoding='utf-8')
+    first = text.index('quiet_interrupts()\n')
+    assert all(text.index(heavy) > first for heavy in ('import argparse', 'from models') if heavy in text)
+    assert text.endswith("if __name__ == '__main__':\n    sys.exit(run_script(main))\n")
+
+
+def test_other_errors_and_statuses_pass(capsys):
+    assert run_script(lambda: 2) == 2
+    with pytest.raises(ZeroDivisionError):
+        run_script(lambda: 1 / 0)
