@@ -38,8 +38,9 @@ def read_people(path: Path) -> list[tuple[Path, Path]]:
 def photos_in(target: Path, output: Path, inputs: list[Path], *, exclude: Collection[Path] = (),
               overwrite: bool = False) -> list[tuple[Path, Path]]:
     """The photos directly in the folder `target` and where each result goes in the folder `output`: under its own name where that
-    is one of FORMATS, else as PNG. exclude: files that are no photos, such as animated images. ValueError where `output` is no folder or a result would replace one of `inputs` or of the
-    photos, and not `overwrite`; WriteError where it cannot be written to. Results may be there already."""
+    is one of FORMATS, else as PNG. exclude: files that are no photos, such as animated images. ValueError where `output` is no
+    folder or a result would replace one of `inputs` or of the photos, and not `overwrite`; WriteError where it cannot be written
+    to. Results may be there already."""
     if output.suffix.lower() in FORMATS:
         raise ValueError(f'{target} is a folder, so {output} has to be a folder, too')
     names = [name for name in images_in(target) if (target / name).is_file() and target / name not in exclude]

@@ -48,9 +48,9 @@ import torch
 from configs.resolve import checked, merge, parse_override
 from experiments.evaluation.protocols.pairs import swap_pairs
 from experiments.filming import camera_name, check_video_output, moving, video, videos_in
-from experiments.training.errors import RunError, memory_explained
 from experiments.photos import photos_in, process_all, read_noted, read_people
 from experiments.provenance import add_provenance_options, signs
+from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.base import Family, Perception
 from models.batch import SwapBatch

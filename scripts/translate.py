@@ -37,10 +37,9 @@ from configs.schema import PerceptionConfig
 from datasets.faces import images_in
 from datasets.preparation.feature_clusters import read_centers
 from experiments.filming import camera_name, check_video_output, moving, video
-from experiments.training.errors import RunError, memory_explained
-from experiments.training.progress import ProgressBar
 from experiments.photos import process_all, read_noted
 from experiments.provenance import add_provenance_options, signs
+from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
