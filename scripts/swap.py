@@ -43,7 +43,7 @@ from models import weights
 from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.cgan.published import load_generator
-from models.perception.build import build_perception, load_parser
+from models.perception.build import PHOTO_PARSER, build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
 from models.pipelines.demo import demo
 from models.pipelines.io.images import check_name, read_image, write_image
@@ -214,7 +214,7 @@ def run(args: argparse.Namespace) -> int:
         target = read_image(args.target)
         check_name(output)
     torch.manual_seed(args.seed)
-    perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
+    perception = build_perception('identity-mobilefacenet', None, PHOTO_PARSER)
     session = open_session(args, perception)
     perception.to(args.device)
     if args.weights in FRAMINGS:
