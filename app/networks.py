@@ -12,7 +12,7 @@ from models.base import Family, Perception
 from models.cgan.published import load_generator
 from models.ddpm.denoiser import Denoiser
 from models.ddpm.loading import ADM, load_denoiser
-from models.perception.build import build_perception, load_embedder, load_parser
+from models.perception.build import PHOTO_PARSER, build_perception, load_embedder, load_parser
 from models.perception.detection import build_detector
 from models.perception.encoders.embedder import Embedder
 from models.pipelines.photo import FaceSwapper, PhotoSwapper
@@ -93,15 +93,16 @@ class Networks:
     def _load_perception(self, identity: str, parser: str | None) -> Perception:
         return build_perception(identity, None, parser).to(self.device)
 
-    def _seen_with(self, chosen: Chosen) -> Perception:
+    def _seen_with(self, chosen: Chosen, parser: str = 'parsing-unet') -> Perception:
+        """parser: instead of the usual one or none."""
         trained = looks(chosen.files[0])
-        return self._perception(trained.id_encoder, trained.parser or 'parsing-unet')
+        return self._perception(trained.id_encoder, parser if trained.parser in (None, 'parsing-unet') else trained.parser)
 
     def _load_swapper(self, chosen: Chosen, stamp: int, color: bool) -> PhotoSwapper:
         if chosen.name in FRAMINGS:
             generator = fused(load_generator(chosen.name)).to(self.device, memory_format=torch.channels_last)
             return load_simswap(chosen.name, generator.swap, self.detector, device=self.device)
-        perception = self._seen_with(chosen)
+        perception = self._seen_with(chosen, PHOTO_PARSER)
         family = load_family(chosen.files[0], perception).to(self.device)
         return FaceSwapper(family, perception, self.detector, device=self.device, color=color)
 

@@ -22,6 +22,8 @@ from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, tell_once
 from datasets.preparation.pseudo_labels import LABELED, LabeledFaces
 from datasets.swaps import Readable
 from datasets.synthetic import SyntheticFaces
+from datasets.synthetic.occluders import OCCLUDERS, occlude
+from datasets.synthetic.samples import to_tensor
 from datasets.transforms import MIRRORED, face_frame
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
@@ -90,10 +92,11 @@ def centers(labels: np.ndarray, coarse: bool) -> np.ndarray | None:
 
 class Labeled:
     """The images of a list of faces with label maps, framed as `face` at `size` pixels: by the list's own frame, else by the
-    centers of eyes and mouth. coarse: the labels are ids of COARSE instead of PARTS."""
+    centers of eyes and mouth. coarse: the labels are ids of COARSE instead of PARTS. occluded: share of the varied ones with a
+    rendered object in front."""
 
-    def __init__(self, faces: Faces, size: int, *, coarse: bool):
-        self.readable, self.to, self.coarse = Readable(faces), face_frame(size), coarse
+    def __init__(self, faces: Faces, size: int, *, coarse: bool, occluded: float = 0.0):
+        self.readable, self.to, self.coarse, self.occluded = Readable(faces), face_frame(size), coarse, occluded
         eyes, corners = self.to.tensor()[:2], self.to.tensor()[3:]
         self._centers = torch.cat([eyes, corners.mean(0, keepdim=True)])
 
@@ -118,7 +121,7 @@ class Labeled:
         image, labels = place(image, labels, matrix, self.to.width)
         if flip and not self.coarse:
             labels = _MIRRORED[labels]
-        return _sample(image if rng is None else shaded(image, rng), labels, self.coarse)
+        return _sample(image, labels, self.coarse, rng, self.occluded)
 
 
 class Drawn:
@@ -126,20 +129,33 @@ class Drawn:
 
     coarse = False
 
-    def __init__(self, partition: str, size: int):
-        self.faces = SyntheticFaces(partition, size)
+    def __init__(self, partition: str, size: int, occluded: float = 0.0):
+        self.faces, self.occluded = SyntheticFaces(partition, size), occluded
 
     def __len__(self) -> int:
         return len(self.faces)
 
     def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch:
         drawn = self.faces[index]
-        return _sample(drawn['image'] if rng is None else shaded(drawn['image'], rng), drawn['parsing'], False)
+        return _sample(drawn['image'], drawn['parsing'], False, rng, self.occluded)
 
 
-def _sample(image: Tensor, labels: Tensor, coarse: bool) -> ParsingBatch:
+def _sample(image: Tensor, labels: Tensor, coarse: bool, rng: np.random.Generator | None, occluded: float) -> ParsingBatch:
+    if rng is not None:
+        if occluded and rng.random() < occluded:
+            image, labels = hidden(image, labels, coarse, rng)
+        image = shaded(image, rng)
     nothing = torch.full_like(labels, IGNORED)
     return ParsingBatch(image, nothing, labels) if coarse else ParsingBatch(image, labels, nothing)
+
+
+def hidden(image: Tensor, labels: Tensor, coarse: bool, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A rendered object in front of an image (3,S,S), labeled `eye_g` where it is glasses, `background` otherwise."""
+    kind = str(rng.choice(list(OCCLUDERS)))
+    pixels = ((image.permute(1, 2, 0).numpy() + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+    pixels, mask = occlude(pixels, kind, rng)
+    part = PARTS.index('eye_g') if 'glasses' in kind and not coarse else 0
+    return to_tensor(pixels), torch.where(torch.from_numpy(mask), part, labels)
 
 
 def place(image: np.ndarray, labels: np.ndarray, matrix: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -214,14 +230,15 @@ def open_faces(root: str | Path) -> tuple[Faces, bool]:
                      'or one with images/, masks/ and index.csv')
 
 
-def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, varied: bool = True) -> Mixed:
-    """Images of all folders and drawn ones, in SHARES. A folder without images of the partition is passed over, unless it is
-    to be learned from."""
-    sources, kinds = [Drawn(partition, size)], ['synthetic']
+def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, varied: bool = True,
+          occluded: float = 0.0) -> Mixed:
+    """Images of all folders and drawn ones, in SHARES. varied, occluded as for Mixed and Labeled. A folder without images of
+    the partition is passed over, unless it is to be learned from."""
+    sources, kinds = [Drawn(partition, size, occluded)], ['synthetic']
     for root in roots:
         faces, coarse = open_faces(root)
         if partition == 'train' or (faces.splits == PARTITIONS.index(partition)).any():
-            sources.append(Labeled(faces.partition(partition), size, coarse=coarse))
+            sources.append(Labeled(faces.partition(partition), size, coarse=coarse, occluded=occluded))
             kinds.append('coarse' if coarse else 'labels')
     total = {kind: sum(len(source) for source, its in zip(sources, kinds) if its == kind) for kind in kinds}
     shares = [SHARES[kind] * len(source) / total[kind] for source, kind in zip(sources, kinds)]

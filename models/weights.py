@@ -97,6 +97,8 @@ TABLE = {entry.name: entry for entry in (
           'safetensors'),
     Entry('parsing-unet', 'parsing_unet.safetensors', '',
           '8ec266066a9833d90d3d775b4fc44b6f44fc2340698dd24dd9bab3f9534438e7', 1481952, _ZOO_LICENSE, _UNET, 'safetensors'),
+    Entry('parsing-unet-occlusion', 'parsing_occlusion.safetensors', '',
+          '1fde6e10a14a4330d7647d5faf2c02826bfdc7aa85ba6b247a3bf9a77c9ac799', 1481816, _ZOO_LICENSE, _UNET, 'safetensors'),
     Entry('cvae', 'cvae.safetensors', '',
           '2f431f53f0a89f074d41356fed26398c17215c6fe1c4d21fa75b2a6e2ce92324', 6093198, _ZOO_LICENSE, _CVAE, 'safetensors'),
     Entry('cgan', 'cgan.safetensors', '',

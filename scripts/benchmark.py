@@ -3,6 +3,7 @@
     python scripts/benchmark.py data --data celeba --root CELEBA
     python scripts/benchmark.py synthetic
     python scripts/benchmark.py metrics
+    python scripts/benchmark.py occlusion --limits 0.5,30 0.4,40
     python scripts/benchmark.py swap
     python scripts/benchmark.py train
     python scripts/benchmark.py video CLIP.mp4
@@ -25,11 +26,17 @@ import torch
 from datasets.loaders import FACES
 from experiments.benchmarks.data import drawing, frechet_forms, loading
 from experiments.benchmarks.inference import swapping, training
+from experiments.benchmarks.occlusion import occlusion_figures
 from experiments.benchmarks.translation import PLAIN, translating
 from experiments.benchmarks.video import video_figures
 from experiments.evaluation.ilvr import sampling
 from models.ddpm.loading import ZOO
-from models.perception.build import EMBEDDERS
+from models.perception.build import EMBEDDERS, PHOTO_PARSER
+
+
+def limits(text: str) -> tuple[float, float]:
+    bare, residual = map(float, text.split(','))
+    return bare, residual
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -54,6 +61,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     metrics.add_argument('--images', type=int, default=5000, help='in each of the two sets (%(default)s)')
     metrics.add_argument('--repeats', type=int, default=1, help='measurements, of which the median counts (%(default)s)')
     metrics.set_defaults(run=lambda args: frechet_forms(width=args.width, images=args.images, repeats=args.repeats))
+    hidden = tasks.add_parser('occlusion', help='objects rendered in front of faces: what a swap leaves as it is, by kind')
+    hidden.add_argument('--data', choices=list(FACES), help='data set of the faces (drawn faces)')
+    hidden.add_argument('--root', type=Path, help='folder of the data set')
+    hidden.add_argument('--parser', default=PHOTO_PARSER, help='face parser, or a parser.safetensors of a run (%(default)s)')
+    hidden.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
+    hidden.add_argument('--images', type=int, default=20, help='faces, each with every kind of object (%(default)s)')
+    hidden.add_argument('--limits', nargs='+', type=limits, metavar='BARE,RESIDUAL',
+                        help='least probability of bare skin and largest residual to compare (those in use)')
+    hidden.set_defaults(run=lambda args: occlusion_figures(args.data, args.root, parser=args.parser, file=args.weights,
+                                                           images=args.images, limits=args.limits))
     drawn = tasks.add_parser('sample', help="ILVR as its authors run it, 100 ancestral steps, against ours")
     drawn.add_argument('--weights', default=ZOO, help='as for sample_ilvr.py (%(default)s)')
     drawn.add_argument('--data', choices=list(FACES), help='data set of the references (drawn faces)')

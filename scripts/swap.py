@@ -56,7 +56,7 @@ from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.cgan.published import load_generator
 from models.image_io import Photo
-from models.perception.build import build_perception, load_parser
+from models.perception.build import PHOTO_PARSER, build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
 from models.pipelines.demo import demo
 from models.pipelines.io.images import check_output, write_image
@@ -227,7 +227,7 @@ def run(args: argparse.Namespace) -> int:
         check_video_output(args.target, output)
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     torch.manual_seed(args.seed)
-    perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
+    perception = build_perception('identity-mobilefacenet', None, PHOTO_PARSER)
     session = open_session(args, perception)
     perception.to(args.device)
     if args.weights in FRAMINGS:

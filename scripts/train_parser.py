@@ -36,8 +36,8 @@ from experiments.training.engine import Engine, build_fabric, complete
 from experiments.training.errors import RunError
 from experiments.training.run_folder import run_folder
 from models.files import write_bytes
-from models.perception.build import PARSERS, load_parser
-from models.perception.parsers.family import ParserTraining, ParserTrainingConfig, load_trained, parser_bytes
+from models.perception.build import PARSERS, file_of, load_parser
+from models.perception.parsers.family import ParserTraining, ParserTrainingConfig, load_network, load_trained, parser_bytes
 from models.weights import WeightsError
 
 
@@ -79,11 +79,14 @@ def build(args: argparse.Namespace) -> Engine:
     model, data, seed = checked(ParserTrainingConfig, config.model), config.data, config.engine.seed
     folder = run_folder('parser', args.out, args.resume)
     roots = data.root.split(os.pathsep) if data.root else []
-    faces = mixed(roots, model.size, partition=data.partition, seed=seed, varied=data.augment)
+    faces = mixed(roots, model.size, partition=data.partition, seed=seed, varied=data.augment,
+                  occluded=model.occluded)
     held = mixed(roots, model.size, partition=data.validation_partition, seed=seed, varied=False)
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     family = ParserTraining(model)
+    if model.init and not args.resume:
+        family.network.load_state_dict(load_network(file_of(model.init) if model.init in PARSERS else model.init).state_dict())
     loader = build_loader(faces, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
                           world_size=fabric.world_size)
     validation = list(islice(build_loader(held, data.batch, seed=seed, shuffle=False), data.validation_batches))

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from models import geometry, weights
-from models.perception.build import build_perception, load_embedder
+from models.perception.build import PHOTO_PARSER, build_perception, load_embedder
 from models.perception.detection import build_detector
-from models.pipelines import blend
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image
+from models.pipelines.occlusion import hull
 from models.pipelines.photo import LARGEST, FaceSwapper, choose, crop_face
 from models.pipelines.video.animation import open_clip
 from models.pipelines.video.clip import Clip
@@ -37,7 +37,7 @@ def video_figures(
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
-        perception = build_perception('identity-mobilefacenet', None, 'parsing-unet').to(device)
+        perception = build_perception('identity-mobilefacenet', None, PHOTO_PARSER).to(device)
         family = load_family(Path(file) if file else weights.path(SWAPPER), perception).to(device)
         swapper = FaceSwapper(family, perception, build_detector('mtcnn', device), device=device)
         photo = read_image(source) if source else demo_photo('astronaut')
@@ -96,4 +96,4 @@ def _hull(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """(H,W) bool."""
     own = geometry.template('face').scaled(_SIDE)
     matrix = geometry.align(torch.from_numpy(points), own).numpy().astype(np.float64)
-    return cv2.warpAffine(blend.hull(_SIDE), matrix, shape[::-1], flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST) > 0.5
+    return cv2.warpAffine(hull(_SIDE), matrix, shape[::-1], flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST) > 0.5

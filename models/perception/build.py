@@ -66,9 +66,11 @@ EMBEDDERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
 }
 PARSERS: dict[str, tuple[Callable[[], nn.Module], dict]] = {
     'parsing-unet': (ParsingUNet, {}),
+    'parsing-unet-occlusion': (ParsingUNet, {}),
     'parsing-unet-small': (_small_unet, {'template': 'celebahq', 'size': 256, 'order': _order(_SMALL_UNET_CLASSES)}),
     'bisenet': (_bisenet, {'template': 'ffhq', 'size': 512, 'imagenet': True, 'order': _order(_BISENET_CLASSES)}),
 }
+PHOTO_PARSER = 'parsing-unet-occlusion'  # of photos and videos, where something may be in front of a face
 # depth, and the layers that losses look at
 VGGS: dict[str, tuple[int, tuple[str, ...]]] = {
     'vgg16': (16, ('relu1_2', 'relu2_2', 'relu3_3', 'relu4_3', 'relu5_3')),

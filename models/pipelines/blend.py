@@ -1,4 +1,4 @@
-"""Putting a generated face back into its photo: where it shows (mask), in which tones (color match), and the mixing."""
+"""Putting a generated face back into its photo: the soft mask, the tones (color match), and the mixing."""
 import cv2
 import numpy as np
 import torch
@@ -6,90 +6,39 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models import geometry
-from models.batch import FACE_IDS, PARTS
 
-MASK_SIDE = 256  # pixels of the template `face` in which masks are made
 FEATHER = 0.06  # part of the side over which a mask falls off
 MONOCHROME = 8  # levels of 255 by which the channels of a gray pixel may differ after lossy coding
+EDGE = 0.015  # the same at what is thinner than FEATHER
+_CLOSING_STEP = 4  # pixels of a mask in which gaps are closed
 _FRAME = 0.05  # part of the side over which the mask falls to 0 at the border of the crop
-_SHARE = (0.05, 0.85)  # least and largest part of the crop that a face covers
-_GROWTH = 1.75  # how far the hull of the five points is stretched to reach brows and chin
-_COVERS = [PARTS.index(name) for name in ('eye_g', 'hair', 'hat')]  # stay in front wherever the target shows them
-_FLESH = [*FACE_IDS, *(PARTS.index(name) for name in ('l_ear', 'r_ear', 'neck'))]  # what a jaw may be taken for
-_SPECK = np.ones((7, 7), np.uint8)  # pixels of MASK_SIDE: what is thinner in a mask is the parser's noise
 
 
-def hull(side: int) -> np.ndarray:
-    """(side,side) float32, 1 inside the convex hull of the template's five points, stretched about their center."""
-    points = geometry.template('face').scaled(side).tensor().numpy()
-    center = points.mean(0)
-    outline = cv2.convexHull(((points - center) * _GROWTH + center).round().astype(np.int32))
-    mask = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), outline, 1)
-    return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), side / 16).round()
+def _dilated(mask: Tensor, radius: int, outside: float = 0.0) -> Tensor:
+    """(B,1,S,S) -> the same shape, the maximum over a square; outside: the value around the crop."""
+    padded = F.pad(mask, [radius] * 4, value=outside)
+    return F.max_pool2d(F.max_pool2d(padded, (2 * radius + 1, 1), 1), (1, 2 * radius + 1), 1)
 
 
-def _solid(probability: np.ndarray) -> np.ndarray:
-    """The largest connected piece of a (H,W) probability, without holes; all 0 where it is too small or too large for a face in
-    the template `face`."""
-    outlines, _ = cv2.findContours((probability > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    mask = np.zeros(probability.shape, np.float32)
-    if outlines:
-        cv2.drawContours(mask, [max(outlines, key=cv2.contourArea)], -1, 1.0, cv2.FILLED)
-    return mask if _SHARE[0] <= mask.mean() <= _SHARE[1] else np.zeros_like(mask)
-
-
-def _shares(logits: Tensor, *groups) -> list[np.ndarray]:
-    """(19,H,W) logits -> for each group of ids the summed probability (MASK_SIDE,MASK_SIDE)."""
-    probability = logits.float().softmax(0)
-    shares = torch.stack([probability[list(ids)].sum(0) for ids in groups])[None]
-    return list(F.interpolate(shares, (MASK_SIDE, MASK_SIDE), mode='bilinear', antialias=True)[0].cpu().numpy())
-
-
-def occluders(covers: np.ndarray, flesh: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """What stays in front of a target's face: its glasses, hair and hat, and inside the outline of the face whatever is no part
-    of one, nor neck or ear: such as a hand.
-
-    covers, flesh (H,W), probabilities of _COVERS and _FLESH; face (H,W), its solid mask. Returns (H,W) float32, 0 or 1.
-    """
-    outline = cv2.convexHull(np.argwhere(face > 0)[:, ::-1].astype(np.int32))
-    inside = cv2.fillConvexPoly(np.zeros(face.shape, np.uint8), outline, 1) > 0
-    front = ((covers > 0.5) | (flesh < 0.5) & inside).astype(np.uint8)
-    return cv2.morphologyEx(front, cv2.MORPH_OPEN, _SPECK).astype(np.float32)
-
-
-def face_masks(parser, targets: Tensor, swaps: Tensor, seen: Tensor | None = None) -> tuple[Tensor, list[bool]]:
-    """Where each swap covers its target: what either crop shows as face, less what stays in front of the target's.
-
-    parser as models.base.Perception.parser, or None; targets, swaps (B,3,S,S) in [-1,1] in the template `face`; seen (B,19,S,S):
-    what the parser says of the targets, where that is known. Returns hard masks (B,1,MASK_SIDE,MASK_SIDE) and, for each, whether
-    the parser found no face in the target, so that the hull of the landmarks had to do.
-    """
-    masks = [hull(MASK_SIDE)] * len(targets)
-    missed = [True] * len(targets)
-    if parser is not None:
-        seen = parser(targets) if seen is None else seen
-        for index, (before, after) in enumerate(zip(seen, seen if swaps is targets else parser(swaps))):
-            face, covers, flesh = _shares(before, FACE_IDS, _COVERS, _FLESH)
-            face = _solid(face)
-            if face.any():
-                missed[index] = False
-                shown = _solid(np.maximum(face, *map(_solid, _shares(after, FACE_IDS))))
-                masks[index] = cv2.morphologyEx(shown * (1 - occluders(covers, flesh, face)), cv2.MORPH_OPEN, _SPECK)
-    return torch.from_numpy(np.stack(masks)).unsqueeze(1).to(targets), missed
-
-
-def soften(mask: Tensor, feather: float = FEATHER) -> Tensor:
-    """(B,1,S,S) hard mask -> soft mask of the same shape that is 0 outside the hard one and at the border of the crop: eroded,
-    then blurred inwards over `feather` of the side."""
-    side = mask.shape[-1]
-    radius = max(1, round(feather * side / 2))
-    eroded = F.max_pool2d(F.pad(-mask, [radius] * 4), (2 * radius + 1, 1), 1)
-    eroded = -F.max_pool2d(eroded, (1, 2 * radius + 1), 1)
+def _feathered(mask: Tensor, radius: int) -> Tensor:
+    """(B,1,S,S) in [0,1], eroded by `radius` pixels and blurred by as many."""
+    eroded = 1 - _dilated(1 - mask, radius, outside=1.0)
     taps = torch.arange(-radius, radius + 1, dtype=mask.dtype, device=mask.device) / radius
     kernel = torch.cos(taps * torch.pi / 2).square() + 1e-6
     kernel = kernel / kernel.sum()
     soft = F.conv2d(eroded, kernel.view(1, 1, 1, -1), padding=(0, radius))
-    soft = F.conv2d(soft, kernel.view(1, 1, -1, 1), padding=(radius, 0))
+    return F.conv2d(soft, kernel.view(1, 1, -1, 1), padding=(radius, 0))
+
+
+def soften(mask: Tensor, feather: float = FEATHER) -> Tensor:
+    """(B,1,S,S) hard mask -> soft mask of the same shape that is 0 outside the hard one and at the border of the crop: eroded,
+    then blurred inwards over `feather` of the side, or over EDGE around gaps that are thinner than that, such as letters."""
+    side = mask.shape[-1]
+    radius, edge = (max(1, round(width * side / 2)) for width in (feather, min(EDGE, feather)))
+    reach, small = max(1, radius // _CLOSING_STEP), F.avg_pool2d(mask, _CLOSING_STEP, ceil_mode=True)
+    closed = F.interpolate(1 - _dilated(1 - _dilated(small, reach), reach), scale_factor=_CLOSING_STEP)[..., :side, :side]
+    closed = torch.maximum(mask, closed)
+    soft = _feathered(closed, radius) * _feathered(mask, edge)
     near = torch.arange(side, dtype=mask.dtype, device=mask.device)
     frame = (torch.minimum(near, near.flip(0)) / (_FRAME * side)).clamp(max=1)
     frame = frame * frame * (3 - 2 * frame)

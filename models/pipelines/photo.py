@@ -11,7 +11,7 @@ from models import geometry
 from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.perception.detection import Detector, Face, paired
-from models.pipelines import blend
+from models.pipelines import blend, occlusion
 from models.runtime.sessions import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'
@@ -161,8 +161,11 @@ class FaceSwapper(PhotoSwapper):
         points = torch.stack([torch.as_tensor(face.points, dtype=torch.float32) for face in takers])
         points = geometry.apply(geometry.align(points, geometry.template('face').scaled(self.size)), points)
         sources = crop_face(source, giver.points, self.size).expand_as(targets)
+        details = None
+        if self.size < occlusion.DETAIL_SIDE:
+            details = torch.cat([crop_face(target, face.points, occlusion.DETAIL_SIDE) for face in takers])
         swaps, masks, missed = self._made(targets, points, sources, self.embed(source, [giver]).expand(len(targets), -1),
-                                          generator)
+                                          generator, details)
         masks = blend.soften(masks)
         image, cover = target.copy(), np.zeros(target.shape[:2], np.float32)
         for index in reversed(range(len(takers))):  # the largest, which is nearest, last
@@ -176,16 +179,17 @@ class FaceSwapper(PhotoSwapper):
         return image, cover, notes
 
     def _made(self, targets: Tensor, points: Tensor, sources: Tensor, identities: Tensor,
-              generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, list[bool]]:
+              generator: torch.Generator | None = None,
+              details: Tensor | None = None) -> tuple[Tensor, Tensor, list[bool]]:
         """Crops (B,3,S,S) with their landmarks (B,5,2), and for each whom it is to show, as a crop and as an identity (B,D) ->
-        swaps, and what blend.face_masks says, on the CPU."""
+        swaps, and what occlusion.face_masks says, on the CPU."""
         targets, points, sources = (part.to(self.device) for part in (targets, points, sources))
         seen = None if self.perception.parser is None else self.perception.parser(targets)
         batch = SwapBatch(sources, targets, torch.zeros(len(targets), dtype=torch.bool, device=self.device),
                           source_embedding=identities, target_landmarks=points,
                           target_parsing=None if seen is None else seen.argmax(1))
         swaps = self.family.generate(batch, generator=generator).clamp(-1, 1)
-        masks, missed = blend.face_masks(self.perception.parser, targets, swaps, seen)
+        masks, missed = occlusion.face_masks(self.perception.parser, targets, swaps, seen, details=details)
         return swaps.float().cpu(), masks.float().cpu(), missed
 
     def maker(self, sources: list[tuple[np.ndarray, Face]]):

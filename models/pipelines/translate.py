@@ -15,7 +15,7 @@ from torch import Tensor
 from models import weights
 from models.base import Family, Perception
 from models.perception.detection import Detector, Face
-from models.pipelines import blend
+from models.pipelines import blend, occlusion
 from models.pipelines.framing import Framed, framed, middle
 from models.pipelines.io.contact_sheet import contact_sheet, portrait
 from models.pipelines.photo import LARGEST, choose, crop_face
@@ -175,7 +175,7 @@ class FaceTranslator:
         """Where translations (B,3,S,S) of crops are to show in them: hard masks (B,1,M,M) of the face without its hair, which a
         crop cuts off. Of the two the parser looks at the one that is a photo."""
         photos = (crops if self.direction[0] == 'a' else made).to(self.device)
-        return blend.face_masks(self.parser, photos, photos)[0].cpu()
+        return occlusion.face_masks(self.parser, photos, photos)[0].cpu()
 
 
 def sheet(made: Translated) -> np.ndarray:

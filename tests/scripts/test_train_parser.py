@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from models.convert import read_state
+from models.perception.build import file_of
 from tests.datasets import layouts
 
 TINY = ['model.size=32', 'data.batch=4', 'data.workers=0', 'data.validation_batches=1', 'engine.accelerator=cpu',
@@ -30,6 +32,13 @@ def test_it_trains_goes_on_and_measures(script, tmp_path, capsys):
     assert capsys.readouterr().out == row
 
 
+def test_training_starts_from_the_weights_that_are_given(script, tmp_path, monkeypatch):
+    monkeypatch.setattr('scripts.train_parser.measure', lambda *_, **__: {'face': 0.0, 'images': 0, 'parts': {}})
+    script('--preset', 'parser-occlusion', '--steps', 1, '--out', tmp_path / 'run', '--set', 'param_groups.default.lr=1e-9')
+    trained, init = (read_state(path)['out.0.weight'] for path in (tmp_path / 'run/parser.safetensors', file_of('parsing-unet')))
+    assert (trained - init).abs().max() < 1e-3 < init.abs().max()
+
+
 @pytest.mark.parametrize('kind', [ValueError, OSError])
 def test_what_cannot_be_measured_afterwards_is_one_sentence_and_the_parser_stays(script, tmp_path, monkeypatch, capsys, kind):
     def refused(*_, **__):
@@ -46,6 +55,7 @@ def test_what_cannot_be_measured_afterwards_is_one_sentence_and_the_parser_stays
     (['--evaluate', 'no-such-parser'], 'no-such-parser'),
     (['--label', 'cache', '--root', 'nowhere'], 'parsing-unet-small'),
     (['--set', 'model.weights.labels=x'], 'labels'),
+    (['--set', 'model.init=nowhere.safetensors'], 'nowhere'),
 ])
 def test_a_mistake_is_one_sentence(script, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)

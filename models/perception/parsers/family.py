@@ -18,9 +18,13 @@ _COLORS = torch.rand(IGNORED + 1, 3, generator=torch.Generator().manual_seed(3))
 
 
 class ParserTrainingConfig(FamilyConfig):
-    """size: side of the images, a multiple of 16. weights: labels (cross entropy) and coarse (marginalised cross entropy)."""
+    """size: side of the images, a multiple of 16. weights: labels (cross entropy) and coarse (marginalised cross entropy).
+    occluded: share of the training images with a rendered object in front of the face (datasets.synthetic.occluders). init: the
+    weights that training starts from, a name of PARSERS with this network or a parser.safetensors of a run."""
 
     size: int = Field(128, ge=32, multiple_of=16)
+    occluded: float = Field(0.0, ge=0, le=1)
+    init: str | None = None
     weights: dict[str, float] = {'labels': 1.0, 'coarse': 0.5}
 
 
@@ -85,12 +89,17 @@ def parser_bytes(training: ParserTraining) -> bytes:
                 {'format': 'pt', 'network': 'parsing-unet'})
 
 
-def load_trained(path: str | Path, size: int = 128) -> FaceParser:
-    """A frozen parser from a file of parser_bytes. models.weights.WeightsError where the file cannot be read, ValueError where
-    it holds another network."""
+def load_network(path: str | Path) -> ParsingUNet:
+    """The network of a file of parser_bytes. models.weights.WeightsError where the file cannot be read, ValueError where it holds
+    another network."""
     network, state = ParsingUNet(), read_state(Path(path))
     try:
         network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     except RuntimeError as error:
         raise ValueError(f'{path} does not hold the small parser; give a parser.safetensors of a run') from error
-    return FaceParser(network, size=size)
+    return network
+
+
+def load_trained(path: str | Path, size: int = 128) -> FaceParser:
+    """A frozen parser from a file of parser_bytes; errors as for load_network."""
+    return FaceParser(load_network(path), size=size)

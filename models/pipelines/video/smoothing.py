@@ -54,17 +54,19 @@ class Steady:
     """Temporal blending of one person's made faces in their aligned frame.
 
     A pixel of the made face keeps the more of its last value the less the filmed face changed around it, so that what shimmers at
-    rest is averaged and what moves is not smeared; the mask and the tones are averaged over a few frames.
+    rest is averaged and what moves, such as a hand in front of the face, is not smeared; so does the mask. The tones are averaged
+    over a few frames. still: (S,S) float32 in [0,1], 1 where the filmed face did not change.
     """
 
     def __init__(self):
-        self.filmed = self.made = self.mask = self.change = None
+        self.filmed = self.made = self.mask = self.change = self.still = None
 
     def face(self, filmed: np.ndarray, made: np.ndarray) -> np.ndarray:
         """(S,S,3) float32 in [-1,1], the face as filmed and as made -> (S,S,3)."""
         if self.made is not None and self.made.shape == made.shape:
             change = cv2.GaussianBlur(np.abs(filmed - self.filmed).mean(2), (0, 0), len(filmed) / 48)
-            kept = HELD * np.exp(-(change / STILL) ** 2)
+            self.still = np.exp(-(change / STILL) ** 2)
+            kept = HELD * self.still
             if kept.shape != made.shape[:2]:
                 kept = cv2.resize(kept, made.shape[1::-1])
             made = made + kept[..., None] * (self.made - made)
@@ -72,8 +74,11 @@ class Steady:
         return self.made
 
     def outline(self, mask: np.ndarray) -> np.ndarray:
-        """(M,M) float32 in [0,1] -> (M,M)."""
-        self.mask = mask if self.mask is None else mask + MASK_HELD * (self.mask - mask)
+        """(M,M) float32 in [0,1] -> (M,M). Called after `face`."""
+        if self.mask is not None:
+            held = MASK_HELD if self.still is None else MASK_HELD * cv2.resize(self.still, mask.shape[::-1])
+            mask = (mask + held * (self.mask - mask)).astype(np.float32)
+        self.mask = mask
         return self.mask
 
     def tones(self, change: np.ndarray) -> np.ndarray:
