@@ -1,7 +1,6 @@
 """Face detectors behind one interface: an image in, boxes and five landmarks in the image's own pixels out."""
 import warnings
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,80 +10,12 @@ from torch import nn
 
 from models import weights
 from models.runtime.sessions import providers
+from models.perception.face import Face, is_plausible, mapped
+from models.perception.face_detector import Detector, Region
 
-LONGEST = 1280  # pixels; a larger image is reduced to this for detection
-MARGIN = 24  # pixels of gray around the image, so that faces cut by its border stay inside what a detector sees
 SCORE = 0.9  # least confidence of MTCNN and RetinaFace
 KEPT_SCORE = 0.6  # least confidence of MTCNN's last network in a face that is followed
-OVERLAP = 0.3  # intersection over union from which on two boxes may show the same face
-
-
-@dataclass(frozen=True)
-class Face:
-    """A detected face: box (4,) x0, y0, x1, y1 and points (5,2) in the order of models.geometry, float32 pixels of the
-    image; score in [0,1]."""
-
-    box: np.ndarray
-    points: np.ndarray
-    score: float
-
-    @property
-    def area(self) -> float:
-        return float(np.prod(np.maximum(self.box[2:] - self.box[:2], 0)))
-
-
-def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (N,4) with boxes (M,4) -> (N,M)."""
-    first, second = first.reshape(-1, 1, 4), second.reshape(1, -1, 4)
-    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
-    common = np.maximum(sides, 0).prod(-1)
-    areas = [np.maximum(box[..., 2:] - box[..., :2], 0).prod(-1) for box in (first, second)]
-    return common / np.maximum(sum(areas) - common, 1e-6)
-
-
-def paired(id_similarity: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """(row, column) of a table (N,M), the largest first, no row and no column twice, none below `least`."""
-    id_similarity, found = id_similarity.astype(np.float64), []
-    while id_similarity.size and id_similarity.max() >= least:
-        row, column = np.unravel_index(id_similarity.argmax(), id_similarity.shape)
-        id_similarity[row], id_similarity[:, column] = -np.inf, -np.inf
-        found.append((int(row), int(column)))
-    return found
-
-
-class Detector:
-    """Reduces the image, asks `find`, maps the answer back and sorts by size. A detector writes `find`."""
-
-    def find(self, image: np.ndarray) -> list[Face]:
-        """(H,W,3) uint8 RGB of at most LONGEST + 2 * MARGIN pixels -> faces in its pixels, in any order."""
-        raise TypeError(f'{type(self).__name__} finds no faces')
-
-    def detect(self, image: np.ndarray) -> list[Face]:
-        """(H,W,3) uint8 RGB of any size -> the faces, largest first. ValueError where the array is no such image."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f'a detector wants an RGB image (H,W,3) in uint8, not {image.shape} in {image.dtype}')
-        height, width = image.shape[:2]
-        scale = min(1.0, LONGEST / max(height, width))
-        small = max(1, round(width * scale)), max(1, round(height * scale))
-        reduced = cv2.resize(image, small, interpolation=cv2.INTER_AREA) if scale < 1 else image
-        reduced = cv2.copyMakeBorder(reduced, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=(127, 127, 127))
-        ratio = np.array([width / small[0], height / small[1]], np.float32)
-
-        def original(points):
-            return ((np.asarray(points, np.float32).reshape(-1, 2) - MARGIN + 0.5) * ratio - 0.5).astype(np.float32)
-
-        faces = [Face(original(f.box).reshape(4), original(f.points), float(f.score)) for f in self.find(reduced)]
-        return sorted(faces, key=lambda face: -face.area)
-
-    def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
-        """The faces of the frame before in this one, (H,W,3) uint8 RGB of a video; None for those that are not seen any more."""
-        if not faces:
-            return []
-        found, answer = self.detect(image), [None] * len(faces)
-        boxes = [np.array([face.box for face in some]).reshape(-1, 4) for some in (faces, found)]
-        for before, now in paired(overlaps(*boxes), OVERLAP):
-            answer[before] = found[now]
-        return answer
+MAX_FOLLOWED_ROLL = 30.0  # degrees of in-plane rotation up to which it is not derotated for that network
 
 
 def mtcnn_network(name: str) -> nn.Module:
@@ -117,20 +48,31 @@ class MTCNN(Detector):
 
     @torch.no_grad()
     def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
-        """As Detector.follow, but by the last network alone, which corrects the old box: a fiftieth of the work."""
+        """As Detector.follow, but by the last network alone, which corrects the old box: a fiftieth of the work. The crop of a
+        face whose in-plane rotation exceeds MAX_FOLLOWED_ROLL is derotated by it first."""
         if not faces:
             return []
         squares = np.stack([_square(face.box) for face in faces])  # (N,4)
-        crops = np.stack([_cut(image, square, 48) for square in squares])
-        crops = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() - 127.5) / 128
-        shifts, points, scores = (out.cpu().numpy() for out in self.networks[2](crops.to(self.device)))
         sides, starts = squares[:, 2:] - squares[:, :2] + 1, squares[:, :2] - 1  # as in detect_face
+        crops, backs = [], []
+        for face, square, side, start in zip(faces, squares, sides, starts):
+            upright = abs(face.roll) <= MAX_FOLLOWED_ROLL
+            center = start + (side - 1) / 2
+            crops.append(_cut(image, square, 48) if upright else Region(image, center, side[0], 48).derotated(face.roll)[0])
+            backs.append(None if upright else cv2.getRotationMatrix2D(center.tolist(), -face.roll, 1.0))
+        crops = (torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() - 127.5) / 128
+        shifts, points, scores = (out.cpu().numpy() for out in self.networks[2](crops.to(self.device)))
         boxes = squares + shifts * np.tile(sides, 2)
         points = points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides[:, None] + starts[:, None]
         height, width = image.shape[:2]
-        inside = [0 <= x < width and 0 <= y < height for x, y in points.mean(1)]
-        return [Face(box.astype(np.float32), five.astype(np.float32), float(score)) if score >= KEPT_SCORE and there else None
-                for box, five, score, there in zip(boxes, points, scores[:, 1], inside)]
+        followed = []
+        for box, five, score, back in zip(boxes, points, scores[:, 1], backs):
+            face = Face(box.astype(np.float32), five.astype(np.float32), float(score))
+            face = face if back is None else mapped(face, back)
+            x, y = face.points.mean(0)
+            there = score >= KEPT_SCORE and 0 <= x < width and 0 <= y < height and is_plausible(face)
+            followed.append(face if there else None)
+        return followed
 
 
 def _square(box: np.ndarray) -> np.ndarray:
@@ -153,6 +95,8 @@ def _cut(image: np.ndarray, square: np.ndarray, side: int) -> np.ndarray:
 
 class SCRFD(Detector):
     """Guo et al. 2021 (arXiv:2105.04714): insightface's detector, on onnxruntime, out of its model pack buffalo_l."""
+
+    certain, rotated_score = 0.7, 0.6  # its scores of clear faces lie between these and 0.9
 
     def __init__(self, device: str | torch.device = 'cpu'):
         path = weights.path('buffalo_l')

@@ -12,6 +12,7 @@ from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.perception.detection import Detector, Face, paired
 from models.pipelines import blend, occlusion
+from models.perception.face import paired
 from models.runtime.sessions import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'
@@ -36,7 +37,8 @@ def choose(faces: list[Face], choice: str | int | None, what: str) -> list[Face]
     what names the image in messages. ValueError, one sentence, where no face is there or the choice fits none.
     """
     if not faces:
-        raise ValueError(f'no face was found in the {what}; give an image of a face seen from the front or try another detector')
+        raise ValueError(f'no face was found in the {what}; turn the photo upright, give one of a face seen from the '
+                         'front or try another detector')
     numbers = 'its number by size, 0' if len(faces) == 1 else f'its number by size, 0 (largest) to {len(faces) - 1}'
     if choice is None:
         if len(faces) > 1:

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.perception.detection import LONGEST, MARGIN, Detector, Face, build_detector
+from models.perception.detection import build_detector
+from models.perception.face import Face
+from models.perception.face_detector import LONGEST, MARGIN, Detector
 from models.pipelines.demo import demo_photo
 from models.weights import WeightsError
+from tests.models.stubs import face_at
 
 
 @pytest.fixture(scope='module')
@@ -77,12 +80,13 @@ def test_any_detector_may_answer_in_the_reduced_image():
         def find(self, image):
             height, width = image.shape[:2]
             right, bottom = width - MARGIN - 1, height - MARGIN - 1
-            corners = np.array([[MARGIN, MARGIN], [right, MARGIN], [0, 0], [1, 1], [right, bottom]])
-            return [Face(np.array([MARGIN, MARGIN, MARGIN + 10, MARGIN + 10.0]), corners, 0.5)]
+            box = np.array([MARGIN, MARGIN, right, bottom], float)
+            return [Face(box, face_at(*((box[:2] + box[2:]) / 2), 400).points, 1.0)]
 
     face, = Corner().detect(np.zeros((2 * LONGEST, LONGEST, 3), np.uint8))
     # The center of the reduced image's first pixel is that of the first two by two pixels of the photo.
-    np.testing.assert_allclose(face.points[[0, 4]], [[0.5, 0.5], [LONGEST - 1.5, 2 * LONGEST - 1.5]])
+    np.testing.assert_allclose(face.box, [0.5, 0.5, LONGEST - 1.5, 2 * LONGEST - 1.5])
+    np.testing.assert_allclose(face.points, face_at(LONGEST / 2 - 0.5, LONGEST - 0.5, 800).points, atol=1e-2)
 
 
 @pytest.mark.parametrize('name', ['scrfd', 'retinaface', 'retinaface-mobile025'])
@@ -101,13 +105,14 @@ def test_an_unknown_detector_is_answered_with_the_known_ones():
 def test_scrfd_answers_in_the_photos_pixels(tmp_path, monkeypatch):
     """A network of the published outputs that always sees one face: at the 8-pixel anchor (10,5) of the 640-pixel input."""
     onnx = pytest.importorskip('onnx')
+    landmarks = face_at(0, 0, 13).points  # in pixels of the input, from the anchor
     outputs, nodes, constants = [], [], []
     for kind, width in (('score', 1), ('box', 4), ('points', 10)):
         for stride in (8, 16, 32):
             side = 640 // stride
             values = np.zeros((side * side * 2, width), np.float32)
             if stride == 8:
-                values[(5 * side + 10) * 2] = {'score': 0.8, 'box': 2.0, 'points': np.arange(10) / 8}[kind]
+                values[(5 * side + 10) * 2] = {'score': 0.8, 'box': 2.0, 'points': landmarks.ravel() / 8}[kind]
             name = f'{kind}{stride}'
             constants.append(onnx.numpy_helper.from_array(values, f'{name}_value'))
             nodes.append(onnx.helper.make_node('Add', [f'{name}_value', 'zero'], [name]))
@@ -125,7 +130,7 @@ def test_scrfd_answers_in_the_photos_pixels(tmp_path, monkeypatch):
     side = 1280 - 2 * MARGIN  # with its margin twice the network's input
     face, = build_detector('scrfd').detect(np.zeros((side, side, 3), np.uint8))
     np.testing.assert_allclose(face.box, np.array([64, 24, 96, 56]) * 2 - MARGIN, atol=1)
-    np.testing.assert_allclose(face.points, (np.arange(10).reshape(5, 2) + [80, 40]) * 2 - MARGIN, atol=1)
+    np.testing.assert_allclose(face.points, (landmarks + [80, 40]) * 2 - MARGIN, atol=1)
     assert face.score == pytest.approx(0.8)
 
 
@@ -148,13 +153,13 @@ def test_retinaface_answers_in_the_photos_pixels(tmp_path, monkeypatch):
             value[1::2] = 5
     torch.save({f'module.{name}': value for name, value in state.items()}, tmp_path / 'detection_mobilenet0.25_Final.pth')
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
-    faces = build_detector('retinaface-mobile025').detect(np.zeros((80, 80, 3), np.uint8))
-    largest, smallest = faces[0], faces[-1]
+    faces = build_detector('retinaface-mobile025').find(np.zeros((128, 128, 3), np.uint8))
+    smallest, largest = sorted(faces, key=lambda face: face.area)[::len(faces) - 1]
     for face, side, stride in ((largest, 512, 32), (smallest, 16, 8)):
         np.testing.assert_allclose(face.box[2:] - face.box[:2], side, atol=1e-2)
         center = (face.box[:2] + face.box[2:]) / 2
         np.testing.assert_allclose(face.points, np.tile(center, (5, 1)), atol=1e-2)
-        offset = (center + MARGIN) / stride - 0.5
+        offset = center / stride - 0.5
         np.testing.assert_allclose(offset, offset.round(), atol=1e-2)
 
 

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.perception.detection import OVERLAP, Detector, Face, overlaps, paired
+from models.perception.detection import Detector, Face
+from models.perception.face import OVERLAP, overlaps, paired
 from models.pipelines.photo import ALL, LARGEST, MIN_ID_SIMILARITY
 from models.pipelines.video.smoothing import OneEuro
 
 EVERY = 12  # frames from one detection to the next
+TURNED_EVERY = 4  # detections without a face from one that searches at quarter turns to the next
 LONGEST = 640  # pixels; a larger frame is reduced to this for detection
 _NEAR = 0.25  # identity similarity that a face has beforehand to the person who was last seen in its place
 _MEMORY = 32  # faces of a person that are remembered, as their mean
@@ -71,6 +73,7 @@ class Tracker:
         self.people = [_Person(looks, 1) for looks in self.references]
         self.tracks: dict[int, _Track] = {}  # in the order of their numbers
         self.next, self.wait, self.usual = 0, 0, 0.0
+        self.blank = 0  # detections in a row that found no face
         self.chosen = None
         self.thumb = None
 
@@ -91,7 +94,7 @@ class Tracker:
         for index, frame in enumerate(frames):
             cut = self._is_cut(frame)
             if cut:
-                begin, self.tracks = index, {}
+                begin, self.tracks, self.blank = index, {}, 0
                 for person in self.people:
                     person.box = None
             lost = self._step(frame)
@@ -129,15 +132,23 @@ class Tracker:
         return lost
 
     def _detect(self, frame: np.ndarray, lost: dict[int, _Track]) -> list[int]:
-        """Look at the whole frame; returns the numbers of faces that were not followed."""
+        """Detect in the whole frame, and at any in-plane rotation around followed faces that this does not show; returns the
+        numbers of faces that were not followed."""
         ratio = min(1.0, LONGEST / max(frame.shape[:2]))
         size = max(1, round(frame.shape[1] * ratio)), max(1, round(frame.shape[0] * ratio))
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA) if ratio < 1 else frame
-        found = [Face(face.box / ratio, (face.points + 0.5) / ratio - 0.5, face.score) for face in self.detector.detect(small)]
+        answers = self.detector.detect(small, turned=self.blank % TURNED_EVERY == 0)
+        found = [Face(face.box / ratio, (face.points + 0.5) / ratio - 0.5, face.score) for face in answers]
         known = {**self.tracks, **lost}
         numbers = list(known)
         boxes = [np.array([face.box for face in some]).reshape(-1, 4) for some in ([t.face for t in known.values()], found)]
         pairs = dict(paired(overlaps(*boxes), OVERLAP))
+        for row in set(range(len(numbers))) - set(pairs):  # a head that turned to its side, or a face of low score
+            face = self.detector.search_around(frame, known[numbers[row]].face)
+            if face is not None and not (overlaps(face.box, np.array([f.box for f in found]).reshape(-1, 4)) > OVERLAP).any():
+                pairs[row] = len(found)
+                found.append(face)
+        self.blank = 0 if found else self.blank + 1
         for row, number in enumerate(numbers):
             track = known[number]
             track.misses = 0 if row in pairs else track.misses + 1
@@ -219,7 +230,7 @@ class Tracker:
                            'score': track.face.score, 'person': track.person, 'misses': track.misses, 'time': track.time,
                            'filter': track.filter.state()} for number, track in self.tracks.items()}
         return {'people': people, 'tracks': tracks, 'next': self.next, 'wait': self.wait, 'usual': self.usual,
-                'chosen': self.chosen, 'thumb': None if self.thumb is None else torch.from_numpy(self.thumb)}
+                'blank': self.blank, 'chosen': self.chosen, 'thumb': None if self.thumb is None else torch.from_numpy(self.thumb)}
 
     def restore(self, state: dict) -> None:
         """Go on where `state` was asked for."""
@@ -232,4 +243,5 @@ class Tracker:
             track.filter.restore(one['filter'])
             self.tracks[number] = track
         self.next, self.wait, self.usual, self.chosen = (state[name] for name in ('next', 'wait', 'usual', 'chosen'))
+        self.blank = state['blank']
         self.thumb = None if state['thumb'] is None else state['thumb'].numpy()
