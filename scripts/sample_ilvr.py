@@ -168,7 +168,7 @@ def run(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     try:
         run(parse(argv))
-    except (ValueError, WeightsError) as error:
+    except (ValueError, OSError, WeightsError) as error:
         print(f'sample_ilvr.py: {error}', file=sys.stderr)
         return 2
     return 0

@@ -27,7 +27,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
-import csv
 import hashlib
 import os
 from functools import partial, reduce
@@ -36,6 +35,7 @@ from itertools import chain
 import numpy as np
 import torch
 
+from configs.reading import listed_file, read_rows
 from configs.resolve import checked, merge, parse_override
 from experiments.evaluation.protocols.pairs import swap_pairs
 from experiments.filming import camera_name, moving, video
@@ -156,14 +156,10 @@ def open_session(args: argparse.Namespace, perception: Perception) -> SwapSessio
 
 def read_people(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     """Photos of a CSV with the columns reference and source; paths are relative to its folder."""
-    try:
-        with path.open(newline='', encoding='utf-8') as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} cannot be read ({error})') from error
-    if not rows or not all(row.get('reference') and row.get('source') for row in rows):
-        raise ValueError(f'{path} wants the columns reference,source and a photo in each field of at least one row')
-    return [(read_image(path.parent / row['reference']), read_image(path.parent / row['source'])) for row in rows]
+    rows = read_rows(path, ('reference', 'source'))
+    if not rows or not all(row['reference'] and row['source'] for row in rows):
+        raise ValueError(f'{path} names no photo in a line; write a reference and a source in each')
+    return [tuple(read_image(listed_file(path, row[name])) for name in ('reference', 'source')) for row in rows]
 
 
 def making(args: argparse.Namespace) -> Making | None:
@@ -264,7 +260,7 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     try:
         return run(parse(argv))
-    except (ValueError, weights.WeightsError) as error:
+    except (ValueError, OSError, weights.WeightsError) as error:
         print(f'swap.py: {error}', file=sys.stderr)
         return 2
 

@@ -213,7 +213,7 @@ def translate_all(todo: list[Work], count: int, one: Callable[[Work], None]) -> 
 def main(argv: list[str] | None = None) -> int:
     try:
         return run(parse(argv))
-    except (ValueError, weights.WeightsError) as error:
+    except (ValueError, OSError, weights.WeightsError) as error:
         print(f'translate.py: {error}', file=sys.stderr)
         return 2
 

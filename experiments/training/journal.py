@@ -32,13 +32,15 @@ def code_version(*, exactly: bool = False) -> str:
 
 
 def read_journal(folder: Path) -> list[dict]:
-    """The lines of a run's journal; a last line that a kill cut short is dropped."""
+    """The lines of a run's journal; one that a kill cut short, or that is damaged, is left out."""
     path, lines = folder / 'journal.jsonl', []
-    for text in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
+    for text in path.read_text(encoding='utf-8', errors='replace').split('\n') if path.is_file() else []:
         try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict) and type(line.get('step')) is int:
+            lines.append(line)
     return lines
 
 
@@ -47,7 +49,7 @@ def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     for line in read_journal(folder):
         for name, value in line.items():
-            if name.startswith(('train/', 'seen/', 'validation/')):
+            if name.startswith(('train/', 'seen/', 'validation/')) and isinstance(value, (int, float)):
                 found.setdefault(name, []).append((line['step'], value))
     return found
 
