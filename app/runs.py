@@ -35,8 +35,9 @@ def tab(roots: list[Path]) -> None:
                 if found is None:
                     return 'Nothing was trained or measured here yet.', '', '', gr.update(value=[], visible=False), '', ''
                 images = [(read_image(path, PIXELS), path.stem) for path in found.images[:_GRIDS]]
-                text = found.config.read_text(encoding='utf-8') if found.config else ''
-                return (f'**{_escaped(found.name)}**', '\n\n'.join(path.read_text(encoding='utf-8') for path in found.tables),
+                text = found.config.read_text(encoding='utf-8', errors='replace') if found.config else ''
+                tables = [path.read_text(encoding='utf-8', errors='replace') for path in found.tables]
+                return (f'**{_escaped(found.name)}**', '\n\n'.join(tables),
                         _curves(found), gr.update(value=images, visible=bool(images)), _report(found), text)
 
         def reopened(name):
@@ -61,7 +62,7 @@ def _report(found: Result) -> str:
         return ''
     if found.report.stat().st_size > _REPORT:
         return f'<p>{escape(found.report.name)} is too large to be shown here; open it from its folder.</p>'
-    page = found.report.read_text(encoding='utf-8')
+    page = found.report.read_text(encoding='utf-8', errors='replace')
     return f'<iframe title="report" class="report" sandbox="allow-scripts" srcdoc="{escape(page, quote=True)}"></iframe>'
 
 

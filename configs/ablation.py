@@ -4,10 +4,10 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from configs.base import Config
+from configs.reading import parse_yaml, read_text, shown
 from configs.resolve import parse_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
@@ -109,15 +109,13 @@ def read_ablation(name: str) -> tuple[str, AblationConfig]:
     cannot be used."""
     beside = FOLDER / f'{name}.yaml'
     path = beside if beside.is_file() else Path(name)
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
-    except (OSError, UnicodeDecodeError) as error:
+    if not path.is_file():
         known = ', '.join(sorted(found.stem for found in FOLDER.glob('*.yaml')))
-        raise ValueError(f'there is no ablation {name!r}; give the path of a YAML file or one of: {known}') from error
-    except yaml.YAMLError as error:
-        raise ValueError(f'{path} is not readable as YAML: {" ".join(str(error).split())}') from error
+        raise ValueError(f'there is no ablation {shown(repr(name))}; give the path of a YAML file or one of: {known}')
+    content = parse_yaml(read_text(path), path)
     try:
         return path.stem, AblationConfig(**content if isinstance(content, dict) else {})
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f'{path}: {".".join(map(str, first["loc"])) or "it"} does not fit: {first["msg"]}') from error
+        place = shown('.'.join(map(str, first['loc']))) or 'it'
+        raise ValueError(f'{path}: {place} does not fit: {shown(first["msg"], 300)}') from error

@@ -3,6 +3,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Config(BaseModel):
-    """A frozen pydantic model; `Config(**mapping)` raises pydantic.ValidationError on an unknown key or a wrong type."""
+    """A frozen pydantic model; `Config(**mapping)` raises pydantic.ValidationError on an unknown key, a wrong type or a number
+    that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra='forbid', protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra='forbid', protected_namespaces=(), allow_inf_nan=False)

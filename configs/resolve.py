@@ -2,11 +2,14 @@
 one sentence."""
 import difflib
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from configs.renamed import renamed_settings
+from configs.base import Config
+from configs.reading import parse_yaml, read_text, shown
 from configs.schema import RunConfig
 
 PRESETS = Path(__file__).resolve().parent
@@ -17,12 +20,9 @@ def read_preset(name: str) -> dict:
     beside = PRESETS / f'{name}.yaml'
     path = beside if beside.is_file() else Path(name)
     known = ', '.join(sorted(found.stem for found in PRESETS.glob('*.yaml'))) or 'none'
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
-    except OSError as error:
-        raise ValueError(f'there is no preset {name!r}; give the path of a YAML file or one of: {known}') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not readable as YAML: {" ".join(str(error).split())}') from error
+    if not path.is_file():
+        raise ValueError(f'there is no preset {shown(repr(name))}; give the path of a YAML file or one of: {known}')
+    content = parse_yaml(read_text(path), path)
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds no settings; write `section: {{key: value}}` lines as in configs/cvae.yaml')
     return content
@@ -33,11 +33,8 @@ def parse_override(text: str) -> dict:
     path, equals, value = text.partition('=')
     names = path.strip().split('.')
     if not equals or not all(names):
-        raise ValueError(f'{text!r} is no override; write it as section.key=value, for example engine.steps=100')
-    try:
-        nested = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f'the value of {path} cannot be read: {" ".join(str(error).split())}') from error
+        raise ValueError(f'{shown(repr(text))} is no override; write it as section.key=value, for example engine.steps=100')
+    nested = parse_yaml(value, f'the value of {shown(path)}')
     if isinstance(nested, str):
         nested = _number(nested)
     for name in reversed(names):
@@ -63,8 +60,8 @@ def merge(base: dict, change: dict, place: str = '') -> dict:
             merged[key] = merged['default']
         if key not in merged:
             close = difflib.get_close_matches(str(key), merged, n=3, cutoff=0.5)
-            hint = f'did you mean {" or ".join(close)}?' if close else f'known here: {", ".join(map(str, merged))}.'
-            raise ValueError(f'there is no setting {name}; {hint}')
+            hint = f'did you mean {" or ".join(close)}?' if close else f'known here: {", ".join(merged)}.'
+            raise ValueError(f'there is no setting {shown(name)}; {hint}')
         if isinstance(merged[key], dict):
             if not isinstance(value, dict):
                 raise ValueError(f'{name} is a section; set one of its keys: {", ".join(merged[key]) or "it has none"}')
@@ -85,14 +82,15 @@ def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dic
     return checked(RunConfig, settings)
 
 
-def checked(schema: type, settings: dict):
-    """schema(**settings), its complaints as one sentence."""
+def checked(schema: type[Config], settings: Any) -> Config:
+    """The settings as an instance of the schema, its complaints as one sentence."""
     try:
-        return schema(**settings)
+        return schema.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        place = '.'.join(map(str, first['loc']))
-        raise ValueError(f'the setting {place} does not fit: {first["msg"]} (it was {first["input"]!r})') from error
+        place, value = '.'.join(map(str, first['loc'])), shown(repr(first['input']))
+        raise ValueError(f'the setting {shown(place) or "as a whole"} does not fit: {shown(first["msg"], 300)} (it was {value})'
+                         ) from error
 
 
 def dump(config: RunConfig) -> str:
@@ -102,12 +100,11 @@ def dump(config: RunConfig) -> str:
 
 def load(path: Path) -> RunConfig:
     """The resolved config of a run folder."""
-    try:
-        settings = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
-    except OSError as error:
-        raise ValueError(f'{path.parent} is no run: it has no {path.name}; give the folder that train.py wrote') from error
-    except yaml.YAMLError as error:
-        raise ValueError(f'{path} is not readable as YAML; restore it or start a new run') from error
+    if not path.is_file():
+        raise ValueError(f'{path.parent} is no run: it has no {path.name}; give the folder that train.py wrote')
+    settings = parse_yaml(read_text(path), path)
+    if not isinstance(settings, dict):
+        raise ValueError(f'{path} holds no settings; restore it or start a new run')
     return checked(RunConfig, renamed_settings(settings, str(settings.get('family'))))
 
 

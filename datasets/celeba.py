@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from configs.reading import read_text, shown
 from datasets.faces import SUFFIXES, Faces, check_root, images_in, split_by_name, tell_once
 from models.geometry import TEMPLATES
 
@@ -56,8 +57,8 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
 
     names = stems if identity is None else [identity[stem][0] for stem in stems]
     faces = Faces(folder, [present[stem] for stem in stems], names,
-                  points=None if points is None else _numbers(points, stems, 10).reshape(-1, 5, 2),
-                  splits=split_by_name(names) if split is None else _numbers(split, stems, 1)[:, 0].astype(np.int8),
+                  points=None if points is None else numbers([points[stem] for stem in stems], 10).reshape(-1, 5, 2),
+                  splits=split_by_name(names) if split is None else split_numbers(root, [split[stem][0] for stem in stems]),
                   frame=TEMPLATES['celeba'] if aligned else None, columns=_columns(root, stems))
     return faces.partition(partition)
 
@@ -70,7 +71,7 @@ def find_list(root: Path, name: str) -> Path | None:
 def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Column names (empty where the list has none) and file stem -> values. ValueError names a malformed line."""
     header, rows, width = [], {}, None
-    for number, line in enumerate(path.read_text(encoding='utf-8-sig').splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split()
         if not fields or (number == 1 and len(fields) == 1):  # the first line may count the images
             continue
@@ -100,15 +101,25 @@ def _table(root: Path, name: str) -> dict[str, list[str]] | None:
     return None if path is None else read_list(path)[1]
 
 
-def _numbers(table: dict[str, list[str]], stems: list[str], width: int) -> np.ndarray:
-    """(N, width) float32. ValueError names the image whose values are not numbers."""
+def numbers(rows: list[list[str]], width: int) -> np.ndarray:
+    """(N, width) float32 of the rows of a list. ValueError where they hold anything but finite numbers."""
     try:
-        numbers = np.array([table[stem] for stem in stems], dtype=np.float32)
+        found = np.array(rows, np.float64)
     except ValueError as error:
-        raise ValueError(f'a list of CelebA holds something that is no number ({error}); unpack the list again') from error
-    if numbers.shape[1] != width:
-        raise ValueError(f'a list of CelebA has {numbers.shape[1]} values per image where {width} are expected')
-    return numbers
+        raise ValueError(f'a list of CelebA holds something that is no number ({shown(error)}); unpack the list again') from error
+    if not np.isfinite(found).all():
+        raise ValueError('a list of CelebA holds a number that is not finite; unpack the list again')
+    if found.shape[1] != width:
+        raise ValueError(f'a list of CelebA has {found.shape[1]} values per image where {width} are expected')
+    return found.astype(np.float32)
+
+
+def split_numbers(root: Path, values: list[str]) -> np.ndarray:
+    """(N,) int8 of the values of list_eval_partition.txt; ValueError names one that is no partition."""
+    odd = set(values) - {'0', '1', '2'}
+    if odd:
+        raise ValueError(f'list_eval_partition.txt of {root} holds {shown(repr(min(odd)))}; 0, 1 and 2 are known')
+    return np.array(values, np.int8)
 
 
 def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
@@ -122,6 +133,6 @@ def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
         if missing:
             tell_once(f'{path} does not name {len(missing)} images, such as {missing[0]}: it is left unused')
             continue
-        numbers = _numbers(rows, stems, len(header) if 'attr' in name else 4)
-        columns.update({title: numbers[:, i] > 0 for i, title in enumerate(header)} if 'attr' in name else {'box': numbers})
+        values = numbers([rows[stem] for stem in stems], len(header) if 'attr' in name else 4)
+        columns.update({title: values[:, i] > 0 for i, title in enumerate(header)} if 'attr' in name else {'box': values})
     return columns

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Resampling
 
-from datasets.celeba import find_list, read_list
-from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, images_in, split_by_name, tell_once
+from configs.reading import read_text
+from datasets.celeba import find_list, numbers, read_list, split_numbers
+from datasets.faces import BrokenImage, Faces, check_root, images_in, split_by_name, tell_once
 from datasets.transforms import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
@@ -48,7 +49,7 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
     for folder in (_IMAGES, _MASKS):
         if not (root / folder).is_dir():
             raise ValueError(f'{root} holds no folder {folder}; give the folder CelebAMask-HQ of the official archive')
-    files = [name for name in images_in(root / _IMAGES) if Path(name).stem.isdigit()]
+    files = [name for name in images_in(root / _IMAGES) if Path(name).stem.isdecimal()]
     files.sort(key=lambda name: int(Path(name).stem))
     if not files:
         raise ValueError(f'{root / _IMAGES} holds no image named by a number, such as 0.jpg')
@@ -60,10 +61,8 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
     identity, split, wild = tables.values()
     # split_by_name hashes these names: another prefix would move images to other partitions.
     names = [f'picture {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
-    splits = split_by_name(names) if split is None else np.array([int(row[0]) for row in split], np.int8)
-    if splits.max() >= len(PARTITIONS):
-        raise ValueError(f'list_eval_partition.txt of {root} holds {splits.max()}; 0, 1 and 2 are known')
-    points = None if wild is None else hq_points(np.array(wild, np.float64).reshape(-1, 5, 2)).astype(np.float32)
+    splits = split_by_name(names) if split is None else split_numbers(root, [row[0] for row in split])
+    points = None if wild is None else hq_points(numbers(wild, 10).reshape(-1, 5, 2)).astype(np.float32)
     return CelebAMask(root / _IMAGES, files, names, points=points, splits=splits).partition(partition)
 
 
@@ -150,8 +149,8 @@ def _originals(root: Path, numbers: list[int]) -> list[str] | None:
     if not path.is_file():
         tell_once(f'{root} has no {_MAPPING}: every image counts as a person of its own, landmarks are read off the masks')
         return None
-    rows = [line.split() for line in path.read_text(encoding='utf-8-sig').splitlines()]
-    table = {int(row[0]): Path(row[2]).stem for row in rows if len(row) == 3 and row[0].isdigit()}
+    rows = [line.split() for line in read_text(path).splitlines()]
+    table = {int(row[0]): Path(row[2]).stem for row in rows if len(row) == 3 and row[0].isdecimal()}
     missing = [number for number in numbers if number not in table]
     if missing:
         raise ValueError(f'{path} does not name image {missing[0]} (and {len(missing) - 1} others); unpack the archive again')

@@ -5,11 +5,11 @@
 CelebA's geometry; others are aligned by their landmarks; without landmarks an image is taken as a face already framed,
 and its central square is used.
 """
-import csv
 from pathlib import Path
 
 import numpy as np
 
+from configs.reading import read_rows, read_text, shown
 from datasets.faces import Faces, check_root, images_in, split_by_name, tell_once
 from models.geometry import TEMPLATES
 from models.image_io import ImageError, open_image
@@ -55,8 +55,8 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
     splits = split_by_name(names)
     path = root / 'list_eval_partition.txt'
     if path.is_file():
-        rows = [line.rsplit(None, 1) for line in path.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
-        if any(len(row) != 2 or row[1] not in '012' for row in rows):
+        rows = [line.rsplit(None, 1) for line in read_text(path).splitlines() if line.strip()]
+        if any(len(row) != 2 or row[1] not in ('0', '1', '2') for row in rows):
             raise ValueError(f'{path} must hold an image and 0, 1 or 2 in each line')
         table = {name: int(value) for name, value in rows}
         splits = np.array([table.get(name, split) for name, split in zip(files, splits)], dtype=np.int8)
@@ -64,17 +64,17 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
 
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
-    """file -> (5,2) float32. ValueError names the line that is malformed."""
-    with path.open(newline='', encoding='utf-8-sig') as handle:
-        reader = csv.DictReader(handle)
-        missing = set(LANDMARK_COLUMNS) - {'identity'} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f'{path} lacks the columns {", ".join(sorted(missing))}')
+    """file -> (5,2) float32. ValueError names the image whose line is malformed."""
+    table = {}
+    for row in read_rows(path, ('file', *LANDMARK_COLUMNS[2:])):
         try:
-            return {row['file']: np.array([float(row[name]) for name in LANDMARK_COLUMNS[2:]], np.float32).reshape(5, 2)
-                    for row in reader}
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'{path}, line {reader.line_num}: ten numbers are expected ({error})') from error
+            points = np.array([float(row[name]) for name in LANDMARK_COLUMNS[2:]], np.float32).reshape(5, 2)
+        except ValueError as error:
+            raise ValueError(f'{path}: ten numbers are expected for {shown(row["file"])} ({shown(error)})') from error
+        if not np.isfinite(points).all():
+            raise ValueError(f'{path}: ten finite numbers are expected for {shown(row["file"])}')
+        table[row['file']] = points
+    return table
 
 
 def _size(path: Path) -> tuple[int, int] | None:

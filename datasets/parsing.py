@@ -6,7 +6,6 @@ A folder is known by what it holds:
     labeled.npy               a cache with the labels of a teacher (datasets.preparation.pseudo_labels)
     CelebA-HQ-img/             CelebAMask-HQ
 """
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from configs.reading import read_rows
 from datasets.celebamask import celebamask
 from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, tell_once
 from datasets.preparation.pseudo_labels import LABELED, LabeledFaces
@@ -59,9 +59,8 @@ def _read_ids(path: Path) -> np.ndarray:
 
 def coarse_faces(root: Path) -> CoarseFaces:
     """The images whose masks show two eyes and a mouth, by which they are framed. ValueError where index.csv does not fit."""
-    with (root / 'index.csv').open(newline='', encoding='utf-8-sig') as handle:
-        rows = list(csv.DictReader(handle))
-    if not rows or not {'name', 'split'} <= set(rows[0]) or any(row['split'] not in PARTITIONS for row in rows):
+    rows = read_rows(root / 'index.csv', ('name', 'split'))
+    if not rows or any(row['split'] not in PARTITIONS for row in rows):
         raise ValueError(f'{root / "index.csv"} needs the columns name and split, the latter one of {", ".join(PARTITIONS)}')
     whole = CoarseFaces(root / 'images', [f'{row["name"]}.jpg' for row in rows], [row['name'] for row in rows],
                         splits=np.array([PARTITIONS.index(row['split']) for row in rows], np.int8),

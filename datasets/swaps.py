@@ -1,5 +1,4 @@
 """Pairs of images to swap between, over any list of faces."""
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from configs.reading import read_rows, shown
 from datasets.faces import BrokenImage, Faces, log
 from datasets.transforms import Augmentation, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
@@ -156,18 +156,13 @@ class ListedSwaps(Dataset):
     def __init__(self, faces: Faces, path: str | Path, size: int):
         self.faces, self.to = faces, face_frame(size)
         rows = {str(name): i for i, name in enumerate(faces.files)}
-        try:
-            with Path(path).open(newline='', encoding='utf-8-sig') as handle:
-                reader = csv.DictReader(handle)
-                if not {'source', 'target'} <= set(reader.fieldnames or ()):
-                    raise ValueError(f'{path} lacks the columns source and target')
-                names = [(row['source'], row['target']) for row in reader]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f'the list of pairs {path} cannot be read ({error}); give a CSV in UTF-8') from error
+        names = [(row['source'], row['target']) for row in read_rows(path, ('source', 'target'))]
+        if not names:
+            raise ValueError(f'{path} lists no pair; write a source and a target in each line')
         unknown = [name for pair in names for name in pair if name not in rows]
         if unknown:
-            raise ValueError(f'{path} names {unknown[0]} (and {len(unknown) - 1} others), which is not among the images of '
-                             f'{faces.root}')
+            raise ValueError(f'{path} names {shown(unknown[0])} (and {len(unknown) - 1} others), which is not among the images '
+                             f'of {faces.root}')
         self.pairs = [(rows[source], rows[target]) for source, target in names]
 
     def __len__(self) -> int:

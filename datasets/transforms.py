@@ -6,8 +6,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as F
 
 from models import geometry
 from models.batch import MIRRORED_IDS, PARTS
@@ -100,8 +98,10 @@ def resampled(image: Tensor, matrix: Tensor, size: tuple[int, int], *, mask: boo
     image = image[..., top:top + height, left:left + width]
     if (height, width) == size:
         return image
+    from torchvision.transforms import v2  # takes seconds and 170 MB, which the help texts of the scripts do without
+
     mode = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BICUBIC
-    return F.resize(image, list(size), interpolation=mode, antialias=not mask)
+    return v2.functional.resize(image, list(size), interpolation=mode, antialias=not mask)
 
 
 def mirrored(image: Tensor, labels: Tensor | None, points: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -119,6 +119,8 @@ def mirrored(image: Tensor, labels: Tensor | None, points: Tensor | None) -> tup
 def colored(image: Tensor, jitter: Jitter) -> Tensor:
     """uint8 (3,H,W) with brightness, contrast and saturation changed by known factors: the three steps b x,
     c x + (1 - c) mean(gray(x)) and s x + (1 - s) gray(x) in one, limited to the range at the end."""
+    from torchvision.transforms.v2 import functional as F
+
     levels = image.float()
     gray = F.rgb_to_grayscale(levels)
     gain = jitter.brightness * jitter.contrast

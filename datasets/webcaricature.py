@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from configs.reading import read_text, shown
 from datasets.faces import PARTITIONS, Faces, check_root, images_in, read_image, split_by_name, tell_once
 from datasets.identity_folder import read_landmarks
 from models.geometry import TEMPLATES
@@ -134,7 +135,7 @@ def _official(root: Path) -> Faces:
 def _read_points(path: Path) -> np.ndarray:
     """(17,2); ValueError where the file holds something else."""
     try:
-        points = np.array([line.replace(',', ' ').split() for line in path.read_text().splitlines() if line.strip()], np.float32)
+        points = np.array([line.replace(',', ' ').split() for line in read_text(path).splitlines() if line.strip()], np.float32)
     except ValueError:
         points = np.empty(0)
     if points.shape != (len(LANDMARKS), 2):
@@ -184,12 +185,12 @@ def _blocks(path: Path, per: int) -> Iterator[list[list[str]]]:
     """The lines of each fold, which are `per` times the number that stands before them. Before the first fold may stand how many
     there are."""
     lines = _lines(path)
-    lone = [len(words) == 1 and words[0].isdigit() for words in lines]
+    lone = [len(words) == 1 and words[0].isdecimal() for words in lines]
     place = 1 if lone[:2] == [True, True] else 0
     while place < len(lines):
         end = place + 1 + per * int(lines[place][0]) if lone[place] else 0
         if not place < end <= len(lines) or any(lone[place + 1:end]):
-            raise ValueError(f'{path} does not hold what it announces in {" ".join(lines[place])!r}')
+            raise ValueError(f'{path} does not hold what it announces in {shown(repr(" ".join(lines[place])))}')
         yield lines[place + 1:end]
         place = end
 

@@ -1,5 +1,4 @@
 """Many photos through one function: which ones, where their results go, progress, and what could not be done."""
-import csv
 import sys
 import time
 from collections import Counter
@@ -7,6 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
+from configs.reading import listed_file, read_rows
 from datasets.faces import images_in
 from experiments.training.progress import ProgressBar
 from models.image_io import Photo, read_photo
@@ -25,14 +25,10 @@ def read_noted(path: Path) -> Photo:
 
 def read_people(path: Path) -> list[tuple[Path, Path]]:
     """Photos named by a CSV with the columns reference and source, relative to its folder. ValueError where it is malformed."""
-    try:
-        with path.open(newline='', encoding='utf-8-sig') as handle:
-            rows = list(csv.DictReader(handle))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path} cannot be read ({error}); give a CSV in UTF-8') from error
-    if not rows or not all(row.get('reference') and row.get('source') for row in rows):
-        raise ValueError(f'{path} wants the columns reference,source and a photo in each field of at least one row')
-    return [(path.parent / row['reference'], path.parent / row['source']) for row in rows]
+    rows = read_rows(path, ('reference', 'source'))
+    if not rows or not all(row['reference'] and row['source'] for row in rows):
+        raise ValueError(f'{path} names no photo in a line; write a reference and a source in each')
+    return [(listed_file(path, row['reference']), listed_file(path, row['source'])) for row in rows]
 
 
 def photos_in(target: Path, output: Path, inputs: list[Path], *, exclude: Collection[Path] = (),

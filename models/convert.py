@@ -1,16 +1,16 @@
 """Published files of weights -> named tensors -> safetensors."""
 import io
-import os
-import pickle
 import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.unpickle import read_module
+from configs.reading import shown
+from models.files import replacing
+from models.unpickle import read_member, read_module
 from models.weights import Entry, WeightsError, entry, path, verify
 
 
@@ -18,7 +18,7 @@ def _load(file: Path | io.BytesIO):
     """What a PyTorch file holds; WeightsError where it is none, or holds more than tensors and containers."""
     try:
         return torch.load(file, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged pickle makes its reader raise anything
         raise WeightsError(f'{file if isinstance(file, Path) else "the archive"} is no PyTorch file, or holds more than named '
                            'tensors: give the file that the table of weights means') from error
 
@@ -38,8 +38,8 @@ def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
     if file.suffix == '.safetensors':
         try:
             return load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f'{file} cannot be read as safetensors ({error}): fetch or write it again') from error
+        except Exception as error:  # of a dtype that PyTorch does not know, or a file cut short: safetensors raises several kinds
+            raise WeightsError(f'{file} cannot be read as safetensors ({shown(error)}): fetch or write it again') from error
     found = _load(file)
     if member is not None and isinstance(found, dict):
         found = found.get(member)
@@ -48,11 +48,9 @@ def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
 
 def write(state: dict[str, Tensor], file: Path, found: Entry) -> None:
     """Write named tensors as safetensors, with name and license in the metadata; the file appears complete or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f'{file.name}.partial')
-    save_file({name: value.clone().contiguous() for name, value in state.items()}, partial,
-              {'weights': found.name, 'license': found.license, 'citation': found.citation})
-    os.replace(partial, file)
+    with replacing(file) as temporary:
+        save_file({name: value.clone().contiguous() for name, value in state.items()}, temporary,
+                  {'weights': found.name, 'license': found.license, 'citation': found.citation})
 
 
 def convert(name: str, *, source: Path | None = None, out: Path | None = None, unpickle: bool = False) -> list[Path]:
@@ -92,9 +90,9 @@ def halve(source: Path, target: Path) -> Path:
         raise WeightsError(f'{source} is no safetensors file: give the family.safetensors of a run')
     with safe_open(source, 'pt') as handle:
         metadata = handle.metadata() or {}
-    partial = target.with_name(f'{target.name}.partial')
-    save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, partial, metadata)
-    os.replace(partial, target)
+    with replacing(target) as temporary:
+        halved = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+        save_file(halved, temporary, metadata)
     return target
 
 
@@ -103,10 +101,10 @@ def read_archive(source: Path) -> dict[str, dict[str, Tensor]]:
     what is wrong with the archive."""
     try:
         with zipfile.ZipFile(source) as archive:
-            members = {Path(name).stem: archive.read(name) for name in sorted(archive.namelist())
+            members = {Path(name).stem: read_member(archive, name) for name in sorted(archive.namelist())
                        if name.endswith('_net_G.pth') and not Path(name).name.startswith('.')}
-    except zipfile.BadZipFile as error:
-        raise WeightsError(f'{source} is no readable zip archive: fetch it again') from error
+    except Exception as error:  # zipfile and the decompressors raise several kinds for damaged archives
+        raise WeightsError(f'{source} is no readable zip archive ({shown(error)}): fetch it again') from error
     if not members:
         raise WeightsError(f'{source} holds no generator (*_net_G.pth): fetch it again')
     return {stem: _tensors(_load(io.BytesIO(data)), f'{source}/{stem}.pth') for stem, data in members.items()}

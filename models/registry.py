@@ -1,6 +1,5 @@
 """Families by name, imported only when asked for; and their weights on disk, one safetensors file with its config inside."""
 import importlib
-import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -8,6 +7,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from configs.renamed import renamed_metadata, renamed_settings, renamed_tensors
+from configs.reading import parse_json, shown
+from configs.resolve import checked
 from models.base import Family, FamilyConfig, Perception
 
 # name -> module, family class, config class; the first of the swappers is the default
@@ -34,7 +35,7 @@ SWAPPER = SWAPPERS[0]  # whose weights of the zoo swap faces where nobody asks f
 def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
     """The family class and its config class; ValueError names the known families."""
     if name not in FAMILIES:
-        raise ValueError(f'unknown family {name!r}; known: {", ".join(FAMILIES)}')
+        raise ValueError(f'unknown family {shown(repr(name))}; known: {", ".join(FAMILIES)}')
     module, family, config = FAMILIES[name]
     loaded = importlib.import_module(module)
     return getattr(loaded, family), getattr(loaded, config)
@@ -54,14 +55,16 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
     metadata, state = _read(path)
     if 'family' not in metadata or 'config' not in metadata:
         raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
-    family = _described(metadata, perception)
+    kind, schema = family_types(metadata['family'])
+    settings = parse_json(metadata['config'], f'the config in {path}')
+    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',)))
+    try:
+        family = kind(config, perception)
+    except Exception as error:  # widths and sizes that fit no network make PyTorch raise anything
+        raise ValueError(f'{path} holds a config that no network can be built from ({shown(error)}); '
+                         'give the file as train.py wrote it') from error
     _fill(family, state, path)
     return family.eval().requires_grad_(False)
-
-
-def _described(metadata: dict[str, str], perception: Perception | None) -> Family:
-    name = metadata['family']
-    return build_family(name, renamed_settings(json.loads(metadata['config']), name, ('model',)), perception)
 
 
 def family_name(path: str | Path) -> str | None:
@@ -84,12 +87,16 @@ def _metadata(path: str | Path) -> dict[str, str]:
         with safe_open(path, 'pt') as handle:
             return renamed_metadata(handle.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise ValueError(f'{path} cannot be read as safetensors ({error}); give a file that train.py wrote') from error
+        raise ValueError(f'{path} cannot be read as safetensors ({shown(error)}); give a file that train.py wrote') from error
 
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and named tensors."""
-    return _metadata(path), renamed_tensors(load_file(path))
+    metadata = _metadata(path)
+    try:
+        return metadata, renamed_tensors(load_file(path))
+    except Exception as error:  # of a dtype that PyTorch does not know, or a file cut short: safetensors raises several kinds
+        raise ValueError(f'{path} cannot be read as safetensors ({shown(error)}); give a file that train.py wrote') from error
 
 
 def _fill(family: Family, state: dict[str, Tensor], path: str | Path) -> None:
@@ -97,6 +104,6 @@ def _fill(family: Family, state: dict[str, Tensor], path: str | Path) -> None:
     shapes = [{name: value.shape for name, value in tensors.items()} for tensors in (wanted, state)]
     odd = {name for name, _ in shapes[0].items() ^ shapes[1].items()}
     if odd:
-        raise ValueError(f'{path} does not fit the config: {len(odd)} entries differ, such as {min(odd)}; '
+        raise ValueError(f'{path} does not fit the config: {len(odd)} entries differ, such as {shown(min(odd))}; '
                          'take the config that the file was trained with')
     family.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})

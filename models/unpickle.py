@@ -4,6 +4,7 @@ Unpickling may call whatever a file names, so nothing is looked up here but cont
 tensor. Each class of a network that the file names is replaced by an empty stand-in, which holds attributes and does nothing;
 the parameters and buffers are collected from the stand-ins. Anything else that the file names is an error.
 """
+import math
 import pickle
 import struct
 import zipfile
@@ -14,8 +15,10 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
+from configs.reading import shown
 from models.weights import WeightsError
 
+_MAX_BYTES = 2 << 30  # of one member of an archive
 # Packages whose classes become stand-ins.
 _NETWORKS = ('torch.nn.', 'models.arcface_models.')
 _DTYPES = {'FloatStorage': torch.float32, 'DoubleStorage': torch.float64, 'HalfStorage': torch.float16,
@@ -31,6 +34,8 @@ class _StandIn:
 
 
 def _tensor(flat: Tensor, offset: int, size: tuple, stride: tuple, *unused) -> Tensor:
+    if math.prod(size) > flat.numel():
+        raise ValueError('a tensor is larger than what is stored of it')
     return flat.as_strided(size, stride, offset)
 
 
@@ -56,7 +61,7 @@ class _Reader(pickle.Unpickler):
             return _CONTAINERS[full]
         if full.startswith(_NETWORKS):
             return type(name, (_StandIn,), {'__module__': module})
-        raise WeightsError(f'the file names {full}, which is no part of a network that the suite knows: it is not read')
+        raise WeightsError(f'the file names {shown(full)}, which is no part of a network that the suite knows: it is not read')
 
     def persistent_load(self, reference: tuple):
         kind, what, *rest = reference
@@ -64,6 +69,14 @@ class _Reader(pickle.Unpickler):
             return what
         key, _, count = rest[:3]
         return self.storage(key, what, count)
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member of an archive; WeightsError where it is larger than any network of the suite."""
+    size = archive.getinfo(name).file_size
+    if size > _MAX_BYTES:
+        raise WeightsError(f'its member {shown(name)} has {size >> 20} MB')
+    return archive.read(name)
 
 
 def _read_zip(file: Path):
@@ -77,7 +90,7 @@ def _read_zip(file: Path):
 
         def storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
             if key not in flats:
-                flats[key] = torch.frombuffer(bytearray(archive.read(f'{folder}data/{key}')), dtype=dtype)
+                flats[key] = torch.frombuffer(bytearray(read_member(archive, f'{folder}data/{key}')), dtype=dtype)
             return flats[key]
 
         with archive.open(pickles[0]) as stream:
@@ -123,13 +136,12 @@ def read_module(file: Path) -> dict[str, Tensor]:
     file = Path(file)
     try:
         found = _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, RuntimeError,
-            struct.error, zipfile.BadZipFile) as error:
-        if isinstance(error, WeightsError):
-            raise
-        raise WeightsError(f'{file} cannot be read as a PyTorch file ({error}): fetch it again') from error
-    found = found.get('model') if isinstance(found, dict) else found
-    state = _collect(found) if isinstance(found, _StandIn) else {}
+        found = found.get('model') if isinstance(found, dict) else found
+        state = _collect(found) if isinstance(found, _StandIn) else {}
+    except WeightsError:
+        raise
+    except Exception as error:  # a damaged pickle makes its reader raise anything
+        raise WeightsError(f'{file} cannot be read as a PyTorch file ({shown(error)}): fetch it again') from error
     if not state:
         raise WeightsError(f'{file} holds no pickled network: give the file that the table of weights means')
     return {name.removeprefix('module.'): value for name, value in state.items()}

@@ -1,21 +1,17 @@
-"""Where weights come from: one table, a cache folder, and the only code of the suite that downloads.
+"""Where weights come from: one table and a cache folder; the fetching of a file and its check.
 
 Nothing is fetched unless `fetch` is called, which `python scripts/weights.py fetch NAME` does. Files lie in the folder named
 by the environment variable FACE_WEIGHTS_DIR, or else in ~/.cache/face-swap-suite; those of the zoo come with the package.
 """
-import errno
 import hashlib
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
+from models.downloads import LIMITS, DownloadError, Limits, Progress, download
+from models.files import WriteError, remove, sync, write_bytes, write_errors
+
 ZOO = Path(__file__).resolve().parent / 'zoo'
-_CHUNK = 1 << 20
-_SECONDS = 30  # without an answer or a byte
 
 
 class WeightsError(RuntimeError):
@@ -206,12 +202,15 @@ def path(name: str) -> Path:
 
 
 def digest(file: Path) -> str:
-    """sha256 of a file, in hex."""
-    sha256 = hashlib.sha256()
-    with file.open('rb') as stream:
-        while chunk := stream.read(_CHUNK):
-            sha256.update(chunk)
-    return sha256.hexdigest()
+    """sha256 of a file, in hex. WeightsError where it cannot be read."""
+    try:
+        sha256 = hashlib.sha256()
+        with file.open('rb') as stream:
+            while chunk := stream.read(1 << 20):
+                sha256.update(chunk)
+        return sha256.hexdigest()
+    except OSError as error:
+        raise WeightsError(f'{file} cannot be read ({error.strerror}): mend its permissions or fetch it again') from error
 
 
 def _noted(found: Entry) -> Path:
@@ -228,10 +227,10 @@ def verify(name: str) -> str:
         return 'right' if digest(found.path) == found.sha256 else 'wrong'
     if not _noted(found).is_file():
         return 'unknown'
-    return 'unchanged' if _noted(found).read_text().strip() == digest(found.path) else 'wrong'
+    return 'unchanged' if _noted(found).read_text(errors='replace').strip() == digest(found.path) else 'wrong'
 
 
-def fetch(name: str, *, allow_unverified: bool = False, progress: Callable[[int, int | None], None] | None = None) -> Path:
+def fetch(name: str, *, allow_unverified: bool = False, progress: Progress | None = None, limits: Limits = LIMITS) -> Path:
     """Download one file into the cache, unless it is there already, and return its path.
 
     A download that breaks off leaves FILE.partial and is continued by the next call. The file gets its name only after its
@@ -254,49 +253,20 @@ def fetch(name: str, *, allow_unverified: bool = False, progress: Callable[[int,
                            'add --allow-unverified to take it all the same')
     partial = found.path.with_name(f'{found.file}.partial')
     try:
-        _download(found, partial, progress)
+        download(found.address, partial, size=found.size, limits=limits, progress=progress)
         sha256 = digest(partial)
         if found.sha256 not in (None, sha256):
-            partial.unlink()
+            remove(partial)
             raise WeightsError(f'{found.address} delivered another file than expected (its sha256 is {sha256}); it was deleted: '
                                'try again, and if that fails too the address is no longer to be trusted')
         if found.sha256 is None:
-            _noted(found).write_text(f'{sha256}\n')
-        partial.replace(found.path)
-    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        raise WeightsError(f'{found.address} cannot be reached ({getattr(error, "reason", None) or error}): '
-                           f'connect to the internet and run it again, or save the file yourself as {found.path}') from error
-    except OSError as error:
-        what = 'the disk is full' if error.errno == errno.ENOSPC else error.strerror
-        raise WeightsError(f'{partial} cannot be written ({what}): name another folder in FACE_WEIGHTS_DIR') from error
+            write_bytes(_noted(found), f'{sha256}\n'.encode())
+        with write_errors(found.path):
+            sync(partial)
+            partial.replace(found.path)
+    except DownloadError as error:
+        raise WeightsError(f'{found.address} cannot be downloaded ({error}): check the connection and run it again, or save the '
+                           f'file yourself as {found.path}') from error
+    except WriteError as error:
+        raise WeightsError(f'{error}, or name another folder in FACE_WEIGHTS_DIR') from error
     return found.path
-
-
-def _download(found: Entry, partial: Path, progress: Callable[[int, int | None], None] | None) -> None:
-    """Write the address into `partial`, after the bytes that it already holds if the server can continue."""
-    have = partial.stat().st_size if partial.is_file() else 0
-    if have and have == found.size:
-        return None
-    headers = {'User-Agent': 'face-swap-suite', **({'Range': f'bytes={have}-'} if have else {})}
-    try:
-        answer = urllib.request.urlopen(urllib.request.Request(found.address, headers=headers), timeout=_SECONDS)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code != 416:
-            raise
-        partial.unlink()  # longer than the file itself: begin again
-        return _download(found, partial, progress)
-    with answer:
-        have = have if answer.status == 206 else 0
-        length = answer.headers.get('Content-Length')
-        total = None if length is None else have + int(length)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open('ab' if have else 'wb') as file:
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
-                have += len(chunk)
-                if progress is not None:
-                    progress(have, total)
-    if total is not None and have < total:
-        raise ConnectionError(f'the connection broke off after {have} of {total} bytes')
-    return None

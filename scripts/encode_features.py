@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     try:
         run(parse(argv))
-    except (ValueError, WeightsError) as error:
+    except (ValueError, OSError, WeightsError) as error:
         print(f'encode_features.py: {error}', file=sys.stderr)
         return 2
     return 0

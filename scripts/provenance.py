@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     for file in parser.parse_args(argv).files:
         try:
             found = inspect(file)
-        except ProvenanceError as error:
+        except (ProvenanceError, OSError) as error:
             print(f'provenance.py: {error}', file=sys.stderr)
             status = 2
             continue

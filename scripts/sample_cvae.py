@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     try:
         run(parse(argv))
-    except (ValueError, weights.WeightsError) as error:
+    except (ValueError, OSError, weights.WeightsError) as error:
         print(f'sample_cvae.py: {error}', file=sys.stderr)
         return 2
     return 0

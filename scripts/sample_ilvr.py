@@ -175,7 +175,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with memory_explained(lambda: 'set --batch lower or --device cpu'):
             run(parse(argv))
-    except (ValueError, WeightsError, RunError) as error:
+    except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'sample_ilvr.py: {error}', file=sys.stderr)
         return 2
     return 0

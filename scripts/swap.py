@@ -45,6 +45,7 @@ from itertools import chain
 import numpy as np
 import torch
 
+from configs.reading import listed_file, read_rows
 from configs.resolve import checked, merge, parse_override
 from experiments.evaluation.protocols.pairs import swap_pairs
 from experiments.filming import camera_name, check_video_output, moving, video, videos_in
@@ -295,7 +296,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with memory_explained(lambda: 'set --batch lower or --device cpu'):
             return run(parse(argv))
-    except (ValueError, weights.WeightsError, RunError) as error:
+    except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'swap.py: {error}', file=sys.stderr)
         return 2
 

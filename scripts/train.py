@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         engine = build(args)
-    except (ValueError, WeightsError, RunError) as error:
+    except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'train.py: {error}', file=sys.stderr)
         return 2
     return complete(engine, 'train.py', lambda: print(engine.folder / 'family.safetensors'))

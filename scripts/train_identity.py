@@ -182,7 +182,7 @@ def main(argv: list[str] | None = None) -> int:
             evaluate(args, args.evaluate)
             return 0
         engine, names = build(args)
-    except (ValueError, WeightsError, RunError) as error:
+    except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'train_identity.py: {error}', file=sys.stderr)
         return 2
 

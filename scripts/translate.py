@@ -206,7 +206,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with memory_explained(lambda: 'set --device cpu or take smaller images'):
             return run(parse(argv))
-    except (ValueError, weights.WeightsError, RunError) as error:
+    except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'translate.py: {error}', file=sys.stderr)
         return 2
 

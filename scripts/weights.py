@@ -143,8 +143,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         return run(args)
-    except (weights.WeightsError, ValueError) as error:
-        print(error, file=sys.stderr)
+    except (weights.WeightsError, ValueError, OSError) as error:
+        print(f'weights.py: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('stopped; the same command continues where it was', file=sys.stderr)

@@ -31,6 +31,7 @@ def _take_over(parser, option: str) -> None:
 def pytest_addoption(parser):
     _take_over(parser, '--fixtures')  # pytest's own list of fixtures stays reachable as --funcargs
     parser.addoption('--slow', action='store_true', help='run the tests marked slow too')
+    parser.addoption('--fuzz', type=int, default=8, metavar='N', help='tests/fuzz: mutations of each kind of file (default 8)')
     parser.addoption('--fixtures', type=Path, default=ROOT / 'tests' / 'fixtures' / 'parity', metavar='DIR',
                      help='parity suite: folder of NETWORK/manifest.json and NETWORK/fixture.npz')
     parser.addoption('--input-stream', default='input', metavar='NAME',

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from datasets.cache import PackedFaces, pack
 from datasets.faces import Faces
@@ -33,12 +32,16 @@ class LabeledFaces(PackedFaces):
 
 def spatial_prior(mean: Tensor) -> Tensor:
     """Mean probability of each part at each place (P,H,W), smoothed, and nowhere quite 0; sums to 1 over the parts."""
+    from torchvision.transforms.v2.functional import gaussian_blur
+
     prior = gaussian_blur(mean, [33, 33], [4.0, 4.0]) + 1e-4
     return prior / prior.sum(0)
 
 
 def cleaned(probability: Tensor, prior: Tensor) -> np.ndarray:
     """(B,P,H,W) of a teacher and (P,H,W) -> (B,H,W) uint8 label maps; IGNORED where no part is sure or its spot is a speck."""
+    from torchvision.transforms.v2.functional import gaussian_blur
+
     belief = gaussian_blur(probability, [7, 7], [0.8, 0.8]) * prior ** _PRIOR_WEIGHT
     sure, labels = (belief / (belief.sum(1, keepdim=True) + 1e-9)).max(1)
     labels = torch.where(sure < _SURE, IGNORED, labels).byte().numpy()

@@ -1,5 +1,4 @@
 """Pairs of a protocol in groups, so that a table can say for whom a system works less well."""
-import csv
 from pathlib import Path
 
 import cv2
@@ -7,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from configs.reading import read_rows
 from models.batch import PARTS
 
 TONES = {'very light': 55.0, 'light': 41.0, 'intermediate': 28.0, 'tan': 10.0, 'brown': -30.0, 'dark': -90.0}  # least angle
@@ -34,8 +34,4 @@ def tone(angle: float) -> str:
 
 def read_groups(path: Path) -> dict[str, str]:
     """Image -> group, of a CSV with the columns file and group; ValueError where it is none."""
-    try:
-        with path.open(newline='', encoding='utf-8-sig') as handle:
-            return {row['file']: row['group'] for row in csv.DictReader(handle)}
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        raise ValueError(f'{path} cannot be read as a CSV with the columns file and group ({error})') from error
+    return {row['file']: row['group'] for row in read_rows(path, ('file', 'group'))}

@@ -13,8 +13,6 @@ from models import weights
 from models.base import Family
 from models.perception.build import EMBEDDERS, load_embedder, load_parser
 from models.perception.causes import load_causes
-from models.perception.features.inception import load_inception
-from models.perception.features.lpips import load_lpips
 from models.perception.landmarks.onnx import PFLD, FSANet
 from models.pose import fit_pose, frontal
 
@@ -76,6 +74,9 @@ class Judges:
         if self.pose_network is None:
             self.names['pose'], _ = 'five points of the parsing map', self.missing.pop('pose')
         self.landmarks = self._optional('landmarks', 'pfld-68', PFLD)
+        from models.perception.features.inception import load_inception  # with torchvision, which takes seconds to import
+        from models.perception.features.lpips import load_lpips
+
         self.lpips = self._optional('lpips', 'alexnet and lpips-alex', lambda: load_lpips().to(self.device))
         self.inception = self._optional('inception', 'inception-fid', lambda: load_inception().to(self.device))
         file = causes or ('causes' in weights.TABLE and weights.path('causes'))

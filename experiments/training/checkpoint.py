@@ -7,6 +7,7 @@
 """
 import io
 import json
+import math
 import os
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from configs.renamed import renamed_checkpoint, renamed_tensors
+from configs.reading import shown
 from experiments.training.errors import RunError
 from experiments.training.strict_json import json_text
 from models.base import FamilyConfig
@@ -40,17 +42,18 @@ class Checkpoints:
 
     def all(self) -> list[Path]:
         """Complete checkpoints, oldest first."""
-        return sorted(self.folder.glob('step-*'))
+        found = {int(path.name[5:]): path for path in self.folder.glob('step-*') if path.name[5:].isdecimal() and path.is_dir()}
+        return [found[step] for step in sorted(found)]
 
     def newest(self) -> Path | None:
         """The checkpoint to resume from."""
-        return max(self.all(), default=None)
+        return next(reversed(self.all()), None)
 
     def best(self) -> Path | None:
         """The checkpoint with the best value of the named metric; the newest of equals."""
         scored = []
         for path in self.all():
-            metrics = json.loads((path / 'metrics.json').read_text(encoding='utf-8'))
+            metrics = _metrics(path) or {}
             if metrics.get(self.best_metric) is not None:
                 scored.append((metrics[self.best_metric] * (1 if self.best_is == 'max' else -1), path))
         return max(scored)[1] if scored else None
@@ -86,10 +89,19 @@ class Checkpoints:
     def _prune(self) -> None:
         staying = {*self.all()[-self.keep:], self.best() if self.best_metric else None}
         for path in self.all():
-            if path not in staying:
+            if path not in staying and (not self.best_metric or _metrics(path) is not None):
                 doomed = temporary_path(path)  # renamed first: a half-deleted folder never looks complete
                 os.replace(path, doomed)
                 remove(doomed)
+
+
+def _metrics(path: Path) -> dict[str, float] | None:
+    """The finite validation figures of a checkpoint, None where its metrics.json cannot be read."""
+    try:
+        metrics = json.loads((path / 'metrics.json').read_text(encoding='utf-8'))
+        return {name: value for name, value in metrics.items() if isinstance(value, (int, float)) and math.isfinite(value)}
+    except (OSError, ValueError, AttributeError, RecursionError, OverflowError):
+        return None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:
@@ -99,4 +111,5 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], d
         models = (renamed_tensors(load_file(path / f'{name}.safetensors')) for name in ('model', 'family'))
         return *models, renamed_checkpoint(rest)
     except Exception as error:  # whatever a damaged file makes three readers raise
-        raise RunError(f'the checkpoint {path} is damaged ({error}); delete that folder to resume from an older one') from error
+        raise RunError(f'the checkpoint {path} is damaged ({shown(error)}); delete that folder to resume from an older one'
+                       ) from error

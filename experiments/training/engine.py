@@ -1,6 +1,7 @@
 """The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
 import atexit
 import difflib
+import operator
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from configs.reading import shown
 from configs.resolve import dump
 from configs.schema import EngineConfig, RunConfig
 from experiments.training import rng as randomness
@@ -347,14 +349,17 @@ class Engine:
             self.ema.load(ema_modules)
             for group in self.param_groups:
                 group.optimizer.load_state_dict(state['optimizers'][group.name])
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise RunError(f'{path} does not fit the settings of this run ({str(error).splitlines()[0]}); leave data, model and '
-                           'parameter groups as they were') from error
-        self.fabric.strategy.precision.load_state_dict(state['precision'])
-        self.step = state['step']
+            self.fabric.strategy.precision.load_state_dict(state['precision'])
+            self.step = operator.index(state['step'])
+            randomness.restore(state['rng'][self.fabric.global_rank])
+            extra_state = state['extra_state'][self.fabric.global_rank] if 'extra_state' in state else {}
+            self.family.load_extra_state(extra_state)
+        except Exception as error:  # a state of other settings, or a damaged one, makes its readers raise anything
+            raise RunError(
+                f'{path} does not fit the settings of this run ({shown(error)}); leave data, model and parameter groups as '
+                'they were, or delete that folder to resume from an older one'
+            ) from error
         self._whole = False
-        randomness.restore(state['rng'][self.fabric.global_rank])
-        self.family.load_extra_state(state['extra_state'][self.fabric.global_rank] if 'extra_state' in state else {})
 
     # -- Processes ----------------------------------------------------------------------------------------------------------
 

@@ -41,13 +41,15 @@ def _family(folder: Path) -> str:
 
 
 def read_journal(folder: Path) -> list[dict]:
-    """The lines of a run's journal; a last line that a kill cut short is dropped."""
+    """The lines of a run's journal; one that a kill cut short, or that is damaged, is left out."""
     path, lines, family = folder / 'journal.jsonl', [], _family(folder)
-    for text in path.read_text(encoding='utf-8').splitlines() if path.is_file() else []:
+    for text in path.read_text(encoding='utf-8', errors='replace').split('\n') if path.is_file() else []:
         try:
-            lines.append(renamed_journal(json.loads(text), family))
-        except json.JSONDecodeError:
-            break
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict) and type(line.get('step')) is int:
+            lines.append(renamed_journal(line, family))
     return lines
 
 
@@ -56,7 +58,7 @@ def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     for line in read_journal(folder):
         for name, value in line.items():
-            if name.startswith(('train/', 'seen/', 'validation/')) and value is not None:
+            if name.startswith(('train/', 'seen/', 'validation/')) and isinstance(value, (int, float)):
                 found.setdefault(name, []).append((line['step'], value))
     return found
 

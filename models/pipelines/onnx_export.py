@@ -79,9 +79,11 @@ class SwapSession(Session):
 
     def __init__(self, file: Path, device: str = 'cpu'):
         super().__init__(file, device)
-        if not {'target', 'identity'} <= set(self.inputs) <= {'target', 'labels', 'identity'}:
+        known = {'target', 'identity'} <= set(self.inputs) <= {'target', 'labels', 'identity'}
+        shape = self.inputs.get('target', ())
+        if not known or len(shape) != 4 or not isinstance(shape[2], int):
             raise ValueError(f'{file} holds no swap generator: write one with scripts/export.py')
-        self.size, self.labels = int(self.inputs['target'][2]), 'labels' in self.inputs
+        self.size, self.labels = shape[2], 'labels' in self.inputs
 
     def swap(self, target: Tensor, identity: Tensor) -> Tensor:
         """Of a generator that is told no more: (B,3,H,W), (B,D) -> (B,3,H,W)."""

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from configs.reading import shown
 from models.runtime.sessions import Session
 
 
@@ -28,5 +29,5 @@ class Upscaler:
                 raise ValueError(f'it gave {tuple(made.shape)}')
         except Exception as error:
             size = 'x'.join(map(str, image.shape[:0:-1]))
-            raise ValueError(f'{self.file} does not upscale an image of {size} ({" ".join(str(error).split())})') from error
+            raise ValueError(f'{self.file} does not upscale an image of {size} ({shown(error, 300)})') from error
         return made[0].float().clamp(0, 1) * 2 - 1

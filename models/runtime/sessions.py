@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from configs.reading import shown
 from models.runtime.fusion import widened
 
 _TOLERANCE = 1e-3  # largest difference between onnxruntime and PyTorch, for values of about 1
@@ -50,15 +51,20 @@ class Session:
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(file), options, providers=providers(device))
+            self.inputs = {given.name: given.shape for given in self.session.get_inputs()}
+            self.notes = self.session.get_modelmeta().custom_metadata_map
         except Exception as error:  # onnxruntime's errors have no common base of their own
-            raise ValueError(f'{file} cannot be read as ONNX ({" ".join(str(error).split())}); get it anew') from error
-        self.inputs = {given.name: given.shape for given in self.session.get_inputs()}
-        self.notes = self.session.get_modelmeta().custom_metadata_map
+            raise ValueError(f'{file} cannot be read as ONNX ({shown(error, 300)}); get it anew') from error
+        self.file = Path(file)
         self.provider = self.session.get_providers()[0]
 
     def __call__(self, **inputs: Tensor) -> Tensor:
-        """The file's only output, on the CPU."""
-        return torch.from_numpy(self.session.run(None, {name: value.cpu().numpy() for name, value in inputs.items()})[0])
+        """The file's only output, on the CPU. ValueError where the network does not take the inputs."""
+        try:
+            output, = self.session.run(None, {name: value.cpu().numpy() for name, value in inputs.items()})
+            return torch.from_numpy(output)
+        except Exception as error:
+            raise ValueError(f'the network in {self.file} does not run ({shown(error, 300)}); get it anew') from error
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ def test_values_are_typed(text, value):
     ('engine.steps=0', r'engine\.steps does not fit.*greater than or equal to 1'),
     ('engine=3', r'engine is a section'),
     ('engine.steps', r'write it as section\.key=value'),
-    ('engine.steps=[1', r'cannot be read'),
+    ('engine.steps=[1', r'not readable as YAML'),
     ('family=cgan', r"made for the family 'cgan'"),
 ])
 def test_a_mistake_is_one_clear_sentence(override, message):

@@ -150,7 +150,7 @@ def test_people_of_a_list_get_their_own_sources(paint, photos, tmp_path, capsys)
     assert run(*arguments, '-o', tmp_path / 'out.png') == 0
     assert (read_image(tmp_path / 'out.png')[115:125, 220:230] == 255).all()
     capsys.readouterr()
-    for rows, word in (('reference,other\na,b\n', 'reference,source'), ('reference,source\nabsent.png,a.png\n', 'no file')):
+    for rows, word in (('reference,other\na,b\n', 'reference and source'), ('reference,source\nabsent.png,a.png\n', 'no file')):
         (photos / 'people.csv').write_text(rows)
         assert run(*arguments, '-o', tmp_path / 'no.png') == 2
         said = capsys.readouterr().err.strip()

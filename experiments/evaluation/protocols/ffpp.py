@@ -4,12 +4,12 @@
     manipulated_sequences/METHOD/{raw,c23,c40}/videos/TTT_SSS.mp4   target, then source
     splits/{train,val,test}.json or {train,val,test}.json       lists of pairs, each used both ways
 """
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from configs.reading import parse_json, read_text
 from datasets.faces import check_root
 from datasets.preparation.photos import prepare
 from models.pipelines.io.images import write_image
@@ -25,8 +25,8 @@ def official_pairs(root: str | Path) -> list[tuple[str, str]]:
     lists = [path for part in ('train', 'val', 'test') for path in (root / 'splits' / f'{part}.json', root / f'{part}.json')
              if path.is_file()]
     if lists:
-        pairs = [tuple(pair) for path in lists for pair in json.loads(path.read_text(encoding='utf-8-sig'))]
-        if any(len(pair) != 2 for pair in pairs):
+        pairs = [pair for path in lists for pair in parse_json(read_text(path), path)]
+        if not all(isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair) for pair in pairs):
             raise ValueError(f'{lists[0]} and the lists beside it must hold pairs of video numbers, such as ["000", "003"]')
         return sorted({way for a, b in pairs for way in ((a, b), (b, a))})
     names = {path.stem for path in root.glob('manipulated_sequences/*/*/videos/*_*.mp4')}

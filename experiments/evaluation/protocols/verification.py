@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from configs.reading import read_text, shown
 from datasets.faces import Faces
 from datasets.transforms import into_frame, unit
 from experiments.evaluation.metrics.verification import FOLDS, all_pairs, in_folds, verification
@@ -54,9 +55,9 @@ def read_pairs(path: str | Path, faces: Faces) -> Pairs:
     """The pairs of a list in LFW's format among the images name/name_0001.jpg of `faces`. ValueError names the line that is
     malformed or the image that is missing."""
     known = {Path(str(file)).stem: row for row, file in enumerate(faces.files)}
-    lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
+    lines = read_text(path).splitlines()
     head = lines[0].split() if lines else []
-    if len(head) != 2 or not all(value.isdigit() for value in head):
+    if len(head) != 2 or not all(value.isdecimal() for value in head):
         raise ValueError(f'{path} does not begin with the number of folds and of pairs, such as "10 300"')
     folds, each = map(int, head)
     body = [line for line in lines[1:] if line.strip()]
@@ -65,16 +66,17 @@ def read_pairs(path: str | Path, faces: Faces) -> Pairs:
     rows = []
     for number, line in enumerate(body):
         match re.split(r'\s+', line.strip()):
-            case [person, a, b] if a.isdigit() and b.isdigit():
+            case [person, a, b] if a.isdecimal() and b.isdecimal():
                 names = [(person, a), (person, b)]
-            case [one, a, two, b] if a.isdigit() and b.isdigit():
+            case [one, a, two, b] if a.isdecimal() and b.isdecimal():
                 names = [(one, a), (two, b)]
             case _:
-                raise ValueError(f'{path}: {line!r} is no pair; write "name number number" or "name number name number"')
+                raise ValueError(f'{path}: {shown(repr(line))} is no pair; write "name number number" or '
+                                 '"name number name number"')
         stems = [f'{name}_{int(count):04d}' for name, count in names]
         missing = [stem for stem in stems if stem not in known]
         if missing:
-            raise ValueError(f'{path} names {missing[0]}, which is not among the images of {faces.root}')
+            raise ValueError(f'{path} names {shown(missing[0])}, which is not among the images of {faces.root}')
         rows.append((known[stems[0]], known[stems[1]], len(line.split()) == 3, number // (2 * each)))
     return Pairs(*(np.array(column) for column in zip(*rows)))
 

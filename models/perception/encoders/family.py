@@ -9,14 +9,17 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from configs.renamed import renamed_metadata
+from configs.reading import parse_json, shown
+from configs.resolve import checked
 from models import geometry
 from models.base import Family, FamilyConfig, Perception
 from models.batch import FaceBatch
+from models.convert import read_state
 from models.losses.contrastive import photo_drawing
 from models.perception.build import EMBEDDERS, file_of, published
 from models.perception.encoders.embedder import Embedder
@@ -225,10 +228,10 @@ def start(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
     """What a run begins from, a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and whom it
     learned from (of most published networks nobody knows). ValueError where a file does not say; errors as for load_embedder."""
     if Path(source).is_file():
-        config, known = RecognizerConfig(**json.loads(_described(source)['recognizer'])), people_learned_from(source)
+        config, known = _config(source), people_learned_from(source)
         if known is None:
             raise ValueError(f'{source} does not say whom it learned from; train it again')
-        return config.model_dump(include={'network', 'size', 'embedding'}), load_file(source), known
+        return config.model_dump(include={'network', 'size', 'embedding'}), read_state(Path(source)), known
     state = published(source).state_dict()
     kind = f'iresnet{source.rpartition("-r")[2]}' if source.startswith('arcface-') else _KINDS[source]
     return {'network': kind, 'size': 112, 'embedding': 128 if 'mobile' in kind else 512}, state, people_learned_from(source) or []
@@ -240,7 +243,8 @@ def _notes(path: str | Path) -> dict[str, str]:
         with safe_open(path, 'pt') as handle:
             return renamed_metadata(handle.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise ValueError(f'{path} cannot be read as safetensors ({error}); give an encoder.safetensors of a run') from error
+        raise ValueError(f'{path} cannot be read as safetensors ({shown(error)}); give the encoder.safetensors of a run'
+                         ) from error
 
 
 def _described(path: str | Path) -> dict[str, str]:
@@ -250,22 +254,34 @@ def _described(path: str | Path) -> dict[str, str]:
     return notes
 
 
+def _config(path: str | Path) -> RecognizerConfig:
+    """The config in a file of encoder_bytes; ValueError where it is none."""
+    return checked(RecognizerConfig, parse_json(_described(path)['recognizer'], f'the config in {path}'))
+
+
 def people_learned_from(source: str | Path) -> list[str] | None:
     """The names of all people that an encoder file, or one of EMBEDDERS, was ever trained on, None where it does not say.
     ValueError as for load_encoder, errors as for load_embedder."""
-    if source not in EMBEDDERS:
-        return json.loads(_described(source).get('learned_from', 'null'))
-    file = file_of(source)
-    return json.loads(_notes(file).get('learned_from', 'null')) if file.suffix == '.safetensors' else None
+    if source in EMBEDDERS and file_of(source).suffix != '.safetensors':
+        return None
+    notes = _notes(file_of(source)) if source in EMBEDDERS else _described(source)
+    names = parse_json(notes.get('learned_from', 'null'), f'the list of people in {source}')
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ValueError(f'{source} does not list the people that it learned from as names; train it again')
+    return names
 
 
 def load_encoder(path: str | Path) -> tuple[Embedder, str]:
     """A frozen embedder from a file of encoder_bytes, and the name of the template that it looks at. ValueError where the file
     is none."""
-    config, state = RecognizerConfig(**json.loads(_described(path)['recognizer'])), load_file(path)
+    config, state = _config(path), read_state(Path(path))
     build, template, feeding = NETWORKS[config.network]
-    network = build(config.size, config.embedding)
-    network.load_state_dict(state)
+    frame(config)
+    try:
+        network = build(config.size, config.embedding)
+        network.load_state_dict(state)
+    except RuntimeError as error:  # tensors of other names or shapes, or too large for the memory
+        raise ValueError(f'{path} does not fit its own config ({shown(error)}); train it again') from error
     embedder = Embedder(network, template, **feeding)
     embedder.template = frame(config)
     return embedder, template

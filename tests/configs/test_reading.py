@@ -1,0 +1,50 @@
+"""Text files as people and their programs write them."""
+import pytest
+
+from configs.reading import parse_yaml, read_rows, shown
+from configs.resolve import parse_override, resolve
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig'])
+def test_a_csv_is_read_with_a_byte_order_mark_or_without(tmp_path, encoding):
+    (tmp_path / 'list.csv').write_bytes('source,target\nä.jpg,b.jpg\n'.encode(encoding))
+    assert read_rows(tmp_path / 'list.csv', ('source', 'target')) == [{'source': 'ä.jpg', 'target': 'b.jpg'}]
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (b'source\na\n', 'needs the columns source and target in its first line and lacks target'),
+    (b'source,target\na\n', 'line 2: 2 fields'),
+    ('source,target\n'.encode('utf-16'), 'is not in UTF-8'),
+])
+def test_a_csv_that_cannot_be_used_is_one_sentence(tmp_path, content, message):
+    (tmp_path / 'list.csv').write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_rows(tmp_path / 'list.csv', ('source', 'target'))
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('a: &x [1, 1]\nb: [*x, *x]\n', 'aliases'),
+    ('a: 1\na: 2\n', "'a' stands there twice"),
+    ('1: 2\n', 'key 1 is no text'),
+    ('[' * 5000 + ']' * 5000, 'nested too deeply'),
+    ('!!python/object/apply:os.getcwd []', 'not readable as YAML'),
+    ('!!timestamp {}', 'not readable as YAML'),
+])
+def test_yaml_that_is_not_taken(text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        parse_yaml(text, 'file')
+    assert str(caught.value).isprintable()
+
+
+def test_a_date_in_yaml_is_text():
+    assert parse_yaml('root: 2024-05-01', 'file') == {'root': '2024-05-01'}
+
+
+@pytest.mark.parametrize('value', ['.nan', '.inf', '1e400'])
+def test_a_setting_is_finite(value):
+    with pytest.raises(ValueError, match='finite'):
+        resolve('cvae', {'size': 64}, {}, [parse_override(f'param_groups.default.lr={value}')])
+
+
+def test_what_a_message_shows_is_one_short_line():
+    assert shown('a\nb\x1b[2J' + 'c' * 500).isprintable() and len(shown('c' * 500)) < 200

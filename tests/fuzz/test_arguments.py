@@ -1,0 +1,41 @@
+"""Mutated arguments of the scripts: exit code 2 and `script.py: sentence` on stderr, or the work is done."""
+import contextlib
+import importlib
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.contract import check
+from tests.fuzz.mutators import TEXT
+
+# what ends before any training: data and photos that are not there
+COMMANDS = {
+    'train': ['--family', 'cvae', '--set', 'engine.accelerator=cpu', '--data', 'celeba', '--root', 'no-folder', '--steps', '1'],
+    'swap': ['--source', 'no-photo.jpg', '--target', 'no-photo.png', '--face', '0', '--seed', '3', '-o', 'out.png'],
+    'translate': ['--source', 'no-photo.jpg', '-o', 'out.png'],
+    'evaluate': ['--run', 'no-run', '--out', 'results'],
+    'export': ['--weights', 'no.safetensors', '-o', 'out.onnx'],
+    'weights': ['halve', 'no.safetensors', 'out.safetensors'],
+    'train_identity': ['--data', 'folder', '--root', 'no-folder'],
+    'provenance': ['no-photo.jpg'],
+}
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_scripts(tmp_path, count, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = importlib.import_module(f'scripts.{name}')
+
+    def run(path: Path) -> None:
+        words = [word for word in path.read_bytes().replace(b'\0', b'').decode(errors='surrogateescape').split('\n') if word]
+        sys.argv, said, code = [f'{name}.py'], io.StringIO(), 2
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                code = script.main(words)
+            except SystemExit as end:
+                code = end.code
+        assert code in (0, 2) and (code == 0 or f'{name}.py: ' in said.getvalue()), f'{code}: {said.getvalue()[-300:]}'
+
+    check(f'{name}.py', '\n'.join(COMMANDS[name]).encode(), run, tmp_path / 'arguments', count, TEXT)

@@ -1,0 +1,89 @@
+"""Mutated lists of images: CSVs of people, pairs, landmarks and groups, and the lists of CelebA, LFW and WebCaricature."""
+import csv
+import importlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.celeba import celeba
+from datasets.identity_folder import LANDMARK_COLUMNS, identity_folder
+from datasets.swaps import ListedSwaps
+from experiments.evaluation.groups import read_groups
+from experiments.evaluation.protocols.verification import read_pairs
+from tests.fuzz.contract import check
+from tests.fuzz.mutators import TEXT
+
+CELEBA = {
+    'identity_CelebA.txt': [[index % 3] for index in range(6)],
+    'list_landmarks_align_celeba.txt': [[69, 109, 106, 113, 77, 142, 73, 152, 108, 154]] * 6,
+    'list_eval_partition.txt': [[0], [0], [1], [1], [2], [0]],
+    'list_bbox_celeba.txt': [[95, 71, 226, 313]] * 6,
+    'list_attr_celeba.txt': [[1, -1, 1]] * 6,
+}
+HEADERS = {'list_attr_celeba.txt': '6\nBald Young Smiling\n', 'list_bbox_celeba.txt': '6\nimage_id x_1 y_1 width height\n',
+           'list_landmarks_align_celeba.txt': '6\n' + ' '.join(f'{part}_{axis}' for part in 'abcde' for axis in 'xy') + '\n'}
+NAMES = [f'{person}/{person}_{number:04d}.jpg' for person in ('Ann', 'Bob') for number in (1, 2, 3)]
+
+
+def _text(*rows) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _image(path, size=(178, 218)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((*size[::-1], 3), 90, np.uint8)).save(path)
+
+
+@pytest.fixture
+def people(tmp_path):
+    """A folder of two people."""
+    for name in NAMES:
+        _image(tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize('name', CELEBA)
+def test_celeba(tmp_path, count, name):
+    for index in range(6):
+        _image(tmp_path / f'img_align_celeba/{index:06d}.jpg')
+    for other, rows in CELEBA.items():
+        lines = ''.join(f'{index:06d}.jpg {" ".join(map(str, row))}\n' for index, row in enumerate(rows))
+        (tmp_path / other).write_text(HEADERS.get(other, '') + lines)
+    check(name, (tmp_path / name).read_bytes(), lambda _: celeba(tmp_path, 'train')[0], tmp_path / name, count, TEXT)
+
+
+def test_pairs(people, count):
+    faces = identity_folder(people)
+    data = _text(('source', 'target'), *zip(NAMES, NAMES[::-1]))
+    check('pairs.csv', data, lambda path: ListedSwaps(faces, path, 64)[0], people / 'pairs.csv', 2 * count, TEXT)
+
+
+def test_people(people, count):
+    script = importlib.import_module('scripts.swap')
+    data = _text(('reference', 'source'), *zip(NAMES[:2], NAMES[2:4]))
+    check('people.csv', data, script.read_people, people / 'people.csv', 2 * count, TEXT)
+
+
+def test_landmarks(people, count):
+    data = _text(LANDMARK_COLUMNS, *((name, name.split('/')[0], *CELEBA['list_landmarks_align_celeba.txt'][0]) for name in NAMES))
+    check('landmarks.csv', data, lambda _: identity_folder(people)[0], people / 'landmarks.csv', 2 * count, TEXT)
+
+
+def test_partitions(people, count):
+    data = ''.join(f'{name} {number % 3}\n' for number, name in enumerate(NAMES)).encode()
+    check('partitions', data, lambda _: identity_folder(people, 'all'), people / 'list_eval_partition.txt', count, TEXT)
+
+
+def test_groups(people, count):
+    data = _text(('file', 'group'), *((name, 'light') for name in NAMES))
+    check('groups.csv', data, read_groups, people / 'groups.csv', count, TEXT)
+
+
+def test_pairs_of_lfw(people, count):
+    data = b'1 2\nAnn 1 2\nBob 1 3\nAnn 1 Bob 2\nAnn 2 Bob 1\n'
+    faces = identity_folder(people)
+    check('pairs.txt', data, lambda path: read_pairs(path, faces), people / 'pairs.txt', 2 * count, TEXT)
