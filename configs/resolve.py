@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from configs.renamed import renamed_settings
 from configs.base import Config
 from configs.reading import parse_yaml, read_text, shown
+from configs.renamed import renamed_settings
 from configs.schema import RunConfig
 
 PRESETS = Path(__file__).resolve().parent

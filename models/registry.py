@@ -6,8 +6,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from configs.renamed import renamed_metadata, renamed_settings, renamed_tensors
 from configs.reading import parse_json, shown
+from configs.renamed import renamed_metadata, renamed_settings, renamed_tensors
 from configs.resolve import checked
 from models.base import Family, FamilyConfig, Perception
 

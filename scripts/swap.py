@@ -45,7 +45,6 @@ from itertools import chain
 import numpy as np
 import torch
 
-from configs.reading import listed_file, read_rows
 from configs.resolve import checked, merge, parse_override
 from experiments.evaluation.protocols.pairs import swap_pairs
 from experiments.filming import camera_name, check_video_output, moving, video, videos_in

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from configs.renamed import renamed_checkpoint, renamed_tensors
 from configs.reading import shown
+from configs.renamed import renamed_checkpoint, renamed_tensors
 from experiments.training.errors import RunError
 from experiments.training.strict_json import json_text
 from models.base import FamilyConfig

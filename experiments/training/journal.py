@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from configs.reading import parse_yaml, read_text
 from configs.renamed import renamed_journal
 from experiments.training.strict_json import json_text
 from models.files import write_bytes
@@ -36,7 +36,10 @@ def code_version(*, exactly: bool = False) -> str:
 
 def _family(folder: Path) -> str:
     path = folder / 'config.yaml'
-    settings = yaml.safe_load(path.read_text(encoding='utf-8')) if path.is_file() else None
+    try:
+        settings = parse_yaml(read_text(path), path)
+    except ValueError:  # a journal can be read without it
+        return ''
     return str(settings.get('family')) if isinstance(settings, dict) else ''
 
 

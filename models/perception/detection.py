@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from models import weights
-from models.runtime.sessions import providers
 from models.perception.face import Face, is_plausible, mapped
 from models.perception.face_detector import Detector, Region
+from models.runtime.sessions import providers
 
 SCORE = 0.9  # least confidence of MTCNN and RetinaFace
 KEPT_SCORE = 0.6  # least confidence of MTCNN's last network in a face that is followed

@@ -10,9 +10,9 @@ from torch import Tensor
 from models import geometry
 from models.base import Family, Perception
 from models.batch import SwapBatch
-from models.perception.detection import Detector, Face, paired
-from models.pipelines import blend, occlusion
+from models.perception.detection import Detector, Face
 from models.perception.face import paired
+from models.pipelines import blend, occlusion
 from models.runtime.sessions import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'

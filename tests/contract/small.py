@@ -27,7 +27,8 @@ OTHERS = {'recognizer': (Recognizer, RecognizerConfig, FaceBatch), 'parser': (Pa
 PRESET_NAMES = sorted(path.stem for path in PRESETS.glob('*.yaml'))
 PEOPLE, CAUSES = 5, 4
 # Widths, depths and counts of a preset's model by their names in any config; what is 0 there stays 0.
-SMALL = {'width': 8, 'discriminator_width': 8, 'feature_width': 4, 'blocks': 1, 'decoder_blocks': 1, 'local_blocks': 1, 'residuals': 1,
+SMALL = {'width': 8, 'discriminator_width': 8, 'feature_width': 4, 'blocks': 1, 'decoder_blocks': 1, 'local_blocks': 1,
+         'residuals': 1,
          'depth': 1, 'downs': 1, 'hidden': 8, 'mapping': 8, 'cap': 16, 'style': 8, 'latent': 4, 'background': 8, 'skip_width': 8,
          'fine': 8, 'patches': 8, 'discriminator_layers': 2, 'global_layers': 4, 'local_layers': 3, 'embedding': 16, 'tokens': 2,
          'levels': 2, 'size': 32, 'identity': IDENTITY}

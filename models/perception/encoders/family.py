@@ -13,8 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from configs.renamed import renamed_metadata
 from configs.reading import parse_json, shown
+from configs.renamed import renamed_metadata
 from configs.resolve import checked
 from models import geometry
 from models.base import Family, FamilyConfig, Perception
