@@ -6,3 +6,12 @@ class Config(BaseModel):
     """A frozen pydantic model; `Config(**mapping)` raises pydantic.ValidationError on an unknown key or a wrong type."""
 
     model_config = ConfigDict(frozen=True, extra='forbid', protected_namespaces=())
+
+    def ignored(self) -> dict[str, str]:
+        """Settings (dotted, from here) that have no effect beside the others -> why, as a clause."""
+        return {}
+
+
+def needing(what: str, given: object, *names: str) -> dict[str, str]:
+    """An entry of `Config.ignored` for each name, unless `what` is given."""
+    return {} if given else dict.fromkeys(names, f'it needs {what}')

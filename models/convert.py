@@ -1,15 +1,15 @@
 """Published files of weights -> named tensors -> safetensors."""
 import io
-import os
 import pickle
 import zipfile
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from models.files import write_bytes
 from models.unpickle import read_module
 from models.weights import Entry, WeightsError, entry, path, verify
 
@@ -48,11 +48,8 @@ def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
 
 def write(state: dict[str, Tensor], file: Path, found: Entry) -> None:
     """Write named tensors as safetensors, with name and license in the metadata; the file appears complete or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f'{file.name}.partial')
-    save_file({name: value.clone().contiguous() for name, value in state.items()}, partial,
-              {'weights': found.name, 'license': found.license, 'citation': found.citation})
-    os.replace(partial, file)
+    tensors = {name: value.clone().contiguous() for name, value in state.items()}
+    write_bytes(file, save(tensors, {'weights': found.name, 'license': found.license, 'citation': found.citation}))
 
 
 def convert(name: str, *, source: Path | None = None, out: Path | None = None, unpickle: bool = False) -> list[Path]:
@@ -92,9 +89,8 @@ def halve(source: Path, target: Path) -> Path:
         raise WeightsError(f'{source} is no safetensors file: give the family.safetensors of a run')
     with safe_open(source, 'pt') as handle:
         metadata = handle.metadata() or {}
-    partial = target.with_name(f'{target.name}.partial')
-    save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, partial, metadata)
-    os.replace(partial, target)
+    halved = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    write_bytes(target, save(halved, metadata))
     return target
 
 

@@ -31,7 +31,7 @@ from experiments.training.monitor import TrainingMonitor
 from experiments.training.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
 from experiments.training.progress import ProgressBar
 from models.base import Family
-from models.files import write_bytes
+from models.files import WriteError, write_bytes, write_error
 
 PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
 
@@ -346,8 +346,8 @@ class Engine:
             except RunError as error:
                 trouble = error
             except OSError as error:
-                trouble = RunError(f'{self.folder} cannot be written ({error.strerror}); free some space or mend the '
-                                   f'folder, then resume: {self.checkpoints.standing()}')
+                said = error if isinstance(error, WriteError) else write_error(self.folder, error)
+                trouble = RunError(f'{said}; then resume: {self.checkpoints.standing()}')
         message = self._gather(trouble and str(trouble))[0]
         if message:
             raise RunError(message) from trouble

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from configs.base import needing
 from models import geometry
 from models.base import Family, FamilyConfig, Perception
 from models.batch import FaceBatch
@@ -67,6 +68,14 @@ class RecognizerConfig(FamilyConfig):
     init: str = ''
     trains: Literal['all', 'last'] = 'all'
     distill_to: Literal['own', 'photo'] = 'own'
+
+    def networks(self) -> set[str]:
+        return {'teacher'} if self.is_active('distill', 'hints') else set()
+
+    def ignored(self) -> dict[str, str]:
+        return {'people': 'the people of the data set are counted',
+                **needing('a weight of margin', self.is_active('margin'), 'head'),
+                **needing('a weight of distill', self.is_active('distill'), 'distill_to')}
 
 
 def frame(config: RecognizerConfig) -> geometry.Template:
