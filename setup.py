@@ -33,6 +33,7 @@ setup(
     name='face-swap-suite',
     version='0.1.0',
     description='Conditional face swapping and face translation: CVAE, CGAN and DDPM under one protocol',
+    license='MIT',
     python_requires='>=3.10',
     packages=['models', 'datasets', 'configs', 'experiments', 'app'],
     install_requires=[

@@ -7,3 +7,12 @@ class Config(BaseModel):
     that is not finite."""
 
     model_config = ConfigDict(frozen=True, extra='forbid', protected_namespaces=(), allow_inf_nan=False)
+
+    def ignored(self) -> dict[str, str]:
+        """Settings (dotted, from here) that have no effect beside the others -> why, as a clause."""
+        return {}
+
+
+def needing(what: str, given: object, *names: str) -> dict[str, str]:
+    """An entry of `Config.ignored` for each name, unless `what` is given."""
+    return {} if given else dict.fromkeys(names, f'it needs {what}')

@@ -3,7 +3,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from configs.base import Config
+from configs.base import Config, needing
 
 
 class MatchingConfig(Config):
@@ -74,6 +74,9 @@ class OptimizerConfig(Config):
     drops: tuple[float, ...] = ()
     every: int = Field(1, ge=1, le=32)
 
+    def ignored(self) -> dict[str, str]:
+        return needing('schedule=linear or cosine', self.schedule != 'constant', 'decay_from', 'floor')
+
 
 class EngineConfig(Config):
     """How long, on what, and how often a word is said.
@@ -106,6 +109,9 @@ class EngineConfig(Config):
     best: str | None = None
     best_is: Literal['min', 'max'] = 'min'
 
+    def ignored(self) -> dict[str, str]:
+        return needing('engine.ema above 0', self.ema, 'ema_from') | needing('engine.best', self.best, 'best_is')
+
 
 class RunConfig(Config):
     """A whole run. model: the family's own config. parameter groups: optimizer per parameter group; `default` serves those not
@@ -117,6 +123,9 @@ class RunConfig(Config):
     perception: PerceptionConfig = PerceptionConfig()
     param_groups: dict[str, OptimizerConfig] = {'default': OptimizerConfig()}
     engine: EngineConfig = EngineConfig()
+
+    def ignored(self) -> dict[str, str]:
+        return needing('data.validation_batches above 0', self.data.validation_batches, 'engine.validate_every')
 
     @field_validator('param_groups')
     @classmethod

@@ -2,10 +2,10 @@
 
 A cache folder holds images.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, identities-NAME.npy (N,D)
 float32 where the identity encoder NAME has seen the images, and index.npz with files, persons, landmarks, partitions and the
-frame. It is written as *.part and renamed when it is whole; packing that was interrupted goes on where it stopped.
+frame. It is written as *.part and renamed when it is whole; packing and labeling that were interrupted go on where they
+stopped, and give the same bytes as if they had not been.
 """
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +15,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.faces import BrokenImage, Faces, check_root, log
+from datasets.partial import PartialArrays, discard, fill_batches
 from datasets.transforms import face_frame, into_frame, unit
+from models.files import check_space, check_writable, replacing
 from models.geometry import Template
 
 _DONE, _BROKEN = 1, 2
 _IMAGES = 'images.npy', 'pictures.npy'  # the present name first
 _UNLABELLED = 255
+_STAMP = 'stamp.part'
+_STATUS, _POINTS, _LABELED = 'status.npy', 'points.npy', 'parsing-status.npy'  # arrays that are not kept
 
 
 class PackedFaces(Faces):
@@ -98,87 +102,69 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
     ValueError where the folder holds the cache of another list of faces or another frame.
     """
     folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    check_writable(folder / 'index.npz')
     stamp = _stamp(faces, to)
     if (folder / 'index.npz').is_file():
         with np.load(folder / 'index.npz', allow_pickle=False) as index:
             if str(index['stamp']) != stamp:
                 raise ValueError(f'{folder} holds the cache of other images or another size; give another folder')
+        discard(folder / _STAMP, _STATUS, _POINTS)  # of an attempt that was killed among its last lines
         return PackedFaces(folder)
 
-    shapes = {'images': (len(faces), 3, to.height, to.width), 'status': (len(faces),), 'points': (len(faces), 5, 2)}
+    specs = {'pictures.npy': (np.uint8, (len(faces), 3, to.height, to.width), 0)}
     if faces.has_parsing:
-        shapes['parsing'] = (len(faces), to.height, to.width)
-    parts = {name: folder / f'{name}.npy.part' for name in shapes}
-    note = folder / 'stamp.part'
-    resumed = note.is_file() and note.read_text() == stamp and all(path.is_file() for path in parts.values())
-    arrays = {name: np.lib.format.open_memmap(path, mode='r+' if resumed else 'w+', shape=shapes[name],
-                                              dtype=np.float32 if name == 'points' else np.uint8)
-              for name, path in parts.items()}
-    if not resumed:
-        arrays['points'][:] = np.nan
-        note.write_text(stamp)
-    todo = np.flatnonzero(arrays['status'] == 0).tolist()
+        specs['parsing.npy'] = np.uint8, (len(faces), to.height, to.width), 0
+    specs |= {_STATUS: (np.uint8, (len(faces),), 0), _POINTS: (np.float32, (len(faces), 5, 2), np.nan)}
+    arrays = PartialArrays(folder / _STAMP, stamp, specs, 'the cache')
+    todo = np.flatnonzero(arrays[_STATUS] == 0).tolist()
     for index, framed in DataLoader(_Framed(faces, to), batch_size=None, sampler=todo, num_workers=workers, collate_fn=_as_is):
         if framed is not None:
             image, labels, points = framed
-            arrays['images'][index] = image
+            arrays['pictures.npy'][index] = image
             if labels is not None:
-                arrays['parsing'][index] = labels
+                arrays['parsing.npy'][index] = labels
             if points is not None:
-                arrays['points'][index] = points
-        arrays['status'][index] = _BROKEN if framed is None else _DONE
+                arrays[_POINTS][index] = points
+        arrays[_STATUS][index] = _BROKEN if framed is None else _DONE
 
-    rows = np.flatnonzero(arrays['status'] == _DONE)
+    rows = np.flatnonzero(arrays[_STATUS] == _DONE)
     if not len(rows):
+        arrays.discard()
         raise ValueError(f'none of the {len(faces)} images under {faces.root} can be read')
     index = {'stamp': stamp, 'shape': (to.height, to.width), 'frame': to.points, 'rows': rows, 'files': faces.files[rows],
-             'names': faces.people[faces.persons[rows]], 'splits': faces.splits[rows], 'points': arrays['points'][rows]}
-    for array in arrays.values():
-        array.flush()
-    for name in {'images', 'parsing'} & set(parts):
-        os.replace(parts[name], folder / f'{name}.npy')
-    with (folder / 'index.part').open('wb') as handle:
+             'names': faces.people[faces.persons[rows]], 'splits': faces.splits[rows], 'points': arrays[_POINTS][rows]}
+    arrays.keep(*({'pictures.npy', 'parsing.npy'} & set(specs)))
+    with replacing(folder / 'index.npz') as temporary, temporary.open('wb') as handle:
         np.savez(handle, **index)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(folder / 'index.part', folder / 'index.npz')
-    for path in (note, parts['status'], parts['points']):
-        path.unlink()
+    arrays.discard()
     return PackedFaces(folder)
 
 
-def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, batch: int = 64,
-          progress: Callable[[int, int], None] | None = None) -> PackedFaces:
+def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, name: str = '', batch: int = 64,
+          progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
     """Add label maps to a cache of faces in the template `face` that has none, and open it.
 
-    labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). Labeling that was interrupted goes on where it stopped.
-    ValueError where the cache shows more or less than the template `face`.
+    labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). name: of that parser. Labeling that was interrupted goes on
+    where it stopped, if it is with the same parser. ValueError where the cache shows more or less than the template `face`.
     """
     faces = PackedFaces(folder)
+    rows, note = faces._rows, faces.root / 'parsing.stamp.part'
     if faces.has_parsing:
+        discard(note, _LABELED)
         return faces
     _check_square(faces)
     shape = len(faces._images), faces.frame.height, faces.frame.width
-    part = faces.root / 'parsing.npy.part'
-    resumed = part.is_file()
-    labels = np.lib.format.open_memmap(part, mode='r+' if resumed else 'w+', dtype=np.uint8, shape=shape)
-    if not resumed:
-        labels[:] = _UNLABELLED
-    todo = faces._rows[labels[faces._rows, 0, 0] == _UNLABELLED]
-    for start in range(0, len(todo), batch):
-        rows = todo[start:start + batch]
-        images = unit(torch.from_numpy(faces._images[rows]))
-        labels[rows] = labels_of(images).byte().numpy()
-        if progress:
-            progress(min(start + batch, len(todo)), len(todo))
-    labels.flush()
-    os.replace(part, faces.root / 'parsing.npy')
+    arrays = PartialArrays(note, f'{name} {batch}', {'parsing.npy': (np.uint8, shape, _UNLABELLED),
+                                                     _LABELED: (np.uint8, (-(-len(rows) // batch),), 0)}, 'the label maps')
+    fill_batches(arrays, 'parsing.npy', _LABELED, rows, batch,
+                 lambda indices: labels_of(unit(torch.from_numpy(faces._images[rows[indices]]))).byte().numpy(), progress)
+    arrays.keep('parsing.npy')
+    arrays.discard()
     return PackedFaces(folder)
 
 
 def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Tensor], *, batch: int = 64,
-          progress: Callable[[int, int], None] | None = None) -> PackedFaces:
+          progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
     """Add to a cache of faces in the template `face` how an identity encoder sees them, and open it.
 
     encoder: a name for it and its weights. identities_of: images (B,3,H,W) in [-1,1] -> (B,D) unit length. ValueError
@@ -189,16 +175,16 @@ def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Te
     file = _identities_file(faces.root, encoder)
     if file.is_file():
         return faces
-    found = []
-    for start in range(0, len(faces._images), batch):
+    check_writable(file)
+    count, found = len(faces._images), []
+    for start in range(0, count, batch):
         with torch.inference_mode():
             found.append(identities_of(unit(torch.from_numpy(faces._images[start:start + batch]))).float().numpy())
-        if progress:
-            progress(min(start + batch, len(faces._images)), len(faces._images))
-    part = file.with_suffix('.part')
-    with part.open('wb') as handle:
-        np.save(handle, np.concatenate(found))
-    os.replace(part, file)
+        if not start:
+            check_space(faces.root, count * found[0][0].nbytes, 'the file of identities')
+        progress(min(start + batch, count), count)
+    with replacing(file) as temporary, temporary.open('wb') as handle:
+        np.lib.format.write_array(handle, np.concatenate(found))
     return faces
 
 

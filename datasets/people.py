@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 from datasets.exaggeration import exaggerate_image
 from datasets.faces import PARTITIONS, Faces
 from datasets.loaders import build_faces
+from datasets.settings import is_training
 from datasets.swaps import Readable
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms import Augmentation, into_frame, unpacked
@@ -122,7 +123,7 @@ def build_people(name: str, root: str | Path | None, to: Template, partition: st
     """Single faces of a data set by name (a set of faces, or `synthetic`). In the train partition people have at least two
     images each, and only there are `augment` (a flip), `balanced` (Couples) and `exaggerate` heeded. ValueError as for
     datasets.loaders.build_faces."""
-    train = partition not in ('all', 'validation', 'test') and not partition.endswith('-test')  # one of webcaricature's, too
+    train = is_training(partition)
     if name == 'synthetic':
         if partition not in PARTITIONS:
             raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}')

@@ -21,6 +21,14 @@ class FamilyConfig(Config):
     size: int = 64
     weights: dict[str, float] = {}
 
+    def is_active(self, *losses: str) -> bool:
+        """Whether one of the losses has a weight other than 0."""
+        return any(self.weights.get(loss, 0) != 0 for loss in losses)
+
+    def networks(self) -> set[str]:
+        """The fields of Perception that a family of this config asks, in training or afterwards."""
+        return set()
+
 
 @dataclass
 class Perception:
@@ -68,7 +76,7 @@ class Family(nn.Module):
 
     def is_active(self, loss: str) -> bool:
         """Whether the loss has a weight other than 0."""
-        return self.config.weights.get(loss, 0) != 0
+        return self.config.is_active(loss)
 
     def require(self, network: str, *losses: str) -> None:
         """ValueError where one of the losses has a weight and the run has not the frozen network that it asks."""

@@ -1,15 +1,15 @@
 """Published files of weights -> named tensors -> safetensors."""
 import io
+import pickle
 import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save, save_file
 from torch import Tensor
-
 from configs.reading import shown
-from models.files import replacing
+from models.files import replacing, write_bytes
 from models.unpickle import read_member, read_module
 from models.weights import Entry, WeightsError, entry, path, verify
 
@@ -48,9 +48,8 @@ def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
 
 def write(state: dict[str, Tensor], file: Path, found: Entry) -> None:
     """Write named tensors as safetensors, with name and license in the metadata; the file appears complete or not at all."""
-    with replacing(file) as temporary:
-        save_file({name: value.clone().contiguous() for name, value in state.items()}, temporary,
-                  {'weights': found.name, 'license': found.license, 'citation': found.citation})
+    tensors = {name: value.clone().contiguous() for name, value in state.items()}
+    write_bytes(file, save(tensors, {'weights': found.name, 'license': found.license, 'citation': found.citation}))
 
 
 def convert(name: str, *, source: Path | None = None, out: Path | None = None, unpickle: bool = False) -> list[Path]:
@@ -90,9 +89,8 @@ def halve(source: Path, target: Path) -> Path:
         raise WeightsError(f'{source} is no safetensors file: give the family.safetensors of a run')
     with safe_open(source, 'pt') as handle:
         metadata = handle.metadata() or {}
-    with replacing(target) as temporary:
-        halved = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-        save_file(halved, temporary, metadata)
+    halved = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    write_bytes(target, save(halved, metadata))
     return target
 
 

@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -102,6 +103,12 @@ def sweep(folder: str | Path) -> list[Path]:
     return removed
 
 
+@cache
+def _sweep_once(folder: Path) -> None:
+    """`sweep`, once in this process: a folder may receive a hundred thousand files."""
+    sweep(folder)
+
+
 def remove(path: str | Path) -> None:
     """Remove a file or a folder, if it is there and can be removed; an error here never replaces the one being handled."""
     path = Path(path)
@@ -132,7 +139,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         with write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            sweep(path.parent)
+            _sweep_once(path.parent)
             yield temporary
             sync(temporary)
             os.replace(temporary, path)

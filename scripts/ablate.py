@@ -1,12 +1,14 @@
 """Run an ablation and compare its runs.
 
     python scripts/ablate.py quick
-    python scripts/ablate.py configs/ablations/identity.yaml --dry-run
+    python scripts/ablate.py configs/ablations/identity.yaml --dry-run       # the plan, in seconds
+    python scripts/ablate.py configs/ablations/identity.yaml --estimate      # with the time that each run takes
     python scripts/ablate.py families --data celeba --root CELEBA -o OUT
     python scripts/ablate.py photo-drawing --data webcaricature --root WEBCARICATURE
 
-What is finished is taken from where it lies (runs/ablations, by the hash of config, commit and data), what was begun goes on,
-what fails is written down. OUT gets report.html, tables (Markdown, CSV, LaTeX) and, of what draws, images.png.
+What is finished is taken from where it lies (runs/ablations, by the hash of config, code and data), what was begun goes on,
+what fails is written down. --estimate trains a few steps of each variant whose speed is not known yet, and remembers it.
+OUT gets report.html, tables (Markdown, CSV, LaTeX) and, of what draws, images.png.
 """
 import sys
 from pathlib import Path
@@ -18,19 +20,12 @@ from experiments.training.interruption import quiet_interrupts, run_script
 quiet_interrupts()
 
 import argparse
-import tempfile
 
 import torch
 
 from configs.ablation import RECOGNIZER, AblationConfig, read_ablation
-from datasets.loaders import build_faces
-from experiments.ablation.comparison import compare, compare_encoders
-from experiments.ablation.plan import Run, Stopped, estimates, plan, train_all
-from experiments.ablation.report import report
-from experiments.evaluation.protocols.swaps import build_protocol
-from experiments.evaluation.protocols.translation import translation
+from experiments.ablation.plan import Run, Stopped, estimates, plan, train_all, train_by_script
 from models.files import write_bytes
-from models.pipelines.io.image_grid import encode_png, grid
 from models.weights import WeightsError
 
 
@@ -43,7 +38,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, nargs='+', help='instead of those of the file')
     parser.add_argument('--runs', type=Path, default=Path('runs/ablations'), help='where runs lie (%(default)s)')
     parser.add_argument('-o', '--out', type=Path, help='folder of the results (default outputs/ablations/NAME)')
-    parser.add_argument('--dry-run', action='store_true', help='list what would run, with estimates')
+    parser.add_argument('--dry-run', action='store_true', help='print the plan alone')
+    parser.add_argument('--estimate', action='store_true', help='print the plan with measured times')
     parser.add_argument('--compare-only', action='store_true', help='train nothing; compare what is finished')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='of the comparison')
     args = parser.parse_args(argv)
@@ -65,22 +61,34 @@ def settings(args: argparse.Namespace) -> tuple[str, AblationConfig]:
     return name, ablation.model_copy(update={**update, 'base': base})
 
 
-def list_plan(runs: list[Run]) -> None:
-    """Print what would run, and how long it would take."""
-    with tempfile.TemporaryDirectory() as scratch:
-        seconds = estimates(runs, Path(scratch))
+def list_plan(runs: list[Run], folder: Path, measure: bool) -> None:
+    """Print what would run, and how long it would take as far as that is known, or measured."""
+    seconds = estimates(runs, folder / 'speeds.json', train_by_script if measure else None)
     for run in runs:
-        words = f'about {seconds[run.key] / 60:.1f} min' if run.key in seconds else '' if run.finished else 'no estimate'
-        print(f'{run.state:>8}  {run.variant}, seed {run.seed}: {run.config.family}, {run.config.engine.steps} steps  {words}')
-    print(f'{len(seconds)} to train, about {sum(seconds.values()) / 60:.0f} minutes on one device')
+        time = f'about {seconds[run.key] / 60:.1f} min' if run.key in seconds else '' if run.finished else 'no estimate'
+        print(f'{run.state:>8}  {run.variant}, seed {run.seed}: {run.config.family}, {run.config.engine.steps} steps  {time}')
+    open_runs = {run.key for run in runs if not run.finished}
+    unknown = len(open_runs) - len(seconds)
+    print(f'{len(open_runs)} to train, ' + (f'about {sum(seconds.values()) / 60:.0f} minutes on one device' if not unknown else
+          f'{unknown} of unknown duration' + ('' if measure else '; --estimate measures')))
 
 
 def run(args: argparse.Namespace) -> None:
     name, ablation = settings(args)
     runs = plan(ablation, args.runs)
-    if args.dry_run:
-        list_plan(runs)
+    if args.dry_run or args.estimate:
+        list_plan(runs, args.runs, args.estimate)
         return
+    for name, root in {(run.config.data.name, run.config.data.root) for run in runs}:
+        if name != 'synthetic' and root is None:
+            raise ValueError(f'{args.ablation} trains on images on disk; say where with --data {name} --root FOLDER')
+    from datasets.loaders import build_faces  # here, as their imports take seconds that a plan has no use for
+    from experiments.ablation.comparison import compare, compare_encoders
+    from experiments.ablation.report import report
+    from experiments.evaluation.protocols.swaps import build_protocol
+    from experiments.evaluation.protocols.translation import translation
+    from models.pipelines.io.image_grid import encode_png, grid
+
     out = args.out or Path('outputs') / 'ablations' / name
     wanted, encoders = ablation.protocol, ablation.base.family == RECOGNIZER
     if encoders:

@@ -8,9 +8,10 @@
 
 `faces` detects, aligns and filters; FOLDER/report.csv says what became of each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds the parsing maps that a face parser sees,
-and `embed` the identities that an identity encoder sees, so that a training run need not compute them. All but `embed` go on
-where they were interrupted. `webcaricature` aligns WebCaricature and leaves out what is not to be trained on;
-FOLDER/dropped.png shows what and why.
+and `embed` the identities that an identity encoder sees, so that a training run need not compute them. `webcaricature` aligns
+WebCaricature and leaves out what is not to be trained on; FOLDER/dropped.png shows what and why. A command that was interrupted,
+or met a full disk, is given again: `faces`, `pack` and `label` go on where they stopped, `embed` and `webcaricature` begin anew,
+and the result is the same to the byte.
 """
 import sys
 from pathlib import Path
@@ -102,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         elif args.task == 'webcaricature':
             told(args.output, filter_images(args.root, args.output, Filter(args.area, args.yaw), progress=progress))
         elif args.task == 'label':
-            labeled = label(args.cache, load_parser(args.parser).labels, progress=progress)
+            labeled = label(args.cache, load_parser(args.parser).labels, name=args.parser, progress=progress)
             print(f'{args.cache}: {len(labeled)} images with parsing maps')
         elif args.task == 'embed':
             embedded = embed(args.cache, fingerprint(args.identity), load_embedder(args.identity), progress=progress)

@@ -19,13 +19,14 @@ from itertools import islice
 import torch
 from lightning_fabric import Fabric
 
-from configs.resolve import PRESETS, checked, parse_override, read_preset, reopened, resolve
+from configs.resolve import PRESETS, checked, load, parse_override
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS, build_loader, build_samples
 from datasets.matching import Matching
 from experiments.training.engine import Engine, build_fabric, complete
 from experiments.training.errors import RunError
 from experiments.training.run_folder import run_folder
+from experiments.training.settings import resumed, started
 from models.perception.build import build_perception, fingerprint
 from models.registry import FAMILIES, family_types, load_weights
 from models.weights import WeightsError
@@ -59,10 +60,11 @@ def settings(args: argparse.Namespace) -> RunConfig:
             section, key = path.split('.')
             overrides.append({section: {key: value}})
     if args.resume:
-        return reopened(args.resume, overrides)
+        kind, schema = family_types(load(args.resume / 'config.yaml').family)
+        return resumed(args.resume, overrides, schema, kind.batch)
     has_preset = args.preset or (PRESETS / f'{args.family}.yaml').is_file()
-    preset = read_preset(args.preset or args.family) if has_preset else {}
-    return resolve(args.family, family_types(args.family)[1]().model_dump(), preset, overrides)
+    kind, schema = family_types(args.family)
+    return started(args.family, schema, kind.batch, args.preset or args.family if has_preset else None, overrides)
 
 
 def batches(config: RunConfig, kind: type, size: int, fabric: Fabric) -> tuple:

@@ -21,7 +21,7 @@ from itertools import islice
 
 import torch
 
-from configs.resolve import checked, parse_override, read_preset, reopened, resolve
+from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
 from datasets.causes import CAUSES, DrawnCauses
 from datasets.loaders import build_loader
@@ -29,6 +29,8 @@ from experiments.evaluation.protocols.causes import measure_causes
 from experiments.training.engine import Engine, build_fabric, complete
 from experiments.training.errors import RunError
 from experiments.training.run_folder import run_folder
+from experiments.training.settings import resumed, started
+from models.batch import CauseBatch
 from models.files import write_bytes
 from models.perception.causes import CauseTraining, CauseTrainingConfig, causes_bytes, load_causes
 from models.weights import WeightsError
@@ -53,9 +55,9 @@ def settings(args: argparse.Namespace) -> RunConfig:
     given = {} if args.steps is None else {'engine': {'steps': args.steps}}
     overrides = [given, *(parse_override(text) for text in args.set)]
     if args.resume:
-        return reopened(args.resume, overrides)
-    model = CauseTrainingConfig(causes=len(CAUSES)).model_dump()
-    return resolve('causes', model, read_preset(args.preset), overrides)
+        return resumed(args.resume, overrides, CauseTrainingConfig, CauseBatch)
+    return started('causes', CauseTrainingConfig, CauseBatch, args.preset, overrides,
+                   defaults=CauseTrainingConfig(causes=len(CAUSES)))
 
 
 def build(args: argparse.Namespace) -> Engine:

@@ -28,7 +28,7 @@ from itertools import islice
 
 import torch
 
-from configs.resolve import checked, parse_override, read_preset, reopened, resolve
+from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_loader
@@ -37,7 +37,9 @@ from experiments.evaluation.protocols.verification import verify
 from experiments.training.engine import Engine, build_fabric, complete
 from experiments.training.errors import RunError
 from experiments.training.run_folder import run_folder
+from experiments.training.settings import resumed, started
 from models.base import Perception
+from models.batch import FaceBatch
 from models.files import write_bytes
 from models.perception.build import EMBEDDERS, load_embedder
 from models.perception.encoders.family import (
@@ -90,9 +92,9 @@ def settings(args: argparse.Namespace) -> RunConfig:
                 value = {key: value}
             overrides.append(value)
     overrides += [parse_override(text) for text in args.set]
-    if not args.resume:
-        return resolve('recognizer', RecognizerConfig().model_dump(), read_preset(args.preset), overrides)
-    return reopened(args.resume, overrides)
+    if args.resume:
+        return resumed(args.resume, overrides, RecognizerConfig, FaceBatch)
+    return started('recognizer', RecognizerConfig, FaceBatch, args.preset, overrides)
 
 
 def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:

@@ -25,7 +25,7 @@ from itertools import islice
 
 import torch
 
-from configs.resolve import checked, parse_override, read_preset, reopened, resolve
+from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_faces, build_loader
@@ -35,6 +35,8 @@ from experiments.evaluation.protocols.parsing import measure
 from experiments.training.engine import Engine, build_fabric, complete
 from experiments.training.errors import RunError
 from experiments.training.run_folder import run_folder
+from experiments.training.settings import resumed, started
+from models.batch import ParsingBatch
 from models.files import write_bytes
 from models.perception.build import PARSERS, file_of, load_parser
 from models.perception.parsers.family import ParserTraining, ParserTrainingConfig, load_network, load_trained, parser_bytes
@@ -69,9 +71,9 @@ def settings(args: argparse.Namespace) -> RunConfig:
     given = {'data': {'root': os.pathsep.join(args.root)} if args.root else {},
              'engine': {} if args.steps is None else {'steps': args.steps}}
     overrides = [given, *(parse_override(text) for text in args.set)]
-    if not args.resume:
-        return resolve('parser', ParserTrainingConfig().model_dump(), read_preset(args.preset), overrides)
-    return reopened(args.resume, overrides)
+    if args.resume:
+        return resumed(args.resume, overrides, ParserTrainingConfig, ParsingBatch)
+    return started('parser', ParserTrainingConfig, ParsingBatch, args.preset, overrides)
 
 
 def build(args: argparse.Namespace) -> Engine:
@@ -121,7 +123,8 @@ def write_labels(args: argparse.Namespace) -> None:
     def progress(done: int, total: int) -> None:
         print(f'\r{done} of {total} images', end='\n' if done == total else '', file=sys.stderr, flush=True)
 
-    labeled = label(build_faces(args.data, args.root[0]), args.label, probability, workers=2, progress=progress)
+    labeled = label(build_faces(args.data, args.root[0]), args.label, probability, name=args.teacher, workers=2,
+                     progress=progress)
     print(f'{args.label}: {len(labeled)} images with labels')
 
 

@@ -18,7 +18,8 @@ ALLOWED = {
     'scripts': ('configs', 'models', 'datasets', 'experiments', 'app'),
     'app': ('configs', 'models', 'datasets', 'experiments'),
 }
-TOP_LEVEL = {'models', 'datasets', 'configs', 'experiments', 'scripts', 'tests', 'app', 'README.md', 'setup.py'}
+TOP_LEVEL = {'models', 'datasets', 'configs', 'experiments', 'scripts', 'tests', 'app', 'README.md', 'setup.py', 'LICENSE',
+             'CITATION.cff', 'CONTRIBUTING.md'}
 FAMILY_PACKAGES = {'.'.join(module.split('.')[:2]) for module, _, _ in FAMILIES.values()}
 
 

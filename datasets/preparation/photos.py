@@ -10,9 +10,8 @@ import hashlib
 import io
 import json
 import multiprocessing
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from datasets.identity_folder import LANDMARK_COLUMNS
 from datasets.transforms import into_frame, matrix_into
 from experiments.training.strict_json import json_text
 from models import geometry
-from models.files import write_bytes
+from models.files import check_writable, sweep, write_bytes, write_errors
 from models.geometry import TEMPLATES
 from models.perception.detection import build_detector
 
@@ -91,9 +90,10 @@ def prepare(photos: str | Path, folder: str | Path, *, layout: str = 'celeba', r
     tasks = _plan(photos, folder, files, layout)
     settings = {'layout': layout, 'detector': detector, **asdict(rules)}
     stamp = hashlib.sha256(json.dumps([str(photos.resolve()), files, settings]).encode()).hexdigest()
-    rows = _finished(folder, stamp)
+    report = folder / 'report.csv'
+    rows = _finished(report, stamp)
     todo = [task for task in tasks if task.file not in rows]
-    with (folder / 'report.csv').open('a', newline='', encoding='utf-8') as handle:
+    with write_errors(report), report.open('a', newline='', encoding='utf-8') as handle:
         writer = csv.DictWriter(handle, _COLUMNS)
         for row in _results(todo, rules, detector, workers):
             rows[row['file']] = row
@@ -101,11 +101,12 @@ def prepare(photos: str | Path, folder: str | Path, *, layout: str = 'celeba', r
             handle.flush()
             progress(len(rows), len(tasks))
     rows = [rows[task.file] for task in tasks]
+    write_bytes(report, _table(rows))  # in the order of the photos, however many processes there were
     write_lists(folder, layout, [row for row in rows if row['kept'] == 'yes'])
     counts = Counter(row['reason'] or 'kept' for row in rows)
-    report = {'photos': len(rows), 'settings': settings, 'kept': counts['kept'],
+    summary = {'photos': len(rows), 'settings': settings, 'kept': counts['kept'],
               'dropped': {reason: counts[reason] for reason in sorted(counts) if reason != 'kept'}}
-    write_bytes(folder / 'report.json', json_text(report, indent=1).encode())
+    write_bytes(folder / 'report.json', json_text(summary, indent=1).encode())
     return counts
 
 
@@ -149,25 +150,40 @@ def _plan(photos: Path, folder: Path, files: list[str], layout: str) -> list[_Ta
     return tasks
 
 
-def _finished(folder: Path, stamp: str) -> dict[str, dict]:
-    """Rows of an earlier attempt; begins report.csv where there is none. The last line may be torn: it is done again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note, report = folder / '.stamp', folder / 'report.csv'
-    rows = {}
+def _finished(report: Path, stamp: str) -> dict[str, dict]:
+    """Rows of an earlier attempt in the folder of the report; begins it where there is none. A last line without its end is
+    dropped."""
+    folder, rows = report.parent, {}
+    check_writable(report)
+    for inner in {path.parent for path in folder.rglob('.*.tmp')}:
+        sweep(inner)
+    begin(folder, stamp)
     if report.is_file():
-        if not note.is_file() or note.read_text() != stamp:
+        whole = report.read_text(encoding='utf-8').rpartition('\n')[0]
+        rows = {row['file']: row for row in csv.DictReader(io.StringIO(whole))
+                if None not in row.values() and None not in row and (row['kept'] == 'no' or (folder / row['output']).is_file())}
+    write_bytes(report, _table(rows.values()))
+    return rows
+
+
+def begin(folder: Path, stamp: str) -> None:
+    """Note in the folder what it is made of; ValueError where it was made of something else or holds other files."""
+    note = folder / '.stamp'
+    if note.is_file():
+        if note.read_text(encoding='utf-8') != stamp:
             raise ValueError(f'{folder} was made from other photos or with other settings; give another folder')
-        with report.open(newline='', encoding='utf-8-sig') as handle:
-            rows = {row['file']: row for row in csv.DictReader(handle) if None not in row.values() and None not in row}
     elif any(folder.iterdir()):
         raise ValueError(f'{folder} is not empty; give a new folder')
+    else:
+        write_bytes(note, stamp.encode())
+
+
+def _table(rows: Iterable[dict]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
-    writer.writerows(rows.values())
-    write_bytes(note, stamp.encode())
-    write_bytes(report, text.getvalue().encode())
-    return rows
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def _results(tasks: list[_Task], rules: Rules, detector: str, workers: int) -> Iterator[dict]:
@@ -209,7 +225,6 @@ def _one(task: _Task, rules: Rules, detector) -> dict:
 
 
 def _save(pixels: np.ndarray, path: Path, quality: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.part')
-    Image.fromarray(pixels).save(partial, format='JPEG', quality=quality, subsampling=0)
-    os.replace(partial, path)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, format='JPEG', quality=quality, subsampling=0)
+    write_bytes(path, encoded.getvalue())

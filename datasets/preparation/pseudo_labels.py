@@ -2,7 +2,6 @@
 
 They lie in labeled.npy beside the images, so that nothing but the training of a parser takes them for known.
 """
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from datasets.cache import PackedFaces, pack
 from datasets.faces import Faces
+from datasets.partial import PartialArrays, discard, fill_batches
 from models.batch import IGNORED
 from models.geometry import template
 
@@ -22,6 +22,7 @@ _SPECK = 12  # pixels; smaller spots of a part are noise
 _PRIOR_WEIGHT = 0.7
 _PRIOR_IMAGES = 1000
 _UNDONE = 254
+_STATUS = 'labeled-status.npy'
 
 
 class LabeledFaces(PackedFaces):
@@ -53,14 +54,17 @@ def cleaned(probability: Tensor, prior: Tensor) -> np.ndarray:
     return labels
 
 
-def label(faces: Faces, folder: str | Path, probability_of: Callable[[Tensor], Tensor], *, batch: int = 16, workers: int = 0,
-          progress: Callable[[int, int], None] = lambda done, total: None) -> LabeledFaces:
+def label(faces: Faces, folder: str | Path, probability_of: Callable[[Tensor], Tensor], *, name: str = '', batch: int = 16,
+          workers: int = 0, progress: Callable[[int, int], None] = lambda done, total: None) -> LabeledFaces:
     """Pack the faces in the template `celebahq` into `folder` and add the labels of a teacher. What was interrupted goes on.
 
-    probability_of: images (B,3,H,W) in [-1,1] in that template -> (B,19,H,W). ValueError as for datasets.cache.pack.
+    probability_of: images (B,3,H,W) in [-1,1] in that template -> (B,19,H,W). name: of the teacher. ValueError as for
+    datasets.cache.pack.
     """
     packed = pack(faces, folder, template('celebahq'), workers=workers)
+    note = packed.root / 'labeled.stamp.part'
     if (packed.root / LABELED).is_file():
+        discard(note, _STATUS)
         return LabeledFaces(folder)
 
     def seen(indices) -> Tensor:
@@ -70,17 +74,10 @@ def label(faces: Faces, folder: str | Path, probability_of: Callable[[Tensor], T
     every = np.unique(np.linspace(0, len(packed) - 1, min(_PRIOR_IMAGES, len(packed))).round().astype(int))
     mean = sum(seen(indices).sum(0) for indices in np.split(every, range(batch, len(every), batch))) / len(every)
     prior = spatial_prior(mean)
-    part = packed.root / f'{LABELED}.part'
-    resumed, (height, width) = part.is_file(), prior.shape[1:]
-    shape = int(packed._rows.max()) + 1, height, width
-    labels = np.lib.format.open_memmap(part, mode='r+' if resumed else 'w+', dtype=np.uint8, shape=shape)
-    if not resumed:
-        labels[:] = _UNDONE
-    todo = np.flatnonzero(labels[packed._rows, 0, 0] == _UNDONE)
-    for start in range(0, len(todo), batch):
-        indices = todo[start:start + batch]
-        labels[packed._rows[indices]] = cleaned(seen(indices), prior)
-        progress(start + len(indices), len(todo))
-    labels.flush()
-    os.replace(part, packed.root / LABELED)
+    shape = int(packed._rows.max()) + 1, *prior.shape[1:]
+    arrays = PartialArrays(note, f'{name} {batch}', {
+        LABELED: (np.uint8, shape, _UNDONE), _STATUS: (np.uint8, (-(-len(packed) // batch),), 0)}, 'the label maps')
+    fill_batches(arrays, LABELED, _STATUS, packed._rows, batch, lambda indices: cleaned(seen(indices), prior), progress)
+    arrays.keep(LABELED)
+    arrays.discard()
     return LabeledFaces(folder)

@@ -6,8 +6,10 @@ contact sheet with a column per reason. The lists are copied as they are; datase
 which they name may be absent.
 """
 import csv
+import hashlib
 import io
 import shutil
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,12 +21,13 @@ import torch
 from PIL import Image
 
 from datasets.faces import BrokenImage
+from datasets.preparation.photos import begin
 from datasets.synthetic.mean_face import MEAN_POINTS
 from datasets.transforms import into_frame, matrix_into
 from datasets.webcaricature import LANDMARKS, five, webcaricature
 from experiments.training.strict_json import json_text
 from models import geometry
-from models.files import write_bytes
+from models.files import check_writable, sweep, write_bytes
 from models.geometry import TEMPLATES, Template
 from models.pipelines.io.contact_sheet import contact_sheet
 from models.pipelines.io.image_grid import encode_png
@@ -81,14 +84,17 @@ def judge(points: np.ndarray, rules: Filter) -> tuple[str, float, float]:
 
 def filter_images(root: str | Path, folder: str | Path, rules: Filter = Filter(), *,
                     progress: Callable[[int, int], None] = lambda done, total: None) -> Counter:
-    """Fill `folder`; returns how many images were kept and dropped, by reason. ValueError where the data set has no landmarks
-    of 17 points or the folder is not empty."""
+    """Fill `folder`; returns how many images were kept and dropped, by reason. What was interrupted is done again,
+    in the same folder. ValueError where the data set has no landmarks of 17 points or the folder holds something else."""
     faces, folder = webcaricature(root), Path(folder).expanduser()
     landmarks = faces.columns['landmarks']
     if np.isnan(landmarks).all():
         raise ValueError(f'{root} has no FacialPoints, by which images are aligned and judged; unpack them there')
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f'{folder} is not empty; give a new folder')
+    check_writable(folder / REPORT)
+    for inner in {path.parent for path in folder.rglob('.*.tmp')}:
+        sweep(inner)
+    made_of = json.dumps([str(faces.root.resolve()), faces.files.tolist(), asdict(rules)])
+    begin(folder, hashlib.sha256(made_of.encode()).hexdigest())
     rows, dropped = [], defaultdict(list)
     for row, file in enumerate(map(str, faces.files)):
         image, found = _one(faces, row, rules)
@@ -99,8 +105,9 @@ def filter_images(root: str | Path, folder: str | Path, rules: Filter = Filter()
             dropped[found['reason']].append(image[0])
         progress(row + 1, len(faces))
     for name in ('EvaluationProtocols', 'Filenames'):
-        if (faces.root / name).is_dir():
-            shutil.copytree(faces.root / name, folder / name)
+        for path in (faces.root / name).rglob('*'):
+            if path.is_file():
+                write_bytes(folder / path.relative_to(faces.root), path.read_bytes())
     counts = Counter(row['reason'] or 'kept' for row in rows)
     _report(folder, rules, rows, counts, faces.columns['drawing'])
     if dropped:
@@ -136,16 +143,15 @@ def examined(image: np.ndarray, points: np.ndarray, rules: Filter) -> tuple[tupl
 
 
 def _write(folder: Path, file: str, image: np.ndarray, points: np.ndarray) -> None:
-    place = folder / file
-    place.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(place, quality=95, subsampling=0)
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, format=Image.registered_extensions()[Path(file).suffix.lower()], quality=95,
+                                  subsampling=0)
+    write_bytes(folder / file, encoded.getvalue())
     text = (folder / 'FacialPoints' / Path(file).relative_to('OriginalImages')).with_suffix('.txt')
-    text.parent.mkdir(parents=True, exist_ok=True)
-    text.write_text(''.join(f'{x:.2f} {y:.2f}\n' for x, y in points))
+    write_bytes(text, ''.join(f'{x:.2f} {y:.2f}\n' for x, y in points).encode())
 
 
 def _report(folder: Path, rules: Filter, rows: list[dict], counts: Counter, drawing: np.ndarray) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()

@@ -1,6 +1,7 @@
 """An ablation from its plan to its figures: runs that are queued over the devices, finished ones taken from where they lie, then
 the protocol on each.
 
+    RUNS/speeds.json      images per second of what was measured for estimates
     RUNS/KEY/             a run folder, KEY the hash of its config, the code and the data
     RUNS/KEY/finished.json    seconds and steps, once it is done
     RUNS/KEY/failure.txt      the reason, where it failed
@@ -8,10 +9,12 @@ the protocol on each.
 import hashlib
 import json
 import os
+import platform
 import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -22,13 +25,15 @@ from pathlib import Path
 import torch
 
 from configs.ablation import RECOGNIZER, AblationConfig, Change, overrides
-from configs.resolve import PRESETS, checked, dump, read_preset, resolve
+from configs.resolve import PRESETS, checked, dump
 from configs.schema import RunConfig
 from experiments.training.errors import RunError
 from experiments.training.interruption import Interruption
-from experiments.training.journal import ROOT, code_version, read_journal
+from experiments.training.journal import ROOT, code_hash, code_version, read_journal
 from experiments.training.strict_json import json_text
+from experiments.training.settings import started
 from models.base import FamilyConfig
+from models.batch import FaceBatch
 from models.files import write_bytes
 from models.perception.encoders.family import RecognizerConfig
 from models.registry import family_types
@@ -93,10 +98,13 @@ class Stopped(RunError):
 
 def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
     """All runs, variant by variant. Two variants with one config share a folder. ValueError names what does not fit."""
-    code, known, found = code_version(exactly=True), {}, []
+    code, known, found = code_hash(), {}, []
     for name, change in ablation.expanded().items():
         for seed in ablation.seeds:
-            config = _resolved(change, seed)
+            try:
+                config = _resolved(change, {} if name == ablation.base_name else ablation.base.settings, seed)
+            except ValueError as error:
+                raise ValueError(f'{name}: {error}') from error
             data = (config.data.name, config.data.root)
             if data not in known:
                 known[data] = data_state(config.data.root)
@@ -107,12 +115,15 @@ def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
     return found
 
 
-def _resolved(change: Change, seed: int) -> RunConfig:
+def _resolved(change: Change, base: dict, seed: int) -> RunConfig:
+    """base: the settings that the change has from the base; there a variant may leave some without effect."""
     family = change.family
+    inherited = change.model_copy(update={'settings': {key: value for key, value in change.settings.items()
+                                                       if key in base and base[key] == value}})
     preset = change.preset or (family if (PRESETS / f'{family}.yaml').is_file() else None)
     schema = schema_of(family)
-    config = resolve(family, schema().model_dump(), read_preset(preset) if preset else {},
-                     [*overrides(change), {'engine': {'seed': seed}}])
+    config = started(family, schema, FaceBatch if family == RECOGNIZER else family_types(family)[0].batch, preset,
+                     [*overrides(change), {'engine': {'seed': seed}}], inherited=overrides(inherited))
     return config.model_copy(update={'model': checked(schema, config.model).model_dump()})
 
 
@@ -209,35 +220,46 @@ def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[
     write_bytes(run.folder / 'finished.json', json_text(figures).encode())
 
 
-def estimates(runs: list[Run], scratch: Path, train: Train = train_by_script) -> dict[str, float]:
-    """Seconds that each unfinished run will take, by its key, from the speed of finished ones that cost the same, or else of a
-    few steps that are trained for the purpose in `scratch`."""
-    speeds = {_costs(run): speed for run in runs if run.finished and (speed := _speed(run))}
+def estimates(runs: list[Run], memory: Path, train: Train | None = None) -> dict[str, float]:
+    """Seconds that each unfinished run will take, by its key, from the speed of finished ones that cost the same or of earlier
+    estimates; those whose speed is unknown are absent. With `train`, unknown speeds are measured on a few training steps.
+    memory: the JSON file that keeps measured speeds, in images per second, for later estimates on this machine."""
+    measured = json.loads(memory.read_text(encoding='utf-8')) if memory.is_file() else {}
+    speeds = measured | {_costs(run): speed for run in runs if run.finished and (speed := _speed(run))}
     found = {}
     for run in runs:
         if run.finished or run.key in found:
             continue
         kind = _costs(run)
-        if kind not in speeds:
-            engine = run.config.engine.model_copy(update={'steps': _PROBE_STEPS, 'log_every': _PROBE_STEPS // 2})
-            probe = Run(run.variant, run.seed, run.config.model_copy(update={'engine': engine}), run.key, scratch / run.key)
-            try:
-                train(probe, {}, lambda: False)
-                speeds[kind] = _speed(probe)
-            except RunError:
-                speeds[kind] = None
-        if speeds[kind]:
+        if kind not in speeds and train:
+            speeds[kind] = _measured(run, train)
+            measured |= {kind: speeds[kind]} if speeds[kind] else {}
+            write_bytes(memory, json.dumps(measured, indent=1).encode())
+        if speeds.get(kind):
             engine, data = run.config.engine, run.config.data
             images = data.batch * (2 if data.balanced else 1)  # of a step: a couple is two
             found[run.key] = engine.steps * engine.accumulate * images * engine.devices / speeds[kind]
     return found
 
 
+def _measured(run: Run, train: Train) -> float | None:
+    """Images per second of a few training steps; None where they fail."""
+    engine = run.config.engine.model_copy(update={'steps': _PROBE_STEPS, 'log_every': _PROBE_STEPS // 2})
+    config = run.config.model_copy(update={'engine': engine})
+    with tempfile.TemporaryDirectory() as scratch:
+        probe = Run(run.variant, run.seed, config, run.key, Path(scratch) / run.key)
+        try:
+            train(probe, {}, lambda: False)
+        except RunError:
+            return None
+        return _speed(probe)
+
+
 def _costs(run: Run) -> str:
-    """What the time of a step depends on."""
+    """What the time of a step depends on, the machine included."""
     model = {key: value for key, value in run.config.model.items() if key != 'weights'}
     engine, data = run.config.engine, run.config.data
-    return json.dumps([run.config.family, model, data.batch, data.balanced, engine.precision, engine.compile,
+    return json.dumps([platform.node(), run.config.family, model, data.batch, data.balanced, engine.precision, engine.compile,
                        engine.channels_last])
 
 

@@ -35,7 +35,7 @@ from experiments.training.optimizers import OptimizerGroup, build_optimizer_grou
 from experiments.training.precision import AutocastPrecision
 from experiments.training.progress import ProgressBar
 from models.base import Family
-from models.files import write_bytes
+from models.files import WriteError, write_bytes, write_error
 
 PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
 
@@ -380,8 +380,8 @@ class Engine:
             except RunError as error:
                 trouble = error
             except OSError as error:
-                trouble = RunError(f'{self.folder} cannot be written ({error.strerror}); free some space or mend the '
-                                   f'folder, then resume: {self.checkpoints.standing()}')
+                said = error if isinstance(error, WriteError) else write_error(self.folder, error)
+                trouble = RunError(f'{said}; then resume: {self.checkpoints.standing()}')
         message = self._gather(trouble and str(trouble))[0]
         if message:
             raise RunError(message) from trouble

@@ -17,19 +17,16 @@ from models.files import write_bytes
 from models.pipelines.io.image_grid import encode_png, grid
 
 ROOT = Path(__file__).resolve().parents[2]
+CODE = ('models', 'datasets', 'configs', 'experiments')  # folders that a training run depends on
 
 
-def code_version(*, exactly: bool = False) -> str:
-    """The git commit of the suite, with '+dirty' where tracked files differ from it, `exactly` with a hash of the difference;
-    'unknown' outside a git checkout."""
+def code_version() -> str:
+    """The git commit of the suite, with '+dirty' where tracked files differ from it; 'unknown' outside a git checkout."""
     def git(*arguments: str) -> str:
         return subprocess.run(['git', '-C', str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        commit = git('rev-parse', 'HEAD')
-        if not git('status', '--porcelain', '--untracked-files=no'):
-            return commit
-        return f'{commit}+dirty' + (f' {hashlib.sha256(git("diff", "HEAD").encode()).hexdigest()}' if exactly else '')
+        return git('rev-parse', 'HEAD') + ('+dirty' if git('status', '--porcelain', '--untracked-files=no') else '')
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'
 
@@ -41,6 +38,16 @@ def _family(folder: Path) -> str:
     except ValueError:  # a journal can be read without it
         return ''
     return str(settings.get('family')) if isinstance(settings, dict) else ''
+
+
+def code_hash(root: Path = ROOT) -> str:
+    """sha256 over names and contents of the files in CODE that a run depends on: modules and weights, committed or not.
+    Documentation and YAML files do not count, as a run holds its resolved config."""
+    digest = hashlib.sha256()
+    for path in sorted(path for room in CODE for path in (root / room).rglob('*') if path.suffix in ('.py', '.safetensors')):
+        digest.update(f'{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0'.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def read_journal(folder: Path) -> list[dict]:

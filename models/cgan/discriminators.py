@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from configs.base import Config
+from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.folding import folded, folded_channels
 from models.blocks.norms import InstanceNorm2d
@@ -206,6 +206,9 @@ class SAGANConfig(Config):
     pooled: bool = True
     spectral: bool = True
     classes: int = 0
+
+    def ignored(self) -> dict[str, str]:
+        return needing('attention', self.attention, 'pooled')
 
 
 class _Down(nn.Module):

@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from configs.base import needing
 from models.base import Perception
 from models.batch import MIRRORED_IDS, SwapBatch
 from models.cgan.discriminators import DiscriminatorConfig, PatchConfig, build_discriminator
@@ -75,6 +76,19 @@ class CGANConfig(SwapFamilyConfig):
         'id_encoder': 0.0, 'id_drift': 0.0,
         'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0, 'discriminator': 1.0, 'gradient_penalty': 0.0,
         'r1': 0.0, 'discriminator_classes': 0.0}
+
+    def ignored(self) -> dict[str, str]:
+        form = self.id_loss_form if self.is_active('id') else None
+        classes = self.is_active('classes', 'discriminator_classes')
+        return {**super().ignored(),
+                **needing('a weight of identity', form, 'id_loss_form'),
+                **needing('model.id_loss_form=hinge', form == 'hinge', 'threshold'),
+                **needing('model.id_loss_form=distilled', form == 'distilled', 'temperature'),
+                **needing('a weight of feature_matching', self.is_active('feature_matching'), 'matched'),
+                **needing('a weight of r1', self.is_active('r1'), 'lazy'),
+                **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
+                **needing('a weight of classes or discriminator_classes', classes, 'discriminator.classes'),
+                **dict.fromkeys(('generator.size', 'discriminator.size'), 'model.size holds for both networks')}
 
 
 class CGAN(SwapFamily):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from configs.base import Config
+from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
@@ -55,6 +55,11 @@ class GeneratorConfig(Config):
     skips: Literal['none', 'background_image', 'target'] = 'none'
     skip_width: int = 32
     mask: bool = False
+
+    def ignored(self) -> dict[str, str]:
+        return needing('attention', self.attention, 'pooled') | needing(
+            'skips=background_image', self.skips == 'background_image', 'skip_width'
+        )
 
     @property
     def sides(self) -> list[int]:

@@ -16,6 +16,7 @@ through the latent (and the label map of its parts), and everything around it is
 import torch
 from torch import Tensor
 
+from configs.base import needing
 from models.base import Perception
 from models.batch import SwapBatch
 from models.blocks.background import BackgroundPath
@@ -51,6 +52,9 @@ class CVAEConfig(SwapFamilyConfig):
                                  'background': 8.0, 'parsing': 4.0, 'shading': 18.0, 'contrast': 4.0, 'total_variation': 0.0,
                                  'distillation': 0.0, 'id_encoder': 0.0, 'id_drift': 0.0, 'landmarks': 0.0, 'adversarial': 0.0,
                                  'discriminator': 0.0}
+
+    def ignored(self) -> dict[str, str]:
+        return {**super().ignored(), **needing('a weight of kl', self.is_active('kl'), 'kl_warmup', 'free_bits')}
 
 
 class CVAE(SwapFamily):

@@ -20,7 +20,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from configs.base import Config
+from configs.base import Config, needing
 from models.base import Perception
 from models.batch import SwapBatch
 from models.ddpm.denoiser import Prediction, Schedule, as_prediction, clean_from, noised, split
@@ -56,6 +56,9 @@ class Sampling(Config):
     down: float = Field(0.0, ge=0)
     until: float = Field(0.0, ge=0, le=1)
 
+    def ignored(self) -> dict[str, str]:
+        return needing('sampler=ddim', self.sampler == 'ddim', 'eta') | needing('down above 0', self.down, 'until')
+
 
 class DDPMConfig(SwapFamilyConfig):
     """size: side of the images, a multiple of fold * 2^(len(widths) - 1). fold, widths, depth, attention, tokens: see SwapUNet.
@@ -80,6 +83,14 @@ class DDPMConfig(SwapFamilyConfig):
     drop_landmarks: float = Field(0.5, ge=0, le=1)
     sampling: Sampling = Sampling()
     weights: dict[str, float] = {'noise': 1.0, 'id': 0.1, 'background': 0.3, 'perceptual': 0.0, 'variational': 0.0}
+
+    def networks(self) -> set[str]:
+        return super().networks() - {'landmarks', 'distillation'}
+
+    def ignored(self) -> dict[str, str]:
+        return {**dict.fromkeys(('jitter', 'blend'), 'only cvae and cgan have it'),
+                **needing('a weight of noise', self.is_active('noise'), 'weighting'),
+                **needing('model.weighting=p2 or min_snr', self.is_active('noise') and self.weighting != 'none', 'gamma')}
 
 
 class DDPM(SwapFamily):

@@ -1,11 +1,9 @@
 """Noise levels, which of them a sampler visits, and samplers by name."""
 import math
+from types import SimpleNamespace
 from typing import Literal
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
-from diffusers.configuration_utils import FrozenDict
-from diffusers.schedulers.scheduling_utils import SchedulerOutput
 from torch import Tensor
 
 from models.ddpm.denoiser import Schedule
@@ -14,11 +12,11 @@ from models.ddpm.process import Process
 Sampler = Literal['ancestral', 'ddpm', 'ddim', 'dpm++', 'unipc']
 
 _DIFFUSERS = {
-    'ddpm': (DDPMScheduler, {'clip_sample': False}),
-    'ddim': (DDIMScheduler, {'clip_sample': False}),
+    'ddpm': ('DDPMScheduler', {'clip_sample': False}),
+    'ddim': ('DDIMScheduler', {'clip_sample': False}),
     # The first levels of the cosine schedule hold no image at all; a solver in log SNR would spend its steps on them.
-    'dpm++': (DPMSolverMultistepScheduler, {'lambda_min_clipped': -5.1}),
-    'unipc': (UniPCMultistepScheduler, {}),
+    'dpm++': ('DPMSolverMultistepScheduler', {'lambda_min_clipped': -5.1}),
+    'unipc': ('UniPCMultistepScheduler', {}),
 }
 
 
@@ -65,7 +63,7 @@ class Ancestral:
     def __init__(self, schedule: Schedule):
         self.betas = betas(schedule)
         self.alphas_cumprod = torch.cumprod(1 - self.betas, 0)
-        self.config = FrozenDict(prediction_type='sample')
+        self.config = SimpleNamespace(prediction_type='sample')
 
     def set_timesteps(self, steps: int | str, device: torch.device | str | None = None) -> None:
         """steps: how many, or the notation of `spaced`."""
@@ -73,13 +71,13 @@ class Ancestral:
         self.timesteps = self.process.timesteps.flip(0).to(device)
 
     def step(self, clean: Tensor, timestep: Tensor, noisy: Tensor, generator: torch.Generator | None = None,
-             sigma: Tensor | None = None) -> SchedulerOutput:
+             sigma: Tensor | None = None) -> SimpleNamespace:
         """x_(t-1) from predicted x0 and x_t, (B,3,H,W) each (Ho et al. 2020, algorithm 2)."""
         index = (self.process.timesteps == int(timestep)).nonzero().expand(len(noisy), 1)[:, 0].to(noisy.device)
         noise = torch.randn(noisy.shape, generator=generator, device=noisy.device, dtype=noisy.dtype)
         mean = self.process.posterior_mean(clean, noisy, index)
         spread = (0.5 * self.process.log_variance(index, sigma)).exp() * (index > 0)[:, None, None, None]
-        return SchedulerOutput(prev_sample=mean + spread * noise)
+        return SimpleNamespace(prev_sample=mean + spread * noise)
 
 
 def scheduler(sampler: Sampler, schedule: Schedule):
@@ -88,5 +86,8 @@ def scheduler(sampler: Sampler, schedule: Schedule):
         return Ancestral(schedule)
     if sampler not in _DIFFUSERS:
         raise ValueError(f'unknown sampler {sampler!r}; known: ancestral, {", ".join(_DIFFUSERS)}')
+    import diffusers  # here, as the import takes seconds
+
     kind, options = _DIFFUSERS[sampler]
-    return kind(trained_betas=betas(schedule).tolist(), prediction_type='sample', timestep_spacing='trailing', **options)
+    return getattr(diffusers, kind)(trained_betas=betas(schedule).tolist(), prediction_type='sample',
+                                    timestep_spacing='trailing', **options)

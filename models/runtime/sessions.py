@@ -1,4 +1,5 @@
 """Networks as ONNX files, on onnxruntime, in float32 or with 8-bit convolutions."""
+import io
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from configs.reading import shown
+from models.files import replacing, write_bytes
 from models.runtime.fusion import widened
 
 _TOLERANCE = 1e-3  # largest difference between onnxruntime and PyTorch, for values of about 1
@@ -72,26 +74,32 @@ def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, fil
            notes: dict[str, str] | None = None) -> float:
     """Write a network as ONNX; its batch may have any size. inputs: those for so many samples, by name and in order. notes: to be
     written beside it. Returns the largest difference between onnxruntime and PyTorch; ValueError where it is above 1e-3."""
+    given, network = inputs(2), network.eval()
+    with replacing(file) as partial:
+        _write(network, given, output, notes, partial)
+        other = inputs(3)
+        difference = float((Session(partial)(**other) - network(**other)).abs().max())
+        if not difference <= _TOLERANCE:
+            raise ValueError(f'onnxruntime and PyTorch differ by {difference:.1e}, more than {_TOLERANCE:.0e}: nothing was '
+                             'written')
+    return difference
+
+
+def _write(network: nn.Module, given: Inputs, output: str, notes: dict[str, str] | None, file: Path) -> None:
     import onnx
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial, given, network = file.with_name(f'{file.name}.partial'), inputs(2), network.eval()
+    model = io.BytesIO()  # the exporter's errors do not say that a disk is full
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the tracer warns of every number that it takes for fixed, which all but the batch are
         # The newer exporter wants one more package; this one comes with PyTorch.
-        torch.onnx.export(widened(network), tuple(given.values()), str(partial), input_names=list(given), output_names=[output],
+        torch.onnx.export(widened(network), tuple(given.values()), model, input_names=list(given), output_names=[output],
                           dynamic_axes={name: {0: 'batch'} for name in (*given, output)}, opset_version=_OPSET, dynamo=False)
+    written = model.getvalue()
     if notes:
-        written = onnx.load(str(partial))
-        onnx.helper.set_model_props(written, notes)
-        onnx.save(written, str(partial))
-    other = inputs(3)
-    difference = float((Session(partial)(**other) - network(**other)).abs().max())
-    if not difference <= _TOLERANCE:
-        partial.unlink()
-        raise ValueError(f'onnxruntime and PyTorch differ by {difference:.1e}, more than {_TOLERANCE:.0e}: nothing was written')
-    partial.replace(file)
-    return difference
+        noted = onnx.load_from_string(written)
+        onnx.helper.set_model_props(noted, notes)
+        written = noted.SerializeToString()
+    file.write_bytes(written)
 
 
 def quantise(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
@@ -104,7 +112,7 @@ def quantise(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
     if len(samples) < 2:
         raise ValueError('int8 wants two samples at least: one to find the ranges, another to see what was lost')
     *known, last = samples
-    exact, partial = Session(file)(**last), file.with_name(f'{file.name}.partial')
+    exact = Session(file)(**last)
     with tempfile.TemporaryDirectory() as folder:
         plain, trial = Path(folder) / 'plain.onnx', Path(folder) / 'trial.onnx'
 
@@ -117,8 +125,8 @@ def quantise(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
         if spared:
             few = [{name: value[:_FEW] for name, value in known[0].items()}]
             worst = sorted(_convolutions(plain), key=lambda name: moved(trial, few, nodes_to_quantize=[name]))[-spared:]
-        error = moved(partial, known, nodes_to_exclude=worst)
-    partial.replace(file)
+        error = moved(trial, known, nodes_to_exclude=worst)
+        write_bytes(file, trial.read_bytes())
     return error
 
 

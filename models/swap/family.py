@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from configs.base import needing
 from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.blocks.background import continued
@@ -50,6 +51,12 @@ class SwapFamilyConfig(FamilyConfig):
     parsing: bool = True
     jitter: float = Field(0.0, ge=0, le=0.2)
     blend: float = Field(0.0, ge=0, le=1)
+
+    def networks(self) -> set[str]:
+        return {'identity', 'parser', 'teacher', *filter(self.is_active, ('landmarks', 'distillation'))}
+
+    def ignored(self) -> dict[str, str]:
+        return needing('a weight of identity, drift or recovered', self.is_active('id', 'id_drift', 'id_encoder'), 'jitter')
 
     @property
     def condition_channels(self) -> int:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.edges import without_edges
@@ -51,6 +52,13 @@ class CartoonGANConfig(FamilyConfig):
     adversary: Adversary = 'vanilla'
     initialisation: int = Field(0, ge=0)
     weights: dict[str, float] = {'adversarial': 1.0, 'content': 10.0, 'color': 0.0, 'id': 0.0, 'discriminator': 1.0}
+
+    def networks(self) -> set[str]:
+        return {network for network, losses in (('vgg', ('content',)), ('teacher', ('content', 'identity')))
+                if self.is_active(*losses)}
+
+    def ignored(self) -> dict[str, str]:
+        return needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary')
 
 
 def cartoon_generator(width: int, blocks: int, norm: type[nn.Module]) -> nn.Sequential:

@@ -17,6 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
@@ -51,6 +52,13 @@ class CUTConfig(FamilyConfig):
     flip: bool = False
     adversary: Adversary = 'lsgan'
     weights: dict[str, float] = {'adversarial': 1.0, 'nce': 0.5, 'identity_mapping': 0.5, 'discriminator': 0.5}
+
+    def ignored(self) -> dict[str, str]:
+        compared = self.is_active('nce', 'identity')
+        return {
+            **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
+            **needing('a weight of nce or identity', compared, 'layers', 'patches', 'features', 'temperature', 'flip'),
+        }
 
 
 class Projector(nn.Module):

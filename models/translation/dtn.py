@@ -51,6 +51,9 @@ class DTNConfig(FamilyConfig):
         'discriminator': 1.0,
     }
 
+    def networks(self) -> set[str]:
+        return {'identity'} if self.encoder == 'frozen' else set()
+
 
 class DTN(Translator):
     """Photos to drawings. With the encoder `frozen` the perception needs an identity encoder."""

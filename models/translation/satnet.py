@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from configs.base import needing
 from models.batch import PairBatch
 from models.losses.identity import cosine_id_loss, distillation_id_loss, hinge_id_loss
 from models.losses.reconstruction import reconstruction_l1
@@ -34,6 +35,14 @@ class SATNetConfig(ContentStyleConfig):
     threshold: float = 0.2875
     weights: dict[str, float] = {'adversarial': 1.0, 'reconstruction': 10.0, 'style': 1.0, 'content': 1.0, 'cycle': 1.0,
                                  'perceptual': 0.0, 'id': 10.0, 'supervised': 0.0, 'discriminator': 1.0}
+
+    def networks(self) -> set[str]:
+        return super().networks() | ({'teacher'} if self.is_active('id') else set())
+
+    def ignored(self) -> dict[str, str]:
+        form = self.identity if self.is_active('id') else None
+        return {**super().ignored(), **needing('a weight of identity', form, 'identity'),
+                **needing('model.identity=hinge', form == 'hinge', 'threshold')}
 
 
 class SATNet(ContentStyle):

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
@@ -46,6 +47,12 @@ class XGANConfig(FamilyConfig):
     adversary: Adversary = 'vanilla'
     weights: dict[str, float] = {'reconstruction': 1.0, 'domain': 0.1, 'semantic': 1.0, 'adversarial': 0.1, 'teacher': 0.1,
                                  'discriminator': 1.0}
+
+    def networks(self) -> set[str]:
+        return {'teacher'} if self.is_active('teacher') else set()
+
+    def ignored(self) -> dict[str, str]:
+        return needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary')
 
 
 def _norm(width: int) -> nn.Module:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from configs.ablation import FOLDER, AblationConfig, overrides, read_ablation
@@ -42,3 +44,14 @@ def test_an_unknown_ablation_names_the_known_ones():
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.yaml')), ids=lambda path: path.stem)
 def test_every_ablation_asks_a_question(path):
     assert read_ablation(path.stem)[1].question.endswith('?')
+
+
+@pytest.mark.parametrize('path', sorted(FOLDER.glob('*.yaml')), ids=lambda path: path.stem)
+def test_a_number_in_the_name_of_a_variant_is_one_of_its_values(path):
+    """Such as `cosine, 8`: an ablation states what it names, so that no change of a default makes its names wrong. Numbers in
+    brackets are parts of the names of networks."""
+    for name, change in read_ablation(path.stem)[1].expanded().items():
+        stated = ' '.join(map(str, change.settings.values()))
+        numbers = {float(number) for number in re.findall(r'(?<![\w.-])\d+(?:\.\d+)?(?![\w-])', stated)}
+        for number in re.findall(r'(?<![\w.(-])\d+(?:\.\d+)?(?![\w-])', name):
+            assert float(number) in numbers, f'{path.stem}: {name} says {number} and sets {change.settings}'

@@ -3,7 +3,10 @@ import importlib
 import json
 import os
 import re
+import resource
 import signal
+import subprocess
+import sys
 import time
 from html.parser import HTMLParser
 
@@ -60,7 +63,7 @@ def test_runs_are_known_by_config_code_and_data(tmp_path, monkeypatch):
     before = keys(base=at)
     (data / 'new.png').write_bytes(b'1')
     assert set(before.values()).isdisjoint(keys(base=at).values())
-    monkeypatch.setattr(machinery, 'code_version', lambda exactly: 'another commit')
+    monkeypatch.setattr(machinery, 'code_hash', lambda: 'other code')
     assert set(first.values()).isdisjoint(keys(seeds=[0, 1]).values())
 
 
@@ -117,18 +120,21 @@ def test_a_process_that_has_to_stop_is_told_and_saves_itself(tmp_path, monkeypat
         machinery.train_by_script(run, {}, lambda: False)
 
 
-def test_estimates_come_from_like_runs_or_from_a_few_steps(tmp_path):
-    runs, probed = plan(ablation(seeds=[0, 1]), tmp_path / 'runs'), []
+def test_estimates_come_from_like_runs_or_from_a_few_steps_that_are_remembered(tmp_path):
+    runs, probed, memory = plan(ablation(seeds=[0, 1]), tmp_path / 'runs'), [], tmp_path / 'runs' / 'speeds.json'
 
     def probe(run, place, stopping):
         probed.append(run)
         trained(run, place, stopping)
 
-    found = estimates(runs, tmp_path / 'scratch', probe)
+    assert estimates(runs, memory) == {}
+    found = estimates(runs, memory, probe)
     # All cost the same per step: one probe. 4 steps of 2 images at 8 images per second.
     assert found == {run.key: 1.0 for run in runs} and len(probed) == 1 and probed[0].config.engine.steps < 10
+    assert estimates(runs, memory, probe) == estimates(runs, memory) == found and len(probed) == 1
+    memory.unlink()
     train_all(runs[:1], trained, [{}])
-    assert estimates(runs, tmp_path / 'scratch', None) == {run.key: 1.0 for run in runs[1:]}
+    assert estimates(runs, memory) == {run.key: 1.0 for run in runs[1:]}
 
 
 class Page(HTMLParser):
@@ -219,6 +225,7 @@ def test_translators_are_compared_in_each_direction_that_they_know(tmp_path):
 
 ENCODERS = {'question': 'Do couples help?', 'seeds': [0, 1], 'variants': {'no couples': {'settings': {'data.balanced': False}}},
             'base': {'family': 'recognizer', 'settings': {'model.size': 32, 'model.embedding': 8, 'data.balanced': True,
+                                                          'data.name': 'webcaricature', 'data.root': 'people',
                                                           'model.init': 'identity-mobilefacenet', 'model.weights.margin': 0}}}
 
 
@@ -279,7 +286,7 @@ def test_encoders_are_trained_by_their_own_script_and_two_images_a_couple_are_co
         run.folder.mkdir(parents=True)
         (run.folder / 'journal.jsonl').write_text('{"step": 3, "event": "train", "images_per_second": 8.0}\n')
 
-    seconds = estimates(runs, tmp_path / 'scratch', probe)
+    seconds = estimates(runs, tmp_path / 'speeds.json', probe)
     assert seconds[runs[0].key] == 2 * seconds[runs[2].key] > 0
 
 
@@ -293,10 +300,21 @@ def test_shipped_ablations_can_be_planned(name, tmp_path):
         assert schema_of(run.config.family)(**run.config.model)
 
 
+def test_a_plan_is_printed_in_three_seconds_without_training(tmp_path):
+    """Of processor time: how long one waits for it depends on what else the machine does."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, 'scripts/ablate.py', 'families', '--dry-run', '--runs', str(tmp_path)], text=True,
+                          capture_output=True, cwd=machinery.ROOT, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0 and 'ddpm, seed 2: ddpm, 10000 steps' in done.stdout and '--estimate measures' in done.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_script_lists_its_plan_and_says_what_is_wrong(tmp_path, monkeypatch, capsys):
     script = importlib.import_module('scripts.ablate')
-    monkeypatch.setattr(script, 'estimates', lambda runs, scratch: {run.key: 90.0 for run in runs})
-    assert script.main(['quick', '--dry-run', '--runs', str(tmp_path)]) == 0
+    monkeypatch.setattr(script, 'estimates', lambda runs, memory, train: {run.key: 90.0 for run in runs})
+    assert script.main(['quick', '--estimate', '--runs', str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert 'ddpm, no identity loss, seed 0: ddpm' in said and 'about 1.5 min' in said and '9 to train, about 14 minutes' in said
     assert script.main(['nothing']) == 2

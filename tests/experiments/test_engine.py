@@ -258,7 +258,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_checkpoint_stays(tmp_path, monk
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / 'file').write_text('in the way')
-    with pytest.raises(RunError, match=r'cannot be written .*there is no checkpoint yet$'):
+    with pytest.raises(RunError, match=r'cannot be written: .*there is no checkpoint yet$'):
         toy_engine(tmp_path / 'file' / 'run').fit()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.training.journal import Journal
+from experiments.training.journal import CODE, Journal, code_hash
 from models.pipelines.io.image_grid import GAP, grid
 
 
@@ -29,6 +29,22 @@ def test_the_start_names_the_code(tmp_path):
     assert first['torch'] == torch.__version__
     commit = first['commit'].removesuffix('+dirty')
     assert commit == 'unknown' or (len(commit) == 40 and int(commit, 16) >= 0)
+
+
+def test_the_hash_of_the_code_ignores_what_runs_do_not_depend_on(tmp_path):
+    for room in (*CODE, 'scripts'):
+        (tmp_path / room).mkdir()
+        (tmp_path / room / 'module.py').write_text('x = 1')
+    first = code_hash(tmp_path)
+    for name in ('README.md', 'models/README.md', 'configs/own.yaml', 'scripts/other.py'):
+        (tmp_path / name).write_text('changed')
+    assert code_hash(tmp_path) == first
+    hashes = {first}
+    for room in CODE:
+        (tmp_path / room / 'module.py').write_text('x = 2')
+        hashes.add(code_hash(tmp_path))
+    (tmp_path / 'models' / 'face.safetensors').write_bytes(b'weights')
+    assert len(hashes | {code_hash(tmp_path)}) == len(CODE) + 2
 
 
 def test_the_grid_shows_each_image_in_its_place():

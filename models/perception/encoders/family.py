@@ -16,6 +16,7 @@ from torch.nn import Parameter
 from configs.reading import parse_json, shown
 from configs.renamed import renamed_metadata
 from configs.resolve import checked
+from configs.base import needing
 from models import geometry
 from models.base import Family, FamilyConfig, Perception
 from models.batch import FaceBatch
@@ -72,6 +73,14 @@ class RecognizerConfig(FamilyConfig):
     init: str = ''
     trains: Literal['all', 'last'] = 'all'
     distill_to: Literal['own', 'photo'] = 'own'
+
+    def networks(self) -> set[str]:
+        return {'teacher'} if self.is_active('distill', 'hints') else set()
+
+    def ignored(self) -> dict[str, str]:
+        return {'people': 'the people of the data set are counted',
+                **needing('a weight of margin', self.is_active('margin'), 'head'),
+                **needing('a weight of distill', self.is_active('distill'), 'distill_to')}
 
 
 def frame(config: RecognizerConfig) -> geometry.Template:

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
@@ -49,6 +50,12 @@ class ContentStyleConfig(FamilyConfig):
     adversary: Adversary = 'lsgan'
     attention: bool = False
     sn: bool = False
+
+    def networks(self) -> set[str]:
+        return {'vgg'} if self.is_active('perceptual') else set()
+
+    def ignored(self) -> dict[str, str]:
+        return needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary')
 
     def check(self) -> None:
         """ValueError, one sentence, where the size does not suit the networks."""

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
@@ -66,6 +67,21 @@ class CycleGANConfig(FamilyConfig):
     clip: float = Field(0.01, gt=0)
     pool: int = Field(50, ge=0)
     weights: dict[str, float] = {'adversarial': 1.0, 'cycle': 10.0, 'identity_mapping': 5.0, 'discriminator': 0.5, 'penalty': 0.0}
+
+    def ignored(self) -> dict[str, str]:
+        attention = 'attention' in (self.generator, self.discriminator)
+        clipped = self.adversary == 'wgan' and not self.is_active('penalty')
+        return {
+            **needing('model.generator=resnet', self.generator == 'resnet', 'blocks'),
+            **needing('model.generator=unet', self.generator == 'unet', 'downs'),
+            **needing('model.generator=resnet or unet', self.generator != 'attention', 'dropout'),
+            **needing('model.generator=attention', self.generator == 'attention', 'latent'),
+            **needing('model.generator=attention or model.discriminator=attention', attention, 'attention'),
+            **needing('model.discriminator=patch', self.discriminator == 'patch', 'discriminator_layers'),
+            **needing('model.adversary=wgan without a weight of penalty', clipped, 'clip'),
+            **needing('a weight of discriminator', self.is_active('discriminator'), 'pool'),
+            **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
+        }
 
     def check(self) -> None:
         """ValueError, one sentence, where the size does not suit the networks."""

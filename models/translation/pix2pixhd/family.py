@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from configs.base import needing
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.blocks.initial import initialize
@@ -48,6 +49,13 @@ class Pix2PixHDConfig(FamilyConfig):
     discriminator_layers: int = 3
     scales: int = Field(2, ge=1)
     weights: dict[str, float] = {'adversarial': 1.0, 'matching': 10.0, 'perceptual': 10.0, 'discriminator': 0.5}
+
+    def networks(self) -> set[str]:
+        return {'parser', *(('vgg',) if self.is_active('perceptual') else ())}
+
+    def ignored(self) -> dict[str, str]:
+        return {**needing('model.enhancer=true', self.enhancer, 'local_blocks', 'fixed_global'),
+                **needing('model.features above 0', self.features, 'feature_width')}
 
 
 class Pix2PixHD(Family):

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import FACE_PARTS, PARTS, PairBatch
 from models.blocks.initial import initialize
@@ -61,6 +62,12 @@ class StarGANConfig(FamilyConfig):
         'discriminator': 1.0,
         'r1': 1.0,
     }
+
+    def networks(self) -> set[str]:
+        return {'parser'} if self.high_pass else set()
+
+    def ignored(self) -> dict[str, str]:
+        return needing('a weight of diversity', self.is_active('diversity'), 'fade')
 
 
 class StarGAN(Translator):

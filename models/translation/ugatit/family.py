@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.cam import heat_image
@@ -99,6 +100,19 @@ class UGATITConfig(FamilyConfig):
         'discriminator_b2a': 1.0,
     }
 
+    @property
+    def asks_parser(self) -> bool:
+        return (self.masked_discriminator or self.detached_background or self.cam_sees != 'whole'
+                or self.is_active('background', 'variation'))
+
+    def networks(self) -> set[str]:
+        return {'parser'} if self.asks_parser else set()
+
+    def ignored(self) -> dict[str, str]:
+        return {**needing('model.masks above 0', self.masks, 'keep_input'),
+                **needing('model.discriminator_cam above 0', self.discriminator_cam, 'discriminator_attention', 'cam_sees'),
+                **needing('a setting or a loss that looks at the head', self.asks_parser, 'glasses_and_mouth', 'hard_edge')}
+
 
 class UGATIT(Translator):
     """Photo to drawing and back. The networks have the names of the published checkpoints."""
@@ -123,9 +137,7 @@ class UGATIT(Translator):
 
     @property
     def asks_parser(self) -> bool:
-        config = self.config
-        return (config.masked_discriminator or config.detached_background or config.cam_sees != 'whole'
-                or self.is_active('background') or self.is_active('variation'))
+        return self.config.asks_parser
 
     def param_groups(self):
         if self.config.one_way:

@@ -1,0 +1,66 @@
+"""Packing, labeling and embedding killed and done again, give the same bytes as undisturbed and leave nothing behind."""
+import shutil
+
+import pytest
+import torch
+
+from datasets import cache
+from datasets.loaders import build_faces
+from datasets.preparation import pseudo_labels
+from datasets.transforms import face_frame
+from tests import kills
+from tests.datasets import layouts
+
+POINTS = [6, pytest.param(30, marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope='module')
+def faces(tmp_path_factory):
+    return build_faces('celeba', layouts.celeba(tmp_path_factory.mktemp('celeba')))
+
+
+@pytest.fixture(scope='module')
+def packed(faces, tmp_path_factory):
+    return cache.pack(faces, tmp_path_factory.mktemp('packed') / 'cache', face_frame(32)).root
+
+
+def labels_of(images):
+    """(B,H,W): labels that depend on what else is in the batch."""
+    return ((images - images.mean((0, 2, 3), keepdim=True)).sum(1) > 0).long() + len(images) % 3
+
+
+def vectors_of(images):
+    """(B,3), likewise."""
+    return torch.nn.functional.normalize(images.mean((2, 3)) - images.mean())
+
+
+def probability_of(images):
+    return torch.eye(19)[labels_of(images)].permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize('points', POINTS)
+@pytest.mark.parametrize('task', ['pack', 'label', 'embed', 'pseudo-labels'])
+def test_what_was_killed_ends_as_if_it_had_not_been(task, points, faces, packed, tmp_path):
+    work = {
+        'pack': lambda out: cache.pack(faces, out, face_frame(32)),
+        'label': lambda out: cache.label(out, labels_of, batch=7),
+        'embed': lambda out: cache.embed(out, 'mean', vectors_of, batch=7),
+        'pseudo-labels': lambda out: pseudo_labels.label(faces, out, probability_of, batch=7),
+    }[task]
+    kills.check(work, tmp_path, (lambda out: shutil.copytree(packed, out)) if task in ('label', 'embed') else lambda out: None,
+                points)
+
+
+def test_labels_of_another_parser_are_not_mixed_with_those_begun(packed, tmp_path):
+    shutil.copytree(packed, tmp_path / 'c')
+
+    def failing(images, calls=[]):  # noqa: B006
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return torch.full((len(images), 32, 32), 3)
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.label(tmp_path / 'c', failing, name='first', batch=4)
+    labeled = cache.label(tmp_path / 'c', lambda images: torch.full((len(images), 32, 32), 5), name='second', batch=4)
+    assert all((labeled.read(index)[1] == 5).all() for index in range(len(labeled)))
