@@ -1,15 +1,15 @@
 """Published files of weights -> named tensors -> safetensors."""
 import io
-import pickle
 import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor
+
 from configs.reading import shown
-from models.files import replacing, write_bytes
+from models.files import write_bytes
 from models.unpickle import read_member, read_module
 from models.weights import Entry, WeightsError, entry, path, verify
 

@@ -29,14 +29,14 @@ from configs.resolve import PRESETS, checked, dump
 from configs.schema import RunConfig
 from experiments.training.errors import RunError
 from experiments.training.interruption import Interruption
-from experiments.training.journal import ROOT, code_hash, code_version, read_journal
-from experiments.training.strict_json import json_text
+from experiments.training.journal import ROOT, code_hash, read_journal
 from experiments.training.settings import started
 from models.base import FamilyConfig
 from models.batch import FaceBatch
 from models.files import write_bytes
 from models.perception.encoders.family import RecognizerConfig
 from models.registry import family_types
+from models.strict_json import json_text
 
 SAMPLING = 'sampling'  # section of a family's config that says how a trained network is used
 _POLL = 0.5  # seconds from one look at the signals to the next

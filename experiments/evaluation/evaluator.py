@@ -31,12 +31,12 @@ from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.shards import Shards
 from experiments.evaluation.systems import Seen, System
 from experiments.training.progress import ProgressBar
-from experiments.training.strict_json import json_text
 from models.batch import collate
 from models.files import write_bytes
 from models.perception.parsers.parser import face_mask
 from models.pipelines import blend
 from models.pose import expression_error, pose_error, shape_error
+from models.strict_json import json_text
 
 VERSION = 1  # of the figures below: a new one makes rows that were measured before be measured again
 _MOST = 5000  # features that enter a kernel distance or precision and recall

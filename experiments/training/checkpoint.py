@@ -18,9 +18,9 @@ from torch import Tensor
 from configs.reading import shown
 from configs.renamed import renamed_checkpoint, renamed_tensors
 from experiments.training.errors import RunError
-from experiments.training.strict_json import json_text
 from models.base import FamilyConfig
 from models.files import remove, replacing, sync, temporary_path, write_bytes
+from models.strict_json import json_text
 
 
 def family_bytes(name: str, state: dict[str, Tensor], config: FamilyConfig) -> bytes:

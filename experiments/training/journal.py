@@ -12,9 +12,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from configs.reading import parse_yaml, read_text
 from configs.renamed import renamed_journal
-from experiments.training.strict_json import json_text
 from models.files import write_bytes
 from models.pipelines.io.image_grid import encode_png, grid
+from models.strict_json import json_text
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ('models', 'datasets', 'configs', 'experiments')  # folders that a training run depends on

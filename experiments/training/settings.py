@@ -14,7 +14,7 @@ def ignored_settings(config: RunConfig, schema: type[FamilyConfig], batch: type)
     model = checked(schema, config.model)
     asked = model.networks()
     if 'teacher' in asked and config.perception.teacher is None:
-        asked = asked | {'identity'}
+        asked = asked | {'id_encoder'}
     networks = {f'perception.{name}': 'it needs a loss or a condition that asks this network' for name, value in config.perception
                 if value and name not in asked}  # None and False switch a network off, which is never in vain
     data = {f'data.{name}': why for name, why in ignored_data(batch, config.data).items()}

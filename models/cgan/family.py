@@ -80,15 +80,17 @@ class CGANConfig(SwapFamilyConfig):
     def ignored(self) -> dict[str, str]:
         form = self.id_loss_form if self.is_active('id') else None
         classes = self.is_active('classes', 'discriminator_classes')
-        return {**super().ignored(),
-                **needing('a weight of identity', form, 'id_loss_form'),
-                **needing('model.id_loss_form=hinge', form == 'hinge', 'threshold'),
-                **needing('model.id_loss_form=distilled', form == 'distilled', 'temperature'),
-                **needing('a weight of feature_matching', self.is_active('feature_matching'), 'matched'),
-                **needing('a weight of r1', self.is_active('r1'), 'lazy'),
-                **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
-                **needing('a weight of classes or discriminator_classes', classes, 'discriminator.classes'),
-                **dict.fromkeys(('generator.size', 'discriminator.size'), 'model.size holds for both networks')}
+        return {
+            **super().ignored(),
+            **needing('a weight of identity', form, 'id_loss_form'),
+            **needing('model.id_loss_form=hinge', form == 'hinge', 'threshold'),
+            **needing('model.id_loss_form=distilled', form == 'distilled', 'temperature'),
+            **needing('a weight of feature_matching', self.is_active('feature_matching'), 'matched'),
+            **needing('a weight of r1', self.is_active('r1'), 'lazy'),
+            **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
+            **needing('a weight of classes or discriminator_classes', classes, 'discriminator.classes'),
+            **dict.fromkeys(('generator.size', 'discriminator.size'), 'model.size holds for both networks'),
+        }
 
 
 class CGAN(SwapFamily):

@@ -53,10 +53,10 @@ class SwapFamilyConfig(FamilyConfig):
     blend: float = Field(0.0, ge=0, le=1)
 
     def networks(self) -> set[str]:
-        return {'identity', 'parser', 'teacher', *filter(self.is_active, ('landmarks', 'distillation'))}
+        return {'id_encoder', 'parser', 'teacher', *filter(self.is_active, ('landmarks', 'distillation'))}
 
     def ignored(self) -> dict[str, str]:
-        return needing('a weight of identity, drift or recovered', self.is_active('id', 'id_drift', 'id_encoder'), 'jitter')
+        return needing('a weight of id, id_drift or id_encoder', self.is_active('id', 'id_drift', 'id_encoder'), 'jitter')
 
     @property
     def condition_channels(self) -> int:

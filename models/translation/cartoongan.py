@@ -54,7 +54,7 @@ class CartoonGANConfig(FamilyConfig):
     weights: dict[str, float] = {'adversarial': 1.0, 'content': 10.0, 'color': 0.0, 'id': 0.0, 'discriminator': 1.0}
 
     def networks(self) -> set[str]:
-        return {network for network, losses in (('vgg', ('content',)), ('teacher', ('content', 'identity')))
+        return {network for network, losses in (('vgg', ('content',)), ('teacher', ('content', 'id')))
                 if self.is_active(*losses)}
 
     def ignored(self) -> dict[str, str]:

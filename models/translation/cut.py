@@ -54,7 +54,7 @@ class CUTConfig(FamilyConfig):
     weights: dict[str, float] = {'adversarial': 1.0, 'nce': 0.5, 'identity_mapping': 0.5, 'discriminator': 0.5}
 
     def ignored(self) -> dict[str, str]:
-        compared = self.is_active('nce', 'identity')
+        compared = self.is_active('nce', 'identity_mapping')
         return {
             **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
             **needing('a weight of nce or identity', compared, 'layers', 'patches', 'features', 'temperature', 'flip'),

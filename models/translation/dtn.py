@@ -52,7 +52,7 @@ class DTNConfig(FamilyConfig):
     }
 
     def networks(self) -> set[str]:
-        return {'identity'} if self.encoder == 'frozen' else set()
+        return {'id_encoder'} if self.encoder == 'frozen' else set()
 
 
 class DTN(Translator):

@@ -41,7 +41,7 @@ class SATNetConfig(ContentStyleConfig):
 
     def ignored(self) -> dict[str, str]:
         form = self.identity if self.is_active('id') else None
-        return {**super().ignored(), **needing('a weight of identity', form, 'identity'),
+        return {**super().ignored(), **needing('a weight of id', form, 'id_loss_form'),
                 **needing('model.identity=hinge', form == 'hinge', 'threshold')}
 
 

@@ -1,6 +1,6 @@
 import json
 
-from experiments.training.strict_json import json_text
+from models.strict_json import json_text
 
 
 def test_numbers_that_are_not_finite_are_null_at_any_depth():

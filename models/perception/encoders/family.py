@@ -13,10 +13,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from configs.base import needing
 from configs.reading import parse_json, shown
 from configs.renamed import renamed_metadata
 from configs.resolve import checked
-from configs.base import needing
 from models import geometry
 from models.base import Family, FamilyConfig, Perception
 from models.batch import FaceBatch
