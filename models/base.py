@@ -56,6 +56,12 @@ class Perception:
         """Each network once."""
         return {self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher} - {None}
 
+    def require(self, network: str, loss: str) -> nn.Module:
+        """The network of that name; ValueError where a loss of that name needs it and it is None."""
+        if getattr(self, network) is None:
+            raise ValueError(f'the loss {loss} needs perception.{network}; name one, or set model.weights.{loss}=0')
+        return getattr(self, network)
+
     def to(self, *args, **kwargs) -> 'Perception':
         """Module.to of every network, in place; returns self."""
         for network in self.networks():
@@ -83,9 +89,9 @@ class Family(nn.Module):
 
     def require(self, network: str, *losses: str) -> None:
         """ValueError where one of the losses has a weight and the run has not the frozen network that it asks."""
-        wanted = [loss for loss in losses if self.is_active(loss)]
-        if wanted and self.perception is not None and getattr(self.perception, network) is None:
-            raise ValueError(f'the loss {wanted[0]} needs perception.{network}; name one, or set model.weights.{wanted[0]}=0')
+        if self.perception is not None:
+            for loss in filter(self.is_active, losses):
+                self.perception.require(network, loss)
 
     def training_embedders(self) -> set[str]:
         """Which embedders of the perception, `id_encoder` and `teacher`, teach it in training: no fair judges of it."""

@@ -9,6 +9,7 @@ from datasets.transforms import mirrored
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.cgan.family import CGAN, CGANConfig
+from models.swap.conditions import identity_mixer
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 SIZE = 32
@@ -54,11 +55,12 @@ def test_a_mirrored_swap_is_in_coarse_the_mean_of_both_ways_round(monkeypatch):
     pairs = [mirrored(image, labels, None)[:2] for image, labels in zip(given.target, given.target_parsing)]
     target, labels = map(torch.stack, zip(*pairs))
     one, other = usual.generate(given), usual.generate(replace(given, target=target, target_parsing=labels)).flip(3)
-    draw, told = family.draw, []
-    monkeypatch.setattr(family, 'draw', lambda *conditions: told.append(conditions) or draw(*conditions))
+    forward, calls = family.forward_generator, []
+    monkeypatch.setattr(family, 'forward_generator', lambda *inputs: calls.append(inputs) or forward(*inputs))
     swap = family.generate(given)
-    for index, wanted in ((0, target), (2, family.conditions(target, labels)[0])):
-        assert torch.equal(told[0][index][4:], wanted)
+    (rendered_target, _, conditions), = calls
+    assert torch.equal(rendered_target[4:], target)
+    assert torch.equal(conditions.parsing_onehot[4:], family.conditions(target, labels).parsing_onehot)
     off = (coarse(swap) - coarse((one + other) / 2)).abs().mean()
     assert off < 0.2 * (coarse(swap) - coarse(one)).abs().mean()
 
@@ -66,7 +68,7 @@ def test_a_mirrored_swap_is_in_coarse_the_mean_of_both_ways_round(monkeypatch):
 def test_a_mirrored_swap_has_its_finest_details_from_one_way_round(monkeypatch):
     family = build(mirrored=True).eval()
     both = 0.4 * torch.rand(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(2))
-    monkeypatch.setattr(family, 'draw', lambda *given: (both, None))
+    monkeypatch.setattr(family, 'forward_generator', lambda *inputs: (both, None))
     swap, one, other = family.generate(batch()), both[:4], both[4:].flip(3)
 
     def details(image: torch.Tensor) -> torch.Tensor:  # how much of a chessboard each 8x8 pixels hold
@@ -89,24 +91,25 @@ def test_the_discriminator_judges_what_the_generator_just_drew_without_a_second_
 
 
 def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measured_by_it():
-    family, given, told = build(weights=weights(id=1.0), blend=1.0), batch(), []
-    family.generator.register_forward_hook(lambda network, taken, made: told.append(taken[1]))
-    own = family.identities(given)
+    family, given, embeddings = build(weights=weights(id=1.0), blend=1.0), batch(), []
+    family.generator.register_forward_hook(lambda network, inputs, output: embeddings.append(inputs[1]))
+    own = family.source_embedding(given)
     for seed in range(8):
         torch.manual_seed(seed)
         cache = {}
         loss, swap = family('generator', given, 1, cache)['id'], cache['swap']
         torch.manual_seed(seed)
-        mixture = family.mixture(given)
-        torch.testing.assert_close(told[-1], mixture(own))
+        mixture = identity_mixer(given, 1.0)
+        torch.testing.assert_close(embeddings[-1], mixture(own))
         wanted = mixture(family.perception.teacher(given.source))
         torch.testing.assert_close(loss, (1 - (family.perception.teacher(swap) * wanted).sum(1)).mean())
-    told = torch.stack(told)
-    torch.testing.assert_close(told.norm(dim=2), torch.ones(8, 4))
-    assert torch.equal(told[:, 0], own[:1].expand(8, -1)), 'who is to be redrawn stays himself'
-    assert all((told[:, row] - own[row]).abs().amax(1).max() > 0.05 for row in (1, 2, 3))
-    family.eval()
-    torch.testing.assert_close(family.mixture(given)(own), own)
+    mixed = torch.stack(embeddings)
+    torch.testing.assert_close(mixed.norm(dim=2), torch.ones(8, 4))
+    assert torch.equal(mixed[:, 0], own[:1].expand(8, -1)), 'pairs of the same identity are not mixed'
+    assert all((mixed[:, row] - own[row]).abs().amax(1).max() > 0.05 for row in (1, 2, 3))
+    with torch.no_grad():
+        family.eval()('generator', given, 1, {})
+    assert torch.equal(embeddings[-1], own)
 
 
 def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_swaps_of_others_only():
@@ -114,7 +117,7 @@ def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_
     cache = {}
     found, swap = family('generator', given, 1, cache), cache['swap']
     encoder, teacher = family.perception.id_encoder, family.perception.teacher
-    torch.testing.assert_close(found['id_encoder'], (1 - (encoder(swap) * family.identities(given)).sum(1)).mean())
+    torch.testing.assert_close(found['id_encoder'], (1 - (encoder(swap) * family.source_embedding(given)).sum(1)).mean())
     apart = (teacher(swap) - teacher(given.source))[~given.same]
     pairs = [first @ second for i, first in enumerate(apart) for j, second in enumerate(apart) if i != j]
     torch.testing.assert_close(found['id_drift'], torch.stack(pairs).mean())
@@ -155,8 +158,8 @@ def test_the_guide_draws_swaps_of_different_people_towards_its_own():
     family = build(weights=weights(distillation=1.0), perception=perception)
     given = batch()
     with torch.no_grad():
-        shape, background_image, _ = family.conditions(given.target, given.target_parsing)
-        swap, _ = family.draw(given.target, family.identities(given), shape, background_image)
+        conditions = family.conditions(given.target, given.target_parsing)
+        swap, _ = family.forward_generator(given.target, family.source_embedding(given), conditions)
     before = (swap[1:] - 0.5).abs().mean()
     torch.testing.assert_close(family('generator', given, 1, {})['distillation'].detach(), before)
     step = torch.optim.Adam(family.param_groups()['generator'], 1e-2)
@@ -173,7 +176,7 @@ def test_a_guide_that_is_missing_or_of_another_size_is_named():
     with pytest.raises(ValueError, match='needs perception.distillation_teacher'):
         build(weights=weights(distillation=1.0), perception=perception)
     perception.distillation_teacher = Painted(FamilyConfig(size=64), None)
-    with pytest.raises(ValueError, match='64 pixels, this family 32'):
+    with pytest.raises(ValueError, match='64 pixels, this family of 32'):
         build(weights=weights(distillation=1.0), perception=perception)
 
 
@@ -224,7 +227,9 @@ def test_r1_is_asked_for_lazily():
 
 
 @pytest.mark.parametrize(('classes', 'given', 'message'), [
-    (0, {'target_label': torch.arange(4)}, 'no head'), (3, {'target_label': torch.arange(4)}, 'up to 4'), (3, {}, 'names none'),
+    (0, {'target_label': torch.arange(4)}, 'no class head'),
+    (3, {'target_label': torch.arange(4)}, 'up to 3'),
+    (3, {}, 'no labels'),
 ])
 def test_a_discriminator_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
     family = build(discriminator={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(discriminator_classes=1.0))
