@@ -31,7 +31,8 @@ from models.base import Perception
 from models.batch import SwapBatch
 from models.losses.background import background_l1
 from models.losses.identity import cosine_id_loss, id_drift_loss
-from models.losses.perceptual import parsing_agreement, perceptual_l1
+from models.losses.parsing import parsing_agreement
+from models.losses.perceptual import perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 from models.losses.smoothness import total_variation
 
