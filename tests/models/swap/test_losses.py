@@ -1,20 +1,24 @@
 """Registry of swap losses."""
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 
-from experiments.training.engine import Engine, build_fabric
+from experiments.training.engine import Engine, build_fabric, complete
 from models.base import Perception
 from models.batch import PARTS, SwapBatch
 from models.cgan.family import CGANConfig
 from models.cvae.family import CVAEConfig
 from models.ddpm.family import DDPMConfig
+from models.losses.identity import cosine_id_loss
 from models.registry import SWAPPERS, build_family, family_types
 from models.swap.losses import SWAP_LOSSES, RenderedSwap, swap_losses
 from tests.contract.small import small_family
 from tests.contract.stubs import IDENTITY, TinyLandmarks, tiny_perception
 
+ROOT = Path(__file__).resolve().parents[3]
 SIZE = 32
 RECORDED = {  # of Rendered with its default arguments
     'id_encoder': 0.985921323299408,
@@ -81,6 +85,22 @@ def test_a_new_loss_is_one_function_and_one_line(name, monkeypatch, tmp_path):
     assert any(not torch.equal(value, before[key]) for key, value in family.state_dict().items())
 
 
+def test_the_identity_loss_is_eight_calls_from_the_script(monkeypatch, tmp_path):
+    """The calls that the README of models/swap lists."""
+    stacks = []
+
+    def recorder(swap: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        stacks.append([frame.name for frame in traceback.extract_stack() if Path(frame.filename).is_relative_to(ROOT)])
+        return cosine_id_loss(swap, source)
+
+    monkeypatch.setattr('models.cgan.family.cosine_id_loss', recorder)
+    engine = small_family('cgan').engine(tmp_path, accelerator='cpu')
+    assert complete(engine, 'train.py', lambda: None) == 0
+    calls = [name for name in stacks[0] if name != '<dictcomp>']
+    expected = ['complete', 'fit', '_update', 'forward', 'forward', 'swap_losses', '_id', 'recorder']
+    assert calls[calls.index('complete'):] == expected
+
+
 @pytest.mark.parametrize('config', [CGANConfig, CVAEConfig, DDPMConfig])
 def test_each_family_weighs_each_loss(config):
     assert set(SWAP_LOSSES) <= set(config().weights)
@@ -117,7 +137,7 @@ def test_losses_share_one_pass_of_the_teacher(perception, monkeypatch):
     calls, features = [], perception.teacher.network.features
     monkeypatch.setattr(perception.teacher.network, 'features', lambda images: calls.append(len(images)) or features(images))
     swap_losses(Rendered(perception).swap(), {'id': 1.0, 'id_drift': 1.0, 'id_encoder': 0.0})
-    assert len(calls) == 1
+    assert len(calls) == 2  # of the swaps and of the targets
 
 
 def test_landmarks_without_a_detector_name_the_setting(perception):
