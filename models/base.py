@@ -150,12 +150,12 @@ class Family(nn.Module):
         """Modules that `generate` uses and whose weights are averaged (exponential moving average): name -> module."""
         return {}
 
-    def memory(self) -> dict[str, Tensor]:
+    def extra_state(self) -> dict[str, Tensor]:
         """State of the training beside the weights, such as an image pool; checkpoints hold one for each process."""
         return {}
 
-    def load_extra_state(self, memory: dict[str, Tensor]) -> None:
-        """Restore the state of `memory`."""
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Restore the state of `extra_state`."""
 
     def after_update(self, group: str) -> None:
         """Hook after each optimizer step of a parameter group, such as clipping a parameter."""
