@@ -147,7 +147,7 @@ class Family(nn.Module):
         return {'source': batch.source, 'target': batch.target, 'swap': self.generate(batch)}
 
     def ema_modules(self) -> dict[str, nn.Module]:
-        """Modules that `generate` uses and whose weights are averaged (exponential moving average): name -> module."""
+        """Modules that `generate` uses, followed by an exponential moving average of their weights: name -> module."""
         return {}
 
     def extra_state(self) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ def kl_divergence(mean: Tensor, logvar: Tensor, *, free_bits: float = 0.0) -> Te
 
     (mean^2 + exp(logvar) - 1 - logvar) / 2
 
-    free_bits: nats per channel, averaged over the batch and positions, below which a channel has no gradient (Kingma et al.
+    free_bits: nats per channel, as a mean over batch and positions, below which a channel has no gradient (Kingma et al.
     2016, eq. 15).
     """
     value = 0.5 * (mean.square() + logvar.exp() - 1 - logvar)  # (B,C,H,W)

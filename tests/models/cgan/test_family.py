@@ -1,4 +1,4 @@
-"""What the CGAN owes beyond the contract of a family."""
+"""CGAN: losses, generation, errors."""
 from dataclasses import replace
 
 import pytest
@@ -13,17 +13,17 @@ from models.swap.conditions import identity_mixer
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 SIZE = 32
-OWN = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'id_dim': IDENTITY, 'style': 8, 'skip_width': 8,
+GENERATOR = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'id_dim': IDENTITY, 'style': 8, 'skip_width': 8,
        'attention': (8,)}
 PATCH = {'kind': 'patch', 'width': 8, 'levels': 2, 'scales': 1, 'norm': 'none', 'value_range': 'signed'}
 
 
-def build(perception: Perception | None = None, **given) -> CGAN:
+def build(perception: Perception | None = None, **changes) -> CGAN:
     torch.manual_seed(0)
-    config = {'size': SIZE, 'generator': OWN, 'discriminator': PATCH, **given}
+    config = {'size': SIZE, 'generator': GENERATOR, 'discriminator': PATCH, **changes}
     defaults = CGANConfig().model_dump()
     for part in ('generator', 'discriminator'):
-        config[part] = {**(defaults[part] if config[part] in (OWN, PATCH) else {}), **config[part]}
+        config[part] = {**(defaults[part] if config[part] in (GENERATOR, PATCH) else {}), **config[part]}
     return CGAN(CGANConfig(**config), perception or tiny_perception())
 
 
@@ -31,178 +31,180 @@ def weights(**losses: float) -> dict[str, float]:
     return {**dict.fromkeys(CGANConfig().weights, 0.0), 'discriminator': 1.0, **losses}
 
 
-def batch(**given) -> SwapBatch:
-    draw = torch.Generator().manual_seed(1)
-    source, target = torch.rand(2, 4, 3, SIZE, SIZE, generator=draw) * 2 - 1
+def build_batch(**fields) -> SwapBatch:
+    generator = torch.Generator().manual_seed(1)
+    source, target = torch.rand(2, 4, 3, SIZE, SIZE, generator=generator) * 2 - 1
     labels = torch.zeros(4, SIZE, SIZE, dtype=torch.int64)
     labels[:, 8:24, 8:24] = 1
-    return SwapBatch(source, target, torch.tensor([True, False, False, False]), target_parsing=labels, **given)
+    return SwapBatch(source, target, torch.tensor([True, False, False, False]), target_parsing=labels, **fields)
 
 
 def test_another_source_changes_the_swap():
-    family, given = build().eval(), batch()
-    other = SwapBatch(given.source.flip(0), given.target, given.same, given.target_parsing)
-    assert (family.generate(given) - family.generate(other)).abs().max() > 1e-6
+    family, batch = build().eval(), build_batch()
+    other = SwapBatch(batch.source.flip(0), batch.target, batch.same, batch.target_parsing)
+    assert (family.generate(batch) - family.generate(other)).abs().max() > 1e-6
 
 
 def coarse(image: torch.Tensor) -> torch.Tensor:
     return F.interpolate(image, SIZE // 8, mode='area')
 
 
-def test_a_mirrored_swap_is_in_coarse_the_mean_of_both_ways_round(monkeypatch):
-    given, usual, family = batch(), build().eval(), build(mirrored=True).eval()
-    given.target_parsing[:, 10:12, 10:13] = PARTS.index('l_eye')
-    pairs = [mirrored(image, labels, None)[:2] for image, labels in zip(given.target, given.target_parsing)]
+def test_a_mirrored_swap_is_coarsely_the_mean_of_both_orientations(monkeypatch):
+    batch, plain, family = build_batch(), build().eval(), build(mirrored=True).eval()
+    batch.target_parsing[:, 10:12, 10:13] = PARTS.index('l_eye')
+    pairs = [mirrored(image, labels, None)[:2] for image, labels in zip(batch.target, batch.target_parsing)]
     target, labels = map(torch.stack, zip(*pairs))
-    one, other = usual.generate(given), usual.generate(replace(given, target=target, target_parsing=labels)).flip(3)
+    upright = plain.generate(batch)
+    flipped = plain.generate(replace(batch, target=target, target_parsing=labels)).flip(3)
     forward, calls = family.forward_generator, []
     monkeypatch.setattr(family, 'forward_generator', lambda *inputs: calls.append(inputs) or forward(*inputs))
-    swap = family.generate(given)
+    swap = family.generate(batch)
     (rendered_target, _, conditions), = calls
     assert torch.equal(rendered_target[4:], target)
     assert torch.equal(conditions.parsing_onehot[4:], family.conditions(target, labels).parsing_onehot)
-    off = (coarse(swap) - coarse((one + other) / 2)).abs().mean()
-    assert off < 0.2 * (coarse(swap) - coarse(one)).abs().mean()
+    error = (coarse(swap) - coarse((upright + flipped) / 2)).abs().mean()
+    assert error < 0.2 * (coarse(swap) - coarse(upright)).abs().mean()
 
 
-def test_a_mirrored_swap_has_its_finest_details_from_one_way_round(monkeypatch):
+def test_a_mirrored_swap_has_the_finest_details_of_the_upright_swap(monkeypatch):
     family = build(mirrored=True).eval()
     both = 0.4 * torch.rand(8, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(2))
     monkeypatch.setattr(family, 'forward_generator', lambda *inputs: (both, None))
-    swap, one, other = family.generate(batch()), both[:4], both[4:].flip(3)
+    swap, upright, flipped = family.generate(build_batch()), both[:4], both[4:].flip(3)
 
-    def details(image: torch.Tensor) -> torch.Tensor:  # how much of a chessboard each 8x8 pixels hold
+    def details(image: torch.Tensor) -> torch.Tensor:  # correlation of each 8x8 pixels with a checkerboard
         board = (-1.0) ** torch.arange(SIZE)
         return F.avg_pool2d(image * board * board[:, None], 8)
 
-    assert details(swap - one).abs().mean() < 0.1 * details((one + other) / 2 - one).abs().mean()
-    off = (coarse(swap) - coarse((one + other) / 2)).abs().mean()
-    assert off < 0.5 * (coarse(swap) - coarse(one)).abs().mean()
+    mean = (upright + flipped) / 2
+    assert details(swap - upright).abs().mean() < 0.1 * details(mean - upright).abs().mean()
+    assert (coarse(swap) - coarse(mean)).abs().mean() < 0.5 * (coarse(swap) - coarse(upright)).abs().mean()
 
 
-def test_the_discriminator_judges_what_the_generator_just_drew_without_a_second_drawing():
-    family, given, cache, drawn = build(), batch(), {}, []
-    family.generator.register_forward_hook(lambda *_: drawn.append(1))
-    family('generator', given, 0, cache)
-    family('discriminator', given, 0, cache)
-    assert len(drawn) == 1
-    family('discriminator', batch(), 0, {})
-    assert len(drawn) == 2
+def test_the_discriminator_reuses_the_swap_of_the_generator():
+    family, batch, cache, passes = build(), build_batch(), {}, []
+    family.generator.register_forward_hook(lambda *_: passes.append(1))
+    family('generator', batch, 0, cache)
+    family('discriminator', batch, 0, cache)
+    assert len(passes) == 1
+    family('discriminator', build_batch(), 0, {})
+    assert len(passes) == 2
 
 
-def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measured_by_it():
-    family, given, embeddings = build(weights=weights(id=1.0), blend=1.0), batch(), []
+def test_blended_swaps_are_compared_with_the_mixture_of_their_sources():
+    family, batch, embeddings = build(weights=weights(id=1.0), blend=1.0), build_batch(), []
     family.generator.register_forward_hook(lambda network, inputs, output: embeddings.append(inputs[1]))
-    own = family.source_embedding(given)
+    source_embedding = family.source_embedding(batch)
     for seed in range(8):
         torch.manual_seed(seed)
         cache = {}
-        loss, swap = family('generator', given, 1, cache)['id'], cache['swap']
+        loss, swap = family('generator', batch, 1, cache)['id'], cache['swap']
         torch.manual_seed(seed)
-        mixture = identity_mixer(given, 1.0)
-        torch.testing.assert_close(embeddings[-1], mixture(own))
-        wanted = mixture(family.perception.teacher(given.source))
-        torch.testing.assert_close(loss, (1 - (family.perception.teacher(swap) * wanted).sum(1)).mean())
+        mix = identity_mixer(batch, 1.0)
+        torch.testing.assert_close(embeddings[-1], mix(source_embedding))
+        target_id = mix(family.perception.teacher(batch.source))
+        torch.testing.assert_close(loss, (1 - (family.perception.teacher(swap) * target_id).sum(1)).mean())
     mixed = torch.stack(embeddings)
     torch.testing.assert_close(mixed.norm(dim=2), torch.ones(8, 4))
-    assert torch.equal(mixed[:, 0], own[:1].expand(8, -1)), 'pairs of the same identity are not mixed'
-    assert all((mixed[:, row] - own[row]).abs().amax(1).max() > 0.05 for row in (1, 2, 3))
+    assert torch.equal(mixed[:, 0], source_embedding[:1].expand(8, -1)), 'pairs of the same identity are not mixed'
+    assert all((mixed[:, row] - source_embedding[row]).abs().amax(1).max() > 0.05 for row in (1, 2, 3))
     with torch.no_grad():
-        family.eval()('generator', given, 1, {})
-    assert torch.equal(embeddings[-1], own)
+        family.eval()('generator', batch, 1, {})
+    assert torch.equal(embeddings[-1], source_embedding)
 
 
-def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_swaps_of_others_only():
-    family, given = build(weights=weights(id_encoder=1.0, id_drift=1.0)), batch()
+def test_id_encoder_compares_with_the_conditioning_embedding_and_id_drift_pairs_of_different_identities():
+    family, batch = build(weights=weights(id_encoder=1.0, id_drift=1.0)), build_batch()
     cache = {}
-    found, swap = family('generator', given, 1, cache), cache['swap']
+    losses, swap = family('generator', batch, 1, cache), cache['swap']
     encoder, teacher = family.perception.id_encoder, family.perception.teacher
-    torch.testing.assert_close(found['id_encoder'], (1 - (encoder(swap) * family.source_embedding(given)).sum(1)).mean())
-    apart = (teacher(swap) - teacher(given.source))[~given.same]
-    pairs = [first @ second for i, first in enumerate(apart) for j, second in enumerate(apart) if i != j]
-    torch.testing.assert_close(found['id_drift'], torch.stack(pairs).mean())
+    torch.testing.assert_close(losses['id_encoder'], (1 - (encoder(swap) * family.source_embedding(batch)).sum(1)).mean())
+    difference = (teacher(swap) - teacher(batch.source))[~batch.same]
+    pairs = [first @ second for i, first in enumerate(difference) for j, second in enumerate(difference) if i != j]
+    torch.testing.assert_close(losses['id_drift'], torch.stack(pairs).mean())
     for loss in ('id_encoder', 'id_drift'):
-        slopes = torch.autograd.grad(found[loss], list(family.generator.parameters()), retain_graph=True, allow_unused=True)
-        assert max(float(slope.abs().max()) for slope in slopes if slope is not None) > 0
+        gradients = torch.autograd.grad(losses[loss], list(family.generator.parameters()), retain_graph=True, allow_unused=True)
+        assert max(float(gradient.abs().max()) for gradient in gradients if gradient is not None) > 0
 
 
-def test_jitter_moves_what_the_teacher_sees_in_training_only():
-    family, given = build(weights=weights(id=1.0), jitter=0.1), batch()
+def test_jitter_changes_the_identity_loss_in_training_only():
+    family, batch = build(weights=weights(id=1.0), jitter=0.1), build_batch()
 
-    def seen() -> set[float]:
-        return {family('generator', given, 1, {})['id'].item() for _ in range(3)}
+    def values() -> set[float]:
+        return {family('generator', batch, 1, {})['id'].item() for _ in range(3)}
 
-    assert len(seen()) == 3
+    assert len(values()) == 3
     family.eval()
-    assert len(seen()) == 1
+    assert len(values()) == 1
 
 
-def test_losses_that_jitter_or_mixtures_would_falsify_are_refused():
+def test_jitter_and_blend_are_refused_with_losses_that_they_would_falsify():
     with pytest.raises(ValueError, match='model.jitter=0'):
         build(weights=weights(perceptual=1.0), jitter=0.1)
     with pytest.raises(ValueError, match='model.blend=0'):
         build(weights=weights(classes=1.0), blend=0.5)
 
 
-class Painted(Family):
-    """A trained swapper that paints every face in one color."""
+class Gray(Family):
+    """A trained swapper that returns gray images."""
+
+    task = 'swap'
 
     def generate(self, batch, *, generator=None):
-        assert batch.target_parsing is not None and batch.source_embedding is not None  # it looks at nothing twice
+        assert batch.target_parsing is not None and batch.source_embedding is not None
         return torch.full_like(batch.target, 0.5)
 
 
-def test_the_guide_draws_swaps_of_different_people_towards_its_own():
+def test_distillation_moves_pairs_of_different_identities_to_the_teachers_swap():
     perception = tiny_perception()
-    perception.distillation_teacher = Painted(FamilyConfig(size=SIZE), None)
+    perception.distillation_teacher = Gray(FamilyConfig(size=SIZE), None)
     family = build(weights=weights(distillation=1.0), perception=perception)
-    given = batch()
+    batch = build_batch()
     with torch.no_grad():
-        conditions = family.conditions(given.target, given.target_parsing)
-        swap, _ = family.forward_generator(given.target, family.source_embedding(given), conditions)
+        conditions = family.conditions(batch.target, batch.target_parsing)
+        swap, _ = family.forward_generator(batch.target, family.source_embedding(batch), conditions)
     before = (swap[1:] - 0.5).abs().mean()
-    torch.testing.assert_close(family('generator', given, 1, {})['distillation'].detach(), before)
+    torch.testing.assert_close(family('generator', batch, 1, {})['distillation'].detach(), before)
     step = torch.optim.Adam(family.param_groups()['generator'], 1e-2)
     for _ in range(20):
-        loss = family('generator', given, 1, {})['distillation']
+        loss = family('generator', batch, 1, {})['distillation']
         step.zero_grad()
         loss.backward()
         step.step()
     assert loss < 0.9 * before
 
 
-def test_a_guide_that_is_missing_or_of_another_size_is_named():
+def test_a_distillation_teacher_that_is_missing_or_of_another_size_is_an_error():
     perception = tiny_perception()
     with pytest.raises(ValueError, match='needs perception.distillation_teacher'):
         build(weights=weights(distillation=1.0), perception=perception)
-    perception.distillation_teacher = Painted(FamilyConfig(size=64), None)
+    perception.distillation_teacher = Gray(FamilyConfig(size=64), None)
     with pytest.raises(ValueError, match='64 pixels, this family of 32'):
         build(weights=weights(distillation=1.0), perception=perception)
 
 
-def test_the_published_form_of_the_generator_trains_as_well():
+def test_the_published_form_of_the_generator_trains():
     plain = {'widths': (8, 16), 'blocks': 1, 'id_dim': IDENTITY}
     family = build(generator=plain, weights=weights(id=1.0, adversarial=1.0))
-    sum(family('generator', batch(), 0, {}).values()).backward()
+    sum(family('generator', build_batch(), 0, {}).values()).backward()
     assert family.generator.BottleNeck[0].style1.linear.weight.grad.abs().max() > 0
-    assert family.generate(batch()).shape == (4, 3, SIZE, SIZE)
+    assert family.generate(build_batch()).shape == (4, 3, SIZE, SIZE)
 
 
 @pytest.mark.parametrize('form', ['cosine', 'hinge', 'distilled'])
-def test_every_form_of_the_identity_loss_reaches_the_mapping_of_the_identity(form):
+def test_each_form_of_the_identity_loss_reaches_the_mapping_network(form):
     family = build(id_loss_form=form, threshold=1.0, weights=weights(id=1.0))
-    family('generator', batch(), 0, {})['id'].backward()
+    family('generator', build_batch(), 0, {})['id'].backward()
     assert family.generator.mapping[0].weight.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize('adversary', ['hinge', 'lsgan', 'vanilla', 'wgan'])
-def test_a_discriminator_alone_learns_to_tell_swaps_from_photographs(adversary):
-    """Against a generator that stands still every kind of game is soon won; the journal's shares say so."""
-    family, given = build(adversary=adversary, weights=weights()), batch()
+def test_a_discriminator_learns_against_a_fixed_generator(adversary):
+    family, batch = build(adversary=adversary, weights=weights()), build_batch()
     optimizer = torch.optim.Adam(family.param_groups()['discriminator'], 3e-3)
     losses = []
     for step in range(25):
-        objective = family('discriminator', given, step, {})['discriminator']
+        objective = family('discriminator', batch, step, {})['discriminator']
         optimizer.zero_grad()
         objective.backward()
         optimizer.step()
@@ -211,7 +213,7 @@ def test_a_discriminator_alone_learns_to_tell_swaps_from_photographs(adversary):
     assert family.take_notes().keys() == {'real_right', 'fake_right'}
 
 
-def test_clipping_holds_the_weights_of_the_discriminator_alone():
+def test_clipping_concerns_the_discriminator_only():
     family = build(clip=0.01)
     largest = max(value.abs().max() for value in family.generator.parameters())
     family.after_update('generator')
@@ -221,23 +223,23 @@ def test_clipping_holds_the_weights_of_the_discriminator_alone():
     assert max(value.abs().max() for value in family.generator.parameters()) == largest
 
 
-def test_r1_is_asked_for_lazily():
+def test_r1_is_computed_every_lazy_steps():
     family = build(lazy=4, weights=weights(r1=1.0))
-    assert [step for step in range(9) if 'r1' in family('discriminator', batch(), step, {})] == [0, 4, 8]
+    assert [step for step in range(9) if 'r1' in family('discriminator', build_batch(), step, {})] == [0, 4, 8]
 
 
-@pytest.mark.parametrize(('classes', 'given', 'message'), [
+@pytest.mark.parametrize(('classes', 'fields', 'message'), [
     (0, {'target_label': torch.arange(4)}, 'no class head'),
     (3, {'target_label': torch.arange(4)}, 'up to 3'),
     (3, {}, 'no labels'),
 ])
-def test_a_discriminator_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
+def test_missing_classes_or_labels_are_an_error(classes, fields, message):
     family = build(discriminator={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(discriminator_classes=1.0))
     with pytest.raises(ValueError, match=f'{message}.*model.discriminator.classes'):
-        family('discriminator', batch(**given), 0, {})
+        family('discriminator', build_batch(**fields), 0, {})
 
 
-def test_the_mask_head_is_shown():
-    family = build(generator={**CGANConfig().generator.model_dump(), **OWN, 'mask': True}).eval()
-    mask = family.panel(batch())['mask']
+def test_the_panel_shows_the_mask():
+    family = build(generator={**CGANConfig().generator.model_dump(), **GENERATOR, 'mask': True}).eval()
+    mask = family.panel(build_batch())['mask']
     assert mask.shape == (4, 3, SIZE, SIZE) and mask.min() >= -1 and mask.max() <= 1
