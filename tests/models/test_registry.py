@@ -27,7 +27,7 @@ def test_families_are_sorted_by_task():
     assert 'pix2pixhd' in TRANSLATORS and set(SWAPPERS) | set(TRANSLATORS) == set(FAMILIES)
 
 
-def test_training_begins_with_the_weights_of_another_run(tmp_path):
+def test_load_weights_loads_the_weights_of_another_run(tmp_path):
     first = saved(tmp_path / 'family.safetensors')
     torch.manual_seed(8)
     second = CVAE(CVAEConfig(**TINY), None)
@@ -37,7 +37,7 @@ def test_training_begins_with_the_weights_of_another_run(tmp_path):
     assert all(parameter.requires_grad for parameter in second.parameters())
 
 
-def test_a_discriminator_that_the_file_left_out_begins_anew(tmp_path):
+def test_a_missing_discriminator_keeps_its_weights(tmp_path):
     first = saved(tmp_path / 'family.safetensors')
     second = CVAE(CVAEConfig(**TINY, discriminator=4), None)
     discriminator = {name: value.clone() for name, value in second.discriminator.state_dict().items()}
@@ -48,7 +48,7 @@ def test_a_discriminator_that_the_file_left_out_begins_anew(tmp_path):
         load_weights(CVAE(CVAEConfig(**TINY, fine=8), None), tmp_path / 'family.safetensors')
 
 
-def test_a_generator_that_the_file_left_out_does_not_begin_anew_unnoticed(tmp_path):
+def test_a_missing_generator_is_an_error(tmp_path):
     options = {'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
     one, two = (UGATIT(UGATITConfig(**options, one_way=one_way), None) for one_way in (True, False))
     save_family(tmp_path / 'family.safetensors', 'ugatit', one.state_dict(), one.config)
@@ -63,7 +63,7 @@ def test_weights_of_another_shape_name_an_entry_that_differs(tmp_path):
 
 
 @pytest.mark.parametrize('load', [lambda path: load_family(path, None), lambda path: load_weights(None, path)])
-def test_a_file_that_is_no_safetensors_is_one_sentence(tmp_path, load):
+def test_a_file_that_is_no_safetensors_is_an_error(tmp_path, load):
     (tmp_path / 'family.safetensors').write_bytes(b'broken')
     with pytest.raises(ValueError, match='cannot be read as safetensors'):
         load(tmp_path / 'family.safetensors')

@@ -1,4 +1,4 @@
-"""What the parts of the generator promise; its published forms are tested in tests/parity."""
+"""Generator of the CGAN. Its published forms are also tested in tests/parity."""
 import pytest
 import torch
 from torch import Tensor
@@ -25,22 +25,22 @@ ALL = {
 }
 
 
-def built(**changes) -> Generator:
+def build(**changes) -> Generator:
     torch.manual_seed(0)
     return Generator(GeneratorConfig(**{**SMALL, **changes}))
 
 
 def inputs(config: GeneratorConfig, count: int = 2) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Target, identity, and the conditions that the config asks for; the background image shows the target's left half."""
+    """Target, embedding, and the conditions of the config; the background image is the target's left half."""
     random = torch.Generator().manual_seed(1)
     target = torch.rand(count, 3, config.size, config.size, generator=random) * 2 - 1
-    identity = torch.nn.functional.normalize(torch.randn(count, config.id_dim, generator=random))
-    more = {}
+    embedding = torch.nn.functional.normalize(torch.randn(count, config.id_dim, generator=random))
+    conditions = {}
     if config.condition_channels:
-        more['parsing_onehot'] = torch.rand(count, config.condition_channels, config.size, config.size, generator=random)
+        conditions['parsing_onehot'] = torch.rand(count, config.condition_channels, config.size, config.size, generator=random)
     if config.background_image:
-        more['background_image'] = target * (torch.arange(config.size) < config.size // 2)
-    return target, identity, more
+        conditions['background_image'] = target * (torch.arange(config.size) < config.size // 2)
+    return target, embedding, conditions
 
 
 @pytest.mark.parametrize(
@@ -62,85 +62,85 @@ def inputs(config: GeneratorConfig, count: int = 2) -> tuple[Tensor, Tensor, dic
     ],
     ids=str,
 )
-def test_every_form_draws_a_image_and_learns_in_all_its_parts(changes):
-    generator = built(**changes)
+def test_each_form_renders_an_image_and_has_gradients_everywhere(changes):
+    generator = build(**changes)
     for attention in generator.attention.values():
         torch.nn.init.ones_(attention.gamma)
-    target, identity, more = inputs(generator.config)
-    made = generator.swap(target, identity, **more)
-    image, mask = made if generator.config.mask else (made, None)
+    target, embedding, conditions = inputs(generator.config)
+    output = generator.swap(target, embedding, **conditions)
+    image, mask = output if generator.config.mask else (output, None)
     assert image.shape == target.shape and torch.isfinite(image).all()
     if mask is not None:
         assert mask.shape == (2, 1, *target.shape[2:]) and mask.min() > 0 and mask.max() < 1
     (image * torch.randn_like(image)).sum().backward()
     idle = [name for name, value in generator.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0]
-    # A norm that takes away means leaves no work for the bias before it.
+    # A bias before a norm that subtracts the mean has no gradient.
     assert all(name.endswith('.bias') for name in idle), idle
 
 
 @pytest.mark.parametrize('size, fold, levels', [(64, 1, 4), (96, 4, 3), (128, 2, 4), (160, 4, 3), (256, 8, 3)])
-def test_our_own_sizes_fit(size, fold, levels):
-    generator = built(size=size, fold=fold, widths=(8,) * (levels - 1) + (16,))
-    target, identity, more = inputs(generator.config, 1)
-    assert generator.swap(target, identity, **more).shape == target.shape
+def test_common_sizes_fit(size, fold, levels):
+    generator = build(size=size, fold=fold, widths=(8,) * (levels - 1) + (16,))
+    target, embedding, conditions = inputs(generator.config, 1)
+    assert generator.swap(target, embedding, **conditions).shape == target.shape
 
 
-def test_the_identity_changes_the_face_and_each_image_only_by_its_own():
-    generator = built().eval()
-    target, identity, _ = inputs(generator.config)
-    first = generator.swap(target, identity)
-    second = generator.swap(target, torch.stack([identity[0], -identity[1]]))
+def test_each_image_depends_on_its_own_embedding_only():
+    generator = build().eval()
+    target, embedding, _ = inputs(generator.config)
+    first = generator.swap(target, embedding)
+    second = generator.swap(target, torch.stack([embedding[0], -embedding[1]]))
     torch.testing.assert_close(first[0], second[0])
     assert (first[1] - second[1]).abs().max() > 1e-3
 
 
-def test_swap_takes_and_gives_signed_images_whatever_the_network_is_fed():
-    unit, signed = built(value_range='unit').eval(), built(value_range='signed').eval()
-    target, identity, _ = inputs(unit.config)
-    torch.testing.assert_close(unit.swap(target, identity), 2 * unit((target + 1) / 2, identity) - 1)
-    # The same drawing is the same image in either range.
-    torch.testing.assert_close(unit((target + 1) / 2, identity) * 2 - 1, signed((target + 1) / 2, identity))
-    linear = built(value_range='imagenet', tanh=False).eval()
+def test_swap_converts_signed_images_to_the_value_range_and_back():
+    unit, signed = build(value_range='unit').eval(), build(value_range='signed').eval()
+    target, embedding, _ = inputs(unit.config)
+    torch.testing.assert_close(unit.swap(target, embedding), 2 * unit((target + 1) / 2, embedding) - 1)
+    # An output of tanh is the same image in either range.
+    torch.testing.assert_close(unit((target + 1) / 2, embedding) * 2 - 1, signed((target + 1) / 2, embedding))
+    linear = build(value_range='imagenet', tanh=False).eval()
     mean, std = (torch.tensor(values)[:, None, None] for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
-    expected = linear(((target + 1) / 2 - mean) / std, identity) * std + mean
-    torch.testing.assert_close(linear.swap(target, identity), expected * 2 - 1)
+    expected = linear(((target + 1) / 2 - mean) / std, embedding) * std + mean
+    torch.testing.assert_close(linear.swap(target, embedding), expected * 2 - 1)
 
 
-def test_what_is_outside_the_mask_is_the_target_itself():
-    generator = built(mask=True).eval()
+def test_outside_the_mask_is_the_target():
+    generator = build(mask=True).eval()
     torch.nn.init.zeros_(generator.last_layer[-1].weight)
-    target, identity, _ = inputs(generator.config)
-    drawn = generator.last_layer[-1].bias.data
-    drawn[:3], drawn[3] = 0.0, -40.0
-    torch.testing.assert_close(generator(target, identity)[0], target)
-    drawn[3] = 40.0
-    torch.testing.assert_close(generator(target, identity)[0], torch.zeros_like(target))
+    target, embedding, _ = inputs(generator.config)
+    bias = generator.last_layer[-1].bias.data
+    bias[:3], bias[3] = 0.0, -40.0
+    torch.testing.assert_close(generator(target, embedding)[0], target)
+    bias[3] = 40.0
+    torch.testing.assert_close(generator(target, embedding)[0], torch.zeros_like(target))
 
 
-def test_the_mask_begins_by_drawing():
+def test_the_initial_mask_is_near_1():
     for changes in ({}, {'fold': 4, 'size': 64, 'widths': (16, 16)}):
-        generator = built(mask=True, **changes)
-        target, identity, _ = inputs(generator.config)
-        assert generator(target, identity)[1].mean() > 0.7
+        generator = build(mask=True, **changes)
+        target, embedding, _ = inputs(generator.config)
+        assert generator(target, embedding)[1].mean() > 0.7
 
 
-def test_the_background_image_arrives_nearly_unchanged_before_any_training():
-    generator = built(background_image=True, skips='background_image', fold=4, size=64, widths=(16, 16), tanh=False)
-    target, identity, more = inputs(generator.config)
-    assert (generator(target, identity, **more) - more['background_image']).abs().mean() < 0.1
+def test_the_initial_output_is_close_to_the_background_image():
+    generator = build(background_image=True, skips='background_image', fold=4, size=64, widths=(16, 16), tanh=False)
+    target, embedding, conditions = inputs(generator.config)
+    assert (generator(target, embedding, **conditions) - conditions['background_image']).abs().mean() < 0.1
 
 
-def test_without_target_skips_the_decoder_sees_the_face_only_through_the_coarsest_map():
+def test_without_target_skips_the_face_passes_through_the_coarsest_map_only():
     target = inputs(GeneratorConfig(**SMALL))[0].requires_grad_()
-    for skips, seen in (('none', False), ('target', True)):
-        generator = built(skips=skips).eval()
+    for skips, expected in (('none', False), ('target', True)):
+        generator = build(skips=skips).eval()
         for module in generator.BottleNeck:
             torch.nn.init.zeros_(module.style2.linear.weight)
         coarse = generator.down2
-        coarse.register_forward_hook(lambda module, given, made: torch.zeros_like(made))
-        made = generator(target, torch.ones(2, 6))
-        grad = torch.autograd.grad(made.sum(), target, allow_unused=True)[0]
-        assert (grad is not None and bool(grad.abs().sum() > 0)) == seen
+        coarse.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
+        output = generator(target, torch.ones(2, 6))
+        grad = torch.autograd.grad(output.sum(), target, allow_unused=True)[0]
+        assert (grad is not None and bool(grad.abs().sum() > 0)) == expected
 
 
 def test_attention_starts_as_the_identity_and_its_pooled_form_has_the_same_shape():
@@ -160,8 +160,8 @@ def test_attention_is_the_papers_formula():
     torch.testing.assert_close(block(x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_spectral_norm_bounds_the_convolutions_that_it_is_asked_for():
-    generator = built(**ALL)
+def test_spectral_norm_bounds_inner_convolutions():
+    generator = build(**ALL)
     norms = [name for name in generator.state_dict() if name.endswith('weight_orig')]
     assert {name.split('.')[0] for name in norms} == {'down1', 'down2', 'BottleNeck', 'up1', 'up2', 'injected', 'attention'}
     conv = generator.BottleNeck[0].conv1[1]
@@ -169,7 +169,7 @@ def test_spectral_norm_bounds_the_convolutions_that_it_is_asked_for():
     for _ in range(30):
         conv(x)
     assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
-    assert not [name for name in built().state_dict() if name.endswith('weight_orig')]
+    assert not [name for name in build().state_dict() if name.endswith('weight_orig')]
 
 
 @pytest.mark.parametrize('changes, word', [
@@ -178,23 +178,23 @@ def test_spectral_norm_bounds_the_convolutions_that_it_is_asked_for():
     ({'background_image': True, 'value_range': 'unit'}, 'signed'), ({'value_range': 'imagenet'}, 'tanh'),
     ({'skips': 'background_image'}, 'background_image=true'),
 ])
-def test_an_impossible_config_is_one_sentence(changes, word):
+def test_an_impossible_config_is_an_error_of_one_line(changes, word):
     with pytest.raises(ValueError, match=word) as caught:
-        built(**changes)
+        build(**changes)
     assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    'changes, more', [({'condition_channels': 2}, {}), ({}, {'background_image': torch.zeros(2, 3, 32, 32)})]
+    'changes, conditions', [({'condition_channels': 2}, {}), ({}, {'background_image': torch.zeros(2, 3, 32, 32)})]
 )
-def test_missing_or_superfluous_conditions_are_said(changes, more):
-    generator = built(**changes)
-    target, identity, _ = inputs(generator.config)
+def test_missing_or_superfluous_conditions_are_an_error(changes, conditions):
+    generator = build(**changes)
+    target, embedding, _ = inputs(generator.config)
     with pytest.raises(ValueError, match='this generator takes'):
-        generator(target, identity, **more)
+        generator(target, embedding, **conditions)
 
 
-def test_the_published_forms_have_the_published_number_of_values():
+def test_the_published_forms_have_the_published_number_of_parameters():
     with torch.device('meta'):
         counts = {name: sum(p.numel() for p in Generator(config).parameters()) for name, config in PUBLISHED.items()}
     assert counts == {'simswap-224': 55051779, 'simswap-512': 55079427, 'simswap-224-training': 55051779,
