@@ -86,7 +86,7 @@ class Small:
     def build(self) -> Family:
         """The same weights at each call."""
         model = self.schema(**self.config.model)
-        perception = tiny_perception(guide_size=model.size)
+        perception = tiny_perception(teacher_size=model.size)
         perception.landmarks = FiveLandmarks()
         if self.batch is FaceBatch:  # an encoder learns from one of its kind
             perception.teacher = Embedder(MobileFaceNet(model.embedding, 112, 96), 'sphereface')

@@ -55,7 +55,7 @@ class TinyLandmarks(nn.Conv2d):
         return torch.tanh(super().forward(images)).mean((2, 3)).view(-1, 5, 2)
 
 
-class TinyGuide(Family):
+class TinyDistillationTeacher(Family):
     """A trained swapper of the given size: the mean of source and target."""
 
     def __init__(self, size: int):
@@ -65,8 +65,8 @@ class TinyGuide(Family):
         return (batch.source + batch.target) / 2
 
 
-def tiny_perception(*, guide_size: int | None = None) -> Perception:
-    """guide_size: of the images of a TinyGuide, None for none."""
+def tiny_perception(*, teacher_size: int | None = None) -> Perception:
+    """teacher_size: of the images of a TinyDistillationTeacher, None for none."""
     torch.manual_seed(1)
     return Perception(*(Embedder(TinyEmbedder(), 'arcface') for _ in range(2)), FaceParser(TinyParser(), size=16), TinyVGG(),
-                      TinyLandmarks(), guide_size and TinyGuide(guide_size))
+                      TinyLandmarks(), teacher_size and TinyDistillationTeacher(teacher_size))

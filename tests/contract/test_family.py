@@ -1,4 +1,4 @@
-"""What every family owes to the engine, the pipelines and the protocols."""
+"""The contract of a family, for each family of the registry."""
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from models.batch import PairBatch, SwapBatch
 from models.registry import FAMILIES, build_family, load_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 
-# The smallest config of each family that trains, with every loss at work, and the kind of its batches.
+# The smallest config of each family that trains with all of its losses, and the type of its batches.
 TINY = {
     'cvae': ({'size': 32, 'widths': (8, 16), 'depth': 1, 'latent': 4, 'style': 8, 'background': 8, 'id_dim': IDENTITY,
               'fine': 8, 'discriminator': 4, 'weights': dict.fromkeys(('reconstruction', 'edges', 'perceptual', 'kl', 'id',
@@ -81,40 +81,40 @@ def make(name: str, **overrides) -> Family:
 @pytest.fixture
 def batch(name) -> SwapBatch | PairBatch:
     size = TINY[name][0]['size']
-    draw = torch.Generator().manual_seed(3)
-    first, second = torch.rand(2, COUNT, 3, size, size, generator=draw) * 2 - 1
+    generator = torch.Generator().manual_seed(3)
+    first, second = torch.rand(2, COUNT, 3, size, size, generator=generator) * 2 - 1
     half = torch.arange(COUNT) % 2 == 0
     if TINY[name][1] is PairBatch:
         return PairBatch(first, second, half)
     labels = torch.zeros(COUNT, size, size, dtype=torch.int64)
     labels[:, size // 4:-size // 4, size // 4:-size // 4] = 1
-    people = torch.arange(COUNT)
-    return SwapBatch(first, second, half, labels, source_label=people, target_label=people.flip(0))
+    identity_labels = torch.arange(COUNT)
+    return SwapBatch(first, second, half, labels, source_label=identity_labels, target_label=identity_labels.flip(0))
 
 
 def snapshot(family: Family) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in family.state_dict().items()}
 
 
-def total(family: Family, group: str, batch) -> Tensor:
+def total_loss(family: Family, group: str, batch) -> Tensor:
     return sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0, {}).items())
 
 
 def test_param_groups_own_disjoint_parameters(family):
     groups = family.param_groups()
     assert groups and all(groups.values())
-    owned = [id(parameter) for parameters in groups.values() for parameter in parameters]
-    assert len(owned) == len(set(owned))
-    assert set(owned) <= {id(parameter) for parameter in family.parameters()}
+    parameters = [id(parameter) for group in groups.values() for parameter in group]
+    assert len(parameters) == len(set(parameters))
+    assert set(parameters) <= {id(parameter) for parameter in family.parameters()}
 
 
 def test_losses_are_finite_scalars_that_have_weights(family, batch):
-    seen = []
+    names = []
     for group in family.param_groups():
         for name, loss in family(group, batch, 0, {}).items():
             assert loss.shape == () and torch.isfinite(loss) and loss.is_floating_point(), name
-            seen.append(name)
-    assert sorted(seen) == sorted(name for name, weight in family.config.weights.items() if weight)
+            names.append(name)
+    assert sorted(names) == sorted(name for name, weight in family.config.weights.items() if weight)
 
 
 def test_a_loss_of_weight_0_is_not_computed(name, batch):
@@ -125,29 +125,29 @@ def test_a_loss_of_weight_0_is_not_computed(name, batch):
             assert absent not in family(group, batch, 0, {})
 
 
-def test_each_group_reaches_all_of_its_parameters_and_moves_alone(family, batch):
+def test_each_group_has_gradients_everywhere_and_is_updated_alone(family, batch):
     param_groups = build_optimizer_groups(family, {'default': OptimizerConfig(name='sgd', lr=0.1, betas=(0.0, 0.0))})
     names = {id(parameter): name for name, parameter in family.named_parameters()}
     for group in param_groups:
         before = snapshot(family)
         set_trainable_group(param_groups, group)
-        # Two updates: where a layer starts at zero, what lies before it learns from the second one on. A single number may stay:
-        # real and made images push the last bias of a hinge discriminator equally while no logit is beyond 1.
+        # Two updates: layers before one that is initialized with zeros have gradients from the second one on. A scalar may have
+        # none: the last bias of a hinge discriminator has equal and opposite gradients of real and fake images.
         touched = set()
         for _ in range(2):
             group.optimizer.zero_grad()
-            total(family, group.name, batch).backward()
+            total_loss(family, group.name, batch).backward()
             touched |= {names[id(p)] for p in group.parameters
                         if p.grad is not None and (p.grad.abs().max() > 0 or p.numel() == 1)}
             group.optimizer.step()
             family.after_update(group.name)
-        own = {names[id(parameter)] for parameter in group.parameters}
-        assert touched == own
-        others = {names[id(parameter)] for other in param_groups for parameter in other.parameters} - own
+        expected = {names[id(parameter)] for parameter in group.parameters}
+        assert touched == expected
+        others = {names[id(parameter)] for other in param_groups for parameter in other.parameters} - expected
         assert all(torch.equal(family.get_parameter(name), before[name]) for name in others)
 
 
-def test_generated_images_are_images_and_repeat(family, batch):
+def test_generated_images_are_in_range_and_reproducible(family, batch):
     family.eval()
     first, again = (family.generate(batch, generator=torch.Generator().manual_seed(5)) for _ in range(2))
     size = family.config.size
@@ -157,14 +157,13 @@ def test_generated_images_are_images_and_repeat(family, batch):
     assert torch.equal(first, again)
 
 
-def test_generating_asks_nothing_that_only_training_knows(name, family, batch):
-    """Neither labels nor the knowledge of who is who; and one image is drawn as it is among others."""
+def test_generation_needs_no_labels_and_is_independent_of_the_batch(name, family, batch):
     if not isinstance(batch, SwapBatch):
-        pytest.skip('only swaps come with labels')
+        pytest.skip('only swap batches have labels')
     family.eval()
     bare = SwapBatch(batch.source, batch.target, torch.zeros(COUNT, dtype=torch.bool))
     single = SwapBatch(bare.source[:1], bare.target[:1], bare.same[:1])
-    together, alone = (family.generate(asked, generator=torch.Generator().manual_seed(5)) for asked in (bare, single))
+    together, alone = (family.generate(inputs, generator=torch.Generator().manual_seed(5)) for inputs in (bare, single))
     torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=1e-4)
 
 
@@ -178,22 +177,22 @@ def test_the_panel_holds_one_image_per_sample_and_column(family, batch):
         assert images.min() >= -1 and images.max() <= 1, title
 
 
-def test_averaged_modules_are_parts_of_the_family(family):
+def test_ema_modules_are_submodules(family):
     inside = list(family.modules())
     assert family.ema_modules()
     assert all(any(module is part for part in inside) for module in family.ema_modules().values())
 
 
-def test_a_saved_family_comes_back_as_it_was(name, family, batch, tmp_path):
+def test_a_saved_family_is_restored(name, family, batch, tmp_path):
     save_family(tmp_path / 'family.safetensors', name, family.state_dict(), family.config)
     loaded = load_family(tmp_path / 'family.safetensors', family.perception)
     assert loaded.config == family.config
     assert all(torch.equal(value, family.state_dict()[key]) for key, value in loaded.state_dict().items())
-    first, second = (one.eval().generate(batch, generator=torch.Generator().manual_seed(5)) for one in (family, loaded))
+    first, second = (each.eval().generate(batch, generator=torch.Generator().manual_seed(5)) for each in (family, loaded))
     assert torch.equal(first, second)
 
 
-def test_perception_is_no_part_of_the_family(family):
+def test_the_perception_is_no_submodule(family):
     perception = family.perception
     networks = perception.id_encoder, perception.teacher, perception.parser
     frozen = {id(value) for network in networks for value in network.parameters()}
@@ -202,19 +201,19 @@ def test_perception_is_no_part_of_the_family(family):
     assert family.state_dict().keys() == type(family)(family.config, None).state_dict().keys()
 
 
-def test_whoever_teaches_a_family_is_named(family, batch):
-    asked = set()
+def test_training_embedders_lists_the_embedders_used_in_training(family, batch):
+    used = set()
     for role in ('id_encoder', 'teacher'):
-        getattr(family.perception, role).network.maps[0].register_forward_hook(lambda *_, role=role: asked.add(role))
+        getattr(family.perception, role).network.maps[0].register_forward_hook(lambda *_, role=role: used.add(role))
     for group in family.param_groups():
-        family(group, batch, 1, {})  # at other steps a teacher may be asked for the journal alone
-    assert asked <= family.training_embedders()
+        family(group, batch, 1, {})  # at multiples of NOTE_EVERY notes use the teacher as well
+    assert used <= family.training_embedders()
 
 
-def test_training_leaves_the_perception_as_it_was(family, batch):
+def test_training_does_not_change_the_perception(family, batch):
     before = [value.clone() for value in family.perception.teacher.state_dict().values()]
     family.train()
     for group in family.param_groups():
-        total(family, group, batch).backward()
+        total_loss(family, group, batch).backward()
     assert all(value.grad is None for value in family.perception.teacher.parameters())
     assert all(torch.equal(old, new) for old, new in zip(before, family.perception.teacher.state_dict().values()))

@@ -57,7 +57,7 @@ class Rendered:
 @pytest.fixture
 def perception() -> Perception:
     torch.manual_seed(0)
-    perception = tiny_perception(guide_size=SIZE)
+    perception = tiny_perception(teacher_size=SIZE)
     perception.landmarks = TinyLandmarks()
     return perception
 
@@ -77,7 +77,7 @@ def test_a_new_loss_is_one_function_and_one_line(name, monkeypatch, tmp_path):
     engine_config = config.engine.model_copy(update={'steps': 2, 'log_every': 1, 'compile': False, 'accelerator': 'cpu'})
     config = config.model_copy(update={'engine': engine_config})
     torch.manual_seed(0)
-    family = build_family(name, config.model, tiny_perception(guide_size=config.model['size']))
+    family = build_family(name, config.model, tiny_perception(teacher_size=config.model['size']))
     before = {key: value.clone() for key, value in family.state_dict().items()}
     Engine(config, family, small.loader(), fabric=build_fabric(engine_config), folder=tmp_path).fit()
     journal = (tmp_path / 'journal.jsonl').read_text()
