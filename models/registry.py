@@ -57,7 +57,7 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
         raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
     kind, schema = family_types(metadata['family'])
     settings = parse_json(metadata['config'], f'the config in {path}')
-    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',)))
+    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=False))
     try:
         family = kind(config, perception)
     except Exception as error:  # widths and sizes that fit no network make PyTorch raise anything

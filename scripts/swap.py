@@ -227,7 +227,7 @@ def run(args: argparse.Namespace) -> int:
         check_video_output(args.target, output)
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     torch.manual_seed(args.seed)
-    perception = build_perception('identity-mobilefacenet', None, PHOTO_PARSER)
+    perception = build_perception(parser='parsing-unet' if args.pairs else PHOTO_PARSER)
     session = open_session(args, perception)
     perception.to(args.device)
     if args.weights in FRAMINGS:

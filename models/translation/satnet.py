@@ -40,7 +40,7 @@ class SATNetConfig(ContentStyleConfig):
         return super().networks() | ({'teacher'} if self.is_active('id') else set())
 
     def ignored(self) -> dict[str, str]:
-        form = self.identity if self.is_active('id') else None
+        form = self.id_loss_form if self.is_active('id') else None
         return {**super().ignored(), **needing('a weight of id', form, 'id_loss_form'),
                 **needing('model.identity=hinge', form == 'hinge', 'threshold')}
 

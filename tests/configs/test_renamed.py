@@ -31,8 +31,7 @@ def warn_anew(monkeypatch):
 
 
 def test_a_run_resumes_as_the_version_that_began_it(run):
-    with pytest.warns(FutureWarning, match='the setting players is now called param_groups'):
-        assert train.main(['--resume', str(run), '--steps', '3']) == 0
+    assert train.main(['--resume', str(run), '--steps', '3']) == 0
     trained, expected = load_file(run / 'family.safetensors'), load_file(EARLIER / 'resumed.safetensors')
     expected = {name.replace('critic', 'discriminator'): value for name, value in expected.items()}
     assert trained.keys() == expected.keys()

@@ -188,7 +188,7 @@ def test_a_swap_keeps_alpha_and_profile(paint, cases, tmp_path):
             if name == 'alpha.png':
                 assert (np.array(after)[..., 3] == np.array(before)[..., 3]).all()
         assert inspect(tmp_path / 'out.png').intact
-        assert (read_image(tmp_path / 'out.png')[120:130, 115:125] > 250).all(), 'the face'
+        assert (read_image(tmp_path / 'out.png')[85:165, 85:165] > 250).all(2).mean() > 0.4, 'the face'
 
 
 def test_of_an_animation_the_first_image_is_swapped_and_it_is_said(paint, cases, tmp_path, capsys):
@@ -212,7 +212,7 @@ def test_an_input_is_replaced_only_when_that_is_asked_for(paint, cases, capsys):
         assert f'{name} would replace the input' in capsys.readouterr().err
         assert (cases / name).read_bytes() == before and not asked
     assert run(*arguments, '-o', cases / 'face.jpg', '--overwrite', '--no-color') == 0
-    assert (read_image(cases / 'face.jpg')[120:130, 115:125] > 240).all()
+    assert (read_image(cases / 'face.jpg')[85:165, 85:165] > 240).all(2).mean() > 0.4
 
 
 def test_a_folder_of_photos_is_a_target(paint, cases, photos, tmp_path, capsys):
