@@ -140,7 +140,7 @@ class Clip:
                        int(first.color_trc))
         if width % 2 or height % 2:
             self._note(f'{self.path} has an odd size of {width} x {height} pixels; its last rows and columns were repeated to '
-                       f'make it {width + width % 2} x {height + height % 2}, as parameter groups of H.264 ask')
+                       f'make it {width + width % 2} x {height + height % 2}, as players of H.264 ask')
         return Look(width, height, next(rates, Fraction(25)), stream.time_base, aspect, colors)
 
     def _note(self, sentence: str) -> None:
