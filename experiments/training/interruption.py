@@ -45,8 +45,8 @@ def quiet_interrupts() -> None:
             os._exit(STOPPED)
         if not issubclass(kind, ModuleNotFoundError) or package not in EXTRAS:
             return sys.__excepthook__(kind, error, trace)
-        print(f"{os.path.basename(sys.argv[0])}: the package {package} is not installed; run pip install -e '.[{EXTRAS[package]}]'",
-              file=sys.stderr, flush=True)
+        advice = f"run pip install -e '.[{EXTRAS[package]}]'"
+        print(f'{os.path.basename(sys.argv[0])}: the package {package} is not installed; {advice}', file=sys.stderr, flush=True)
         os._exit(2)
 
     sys.excepthook = hook
