@@ -22,7 +22,8 @@ REFUSAL = ('this suite is used from its checkout, since its packages `datasets` 
 CORE = [
     'torch>=2.6,!=2.13.0', 'torchvision>=0.21', 'diffusers>=0.30', 'insightface>=1.0', 'einops>=0.7', 'numpy>=1.26', 'pyyaml>=6',
     'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'lightning-fabric>=2.4', 'av>=14', 'opencv-python>=4.8',
-    'pillow>=10.1', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4', 'scikit-image>=0.22', 'c2pa-python>=0.38', 'cryptography>=42',
+    'pillow>=10.1', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4', 'scikit-image>=0.22', 'c2pa-python>=0.38',
+    'cryptography>=42',
 ]
 EXTRAS = {
     'app': ['gradio>=6.31'],
@@ -31,6 +32,7 @@ EXTRAS = {
     'export': ['onnx>=1.15', 'onnxruntime>=1.17'],
     'provenance': ['c2pa-python>=0.38', 'cryptography>=42'],
 }
+DEV = ['pytest>=8', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'playwright>=1.48']
 ALL = sorted({package for packages in EXTRAS.values() for package in packages})
 
 
@@ -52,6 +54,6 @@ setup(
     python_requires='>=3.10',
     packages=['models', 'datasets', 'configs', 'experiments', 'app'],
     install_requires=CORE,
-    extras_require={**EXTRAS, 'all': ALL, 'dev': [*ALL, 'pytest>=8', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'playwright>=1.48']},
+    extras_require={**EXTRAS, 'all': ALL, 'dev': [*ALL, *DEV]},
     cmdclass={'bdist_wheel': RefusedWheel, 'install': RefusedInstall},
 )

@@ -98,17 +98,17 @@ class DTN(Translator):
     def draw(self, images, direction, reference, generator):
         return self.decoder(self.encoded(images))
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         if group == 'generator':
-            return self.generator_losses(batch, step)
-        return {'discriminator': self.judged(batch, step)} if self.is_active('discriminator') else {}
+            return self.generator_losses(batch, cache)
+        return {'discriminator': self.judged(batch, cache)} if self.is_active('discriminator') else {}
 
-    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         given, count, losses = torch.cat([batch.a, batch.b]), len(batch), {}
         with torch.set_grad_enabled(self.config.encoder == 'joint' and torch.is_grad_enabled()):
             vectors = self.encoded(given)
         fake = self.decoder(vectors)
-        self.keep(batch, step, fake)
+        cache['fake'] = fake.detach()
         if self.is_active('adversarial'):
             logits = self.discriminator(fake)
             losses['adversarial'] = (
@@ -122,11 +122,11 @@ class DTN(Translator):
             losses['variation'] = total_variation(fake)
         return losses
 
-    def judged(self, batch: PairBatch, step: int) -> Tensor:
+    def judged(self, batch: PairBatch, cache: dict) -> Tensor:
         """The discriminator's loss, a scalar."""
-        kept = self.kept(batch, step)
+        fake = cache.get('fake')
         with torch.no_grad():
-            fake = self.decoder(self.encoded(torch.cat([batch.a, batch.b]))) if kept is None else kept[0]
+            fake = self.decoder(self.encoded(torch.cat([batch.a, batch.b]))) if fake is None else fake
         on_photo, on_drawing, on_real = self.discriminator(torch.cat([fake, batch.b])).chunk(3)
         if self.config.discriminator == 'hinge':
             return discriminator_on_real('hinge', [on_real]) + discriminator_on_fake('hinge', [torch.cat([on_photo, on_drawing])])

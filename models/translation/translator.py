@@ -13,6 +13,7 @@ class Translator(Family):
     A subclass writes `draw`.
     """
 
+    task = 'translate'
     batch = PairBatch
     directions: tuple[str, ...] = ('a2b', 'b2a')
     styled = False

@@ -106,16 +106,16 @@ class XGAN(Translator):
     def draw(self, images, direction, reference, generator):
         return self.drawn(self.embedded(images, direction[0]), direction[-1])
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         if group == 'generators':
-            return self.generator_losses(batch, step)
-        return {'discriminator': self.judged(batch, step)} if self.is_active('discriminator') else {}
+            return self.generator_losses(batch, cache)
+        return {'discriminator': self.judged(batch, cache)} if self.is_active('discriminator') else {}
 
-    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         losses, kind = {}, self.config.adversary
         own = {'a': self.embedded(batch.a, 'a'), 'b': self.embedded(batch.b, 'b')}
         fakes = {'a': self.drawn(own['b'], 'a'), 'b': self.drawn(own['a'], 'b')}
-        self.keep(batch, step, *fakes.values())
+        cache['fakes'] = [fake.detach() for fake in fakes.values()]
         if self.is_active('reconstruction'):
             losses['reconstruction'] = (F.mse_loss(self.drawn(own['a'], 'a'), batch.a)
                                        + F.mse_loss(self.drawn(own['b'], 'b'), batch.b))
@@ -139,11 +139,11 @@ class XGAN(Translator):
     def training_embedders(self) -> set[str]:
         return {'teacher'} if self.is_active('teacher') else set()
 
-    def judged(self, batch: PairBatch, step: int) -> Tensor:
+    def judged(self, batch: PairBatch, cache: dict) -> Tensor:
         """The discriminators' loss, a scalar."""
-        kept, kind, total = self.kept(batch, step), self.config.adversary, 0
+        fakes, kind, total = cache.get('fakes'), self.config.adversary, 0
         with torch.no_grad():
-            fakes = kept or [self.draw(batch.b, 'b2a', None, None), self.draw(batch.a, 'a2b', None, None)]
+            fakes = fakes or [self.draw(batch.b, 'b2a', None, None), self.draw(batch.a, 'a2b', None, None)]
         for domain, discriminator in self.discriminators.items():
             real, fake = (batch.a, fakes[0]) if domain == 'a' else (batch.b, fakes[1])
             on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)
