@@ -39,7 +39,7 @@ _RULES = (
     _Rule('planes', 'condition_channels', 'generator'),
     _Rule('plate', 'background_image', 'generator'),
 )
-_VALUES = {('generator', 'skips'): {'plate': 'background_image'}}
+_VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
 _JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 'seen/id_source',
             'seen/identity_target': 'seen/id_target'}

@@ -63,6 +63,11 @@ def test_the_identity_loss_is_the_familys(family, loss):
     assert renamed_settings({'model': {'weights': {'identity': 2}}}, family) == {'model': {'weights': {loss: 2}}}
 
 
+def test_film_is_adagn():
+    old = {'model': {'generator': {'injection': 'film'}}}
+    assert renamed_settings(old, 'cgan') == {'model': {'generator': {'injection': 'adagn'}}}
+
+
 def test_old_keys_on_the_command_line_are_taken(tmp_path, capsys):
     with pytest.warns(FutureWarning, match='model.weights.recovered is now called model.weights.id_encoder'):
         assert renamed_settings({'model': {'weights': {'recovered': 1}}}, 'cgan')['model']['weights'] == {'id_encoder': 1}
