@@ -27,7 +27,7 @@ from datasets.loaders import FACES
 from experiments.benchmarks.data import drawing, frechet_forms, loading
 from experiments.benchmarks.inference import swapping, training
 from experiments.benchmarks.occlusion import occlusion_figures
-from experiments.benchmarks.translation import PLAIN, translating
+from experiments.benchmarks.translation import PUBLISHED_STEPS, translation_figures
 from experiments.benchmarks.video import video_figures
 from experiments.evaluation.ilvr import sampling
 from models.ddpm.loading import ZOO
@@ -103,15 +103,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         speed.set_defaults(run=lambda args, work=work: work(size=args.size, batch=args.batch, repeats=args.repeats,
                                                             compiled=args.compile, device=args.device))
     step = tasks.add_parser('translate', help='a training step of a translator, as published and ours: processor seconds, memory')
-    step.add_argument('--family', choices=PLAIN, default='ugatit', help='(%(default)s, the light version)')
+    step.add_argument('--family', choices=PUBLISHED_STEPS, default='ugatit', help='(%(default)s, the light version)')
     step.add_argument('--size', type=int, default=256, help='side in pixels (%(default)s)')
     step.add_argument('--batch', type=int, default=1, help='images of either domain at a time (%(default)s)')
     step.add_argument('--repeats', type=int, default=2, help='measurements, of which the median counts (%(default)s)')
     step.add_argument('--threads', type=int, default=1, help='of each form (%(default)s)')
     step.add_argument('--compile', action='store_true', help='torch.compile of our form as well')
     step.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    step.set_defaults(run=lambda args: translating(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
-                                                   threads=args.threads, compiled=args.compile, device=args.device))
+    step.set_defaults(run=lambda args: translation_figures(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
+                                                           threads=args.threads, compiled=args.compile, device=args.device))
     return parser.parse_args(argv)
 
 

@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.spectral import unnormalised
+from models.blocks.spectral import unnormalized_weight
 
 
 def _importance(classifier: nn.Linear) -> Tensor:
     """(1,C): the weight itself, without spectral norm, plus the bias where there is one."""
-    weight = unnormalised(classifier)
+    weight = unnormalized_weight(classifier)
     return weight if classifier.bias is None else weight + classifier.bias[:, None]
 
 

@@ -12,16 +12,6 @@ def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return torch.var_mean(x, axes, keepdim=True)
 
 
-class InstanceNorm2d(nn.InstanceNorm2d):
-    """nn.InstanceNorm2d, on a CPU as a group norm whose groups are single channels: the same function up to rounding, of which
-    PyTorch works out the values five times as fast there."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != 'cpu' or not x.is_contiguous() or self.track_running_stats or torch.onnx.is_in_onnx_export():
-            return super().forward(x)
-        return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
-
-
 class AdaIN(nn.Module):
     """Adaptive instance normalization (Huang & Belongie 2017, eq. 8), its scale and shift drawn from a vector.
 

@@ -2,7 +2,6 @@
 from torch import Tensor, nn
 
 from models.blocks.antialias import BlurDown
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.spectral import spectral as spectral_norm
 
 
@@ -25,7 +24,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, inputs: int = 3, width: int = 64, layers: int = 3, *, norm: str = 'instance', antialias: bool = False,
                  spectral: bool = False):
         super().__init__()
-        kind = {'instance': InstanceNorm2d, 'batch': nn.BatchNorm2d, 'none': nn.Identity}[norm]
+        kind = {'instance': nn.InstanceNorm2d, 'batch': nn.BatchNorm2d, 'none': nn.Identity}[norm]
 
         def conv(width: int, out: int, stride: int, bias: bool = True) -> nn.Module:
             return spectral_norm(nn.Conv2d(width, out, 4, stride, 1, bias=bias), spectral)

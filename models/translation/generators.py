@@ -4,7 +4,6 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import resnet
 
 
@@ -66,7 +65,7 @@ class UNetGenerator(nn.Module):
 
     def __init__(self, width: int = 64, downs: int = 8, *, inputs: int = 3, norm: str = 'batch', dropout: float = 0.5):
         super().__init__()
-        bias, kind = norm == 'instance', {'batch': nn.BatchNorm2d, 'instance': InstanceNorm2d}[norm]
+        bias, kind = norm == 'instance', {'batch': nn.BatchNorm2d, 'instance': nn.InstanceNorm2d}[norm]
         widths = [min(2 ** level, 8) * width for level in range(downs)]
         level = None
         for index in range(downs - 1, 0, -1):

@@ -78,7 +78,7 @@ def test_singular_values_are_those_of_float32(make):
     torch.manual_seed(0)
     layer = make(nn.Conv2d(16, 16, 3))
     matrix = dict(layer.named_parameters())['weight_orig' if make is spectral else 'module.weight_bar'].flatten(1)
-    measure = layer.largest if make is spectral else lambda: layer._largest(matrix)
+    measure = layer.largest_singular_value if make is spectral else lambda: layer._largest_singular_value(matrix)
     layer.eval()
     exact = measure()
     with torch.autocast('cpu', torch.bfloat16):

@@ -25,7 +25,7 @@ from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
-from models.blocks.spectral import learned
+from models.blocks.spectral import trainable_parameters
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.translation.content_style.networks import ScaleDiscriminator, StyleGenerator
 from models.translation.translator import Translator
@@ -101,7 +101,7 @@ class ContentStyle(Translator):
 
     def param_groups(self):
         self.require('vgg', 'perceptual')
-        return {'generators': learned(self.gen), 'discriminators': learned(self.dis)}
+        return {'generators': trainable_parameters(self.gen), 'discriminators': trainable_parameters(self.dis)}
 
     def ema_modules(self):
         return {'generators': self.gen}

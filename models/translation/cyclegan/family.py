@@ -24,7 +24,7 @@ from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
 from models.blocks.patch import PatchDiscriminator, check_patches
-from models.blocks.spectral import learned
+from models.blocks.spectral import trainable_parameters
 from models.losses.adversarial import (
     Adversary,
     accuracy,
@@ -36,7 +36,7 @@ from models.losses.adversarial import (
 )
 from models.translation.cyclegan.networks import AttentionDiscriminator, AttentionGenerator
 from models.translation.generators import ResNetGenerator, UNetGenerator
-from models.translation.pool import ImagePool
+from models.translation.image_pool import ImagePool
 from models.translation.translator import Translator
 
 
@@ -119,7 +119,8 @@ class CycleGAN(Translator):
         self.pools = {'a': ImagePool(config.pool), 'b': ImagePool(config.pool)}
 
     def param_groups(self):
-        return {'generators': learned(self.a2b, self.b2a), 'discriminators': learned(self.discriminator_a, self.discriminator_b)}
+        return {'generators': trainable_parameters(self.a2b, self.b2a),
+                'discriminators': trainable_parameters(self.discriminator_a, self.discriminator_b)}
 
     def ema_modules(self):
         return {'a2b': self.a2b, 'b2a': self.b2a}

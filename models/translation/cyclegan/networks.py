@@ -5,7 +5,6 @@ The published networks. Their keys stand in the order of the published files, wh
 from torch import Tensor, nn
 
 from models.blocks.attention import SelfAttention
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.spectral import SpectralEveryForward
 
 
@@ -24,12 +23,12 @@ class AttentionGenerator(nn.Module):
         widths = [width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
         for inner, out in zip([3, *widths], widths):
-            layers += [nn.Conv2d(inner, out, 4, 2, 1), InstanceNorm2d(out), nn.ReLU()]
+            layers += [nn.Conv2d(inner, out, 4, 2, 1), nn.InstanceNorm2d(out), nn.ReLU()]
         self.up_sample = nn.Sequential(*layers, nn.Conv2d(widths[-1], latent, 4), nn.ReLU())  # an encoder, for all its name
 
         def up(width: int, out: int, stride: int = 2, pad: int = 1) -> nn.Sequential:
             conv = _spectral(nn.ConvTranspose2d(width, out, 4, stride, pad), spectral)
-            return nn.Sequential(conv, InstanceNorm2d(out), nn.ReLU())
+            return nn.Sequential(conv, nn.InstanceNorm2d(out), nn.ReLU())
 
         self.l4 = up(widths[1], widths[0])
         self.l1 = up(latent, widths[3], 1, 0)

@@ -4,10 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import PaddedResidual, resnet
 from models.precision import full_precision
-from models.runtime.narrow import NarrowConv2d
 
 
 def _halved(x: Tensor) -> Tensor:
@@ -32,11 +30,11 @@ class LocalEnhancer(nn.Module):
     def __init__(self, inputs: int, width: int = 32, downs: int = 4, blocks: int = 9, local_blocks: int = 3):
         super().__init__()
         self.model = resnet(inputs, 3, 2 * width, downs, blocks)[:-3]
-        self.model1_1 = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), InstanceNorm2d(width), nn.ReLU(),
-                                      nn.Conv2d(width, 2 * width, 3, 2, 1), InstanceNorm2d(2 * width), nn.ReLU())
+        self.model1_1 = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), nn.InstanceNorm2d(width), nn.ReLU(),
+                                      nn.Conv2d(width, 2 * width, 3, 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU())
         self.model1_2 = nn.Sequential(*(PaddedResidual(2 * width) for _ in range(local_blocks)),
-                                      nn.ConvTranspose2d(2 * width, width, 3, 2, 1, 1), InstanceNorm2d(width), nn.ReLU(),
-                                      nn.ReflectionPad2d(3), NarrowConv2d(width, 3, 7), nn.Tanh())
+                                      nn.ConvTranspose2d(2 * width, width, 3, 2, 1, 1), nn.InstanceNorm2d(width), nn.ReLU(),
+                                      nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
 
     def forward(self, x: Tensor, fixed: bool = False) -> Tensor:
         """fixed: the global generator does not learn."""
@@ -85,7 +83,7 @@ class PatchDiscriminators(nn.Module):
             self._add(scale, 0, nn.Conv2d(inputs, widths[0], 4, 2, 2), nn.LeakyReLU(0.2))
             for layer in range(1, layers + 1):
                 conv = nn.Conv2d(widths[layer - 1], widths[layer], 4, 2 if layer < layers else 1, 2)
-                self._add(scale, layer, conv, InstanceNorm2d(widths[layer]), nn.LeakyReLU(0.2))
+                self._add(scale, layer, conv, nn.InstanceNorm2d(widths[layer]), nn.LeakyReLU(0.2))
             self._add(scale, layers + 1, nn.Conv2d(widths[-1], 1, 4, 1, 2))
 
     def _add(self, scale: int, layer: int, *modules: nn.Module) -> None:

@@ -5,8 +5,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.norms import InstanceNorm2d
-
 ROOT_HALF = 1 / math.sqrt(2)
 
 
@@ -25,7 +23,7 @@ class _Block(nn.Module):
         self.change = -1 if down else 0
         self.conv1, self.conv2 = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, out, 3, 1, 1)
         if norm:
-            self.norm1, self.norm2 = (InstanceNorm2d(width, affine=True) for _ in range(2))
+            self.norm1, self.norm2 = (nn.InstanceNorm2d(width, affine=True) for _ in range(2))
         else:
             self.norm1 = self.norm2 = nn.Identity()
         self.conv1x1 = nn.Conv2d(width, out, 1, bias=False) if width != out else nn.Identity()
@@ -100,7 +98,7 @@ class StyleGenerator(nn.Module):
             self.encode.append(_Block(out, out, norm=True, down=False))
             decode.insert(0, _StyledBlock(out, out, style, up=False, shortcut=high_pass == 0))
         self.decode = nn.ModuleList(decode)
-        self.to_rgb = nn.Sequential(InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2), nn.Conv2d(width, 3, 1))
+        self.to_rgb = nn.Sequential(nn.InstanceNorm2d(width, affine=True), nn.LeakyReLU(0.2), nn.Conv2d(width, 3, 1))
         if high_pass:
             self.hpf = _HighPass(high_pass)
 

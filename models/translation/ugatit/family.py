@@ -33,9 +33,9 @@ from models.blocks.norms import LIN, AdaLIN
 from models.losses.background import background_l1
 from models.losses.smoothness import total_variation
 from models.precision import full_precision
-from models.translation.face_region import head_region, shrunk
+from models.translation.head_region import head_region, shrunk
 from models.translation.translator import Translator
-from models.translation.ugatit.networks import Discriminator, Generator, Translated
+from models.translation.ugatit.networks import Discriminator, Generator, Translation
 
 
 class UGATITConfig(FamilyConfig):
@@ -242,7 +242,7 @@ class UGATIT(Translator):
         shown = {}
         for direction in self.directions:
             images = getattr(batch, direction[0])
-            made: Translated = self.generator_of(direction)(images)
+            made: Translation = self.generator_of(direction)(images)
             shown |= {direction[0]: images, direction: made.image.clamp(-1, 1),
                       f'heat {direction[0]}': heat_image(made.heatmap, images.shape[2:])}
             if made.attention is not None:

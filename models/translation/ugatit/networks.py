@@ -11,18 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.cam import cam_attended, cam_logits
-from models.blocks.norms import LIN, AdaLIN, InstanceNorm2d
+from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
 from models.blocks.squeeze import SCSE
-from models.runtime.narrow import NarrowConv2d
-from models.runtime.upsampling import DoubledConv3x3
-from models.runtime.winograd import Conv3x3
 
 _STYLED = 'UpBlock1_'
 
 
-class Translated(NamedTuple):
+class Translation(NamedTuple):
     """What a generator returns. heatmap: where its classifier looks, unbounded. attention: soft masks that sum to 1, or None."""
 
     image: Tensor           # (B,3,H,W) in [-1,1]
@@ -37,7 +34,7 @@ class StyledResidual(nn.Module):
     def __init__(self, width: int, *, bias: bool, squeeze: bool):
         super().__init__()
         for number in (1, 2):
-            self.add_module(f'conv{number}', Conv3x3(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'))
+            self.add_module(f'conv{number}', nn.Conv2d(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'))
             self.add_module(f'norm{number}', AdaLIN(width))
         self.se = SCSE(width) if squeeze else nn.Identity()
 
@@ -54,13 +51,13 @@ def _widened(width: int, *, bias: bool, transposed: bool) -> list[nn.Module]:
         if transposed:
             layers += [nn.Identity(), nn.Identity(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=bias)]
         else:
-            layers += [nn.Identity(), nn.Identity(), DoubledConv3x3(wide, narrow, bias=bias)]
+            layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(wide, narrow, 3, bias=bias)]
         layers += [LIN(narrow), nn.ReLU()]
     return layers
 
 
 class Generator(nn.Module):
-    """(B,3,H,W) in [-1,1] -> Translated.
+    """(B,3,H,W) in [-1,1] -> Translation.
 
     size: H = W, a multiple of 4. pooled: side of the pooled map from which scale and shift of AdaLIN are computed (1 is the light
     version); 0: the whole map (the full version). squeeze: scSE in every residual block. masks: k > 0 soft masks that mix k
@@ -90,21 +87,21 @@ class Generator(nn.Module):
         down: list[nn.Module] = []
         for narrow, wide, kernel, stride in ((3, width, 7, 1), (width, 2 * width, 3, 2), (2 * width, inner, 3, 2)):
             down += [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(narrow, wide, kernel, stride, bias=False),
-                     InstanceNorm2d(wide, affine=enhanced), nn.ReLU()]
+                     nn.InstanceNorm2d(wide, affine=enhanced), nn.ReLU()]
         self.DownBlock = nn.Sequential(*down, *residuals())
         flat = inner * (pooled or size // 4) ** 2
         self.FC = nn.Sequential(nn.Linear(flat, inner, bias=enhanced), nn.ReLU(),
                                 nn.Linear(inner, inner, bias=enhanced), nn.ReLU())
         images = max(1, masks - self.keep_input)
         self.UpBlock2 = nn.Sequential(*_widened(inner, bias=enhanced, transposed=transposed), nn.ReflectionPad2d(3),
-                                      NarrowConv2d(width, 3 * images, 7, bias=enhanced), nn.Tanh())
+                                      nn.Conv2d(width, 3 * images, 7, bias=enhanced), nn.Tanh())
 
     def looked(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The half before AdaLIN: logits (B,2) and the map that its own attention weighed (B,C,H/4,W/4)."""
         x = self.DownBlock(image)
         return cam_logits(x, self.gap_fc, self.gmp_fc), F.relu(cam_attended(x, self.gap_fc, self.gmp_fc, self.conv1x1))
 
-    def forward(self, image: Tensor) -> Translated:
+    def forward(self, image: Tensor) -> Translation:
         cam, x = self.looked(image)
         heatmap = x.sum(1, keepdim=True)
         told = self.FC((F.adaptive_avg_pool2d(x, self.pooled) if self.pooled else x).flatten(1))
@@ -113,11 +110,11 @@ class Generator(nn.Module):
             y = self.get_submodule(f'{_STYLED}{number}')(y, scale, shift)
         made = self.UpBlock2(y)
         if not self.masks:
-            return Translated(made, cam, heatmap, None)
+            return Translation(made, cam, heatmap, None)
         attention = self.UpBlock_attention(x)  # (B,k,H,W)
         images = torch.cat([image, made], 1) if self.keep_input else made
         mixed = (images.unflatten(1, (3, self.masks)) * attention[:, None]).sum(2)
-        return Translated(mixed, cam, heatmap, attention)
+        return Translation(mixed, cam, heatmap, attention)
 
 
 class Discriminator(nn.Module):

@@ -7,7 +7,7 @@ from models.blocks.cam import cam_attended
 from models.blocks.edges import without_edges
 from models.blocks.norms import AdaLIN, layer_instance_norm
 from models.losses.smoothness import total_variation
-from models.translation.face_region import head_region, shrunk
+from models.translation.head_region import head_region, shrunk
 from models.translation.ugatit.family import UGATIT, UGATITConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs

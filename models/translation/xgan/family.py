@@ -22,13 +22,12 @@ from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.reversal import reversed_gradient
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import cosine_id_loss
 from models.precision import normalized
+from models.translation.convolution_stacks import downward, levels, upward
 from models.translation.translator import Translator
-from models.translation.vector_networks import downward, levels, upward
 
 
 class XGANConfig(FamilyConfig):
@@ -56,7 +55,7 @@ class XGANConfig(FamilyConfig):
 
 
 def _norm(width: int) -> nn.Module:
-    return InstanceNorm2d(width, affine=True)
+    return nn.InstanceNorm2d(width, affine=True)
 
 
 class XGAN(Translator):
@@ -80,7 +79,7 @@ class XGAN(Translator):
         self.tell = nn.Sequential(nn.Linear(length, length), nn.ReLU(), nn.Linear(length, 1))
         self.read = nn.Linear(length, config.id_dim)
         thin = config.discriminator_width
-        discriminators = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], InstanceNorm2d, nn.LeakyReLU(0.2)),
+        discriminators = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], nn.InstanceNorm2d, nn.LeakyReLU(0.2)),
                                  nn.Flatten(), nn.Linear(32 * thin, 1)) for _ in range(2 if config.both else 1)]
         self.discriminators = nn.ModuleDict(dict(zip(('b', 'a'), discriminators)))
         initialize(self, partial(nn.init.kaiming_normal_, nonlinearity='relu'))

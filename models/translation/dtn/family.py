@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
-from models.blocks.norms import InstanceNorm2d
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.smoothness import total_variation
+from models.translation.convolution_stacks import downward, levels, upward
 from models.translation.translator import Translator
-from models.translation.vector_networks import downward, levels, upward
 
 _FROM_PHOTO, _FROM_DRAWING, _REAL = range(3)  # the classes of the ternary discriminator
 
@@ -67,13 +66,13 @@ class DTN(Translator):
         draw = partial(nn.init.normal_, std=0.02)
         self.encoder = nn.Identity()
         if config.encoder == 'joint':
-            body = downward([3, *widths], InstanceNorm2d, nn.ReLU())
+            body = downward([3, *widths], nn.InstanceNorm2d, nn.ReLU())
             self.encoder = initialize(nn.Sequential(*body, nn.Conv2d(widths[-1], config.features, 4), nn.Flatten()), draw)
         first = [nn.Unflatten(1, (config.features, 1, 1)), nn.ConvTranspose2d(config.features, widths[-1], 4),
                  nn.BatchNorm2d(widths[-1]), nn.ReLU()]
         body = upward(widths[::-1], nn.BatchNorm2d, mixed=True)
         self.decoder = initialize(nn.Sequential(*first, *body, nn.ConvTranspose2d(widths[0], 3, 4, 2, 1), nn.Tanh()), draw)
-        body = downward([3, *judged], InstanceNorm2d, nn.LeakyReLU(0.2))
+        body = downward([3, *judged], nn.InstanceNorm2d, nn.LeakyReLU(0.2))
         outputs = 3 if config.discriminator == 'ternary' else 1
         self.discriminator = initialize(nn.Sequential(*body, nn.Conv2d(judged[-1], outputs, 4), nn.Flatten()), draw)
 

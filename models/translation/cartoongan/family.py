@@ -24,17 +24,15 @@ from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.edges import without_edges
 from models.blocks.initial import initialize
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import PaddedResidual
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import cosine_id_loss
 from models.losses.perceptual import perceptual_l1
 from models.losses.reconstruction import shading_l1
-from models.runtime.narrow import NarrowConv2d
 from models.translation.translator import Translator
 
 _LAYER = 'conv4_4'
-_NORMS = {'batch': nn.BatchNorm2d, 'instance': InstanceNorm2d}
+_NORMS = {'batch': nn.BatchNorm2d, 'instance': nn.InstanceNorm2d}
 
 
 class CartoonGANConfig(FamilyConfig):
@@ -69,7 +67,7 @@ def cartoon_generator(width: int, blocks: int, norm: type[nn.Module]) -> nn.Sequ
     layers += [PaddedResidual(4 * width) for _ in range(blocks)]
     for inner, out in ((4 * width, 2 * width), (2 * width, width)):
         layers += [nn.ConvTranspose2d(inner, out, 3, 2, 1, 1), nn.Conv2d(out, out, 3, 1, 1), norm(out), nn.ReLU()]
-    return nn.Sequential(*layers, NarrowConv2d(width, 3, 7, 1, 3), nn.Tanh())
+    return nn.Sequential(*layers, nn.Conv2d(width, 3, 7, 1, 3), nn.Tanh())
 
 
 def cartoon_discriminator(width: int, norm: type[nn.Module]) -> nn.Sequential:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.blocks.spectral import spectral, unnormalised
+from models.blocks.spectral import spectral, unnormalized_weight
 
 
 @pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), (2, 4, 8, 8)),
@@ -17,7 +17,7 @@ def test_entries_values_and_gradients_are_those_of_pytorchs_older_form(make, sha
     theirs = nn.utils.spectral_norm(copy.deepcopy(plain))
     torch.set_rng_state(drawn)
     ours = spectral(copy.deepcopy(plain))
-    assert torch.equal(unnormalised(ours), plain.weight) and torch.equal(unnormalised(plain), plain.weight)
+    assert torch.equal(unnormalized_weight(ours), plain.weight) and torch.equal(unnormalized_weight(plain), plain.weight)
     x = torch.randn(shape, requires_grad=True)
     for training in (True, True, False):
         found = []
