@@ -18,7 +18,7 @@ class BackgroundPath(nn.Module):
         return maps
 
 
-def continued(image: Tensor, hidden: Tensor) -> Tensor:
+def push_pull_fill(image: Tensor, hidden: Tensor) -> Tensor:
     """The image (B,3,H,W) with what is hidden (B,1,H,W), 1 = hidden, replaced by a smooth continuation of what is not: a
     pyramid of known colors is averaged downwards and filled in upwards (push-pull, Gortler et al. 1996, section 3.4)."""
     known = 1 - hidden

@@ -18,7 +18,7 @@ def cam_logits(x: Tensor, ema: nn.Linear, largest: nn.Linear) -> Tensor:
     return torch.cat([ema(x.mean((2, 3))), largest(x.amax((2, 3)))], 1)
 
 
-def cam_attended(x: Tensor, ema: nn.Linear, largest: nn.Linear, merge: nn.Conv2d, *, weighted: bool = True) -> Tensor:
+def cam_attention(x: Tensor, ema: nn.Linear, largest: nn.Linear, merge: nn.Conv2d, *, weighted: bool = True) -> Tensor:
     """merge of [x weighted by the one classifier, x weighted by the other]: (B,C,H,W) -> (B,C',H,W), merge being 1x1 from 2C.
 
     The weights are taken into merge, so that the map of 2C channels is never made. weighted: False merges x with itself.
@@ -29,7 +29,7 @@ def cam_attended(x: Tensor, ema: nn.Linear, largest: nn.Linear, merge: nn.Conv2d
     return F.conv2d(x, (first + second)[:, :, None, None], merge.bias)
 
 
-def heat_image(heatmap: Tensor, size: tuple[int, int]) -> Tensor:
+def heatmap_image(heatmap: Tensor, size: tuple[int, int]) -> Tensor:
     """A heat map (B,1,h,w) for people: (B,3,*size) in [-1,1], from blue, where it is lowest in its image, over green to red."""
     low, high = heatmap.amin((2, 3), keepdim=True), heatmap.amax((2, 3), keepdim=True)
     level = F.interpolate((heatmap - low) / (high - low).clamp_min(1e-6), size, mode='bilinear')

@@ -12,7 +12,7 @@ _TAPS = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 
 
 @full_precision
-def without_edges(images: Tensor, *, low: int = 100, high: int = 200) -> Tensor:
+def blur_edges(images: Tensor, *, low: int = 100, high: int = 200) -> Tensor:
     """(B,3,H,W) in [-1,1] -> the same, blurred by 5x5 pixels wherever an edge is no more than 2 pixels away, without gradient.
 
     low, high: thresholds of Canny's detector on gray levels 0..255.

@@ -37,7 +37,7 @@ def _instance_norm(x: Tensor) -> Tensor:
     return (x - mean) * torch.rsqrt(variance + 1e-5)
 
 
-class GivenNorm(nn.Module):
+class AdaptiveInstanceNorm2d(nn.Module):
     """Instance norm with a given scale and shift (Huang & Belongie 2017, eq. 8): x (B,C,H,W), shift and scale (B,C,1,1).
 
     The running statistics are entries of MUNIT's published files that nothing reads.
@@ -52,7 +52,7 @@ class GivenNorm(nn.Module):
         return F.instance_norm(x) * scale + shift
 
 
-class WholeNorm(nn.Module):
+class LayerNorm2d(nn.Module):
     """MUNIT's layer norm: every sample over channels and places by its unbiased deviation + eps, then scale and shift by channel.
     (B,C,H,W) -> (B,C,H,W)."""
 

@@ -13,6 +13,6 @@ class _Reversed(torch.autograd.Function):
         return -gradient
 
 
-def reversed_gradient(x: Tensor) -> Tensor:
+def reverse_gradient(x: Tensor) -> Tensor:
     """x itself, whose gradient comes back with the opposite sign: what lies before it works against the loss."""
     return _Reversed.apply(x)

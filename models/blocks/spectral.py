@@ -17,8 +17,8 @@ from models.precision import full_precision
 class SpectralLayer(nn.Module):
     """Base of the layers that divide their output by the largest singular value s of the weight: (W x) / s equals (W / s) x.
 
-    In the wide layers of a discriminator the output has fewer elements than the weight, so that dividing it costs less. Entries of
-    the state dict and values are those of torch.nn.utils.spectral_norm; unlike a layer with that hook, this one can be copied
+    In the wide layers of a discriminator the output has fewer elements than the weight, so that dividing it costs less. Entries
+    of the state dict and values are those of torch.nn.utils.spectral_norm; unlike a layer with that hook, this one can be copied
     after a forward pass.
 
     Args:

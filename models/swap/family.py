@@ -27,7 +27,7 @@ from torch import Tensor
 from configs.base import needing
 from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.blocks.background import continued
+from models.blocks.background import push_pull_fill
 from models.losses.background import background_l1
 from models.losses.identity import cosine_id_loss, id_drift_loss
 from models.losses.perceptual import parsing_agreement, perceptual_l1
@@ -122,7 +122,7 @@ class SwapFamily(Family):
         hidden under a continuation of its surroundings, and face (B,1,H,W)."""
         face = face_mask(labels)
         shape = F.one_hot(labels, len(PARTS)).permute(0, 3, 1, 2).to(target.dtype) if self.config.parsing else face
-        return shape, continued(target, self.widened(face)), face
+        return shape, push_pull_fill(target, self.widened(face)), face
 
     def id_similarity(self, identity: Tensor, wanted: Tensor) -> Tensor:
         """The loss `id` for unit vectors (B,D) of swap and source."""

@@ -13,7 +13,7 @@ def levels(size: int) -> int:
     return found
 
 
-def downward(widths: list[int], norm: Callable[[int], nn.Module], activation: nn.Module) -> nn.Sequential:
+def downsampling_layers(widths: list[int], norm: Callable[[int], nn.Module], activation: nn.Module) -> nn.Sequential:
     """(B,widths[0],H,W) -> (B,widths[-1],H/2^n,W/2^n) for n + 1 widths; no norm acts on the first layer."""
     layers: list[nn.Module] = []
     for index, (inner, out) in enumerate(zip(widths, widths[1:])):
@@ -21,7 +21,7 @@ def downward(widths: list[int], norm: Callable[[int], nn.Module], activation: nn
     return nn.Sequential(*layers)
 
 
-def upward(widths: list[int], norm: Callable[[int], nn.Module], *, mixed: bool = False) -> nn.Sequential:
+def upsampling_layers(widths: list[int], norm: Callable[[int], nn.Module], *, mixed: bool = False) -> nn.Sequential:
     """(B,widths[0],H,W) -> (B,widths[-1],H*2^n,W*2^n) for n + 1 widths. mixed: a 1x1 convolution after each doubling."""
     layers: list[nn.Module] = []
     for inner, out in zip(widths, widths[1:]):

@@ -15,7 +15,7 @@ def _grown(mask: Tensor) -> Tensor:
     return torch.maximum(F.max_pool2d(mask, (3, 5), 1, (1, 2)), F.max_pool2d(mask, (5, 1), 1, (2, 0)))
 
 
-def shrunk(mask: Tensor) -> Tensor:
+def erode(mask: Tensor) -> Tensor:
     """Erosion of (B,1,H,W) by the same ellipse."""
     return -_grown(-mask)
 
@@ -33,8 +33,8 @@ def head_region(logits: Tensor, *, hard: bool = False, without_glasses_and_mouth
             return (probability >= 0.5).to(probability.dtype)
         return torch.where(probability > 0.7, 1.0, torch.where(probability < 0.3, 0.0, probability))
 
-    head = shrunk(_grown(decided(chance[:, list(_HEAD)].sum(1, keepdim=True))))
+    head = erode(_grown(decided(chance[:, list(_HEAD)].sum(1, keepdim=True))))
     if without_glasses_and_mouth:
-        left_out = torch.maximum(shrunk(decided(chance[:, _GLASSES:_GLASSES + 1])), decided(chance[:, _MOUTH:_MOUTH + 1]))
+        left_out = torch.maximum(erode(decided(chance[:, _GLASSES:_GLASSES + 1])), decided(chance[:, _MOUTH:_MOUTH + 1]))
         head = head * (1 - left_out)
     return head

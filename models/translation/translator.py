@@ -20,7 +20,7 @@ class Translator(Family):
     def training_embedders(self) -> set[str]:
         return set()
 
-    def draw(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """translate, without its checks."""
         raise TypeError(f'{type(self).__name__} translates nothing')
 
@@ -33,7 +33,7 @@ class Translator(Family):
             raise ValueError(f'{type(self).__name__} does not translate {direction}; it knows {", ".join(self.directions)}')
         if reference is not None and not self.styled:
             raise ValueError(f'{type(self).__name__} takes no style from a reference image; leave the reference away')
-        return self.draw(images, direction, reference, generator).clamp(-1, 1)
+        return self.render(images, direction, reference, generator).clamp(-1, 1)
 
     def generate(self, batch: PairBatch, *, generator: torch.Generator | None = None) -> Tensor:
         """The translation in the first of the directions."""

@@ -6,7 +6,7 @@ from torch import nn
 
 from datasets.synthetic import SyntheticSwaps
 from models import geometry
-from models.blocks.edges import without_edges
+from models.blocks.edges import blur_edges
 from models.blocks.norms import LIN
 from models.blocks.spectral import SpectralEveryForward, spectral
 from models.perception.build import load_embedder, load_parser
@@ -59,7 +59,7 @@ def test_geometry_is_that_of_float32(faces, dtype):
 
 @pytest.mark.parametrize('dtype', HALF)
 def test_landmarks_parsing_and_edges_are_those_of_float32(faces, dtype):
-    for measure in (FiveLandmarks(), load_parser('parsing-unet'), without_edges):
+    for measure in (FiveLandmarks(), load_parser('parsing-unet'), blur_edges):
         exact = measure(faces)
         with torch.autocast('cpu', dtype):
             assert torch.equal(measure(faces), exact)

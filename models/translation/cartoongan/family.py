@@ -8,7 +8,7 @@
 | id            | generator     | 1 - cos between the teacher's views of photo and drawing                       | ours  |
 | discriminator | discriminator | loss on drawings + on drawings with blurred edges, as fakes, + on translations | eq. 3 |
 
-In its first `initialisation` steps the generator learns content alone, and the discriminator nothing. Where the perception has no
+In its first `initialization_steps` steps the generator learns content alone, and the discriminator nothing. Where the perception has no
 VGG (`perception.vgg` is not set) the teacher's inner maps stand in for it.
 """
 from functools import partial
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.edges import without_edges
+from models.blocks.edges import blur_edges
 from models.blocks.initial import initialize
 from models.blocks.resnet import PaddedResidual
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
@@ -48,7 +48,7 @@ class CartoonGANConfig(FamilyConfig):
     discriminator_width: int = 32
     norm: Literal['batch', 'instance'] = 'batch'
     adversary: Adversary = 'vanilla'
-    initialisation: int = Field(0, ge=0)
+    initialization_steps: int = Field(0, ge=0)
     weights: dict[str, float] = {'adversarial': 1.0, 'content': 10.0, 'color': 0.0, 'id': 0.0, 'discriminator': 1.0}
 
     def networks(self) -> set[str]:
@@ -102,11 +102,11 @@ class CartoonGAN(Translator):
     def ema_modules(self):
         return {'generator': self.generator}
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         return self.generator(images)
 
     def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        learning = step >= self.config.initialisation
+        learning = step >= self.config.initialization_steps
         return (self.generator_losses if group == 'generator' else self.discriminator_losses)(batch, step, learning)
 
     def generator_losses(self, batch: PairBatch, step: int, learning: bool) -> dict[str, Tensor]:
@@ -152,6 +152,6 @@ class CartoonGAN(Translator):
         kind, judged = self.config.adversary, self.discriminator
         return {
             'discriminator': discriminator_on_real(kind, [judged(batch.b)])
-            + discriminator_on_fake(kind, [judged(without_edges(batch.b))])
+            + discriminator_on_fake(kind, [judged(blur_edges(batch.b))])
             + discriminator_on_fake(kind, [judged(fake)])
         }

@@ -106,13 +106,13 @@ class ContentStyle(Translator):
     def ema_modules(self):
         return {'generators': self.gen}
 
-    def drawn_style(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample_style(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """(B,style,1,1) from N(0,1), one for each image of `like`."""
         return torch.randn(len(like), self.config.style, 1, 1, generator=generator, device=like.device, dtype=like.dtype)
 
-    def draw(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         here, there = self.gen[direction[0]], self.gen[direction[-1]]
-        style = self.drawn_style(images, generator) if reference is None else there.enc_style(reference)
+        style = self.sample_style(images, generator) if reference is None else there.enc_style(reference)
         return there.decode(here.enc_content(images), style)
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
@@ -125,7 +125,7 @@ class ContentStyle(Translator):
     def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
         images = {'a': batch.a, 'b': batch.b}
         codes = {domain: self.gen[domain].encode(image) for domain, image in images.items()}
-        chosen = {domain: self.drawn_style(image) for domain, image in images.items()}
+        chosen = {domain: self.sample_style(image) for domain, image in images.items()}
         fakes, losses = {}, {}
         for domain, other in ('ab', 'ba'):
             (content, style), drawn, decode = codes[domain], chosen[domain], self.gen[domain].decode

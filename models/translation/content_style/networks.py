@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.attention import SelfAttention
-from models.blocks.norms import GivenNorm, WholeNorm
+from models.blocks.norms import AdaptiveInstanceNorm2d, LayerNorm2d
 from models.blocks.spectral import SpectralEveryForward
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
-    'none': nn.Identity, 'instance': nn.InstanceNorm2d, 'whole': WholeNorm, 'given': GivenNorm}
+    'none': nn.Identity, 'instance': nn.InstanceNorm2d, 'whole': LayerNorm2d, 'given': AdaptiveInstanceNorm2d}
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     'none': nn.Identity, 'relu': nn.ReLU, 'leaky': lambda: nn.LeakyReLU(0.2), 'tanh': nn.Tanh}
 

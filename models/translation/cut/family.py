@@ -98,7 +98,7 @@ class CUT(Translator):
     def ema_modules(self):
         return {'generator': self.generator}
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         return self.generator(images)
 
     def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:

@@ -125,7 +125,7 @@ class CycleGAN(Translator):
     def ema_modules(self):
         return {'a2b': self.a2b, 'b2a': self.b2a}
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         return {'a2b': self.a2b, 'b2a': self.b2a}[direction](images)
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:

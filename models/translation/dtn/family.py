@@ -21,7 +21,7 @@ from models.batch import PairBatch
 from models.blocks.initial import initialize
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.smoothness import total_variation
-from models.translation.convolution_stacks import downward, levels, upward
+from models.translation.convolution_stacks import downsampling_layers, levels, upsampling_layers
 from models.translation.translator import Translator
 
 _FROM_PHOTO, _FROM_DRAWING, _REAL = range(3)  # the classes of the ternary discriminator
@@ -66,13 +66,13 @@ class DTN(Translator):
         draw = partial(nn.init.normal_, std=0.02)
         self.encoder = nn.Identity()
         if config.encoder == 'joint':
-            body = downward([3, *widths], nn.InstanceNorm2d, nn.ReLU())
+            body = downsampling_layers([3, *widths], nn.InstanceNorm2d, nn.ReLU())
             self.encoder = initialize(nn.Sequential(*body, nn.Conv2d(widths[-1], config.features, 4), nn.Flatten()), draw)
         first = [nn.Unflatten(1, (config.features, 1, 1)), nn.ConvTranspose2d(config.features, widths[-1], 4),
                  nn.BatchNorm2d(widths[-1]), nn.ReLU()]
-        body = upward(widths[::-1], nn.BatchNorm2d, mixed=True)
+        body = upsampling_layers(widths[::-1], nn.BatchNorm2d, mixed=True)
         self.decoder = initialize(nn.Sequential(*first, *body, nn.ConvTranspose2d(widths[0], 3, 4, 2, 1), nn.Tanh()), draw)
-        body = downward([3, *judged], nn.InstanceNorm2d, nn.LeakyReLU(0.2))
+        body = downsampling_layers([3, *judged], nn.InstanceNorm2d, nn.LeakyReLU(0.2))
         outputs = 3 if config.discriminator == 'ternary' else 1
         self.discriminator = initialize(nn.Sequential(*body, nn.Conv2d(judged[-1], outputs, 4), nn.Flatten()), draw)
 
@@ -94,7 +94,7 @@ class DTN(Translator):
             return self.encoder(images)
         return self.perception.id_encoder(images) * self.config.features ** 0.5
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         return self.decoder(self.encoded(images))
 
     def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:

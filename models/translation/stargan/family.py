@@ -41,7 +41,7 @@ class StarGANConfig(FamilyConfig):
 
     size: side of the images, a power of 2 from 32 on. width: channels of the first layers, which double up to `cap`. style,
     latent, mapping: lengths of style and latent, and width of the mapping network, whose rate is the generator's times
-    mapping_pace. fade: steps until the diversity loss has gone. high_pass: 1 for the network of CelebA-HQ, 0 for that of AFHQ;
+    mapping_lr_scale. fade: steps until the diversity loss has gone. high_pass: 1 for the network of CelebA-HQ, 0 for that of AFHQ;
     its masks come from the perception's face parser, in place of the publication's network of landmarks.
     """
 
@@ -51,7 +51,7 @@ class StarGANConfig(FamilyConfig):
     style: int = 64
     latent: int = 16
     mapping: int = 512
-    mapping_pace: float = Field(0.01, gt=0)
+    mapping_lr_scale: float = Field(0.01, gt=0)
     fade: int = Field(200_000, ge=1)
     high_pass: float = Field(0.0, ge=0)
     weights: dict[str, float] = {
@@ -92,7 +92,7 @@ class StarGAN(Translator):
                 'discriminator': list(self.discriminator.parameters())}
 
     def lr_scales(self):
-        return [(list(self.mapping.parameters()), self.config.mapping_pace)]
+        return [(list(self.mapping.parameters()), self.config.mapping_lr_scale)]
 
     def ema_modules(self):
         return {'generator': self.generator, 'mapping': self.mapping, 'encoder': self.encoder}
@@ -105,15 +105,15 @@ class StarGAN(Translator):
             labels = self.perception.parser.labels(images)[:, None]
         return tuple(torch.isin(labels, parts.to(labels.device)).to(images.dtype) for parts in (_COARSE, _FINE))
 
-    def drawn_style(self, domain: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample_style(self, domain: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Of a random latent, for each domain (B,) int64: (B,style)."""
         latent = torch.randn(len(domain), self.config.latent, generator=generator, device=domain.device)
         return self.mapping(latent, domain)
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         domain = torch.full((len(images),), _DOMAINS.index(direction[-1]), device=images.device)
         if reference is None:
-            style = self.drawn_style(domain, generator)
+            style = self.sample_style(domain, generator)
         else:
             style = self.encoder(reference, domain[:len(reference)]).expand(len(images), -1)
         return self.generator(images, style, self.masks(images))
@@ -136,7 +136,7 @@ class StarGAN(Translator):
         places = [torch.randint(count, own.shape, device=own.device) for _ in range(2)]
         wanted = torch.randint(2, own.shape, device=own.device)
         if step % 2 == 0:
-            return wanted, self.drawn_style(wanted), self.drawn_style(wanted)
+            return wanted, self.sample_style(wanted), self.sample_style(wanted)
         with torch.no_grad():
             return wanted, *(self.encoder(real[wanted * count + place], wanted) for place in places)
 

@@ -27,13 +27,13 @@ from torch import Tensor
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.cam import heat_image
-from models.blocks.edges import without_edges
+from models.blocks.cam import heatmap_image
+from models.blocks.edges import blur_edges
 from models.blocks.norms import LIN, AdaLIN
 from models.losses.background import background_l1
 from models.losses.smoothness import total_variation
 from models.precision import full_precision
-from models.translation.head_region import head_region, shrunk
+from models.translation.head_region import erode, head_region
 from models.translation.translator import Translator
 from models.translation.ugatit.networks import Discriminator, Generator, Translation
 
@@ -54,7 +54,7 @@ class UGATITConfig(FamilyConfig):
 
     What the head is, the parser tells, from the source image:
     masked_discriminator: patches of background count as right whatever the discriminators say. detached_background: background of
-    a translation does not learn from the discriminators. cam_sees: what the discriminators' classifiers see: the whole image, the
+    a translation does not learn from the discriminators. cam_input: what the discriminators' classifiers see: the whole image, the
     image without background, the map without background, or both of these. glasses_and_mouth: they count as background.
     hard_edge: the head ends with a step.
 
@@ -83,7 +83,7 @@ class UGATITConfig(FamilyConfig):
     discriminator_attention: bool = True
     masked_discriminator: bool = False
     detached_background: bool = False
-    cam_sees: Literal['whole', 'image', 'map', 'both'] = 'whole'
+    cam_input: Literal['whole', 'image', 'map', 'both'] = 'whole'
     glasses_and_mouth: bool = False
     hard_edge: bool = False
     blurred_negatives: bool = False
@@ -101,17 +101,17 @@ class UGATITConfig(FamilyConfig):
     }
 
     @property
-    def asks_parser(self) -> bool:
-        return (self.masked_discriminator or self.detached_background or self.cam_sees != 'whole'
+    def needs_parser(self) -> bool:
+        return (self.masked_discriminator or self.detached_background or self.cam_input != 'whole'
                 or self.is_active('background', 'variation'))
 
     def networks(self) -> set[str]:
-        return {'parser'} if self.asks_parser else set()
+        return {'parser'} if self.needs_parser else set()
 
     def ignored(self) -> dict[str, str]:
         return {**needing('model.masks above 0', self.masks, 'keep_input'),
-                **needing('model.discriminator_cam above 0', self.discriminator_cam, 'discriminator_attention', 'cam_sees'),
-                **needing('a setting or a loss that looks at the head', self.asks_parser, 'glasses_and_mouth', 'hard_edge')}
+                **needing('model.discriminator_cam above 0', self.discriminator_cam, 'discriminator_attention', 'cam_input'),
+                **needing('a setting or a loss that looks at the head', self.needs_parser, 'glasses_and_mouth', 'hard_edge')}
 
 
 class UGATIT(Translator):
@@ -136,21 +136,21 @@ class UGATIT(Translator):
         return self.get_submodule(f'disG{domain}'), self.get_submodule(f'disL{domain}')
 
     @property
-    def asks_parser(self) -> bool:
-        return self.config.asks_parser
+    def needs_parser(self) -> bool:
+        return self.config.needs_parser
 
     def param_groups(self):
         if self.config.one_way:
             raise ValueError('a family with model.one_way has one generator and no discriminators, and cannot be trained; leave '
                              'one_way away')
-        if self.asks_parser and self.perception is not None and self.perception.parser is None:
+        if self.needs_parser and self.perception is not None and self.perception.parser is None:
             raise ValueError('masks of the face, and the losses background and variation, need a parser: set perception.parser')
         discriminators = [*self.discriminators('A'), *self.discriminators('B')]
         return {'generators': [*self.genA2B.parameters(), *self.genB2A.parameters()],
                 'discriminators': [parameter for discriminator in discriminators for parameter in discriminator.parameters()]}
 
     def ema_modules(self):
-        return {direction: self.generator_of(direction) for direction in self.directions}
+        return {direction: self.generator_for(direction) for direction in self.directions}
 
     def after_update(self, group: str) -> None:
         """rho stays between the two norms that it mixes."""
@@ -171,7 +171,7 @@ class UGATIT(Translator):
 
     def heads(self, batch: PairBatch) -> list[Tensor]:
         """Those of a and b, where something asks for them; otherwise none."""
-        return [self.head(images) for images in (batch.a, batch.b)] if self.asks_parser else []
+        return [self.head(images) for images in (batch.a, batch.b)] if self.needs_parser else []
 
     def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
         config, heads = self.config, self.heads(batch)
@@ -195,7 +195,7 @@ class UGATIT(Translator):
         if self.is_active('cam'):
             losses['cam'] = sum(_cross_entropy(made.cam, count) for made in (made_a, made_b))
         if self.is_active('background'):
-            losses['background'] = background_l1(fake_b, batch.a, shrunk(head_a)) + background_l1(fake_a, batch.b, shrunk(head_b))
+            losses['background'] = background_l1(fake_b, batch.a, erode(head_a)) + background_l1(fake_a, batch.b, erode(head_b))
         if self.is_active('variation'):
             losses['variation'] = total_variation(fake_b, inside=head_a) + total_variation(fake_a, inside=head_b)
         return losses
@@ -212,7 +212,7 @@ class UGATIT(Translator):
             if self.is_active(f'discriminator_{name}'):
                 parts = [(real, head, 1.0), (fake, source_head, 0.0)]
                 if self.config.blurred_negatives:
-                    parts.append((without_edges(real), head, 0.0))
+                    parts.append((blur_edges(real), head, 0.0))
                 losses[f'discriminator_{name}'] = self.verdict(domain, parts)
         return losses
 
@@ -222,9 +222,9 @@ class UGATIT(Translator):
         config, total = self.config, 0.0
         images = torch.cat([part[0] for part in parts])
         wanted = torch.cat([part[0].new_full((len(part[0]), 1), part[2]) for part in parts])  # (N,1)
-        head = torch.cat([part[1] for part in parts]) if self.asks_parser else None
-        judged = images * head if config.cam_sees in ('image', 'both') else None
-        mask = head if config.cam_sees in ('map', 'both') else None
+        head = torch.cat([part[1] for part in parts]) if self.needs_parser else None
+        judged = images * head if config.cam_input in ('image', 'both') else None
+        mask = head if config.cam_input in ('map', 'both') else None
         for discriminator in self.discriminators(domain):
             patches, cam, _ = discriminator(images, judged, mask)
             total = total + _squared_error(patches, wanted[:, :, None, None], head if config.masked_discriminator else None)
@@ -232,19 +232,19 @@ class UGATIT(Translator):
                 total = total + config.discriminator_cam * _squared_error(cam, wanted)
         return len(parts) * total
 
-    def generator_of(self, direction: str) -> Generator:
+    def generator_for(self, direction: str) -> Generator:
         return self.genA2B if direction == 'a2b' else self.genB2A
 
-    def draw(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        return self.generator_of(direction)(images).image
+    def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        return self.generator_for(direction)(images).image
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
         shown = {}
         for direction in self.directions:
             images = getattr(batch, direction[0])
-            made: Translation = self.generator_of(direction)(images)
+            made: Translation = self.generator_for(direction)(images)
             shown |= {direction[0]: images, direction: made.image.clamp(-1, 1),
-                      f'heat {direction[0]}': heat_image(made.heatmap, images.shape[2:])}
+                      f'heat {direction[0]}': heatmap_image(made.heatmap, images.shape[2:])}
             if made.attention is not None:
                 shown[f'mask {direction[0]}'] = (2 * made.attention[:, :1] - 1).clamp(-1, 1).expand(-1, 3, -1, -1)
         return shown

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.cam import cam_attended, cam_logits
+from models.blocks.cam import cam_attention, cam_logits
 from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
@@ -99,7 +99,7 @@ class Generator(nn.Module):
     def looked(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The half before AdaLIN: logits (B,2) and the map that its own attention weighed (B,C,H/4,W/4)."""
         x = self.DownBlock(image)
-        return cam_logits(x, self.gap_fc, self.gmp_fc), F.relu(cam_attended(x, self.gap_fc, self.gmp_fc, self.conv1x1))
+        return cam_logits(x, self.gap_fc, self.gmp_fc), F.relu(cam_attention(x, self.gap_fc, self.gmp_fc, self.conv1x1))
 
     def forward(self, image: Tensor) -> Translation:
         cam, x = self.looked(image)
@@ -150,5 +150,5 @@ class Discriminator(nn.Module):
         if mask is not None:
             seen = seen * F.interpolate(mask, seen.shape[2:], mode='area')
         cam = cam_logits(seen, self.gap_fc, self.gmp_fc)
-        x = F.leaky_relu(cam_attended(x, self.gap_fc, self.gmp_fc, self.conv1x1, weighted=self.attention), 0.2)
+        x = F.leaky_relu(cam_attention(x, self.gap_fc, self.gmp_fc, self.conv1x1, weighted=self.attention), 0.2)
         return self.conv(F.pad(x, (1, 1, 1, 1), mode='reflect')), cam, x.sum(1, keepdim=True)

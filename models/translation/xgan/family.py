@@ -22,11 +22,11 @@ from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
 from models.blocks.initial import initialize
-from models.blocks.reversal import reversed_gradient
+from models.blocks.reversal import reverse_gradient
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import cosine_id_loss
 from models.precision import normalized
-from models.translation.convolution_stacks import downward, levels, upward
+from models.translation.convolution_stacks import downsampling_layers, levels, upsampling_layers
 from models.translation.translator import Translator
 
 
@@ -68,18 +68,18 @@ class XGAN(Translator):
             raise ValueError(f'size {config.size} is too small: take a power of 2 from 32 on')
         widths = [width * 2 ** level for level in range(count)]  # 32, 64, 128, 256 at 64 pixels
         *outer, before, last = widths
-        self.encode_a, self.encode_b = (downward([3, *outer], _norm, nn.ReLU()) for _ in range(2))
+        self.encode_a, self.encode_b = (downsampling_layers([3, *outer], _norm, nn.ReLU()) for _ in range(2))
         shared = [layer for inner, out in ((outer[-1], before), (before, last))
                   for layer in (nn.Conv2d(inner, out, 4, 2, 1), _norm(out), nn.ReLU())]
         self.encode = nn.Sequential(*shared, nn.Flatten(), nn.Linear(16 * last, length), nn.ReLU(), nn.Linear(length, length))
         self.decode = nn.Sequential(nn.Unflatten(1, (length, 1, 1)), nn.ConvTranspose2d(length, 2 * last, 4), _norm(2 * last),
-                                    nn.ReLU(), *upward([2 * last, last], _norm))
+                                    nn.ReLU(), *upsampling_layers([2 * last, last], _norm))
         self.decode_a, self.decode_b = (
-            nn.Sequential(*upward(widths[:0:-1], _norm), nn.ConvTranspose2d(widths[1], 3, 4, 2, 1), nn.Tanh()) for _ in range(2))
+            nn.Sequential(*upsampling_layers(widths[:0:-1], _norm), nn.ConvTranspose2d(widths[1], 3, 4, 2, 1), nn.Tanh()) for _ in range(2))
         self.tell = nn.Sequential(nn.Linear(length, length), nn.ReLU(), nn.Linear(length, 1))
         self.read = nn.Linear(length, config.id_dim)
         thin = config.discriminator_width
-        discriminators = [nn.Sequential(*downward([3, thin, *[2 * thin] * (count - 1)], nn.InstanceNorm2d, nn.LeakyReLU(0.2)),
+        discriminators = [nn.Sequential(*downsampling_layers([3, thin, *[2 * thin] * (count - 1)], nn.InstanceNorm2d, nn.LeakyReLU(0.2)),
                                  nn.Flatten(), nn.Linear(32 * thin, 1)) for _ in range(2 if config.both else 1)]
         self.discriminators = nn.ModuleDict(dict(zip(('b', 'a'), discriminators)))
         initialize(self, partial(nn.init.kaiming_normal_, nonlinearity='relu'))
@@ -102,7 +102,7 @@ class XGAN(Translator):
         """(B,embedding) -> (B,3,H,W) in [-1,1]."""
         return {'a': self.decode_a, 'b': self.decode_b}[domain](self.decode(embedding))
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         return self.drawn(self.embedded(images, direction[0]), direction[-1])
 
     def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
@@ -119,7 +119,7 @@ class XGAN(Translator):
             losses['reconstruction'] = (F.mse_loss(self.drawn(own['a'], 'a'), batch.a)
                                        + F.mse_loss(self.drawn(own['b'], 'b'), batch.b))
         if self.is_active('domain'):
-            logits = self.tell(reversed_gradient(torch.cat([own['a'], own['b']]))).squeeze(1)
+            logits = self.tell(reverse_gradient(torch.cat([own['a'], own['b']]))).squeeze(1)
             domains = torch.arange(2, device=logits.device).repeat_interleave(len(batch)).to(logits)
             losses['domain'] = F.binary_cross_entropy_with_logits(logits, domains)
         if self.is_active('semantic'):
@@ -142,7 +142,7 @@ class XGAN(Translator):
         """The discriminators' loss, a scalar."""
         kept, kind, total = self.kept(batch, step), self.config.adversary, 0
         with torch.no_grad():
-            fakes = kept or [self.draw(batch.b, 'b2a', None, None), self.draw(batch.a, 'a2b', None, None)]
+            fakes = kept or [self.render(batch.b, 'b2a', None, None), self.render(batch.a, 'a2b', None, None)]
         for domain, discriminator in self.discriminators.items():
             real, fake = (batch.a, fakes[0]) if domain == 'a' else (batch.b, fakes[1])
             on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)
