@@ -1,24 +1,38 @@
-"""A memory of generated images."""
+"""History of generated images for discriminators (Shrivastava et al. 2017, arXiv:1612.07828, section 2.3)."""
 import torch
 from torch import Tensor
 
 
 class ImagePool:
-    """Past fakes that a discriminator sees among the new ones (Shrivastava et al. 2017, section 2.3). `images` is its whole
-    state, in the order in which they came; chance is drawn from the global generator of the CPU."""
+    """Mixes earlier generated images into those that a discriminator is trained on.
+
+    `images` is the whole state, in order of arrival. Random numbers come from the global CPU generator.
+
+    Args:
+        size: largest number of stored images; 0 disables the pool.
+    """
 
     def __init__(self, size: int):
         self.size, self.images = size, []
 
     def exchange(self, fakes: Tensor) -> Tensor:
-        """(B,3,H,W) -> (B,3,H,W) without gradient: each fake is given back itself until the pool is full; then, with probability
-        one half, it takes the place of a random image of the pool, which is given instead."""
-        given = []
+        """Store images and return as many.
+
+        Each image is returned itself until the pool is full. Then, with probability 1/2, it replaces a random image of the pool,
+        which is returned instead.
+
+        Args:
+            fakes: (B,3,H,W).
+
+        Returns:
+            (B,3,H,W) without gradient.
+        """
+        exchanged = []
         for fake in fakes.detach():
             if len(self.images) < self.size:
                 self.images.append(fake.clone())
             elif self.size and torch.rand(()) < 0.5:
-                place = int(torch.randint(self.size, ()))
-                self.images[place], fake = fake.clone(), self.images[place]
-            given.append(fake)
-        return torch.stack(given)
+                index = int(torch.randint(self.size, ()))
+                self.images[index], fake = fake.clone(), self.images[index]
+            exchanged.append(fake)
+        return torch.stack(exchanged)

@@ -6,7 +6,7 @@ from torch import nn
 
 from datasets.synthetic import SyntheticSwaps
 from models import geometry
-from models.blocks.edges import blur_edges
+from models.translation.edge_smoothing import blur_edges
 from models.blocks.norms import LIN
 from models.blocks.spectral import SpectralEveryForward, spectral
 from models.perception.build import load_embedder, load_parser

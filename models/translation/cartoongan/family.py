@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.edges import blur_edges
-from models.blocks.initial import initialize
+from models.translation.edge_smoothing import blur_edges
+from models.blocks.initialization import initialize
 from models.blocks.resnet import PaddedResidual
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import cosine_id_loss

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialize
+from models.blocks.initialization import initialize
 from models.blocks.spectral import trainable_parameters
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.translation.content_style.networks import ScaleDiscriminator, StyleGenerator

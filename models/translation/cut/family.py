@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialize
+from models.blocks.initialization import initialize
 from models.blocks.patch import PatchDiscriminator, check_patches
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.contrastive import patch_nce

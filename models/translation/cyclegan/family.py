@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialize
+from models.blocks.initialization import initialize
 from models.blocks.patch import PatchDiscriminator, check_patches
 from models.blocks.spectral import trainable_parameters
 from models.losses.adversarial import (

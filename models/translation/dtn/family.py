@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialize
+from models.blocks.initialization import initialize
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.smoothness import total_variation
 from models.translation.convolution_stacks import downsampling_layers, levels, upsampling_layers

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.blocks.initial import initialize
+from models.blocks.initialization import initialize
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.translation.pix2pixhd.networks import FeatureEncoder, GlobalGenerator, LocalEnhancer, PatchDiscriminators, spread
 

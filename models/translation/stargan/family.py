@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import FACE_PARTS, PARTS, PairBatch
-from models.blocks.initial import initialize
+from models.blocks.initialization import initialize
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss, r1_penalty
 from models.translation.stargan.networks import DomainDiscriminator, MappingNetwork, StyleEncoder, StyleGenerator
 from models.translation.translator import Translator

@@ -27,8 +27,8 @@ from torch import Tensor
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.cam import heatmap_image
-from models.blocks.edges import blur_edges
+from models.translation.ugatit.cam import heatmap_image
+from models.translation.edge_smoothing import blur_edges
 from models.blocks.norms import LIN, AdaLIN
 from models.losses.background import background_l1
 from models.losses.smoothness import total_variation

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.cam import cam_attention, cam_logits
+from models.translation.ugatit.cam import cam_attention, cam_logits
 from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
-from models.blocks.squeeze import SCSE
+from models.blocks.squeeze_excitation import SCSE
 
 _STYLED = 'UpBlock1_'
 

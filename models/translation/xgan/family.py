@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialize
-from models.blocks.reversal import reverse_gradient
+from models.blocks.initialization import initialize
+from models.blocks.gradient_reversal import reverse_gradient
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import cosine_id_loss
 from models.precision import normalized

@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from models.blocks.reversal import reverse_gradient
+from models.blocks.gradient_reversal import reverse_gradient
 from models.registry import build_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.translation.batches import pairs, touched

@@ -3,8 +3,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.blocks.cam import cam_attention
-from models.blocks.edges import blur_edges
+from models.translation.ugatit.cam import cam_attention
+from models.translation.edge_smoothing import blur_edges
 from models.blocks.norms import AdaLIN, layer_instance_norm
 from models.losses.smoothness import total_variation
 from models.translation.head_region import erode, head_region

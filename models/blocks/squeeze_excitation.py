@@ -1,9 +1,11 @@
-"""Squeeze and excitation in space and channels."""
+"""Concurrent spatial and channel squeeze and excitation (scSE; Roy et al. 2018, arXiv:1803.02579)."""
 import torch
 from torch import Tensor, nn
 
 
-class _Channels(nn.Module):
+class _ChannelGate(nn.Module):
+    """(B,C,H,W) -> (B,C,1,1) in (0,1)."""
+
     def __init__(self, width: int):
         super().__init__()
         inner = max(width // 4, 8)
@@ -11,24 +13,26 @@ class _Channels(nn.Module):
                                 nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.se(x)  # (B,C,1,1)
+        return self.se(x)
 
 
-class _Places(nn.Module):
+class _SpatialGate(nn.Module):
+    """(B,C,H,W) -> (B,1,H,W) in (0,1)."""
+
     def __init__(self, width: int):
         super().__init__()
         self.conv = nn.Conv2d(width, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.conv(x))  # (B,1,H,W)
+        return torch.sigmoid(self.conv(x))
 
 
 class SCSE(nn.Module):
-    """scSE (Roy et al. 2018, arXiv:1803.02579), its two parts added: (B,C,H,W) -> x * gate by channel + x * gate by place."""
+    """scSE with both gates added: (B,C,H,W) -> (B,C,H,W), x * channel gate + x * spatial gate."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.cSE, self.sSE = _Channels(width), _Places(width)
+        self.cSE, self.sSE = _ChannelGate(width), _SpatialGate(width)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * (self.cSE(x) + self.sSE(x))
