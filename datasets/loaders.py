@@ -142,7 +142,7 @@ class _Sent:
 
 
 def _received(batch):
-    return _changed(batch, lambda _, value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
+    return batch.map(lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
 
 
 def _changed(batch, change: Callable):

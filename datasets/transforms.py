@@ -33,7 +33,7 @@ def unpacked(batch):
 
 def first(batch):
     """The first sample of a batch, without the batch dimension."""
-    return replace(batch, **{f.name: getattr(batch, f.name)[0] for f in fields(batch) if getattr(batch, f.name) is not None})
+    return batch.map(lambda value: value[0])
 
 
 @dataclass(frozen=True)

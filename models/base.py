@@ -1,5 +1,6 @@
 """The contract of a family: everything that the engine, the pipelines and the protocols know of a model."""
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch.nn import Parameter
 from configs.base import Config
 from models.batch import SwapBatch
 
+Task = Literal['swap', 'translate', 'identity', 'parsing', 'causes']  # what a family is trained for
 NOTE_EVERY = 20  # steps from one costly note of a family to the next
 
 
@@ -63,8 +65,10 @@ class Perception:
 
 class Family(nn.Module):
     """Base of every model family. Images are float32 RGB (B,3,H,W) in [-1,1]; masks (B,1,H,W) in [0,1], 1 = face; an
-    identity is (B,D), unit length. batch: the type of the batches that it is fed."""
+    identity is (B,D), unit length. batch: the type of the batches that it is fed.
+    task: what it is trained for; it decides which scripts and pages take the family."""
 
+    task: ClassVar[Task]
     batch: type = SwapBatch
 
     def __init__(self, config: FamilyConfig, perception: Perception | None):
@@ -72,7 +76,6 @@ class Family(nn.Module):
         self.config = config
         object.__setattr__(self, 'perception', perception)  # past nn.Module.__setattr__: frozen networks are no submodules
         self._notes: dict[str, Tensor] = {}
-        self._kept: dict[int, tuple] = {}
 
     def is_active(self, loss: str) -> bool:
         """Whether the loss has a weight other than 0."""
@@ -106,17 +109,6 @@ class Family(nn.Module):
                 target = self.perception.teacher(batch.target[other])
             self.note(id_source=(swap * source).sum(1)[other].mean(), id_target=(swap[other] * target).sum(1).mean())
 
-    def keep(self, batch, step: int, *made: Tensor) -> None:
-        """Keep what one parameter group made of a batch for a parameter group who comes after it in the same step."""
-        first = getattr(batch, fields(batch)[0].name)
-        self._kept = {key: kept for key, kept in self._kept.items() if kept[0] == step}
-        self._kept[id(first)] = step, first, [value.detach() for value in made]  # the tensor too: its id stays its own
-
-    def kept(self, batch, step: int) -> list[Tensor] | None:
-        """What was kept of this batch in this step, once; None where there is nothing."""
-        found = self._kept.pop(id(getattr(batch, fields(batch)[0].name)), (None,))
-        return found[2] if found[0] == step else None
-
     def compile(self, **options) -> None:
         """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step. The frozen
         networks of the perception stay as they are: compiled for a gradient to the image they are slower on a CPU."""
@@ -131,8 +123,11 @@ class Family(nn.Module):
         """Parameters that learn at their parameter group's rate times a factor."""
         return []
 
-    def forward(self, group: str, batch, step: int) -> dict[str, Tensor]:
-        """Named, unweighted, scalar losses of one parameter group; the engine multiplies them by config.weights."""
+    def forward(self, group: str, batch, step: int, cache: dict) -> dict[str, Tensor]:
+        """Named, unweighted, scalar losses of one parameter group; the engine multiplies them by config.weights.
+
+        cache: a dict that is empty when a step begins on a batch and is passed to each parameter group in turn, so that a
+        discriminator reuses (detached) images that the generator has rendered."""
         raise TypeError(f'{type(self).__name__} has no loss')
 
     def generate(self, batch, *, generator=None) -> Tensor:

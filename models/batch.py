@@ -1,5 +1,7 @@
 """What a family is fed: frozen batches with `.to(device)`."""
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -27,16 +29,18 @@ IGNORED = 255  # in the label maps of a ParsingBatch: nobody knows
 
 
 class _Batch:
-    def to(self, device, *, non_blocking: bool = True):
-        """The same batch on another device; fields that are None stay None."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: value.to(device, non_blocking=non_blocking) for name, value in moved.items()
-                                if isinstance(value, Tensor)})
+    def map(self, fn: Callable[[Any], Any]) -> Self:
+        """The same batch with fn(value) for each field that is not None."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: fn(value) for name, value in values.items() if value is not None})
 
-    def pin_memory(self):
-        """Called by DataLoader(pin_memory=True)."""
-        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)
-                                if isinstance(getattr(self, f.name), Tensor)})
+    def to(self, device: torch.device | str, *, non_blocking: bool = True) -> Self:
+        """The same batch on another device."""
+        return self.map(lambda value: value.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """The same batch in pinned memory; DataLoader(pin_memory=True) calls this."""
+        return self.map(lambda value: value.pin_memory() if isinstance(value, Tensor) else value)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Families by name, imported only when asked for; and their weights on disk, one safetensors file with its config inside."""
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -9,36 +10,50 @@ from torch import Tensor
 from configs.reading import parse_json, shown
 from configs.renamed import renamed_metadata, renamed_settings, renamed_tensors
 from configs.resolve import checked
-from models.base import Family, FamilyConfig, Perception
+from models.base import Family, FamilyConfig, Perception, Task
 
-# name -> module, family class, config class; the first of the swappers is the default
+
+@dataclass(frozen=True)
+class FamilyEntry:
+    """Where a family and its config class are defined, and its task (models.base.Task)."""
+
+    module: str
+    family: str
+    config: str
+    task: Task
+
+    def load(self) -> tuple[type[Family], type[FamilyConfig]]:
+        """The family class and its config class."""
+        module = importlib.import_module(self.module)
+        return getattr(module, self.family), getattr(module, self.config)
+
+
+# The first swapper is the default of scripts and pages.
 FAMILIES = {
-    'cgan': ('models.cgan.family', 'CGAN', 'CGANConfig'),
-    'cvae': ('models.cvae.family', 'CVAE', 'CVAEConfig'),
-    'cyclegan': ('models.translation.cyclegan.family', 'CycleGAN', 'CycleGANConfig'),
-    'cut': ('models.translation.cut.family', 'CUT', 'CUTConfig'),
-    'stargan': ('models.translation.stargan.family', 'StarGAN', 'StarGANConfig'),
-    'xgan': ('models.translation.xgan.family', 'XGAN', 'XGANConfig'),
-    'dtn': ('models.translation.dtn.family', 'DTN', 'DTNConfig'),
-    'cartoongan': ('models.translation.cartoongan.family', 'CartoonGAN', 'CartoonGANConfig'),
-    'ddpm': ('models.ddpm.family', 'DDPM', 'DDPMConfig'),
-    'munit': ('models.translation.munit.family', 'MUNIT', 'MUNITConfig'),
-    'pix2pixhd': ('models.translation.pix2pixhd.family', 'Pix2PixHD', 'Pix2PixHDConfig'),
-    'satnet': ('models.translation.satnet.family', 'SATNet', 'SATNetConfig'),
-    'ugatit': ('models.translation.ugatit.family', 'UGATIT', 'UGATITConfig'),
+    'cgan': FamilyEntry('models.cgan.family', 'CGAN', 'CGANConfig', 'swap'),
+    'cvae': FamilyEntry('models.cvae.family', 'CVAE', 'CVAEConfig', 'swap'),
+    'cyclegan': FamilyEntry('models.translation.cyclegan.family', 'CycleGAN', 'CycleGANConfig', 'translate'),
+    'cut': FamilyEntry('models.translation.cut.family', 'CUT', 'CUTConfig', 'translate'),
+    'stargan': FamilyEntry('models.translation.stargan.family', 'StarGAN', 'StarGANConfig', 'translate'),
+    'xgan': FamilyEntry('models.translation.xgan.family', 'XGAN', 'XGANConfig', 'translate'),
+    'dtn': FamilyEntry('models.translation.dtn.family', 'DTN', 'DTNConfig', 'translate'),
+    'cartoongan': FamilyEntry('models.translation.cartoongan.family', 'CartoonGAN', 'CartoonGANConfig', 'translate'),
+    'ddpm': FamilyEntry('models.ddpm.family', 'DDPM', 'DDPMConfig', 'swap'),
+    'munit': FamilyEntry('models.translation.munit.family', 'MUNIT', 'MUNITConfig', 'translate'),
+    'pix2pixhd': FamilyEntry('models.translation.pix2pixhd.family', 'Pix2PixHD', 'Pix2PixHDConfig', 'translate'),
+    'satnet': FamilyEntry('models.translation.satnet.family', 'SATNet', 'SATNetConfig', 'translate'),
+    'ugatit': FamilyEntry('models.translation.ugatit.family', 'UGATIT', 'UGATITConfig', 'translate'),
 }
-TRANSLATORS = tuple(name for name, (module, *_) in FAMILIES.items() if module.startswith('models.translation.'))
-SWAPPERS = tuple(name for name in FAMILIES if name not in TRANSLATORS)
-SWAPPER = SWAPPERS[0]  # whose weights of the zoo swap faces where nobody asks for others
+TRANSLATORS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'translate')
+SWAPPERS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'swap')
+SWAPPER = SWAPPERS[0]
 
 
 def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
     """The family class and its config class; ValueError names the known families."""
     if name not in FAMILIES:
         raise ValueError(f'unknown family {shown(repr(name))}; known: {", ".join(FAMILIES)}')
-    module, family, config = FAMILIES[name]
-    loaded = importlib.import_module(module)
-    return getattr(loaded, family), getattr(loaded, config)
+    return FAMILIES[name].load()
 
 
 def build_family(name: str, config: dict, perception: Perception | None) -> Family:

@@ -53,7 +53,6 @@ from experiments.provenance import add_provenance_options, signs
 from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.base import Family, Perception
-from models.batch import SwapBatch
 from models.cgan.published import load_generator
 from models.image_io import Photo
 from models.perception.build import PHOTO_PARSER, build_perception, load_parser
@@ -145,7 +144,7 @@ def chosen(args: argparse.Namespace) -> Path:
 def loaded(args: argparse.Namespace, perception: Perception) -> Family:
     """The chosen family; ValueError where it swaps no faces."""
     family = load_family(chosen(args), perception)
-    if family.batch is not SwapBatch:
+    if family.task != 'swap':
         raise ValueError(f'{chosen(args)} holds a {type(family).__name__}, which translates faces: use scripts/translate.py')
     if args.sampling:
         usual = getattr(family.config, 'sampling', None)

@@ -20,7 +20,7 @@ ALLOWED = {
 }
 TOP_LEVEL = {'models', 'datasets', 'configs', 'experiments', 'scripts', 'tests', 'app', 'README.md', 'setup.py', 'LICENSE',
              'CITATION.cff', 'CONTRIBUTING.md'}
-FAMILY_PACKAGES = {'.'.join(module.split('.')[:2]) for module, _, _ in FAMILIES.values()}
+FAMILY_PACKAGES = {'.'.join(entry.module.split('.')[:2]) for entry in FAMILIES.values()}
 
 
 def imports(source: str) -> list[tuple[int, str]]:

@@ -59,10 +59,11 @@ class TrainingStep:
     def _total_loss(self, group: str) -> torch.Tensor:
         weights = self.family.config.weights
         with torch.autocast(self.batch.a.device.type, torch.bfloat16, enabled=self.bf16):
-            return sum(weights[loss] * value for loss, value in self.family(group, self.batch, 0).items())
+            return sum(weights[loss] * value for loss, value in self.family(group, self.batch, 0, self.cache).items())
 
     def run(self) -> None:
         """One update of every parameter group."""
+        self.cache = {}  # what the parameter groups share in this step
         param_groups = {group.name: group for group in self.param_groups}
         for name, total_loss in self.losses.items():
             if not self.all_gradients:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -85,15 +84,23 @@ def _leave() -> None:
         torch.distributed.destroy_process_group()
 
 
-class Task(nn.Module):
-    """What Fabric and DDP wrap. A batch passes as its type and its fields: wrappers cannot rebuild a frozen dataclass."""
+class MicroBatch:
+    """A batch and the cache that its parameter groups share in one step. Fabric and DDP pass this plain object on as it is; they
+    would rebuild a dict, and cannot rebuild a frozen dataclass."""
+
+    def __init__(self, batch):
+        self.batch, self.cache = batch, {}
+
+
+class LossModule(nn.Module):
+    """Family.forward as the module that Fabric and DDP wrap."""
 
     def __init__(self, family: Family):
         super().__init__()
         self.family = family
 
-    def forward(self, group: str, kind: type, values: dict, step: int) -> dict[str, Tensor]:
-        return self.family(group, kind(**values), step)
+    def forward(self, group: str, micro_batch: MicroBatch, step: int) -> dict[str, Tensor]:
+        return self.family(group, micro_batch.batch, step, micro_batch.cache)
 
 
 class Engine:
@@ -126,7 +133,7 @@ class Engine:
             self.validation = [self._placed(batch) for batch in validation]
             if family.perception is not None:
                 family.perception.to(fabric.device)
-            self.module, *optimizers = fabric.setup(Task(family), *(group.optimizer for group in self.param_groups))
+            self.module, *optimizers = fabric.setup(LossModule(family), *(group.optimizer for group in self.param_groups))
             self.ema = EMA(family, family.ema_modules(), engine.ema, round(engine.ema_from * engine.steps))
         for group, optimizer in zip(self.param_groups, optimizers):
             group.optimizer = optimizer
@@ -150,8 +157,8 @@ class Engine:
             with Interruption() as interruption, memory_explained(self._less_memory):
                 stream = map(self._placed, self.loader)
                 while self.step < steps:
-                    batches = [next(stream) for _ in range(every.accumulate)]
-                    seen += sum(map(len, batches)) * self.fabric.world_size
+                    batches = [MicroBatch(next(stream)) for _ in range(every.accumulate)]
+                    seen += sum(len(each.batch) for each in batches) * self.fabric.world_size
                     for group in self.param_groups:
                         if self.step % group.config.every == 0:
                             self._update(group, batches)
@@ -167,7 +174,7 @@ class Engine:
                     if self.validation and (last or self.step % every.validate_every == 0):
                         self._validate()
                     if last or self.step % every.image_every == 0:
-                        self._on_first(partial(self._draw, batches[0]))
+                        self._on_first(partial(self._draw, batches[0].batch))
                     if save or stop:
                         self._save()
                     if stop and not last:
@@ -179,7 +186,7 @@ class Engine:
             if self.fabric.is_global_zero:
                 self.journal.close()
 
-    def _update(self, group: OptimizerGroup, batches: list) -> None:
+    def _update(self, group: OptimizerGroup, batches: list[MicroBatch]) -> None:
         """One update of one parameter group over all micro-batches."""
         engine = self.config.engine
         set_trainable_group(self.param_groups, group)
@@ -187,8 +194,7 @@ class Engine:
         group.optimizer.zero_grad(set_to_none=True)
         for number, batch in enumerate(batches, 1):
             with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
-                values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-                losses = self.module(group.name, type(batch), values, self.step)
+                losses = self.module(group.name, batch, self.step)
                 self.fabric.backward(self._weighted(group.name, losses) / len(batches))
             self.meter.add(self.step + 1, losses)
             self.figures.add(self.step + 1, {f'seen/{name}': value for name, value in self.family.take_notes().items()})
@@ -252,9 +258,7 @@ class Engine:
         batch = batch.to(self.fabric.device)
         if not self.config.engine.channels_last:
             return batch
-        values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return replace(batch, **{name: value.contiguous(memory_format=torch.channels_last) for name, value in values.items()
-                                 if isinstance(value, Tensor) and value.dim() == 4})
+        return batch.map(lambda value: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value)
 
     # -- What is said and shown ---------------------------------------------------------------------------------------------
 
@@ -290,8 +294,10 @@ class Engine:
             meter = MeanMeter()
             with self._shown():
                 for batch in self.validation:
+                    cache = {}
                     for group in self.param_groups:
-                        meter.add(self.step, {**self.family(group.name, batch, self.step), **self.family.take_notes()})
+                        losses = self.family(group.name, batch, self.step, cache)
+                        meter.add(self.step, {**losses, **self.family.take_notes()})
             figures = {f'validation/{name}': value for name, value in meter.means().items()}
             if self.config.engine.best and self.config.engine.best not in figures:
                 raise RunError(f'engine.best={self.config.engine.best} is not measured; there are: {", ".join(figures)}')

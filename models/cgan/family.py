@@ -129,15 +129,16 @@ class CGAN(SwapFamily):
                                    background_image=background_image if takes.background_image else None)
         return made if takes.mask else (made, None)
 
-    def forward(self, group: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
-        return self._generator_losses(batch, step) if group == 'generator' else self._discriminator_losses(batch, step)
+    def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        losses = self._generator_losses if group == 'generator' else self._discriminator_losses
+        return losses(batch, step, cache)
 
-    def _generator_losses(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+    def _generator_losses(self, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         labels, mixture = self.labels(batch), self.mixture(batch)
         identity = mixture(self.identities(batch))
         shape, background_image, face = self.conditions(batch.target, labels)
         swap = self.draw(batch.target, identity, shape, background_image)[0]
-        self.keep(batch, step, swap)
+        cache['swap'] = swap.detach()
         losses = self.swap_losses(swap, batch, labels, face, identity, mixture, step)
         if any(map(self.is_active, ('adversarial', 'feature_matching', 'classes'))):
             losses |= self._judged(swap, batch)
@@ -161,8 +162,8 @@ class CGAN(SwapFamily):
             losses['classes'] = self._named(verdict.classes, batch.source_label)
         return losses
 
-    def _discriminator_losses(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
-        swap = self._swap_of(batch, step)
+    def _discriminator_losses(self, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        swap = cache['swap'] if 'swap' in cache else self._swap_of(batch)
         real, made, losses = self.discriminator(batch.target), self.discriminator(swap), {}
         if self.is_active('discriminator'):
             kind = self.config.adversary
@@ -188,10 +189,8 @@ class CGAN(SwapFamily):
             )
         return F.cross_entropy(logits, person)
 
-    def _swap_of(self, batch: SwapBatch, step: int) -> Tensor:
-        """(B,3,H,W) without gradient: what the generator drew for this batch in its own turn, or draws now."""
-        if (kept := self.kept(batch, step)) is not None:
-            return kept[0]
+    def _swap_of(self, batch: SwapBatch) -> Tensor:
+        """(B,3,H,W) of a batch that the generator has not rendered in this step, without gradient."""
         with torch.no_grad():
             shape, background_image, _ = self.conditions(batch.target, self.labels(batch))
             return self.draw(batch.target, self.identities(batch), shape, background_image)[0]

@@ -92,10 +92,10 @@ class CVAE(SwapFamily):
     def ema_modules(self):
         return {'encoder': self.encoder, 'background': self.background, 'decoder': self.decoder}
 
-    def forward(self, group: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
-        return self._swapper_losses(batch, step) if group == 'swapper' else self._discriminator_losses(batch, step)
+    def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        return self._swapper_losses(batch, step, cache) if group == 'swapper' else self._discriminator_losses(batch, cache)
 
-    def _swapper_losses(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+    def _swapper_losses(self, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         labels = self.labels(batch)
         shape, background_image, face = self.conditions(batch.target, labels)
         mean, logvar = self.encoder(folded(batch.target, shape, self.config.fold))
@@ -104,7 +104,7 @@ class CVAE(SwapFamily):
         identity = mixture(self.identities(batch))
         swap = self.decoder(reparametrise(mean, logvar), identity, maps, background_image, shape)
         if self.discriminator is not None:
-            self.keep(batch, step, swap)
+            cache['swap'] = swap.detach()
 
         losses = self.swap_losses(swap, batch, labels, face, identity, mixture, step)
         if self.is_active('kl'):
@@ -114,10 +114,10 @@ class CVAE(SwapFamily):
             losses['adversarial'] = generator_loss('hinge', [self.discriminator(swap)])
         return losses
 
-    def _discriminator_losses(self, batch: SwapBatch, step: int) -> dict[str, Tensor]:
-        kept = self.kept(batch, step)
+    def _discriminator_losses(self, batch: SwapBatch, cache: dict) -> dict[str, Tensor]:
+        swap = cache['swap'] if 'swap' in cache else self.swap(batch)
         # One pass: compiled, spectral norms must not step again before the backward pass.
-        judged = self.discriminator(torch.cat([batch.target, kept[0] if kept else self.swap(batch)]))
+        judged = self.discriminator(torch.cat([batch.target, swap]))
         real, made = ([logits] for logits in judged.chunk(2))
         self.note(**dict(zip(('real_right', 'fake_right'), accuracy(real, made))))
         return (

@@ -147,7 +147,7 @@ class DDPM(SwapFamily):
                            condition.structure[:, -_POINTS:] * (landmarks >= config.drop_landmarks)[:, None, None, None]], 1)
         return Condition(known, condition.identity).masked(structure, identity), structure, identity
 
-    def forward(self, group: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         condition, face = self.condition(batch)
         condition, structure, identity = self.told(condition)
         swapped, target, losses = ~batch.same & identity, batch.target, {}

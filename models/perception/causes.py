@@ -54,7 +54,7 @@ class CauseTraining(Family):
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'network': self.network}
 
-    def forward(self, group: str, batch: CauseBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: CauseBatch, step: int, cache: dict) -> dict[str, Tensor]:
         return {'causes': F.l1_loss(self.network(batch.images).float(), batch.causes)}
 
     def panel(self, batch: CauseBatch) -> dict[str, Tensor]:

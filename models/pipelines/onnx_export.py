@@ -93,6 +93,8 @@ class SwapSession(Session):
 class PortableFamily(Family):
     """A family whose images an ONNX file draws."""
 
+    task = 'swap'
+
     def __init__(self, session: SwapSession, perception: Perception):
         super().__init__(FamilyConfig(size=session.size), perception)
         if not session.labels:

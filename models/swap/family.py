@@ -68,6 +68,7 @@ class SwapFamily(Family):
     """A family that puts the source's identity on the target; the perception needs an identity encoder, a teacher, a parser; for
     the loss landmarks their finder."""
 
+    task = 'swap'
     config: SwapFamilyConfig
 
     def __init__(self, config: SwapFamilyConfig, perception: Perception | None):

@@ -14,6 +14,7 @@ class Translator(Family):
         styled: whether translations have a style, which is sampled or taken from a reference image.
     """
 
+    task = 'translate'
     batch = PairBatch
     directions: tuple[str, ...] = ('a2b', 'b2a')
     styled = False

@@ -31,7 +31,7 @@ SMALL = {'width': 8, 'discriminator_width': 8, 'feature_width': 4, 'blocks': 1, 
          'residuals': 1,
          'depth': 1, 'downs': 1, 'hidden': 8, 'mapping': 8, 'cap': 16, 'style': 8, 'latent': 4, 'background': 8, 'skip_width': 8,
          'fine': 8, 'patches': 8, 'discriminator_layers': 2, 'global_layers': 4, 'local_layers': 3, 'embedding': 16, 'tokens': 2,
-         'levels': 2, 'size': 32, 'identity': IDENTITY}
+         'levels': 2, 'size': 32, 'id_dim': IDENTITY}
 # What is small in one family.
 OWN = {'cgan': {'attention': (8,)}, 'cvae': {'discriminator': 8}, 'cut': {'features': 8, 'layers': (0, 4, 8)},
        'dtn': {'features': IDENTITY}, 'ugatit': {'pooled': 4}, 'cartoongan': {'initialization_steps': 0}, 'recognizer': {'size': 112},

@@ -97,7 +97,7 @@ def snapshot(family: Family) -> dict[str, Tensor]:
 
 
 def total(family: Family, group: str, batch) -> Tensor:
-    return sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0).items())
+    return sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0, {}).items())
 
 
 def test_param_groups_own_disjoint_parameters(family):
@@ -111,7 +111,7 @@ def test_param_groups_own_disjoint_parameters(family):
 def test_losses_are_finite_scalars_that_have_weights(family, batch):
     seen = []
     for group in family.param_groups():
-        for name, loss in family(group, batch, 0).items():
+        for name, loss in family(group, batch, 0, {}).items():
             assert loss.shape == () and torch.isfinite(loss) and loss.is_floating_point(), name
             seen.append(name)
     assert sorted(seen) == sorted(name for name, weight in family.config.weights.items() if weight)
@@ -122,7 +122,7 @@ def test_a_loss_of_weight_0_is_not_computed(name, batch):
     for absent in weights:
         family = make(name, weights={**weights, absent: 0.0})
         for group in family.param_groups():
-            assert absent not in family(group, batch, 0)
+            assert absent not in family(group, batch, 0, {})
 
 
 def test_each_group_reaches_all_of_its_parameters_and_moves_alone(family, batch):
@@ -207,7 +207,7 @@ def test_whoever_teaches_a_family_is_named(family, batch):
     for role in ('id_encoder', 'teacher'):
         getattr(family.perception, role).network.maps[0].register_forward_hook(lambda *_, role=role: asked.add(role))
     for group in family.param_groups():
-        family(group, batch, 1)  # at other steps a teacher may be asked for the journal alone
+        family(group, batch, 1, {})  # at other steps a teacher may be asked for the journal alone
     assert asked <= family.training_embedders()
 
 

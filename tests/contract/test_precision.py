@@ -28,11 +28,11 @@ def losses(run: str, dtype: torch.dtype) -> tuple[dict[str, float], Family]:
     family, batch = small(run).build().to(DEVICE).train(), next(iter(small(run).loader())).to(DEVICE)
     if family.perception is not None:
         family.perception.to(DEVICE)
-    found = {}
+    found, cache = {}, {}
     for group, parameters in family.param_groups().items():
         torch.manual_seed(1)
         with torch.autocast(DEVICE, dtype, enabled=dtype != torch.float32):
-            of_group = family(group, batch, 0)
+            of_group = family(group, batch, 0, cache)
         sum(of_group.values()).float().backward(inputs=[value for value in parameters if value.requires_grad])
         found |= {name: loss.item() for name, loss in of_group.items()}
     return found, family

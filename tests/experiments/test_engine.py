@@ -263,13 +263,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 class Nameless(Toy):
-    def forward(self, group, batch, step):
-        return {'mystery': super().forward(group, batch, step).popitem()[1]}
+    def forward(self, group, batch, step, cache):
+        return {'mystery': super().forward(group, batch, step, cache).popitem()[1]}
 
 
 class Twice(Toy):
-    def forward(self, group, batch, step):
-        return {'discriminator': super().forward(group, batch, step).popitem()[1]}
+    def forward(self, group, batch, step, cache):
+        return {'discriminator': super().forward(group, batch, step, cache).popitem()[1]}
 
 
 @pytest.mark.parametrize(('settings', 'message'), [

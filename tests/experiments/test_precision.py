@@ -27,9 +27,9 @@ def test_a_run_is_resumed_in_another_precision(tmp_path, first, second):
 
 def test_a_family_is_given_the_batch_as_it_is(tmp_path):
     class Measuring(Toy):
-        def forward(self, group, batch, step):
+        def forward(self, group, batch, step, cache):
             assert batch.source.dtype == torch.float32 and torch.is_autocast_enabled('cpu')
-            return super().forward(group, batch, step)
+            return super().forward(group, batch, step, cache)
 
     toy_engine(tmp_path, family=Measuring, steps=1, precision='bf16-mixed').fit()
 

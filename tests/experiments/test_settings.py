@@ -183,8 +183,9 @@ def test_every_model_setting_is_read_or_refused(name, monkeypatch):
         reads = Reads(patch)
         family = build_family(name, model.model_dump(), perception)
         family.lr_scales()
+        cache = {}
         for group in family.param_groups():
-            family(group, batch, 0)
+            family(group, batch, 0, cache)
             family.after_update(group)
         family.eval()
         family.panel(batch)

@@ -23,6 +23,8 @@ class ToyConfig(FamilyConfig):
 
 
 class Toy(Family):
+    task = 'swap'
+
     def __init__(self, config: ToyConfig, perception=None):
         super().__init__(config, perception)
         norm, drop = (nn.Identity(), nn.Identity()) if config.plain else (nn.BatchNorm2d(8), nn.Dropout(0.2))
@@ -45,7 +47,7 @@ class Toy(Family):
         target = batch.target + (0.1 * torch.randn_like(batch.target) if self.training and not self.config.plain else 0)
         return self.painter(torch.cat([batch.source, target], 1))
 
-    def forward(self, group, batch, step):
+    def forward(self, group, batch, step, cache):
         swap = self._swap(batch)
         if group == 'discriminator':
             return {

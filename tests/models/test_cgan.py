@@ -79,12 +79,12 @@ def test_a_mirrored_swap_has_its_finest_details_from_one_way_round(monkeypatch):
 
 
 def test_the_discriminator_judges_what_the_generator_just_drew_without_a_second_drawing():
-    family, given, drawn = build(), batch(), []
+    family, given, cache, drawn = build(), batch(), {}, []
     family.generator.register_forward_hook(lambda *_: drawn.append(1))
-    family('generator', given, 0)
-    family('discriminator', given, 0)
+    family('generator', given, 0, cache)
+    family('discriminator', given, 0, cache)
     assert len(drawn) == 1
-    family('discriminator', batch(), 0)
+    family('discriminator', batch(), 0, {})
     assert len(drawn) == 2
 
 
@@ -94,8 +94,8 @@ def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measur
     own = family.identities(given)
     for seed in range(8):
         torch.manual_seed(seed)
-        loss = family('generator', given, 1)['id']
-        swap, = family.kept(given, 1)
+        cache = {}
+        loss, swap = family('generator', given, 1, cache)['id'], cache['swap']
         torch.manual_seed(seed)
         mixture = family.mixture(given)
         torch.testing.assert_close(told[-1], mixture(own))
@@ -111,8 +111,8 @@ def test_in_training_swaps_may_be_of_a_mixture_of_two_people_and_are_then_measur
 
 def test_the_encoder_is_to_recover_the_identity_that_it_gave_and_drift_looks_at_swaps_of_others_only():
     family, given = build(weights=weights(id_encoder=1.0, id_drift=1.0)), batch()
-    found = family('generator', given, 1)
-    swap, = family.kept(given, 1)
+    cache = {}
+    found, swap = family('generator', given, 1, cache), cache['swap']
     encoder, teacher = family.perception.id_encoder, family.perception.teacher
     torch.testing.assert_close(found['id_encoder'], (1 - (encoder(swap) * family.identities(given)).sum(1)).mean())
     apart = (teacher(swap) - teacher(given.source))[~given.same]
@@ -127,7 +127,7 @@ def test_jitter_moves_what_the_teacher_sees_in_training_only():
     family, given = build(weights=weights(id=1.0), jitter=0.1), batch()
 
     def seen() -> set[float]:
-        return {family('generator', given, 1)['id'].item() for _ in range(3)}
+        return {family('generator', given, 1, {})['id'].item() for _ in range(3)}
 
     assert len(seen()) == 3
     family.eval()
@@ -158,10 +158,10 @@ def test_the_guide_draws_swaps_of_different_people_towards_its_own():
         shape, background_image, _ = family.conditions(given.target, given.target_parsing)
         swap, _ = family.draw(given.target, family.identities(given), shape, background_image)
     before = (swap[1:] - 0.5).abs().mean()
-    torch.testing.assert_close(family('generator', given, 1)['distillation'].detach(), before)
+    torch.testing.assert_close(family('generator', given, 1, {})['distillation'].detach(), before)
     step = torch.optim.Adam(family.param_groups()['generator'], 1e-2)
     for _ in range(20):
-        loss = family('generator', given, 1)['distillation']
+        loss = family('generator', given, 1, {})['distillation']
         step.zero_grad()
         loss.backward()
         step.step()
@@ -180,7 +180,7 @@ def test_a_guide_that_is_missing_or_of_another_size_is_named():
 def test_the_published_form_of_the_generator_trains_as_well():
     plain = {'widths': (8, 16), 'blocks': 1, 'id_dim': IDENTITY}
     family = build(generator=plain, weights=weights(id=1.0, adversarial=1.0))
-    sum(family('generator', batch(), 0).values()).backward()
+    sum(family('generator', batch(), 0, {}).values()).backward()
     assert family.generator.BottleNeck[0].style1.linear.weight.grad.abs().max() > 0
     assert family.generate(batch()).shape == (4, 3, SIZE, SIZE)
 
@@ -188,7 +188,7 @@ def test_the_published_form_of_the_generator_trains_as_well():
 @pytest.mark.parametrize('form', ['cosine', 'hinge', 'distilled'])
 def test_every_form_of_the_identity_loss_reaches_the_mapping_of_the_identity(form):
     family = build(id_loss_form=form, threshold=1.0, weights=weights(id=1.0))
-    family('generator', batch(), 0)['id'].backward()
+    family('generator', batch(), 0, {})['id'].backward()
     assert family.generator.mapping[0].weight.grad.abs().max() > 0
 
 
@@ -199,7 +199,7 @@ def test_a_discriminator_alone_learns_to_tell_swaps_from_photographs(adversary):
     optimizer = torch.optim.Adam(family.param_groups()['discriminator'], 3e-3)
     losses = []
     for step in range(25):
-        objective = family('discriminator', given, step)['discriminator']
+        objective = family('discriminator', given, step, {})['discriminator']
         optimizer.zero_grad()
         objective.backward()
         optimizer.step()
@@ -220,7 +220,7 @@ def test_clipping_holds_the_weights_of_the_discriminator_alone():
 
 def test_r1_is_asked_for_lazily():
     family = build(lazy=4, weights=weights(r1=1.0))
-    assert [step for step in range(9) if 'r1' in family('discriminator', batch(), step)] == [0, 4, 8]
+    assert [step for step in range(9) if 'r1' in family('discriminator', batch(), step, {})] == [0, 4, 8]
 
 
 @pytest.mark.parametrize(('classes', 'given', 'message'), [
@@ -229,7 +229,7 @@ def test_r1_is_asked_for_lazily():
 def test_a_discriminator_that_cannot_name_the_persons_says_what_to_do(classes, given, message):
     family = build(discriminator={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(discriminator_classes=1.0))
     with pytest.raises(ValueError, match=f'{message}.*model.discriminator.classes'):
-        family('discriminator', batch(**given), 0)
+        family('discriminator', batch(**given), 0, {})
 
 
 def test_the_mask_head_is_shown():

@@ -58,7 +58,7 @@ def test_the_prior_varies_attributes_repeatably():
 
 def test_the_identity_loss_reaches_every_part_of_the_decoder_through_the_frozen_teacher():
     cvae = family(weights={'id': 1.0})
-    losses = cvae('swapper', batch(), 0)
+    losses = cvae('swapper', batch(), 0, {})
     assert set(losses) == {'id'}
     losses['id'].backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in cvae.decoder.out.parameters())
@@ -67,7 +67,7 @@ def test_the_identity_loss_reaches_every_part_of_the_decoder_through_the_frozen_
 
 def test_the_kl_loss_warms_up_with_the_steps():
     cvae, given = family(kl_warmup=10, free_bits=0.0, weights={'kl': 1.0}), batch()
-    early, late, later = (cvae('swapper', given, step)['kl'].item() for step in (0, 9, 50))
+    early, late, later = (cvae('swapper', given, step, {})['kl'].item() for step in (0, 9, 50))
     assert early == pytest.approx(late / 10, rel=1e-5) and late == later > 0
 
 
@@ -88,7 +88,7 @@ def test_a_size_that_does_not_fit_is_one_sentence(changes):
 def test_a_batch_may_hold_one_kind_of_pair_only(same):
     cvae, given = family(weights=dict.fromkeys(('reconstruction', 'parsing', 'landmarks', 'shading'), 1.0)), batch()
     cvae.perception.parser, cvae.perception.landmarks = FaceParser(ParsingUNet()), FiveLandmarks()
-    losses = cvae('swapper', replace(given, same=torch.full((4,), same)), 0)
+    losses = cvae('swapper', replace(given, same=torch.full((4,), same)), 0, {})
     assert all(torch.isfinite(loss) for loss in losses.values())
     assert (losses['reconstruction'] == 0) == (not same) and all((losses[name] == 0) == same for name in ('parsing', 'landmarks'))
     sum(losses.values()).backward()
@@ -99,11 +99,11 @@ def test_the_discriminator_learns_without_moving_the_swapper_and_drives_it_to_lo
     optimizer = torch.optim.Adam(cvae.param_groups()['discriminator'], 1e-2)
     for step in range(30):
         optimizer.zero_grad()
-        cvae('discriminator', given, step)['discriminator'].backward()
+        cvae('discriminator', given, step, {})['discriminator'].backward()
         optimizer.step()
     assert all(parameter.grad is None for parameter in cvae.param_groups()['swapper'])
-    assert cvae('discriminator', given, 30)['discriminator'] < 1.5  # 2 where it cannot tell
-    cvae('swapper', given, 31)['adversarial'].backward()
+    assert cvae('discriminator', given, 30, {})['discriminator'] < 1.5  # 2 where it cannot tell
+    cvae('swapper', given, 31, {})['adversarial'].backward()
     assert cvae.decoder.fine.conv1.weight.grad.abs().sum() > 0
 
 

@@ -102,7 +102,7 @@ def test_a_detached_background_learns_in_half_precision(dtype):
                           tiny_perception())
     batch = TINY['ugatit'][1](*torch.rand(2, 2, 3, 16, 16), torch.ones(2, dtype=torch.bool))
     with torch.autocast('cpu', dtype):
-        assert family('generators', batch, 0)['adversarial_a2b'].isfinite()
+        assert family('generators', batch, 0, {})['adversarial_a2b'].isfinite()
 
 
 @pytest.mark.parametrize('layer', [spectral(nn.Conv2d(3, 8, 3)), SpectralEveryForward(nn.Conv2d(3, 8, 3)), LIN(3)])

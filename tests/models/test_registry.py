@@ -4,7 +4,7 @@ import torch
 
 from experiments.training.checkpoint import save_family
 from models.cvae.family import CVAE, CVAEConfig
-from models.registry import family_types, load_family, load_weights
+from models.registry import FAMILIES, SWAPPERS, TRANSLATORS, family_types, load_family, load_weights
 from models.translation.ugatit.family import UGATIT, UGATITConfig
 from tests.models.test_cvae import TINY
 
@@ -14,6 +14,17 @@ def saved(path, **changes) -> CVAE:
     family = CVAE(CVAEConfig(**{**TINY, **changes}), None)
     save_family(path, 'cvae', family.state_dict(), family.config)
     return family
+
+
+@pytest.mark.parametrize('name', FAMILIES)
+def test_each_entry_has_the_task_of_its_class(name):
+    family, _ = FAMILIES[name].load()
+    assert FAMILIES[name].task == family.task
+
+
+def test_families_are_sorted_by_task():
+    assert SWAPPERS == ('cgan', 'cvae', 'ddpm')
+    assert 'pix2pixhd' in TRANSLATORS and set(SWAPPERS) | set(TRANSLATORS) == set(FAMILIES)
 
 
 def test_training_begins_with_the_weights_of_another_run(tmp_path):

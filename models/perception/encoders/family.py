@@ -145,7 +145,7 @@ class Recognizer(Family):
     def _fed(self, images: Tensor) -> Tensor:
         return (images.flip(1) if self.bgr else images) * self.scale
 
-    def forward(self, group: str, batch: FaceBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: FaceBatch, step: int, cache: dict) -> dict[str, Tensor]:
         images, maps = self._blended(batch.images) if self.training else batch.images, []
         if self.is_active('hints'):
             *maps, last = self.network.features(self._fed(images))

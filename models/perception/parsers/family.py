@@ -41,7 +41,7 @@ class ParserTraining(Family):
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'network': self.network}
 
-    def forward(self, group: str, batch: ParsingBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: ParsingBatch, step: int, cache: dict) -> dict[str, Tensor]:
         logits = self.network(batch.images).float()
         losses = {}
         if self.is_active('labels'):

@@ -105,15 +105,15 @@ class CartoonGAN(Translator):
     def render(self, images, direction, reference, generator):
         return self.generator(images)
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         learning = step >= self.config.initialization_steps
-        return (self.generator_losses if group == 'generator' else self.discriminator_losses)(batch, step, learning)
+        return (self.generator_losses if group == 'generator' else self.discriminator_losses)(batch, learning, cache)
 
-    def generator_losses(self, batch: PairBatch, step: int, learning: bool) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, learning: bool, cache: dict) -> dict[str, Tensor]:
         """learning: whether the initialization is over. Until then all losses but `content` are 0."""
         photo, losses = batch.a, {}
         fake = self.generator(photo)
-        self.keep(batch, step, fake)
+        cache['fake'] = fake.detach()
         if self.is_active('content'):
             losses['content'] = self.content(fake, photo)
         if not learning:
@@ -141,14 +141,14 @@ class CartoonGAN(Translator):
             return perceptual_l1(teacher.maps(fake, 2), answers, everyone)
         return F.l1_loss(vgg(fake, (_LAYER,))[_LAYER], answers)
 
-    def discriminator_losses(self, batch: PairBatch, step: int, learning: bool) -> dict[str, Tensor]:
+    def discriminator_losses(self, batch: PairBatch, learning: bool, cache: dict) -> dict[str, Tensor]:
         if not self.is_active('discriminator'):
             return {}
         if not learning:
             return {'discriminator': 0 * sum(parameter.sum() for parameter in self.discriminator.parameters())}
-        kept = self.kept(batch, step)
+        fake = cache.get('fake')
         with torch.no_grad():
-            fake = self.generator(batch.a) if kept is None else kept[0]
+            fake = self.generator(batch.a) if fake is None else fake
         kind, judged = self.config.adversary, self.discriminator
         return {
             'discriminator': discriminator_on_real(kind, [judged(batch.b)])

@@ -119,10 +119,10 @@ class ContentStyle(Translator):
         return {**super().panel(batch), 'a2b like b': self.translate(batch.a, 'a2b', reference=batch.b),
                 'b2a like a': self.translate(batch.b, 'b2a', reference=batch.a)}
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        return self.generator_losses(batch, step) if group == 'generators' else self.discriminator_losses(batch, step)
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        return self.generator_losses(batch, cache) if group == 'generators' else self.discriminator_losses(batch, cache)
 
-    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         images = {'a': batch.a, 'b': batch.b}
         codes = {domain: self.gen[domain].encode(image) for domain, image in images.items()}
         chosen = {domain: self.sample_style(image) for domain, image in images.items()}
@@ -134,7 +134,7 @@ class ContentStyle(Translator):
                 self._add(losses, 'reconstruction', F.l1_loss(own, images[domain]))
             else:
                 fakes[domain] = decode(codes[other][0], drawn)
-        self.keep(batch, step, fakes['a'], fakes['b'])
+        cache['fakes'] = fakes['a'].detach(), fakes['b'].detach()
         for domain, other in ('ab', 'ba'):
             fake = fakes[domain]
             if self.is_active('adversarial'):
@@ -159,8 +159,8 @@ class ContentStyle(Translator):
         """What a subclass adds. fakes: per domain the translations into it, (B,3,H,W); codes: content and style of a and b."""
         return {}
 
-    def discriminator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        fakes, losses = self.kept(batch, step), {}
+    def discriminator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
+        fakes, losses = cache.get('fakes'), {}
         if not self.is_active('discriminator'):
             return losses
         if fakes is None:

@@ -101,25 +101,25 @@ class CUT(Translator):
     def render(self, images, direction, reference, generator):
         return self.generator(images)
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         source, target = (batch.a, batch.b) if self.config.direction == 'a2b' else (batch.b, batch.a)
         if group == 'generator':
-            return self.generator_losses(source, target, batch, step)
+            return self.generator_losses(source, target, cache)
         if not self.is_active('discriminator'):
             return {}
-        kept = self.kept(batch, step)
+        fake = cache.get('fake')
         with torch.no_grad():
-            fake = self.generator(source) if kept is None else kept[0]
+            fake = self.generator(source) if fake is None else fake
         on_real, on_fake = self.discriminator(torch.cat([target, fake])).chunk(2)
         kind = self.config.adversary
         return {'discriminator': discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])}
 
-    def generator_losses(self, source: Tensor, target: Tensor, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, source: Tensor, target: Tensor, cache: dict) -> dict[str, Tensor]:
         layers, count, losses = self.config.layers, len(source), {}
         given = torch.cat([source, target]) if self.is_active('identity_mapping') else source
         mirrored = self.config.flip and self.training and bool(torch.rand(()) < 0.5)
         *maps, drawn = self.generator.maps(given.flip(3) if mirrored else given, layers, whole=True)
-        self.keep(batch, step, drawn[:count])
+        cache['fake'] = drawn[:count].detach()
         if self.is_active('adversarial'):
             losses['adversarial'] = generator_loss(self.config.adversary, [self.discriminator(drawn[:count])])
         if self.is_active('nce') or self.is_active('identity_mapping'):

@@ -132,10 +132,10 @@ class CycleGAN(Translator):
         shown = super().panel(batch)
         return {**shown, 'a2b2a': self.translate(shown['a2b'], 'b2a')}
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        return self.generator_losses(batch, step) if group == 'generators' else self.discriminator_losses(batch, step)
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        return self.generator_losses(batch, cache) if group == 'generators' else self.discriminator_losses(batch, cache)
 
-    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         a, b, losses = batch.a, batch.b, {}
         if self.is_active('identity_mapping'):  # instance norms know no batch, so that one pass serves two purposes
             fake_b, same_b = self.a2b(torch.cat([a, b])).chunk(2)
@@ -143,7 +143,7 @@ class CycleGAN(Translator):
             losses['identity_mapping'] = F.l1_loss(same_b, b) + F.l1_loss(same_a, a)
         else:
             fake_b, fake_a = self.a2b(a), self.b2a(b)
-        self.keep(batch, step, fake_a, fake_b)
+        cache['fakes'] = fake_a.detach(), fake_b.detach()
         if self.is_active('adversarial'):
             kind = self.config.adversary
             losses['adversarial'] = generator_loss(kind, [self.discriminator_a(fake_a)]) + generator_loss(
@@ -153,8 +153,8 @@ class CycleGAN(Translator):
             losses['cycle'] = F.l1_loss(self.b2a(fake_b), a) + F.l1_loss(self.a2b(fake_a), b)
         return losses
 
-    def discriminator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        fakes = self.kept(batch, step)
+    def discriminator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
+        fakes = cache.get('fakes')
         if fakes is None:
             with torch.no_grad():
                 fakes = self.b2a(batch.b), self.a2b(batch.a)

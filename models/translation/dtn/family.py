@@ -21,7 +21,7 @@ from models.batch import PairBatch
 from models.blocks.initialization import initialize
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.smoothness import total_variation
-from models.translation.convolution_stacks import downsampling_layers, levels, upsampling_layers
+from models.translation.convolution_stacks import downsampling_layers, halvings, upsampling_layers
 from models.translation.translator import Translator
 
 _FROM_PHOTO, _FROM_DRAWING, _REAL = range(3)  # the classes of the ternary discriminator
@@ -61,7 +61,7 @@ class DTN(Translator):
 
     def __init__(self, config: DTNConfig, perception: Perception | None):
         super().__init__(config, perception)
-        count = levels(config.size)
+        count = halvings(config.size)
         widths, judged = ([width * 2 ** level for level in range(count)] for width in (config.width, config.discriminator_width))
         draw = partial(nn.init.normal_, std=0.02)
         self.encoder = nn.Identity()
@@ -70,7 +70,7 @@ class DTN(Translator):
             self.encoder = initialize(nn.Sequential(*body, nn.Conv2d(widths[-1], config.features, 4), nn.Flatten()), draw)
         first = [nn.Unflatten(1, (config.features, 1, 1)), nn.ConvTranspose2d(config.features, widths[-1], 4),
                  nn.BatchNorm2d(widths[-1]), nn.ReLU()]
-        body = upsampling_layers(widths[::-1], nn.BatchNorm2d, mixed=True)
+        body = upsampling_layers(widths[::-1], nn.BatchNorm2d, pointwise=True)
         self.decoder = initialize(nn.Sequential(*first, *body, nn.ConvTranspose2d(widths[0], 3, 4, 2, 1), nn.Tanh()), draw)
         body = downsampling_layers([3, *judged], nn.InstanceNorm2d, nn.LeakyReLU(0.2))
         outputs = 3 if config.discriminator == 'ternary' else 1
@@ -97,17 +97,17 @@ class DTN(Translator):
     def render(self, images, direction, reference, generator):
         return self.decoder(self.encoded(images))
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         if group == 'generator':
-            return self.generator_losses(batch, step)
-        return {'discriminator': self.judged(batch, step)} if self.is_active('discriminator') else {}
+            return self.generator_losses(batch, cache)
+        return {'discriminator': self.judged(batch, cache)} if self.is_active('discriminator') else {}
 
-    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         given, count, losses = torch.cat([batch.a, batch.b]), len(batch), {}
         with torch.set_grad_enabled(self.config.encoder == 'joint' and torch.is_grad_enabled()):
             vectors = self.encoded(given)
         fake = self.decoder(vectors)
-        self.keep(batch, step, fake)
+        cache['fake'] = fake.detach()
         if self.is_active('adversarial'):
             logits = self.discriminator(fake)
             losses['adversarial'] = (
@@ -121,11 +121,11 @@ class DTN(Translator):
             losses['variation'] = total_variation(fake)
         return losses
 
-    def judged(self, batch: PairBatch, step: int) -> Tensor:
+    def judged(self, batch: PairBatch, cache: dict) -> Tensor:
         """The discriminator's loss, a scalar."""
-        kept = self.kept(batch, step)
+        fake = cache.get('fake')
         with torch.no_grad():
-            fake = self.decoder(self.encoded(torch.cat([batch.a, batch.b]))) if kept is None else kept[0]
+            fake = self.decoder(self.encoded(torch.cat([batch.a, batch.b]))) if fake is None else fake
         on_photo, on_drawing, on_real = self.discriminator(torch.cat([fake, batch.b])).chunk(3)
         if self.config.discriminator == 'hinge':
             return discriminator_on_real('hinge', [on_real]) + discriminator_on_fake('hinge', [torch.cat([on_photo, on_drawing])])

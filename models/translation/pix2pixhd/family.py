@@ -62,6 +62,7 @@ class Pix2PixHD(Family):
     """Trained on targets and their labels; `generate` draws the target's labels as the source's parts look. For pipelines it is a
     translator of one direction, which draws a photo anew from its own labels."""
 
+    task = 'translate'
     directions = ('a2b',)
 
     def __init__(self, config: Pix2PixHDConfig, perception: Perception | None):
@@ -133,10 +134,11 @@ class Pix2PixHD(Family):
         (B,labels)."""
         return self.encoder(images, labels, self.config.labels)
 
-    def forward(self, group: str, batch: SwapBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         labels = self.labels(batch)
         return (
-            self.generator_losses(batch, labels, step) if group == 'generator' else self.discriminator_losses(batch, labels, step)
+            self.generator_losses(batch, labels, step, cache) if group == 'generator'
+            else self.discriminator_losses(batch, labels, step, cache)
         )
 
     def fake(self, batch: SwapBatch, labels: Tensor, step: int) -> Tensor:
@@ -144,9 +146,9 @@ class Pix2PixHD(Family):
         features = self.features(batch.target, labels)[0] if self.config.features else None
         return self.drawn(labels, features, fixed=step < self.config.fixed_global)
 
-    def generator_losses(self, batch: SwapBatch, labels: Tensor, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: SwapBatch, labels: Tensor, step: int, cache: dict) -> dict[str, Tensor]:
         fake, layout, losses = self.fake(batch, labels, step), self.layout(labels), {}
-        self.keep(batch, step, fake)
+        cache['fake'] = fake.detach()
         if self.is_active('adversarial') or self.is_active('matching'):
             maps = self.discriminators(torch.cat([layout, fake], 1))
             if self.is_active('adversarial'):
@@ -164,12 +166,12 @@ class Pix2PixHD(Family):
             losses['perceptual'] = sum(weight * F.l1_loss(seen[name], answers[name]) for name, weight in _LAYERS.items())
         return losses
 
-    def discriminator_losses(self, batch: SwapBatch, labels: Tensor, step: int) -> dict[str, Tensor]:
+    def discriminator_losses(self, batch: SwapBatch, labels: Tensor, step: int, cache: dict) -> dict[str, Tensor]:
         if not self.is_active('discriminator'):
             return {}
-        kept = self.kept(batch, step)
+        fake = cache.get('fake')
         with torch.no_grad():
-            fake = self.fake(batch, labels, step) if kept is None else kept[0]
+            fake = self.fake(batch, labels, step) if fake is None else fake
         layout = self.layout(labels)
         maps = self.discriminators(torch.cat([torch.cat([layout, batch.target], 1), torch.cat([layout, fake], 1)]))
         real, made = zip(*(scale[-1].chunk(2) for scale in maps))

@@ -123,12 +123,12 @@ class StarGAN(Translator):
         return {**shown, 'a2b like b': self.translate(batch.a, 'a2b', reference=batch.b),
                 'b2a like a': self.translate(batch.b, 'b2a', reference=batch.a)}
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         real = torch.cat([batch.a, batch.b])
         own = torch.arange(2, device=real.device).repeat_interleave(len(batch))  # (2B,)
         if group == 'generator':
-            return self.generator_losses(real, own, batch, step)
-        return self.discriminator_losses(real, own, batch, step)
+            return self.generator_losses(real, own, step, cache)
+        return self.discriminator_losses(real, own, step, cache)
 
     def chosen(self, real: Tensor, own: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Wanted domains (2B,) and two styles (2B,style) for each of them; gradients reach the styles of latents only."""
@@ -140,11 +140,11 @@ class StarGAN(Translator):
         with torch.no_grad():
             return wanted, *(self.encoder(real[wanted * count + place], wanted) for place in places)
 
-    def generator_losses(self, real: Tensor, own: Tensor, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, real: Tensor, own: Tensor, step: int, cache: dict) -> dict[str, Tensor]:
         losses, left, masks = {}, max(0.0, 1 - step / self.config.fade), self.masks(real)
         wanted, style, other = self.chosen(real, own, step)
         fake = self.generator(real, style, masks)
-        self.keep(batch, step, fake, wanted)
+        cache['fake'] = fake.detach(), wanted
         if self.is_active('adversarial'):
             losses['adversarial'] = generator_loss('vanilla', [self.discriminator(fake, wanted)])
         with _fixed(self.encoder, step % 2 == 1):
@@ -159,14 +159,14 @@ class StarGAN(Translator):
             losses['diversity'] = -left * F.l1_loss(fake, second)
         return losses
 
-    def discriminator_losses(self, real: Tensor, own: Tensor, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        losses, kept = {}, self.kept(batch, step)
+    def discriminator_losses(self, real: Tensor, own: Tensor, step: int, cache: dict) -> dict[str, Tensor]:
+        losses, fake = {}, cache.get('fake')
         if self.is_active('discriminator'):
-            if kept is None:
+            if fake is None:
                 with torch.no_grad():
                     wanted, style, _ = self.chosen(real, own, step)
-                    kept = self.generator(real, style, self.masks(real)), wanted
-            on_real, on_fake = self.discriminator(torch.cat([real, kept[0]]), torch.cat([own, kept[1]])).chunk(2)
+                    fake = self.generator(real, style, self.masks(real)), wanted
+            on_real, on_fake = self.discriminator(torch.cat([real, fake[0]]), torch.cat([own, fake[1]])).chunk(2)
             losses['discriminator'] = discriminator_on_real('vanilla', [on_real]) + discriminator_on_fake('vanilla', [on_fake])
         if self.is_active('r1'):
             losses['r1'] = r1_penalty(lambda images: [self.discriminator(images, own)], real)

@@ -160,8 +160,8 @@ class UGATIT(Translator):
                     limit = self.config.rho_limit if isinstance(module, AdaLIN) else 1.0
                     module.rho.data.clamp_(0, limit)
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        return self.generator_losses(batch, step) if group == 'generators' else self.discriminator_losses(batch, step)
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        return self.generator_losses(batch, cache) if group == 'generators' else self.discriminator_losses(batch, cache)
 
     def head(self, images: Tensor) -> Tensor:
         """(B,1,H,W) in [0,1]."""
@@ -173,7 +173,7 @@ class UGATIT(Translator):
         """Those of a and b, where something asks for them; otherwise none."""
         return [self.head(images) for images in (batch.a, batch.b)] if self.needs_parser else []
 
-    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         config, heads = self.config, self.heads(batch)
         head_a, head_b = heads or (None, None)
         own = self.is_active('identity_mapping') or self.is_active('cam')  # in one pass with the translation
@@ -181,7 +181,7 @@ class UGATIT(Translator):
                           for generator, here, there in ((self.genA2B, batch.a, batch.b), (self.genB2A, batch.b, batch.a)))
         count = len(batch)
         fake_a, fake_b = made_a.image[:count], made_b.image[:count]
-        self.keep(batch, step, fake_a, fake_b, *heads)
+        cache['fakes'] = [image.detach() for image in (fake_a, fake_b, *heads)]
         losses = {}
         for name, fake, domain, head in (('a2b', fake_b, 'B', head_a), ('b2a', fake_a, 'A', head_b)):
             if self.is_active(f'adversarial_{name}'):
@@ -200,8 +200,8 @@ class UGATIT(Translator):
             losses['variation'] = total_variation(fake_b, inside=head_a) + total_variation(fake_a, inside=head_b)
         return losses
 
-    def discriminator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
-        made = self.kept(batch, step)
+    def discriminator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
+        made = cache.get('fakes')
         if made is None:
             with torch.no_grad():
                 made = [self.genB2A(batch.b).image, self.genA2B(batch.a).image, *self.heads(batch)]

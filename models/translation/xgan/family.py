@@ -26,7 +26,7 @@ from models.blocks.gradient_reversal import reverse_gradient
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.identity import cosine_id_loss
 from models.precision import normalized
-from models.translation.convolution_stacks import downsampling_layers, levels, upsampling_layers
+from models.translation.convolution_stacks import downsampling_layers, halvings, upsampling_layers
 from models.translation.translator import Translator
 
 
@@ -63,7 +63,7 @@ class XGAN(Translator):
 
     def __init__(self, config: XGANConfig, perception: Perception | None):
         super().__init__(config, perception)
-        count, width, length = levels(config.size), config.width, config.embedding
+        count, width, length = halvings(config.size), config.width, config.embedding
         if count < 3:
             raise ValueError(f'size {config.size} is too small: take a power of 2 from 32 on')
         widths = [width * 2 ** level for level in range(count)]  # 32, 64, 128, 256 at 64 pixels
@@ -105,16 +105,16 @@ class XGAN(Translator):
     def render(self, images, direction, reference, generator):
         return self.drawn(self.embedded(images, direction[0]), direction[-1])
 
-    def forward(self, group: str, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         if group == 'generators':
-            return self.generator_losses(batch, step)
-        return {'discriminator': self.judged(batch, step)} if self.is_active('discriminator') else {}
+            return self.generator_losses(batch, cache)
+        return {'discriminator': self.judged(batch, cache)} if self.is_active('discriminator') else {}
 
-    def generator_losses(self, batch: PairBatch, step: int) -> dict[str, Tensor]:
+    def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         losses, kind = {}, self.config.adversary
         own = {'a': self.embedded(batch.a, 'a'), 'b': self.embedded(batch.b, 'b')}
         fakes = {'a': self.drawn(own['b'], 'a'), 'b': self.drawn(own['a'], 'b')}
-        self.keep(batch, step, *fakes.values())
+        cache['fakes'] = [fake.detach() for fake in fakes.values()]
         if self.is_active('reconstruction'):
             losses['reconstruction'] = (F.mse_loss(self.drawn(own['a'], 'a'), batch.a)
                                        + F.mse_loss(self.drawn(own['b'], 'b'), batch.b))
@@ -138,11 +138,11 @@ class XGAN(Translator):
     def training_embedders(self) -> set[str]:
         return {'teacher'} if self.is_active('teacher') else set()
 
-    def judged(self, batch: PairBatch, step: int) -> Tensor:
+    def judged(self, batch: PairBatch, cache: dict) -> Tensor:
         """The discriminators' loss, a scalar."""
-        kept, kind, total = self.kept(batch, step), self.config.adversary, 0
+        fakes, kind, total = cache.get('fakes'), self.config.adversary, 0
         with torch.no_grad():
-            fakes = kept or [self.render(batch.b, 'b2a', None, None), self.render(batch.a, 'a2b', None, None)]
+            fakes = fakes or [self.render(batch.b, 'b2a', None, None), self.render(batch.a, 'a2b', None, None)]
         for domain, discriminator in self.discriminators.items():
             real, fake = (batch.a, fakes[0]) if domain == 'a' else (batch.b, fakes[1])
             on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)

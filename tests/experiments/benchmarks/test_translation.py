@@ -33,13 +33,13 @@ def test_gradients_equal_those_of_the_published_step(name, published_steps, opti
     use_published_spectral_norm(published_family)
     if cpu_kernels:
         assert all(use_cpu_kernels(network) > 0 for network in family.ema_modules().values())
-    losses = published_steps(published_family, batch)
+    losses, cache = published_steps(published_family, batch), {}
     param_groups, published_groups = (build_optimizer_groups(model, {'default': OptimizerConfig()})
                                       for model in (family, published_family))
     for group, published_group in zip(param_groups, published_groups):
         set_trainable_group(param_groups, group)
         set_trainable_group(published_groups, published_group)
-        loss = sum(family.config.weights[name] * value for name, value in family(group.name, batch, 0).items())
+        loss = sum(family.config.weights[name] * value for name, value in family(group.name, batch, 0, cache).items())
         gradients = torch.autograd.grad(loss, group.parameters)
         published_loss = losses[group.name]()
         published_gradients = torch.autograd.grad(published_loss, published_group.parameters)

@@ -117,7 +117,7 @@ def test_a_swap_learns_nothing_from_the_targets_face():
         labels = torch.full_like(given.target_parsing, PARTS.index('skin'))
         torch.manual_seed(1)
         ddpm('denoiser', replace(given, same=torch.full((4,), same), target=given.target * face, target_parsing=labels),
-             0)['noise'].backward()
+             0, {})['noise'].backward()
         return sum(p.grad.abs().sum() for p in ddpm.parameters() if p.grad is not None)
 
     assert gradients(False, 1.0) == 0 < gradients(True, 1.0)
@@ -125,14 +125,14 @@ def test_a_swap_learns_nothing_from_the_targets_face():
 
 def test_the_identity_loss_reaches_the_network_and_asks_for_the_source():
     ddpm, given = family(**ALL, weights={'id': 1.0}), batch()
-    losses = ddpm('denoiser', given, 0)
+    losses = ddpm('denoiser', given, 0, {})
     assert set(losses) == {'id'}
     losses['id'].backward()
     assert ddpm.denoiser.stem.weight.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in ddpm.perception.teacher.parameters())
     untold = family(**{**ALL, 'drop_id': 1.0}, weights={'id': 1.0})
-    assert untold('denoiser', given, 0)['id'] == 0
-    assert ddpm('denoiser', replace(given, same=torch.ones(4, dtype=torch.bool)), 0)['id'] == 0
+    assert untold('denoiser', given, 0, {})['id'] == 0
+    assert ddpm('denoiser', replace(given, same=torch.ones(4, dtype=torch.bool)), 0, {})['id'] == 0
 
 
 def test_the_identity_loss_is_loudest_between_noise_and_image():
@@ -145,8 +145,8 @@ def test_the_identity_loss_is_loudest_between_noise_and_image():
 
 def test_the_background_loss_listens_only_where_the_structure_was_told():
     given = batch()
-    losses = [family(**{**ALL, 'drop_structure': share}, weights={'background': 1.0})('denoiser', given, 0)['background'].item()
-             for share in (0.0, 1.0)]
+    models = [family(**{**ALL, 'drop_structure': share}, weights={'background': 1.0}) for share in (0.0, 1.0)]
+    losses = [model('denoiser', given, 0, {})['background'].item() for model in models]
     assert losses[0] > 0 == losses[1]
 
 

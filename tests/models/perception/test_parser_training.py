@@ -38,7 +38,7 @@ def test_both_losses_fall():
     training, batch = ParserTraining(ParserTrainingConfig(size=32)), _batch()
     optimizer, seen = torch.optim.Adam(training.param_groups()['parser'], 5e-3), []
     for step in range(10):
-        losses = training('parser', batch, step)
+        losses = training('parser', batch, step, {})
         seen.append({name: loss.item() for name, loss in losses.items()})
         optimizer.zero_grad()
         sum(losses.values()).backward()
@@ -52,7 +52,7 @@ def test_both_losses_fall():
 
 def test_a_loss_without_weight_is_not_computed():
     training = ParserTraining(ParserTrainingConfig(size=32, weights={'labels': 1, 'coarse': 0}))
-    assert list(training('parser', _batch(), 0)) == ['labels']
+    assert list(training('parser', _batch(), 0, {})) == ['labels']
 
 
 def test_marginalised_cross_entropy_of_single_classes_is_cross_entropy():

@@ -52,7 +52,7 @@ def _train(recognizer, faces, loss, steps=12):
     """The loss before and after a few steps."""
     optimizer, seen = torch.optim.Adam(recognizer.param_groups()['encoder'], 3e-3), []
     for step in range(steps):
-        losses = recognizer.train()('encoder', faces, step)
+        losses = recognizer.train()('encoder', faces, step, {})
         assert list(losses) == [loss]
         seen.append(losses[loss].item())
         optimizer.zero_grad()
@@ -101,7 +101,7 @@ def test_hints_make_the_student_see_what_the_teacher_sees():
 def test_people_of_other_partitions_have_no_margin():
     recognizer = _build(teacher=_Teacher(), weights={'margin': 1, 'distill': 1}).eval()
     strangers = FaceBatch(_faces().images, torch.full((8,), 99))
-    assert list(recognizer('encoder', strangers, 0)) == ['distill']
+    assert list(recognizer('encoder', strangers, 0, {})) == ['distill']
 
 
 @pytest.mark.parametrize(('given', 'message'), [
@@ -118,7 +118,7 @@ def test_a_config_without_means_is_refused(given, message):
 def test_a_teacher_of_another_width_is_named():
     recognizer = _build(people=0, teacher=_Teacher(6), weights={'margin': 0, 'distill': 1})
     with pytest.raises(ValueError, match='model.embedding=6'):
-        recognizer('encoder', _faces(), 0)
+        recognizer('encoder', _faces(), 0, {})
 
 
 def test_the_frozen_scale_of_iresnet_is_not_trained():
@@ -193,7 +193,7 @@ def test_a_drawing_is_taught_by_the_photo_of_its_person():
         photos = _Teacher()(faces.images[::2], template='arcface')
     assert ((drawings @ photos.t()).argmax(1) == torch.arange(4)).all()
     with pytest.raises(ValueError, match='distill_to=own'):
-        recognizer('encoder', _faces(), 0)
+        recognizer('encoder', _faces(), 0, {})
 
 
 @pytest.mark.parametrize('network', ['mobilefacenet', 'mobilefacenet-96', 'mobilefacenet-insight', 'iresnet18', 'sphere20'])
@@ -203,7 +203,7 @@ def test_only_the_last_stage_learns(network):
     before = {name: value.clone() for name, value in recognizer.network.state_dict().items()}
     height, width = frame(recognizer.config).height, frame(recognizer.config).width
     faces = FaceBatch(torch.rand(4, 3, height, width), torch.tensor([0, 1, 2, 0]))
-    recognizer('encoder', faces, 0)['margin'].backward()
+    recognizer('encoder', faces, 0, {})['margin'].backward()
     torch.optim.SGD(recognizer.param_groups()['encoder'], 0.1).step()
     changed = {name for name, value in recognizer.network.state_dict().items() if not torch.equal(value, before[name])}
     last = recognizer.network.last_stage

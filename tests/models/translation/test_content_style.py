@@ -42,20 +42,20 @@ def test_chance_and_references_give_styles(build):
 
 
 def test_discriminators_judge_what_the_generators_drew():
-    model, batch = munit(), pairs()
+    model, batch, cache = munit(), pairs(), {}
     content, decoder = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].dec)
-    model('generators', batch, 0)
+    model('generators', batch, 0, cache)
     assert (content.count, decoder.count) == (2, 2)  # own image and translation; own with translation, and the way back
-    model('discriminators', batch, 0)
+    model('discriminators', batch, 0, cache)
     assert (content.count, decoder.count) == (2, 2)
-    assert model('discriminators', batch, 0)['discriminator'] > 0
+    assert model('discriminators', batch, 0, {})['discriminator'] > 0
     assert content.count == 3
 
 
 def test_losses_of_weight_0_cost_no_pass():
     model, batch = munit(cycle=0.0, content=0.0, style=0.0), pairs()
     content, style = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].enc_style)
-    model('generators', batch, 0)
+    model('generators', batch, 0, {})
     assert (content.count, style.count) == (1, 1)
 
 
@@ -69,16 +69,16 @@ def test_the_perceptual_loss_says_which_network_it_needs():
 
 def test_the_hinge_asks_no_more_once_the_id_similarity_suffices():
     model, batch = satnet(threshold=-1.1), pairs()
-    assert model('generators', batch, 0)['id'] == 0
+    assert model('generators', batch, 0, {})['id'] == 0
     model = satnet(threshold=1.1)
-    model('generators', batch, 0)['id'].backward()
+    model('generators', batch, 0, {})['id'].backward()
     assert touched(model.gen['b'].dec) and touched(model.gen['a'].enc_content) and touched(model.gen['a'].dec)
 
 
 @pytest.mark.parametrize('form', ['distance', 'distilled'])
 def test_the_other_forms_of_the_identity_loss_reach_the_generators(form):
     model = satnet(id_loss_form=form)
-    loss = model('generators', pairs(4), 0)['id']
+    loss = model('generators', pairs(4), 0, {})['id']
     loss.backward()
     assert loss > 0 and touched(model.gen['b'].dec)
 
@@ -87,9 +87,9 @@ def test_only_pairs_of_one_person_are_supervised():
     model, both = satnet(weights={'supervised': 1.0}), pairs()
     strangers = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([2, 3]))
     friends = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([0, 3]))
-    assert model('generators', strangers, 0)['supervised'] == 0
-    assert model('generators', friends, 0)['supervised'] > 0
-    assert model('generators', PairBatch(both.a, both.b, ~both.paired), 0)['supervised'] > 0
+    assert model('generators', strangers, 0, {})['supervised'] == 0
+    assert model('generators', friends, 0, {})['supervised'] > 0
+    assert model('generators', PairBatch(both.a, both.b, ~both.paired), 0, {})['supervised'] > 0
 
 
 def test_a_size_that_leaves_nothing_of_the_last_scale_is_refused():

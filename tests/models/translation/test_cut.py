@@ -62,11 +62,11 @@ def test_fastcut_mirrors_half_of_the_inputs_in_training_alone(monkeypatch):
     for chance, mirrored in ((0.1, True), (0.9, False)):
         monkeypatch.setattr(torch, 'rand', lambda *shape, chance=chance: torch.tensor(chance))
         seen.clear()
-        assert family('generator', batch, 0)['nce'] > 0
+        assert family('generator', batch, 0, {})['nce'] > 0
         assert torch.equal(seen[0], batch.a.flip(3)) == mirrored
     seen.clear()
     monkeypatch.setattr(torch, 'rand', lambda *shape: torch.tensor(0.1))
-    family.eval()('generator', batch, 0)
+    family.eval()('generator', batch, 0, {})
     assert torch.equal(seen[0], batch.a)
 
 
@@ -80,14 +80,14 @@ def test_maps_of_a_mirrored_translation_are_mirrored_back(monkeypatch):
     losses = []
     for chance in (0.1, 0.9):
         monkeypatch.setattr(torch, 'rand', lambda *shape, chance=chance: torch.tensor(chance))
-        losses.append(family('generator', batch, 0)['nce'])
+        losses.append(family('generator', batch, 0, {})['nce'])
     # Halving the size keeps every second value from the left, so that mirror images differ there a little.
     torch.testing.assert_close(losses[0], losses[1], rtol=0.05, atol=0)
 
 
 def test_one_pass_of_the_generator_serves_both_param_groups():
-    family, batch = cut(), pairs()
+    family, batch, cache = cut(), pairs(), {}
     calls = Calls(family.generator.model[-1])  # the layer that draws
-    family('generator', batch, 0)
-    family('discriminator', batch, 0)
+    family('generator', batch, 0, cache)
+    family('discriminator', batch, 0, cache)
     assert calls.count == 1

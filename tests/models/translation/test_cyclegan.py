@@ -49,7 +49,7 @@ def test_without_a_pool_the_discriminators_see_the_new_fakes():
 def test_what_the_pools_hold_can_be_taken_up_by_another_process():
     family, other = cyclegan(), cyclegan()
     assert not family.memory()
-    family('discriminators', pairs(), 0)
+    family('discriminators', pairs(), 0, {})
     other.load_extra_state(family.memory())
     for pool, twin in zip(family.pools.values(), other.pools.values()):
         assert len(twin.images) == 2 and all(map(torch.equal, pool.images, twin.images))
@@ -58,24 +58,24 @@ def test_what_the_pools_hold_can_be_taken_up_by_another_process():
 def test_validation_leaves_the_pools_alone():
     family = cyclegan().eval()
     with torch.no_grad():
-        losses = family('discriminators', pairs(), 0)
+        losses = family('discriminators', pairs(), 0, {})
     assert torch.isfinite(losses['discriminator']) and not family.memory()
 
 
 def test_the_discriminators_judge_what_the_generators_drew_in_the_same_step():
     family = cyclegan(weights={**CycleGANConfig().weights, 'identity_mapping': 0.0})
-    calls, batch = Calls(family.a2b), pairs()
-    family('generators', batch, 5)
+    calls, batch, cache = Calls(family.a2b), pairs(), {}
+    family('generators', batch, 5, cache)
     assert calls.count == 2  # the translation, and the way back of the cycle
-    family('discriminators', batch, 5)
+    family('discriminators', batch, 5, cache)
     assert calls.count == 2
-    family('discriminators', batch, 6)
+    family('discriminators', batch, 6, {})
     assert calls.count == 3
 
 
 def test_identity_and_translation_in_one_pass_equal_two_passes():
     family, batch = cyclegan(), pairs()
-    losses = family('generators', batch, 0)
+    losses = family('generators', batch, 0, {})
     alone = (family.a2b(batch.b) - batch.b).abs().mean() + (family.b2a(batch.a) - batch.a).abs().mean()
     torch.testing.assert_close(losses['identity_mapping'], alone, rtol=1e-4, atol=1e-5)
     cycle = (family.b2a(family.a2b(batch.a)) - batch.a).abs().mean() + (family.a2b(family.b2a(batch.b)) - batch.b).abs().mean()
@@ -105,7 +105,7 @@ def test_each_form_learns_in_both_param_groups(changes):
                if name.split('.')[-2] in ('conv_f', 'conv_g', 'conv_h')}
     for group, parameters in family.param_groups().items():
         learning = [parameter for parameter in parameters if parameter not in waiting]
-        objective = sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0).items())
+        objective = sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0, {}).items())
         gradients = torch.autograd.grad(objective, learning, allow_unused=True)
         assert sum(value is not None and bool(value.abs().max() > 0) for value in gradients) > 0.8 * len(gradients)
 

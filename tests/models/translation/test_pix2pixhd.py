@@ -55,7 +55,7 @@ def test_the_look_of_the_source_changes_the_drawing_and_its_layout_does_not_move
 
 def test_the_encoder_learns_through_the_generator():
     model = family()
-    sum(model('generator', batch(), 0).values()).backward()
+    sum(model('generator', batch(), 0, {}).values()).backward()
     assert touched(model.encoder) and touched(model.generator)
 
 
@@ -63,14 +63,14 @@ def test_the_enhancer_first_learns_alone():
     model = family(enhancer=True, local_blocks=1, fixed_global=2)
     for step, learns in ((1, False), (2, True)):
         model.zero_grad()
-        sum(model('generator', batch(), step).values()).backward()
+        sum(model('generator', batch(), step, {}).values()).backward()
         assert touched(model.generator.model1_2) and touched(model.generator.model) is learns
 
 
 def test_matching_of_the_real_image_is_0_and_does_not_teach_the_answer():
     model, given = family(), batch()
     model.fake = lambda *unused: given.target.clone().requires_grad_()
-    assert model.generator_losses(given, given.target_parsing, 0)['matching'] < 1e-6
+    assert model.generator_losses(given, given.target_parsing, 0, {})['matching'] < 1e-6
 
 
 def test_clusters_of_features():

@@ -19,11 +19,11 @@ def built(name: str, config: dict, **changes):
 
 def test_content_alone_is_learned_until_the_initialisation_is_over():
     family, batch = built('cartoongan', CARTOON, initialization_steps=3), pairs()
-    early, late = (family('generator', batch, step) for step in (2, 3))
+    early, late = (family('generator', batch, step, {}) for step in (2, 3))
     assert early['adversarial'] == 0 and early['content'] > 0 and late['adversarial'] > 0
-    family('discriminator', batch, 2)['discriminator'].backward()
+    family('discriminator', batch, 2, {})['discriminator'].backward()
     assert not touched(family.discriminator)
-    family('discriminator', batch, 3)['discriminator'].backward()
+    family('discriminator', batch, 3, {})['discriminator'].backward()
     assert touched(family.discriminator)
 
 
@@ -47,7 +47,7 @@ def test_the_cartoon_discriminator_is_also_shown_drawings_without_edges():
     batch = pairs()
     batch.b[:] = -1
     batch.b[:, :, :, 8:] = 1
-    family('discriminator', batch, 0)
+    family('discriminator', batch, 0, {})
     drawing, blurred, _ = seen
     assert torch.equal(drawing, batch.b)
     assert (blurred - drawing).abs()[..., 7:9].max() > 0.2 and torch.equal(blurred[..., :4], drawing[..., :4])
@@ -56,7 +56,7 @@ def test_the_cartoon_discriminator_is_also_shown_drawings_without_edges():
 @pytest.mark.parametrize('encoder', ['frozen', 'joint'])
 def test_constancy_alone_teaches_the_decoder(encoder):
     family = built('dtn', DTN, encoder=encoder, weights={'constancy': 1.0})
-    family('generator', pairs(), 0)['constancy'].backward()
+    family('generator', pairs(), 0, {})['constancy'].backward()
     assert touched(family.decoder) and touched(family.encoder) == (encoder == 'joint')
 
 
@@ -65,11 +65,11 @@ def test_the_ternary_discriminator_tells_three_kinds_apart():
     family, batch = built('dtn', DTN), pairs()
     right = torch.tensor([0, 0, 1, 1, 2, 2])
     family.discriminator = Named(right)
-    assert family('discriminator', batch, 0)['discriminator'] < 0.01
+    assert family('discriminator', batch, 0, {})['discriminator'] < 0.01
     family.discriminator = Named(right[:4])
-    caught = family('generator', batch, 0)['adversarial']
+    caught = family('generator', batch, 0, {})['adversarial']
     family.discriminator = Named(torch.full((4,), 2))
-    assert family('generator', batch, 0)['adversarial'] < 0.01 < 9 < caught
+    assert family('generator', batch, 0, {})['adversarial'] < 0.01 < 9 < caught
 
 
 class Named(torch.nn.Module):
@@ -94,22 +94,22 @@ def test_a_reversed_gradient_is_the_opposite():
 def test_encoders_work_against_the_domain_classifier_that_learns_in_the_same_step():
     family, batch = built('xgan', XGAN, weights={'domain': 1.0}).train(), pairs(8, 32)
     optimizer = torch.optim.SGD(family.tell.parameters(), 0.5)
-    first = family('generators', batch, 0)['domain']
+    first = family('generators', batch, 0, {})['domain']
     for step in range(40):
         optimizer.zero_grad()
-        family('generators', batch, step)['domain'].backward()
+        family('generators', batch, step, {})['domain'].backward()
         optimizer.step()
-    learned = family('generators', batch, 40)['domain']
+    learned = family('generators', batch, 40, {})['domain']
     assert learned < first - 0.01
     family.zero_grad()
     learned.backward()
     torch.optim.SGD([*family.encode_a.parameters(), *family.encode.parameters()], 1e-3).step()
-    assert family('generators', batch, 0)['domain'] > learned
+    assert family('generators', batch, 0, {})['domain'] > learned
 
 
 def test_one_adversary_judges_drawings_alone():
     assert set(built('xgan', XGAN, both=False).discriminators) == {'b'}
     assert set(built('xgan', XGAN).discriminators) == {'a', 'b'}
     family = built('xgan', XGAN, both=False, weights={'adversarial': 1.0})
-    family('generators', pairs(size=32), 0)['adversarial'].backward()
+    family('generators', pairs(size=32), 0, {})['adversarial'].backward()
     assert touched(family.decode_b) and not touched(family.decode_a)

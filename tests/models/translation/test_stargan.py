@@ -19,7 +19,7 @@ def stargan(**changes) -> StarGAN:
 def test_styles_of_latents_train_all_networks_and_styles_of_references_the_generator_alone():
     for step, everything in ((0, True), (1, False)):
         family = stargan()
-        sum(family('generator', pairs(size=32), step).values()).backward()
+        sum(family('generator', pairs(size=32), step, {}).values()).backward()
         assert touched(family.generator)
         assert touched(family.mapping) == touched(family.encoder) == everything
         assert all(parameter.requires_grad for parameter in family.encoder.parameters())
@@ -28,11 +28,11 @@ def test_styles_of_latents_train_all_networks_and_styles_of_references_the_gener
 def test_diversity_is_a_reward_that_fades_out():
     family, batch = stargan(fade=100), pairs(size=32)
     torch.manual_seed(1)
-    full = family('generator', batch, 0)['diversity']
+    full = family('generator', batch, 0, {})['diversity']
     torch.manual_seed(1)
-    half = family('generator', batch, 50)['diversity']
+    half = family('generator', batch, 50, {})['diversity']
     assert full < 0 and half.item() == pytest.approx(full.item() / 2, rel=1e-4)
-    assert family('generator', batch, 100)['diversity'] == 0
+    assert family('generator', batch, 100, {})['diversity'] == 0
 
 
 def test_a_reference_gives_its_style():
@@ -51,7 +51,7 @@ def test_the_mapping_network_moves_at_its_own_pace():
     weights = family.mapping.shared[0].weight, family.generator.from_rgb.weight
     before = [weight.detach().clone() for weight in weights]
     group.set_rate(2e-3)
-    sum(family('generator', pairs(size=32), 0).values()).backward()
+    sum(family('generator', pairs(size=32), 0, {}).values()).backward()
     group.optimizer.step()
     slow, usual = ((weight - old).abs().max().item() for weight, old in zip(weights, before))
     assert slow == pytest.approx(2e-5, rel=0.02) and usual == pytest.approx(2e-3, rel=0.02)

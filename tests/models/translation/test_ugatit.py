@@ -52,13 +52,13 @@ def test_the_folded_attention_is_that_of_the_map_of_twice_the_width(weighted):
 
 
 def test_each_translation_is_made_once_per_step():
-    model, batch = family(), pairs()
+    model, batch, cache = family(), pairs(), {}
     calls = [Calls(model.genA2B), Calls(model.genB2A)]
-    model('generators', batch, 0)
+    model('generators', batch, 0, cache)
     assert [count.count for count in calls] == [2, 2]  # there (with the identity pass) and back
-    model('discriminators', batch, 0)
+    model('discriminators', batch, 0, cache)
     assert [count.count for count in calls] == [2, 2]
-    model('discriminators', batch, 1)
+    model('discriminators', batch, 1, {})
     assert [count.count for count in calls] == [3, 3]
 
 
@@ -79,7 +79,7 @@ def test_the_background_does_not_learn_from_the_discriminators_where_it_is_detac
         model = family(detached_background=detached)
         made = []
         model.genA2B.register_forward_hook(lambda module, given, out, made=made: made.append(out.image))
-        loss = model.generator_losses(pairs(), 0)['adversarial_a2b']
+        loss = model.generator_losses(pairs(), {})['adversarial_a2b']
         slope = torch.autograd.grad(loss, made[0])[0][:2]
         assert slope[..., :8].abs().max() > 0
         assert bool(slope[..., 8:].abs().max() == 0) is detached
@@ -108,7 +108,7 @@ def test_what_the_classifiers_of_the_discriminators_see(sees):
 
 def test_background_and_variation_concern_their_own_side():
     model, batch = family(weights={'background': 1.0, 'variation': 1.0}), pairs()
-    losses = model.generator_losses(batch, 0)
+    losses = model.generator_losses(batch, {})
     assert losses['background'] > 0 and losses['variation'] > 0
     rough = torch.zeros(1, 3, 16, 16)
     rough[..., ::2] = 1
@@ -123,8 +123,8 @@ def test_blurred_negatives_are_one_more_kind_of_fake():
     plain, more, batch = family(), family(blurred_negatives=True), pairs()
     more.load_state_dict(plain.state_dict())
     difference = (
-        more.eval()('discriminators', batch, 0)['discriminator_a2b']
-        - plain.eval()('discriminators', batch, 0)['discriminator_a2b']
+        more.eval()('discriminators', batch, 0, {})['discriminator_a2b']
+        - plain.eval()('discriminators', batch, 0, {})['discriminator_a2b']
     )
     extra = plain.verdict('B', [(blur_edges(batch.b), None, 0.0)])
     torch.testing.assert_close(difference, extra, rtol=1e-3, atol=0)
@@ -176,7 +176,7 @@ def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
 def test_every_form_trains_and_shows_its_heat_maps(options):
     model, batch = family(**options), pairs()
     for group in model.param_groups():
-        sum(model(group, batch, 0).values()).backward()
+        sum(model(group, batch, 0, {}).values()).backward()
     with torch.no_grad():
         panel = model.eval().panel(batch)
     assert {'a', 'a2b', 'heat a', 'b', 'b2a', 'heat b'} <= set(panel)
