@@ -1,14 +1,14 @@
-"""CUT and FastCUT (Park et al. 2020, arXiv:2007.15651): one direction, one generator, no cycle. Each patch of the translation
-must be nearer to the input's patch at its place than to the others.
+"""CUT and FastCUT (Park et al. 2020, arXiv:2007.15651): one-directional translation with a patchwise contrastive loss.
 
-| loss          | group         | formula                                                               | paper |
-| ------------- | ------------- | --------------------------------------------------------------------- | ----- |
-| adversarial   | generator     | models.losses.adversarial                                             | eq. 1 |
-| nce           | generator     | models.losses.contrastive.patch_nce, mean over the layers             | eq. 4 |
-| identity      | generator     | the same between images of the target domain and what becomes of them | eq. 5 |
-| discriminator | discriminator | loss on real images + loss on fakes                                   | eq. 1 |
+| loss             | group         | formula                                                                                  | paper |
+| ---------------- | ------------- | ---------------------------------------------------------------------------------------- | ----- |
+| adversarial      | generator     | models.losses.adversarial                                                                | eq. 1 |
+| nce              | generator     | models.losses.contrastive.patch_nce of translations and their inputs, mean over layers   | eq. 4 |
+| identity_mapping | generator     | patch_nce of translated images of the target domain and these images                     | eq. 5 |
+| discriminator    | discriminator | loss on real images + loss on translations                                               | eq. 1 |
 
-The published code updates the discriminator first; here the generator goes first, so that one pass of it serves both.
+In the contrastive loss the patch of the input at the same position is the positive, and its other patches are the negatives. The
+published code updates the discriminator first; here the generator is first, so that both groups share one translation.
 """
 from functools import partial
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import Parameter
 
 from configs.base import needing
 from models.base import FamilyConfig, Perception
@@ -24,59 +25,40 @@ from models.blocks.initialization import initialize
 from models.blocks.patch import PatchDiscriminator, check_patches
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.losses.contrastive import patch_nce
-from models.precision import full_precision, normalized
+from models.translation.cut.networks import Projector
 from models.translation.generators import ResNetGenerator
 from models.translation.translator import Translator
 
 
 class CUTConfig(FamilyConfig):
-    """The defaults are CUT as published; FastCUT is `flip` with nce 10 and identity 0.
+    """Networks and losses of CUT; the defaults are published. FastCUT is `flip` with weights nce 10 and identity_mapping 0."""
 
-    size: side of the images, a multiple of 4. direction: which of the two is learned. width, discriminator_width: channels of the
-    first layers. layers: numbers of the generator's layers that are compared, the input being 0. patches: places per layer.
-    features: length of the compared vectors. antialias: blurs where the size changes. flip: half of the inputs are mirrored, and
-    the maps of their translations back: what the generator does must not depend on it.
-    """
-
-    size: int = 256
-    direction: Literal['a2b', 'b2a'] = 'a2b'
-    width: int = 64
-    blocks: int = 9
-    discriminator_width: int = 64
-    discriminator_layers: int = 3
-    antialias: bool = True
-    layers: tuple[int, ...] = (0, 4, 8, 12, 16)
-    patches: int = Field(256, ge=2)
-    features: int = 256
-    temperature: float = Field(0.07, gt=0)
-    flip: bool = False
-    adversary: Adversary = 'lsgan'
-    weights: dict[str, float] = {'adversarial': 1.0, 'nce': 0.5, 'identity_mapping': 0.5, 'discriminator': 0.5}
+    size: int = Field(256, description='side of the images in pixels, a multiple of 4')
+    direction: Literal['a2b', 'b2a'] = Field('a2b', description='the direction that is learned')
+    width: int = Field(64, description="channels of the generator's first layer")
+    blocks: int = Field(9, description='residual blocks of the generator')
+    discriminator_width: int = Field(64, description="channels of the discriminator's first layer")
+    discriminator_layers: int = Field(3, description='halvings of the patch discriminator')
+    antialias: bool = Field(True, description='resampling with a blur')
+    layers: tuple[int, ...] = Field((0, 4, 8, 12, 16), description='indices of the generator layers whose maps are compared')
+    patches: int = Field(256, ge=2, description='sampled positions per map')
+    features: int = Field(256, description='length of the projected vectors')
+    temperature: float = Field(0.07, gt=0, description='temperature of the contrastive loss')
+    flip: bool = Field(False, description='mirror half of the inputs, and the maps of their translations back')
+    adversary: Adversary = Field('lsgan', description='form of the adversarial loss')
+    weights: dict[str, float] = Field({'adversarial': 1.0, 'nce': 0.5, 'identity_mapping': 0.5, 'discriminator': 0.5},
+                                      description='weight of each loss')
 
     def ignored(self) -> dict[str, str]:
-        compared = self.is_active('nce', 'identity_mapping')
+        contrastive = self.is_active('nce', 'identity_mapping')
         return {
             **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
-            **needing('a weight of nce or identity', compared, 'layers', 'patches', 'features', 'temperature', 'flip'),
+            **needing('a weight of nce or identity_mapping', contrastive, 'layers', 'patches', 'features', 'temperature', 'flip'),
         }
 
 
-class Projector(nn.Module):
-    """A small network per layer: maps (B,C,H,W) each, places (P,) each -> unit vectors (B,P,features) each."""
-
-    def __init__(self, widths: list[int], features: int):
-        super().__init__()
-        for index, width in enumerate(widths):
-            self.add_module(f'mlp_{index}', nn.Sequential(nn.Linear(width, features), nn.ReLU(), nn.Linear(features, features)))
-
-    @full_precision
-    def forward(self, maps: list[Tensor], places: list[Tensor]) -> list[Tensor]:
-        return [normalized(network(values.flatten(2)[:, :, chosen].transpose(1, 2)), dim=2)
-                for network, values, chosen in zip(self.children(), maps, places)]
-
-
 class CUT(Translator):
-    """One generator for the direction of the config, its projector, and a discriminator."""
+    """Generator, projector and discriminator for the direction of the config."""
 
     def __init__(self, config: CUTConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -84,21 +66,21 @@ class CUT(Translator):
             raise ValueError(f'size {config.size} does not suit the generator: take a multiple of 4')
         check_patches(config.size, config.discriminator_layers)
         self.directions = (config.direction,)
-        draw = partial(nn.init.xavier_normal_, gain=0.02)
-        self.generator = initialize(ResNetGenerator(config.width, config.blocks, antialias=config.antialias), draw)
-        self.projector = initialize(Projector(self.generator.widths(config.layers), config.features), draw)
+        init = partial(nn.init.xavier_normal_, gain=0.02)
+        self.generator = initialize(ResNetGenerator(config.width, config.blocks, antialias=config.antialias), init)
+        self.projector = initialize(Projector(self.generator.widths(config.layers), config.features), init)
         self.discriminator = initialize(
-            PatchDiscriminator(3, config.discriminator_width, config.discriminator_layers, antialias=config.antialias), draw
+            PatchDiscriminator(3, config.discriminator_width, config.discriminator_layers, antialias=config.antialias), init
         )
 
-    def param_groups(self):
+    def param_groups(self) -> dict[str, list[Parameter]]:
         return {'generator': [*self.generator.parameters(), *self.projector.parameters()],
                 'discriminator': list(self.discriminator.parameters())}
 
-    def ema_modules(self):
+    def ema_modules(self) -> dict[str, nn.Module]:
         return {'generator': self.generator}
 
-    def render(self, images, direction, reference, generator):
+    def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         return self.generator(images)
 
     def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
@@ -115,23 +97,25 @@ class CUT(Translator):
         return {'discriminator': discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])}
 
     def generator_losses(self, source: Tensor, target: Tensor, cache: dict) -> dict[str, Tensor]:
+        """Losses of generator and projector for images (B,3,H,W); the translation of the source is cached as `fake`."""
         layers, count, losses = self.config.layers, len(source), {}
-        given = torch.cat([source, target]) if self.is_active('identity_mapping') else source
+        inputs = torch.cat([source, target]) if self.is_active('identity_mapping') else source  # (N,3,H,W), N = B or 2B
         mirrored = self.config.flip and self.training and bool(torch.rand(()) < 0.5)
-        *maps, drawn = self.generator.maps(given.flip(3) if mirrored else given, layers, whole=True)
-        cache['fake'] = drawn[:count].detach()
+        *maps, translations = self.generator.maps(inputs.flip(3) if mirrored else inputs, layers, whole=True)
+        cache['fake'] = translations[:count].detach()
         if self.is_active('adversarial'):
-            losses['adversarial'] = generator_loss(self.config.adversary, [self.discriminator(drawn[:count])])
+            losses['adversarial'] = generator_loss(self.config.adversary, [self.discriminator(translations[:count])])
         if self.is_active('nce') or self.is_active('identity_mapping'):
             with torch.no_grad():
-                answers = self.generator.maps(given, layers) if mirrored else maps
-                places = [torch.randperm(values[0, 0].numel(), device=values.device)[:self.config.patches] for values in maps]
-                keys = self.projector(answers, places)
-            found = self.generator.maps(drawn, layers)
-            queries = self.projector([values.flip(3) for values in found] if mirrored else found, places)
-            parts = {'nce': slice(count), 'identity_mapping': slice(count, None)}
-            for name in filter(self.is_active, parts):
-                values = [patch_nce(query[parts[name]], key[parts[name]], temperature=self.config.temperature)
+                input_maps = self.generator.maps(inputs, layers) if mirrored else maps
+                positions = [torch.randperm(features[0, 0].numel(), device=features.device)[:self.config.patches]
+                             for features in maps]
+                keys = self.projector(input_maps, positions)
+            output_maps = self.generator.maps(translations, layers)
+            queries = self.projector([features.flip(3) for features in output_maps] if mirrored else output_maps, positions)
+            rows = {'nce': slice(count), 'identity_mapping': slice(count, None)}
+            for name in filter(self.is_active, rows):
+                values = [patch_nce(query[rows[name]], key[rows[name]], temperature=self.config.temperature)
                           for query, key in zip(queries, keys)]
                 losses[name] = torch.stack(values).mean()
         return losses
