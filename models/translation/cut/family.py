@@ -1,11 +1,11 @@
 """CUT and FastCUT (Park et al. 2020, arXiv:2007.15651): one-directional translation with a patchwise contrastive loss.
 
-| loss             | group         | formula                                                                                  | paper |
-| ---------------- | ------------- | ---------------------------------------------------------------------------------------- | ----- |
-| adversarial      | generator     | models.losses.adversarial                                                                | eq. 1 |
-| nce              | generator     | models.losses.contrastive.patch_nce of translations and their inputs, mean over layers   | eq. 4 |
-| identity_mapping | generator     | patch_nce of translated images of the target domain and these images                     | eq. 5 |
-| discriminator    | discriminator | loss on real images + loss on translations                                               | eq. 1 |
+| loss             | group         | formula                                                                            | paper |
+| ---------------- | ------------- | ---------------------------------------------------------------------------------- | ----- |
+| adversarial      | generator     | models.losses.adversarial                                                          | eq. 1 |
+| nce              | generator     | models.losses.contrastive.patch_nce of translation and input, mean over layers | eq. 4 |
+| identity_mapping | generator     | patch_nce of translated images of the target domain and these images               | eq. 5 |
+| discriminator    | discriminator | loss on real images + loss on translations                                         | eq. 1 |
 
 In the contrastive loss the patch of the input at the same position is the positive, and its other patches are the negatives. The
 published code updates the discriminator first; here the generator is first, so that both groups share one translation.

@@ -1,12 +1,12 @@
 """CycleGAN (Zhu et al. 2017, arXiv:1703.10593), and its variant for faces and anime faces with SAGAN attention in both networks.
 
-| loss             | group          | formula                                                                | paper       |
-| ---------------- | -------------- | ---------------------------------------------------------------------- | ----------- |
-| adversarial      | generators     | models.losses.adversarial, sum over both directions                    | eq. 1       |
-| cycle            | generators     | mean abs(b2a(a2b(a)) - a) + mean abs(a2b(b2a(b)) - b)                  | eq. 2       |
-| identity_mapping | generators     | mean abs(a2b(b) - b) + mean abs(b2a(a) - a)                            | section 5.2 |
-| discriminator    | discriminators | loss on real images + loss on images of the pool, sum over both domains | eq. 1       |
-| penalty          | discriminators | E(abs(grad) - 1)^2 on mixtures of real and generated images, both domains | WGAN-GP   |
+| loss             | group          | formula                                                                   | paper       |
+| ---------------- | -------------- | ------------------------------------------------------------------------- | ----------- |
+| adversarial      | generators     | models.losses.adversarial, sum over both directions                       | eq. 1       |
+| cycle            | generators     | mean abs(b2a(a2b(a)) - a) + mean abs(a2b(b2a(b)) - b)                     | eq. 2       |
+| identity_mapping | generators     | mean abs(a2b(b) - b) + mean abs(b2a(a) - a)                               | section 5.2 |
+| discriminator    | discriminators | loss on real images + loss on images of the pool, sum over both domains   | eq. 1       |
+| penalty          | discriminators | E(abs(grad) - 1)^2 on mixtures of real and generated images, both domains | WGAN-GP     |
 
 The generators are updated first; the discriminators are trained on the translations of that update.
 """
@@ -45,8 +45,8 @@ ATTENTION_SIZE_PX = 64  # the only size of the attention networks
 class CycleGANConfig(FamilyConfig):
     """Networks and losses of CycleGAN; the defaults are the published networks."""
 
-    size: int = Field(256, description='side of the images in pixels: 64 with attention networks, otherwise a multiple of 4, and of '
-                                       '2^downs for unet')
+    size: int = Field(256, description='side of the images in pixels: 64 with attention networks, otherwise a multiple of 4, '
+                                       'and of 2^downs for unet')
     generator: Literal['resnet', 'unet', 'attention'] = Field('resnet', description='generator network')
     width: int = Field(64, description="channels of the generator's first layer")
     blocks: int = Field(9, description='residual blocks of the generator resnet')
