@@ -10,7 +10,7 @@
 | r1            | discriminator | models.losses.adversarial.r1_penalty on real images                            | R1    |
 
 In even steps styles are mapped from latents and all networks are trained; in odd steps styles are encoded from other images of
-the batch and the generator alone is trained. Two steps are one iteration of the publication, which updates the discriminator first.
+the batch and the generator alone is trained. Two steps are one iteration of the publication, which begins with the discriminator.
 """
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,8 +48,8 @@ class StarGANConfig(FamilyConfig):
     mapping: int = Field(512, description='width of the mapping network')
     mapping_lr_scale: float = Field(0.01, gt=0, description="learning rate of the mapping network, relative to the generator's")
     fade: int = Field(200_000, ge=1, description='steps in which the diversity loss decays to 0')
-    high_pass: float = Field(0.0, ge=0, description='weight of the high-pass skip connections: 1 for CelebA-HQ, 0 for AFHQ; their '
-                                                    'masks come from the face parser, in the publication from landmarks')
+    high_pass: float = Field(0.0, ge=0, description='weight of the high-pass skip connections: 1 for CelebA-HQ, 0 for AFHQ; '
+                                                    'their masks come from the face parser, in the publication from landmarks')
     weights: dict[str, float] = Field({
         'adversarial': 1.0,
         'style': 1.0,

@@ -112,8 +112,8 @@ class StyleGenerator(nn.Module):
             self.hpf = _HighPass(high_pass)
 
     def forward(self, x: Tensor, s: Tensor, masks: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """masks: two (B,1,h,w) in [0,1] of the skip connections: of the face for maps of 32 pixels, and of eyes and nose for 64 and
-        128 pixels. None disables the connections."""
+        """masks: two (B,1,h,w) in [0,1] of the skip connections, of the face at 32 pixels and of eyes and nose at 64 and 128
+        pixels. None disables the connections."""
         x, skips = self.from_rgb(x), {}
         for block in self.encode:
             if masks is not None and block.change and x.shape[2] in (32, 64, 128):

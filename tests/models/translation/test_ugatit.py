@@ -88,8 +88,8 @@ def test_the_background_does_not_learn_from_the_discriminators_where_it_is_detac
 def test_a_masked_discriminator_pays_for_patches_of_the_face_alone():
     model = family(masked_discriminator=True, discriminator_cam=0.0)
     image, none, whole = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
-    assert model.verdict('B', [(image, none, 1.0)]) == 0
-    assert model.verdict('B', [(image, whole, 1.0)]) > 0
+    assert model.least_squares('B', [(image, none, 1.0)]) == 0
+    assert model.least_squares('B', [(image, whole, 1.0)]) > 0
 
 
 @pytest.mark.parametrize('sees', ['image', 'map', 'both'])
@@ -98,11 +98,11 @@ def test_what_the_classifiers_of_the_discriminators_see(sees):
     discriminator, image, head = model.disGB, torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
     seen = []
     discriminator.register_forward_hook(lambda module, given, out: seen.append(out[1]))
-    model.verdict('B', [(image, head, 1.0)])
-    model.verdict('B', [(image.flip(2), head, 1.0)])
+    model.least_squares('B', [(image, head, 1.0)])
+    model.least_squares('B', [(image.flip(2), head, 1.0)])
     assert torch.equal(seen[0], seen[1])  # all that differs is hidden
     model.config.__dict__['cam_input'] = 'whole'
-    model.verdict('B', [(image, head, 1.0)])
+    model.least_squares('B', [(image, head, 1.0)])
     assert not torch.allclose(seen[0], seen[2])
 
 
@@ -126,7 +126,7 @@ def test_blurred_negatives_are_one_more_kind_of_fake():
         more.eval()('discriminators', batch, 0, {})['discriminator_a2b']
         - plain.eval()('discriminators', batch, 0, {})['discriminator_a2b']
     )
-    extra = plain.verdict('B', [(blur_edges(batch.b), None, 0.0)])
+    extra = plain.least_squares('B', [(blur_edges(batch.b), None, 0.0)])
     torch.testing.assert_close(difference, extra, rtol=1e-3, atol=0)
 
 
