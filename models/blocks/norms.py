@@ -1,4 +1,4 @@
-"""Normalization layers beyond torch.nn: adaptive instance norms, the layer norm of MUNIT, the layer-instance norms of U-GAT-IT."""
+"""Normalization layers beyond torch.nn: adaptive instance norms, layer norm of MUNIT, layer-instance norms of U-GAT-IT."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -6,13 +6,13 @@ from torch import nn
 
 from datasets.synthetic import SyntheticSwaps
 from models import geometry
-from models.translation.edge_smoothing import blur_edges
 from models.blocks.norms import LIN
 from models.blocks.spectral import SpectralEveryForward, spectral
 from models.perception.build import load_embedder, load_parser
 from models.perception.landmarks.five_point import FiveLandmarks
 from models.precision import full_precision, normalized
 from models.registry import build_family
+from models.translation.edge_smoothing import blur_edges
 from models.translation.pix2pixhd.networks import region_means
 from tests.contract.stubs import tiny_perception
 from tests.contract.test_family import TINY

@@ -1,11 +1,11 @@
 """pix2pixHD (Wang et al. 2018, arXiv:1711.11585) on face parsing maps: image synthesis from labels and features of each label.
 
-| loss          | group          | formula                                                                          | paper       |
-| ------------- | -------------- | -------------------------------------------------------------------------------- | ----------- |
-| adversarial   | generator      | (D(fake) - 1)^2, sum over the discriminators' scales                             | eq. 2       |
-| matching      | generator      | 4 / (layers + 1) L1 of each inner map of the discriminators, mean over the scales | eq. 4       |
-| perceptual    | generator      | L1 of VGG-19's relu1_1 to relu5_1, weights 1/32, 1/16, 1/8, 1/4, 1               | section 3.3 |
-| discriminator | discriminators | D(fake)^2 + (D(real) - 1)^2, sum over the scales                                 | eq. 2       |
+| loss          | group          | formula                                                                    | paper       |
+| ------------- | -------------- | -------------------------------------------------------------------------- | ----------- |
+| adversarial   | generator      | (D(fake) - 1)^2, sum over the discriminators' scales                       | eq. 2       |
+| matching      | generator      | 4 / (layers + 1) L1 of each inner discriminator map, mean over the scales  | eq. 4       |
+| perceptual    | generator      | L1 of VGG-19's relu1_1 to relu5_1, weights 1/32, 1/16, 1/8, 1/4, 1         | section 3.3 |
+| discriminator | discriminators | D(fake)^2 + (D(real) - 1)^2, sum over the scales                           | eq. 2       |
 
 Features are averaged over labels, since faces have no instances, and edges are those between labels. VGG's input is normalized by
 ImageNet's mean and standard deviation, which the published code omits.

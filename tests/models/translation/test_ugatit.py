@@ -3,11 +3,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.translation.ugatit.cam import cam_attention
-from models.translation.edge_smoothing import blur_edges
 from models.blocks.norms import AdaLIN, layer_instance_norm
 from models.losses.smoothness import total_variation
+from models.translation.edge_smoothing import blur_edges
 from models.translation.head_region import erode, head_region
+from models.translation.ugatit.cam import cam_attention
 from models.translation.ugatit.family import UGATIT, UGATITConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs
