@@ -33,15 +33,15 @@ FAMILIES = {
     'cgan': FamilyEntry('models.cgan.family', 'CGAN', 'CGANConfig', 'swap'),
     'cvae': FamilyEntry('models.cvae.family', 'CVAE', 'CVAEConfig', 'swap'),
     'cyclegan': FamilyEntry('models.translation.cyclegan.family', 'CycleGAN', 'CycleGANConfig', 'translate'),
-    'cut': FamilyEntry('models.translation.cut', 'CUT', 'CUTConfig', 'translate'),
+    'cut': FamilyEntry('models.translation.cut.family', 'CUT', 'CUTConfig', 'translate'),
     'stargan': FamilyEntry('models.translation.stargan.family', 'StarGAN', 'StarGANConfig', 'translate'),
-    'xgan': FamilyEntry('models.translation.xgan', 'XGAN', 'XGANConfig', 'translate'),
-    'dtn': FamilyEntry('models.translation.dtn', 'DTN', 'DTNConfig', 'translate'),
-    'cartoongan': FamilyEntry('models.translation.cartoongan', 'CartoonGAN', 'CartoonGANConfig', 'translate'),
+    'xgan': FamilyEntry('models.translation.xgan.family', 'XGAN', 'XGANConfig', 'translate'),
+    'dtn': FamilyEntry('models.translation.dtn.family', 'DTN', 'DTNConfig', 'translate'),
+    'cartoongan': FamilyEntry('models.translation.cartoongan.family', 'CartoonGAN', 'CartoonGANConfig', 'translate'),
     'ddpm': FamilyEntry('models.ddpm.family', 'DDPM', 'DDPMConfig', 'swap'),
-    'munit': FamilyEntry('models.translation.munit', 'MUNIT', 'MUNITConfig', 'translate'),
+    'munit': FamilyEntry('models.translation.munit.family', 'MUNIT', 'MUNITConfig', 'translate'),
     'pix2pixhd': FamilyEntry('models.translation.pix2pixhd.family', 'Pix2PixHD', 'Pix2PixHDConfig', 'translate'),
-    'satnet': FamilyEntry('models.translation.satnet', 'SATNet', 'SATNetConfig', 'translate'),
+    'satnet': FamilyEntry('models.translation.satnet.family', 'SATNet', 'SATNetConfig', 'translate'),
     'ugatit': FamilyEntry('models.translation.ugatit.family', 'UGATIT', 'UGATITConfig', 'translate'),
 }
 TRANSLATORS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'translate')
@@ -70,7 +70,7 @@ def load_family(path: str | Path, perception: Perception | None) -> Family:
         raise ValueError(f'{path} names no family in its metadata; give a family.safetensors of a run or of models/zoo')
     family_class, schema = family_types(metadata['family'])
     settings = parse_json(metadata['config'], f'the config in {path}')
-    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',)))
+    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=False))
     try:
         family = family_class(config, perception)
     except Exception as error:  # impossible widths and sizes raise errors of many types in PyTorch

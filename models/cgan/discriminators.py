@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.folding import folded, folded_channels
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.ranges import ValueRange, from_signed
 from models.blocks.spectral import spectral
 from models.perception.features.efficientnet import EfficientNetLite0
@@ -56,7 +55,7 @@ class PatchDiscriminator(nn.Module):
             first = name == 'down1'
             conv = nn.Conv2d(previous, width, 4, 1 if name == 'conv1' else 2, 1)
             norm = [] if first or config.norm == 'none' else [
-                nn.BatchNorm2d(width) if config.norm == 'batch' else InstanceNorm2d(width, affine=True)]
+                nn.BatchNorm2d(width) if config.norm == 'batch' else nn.InstanceNorm2d(width, affine=True)]
             self.add_module(name, nn.Sequential(spectral(conv, config.spectral and not first), *norm, nn.LeakyReLU(0.2)))
             previous = width
         self.conv2 = nn.Sequential(nn.Conv2d(previous, 1, 4, 1, 1))

@@ -14,16 +14,14 @@ from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.ranges import ValueRange, from_signed, to_signed
 from models.blocks.spectral import spectral
-from models.runtime.narrow import NarrowConv2d
 
 
 def _norm(kind: str, width: int) -> nn.Module:
     if kind == 'batch':
         return nn.BatchNorm2d(width)
-    return InstanceNorm2d(width, affine=True) if kind == 'instance' else nn.GroupNorm(8, width)
+    return nn.InstanceNorm2d(width, affine=True) if kind == 'instance' else nn.GroupNorm(8, width)
 
 
 class Modulation(nn.Module):
@@ -179,7 +177,7 @@ class Generator(nn.Module):
         self.attention = nn.ModuleDict({
             str(side): SelfAttention(widths[config.sides.index(side)], pooled=config.pooled,
                                      wrap=lambda conv: spectral(conv, config.spectral)) for side in config.attention})
-        flat = nn.ReflectionPad2d(3), NarrowConv2d(widths[0], out_channels, 7)
+        flat = nn.ReflectionPad2d(3), nn.Conv2d(widths[0], out_channels, 7)
         self.last_layer = nn.Sequential(*(flat if config.fold == 1 else unfolding(widths[0], config.fold, out_channels)))
         if config.mask:  # an initial mask of 0.88, so that training does not start from a copy of the target
             nn.init.constant_(self.last_layer[-1].bias[3:], 2.0)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.batch import PARTS, SwapBatch
-from models.blocks.background import continued
+from models.blocks.background import push_pull_fill
 from models.perception.parsers.parser import face_mask
 from models.precision import full_precision, normalized
 
@@ -32,7 +32,7 @@ def swap_conditions(target: Tensor, labels: Tensor, *, parsing: bool, margin_px:
     """
     face = face_mask(labels)  # (B,1,H,W)
     onehot = F.one_hot(labels, len(PARTS)).permute(0, 3, 1, 2).to(target.dtype) if parsing else face  # (B,C,H,W)
-    return SwapConditions(onehot, continued(target, dilated_face(face, margin_px)), face)
+    return SwapConditions(onehot, push_pull_fill(target, dilated_face(face, margin_px)), face)
 
 
 def dilated_face(face: Tensor, margin_px: int) -> Tensor:

@@ -31,8 +31,7 @@ def warn_anew(monkeypatch):
 
 
 def test_a_run_resumes_as_the_version_that_began_it(run):
-    with pytest.warns(FutureWarning, match='the setting players is now called param_groups'):
-        assert train.main(['--resume', str(run), '--steps', '3']) == 0
+    assert train.main(['--resume', str(run), '--steps', '3']) == 0
     trained, expected = load_file(run / 'family.safetensors'), load_file(EARLIER / 'resumed.safetensors')
     expected = {name.replace('critic', 'discriminator'): value for name, value in expected.items()}
     assert trained.keys() == expected.keys()
@@ -67,6 +66,15 @@ def test_the_identity_loss_is_the_familys(family, loss):
 def test_film_is_adagn():
     old = {'model': {'generator': {'injection': 'film'}}}
     assert renamed_settings(old, 'cgan') == {'model': {'generator': {'injection': 'adagn'}}}
+
+
+@pytest.mark.parametrize(('family', 'old', 'new'), [
+    ('stargan', 'mapping_pace', 'mapping_lr_scale'), ('cartoongan', 'initialisation', 'initialization_steps'),
+    ('ugatit', 'cam_sees', 'cam_input'),
+])
+def test_settings_of_translators_are_converted(family, old, new):
+    with pytest.warns(FutureWarning, match=f'model.{old} is now called model.{new}'):
+        assert renamed_settings({'model': {old: 1}}, family) == {'model': {new: 1}}
 
 
 def test_old_keys_on_the_command_line_are_taken(tmp_path, capsys):

@@ -4,6 +4,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from models import weights
+from models.blocks.spectral import SpectralLayer
 from models.cgan.discriminators import DiscriminatorConfig, build_discriminator
 from models.perception.features.efficientnet import EfficientNetLite0, SameConv
 
@@ -102,7 +103,8 @@ def test_common_sizes_fit_the_sagan_discriminator(size, fold, widths, attention)
 
 
 def test_spectral_norm_is_in_every_layer_of_the_sagan_discriminator():
-    layers = [module for module in build(SAGAN).modules() if isinstance(module, torch.nn.Conv2d | torch.nn.Linear)]
+    kinds = torch.nn.Conv2d | torch.nn.Linear | SpectralLayer
+    layers = [module for module in build(SAGAN).modules() if isinstance(module, kinds)]
     assert layers and all(hasattr(layer, 'weight_orig') for layer in layers)
     assert not [name for name in build(SAGAN, spectral=False).state_dict() if name.endswith('weight_orig')]
     discriminator = build(PATCH, spectral=True)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.translation.cyclegan.family import CycleGAN, CycleGANConfig
-from models.translation.pool import ImagePool
+from models.translation.image_pool import ImagePool
 from tests.models.translation.batches import Calls, pairs
 
 TINY = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2}
