@@ -31,6 +31,9 @@ _RULES = (
     _Rule('identity', 'id', 'weights', _FACE_ID),
     _Rule('identity', 'identity_mapping', 'weights', _IDENTITY_MAPPING),
     _Rule('identity', 'id_loss_form', 'model', ('satnet',)),
+    _Rule('mapping_pace', 'mapping_lr_scale', 'model', ('stargan',)),
+    _Rule('initialisation', 'initialization_steps', 'model', ('cartoongan',)),
+    _Rule('cam_sees', 'cam_input', 'model', ('ugatit',)),
     _Rule('identity', 'id_dim', 'model'),
     _Rule('identity', 'id_dim', 'generator'),
     _Rule('identity_form', 'id_loss_form'),
@@ -39,7 +42,7 @@ _RULES = (
     _Rule('planes', 'condition_channels', 'generator'),
     _Rule('plate', 'background_image', 'generator'),
 )
-_VALUES = {('generator', 'skips'): {'plate': 'background_image'}}
+_VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
 _JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 'seen/id_source',
             'seen/identity_target': 'seen/id_target'}

@@ -100,6 +100,7 @@ class EngineConfig(Config):
     ema_from: float = Field(0.0, ge=0, lt=1)
     compile: bool = False
     channels_last: bool = False
+    cpu_kernels: bool = Field(False, description='hand-written CPU layers of models.runtime.cpu_kernels in the generators')
     seed: int = Field(0, ge=0)
     log_every: int = Field(20, ge=1)
     checkpoint_every: int = Field(500, ge=1)
@@ -110,7 +111,9 @@ class EngineConfig(Config):
     best_is: Literal['min', 'max'] = 'min'
 
     def ignored(self) -> dict[str, str]:
-        return needing('engine.ema above 0', self.ema, 'ema_from') | needing('engine.best', self.best, 'best_is')
+        float32_on_cpu = self.precision == '32-true' and self.accelerator in ('auto', 'cpu')
+        return {**needing('engine.ema above 0', self.ema, 'ema_from'), **needing('engine.best', self.best, 'best_is'),
+                **needing('engine.precision=32-true and engine.accelerator=cpu', float32_on_cpu, 'cpu_kernels')}
 
 
 class RunConfig(Config):

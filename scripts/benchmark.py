@@ -24,10 +24,10 @@ import argparse
 import torch
 
 from datasets.loaders import FACES
-from experiments.benchmarks.data import drawing, frechet_forms, loading
-from experiments.benchmarks.inference import swapping, training
+from experiments.benchmarks.data import frechet_figures, loading_figures, rendering_figures
+from experiments.benchmarks.inference import swapping_figures, training_figures
 from experiments.benchmarks.occlusion import occlusion_figures
-from experiments.benchmarks.translation import PLAIN, translating
+from experiments.benchmarks.translation import PUBLISHED_STEPS, translation_figures
 from experiments.benchmarks.video import video_figures
 from experiments.evaluation.ilvr import sampling
 from models.ddpm.loading import ZOO
@@ -49,18 +49,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     data.add_argument('--workers', type=int, default=2, help='processes of each loader (%(default)s)')
     data.add_argument('--seconds', type=float, default=4.0, help='length of each measurement (%(default)s)')
     data.add_argument('--repeats', type=int, default=3, help='measurements, of which the median counts (%(default)s)')
-    data.set_defaults(run=lambda args: loading(args.data, args.root, size=args.size, workers=args.workers, seconds=args.seconds,
-                                               repeats=args.repeats))
+    data.set_defaults(
+        run=lambda args: loading_figures(
+            args.data, args.root, size=args.size, workers=args.workers, seconds=args.seconds, repeats=args.repeats
+        )
+    )
     drawn = tasks.add_parser('synthetic', help='drawn faces per second on one core')
     drawn.add_argument('--size', type=int, default=64, help='side in pixels (%(default)s)')
     drawn.add_argument('--seconds', type=float, default=4.0, help='length of each measurement (%(default)s)')
     drawn.add_argument('--repeats', type=int, default=5, help='measurements, of which the median counts (%(default)s)')
-    drawn.set_defaults(run=lambda args: drawing(size=args.size, seconds=args.seconds, repeats=args.repeats))
+    drawn.set_defaults(run=lambda args: rendering_figures(size=args.size, seconds=args.seconds, repeats=args.repeats))
     metrics = tasks.add_parser('metrics', help='Frechet distance by eigenvalues against the matrix square root')
     metrics.add_argument('--width', type=int, default=2048, help='length of the features (%(default)s)')
     metrics.add_argument('--images', type=int, default=5000, help='in each of the two sets (%(default)s)')
     metrics.add_argument('--repeats', type=int, default=1, help='measurements, of which the median counts (%(default)s)')
-    metrics.set_defaults(run=lambda args: frechet_forms(width=args.width, images=args.images, repeats=args.repeats))
+    metrics.set_defaults(run=lambda args: frechet_figures(width=args.width, images=args.images, repeats=args.repeats))
     hidden = tasks.add_parser('occlusion', help='objects rendered in front of faces: what a swap leaves as it is, by kind')
     hidden.add_argument('--data', choices=list(FACES), help='data set of the faces (drawn faces)')
     hidden.add_argument('--root', type=Path, help='folder of the data set')
@@ -92,8 +95,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     video.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     video.set_defaults(run=lambda args: video_figures(args.video, args.source, file=args.weights, judge=args.judge,
                                                     threads=args.threads, device=args.device))
-    for task, work, batch, words in (('swap', swapping, 1, 'inference of the published SimSwap, plain and ours'),
-                                     ('train', training, 2, 'a training step of the published SimSwap, plain and ours')):
+    for task, work, batch, words in (('swap', swapping_figures, 1, 'inference of the published SimSwap, plain and ours'),
+                                     ('train', training_figures, 2, 'a training step of the published SimSwap, plain and ours')):
         speed = tasks.add_parser(task, help=words)
         speed.add_argument('--size', type=int, default=224, help='side in pixels (%(default)s)')
         speed.add_argument('--batch', type=int, default=batch, help='images at a time (%(default)s)')
@@ -103,15 +106,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         speed.set_defaults(run=lambda args, work=work: work(size=args.size, batch=args.batch, repeats=args.repeats,
                                                             compiled=args.compile, device=args.device))
     step = tasks.add_parser('translate', help='a training step of a translator, as published and ours: processor seconds, memory')
-    step.add_argument('--family', choices=PLAIN, default='ugatit', help='(%(default)s, the light version)')
+    step.add_argument('--family', choices=PUBLISHED_STEPS, default='ugatit', help='(%(default)s, the light version)')
     step.add_argument('--size', type=int, default=256, help='side in pixels (%(default)s)')
     step.add_argument('--batch', type=int, default=1, help='images of either domain at a time (%(default)s)')
     step.add_argument('--repeats', type=int, default=2, help='measurements, of which the median counts (%(default)s)')
     step.add_argument('--threads', type=int, default=1, help='of each form (%(default)s)')
     step.add_argument('--compile', action='store_true', help='torch.compile of our form as well')
     step.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    step.set_defaults(run=lambda args: translating(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
-                                                   threads=args.threads, compiled=args.compile, device=args.device))
+    step.set_defaults(run=lambda args: translation_figures(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
+                                                           threads=args.threads, compiled=args.compile, device=args.device))
     return parser.parse_args(argv)
 
 

@@ -34,7 +34,7 @@ from models.perception.build import build_perception
 from models.pipelines.onnx_export import export_family, export_generator, inputs_of
 from models.pipelines.simswap import FRAMINGS
 from models.registry import FAMILIES, SWAPPER, load_family
-from models.runtime.sessions import Inputs, quantise
+from models.runtime.sessions import Inputs, quantize
 
 _BATCH, _BATCHES = 8, 7  # of images on which ranges are found; the last batch is for looking
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
                       else export_family(family, args.output))
     print(f'{args.output}: onnxruntime and PyTorch differ by {difference:.1e} at most')
     if args.int8:
-        moved = quantise(args.output, samples, SPARED if denoises(family) else 0)
+        moved = quantize(args.output, samples, SPARED if denoises(family) else 0)
         print(f'{args.output}: 8-bit convolutions moved its output by {moved:.3f} '
               '(root mean square; the range of images is 2)')
 

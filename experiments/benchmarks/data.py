@@ -62,8 +62,16 @@ def images_per_second(loader: DataLoader, images: Callable[[object], int], secon
     return count / passed
 
 
-def loading(name: str | None, root: Path | None, *, size: int = 128, workers: int = 2, batch: int = 64, seconds: float = 4.0,
-            repeats: int = 3) -> dict[str, float]:
+def loading_figures(
+    name: str | None,
+    root: Path | None,
+    *,
+    size: int = 128,
+    workers: int = 2,
+    batch: int = 64,
+    seconds: float = 4.0,
+    repeats: int = 3,
+) -> dict[str, float]:
     """Images per second of decoding JPEG files and of the memory-mapped cache, both with random flips and into float batches;
     medians over `repeats` measured in turn. Without a name, 400 faces are drawn and written for the purpose."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -83,7 +91,7 @@ def loading(name: str | None, root: Path | None, *, size: int = 128, workers: in
                 'cached images/s': statistics.median(rates[:, 1]), 'ratio': statistics.median(rates[:, 1] / rates[:, 0])}
 
 
-def frechet_forms(*, width: int, images: int, repeats: int) -> dict[str, float]:
+def frechet_figures(*, width: int, images: int, repeats: int) -> dict[str, float]:
     """Seconds of the Frechet distance by eigenvalues and by scipy's matrix square root, on the same features of fast falling
     spectrum, and the difference of the results; medians over `repeats`."""
     from scipy.linalg import sqrtm
@@ -110,7 +118,7 @@ def frechet_forms(*, width: int, images: int, repeats: int) -> dict[str, float]:
             'distance': results['eigenvalues'], 'difference': abs(results['eigenvalues'] - results['sqrtm'])}
 
 
-def drawing(*, size: int, seconds: float, repeats: int) -> dict[str, float]:
+def rendering_figures(*, size: int, seconds: float, repeats: int) -> dict[str, float]:
     """Drawn faces per second on one core: the median and the best of the measurements."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)

@@ -16,7 +16,7 @@ from models.ddpm.onnx_export import SPARED, PortableDenoiser, export_denoiser, n
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.pipelines.onnx_export import export_generator
 from models.runtime.fusion import fused
-from models.runtime.sessions import Session, opened, quantise
+from models.runtime.sessions import Session, opened, quantize
 
 _CALIBRATION = 8  # batches at most on which int8 finds its ranges and is looked at
 
@@ -44,7 +44,7 @@ def _dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def swapping(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
+def swapping_figures(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
     """Inference of SimSwap's published generator for 224 pixels: plain float32 eager against batch norms folded, channels_last,
     bf16 on a GPU and, where asked for, torch.compile; on a CPU also against onnxruntime in int8."""
     where = torch.device(device)
@@ -72,12 +72,14 @@ def swapping(*, size: int, batch: int, repeats: int, compiled: bool, device: str
 def _in_int8(generator: Generator, target: Tensor, identity: Tensor) -> Session:
     def write(file: Path) -> float:
         export_generator(generator, file)
-        return quantise(file, [{'target': target, 'identity': identity}] * 2)
+        return quantize(file, [{'target': target, 'identity': identity}] * 2)
 
     return opened(write)
 
 
-def evaluating(denoiser: Denoiser, images: Tensor, *, batch: int, repeats: int = 8) -> tuple[dict[str, float], Denoiser | None]:
+def denoiser_figures(
+    denoiser: Denoiser, images: Tensor, *, batch: int, repeats: int = 8
+) -> tuple[dict[str, float], Denoiser | None]:
     """Median milliseconds of one evaluation per image: plain, in channels_last and, on a CPU, on onnxruntime in float32 and in
     int8, whose ranges are found on the images (N,3,S,S); with what int8 moves the output, root mean square. And the denoiser in
     int8, where there is one."""
@@ -92,7 +94,7 @@ def evaluating(denoiser: Denoiser, images: Tensor, *, batch: int, repeats: int =
         def write(file: Path, *, int8: bool) -> None:
             export_denoiser(denoiser, 'face', file)
             if int8:
-                figures['int8 moves'] = quantise(file, samples, SPARED)
+                figures['int8 moves'] = quantize(file, samples, SPARED)
 
         exact, small = (opened(partial(write, int8=int8), open_file=PortableDenoiser) for int8 in (False, True))
         forms |= {'onnxruntime': partial(exact, *given), 'int8': partial(small, *given)}
@@ -101,7 +103,7 @@ def evaluating(denoiser: Denoiser, images: Tensor, *, batch: int, repeats: int =
     return {f'{name} evaluation ms': 1000 * value / len(given[0]) for name, value in seconds.items()} | figures, small
 
 
-def training(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
+def training_figures(*, size: int, batch: int, repeats: int, compiled: bool, device: str) -> dict[str, float]:
     """One step of generator and discriminator, both as published for 224 pixels, with their adversarial and reconstruction
     losses: plain float32 eager, in which each parameter group draws the swap for itself, against channels_last, bf16 on a GPU,
     one drawing for both and, where asked for, torch.compile."""

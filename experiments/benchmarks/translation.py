@@ -1,61 +1,75 @@
-"""How fast a training step of a translator is as its publication runs it and as the suite does, side by side under one load."""
+"""Speed and memory of a training step of a translator, in the published form and in the suite's, under the same load."""
 import multiprocessing
 import resource
 import statistics
 import time
 import traceback
-from contextlib import nullcontext
 from functools import partial
 
 import torch
 
 from configs.resolve import read_preset
 from configs.schema import RunConfig
-from experiments.benchmarks.plain import cyclegan_steps, direct, ugatit_steps
+from experiments.benchmarks.published_training import cyclegan_steps, ugatit_steps, use_published_spectral_norm
 from experiments.evaluation.metrics.cost import parameters, peak_megabytes
 from experiments.training.optimizers import build_optimizer_groups, set_trainable_group
 from models.batch import PairBatch
 from models.registry import build_family
+from models.runtime.cpu_kernels import use_cpu_kernels
 from models.runtime.sessions import bf16_on_cpu
 
-PLAIN = {'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}  # the families that are measured, each with its preset
+PUBLISHED_STEPS = {'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}  # family, which is also its preset -> losses by group
+ALL_GRADIENTS = ('ugatit',)  # publications that compute gradients of all parameter groups in every update
+PLAIN, OURS, KERNELS, BF16 = 'plain', 'ours', 'ours with CPU kernels', 'ours in bf16'
 
-WASTEFUL = ('ugatit',)  # whose publication takes gradients of parameter groups who are not being updated, and throws them away
 
+class TrainingStep:
+    """One form of a family in training.
 
-class Game:
-    """One form of a family in training: `plain` as published, otherwise as experiments.training.engine updates it, `half` with
-    engine.precision=bf16-mixed. model: changes of the preset's config. compiled: torch.compile, of our form only."""
+    Args:
+        name: family and preset.
+        form: `plain` as published; `ours` as experiments.training.engine updates it; `ours with CPU kernels` with
+            engine.cpu_kernels=true; `ours in bf16` with engine.precision=bf16-mixed.
+        batch: images of either domain.
+        compiled: whether the suite's forms use torch.compile.
+        device: name of a torch device.
+        model: changes of the preset's model config.
+    """
 
-    def __init__(self, name: str, batch: int, *, plain: bool, half: bool, compiled: bool, device: str, model: dict):
+    def __init__(self, name: str, form: str, batch: int, *, compiled: bool, device: str, model: dict):
         torch.manual_seed(0)
         config = RunConfig(**read_preset(name))
         self.family = build_family(name, {**config.model, **model}, None).to(device)
-        first, second = torch.rand(2, batch, 3, *[self.family.config.size] * 2, device=device) * 2 - 1
-        self.batch = PairBatch(first, second, torch.zeros(batch, dtype=torch.bool, device=device))
-        if compiled and not plain:
+        a, b = torch.rand(2, batch, 3, *[self.family.config.size] * 2, device=device) * 2 - 1
+        self.batch = PairBatch(a, b, torch.zeros(batch, dtype=torch.bool, device=device))
+        if form == PLAIN:
+            use_published_spectral_norm(self.family)
+        elif form == KERNELS:
+            for network in self.family.ema_modules().values():
+                use_cpu_kernels(network)
+        if compiled and form != PLAIN:
             self.family.compile(dynamic=False)
         self.param_groups = build_optimizer_groups(self.family, config.param_groups)
-        self.plain, self.half, self.wasteful = plain, half, plain and name in WASTEFUL
-        self.losses = {group.name: partial(self._own, group.name) for group in self.param_groups}
-        if plain:
-            self.losses = PLAIN[name](self.family, self.batch)
+        self.bf16, self.all_gradients = form == BF16, form == PLAIN and name in ALL_GRADIENTS
+        if form == PLAIN:
+            self.losses = PUBLISHED_STEPS[name](self.family, self.batch)
+        else:
+            self.losses = {group.name: partial(self._total_loss, group.name) for group in self.param_groups}
 
-    def _own(self, group: str) -> torch.Tensor:
+    def _total_loss(self, group: str) -> torch.Tensor:
         weights = self.family.config.weights
-        with torch.autocast(self.batch.a.device.type, torch.bfloat16, enabled=self.half):
+        with torch.autocast(self.batch.a.device.type, torch.bfloat16, enabled=self.bf16):
             return sum(weights[loss] * value for loss, value in self.family(group, self.batch, 0, self.cache).items())
 
-    def step(self) -> None:
+    def run(self) -> None:
         """One update of every parameter group."""
         self.cache = {}  # what the parameter groups share in this step
         param_groups = {group.name: group for group in self.param_groups}
         for name, total_loss in self.losses.items():
-            if not self.wasteful:
+            if not self.all_gradients:
                 set_trainable_group(self.param_groups, param_groups[name])
             param_groups[name].optimizer.zero_grad(set_to_none=True)
-            with direct() if self.plain else nullcontext():
-                total_loss().backward()
+            total_loss().backward()
             param_groups[name].optimizer.step()
             self.family.after_update(name)
         if self.batch.a.is_cuda:
@@ -63,61 +77,69 @@ class Game:
 
 
 def _serve(pipe, threads: int, options: dict) -> None:
-    """In a process of its own, so that the most memory that it held is its form's: a step for each True that comes."""
+    """Run one step for each True that arrives on the pipe; in a process of its own, whose peak memory is that of the form."""
     try:
         torch.set_num_threads(threads)
-        game = Game(**options)
+        step = TrainingStep(**options)
         device = torch.device(options['device'])
-        pipe.send(parameters(game.family) / 1e6)
+        pipe.send(parameters(step.family) / 1e6)
         while pipe.recv():
-            began = _seconds(device)
-            game.step()
-            pipe.send((_seconds(device) - began, peak_megabytes(device)))
-    except Exception as error:  # handed over: the one who measures says it
+            start = _seconds(device)
+            step.run()
+            pipe.send((_seconds(device) - start, peak_megabytes(device)))
+    except Exception as error:  # raised again by the process that measures
         traceback.print_exc()
         pipe.send(error)
 
 
 def _seconds(device: torch.device) -> float:
-    """On a CPU those that the processor spends on this process, all threads and what the system does for it (fresh memory) added:
-    what else runs there hardly changes them."""
+    """Clock of a measurement. On a CPU: processor seconds of this process, over all threads and with the system's share, which
+    other processes hardly change."""
     if device.type != 'cpu':
         return time.perf_counter()
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
-def translating(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1, compiled: bool = False,
-                device: str = 'cpu', **model) -> dict[str, float]:
-    """A training step as published, as ours and, where the device has the instructions for it, as ours in bf16, called in turns,
-    after one step each to warm up; medians. model: changes of the preset's. RuntimeError where a form fails."""
-    spawn, forms = multiprocessing.get_context('spawn'), ['plain', 'ours'] + ['ours in bf16'] * (device != 'cpu' or bf16_on_cpu())
-    pipes, processes, seconds, most = {}, [], {form: [] for form in forms}, {}
+def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1, compiled: bool = False,
+                        device: str = 'cpu', **model) -> dict[str, float]:
+    """Seconds and peak megabytes of a training step in each form of TrainingStep that the device supports.
 
-    def answer(form: str):
-        found = pipes[form].recv()
-        if isinstance(found, Exception):
-            raise RuntimeError(f'{name}, {form}: {found}')
-        return found
+    The forms take turns, after one step each to warm up; figures are medians.
+
+    Args:
+        model: changes of the preset's model config.
+
+    Raises:
+        RuntimeError: a form fails.
+    """
+    spawn = multiprocessing.get_context('spawn')
+    forms = [PLAIN, OURS, *([KERNELS] if device == 'cpu' else []), *([BF16] if device != 'cpu' or bf16_on_cpu() else [])]
+    pipes, processes, seconds, megabytes = {}, [], {form: [] for form in forms}, {}
+
+    def receive(form: str):
+        answer = pipes[form].recv()
+        if isinstance(answer, Exception):
+            raise RuntimeError(f'{name}, {form}: {answer}')
+        return answer
 
     try:
         for form in forms:
-            pipes[form], there = spawn.Pipe()
-            options = {'name': name, 'batch': batch, 'plain': form == 'plain', 'half': form == 'ours in bf16',
-                       'compiled': compiled, 'device': device, 'model': model}
-            processes.append(spawn.Process(target=_serve, args=(there, threads, options), daemon=True))
+            pipes[form], child = spawn.Pipe()
+            options = {'name': name, 'form': form, 'batch': batch, 'compiled': compiled, 'device': device, 'model': model}
+            processes.append(spawn.Process(target=_serve, args=(child, threads, options), daemon=True))
             processes[-1].start()
-            numbers = answer(form)
+            million_parameters = receive(form)
         for _ in range(repeats + 1):
             for form in forms:
                 pipes[form].send(True)
-                taken, most[form] = answer(form)
-                seconds[form].append(taken)
+                elapsed, megabytes[form] = receive(form)
+                seconds[form].append(elapsed)
     finally:
         for process in processes:
             process.terminate()
     median = {form: statistics.median(seconds[form][1:]) for form in forms}
-    figures = {'million numbers': numbers}
+    figures = {'million numbers': million_parameters}
     for form in forms:
-        figures |= {f'{form}, s/step': median[form], f'{form}, peak MB': most[form]}
-    return figures | {f'times as fast, {form}': median['plain'] / median[form] for form in forms[1:]}
+        figures |= {f'{form}, s/step': median[form], f'{form}, peak MB': megabytes[form]}
+    return figures | {f'times as fast, {form}': median[PLAIN] / median[form] for form in forms[1:]}

@@ -11,7 +11,7 @@ from torch import Tensor
 from configs.resolve import checked
 from datasets.loaders import build_swaps
 from experiments.ablation.tables import Cell, Row
-from experiments.benchmarks.inference import evaluating
+from experiments.benchmarks.inference import denoiser_figures
 from experiments.evaluation.metrics.distribution import Moments, frechet_distance
 from experiments.evaluation.metrics.identity import cosine
 from experiments.evaluation.metrics.images import masked_mean
@@ -120,7 +120,7 @@ def sampling(weights: str, data: str | None, root: Path | None, *, images: int, 
     if images < 1:
         raise ValueError('--images is a number from 1')
     references = torch.stack([faces[index % len(faces)].target for index in range(images)])
-    figures, small = evaluating(denoiser, references, batch=batch)
+    figures, small = denoiser_figures(denoiser, references, batch=batch)
     embed = load_embedder('identity-mobilefacenet')
     return figures | against_published(denoiser, references, config, embed, batch=batch, small=small)
 

@@ -35,6 +35,7 @@ from experiments.training.precision import AutocastPrecision
 from experiments.training.progress import ProgressBar
 from models.base import Family
 from models.files import WriteError, write_bytes, write_error
+from models.runtime.cpu_kernels import use_cpu_kernels
 
 PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
 
@@ -119,6 +120,8 @@ class Engine:
             raise RunError(f'engine.best={engine.best} needs validation images; set data.validation_batches above 0')
         randomness.seed_all(engine.seed, fabric.global_rank)
         family.train()
+        if engine.cpu_kernels and (fabric.device.type != 'cpu' or not sum(map(use_cpu_kernels, family.ema_modules().values()))):
+            raise RunError(f'engine.cpu_kernels=true has no effect on {config.family} on {fabric.device.type}; leave it away')
         if engine.channels_last:
             family.to(memory_format=torch.channels_last)
             if family.perception is not None:
@@ -322,7 +325,7 @@ class Engine:
         """Write a checkpoint and the run's family.safetensors."""
         if self.config.engine.best and self._validated != self.step:
             self._validate()
-        chance, memory = self._gather(randomness.capture()), self._gather(self.family.memory())
+        chance, memory = self._gather(randomness.capture()), self._gather(self.family.extra_state())
 
         def write() -> None:
             own = self.family.state_dict()

@@ -1,0 +1,1 @@
+"""Layers that networks of several families share: attention, norms, residual blocks, resampling, spectral normalization."""

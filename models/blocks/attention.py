@@ -1,4 +1,4 @@
-"""Self-attention between the places of an image."""
+"""Self-attention over the positions of a feature map (SAGAN; Zhang et al. 2019, arXiv:1805.08318)."""
 from collections.abc import Callable
 
 import torch
@@ -7,20 +7,27 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """Self-attention of SAGAN (Zhang et al. 2019, eq. 1-3): (B,C,H,W) -> (B,C,H,W) = x + gamma * attended.
+    """Self-attention of SAGAN (eq. 1-3): (B,C,H,W) -> (B,C,H,W), x + gamma * attention(x).
 
-    Place i takes softmax over j of f(x_i) . g(x_j), without the factor 1/sqrt(d) of transformers, as the weights of h(x_j); f and
-    g have C/8 channels. The block starts as the identity where gamma, a single learned number, starts from 0.
+    Position i attends to position j with softmax over j of f(x_i) . g(x_j), without the factor 1/sqrt(d) of transformers. Values
+    are h(x_j). f and g have C/8 channels. With gamma = 0 the block is the identity function.
 
-    pooled: g and h are max-pooled 2x2 and h has C/2 channels, which a fourth convolution widens to C: a quarter of the work.
-    wrap: applied to each convolution, such as models.blocks.spectral.spectral. names: of f, g, h in the state dict.
+    Args:
+        channels: C, at least 8.
+        pooled: max-pool g and h 2x2, and give h C/2 channels, which a fourth convolution expands to C; a quarter of the work.
+        wrap: applied to each convolution, such as models.blocks.spectral.spectral.
+        gamma: initial value of the learned scalar.
+        names: names of f, g and h in the state dict.
+
+    Raises:
+        ValueError: fewer than 8 channels.
     """
 
     def __init__(self, channels: int, *, pooled: bool = False, wrap: Callable[[nn.Module], nn.Module] = lambda conv: conv,
                  gamma: float = 0.0, names: tuple[str, str, str] = ('conv_f', 'conv_g', 'conv_h')):
         super().__init__()
         if channels < 8:
-            raise ValueError(f'self-attention wants at least 8 channels, not {channels}')
+            raise ValueError(f'self-attention needs at least 8 channels, not {channels}')
         inner, value = channels // 8, channels // 2 if pooled else channels
         self.gamma = nn.Parameter(torch.tensor([gamma]))
         for name, width in zip(names, (inner, inner, value), strict=True):
@@ -32,7 +39,7 @@ class SelfAttention(nn.Module):
         query, key, value = (self.get_submodule(name)(x) for name in self.names)
         if self.pooled:
             key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
-        places = (y.flatten(2).transpose(1, 2) for y in (query, key, value))  # (B,HW,C/8), (B,N,C/8), (B,N,V)
-        attended = F.scaled_dot_product_attention(*places, scale=1.0)  # (B,HW,V)
+        tokens = (y.flatten(2).transpose(1, 2) for y in (query, key, value))  # (B,HW,C/8), (B,N,C/8), (B,N,V)
+        attended = F.scaled_dot_product_attention(*tokens, scale=1.0)  # (B,HW,V)
         attended = attended.transpose(1, 2).unflatten(2, x.shape[2:])  # (B,V,H,W)
         return x + self.gamma * self.out(attended)

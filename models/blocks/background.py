@@ -1,10 +1,15 @@
-"""What surrounds the face, as skip connections that never show the face."""
+"""Skip connections and images of the background of a face, from which the face is removed."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+MIN_COVERAGE = 1e-3  # share of visible pixels below which a pyramid cell counts as this share
+
 
 class BackgroundPath(nn.Module):
-    """What surrounds the face, and its shape, at every resolution of the decoder: (B,I,h,w) -> maps from h down, width each."""
+    """Feature maps of the background image and its condition channels, for every resolution of a decoder.
+
+    (B,channels,h,w) -> list of `levels` maps (B,width,.,.), from h*w down, each of half the side of the one before.
+    """
 
     def __init__(self, channels: int, width: int, levels: int):
         super().__init__()
@@ -18,15 +23,24 @@ class BackgroundPath(nn.Module):
         return maps
 
 
-def continued(image: Tensor, hidden: Tensor) -> Tensor:
-    """The image (B,3,H,W) with what is hidden (B,1,H,W), 1 = hidden, replaced by a smooth continuation of what is not: a
-    pyramid of known colors is averaged downwards and filled in upwards (push-pull, Gortler et al. 1996, section 3.4)."""
-    known = 1 - hidden
-    color, levels = image * known, []
+def push_pull_fill(image: Tensor, hidden: Tensor) -> Tensor:
+    """Fill hidden pixels with a smooth continuation of the visible ones (push-pull; Gortler et al. 1996, section 3.4).
+
+    A pyramid of visible colors is averaged downwards and filled in upwards.
+
+    Args:
+        image: (B,3,H,W).
+        hidden: (B,1,H,W) in [0,1], 1 = hidden.
+
+    Returns:
+        (B,3,H,W), equal to the image where `hidden` is 0.
+    """
+    visible = 1 - hidden
+    color, levels = image * visible, []
     while min(color.shape[-2:]) > 3:
-        levels.append((color, known))
-        color, known = F.avg_pool2d(color, 2, ceil_mode=True), F.avg_pool2d(known, 2, ceil_mode=True)
-    filled = color / known.clamp_min(1e-3)
-    for color, known in reversed(levels):
-        filled = color + (1 - known) * F.interpolate(filled, size=color.shape[-2:], mode='bilinear')
+        levels.append((color, visible))
+        color, visible = F.avg_pool2d(color, 2, ceil_mode=True), F.avg_pool2d(visible, 2, ceil_mode=True)
+    filled = color / visible.clamp_min(MIN_COVERAGE)
+    for color, visible in reversed(levels):
+        filled = color + (1 - visible) * F.interpolate(filled, size=color.shape[-2:], mode='bilinear')
     return filled

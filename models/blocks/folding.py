@@ -1,28 +1,43 @@
-"""Images folded into channels (pixel unshuffle), which makes a small network several times faster on a CPU, and back."""
+"""Pixel unshuffle of images into channels, and its inverse at the end of a generator.
+
+A folded image lets a small network work on fewer, wider positions, which is several times faster on a CPU.
+"""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def folded(image: Tensor, condition_channels: Tensor | None, fold: int) -> Tensor:
-    """Image (B,3,H,W) and label condition channels (B,S,H,W) -> (B,folded_channels(S, fold),H/fold,W/fold); the condition
-    channels at half that fineness. fold: 1 for not at all, or a power of 2."""
+    """Pixel-unshuffle an image, and condition channels at half its resolution, and concatenate them.
+
+    Args:
+        image: (B,3,H,W).
+        condition_channels: (B,S,H,W) or None.
+        fold: 1 or a power of 2.
+
+    Returns:
+        (B,folded_channels(S, fold),H/fold,W/fold).
+    """
     if condition_channels is not None and fold > 1:
-        condition_channels = F.pixel_unshuffle(F.avg_pool2d(condition_channels, fold // 2), 2)
-    image = F.pixel_unshuffle(image, fold)
+        condition_channels = F.pixel_unshuffle(F.avg_pool2d(condition_channels, fold // 2), 2)  # (B,4*S,H/fold,W/fold)
+    image = F.pixel_unshuffle(image, fold)  # (B,3*fold^2,H/fold,W/fold)
     return image if condition_channels is None else torch.cat([image, condition_channels], 1)
 
 
 def folded_channels(condition_channels: int, fold: int) -> int:
-    """How many channels `folded` gives."""
+    """Number of channels that `folded` returns."""
     return 3 * fold ** 2 + condition_channels * (4 if fold > 1 else 1)
 
 
 def unfolding(width: int, fold: int, out: int = 3, *, shuffle: bool = False) -> list[nn.Module]:
-    """Layers (B,width,h,w) -> (B,out,fold*h,fold*w), fold a power of 2, or 1: each step doubles the side. Starts near zero.
+    """Layers that double the side log2(fold) times: (B,width,h,w) -> (B,out,fold*h,fold*w).
 
-    Sides double by interpolation, which leaves no checkerboard (Odena et al. 2016), or, with `shuffle`, by folding channels back,
-    for outputs such as noise in which every pixel is on its own.
+    The last convolution is initialized near zero.
+
+    Args:
+        fold: 1 or a power of 2.
+        shuffle: double by pixel shuffle, for outputs such as noise whose pixels are independent, instead of by bilinear
+            interpolation, which leaves no checkerboard (Odena et al. 2016).
     """
     layers: list[nn.Module] = []
     if fold == 1:

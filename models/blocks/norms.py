@@ -1,4 +1,4 @@
-"""Normalisation whose statistics or whose scale and shift are not those of the common layers."""
+"""Normalization layers beyond torch.nn: adaptive instance norms, layer norm of MUNIT, layer-instance norms of U-GAT-IT."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,25 +7,19 @@ from models.precision import full_precision
 
 
 @full_precision
-def _moments(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _var_mean(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Unbiased variance and mean over the axes, which are kept, in float32."""
     return torch.var_mean(x, axes, keepdim=True)
 
 
-class InstanceNorm2d(nn.InstanceNorm2d):
-    """nn.InstanceNorm2d, on a CPU as a group norm whose groups are single channels: the same function up to rounding, of which
-    PyTorch works out the values five times as fast there."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != 'cpu' or not x.is_contiguous() or self.track_running_stats or torch.onnx.is_in_onnx_export():
-            return super().forward(x)
-        return F.group_norm(x, self.num_features, self.weight, self.bias, self.eps)
-
-
 class AdaIN(nn.Module):
-    """Adaptive instance normalization (Huang & Belongie 2017, eq. 8), its scale and shift drawn from a vector.
+    """Adaptive instance normalization (Huang & Belongie 2017, arXiv:1703.06868, eq. 8) with a linear map from the style.
 
-    x (B,C,H,W), style (B,S) -> (B,C,H,W) = (1 + scale) * (x - mean) / deviation + shift. Starts as a plain instance norm.
+    x (B,C,H,W), style (B,S) -> (B,C,H,W) = (1 + scale) * instance_norm(x) + shift. The initial scale and shift are close to 0.
+
+    Args:
+        width: C.
+        style: S.
     """
 
     def __init__(self, width: int, style: int):
@@ -40,17 +34,17 @@ class AdaIN(nn.Module):
 
 
 def _instance_norm(x: Tensor) -> Tensor:
-    """F.instance_norm, in so many words for ONNX, whose own form wants to know the channels where its tracer has lost them."""
+    """F.instance_norm; under ONNX export in elementary operations, since its ONNX form needs a static number of channels."""
     if not torch.onnx.is_in_onnx_export():
         return F.instance_norm(x)
     variance, mean = torch.var_mean(x, (2, 3), correction=0, keepdim=True)
     return (x - mean) * torch.rsqrt(variance + 1e-5)
 
 
-class GivenNorm(nn.Module):
-    """Instance norm with a given scale and shift (Huang & Belongie 2017, eq. 8): x (B,C,H,W), shift and scale (B,C,1,1).
+class AdaptiveInstanceNorm2d(nn.Module):
+    """Instance norm with an external scale and shift (Huang & Belongie 2017, eq. 8): x (B,C,H,W), shift and scale (B,C,1,1).
 
-    The running statistics are entries of MUNIT's published files that nothing reads.
+    The running statistics are unused entries of MUNIT's published state dicts.
     """
 
     def __init__(self, width: int):
@@ -62,9 +56,11 @@ class GivenNorm(nn.Module):
         return F.instance_norm(x) * scale + shift
 
 
-class WholeNorm(nn.Module):
-    """MUNIT's layer norm: every sample over channels and places by its unbiased deviation + eps, then scale and shift by channel.
-    (B,C,H,W) -> (B,C,H,W)."""
+class LayerNorm2d(nn.Module):
+    """Layer norm of MUNIT over channels and positions, with a scale and shift per channel: (B,C,H,W) -> (B,C,H,W).
+
+    Unlike nn.LayerNorm it divides by the unbiased standard deviation plus eps.
+    """
 
     def __init__(self, width: int, eps: float = 1e-5):
         super().__init__()
@@ -72,30 +68,34 @@ class WholeNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        variance, mean = _moments(x, (1, 2, 3))
+        variance, mean = _var_mean(x, (1, 2, 3))  # (B,1,1,1) each
         scale = self.gamma[:, None, None] / (variance.sqrt() + self.eps)  # (B,C,1,1)
         return torch.addcmul((self.beta[:, None, None] - mean * scale).to(x.dtype), x, scale.to(x.dtype))
 
 
 def layer_instance_norm(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, eps: float = 1e-5) -> Tensor:
-    """(rho * IN(x) + (1 - rho) * LN(x)) * scale + shift (U-GAT-IT, Kim et al. 2020, eq. 1), variances unbiased.
+    """Layer-instance norm: (rho * IN(x) + (1 - rho) * LN(x)) * scale + shift (Kim et al. 2020, arXiv:1907.10830, eq. 1).
 
-    x (B,C,H,W); rho, scale, shift (1 or B,C,1,1). The statistics of the whole sample follow from those of its channels, and both
-    norms are one affine map of x, so that x is read twice and nothing of its size is kept besides.
+    Variances are unbiased. The statistics of the layer norm follow from those of the channels, and both norms together are one
+    affine map of x, so that x is read twice and no other tensor of its size is stored.
+
+    Args:
+        x: (B,C,H,W).
+        rho, scale, shift: (1 or B,C,1,1).
     """
-    places, channels = x.shape[2] * x.shape[3], x.shape[1]
-    variance, mean = _moments(x, (2, 3))  # (B,C,1,1)
-    whole = mean.mean(1, keepdim=True)
-    spread = (places - 1) * variance + places * (mean - whole).square()
+    positions, channels = x.shape[2] * x.shape[3], x.shape[1]
+    variance, mean = _var_mean(x, (2, 3))  # (B,C,1,1) each
+    layer_mean = mean.mean(1, keepdim=True)  # (B,1,1,1)
+    squares = (positions - 1) * variance + positions * (mean - layer_mean).square()
     inverse = (variance + eps).rsqrt()
-    whole_inverse = (spread.sum(1, keepdim=True) / (places * channels - 1) + eps).rsqrt()  # (B,1,1,1)
-    gain = (rho * inverse + (1 - rho) * whole_inverse) * scale
-    offset = shift - (rho * mean * inverse + (1 - rho) * whole * whole_inverse) * scale
+    layer_inverse = (squares.sum(1, keepdim=True) / (positions * channels - 1) + eps).rsqrt()  # (B,1,1,1)
+    gain = (rho * inverse + (1 - rho) * layer_inverse) * scale
+    offset = shift - (rho * mean * inverse + (1 - rho) * layer_mean * layer_inverse) * scale
     return torch.addcmul(offset.to(x.dtype), x, gain.to(x.dtype))
 
 
 class AdaLIN(nn.Module):
-    """Adaptive layer-instance norm of U-GAT-IT: x (B,C,H,W), scale and shift (B,C) -> (B,C,H,W); rho starts at 0.9."""
+    """Adaptive layer-instance norm of U-GAT-IT: x (B,C,H,W), scale and shift (B,C) -> (B,C,H,W). rho is initialized to 0.9."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -106,7 +106,7 @@ class AdaLIN(nn.Module):
 
 
 class LIN(nn.Module):
-    """Layer-instance norm of U-GAT-IT with a learned scale and shift: (B,C,H,W) -> (B,C,H,W); rho starts at 0."""
+    """Layer-instance norm of U-GAT-IT with learned scale and shift: (B,C,H,W) -> (B,C,H,W). rho is initialized to 0."""
 
     def __init__(self, width: int):
         super().__init__()

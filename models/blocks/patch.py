@@ -1,13 +1,16 @@
-"""A discriminator that judges patches."""
+"""Patch discriminator (Isola et al. 2017, arXiv:1611.07004)."""
 from torch import Tensor, nn
 
 from models.blocks.antialias import BlurDown
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.spectral import spectral as spectral_norm
 
 
 def check_patches(size: int, layers: int) -> None:
-    """ValueError where an image of this side has no patch for a discriminator of so many layers."""
+    """Check that a discriminator of so many layers has an output for images of this side.
+
+    Raises:
+        ValueError: the image is too small.
+    """
     if size < 3 * 2 ** layers:
         raise ValueError(
             f'size {size} leaves nothing after {layers} halvings of the patch discriminator: take fewer discriminator_layers, or '
@@ -16,16 +19,23 @@ def check_patches(size: int, layers: int) -> None:
 
 
 class PatchDiscriminator(nn.Module):
-    """Patch discriminator of pix2pix and CycleGAN (Isola et al. 2017, section 6.1.2): (B,inputs,H,W) -> (B,1,h,w) logits.
+    """Patch discriminator of pix2pix and CycleGAN (section 6.1.2): (B,inputs,H,W) -> (B,1,h,w) logits.
 
-    layers: halvings, before one more convolution and the last one; 3 of them see patches of 70x70. norm: instance, batch or none.
-    antialias: halve with a blur, as CUT does. spectral: spectral norm in every convolution. Keys are the published `model.N...`.
+    The state dict has the published names `model.N...`.
+
+    Args:
+        inputs: channels of the image.
+        width: channels of the first layer; they double per layer up to 8 times as many.
+        layers: halvings, before two convolutions of stride 1; 3 of them have a receptive field of 70x70 pixels.
+        norm: 'instance', 'batch' or 'none'.
+        antialias: halve by BlurDown, as CUT does, instead of by strided convolutions.
+        spectral: spectral normalization of every convolution.
     """
 
     def __init__(self, inputs: int = 3, width: int = 64, layers: int = 3, *, norm: str = 'instance', antialias: bool = False,
                  spectral: bool = False):
         super().__init__()
-        kind = {'instance': InstanceNorm2d, 'batch': nn.BatchNorm2d, 'none': nn.Identity}[norm]
+        norm_layer = {'instance': nn.InstanceNorm2d, 'batch': nn.BatchNorm2d, 'none': nn.Identity}[norm]
 
         def conv(width: int, out: int, stride: int, bias: bool = True) -> nn.Module:
             return spectral_norm(nn.Conv2d(width, out, 4, stride, 1, bias=bias), spectral)
@@ -36,7 +46,7 @@ class PatchDiscriminator(nn.Module):
         for level in range(1, layers + 1):
             inner, last = min(2 ** (level - 1), 8) * width, level == layers
             out = min(2 ** level, 8) * width
-            model += [conv(inner, out, 1 if last else stride, bias=norm != 'batch'), kind(out), nn.LeakyReLU(0.2)]
+            model += [conv(inner, out, 1 if last else stride, bias=norm != 'batch'), norm_layer(out), nn.LeakyReLU(0.2)]
             model += [BlurDown(out)] if antialias and not last else []
         self.model = nn.Sequential(*model, conv(out, 1, 1))
 

@@ -1,4 +1,4 @@
-"""Residual blocks."""
+"""Pre-activation residual blocks."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -6,7 +6,13 @@ from models.blocks.norms import AdaIN
 
 
 class AdaINResidual(nn.Module):
-    """Pre-activation residual block whose norms take the identity: x (B,I,H,W), style (B,S) -> (B,O,H,W)."""
+    """Residual block with adaptive instance norms: x (B,I,H,W), style (B,S) -> (B,O,H,W).
+
+    Args:
+        width: I.
+        out: O.
+        style: S.
+    """
 
     def __init__(self, width: int, out: int, style: int):
         super().__init__()
@@ -20,7 +26,14 @@ class AdaINResidual(nn.Module):
 
 
 class Residual(nn.Module):
-    """Residual block with group norms, halving the size where stride is 2: (B,I,H,W) -> (B,O,H/stride,W/stride)."""
+    """Residual block with group norms: (B,I,H,W) -> (B,O,H/stride,W/stride).
+
+    Args:
+        width: I.
+        out: O.
+        stride: 1 or 2.
+        groups: of the norms.
+    """
 
     def __init__(self, width: int, out: int, stride: int = 1, groups: int = 8):
         super().__init__()

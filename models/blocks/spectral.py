@@ -1,4 +1,12 @@
-"""Spectral normalization (Miyato et al. 2018): weights divided by an estimate of their largest singular value."""
+"""Spectral normalization (Miyato et al. 2018, arXiv:1802.05957): weights divided by an estimate of their largest singular value.
+
+Two forms, for two layouts of published state dicts:
+
+| form                 | entries                                                    | power step                   |
+| -------------------- | ---------------------------------------------------------- | ---------------------------- |
+| `spectral`           | bias, weight_orig, weight_u, weight_v                      | in training only             |
+| SpectralEveryForward | module.bias, module.weight_u, module.weight_v, module.NAME | in every forward             |
+"""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -6,17 +14,27 @@ from torch import Tensor, nn
 from models.precision import full_precision
 
 
-class _Normalized(nn.Module):
-    """A layer whose output is divided instead of its weights, which are far larger: W x / s is W / s x."""
+class SpectralLayer(nn.Module):
+    """Base of the layers that divide their output by the largest singular value s of the weight: (W x) / s equals (W / s) x.
 
-    def begin(self, weight: nn.Parameter) -> None:
-        """Take over the weights of the plain layer."""
+    In the wide layers of a discriminator the output has fewer elements than the weight, so that dividing it costs less. Entries
+    of the state dict and values are those of torch.nn.utils.spectral_norm; unlike a layer with that hook, this one can be copied
+    after a forward pass.
+
+    Args:
+        weight: parameter (O, ...) of the plain layer.
+        bias: parameter (O,) of the plain layer, or None.
+    """
+
+    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None):
+        super().__init__()
+        self.register_parameter('bias', bias)
         self.register_parameter('weight_orig', weight)
         for name, length in (('weight_u', len(weight)), ('weight_v', weight[0].numel())):
             self.register_buffer(name, F.normalize(torch.randn(length), dim=0))
 
-    def largest(self) -> Tensor:
-        """The largest singular value (scalar), after a power step in training; in float32 under autocast as well."""
+    def largest_singular_value(self) -> Tensor:
+        """Scalar, after a power step in training mode; in float32 under autocast as well."""
         return self._power_step(self.weight_orig.flatten(1))
 
     @full_precision
@@ -24,63 +42,77 @@ class _Normalized(nn.Module):
         u, v = self.weight_u, self.weight_v
         if self.training:
             v.copy_(F.normalize(matrix.detach().t() @ u, dim=0))
-        along = matrix @ v.clone()  # clones, as a later step must not change what the way back needs
+        product = matrix @ v.clone()  # clones: a later step must not change what the backward pass needs
         if self.training:
-            u.copy_(F.normalize(along.detach(), dim=0))
-        return torch.dot(u.clone(), along)
+            u.copy_(F.normalize(product.detach(), dim=0))
+        return torch.dot(u.clone(), product)
 
     @property
     def weight(self) -> Tensor:
-        """The normalized weights, with a power step as in a forward."""
-        return self.weight_orig / self.largest()
+        """The normalized weight (O, ...); in training mode after a power step."""
+        return self.weight_orig / self.largest_singular_value()
 
 
-class SpectralConv2d(_Normalized, nn.Conv2d):
-    """A convolution that `spectral` made."""
+class SpectralConv2d(SpectralLayer):
+    """A spectrally normalized nn.Conv2d: (B,I,H,W) -> (B,O,H',W')."""
+
+    def __init__(self, conv: nn.Conv2d):
+        super().__init__(conv.weight, conv.bias)
+        self.stride, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
+        self.padding, self.padding_mode, self._pad = conv.padding, conv.padding_mode, conv._reversed_padding_repeated_twice
+        self.in_channels, self.out_channels, self.kernel_size = conv.in_channels, conv.out_channels, conv.kernel_size
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self._conv_forward(x, self.weight_orig, None) / self.largest()
+        padding = self.padding
+        if self.padding_mode != 'zeros':
+            x, padding = F.pad(x, self._pad, mode=self.padding_mode), 0
+        y = F.conv2d(x, self.weight_orig, None, self.stride, padding, self.dilation, self.groups) / self.largest_singular_value()
         return y if self.bias is None else y + self.bias[:, None, None]
 
 
-class SpectralLinear(_Normalized, nn.Linear):
-    """A linear layer that `spectral` made."""
+class SpectralLinear(SpectralLayer):
+    """A spectrally normalized nn.Linear: (..., I) -> (..., O)."""
+
+    def __init__(self, linear: nn.Linear):
+        super().__init__(linear.weight, linear.bias)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.linear(x, self.weight_orig) / self.largest()
+        y = F.linear(x, self.weight_orig) / self.largest_singular_value()
         return y if self.bias is None else y + self.bias
 
 
-def spectral(module: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
-    """The convolution or linear layer itself, spectrally normalized where `on`: one power step per forward in training, none in
-    eval mode. Entries and values are those of torch.nn.utils.spectral_norm, PyTorch's older form, which the published files
-    have."""
-    if on:
-        weight = module.weight
-        del module.weight
-        module.__class__ = {nn.Conv2d: SpectralConv2d, nn.Linear: SpectralLinear}[type(module)]
-        module.begin(weight)
-    return module
+def spectral(layer: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
+    """A spectrally normalized layer with the parameters of `layer`, or `layer` itself where `on` is False.
+
+    One power step per forward in training mode, none in eval mode.
+    """
+    if not on:
+        return layer
+    return SpectralConv2d(layer) if isinstance(layer, nn.Conv2d) else SpectralLinear(layer)
 
 
-def unnormalised(module: nn.Module) -> Tensor:
-    """The weights of a layer without spectral norm, whether it has one or not."""
-    return module.weight_orig if isinstance(module, _Normalized) else module.weight
+def unnormalized_weight(layer: nn.Module) -> Tensor:
+    """The weight of a layer before spectral normalization, whether the layer has one or not."""
+    return layer.weight_orig if isinstance(layer, SpectralLayer) else layer.weight
 
 
-def learned(*modules: nn.Module) -> list[nn.Parameter]:
-    """The parameters of the modules, without the vectors of SpectralEveryForward: what an optimizer is given."""
+def trainable_parameters(*modules: nn.Module) -> list[nn.Parameter]:
+    """The parameters of the modules without the vectors of SpectralEveryForward, as an optimizer takes them."""
     return [parameter for module in modules for name, parameter in module.named_parameters()
             if not name.endswith(('weight_u', 'weight_v'))]
 
 
 class SpectralEveryForward(nn.Module):
-    """A convolution or linear layer whose largest singular value is estimated anew in every forward, in eval mode too, by one
-    power step (v, then u): the wrapper of several published networks. Only in training the step stays, so that in eval mode a
-    image does not depend on those before it.
+    """A convolution or linear layer whose largest singular value is estimated in every forward, in eval mode as well.
 
-    Entries, in this order: module.bias, module.weight_u, module.weight_v, module.NAME, where `name` is what the file calls the
-    weight itself. The vectors are parameters that no gradient reaches.
+    One power step, v before u, as in the wrapper of several published networks. The step is stored in training mode only, so that
+    in eval mode an image does not depend on the images before it. The vectors u and v are parameters without gradient, as in the
+    published state dicts.
+
+    Args:
+        module: the layer; its parameter `weight` is renamed.
+        name: name of the weight in the state dict.
     """
 
     def __init__(self, module: nn.Module, name: str = 'weight_bar'):
@@ -95,15 +127,15 @@ class SpectralEveryForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.module.get_parameter(self.name)
-        self.module.weight = weight / self._largest(weight.flatten(1))
+        self.module.weight = weight / self._largest_singular_value(weight.flatten(1))
         try:
             return self.module(x)
         finally:
-            del self.module.weight  # so that the module can be copied
+            del self.module.weight  # a module with a non-leaf tensor cannot be copied
 
     @full_precision
-    def _largest(self, matrix: Tensor) -> Tensor:
-        """The largest singular value (scalar) after a power step, in float32 under autocast as well."""
+    def _largest_singular_value(self, matrix: Tensor) -> Tensor:
+        """Scalar, after a power step; in float32 under autocast as well."""
         u, v = self.module.weight_u, self.module.weight_v
         with torch.no_grad():
             right = F.normalize(matrix.t() @ u, dim=0)

@@ -8,7 +8,7 @@ from models.ddpm.denoiser import Denoiser, noised
 from models.ddpm.schedules import betas
 from models.runtime.sessions import Inputs, Session, export
 
-SPARED = 3  # for models.runtime.sessions.quantise: these make four fifths of what int8 does to our U-Net, and little of its work
+SPARED = 3  # for models.runtime.sessions.quantize: these make four fifths of what int8 does to our U-Net, and little of its work
 _FACTS = 'prediction', 'schedule', 'template'
 
 
@@ -46,7 +46,7 @@ class PortableDenoiser(Denoiser):
     file holds no denoiser."""
 
     def __init__(self, file: Path, device: str = 'cpu'):
-        session = Session(file, device, patient=True)
+        session = Session(file, device, spin=False)
         if set(session.inputs) != {'image', 'timestep'} or not set(_FACTS) <= set(session.notes):
             raise ValueError(f'{file} holds no denoiser: write one with `python scripts/export.py --family ddpm -o {file}`')
         size, notes = int(session.inputs['image'][2]), session.notes

@@ -14,7 +14,7 @@ class Upscaler:
     def __init__(self, file: str | Path, device: str = 'cpu'):
         self.file = Path(file)
         try:
-            self.session = Session(self.file, device, patient=True)
+            self.session = Session(self.file, device, spin=False)
             self.name, = self.session.inputs
         except ValueError as error:
             raise ValueError(f'{file} cannot be used for upscaling ({error}): give an ONNX file with one input, an RGB image '

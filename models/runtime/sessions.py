@@ -42,14 +42,14 @@ class Session:
     take turns with PyTorch's on one processor; otherwise they wait busily, which is quicker for a network by itself. ValueError
     where the file cannot be read."""
 
-    def __init__(self, file: Path, device: str = 'cpu', *, patient: bool = False):
+    def __init__(self, file: Path, device: str = 'cpu', *, spin: bool = True):
         import onnxruntime
 
         if not Path(file).is_file():
             raise ValueError(f'there is no file {file}; scripts/export.py writes networks of the suite as ONNX')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0' if patient else '1')
+        options.add_session_config_entry('session.intra_op.allow_spinning', '1' if spin else '0')
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(str(file), options, providers=providers(device))
@@ -102,7 +102,7 @@ def _write(network: nn.Module, given: Inputs, output: str, notes: dict[str, str]
     file.write_bytes(written)
 
 
-def quantise(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
+def quantize(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
     """Turn the convolutions of a file that `export` wrote, and the ReLUs about them, into int8: weights by channel, maps by the
     range that they have over the samples but the last (Jacob et al. 2018, section 3, arXiv:1712.05877). spared: so many of the
     convolutions stay as they are, namely those that, each alone in int8, move the output most. Returns how far the last sample's

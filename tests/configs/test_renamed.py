@@ -63,6 +63,20 @@ def test_the_identity_loss_is_the_familys(family, loss):
     assert renamed_settings({'model': {'weights': {'identity': 2}}}, family) == {'model': {'weights': {loss: 2}}}
 
 
+def test_film_is_adagn():
+    old = {'model': {'generator': {'injection': 'film'}}}
+    assert renamed_settings(old, 'cgan') == {'model': {'generator': {'injection': 'adagn'}}}
+
+
+@pytest.mark.parametrize(('family', 'old', 'new'), [
+    ('stargan', 'mapping_pace', 'mapping_lr_scale'), ('cartoongan', 'initialisation', 'initialization_steps'),
+    ('ugatit', 'cam_sees', 'cam_input'),
+])
+def test_settings_of_translators_are_converted(family, old, new):
+    with pytest.warns(FutureWarning, match=f'model.{old} is now called model.{new}'):
+        assert renamed_settings({'model': {old: 1}}, family) == {'model': {new: 1}}
+
+
 def test_old_keys_on_the_command_line_are_taken(tmp_path, capsys):
     with pytest.warns(FutureWarning, match='model.weights.recovered is now called model.weights.id_encoder'):
         assert renamed_settings({'model': {'weights': {'recovered': 1}}}, 'cgan')['model']['weights'] == {'id_encoder': 1}

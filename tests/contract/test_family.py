@@ -44,7 +44,7 @@ TINY = {
                                           'discriminator'), 1.0)}, PairBatch),
     'ugatit': ({'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3,
                 'enhanced': True,
-                'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_discriminator': True, 'cam_sees': 'both',
+                'squeeze': True, 'masks': 2, 'keep_input': True, 'masked_discriminator': True, 'cam_input': 'both',
                 'weights': {'adversarial_a2b': 1.0, 'adversarial_b2a': 1.0, 'cycle': 1.0, 'identity_mapping': 1.0, 'cam': 1.0,
                             'background': 1.0, 'variation': 1.0, 'discriminator_a2b': 1.0, 'discriminator_b2a': 1.0}}, PairBatch),
     'cyclegan': ({'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2,

@@ -6,7 +6,7 @@ import torch
 
 from experiments.ablation.plots import scatter
 from experiments.ablation.tables import Cell, Row, Table
-from experiments.benchmarks.inference import evaluating
+from experiments.benchmarks.inference import denoiser_figures
 from experiments.evaluation.ilvr import COLUMNS, against_published, compare, id_similarity
 from models.ddpm.ilvr import ILVRConfig
 from models.perception.encoders.embedder import Embedder
@@ -65,7 +65,7 @@ def test_settings_are_compared_with_the_same_noise_whatever_the_batch(denoiser, 
 
 
 def test_the_authors_sampler_against_ours(denoiser, references, embed):
-    speeds, small = evaluating(denoiser, references, batch=1, repeats=1)
+    speeds, small = denoiser_figures(denoiser, references, batch=1, repeats=1)
     assert min(speeds.values()) > 0 and {'plain evaluation ms', 'int8 evaluation ms', 'int8 moves'} <= set(speeds)
     found = against_published(denoiser, references, ILVRConfig(down=4, steps=5), embed, batch=2, small=small)
     assert found['published: evaluations'] == 100 and found['int8: evaluations'] == 5 and found['ours: times faster'] > 3

@@ -7,7 +7,7 @@ from models.batch import SwapBatch
 from models.cgan.generator import Generator, GeneratorConfig
 from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator, inputs_of
 from models.registry import build_family
-from models.runtime.sessions import opened, quantise
+from models.runtime.sessions import opened, quantize
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.stubs import Painter
 
@@ -96,10 +96,10 @@ def test_int8_draws_nearly_the_same_from_a_smaller_file(tmp_path):
     export_family(family, file)
     before, plain = file.stat().st_size, SwapSession(file)
     samples = [inputs_of(family, batch(3, random)) for _ in range(3)]
-    moved = quantise(file, samples)
+    moved = quantize(file, samples)
     assert file.stat().st_size < before and list(tmp_path.iterdir()) == [file]
     given = batch(5, random)
     exact, small = (PortableFamily(session, family.perception).generate(given) for session in (plain, SwapSession(file)))
     assert 0 < (exact - small).abs().max() < 0.2 and 0 < moved < 0.05
     with pytest.raises(ValueError, match='two samples'):
-        quantise(file, samples[:1])
+        quantize(file, samples[:1])

@@ -6,13 +6,13 @@ from torch import nn
 
 from datasets.synthetic import SyntheticSwaps
 from models import geometry
-from models.blocks.edges import without_edges
 from models.blocks.norms import LIN
 from models.blocks.spectral import SpectralEveryForward, spectral
 from models.perception.build import load_embedder, load_parser
 from models.perception.landmarks.five_point import FiveLandmarks
 from models.precision import full_precision, normalized
 from models.registry import build_family
+from models.translation.edge_smoothing import blur_edges
 from models.translation.pix2pixhd.networks import region_means
 from tests.contract.stubs import tiny_perception
 from tests.contract.test_family import TINY
@@ -59,7 +59,7 @@ def test_geometry_is_that_of_float32(faces, dtype):
 
 @pytest.mark.parametrize('dtype', HALF)
 def test_landmarks_parsing_and_edges_are_those_of_float32(faces, dtype):
-    for measure in (FiveLandmarks(), load_parser('parsing-unet'), without_edges):
+    for measure in (FiveLandmarks(), load_parser('parsing-unet'), blur_edges):
         exact = measure(faces)
         with torch.autocast('cpu', dtype):
             assert torch.equal(measure(faces), exact)
@@ -78,7 +78,7 @@ def test_singular_values_are_those_of_float32(make):
     torch.manual_seed(0)
     layer = make(nn.Conv2d(16, 16, 3))
     matrix = dict(layer.named_parameters())['weight_orig' if make is spectral else 'module.weight_bar'].flatten(1)
-    measure = layer.largest if make is spectral else lambda: layer._largest(matrix)
+    measure = layer.largest_singular_value if make is spectral else lambda: layer._largest_singular_value(matrix)
     layer.eval()
     exact = measure()
     with torch.autocast('cpu', torch.bfloat16):

@@ -22,7 +22,7 @@ class Dyer(Translator):
     def __init__(self):
         super().__init__(FamilyConfig(size=32), None)
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         style = torch.rand(len(images), 3, 1, 1, generator=generator) if reference is None else reference.mean((2, 3), True)
         return style.expand_as(images)
 
@@ -33,7 +33,7 @@ class Negative(Translator):
     def __init__(self):
         super().__init__(FamilyConfig(size=32), None)
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images, direction, reference, generator):
         return -images
 
 

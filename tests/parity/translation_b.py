@@ -71,7 +71,7 @@ def _ugatit_discriminator(network: Discriminator, facts: Facts) -> dict[str, Ten
 @torch.no_grad()
 def _enhanced_discriminator(network: Discriminator, facts: Facts) -> dict[str, Tensor]:
     mask = torch.from_numpy(facts.stream('mask').random((1, 1, 64, 64)) > 0.5).float()
-    out, cam, heatmap = network.train()(*facts.inputs(), mask=mask)
+    out, cam, heatmap = network.train()(*facts.inputs(), cam_mask=mask)
     return {'train_out': out, 'train_cam_logit': cam, 'train_heatmap': heatmap}
 
 

@@ -16,7 +16,7 @@ class _Network:
     """An entry of the table with one input, (B,C,h,w); models.weights.MissingWeights where the file is not here."""
 
     def __init__(self, name: str):
-        self.session = Session(weights.path(name), patient=True)
+        self.session = Session(weights.path(name), spin=False)
         self.name, = self.session.inputs
 
     def __call__(self, crops: Tensor) -> Tensor:

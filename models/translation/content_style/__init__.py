@@ -1,0 +1,1 @@
+"""Content and style disentanglement, which MUNIT and SATNet share."""

@@ -1,18 +1,20 @@
-"""What MUNIT and SATNet share: an image is a content that both domains know and a style of its own domain; a translation is the
-content with another style, drawn from N(0,1) or taken from a reference image. c, s: content and style of an image.
+"""Content and style disentanglement, the common base of MUNIT and SATNet.
 
-| loss           | group          | formula, both domains added                                                         |
-| -------------- | -------------- | ----------------------------------------------------------------------------------- |
-| adversarial    | generators     | models.losses.adversarial, summed over the discriminator's scales                   |
-| reconstruction | generators     | L1 of decode(c, s) and the image                                                    |
-| style          | generators     | L1 of the style found in a translation and the drawn one                            |
-| content        | generators     | L1 of the content found in a translation and c                                      |
-| cycle          | generators     | L1 of decode(content found in the translation, s) and the image                     |
-| perceptual     | generators     | mean square of the difference to the source in instance-normalized relu5_3 (VGG-16) |
-| discriminator  | discriminators | models.losses.adversarial, summed over the scales                                   |
+An image has a content code c of a space that both domains share and a style code s of its own domain. A translation combines the
+content with a style of the target domain, sampled from N(0,1) or encoded from a reference image.
 
-The generators go first, and the discriminators judge what they drew then. VGG is torchvision's, not the one of Caffe that was
-published.
+| loss           | group          | formula, sum over both domains                                                        |
+| -------------- | -------------- | ------------------------------------------------------------------------------------- |
+| adversarial    | generators     | models.losses.adversarial, sum over the discriminator's scales                        |
+| reconstruction | generators     | L1 of decode(c, s) and the image                                                      |
+| style          | generators     | L1 of the style encoded from a translation and the sampled style                      |
+| content        | generators     | L1 of the content encoded from a translation and c                                    |
+| cycle          | generators     | L1 of decode(content encoded from the translation, s) and the image                   |
+| perceptual     | generators     | mean square of translation - source in instance-normalized VGG-16 maps relu5_3        |
+| discriminator  | discriminators | models.losses.adversarial, sum over the scales                                        |
+
+The generators are updated first; the discriminators are trained on the translations of that update. VGG-16 has the weights of
+torchvision, not those of Caffe as in the publication.
 """
 from functools import partial
 
@@ -20,36 +22,34 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import Parameter
 
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialize
-from models.blocks.spectral import learned
+from models.blocks.initialization import initialize
+from models.blocks.spectral import trainable_parameters
 from models.losses.adversarial import Adversary, discriminator_on_fake, discriminator_on_real, generator_loss
 from models.translation.content_style.networks import ScaleDiscriminator, StyleGenerator
 from models.translation.translator import Translator
 
-_DEEP = 'relu5_3'
+_PERCEPTUAL_LAYER = 'relu5_3'
 
 
 class ContentStyleConfig(FamilyConfig):
-    """size: side of the images, a multiple of 4. width, discriminator_width: channels after the first layer. style: length of a
-    style code. hidden: width of the network that turns a style into the decoder's norms. residuals: pairs of residual blocks.
-    discriminator_layers: halvings in each discriminator. scales: discriminators per domain. attention: self-attention in
-    generators and discriminators. sn: spectral norm in the discriminators."""
+    """Networks of MUNIT and SATNet; the defaults are those of MUNIT."""
 
-    size: int = 256
-    width: int = 64
-    style: int = Field(8, ge=1)
-    hidden: int = 256
-    residuals: int = 4
-    discriminator_width: int = 64
-    discriminator_layers: int = 4
-    scales: int = Field(3, ge=1)
-    adversary: Adversary = 'lsgan'
-    attention: bool = False
-    sn: bool = False
+    size: int = Field(256, description='side of the images in pixels, a multiple of 4')
+    width: int = Field(64, description='channels of the first layer of encoders')
+    style: int = Field(8, ge=1, description='length of a style code')
+    hidden: int = Field(256, description='width of the MLP from a style to the scales and shifts of the decoder')
+    residuals: int = Field(4, description='residual blocks of content encoder and decoder each')
+    discriminator_width: int = Field(64, description="channels of the discriminators' first layer")
+    discriminator_layers: int = Field(4, description='halvings of each discriminator')
+    scales: int = Field(3, ge=1, description='discriminators per domain, each at half the resolution of the one before')
+    adversary: Adversary = Field('lsgan', description='form of the adversarial loss')
+    attention: bool = Field(False, description='self-attention in generators and discriminators')
+    sn: bool = Field(False, description='spectral normalization of the discriminators')
 
     def networks(self) -> set[str]:
         return {'vgg'} if self.is_active('perceptual') else set()
@@ -58,17 +58,21 @@ class ContentStyleConfig(FamilyConfig):
         return needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary')
 
     def check(self) -> None:
-        """ValueError, one sentence, where the size does not suit the networks."""
-        least = 2 ** (self.discriminator_layers + self.scales - 1)
-        if self.size % 4 or self.size < least:
+        """Check that the size suits the networks.
+
+        Raises:
+            ValueError: it does not.
+        """
+        min_size = 2 ** (self.discriminator_layers + self.scales - 1)
+        if self.size % 4 or self.size < min_size:
             raise ValueError(
                 f'size {self.size} does not suit {self.scales} scales of {self.discriminator_layers} layers; a multiple '
-                f'of 4 from {least} on does'
+                f'of 4 from {min_size} on does'
             )
 
 
 class ContentStyle(Translator):
-    """`gen` and `dis` hold the networks of domain a and of domain b, as the published checkpoints do."""
+    """Auto-encoders `gen` and discriminators `dis` of domain a and b, with the names of the published checkpoints."""
 
     styled = True
 
@@ -78,42 +82,31 @@ class ContentStyle(Translator):
         self.gen = nn.ModuleDict({domain: initialize(
             StyleGenerator(config.width, config.style, config.hidden, config.residuals, attention=config.attention),
             nn.init.kaiming_normal_) for domain in 'ab'})
-        self.dis = nn.ModuleDict(
-            {
-                domain: initialize(
-                    ScaleDiscriminator(
-                        config.discriminator_width,
-                        config.discriminator_layers,
-                        config.scales,
-                        sn=config.sn,
-                        attention=config.attention,
-                    ),
-                    partial(nn.init.normal_, std=0.02),
-                )
-                for domain in 'ab'
-            }
-        )
+        self.dis = nn.ModuleDict({domain: initialize(
+            ScaleDiscriminator(config.discriminator_width, config.discriminator_layers, config.scales, sn=config.sn,
+                               attention=config.attention),
+            partial(nn.init.normal_, std=0.02)) for domain in 'ab'})
 
     def compile(self, **options) -> None:
-        """Of the parts that are called."""
+        """torch.compile of the submodules whose forward is called."""
         for part in [*(part for network in self.gen.values() for part in network.children()), *self.dis.values()]:
             part.compile(**options)
 
-    def param_groups(self):
+    def param_groups(self) -> dict[str, list[Parameter]]:
         self.require('vgg', 'perceptual')
-        return {'generators': learned(self.gen), 'discriminators': learned(self.dis)}
+        return {'generators': trainable_parameters(self.gen), 'discriminators': trainable_parameters(self.dis)}
 
-    def ema_modules(self):
+    def ema_modules(self) -> dict[str, nn.Module]:
         return {'generators': self.gen}
 
-    def drawn_style(self, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """(B,style,1,1) from N(0,1), one for each image of `like`."""
-        return torch.randn(len(like), self.config.style, 1, 1, generator=generator, device=like.device, dtype=like.dtype)
+    def sample_style(self, images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A style from N(0,1) per image: (B,style,1,1)."""
+        return torch.randn(len(images), self.config.style, 1, 1, generator=generator, device=images.device, dtype=images.dtype)
 
-    def draw(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        here, there = self.gen[direction[0]], self.gen[direction[-1]]
-        style = self.drawn_style(images, generator) if reference is None else there.enc_style(reference)
-        return there.decode(here.enc_content(images), style)
+    def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        source, target = self.gen[direction[0]], self.gen[direction[-1]]
+        style = self.sample_style(images, generator) if reference is None else target.enc_style(reference)
+        return target.decode(source.enc_content(images), style)
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
         return {**super().panel(batch), 'a2b like b': self.translate(batch.a, 'a2b', reference=batch.b),
@@ -123,17 +116,19 @@ class ContentStyle(Translator):
         return self.generator_losses(batch, cache) if group == 'generators' else self.discriminator_losses(batch, cache)
 
     def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
+        """Losses of the auto-encoders; the translations (B,3,H,W) into a and b are cached as `fakes`."""
         images = {'a': batch.a, 'b': batch.b}
         codes = {domain: self.gen[domain].encode(image) for domain, image in images.items()}
-        chosen = {domain: self.drawn_style(image) for domain, image in images.items()}
+        styles = {domain: self.sample_style(image) for domain, image in images.items()}
         fakes, losses = {}, {}
         for domain, other in ('ab', 'ba'):
-            (content, style), drawn, decode = codes[domain], chosen[domain], self.gen[domain].decode
+            (content, style), sampled, decode = codes[domain], styles[domain], self.gen[domain].decode
             if self.is_active('reconstruction'):  # in one pass with the translation into this domain
-                own, fakes[domain] = decode(torch.cat([content, codes[other][0]]), torch.cat([style, drawn])).chunk(2)
-                self._add(losses, 'reconstruction', F.l1_loss(own, images[domain]))
+                reconstruction, fakes[domain] = decode(torch.cat([content, codes[other][0]]),
+                                                       torch.cat([style, sampled])).chunk(2)
+                self._add(losses, 'reconstruction', F.l1_loss(reconstruction, images[domain]))
             else:
-                fakes[domain] = decode(codes[other][0], drawn)
+                fakes[domain] = decode(codes[other][0], sampled)
         cache['fakes'] = fakes['a'].detach(), fakes['b'].detach()
         for domain, other in ('ab', 'ba'):
             fake = fakes[domain]
@@ -147,31 +142,36 @@ class ContentStyle(Translator):
                 if self.is_active('cycle'):
                     self._add(losses, 'cycle', F.l1_loss(self.gen[other].decode(content, codes[other][1]), images[other]))
             if self.is_active('style'):
-                self._add(losses, 'style', F.l1_loss(self.gen[domain].enc_style(fake), chosen[domain]))
+                self._add(losses, 'style', F.l1_loss(self.gen[domain].enc_style(fake), styles[domain]))
             if self.is_active('perceptual'):
-                seen, source = (F.instance_norm(self.perception.vgg(image, (_DEEP,))[_DEEP])
-                                for image in (fake, images[other]))
-                self._add(losses, 'perceptual', F.mse_loss(seen, source))
-        return {**losses, **self.further_losses(batch, fakes, codes)}
+                fake_map, source_map = (F.instance_norm(self.perception.vgg(image, (_PERCEPTUAL_LAYER,))[_PERCEPTUAL_LAYER])
+                                        for image in (fake, images[other]))
+                self._add(losses, 'perceptual', F.mse_loss(fake_map, source_map))
+        return {**losses, **self.additional_losses(batch, fakes, codes)}
 
-    def further_losses(self, batch: PairBatch, fakes: dict[str, Tensor],
-                      codes: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-        """What a subclass adds. fakes: per domain the translations into it, (B,3,H,W); codes: content and style of a and b."""
+    def additional_losses(self, batch: PairBatch, fakes: dict[str, Tensor],
+                          codes: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """Generator losses of a subclass.
+
+        Args:
+            fakes: domain -> translations into it (B,3,H,W).
+            codes: domain -> content (B,C,H/4,W/4) and style (B,style,1,1) of its images.
+        """
         return {}
 
     def discriminator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
+        """Losses of both discriminators."""
         fakes, losses = cache.get('fakes'), {}
         if not self.is_active('discriminator'):
             return losses
         if fakes is None:
             fakes = self.translate(batch.b, 'b2a'), self.translate(batch.a, 'a2b')
+        kind = self.config.adversary
         for domain, real, fake in zip('ab', (batch.a, batch.b), fakes):
-            both = [logits.chunk(2) for logits in self.dis[domain](torch.cat([real, fake]))]
-            reals, made = ([pair[side] for pair in both] for side in (0, 1))
-            kind = self.config.adversary
-            self._add(
-                losses, 'discriminator', len(both) * (discriminator_on_real(kind, reals) + discriminator_on_fake(kind, made))
-            )
+            scales = [logits.chunk(2) for logits in self.dis[domain](torch.cat([real, fake]))]
+            on_real, on_fake = ([logits[side] for logits in scales] for side in (0, 1))
+            self._add(losses, 'discriminator',
+                      len(scales) * (discriminator_on_real(kind, on_real) + discriminator_on_fake(kind, on_fake)))
         return losses
 
     @staticmethod

@@ -1,6 +1,6 @@
-"""Content and style: the networks of MUNIT (Huang et al. 2018, arXiv:1804.04732) and, with self-attention, of SATNet.
+"""Content and style encoders, decoder and discriminator of MUNIT (Huang et al. 2018, arXiv:1804.04732) and of SATNet.
 
-Names and values equal to NVlabs/MUNIT and yujiachen-y/experiments_on_face_photo2drawing.
+Parameters and outputs equal those of NVlabs/MUNIT and yujiachen-y/experiments_on_face_photo2drawing.
 """
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.attention import SelfAttention
-from models.blocks.norms import GivenNorm, InstanceNorm2d, WholeNorm
+from models.blocks.norms import AdaptiveInstanceNorm2d, LayerNorm2d
 from models.blocks.spectral import SpectralEveryForward
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
-    'none': nn.Identity, 'instance': InstanceNorm2d, 'whole': WholeNorm, 'given': GivenNorm}
+    'none': nn.Identity, 'instance': nn.InstanceNorm2d, 'layer': LayerNorm2d, 'adaptive': AdaptiveInstanceNorm2d}
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     'none': nn.Identity, 'relu': nn.ReLU, 'leaky': lambda: nn.LeakyReLU(0.2), 'tanh': nn.Tanh}
 
@@ -22,8 +22,14 @@ def _attention(width: int) -> SelfAttention:
 
 
 class Block(nn.Module):
-    """Reflect-padded convolution, norm, activation: (B,I,H,W) -> (B,O,.,.). style: shift and scale (B,O,1,1) of the norm
-    `given`."""
+    """Reflect-padded convolution, norm and activation: (B,I,H,W) -> (B,O,H',W').
+
+    Args:
+        width, out, kernel, stride, padding: of the convolution.
+        norm: 'none', 'instance', 'layer' or 'adaptive'.
+        activation: 'none', 'relu', 'leaky' or 'tanh'.
+        sn: spectral normalization of the convolution.
+    """
 
     def __init__(self, width: int, out: int, kernel: int, stride: int, padding: int, *, norm: str = 'none',
                  activation: str = 'relu', sn: bool = False):
@@ -34,11 +40,12 @@ class Block(nn.Module):
         self.padding, self.activation = [padding] * 4, _ACTIVATIONS[activation]()
 
     def forward(self, x: Tensor, style: tuple[Tensor, ...] = ()) -> Tensor:
+        """style: shift and scale (B,O,1,1) of an adaptive norm."""
         return self.activation(self.norm(self.conv(F.pad(x, self.padding, mode='reflect')), *style))
 
 
 class ResidualPair(nn.Module):
-    """x + two blocks 3x3, the second without activation."""
+    """Residual block of two 3x3 blocks, the second without activation: (B,C,H,W) -> (B,C,H,W)."""
 
     def __init__(self, width: int, norm: str):
         super().__init__()
@@ -50,7 +57,7 @@ class ResidualPair(nn.Module):
 
 
 class Residuals(nn.Module):
-    """ResidualPair after ResidualPair."""
+    """A sequence of residual pairs: (B,C,H,W) -> (B,C,H,W)."""
 
     def __init__(self, width: int, count: int, norm: str):
         super().__init__()
@@ -61,7 +68,7 @@ class Residuals(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """(B,3,H,W) -> (B,style,1,1): no norm, which would take away what makes a style."""
+    """(B,3,H,W) -> (B,style,1,1), without norms, which would remove the statistics of a style."""
 
     def __init__(self, width: int, style: int):
         super().__init__()
@@ -88,24 +95,26 @@ class ContentEncoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Content (B,C,h,w) and the values of its norms (B,layers*2*C), per layer the shifts, then the scales -> (B,3,4h,4w) in
-    [-1,1]."""
+    """Content (B,C,h,w) and parameters of the adaptive norms (B,layers*2*C) -> (B,3,4h,4w) in [-1,1].
+
+    The parameters of a layer are C shifts, then C scales.
+    """
 
     def __init__(self, width: int, residuals: int, attention: bool):
         super().__init__()
         self.width, self.layers = 4 * width, 2 * (residuals + attention)
-        tail = (_attention(4 * width), ResidualPair(4 * width, 'given')) if attention else ()
+        tail = (_attention(4 * width), ResidualPair(4 * width, 'adaptive')) if attention else ()
         up = (layer for wide in (4 * width, 2 * width)
-              for layer in (nn.Upsample(scale_factor=2), Block(wide, wide // 2, 5, 1, 2, norm='whole')))
-        self.model = nn.Sequential(Residuals(4 * width, residuals, 'given'), *tail, *up,
+              for layer in (nn.Upsample(scale_factor=2), Block(wide, wide // 2, 5, 1, 2, norm='layer')))
+        self.model = nn.Sequential(Residuals(4 * width, residuals, 'adaptive'), *tail, *up,
                                    Block(width, 3, 7, 1, 3, activation='tanh'))
 
-    def forward(self, content: Tensor, values: Tensor) -> Tensor:
-        layers = [tuple(pair.unbind(1)) for pair in values.unflatten(1, (self.layers, 2, self.width, 1, 1)).unbind(1)]
-        x, used = content, 0
+    def forward(self, content: Tensor, affine: Tensor) -> Tensor:
+        layers = [tuple(pair.unbind(1)) for pair in affine.unflatten(1, (self.layers, 2, self.width, 1, 1)).unbind(1)]
+        x, index = content, 0
         for module in [*self.model[0].model, *self.model[1:]]:
             if isinstance(module, ResidualPair):
-                x, used = module(x, (layers[used], layers[used + 1])), used + 2
+                x, index = module(x, (layers[index], layers[index + 1])), index + 2
             else:
                 x = module(x)
         return x
@@ -121,7 +130,7 @@ class _Linear(nn.Module):
 
 
 class StyleMLP(nn.Module):
-    """Style (B,style) -> the values of the decoder's norms."""
+    """Style (B,style) -> parameters of the decoder's adaptive norms (B,out)."""
 
     def __init__(self, style: int, hidden: int, out: int):
         super().__init__()
@@ -132,8 +141,15 @@ class StyleMLP(nn.Module):
 
 
 class StyleGenerator(nn.Module):
-    """The auto-encoder of one domain. H and W are multiples of 4. attention: SATNet's self-attention, with one more residual pair
-    behind it, in content encoder and decoder."""
+    """The auto-encoder of one domain, for images whose sides are multiples of 4.
+
+    Args:
+        width: channels of the first layer of the encoders.
+        style: length of a style code.
+        hidden: width of the MLP.
+        residuals: residual pairs of content encoder and decoder each.
+        attention: self-attention of SATNet, and one more residual pair after it, in content encoder and decoder.
+    """
 
     def __init__(self, width: int = 64, style: int = 8, hidden: int = 256, residuals: int = 4, *, attention: bool = False):
         super().__init__()
@@ -147,13 +163,20 @@ class StyleGenerator(nn.Module):
         return self.enc_content(image), self.enc_style(image)
 
     def decode(self, content: Tensor, style: Tensor) -> Tensor:
-        """The image (B,3,H,W) in [-1,1] of a content and a style (B,style,1,1)."""
+        """Content (B,4*width,H/4,W/4) and style (B,style,1,1) -> (B,3,H,W) in [-1,1]."""
         return self.dec(content, self.mlp(style.flatten(1)))
 
 
 class ScaleDiscriminator(nn.Module):
-    """Patch discriminators on the image and on what average pooling leaves of it: (B,3,H,W) -> logits (B,1,.,.) per scale, finest
-    first. sn and attention: SATNet's spectral norm and self-attention; without attention there is none."""
+    """Patch discriminators on the image and on average-pooled copies: (B,3,H,W) -> logits (B,1,h,w) per scale, finest first.
+
+    Args:
+        width: channels of the first layer.
+        layers: halvings.
+        scales: number of discriminators, each at half the resolution of the one before.
+        sn: spectral normalization of SATNet.
+        attention: self-attention of SATNet.
+    """
 
     def __init__(self, width: int = 64, layers: int = 4, scales: int = 3, *, sn: bool = False, attention: bool = False):
         super().__init__()
@@ -167,8 +190,8 @@ class ScaleDiscriminator(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         logits = []
-        for number, discriminator in enumerate(self.cnns):
-            if number:
+        for scale, discriminator in enumerate(self.cnns):
+            if scale:
                 image = F.avg_pool2d(image, 3, 2, 1, count_include_pad=False)
             logits.append(discriminator(image))
         return logits

@@ -1,15 +1,14 @@
-"""CycleGAN (Zhu et al. 2017, arXiv:1703.10593), and the form of it that a study of faces and anime faces found to work: SAGAN
-attention in the late layers of both networks.
+"""CycleGAN (Zhu et al. 2017, arXiv:1703.10593), and its variant for faces and anime faces with SAGAN attention in both networks.
 
-| loss          | group          | formula                                                     | paper       |
-| ------------- | -------------- | ----------------------------------------------------------- | ----------- |
-| adversarial   | generators     | models.losses.adversarial, both directions added            | eq. 1       |
-| cycle         | generators     | mean abs(a2b2a(a) - a) + mean abs(b2a2b(b) - b)             | eq. 2       |
-| identity      | generators     | mean abs(a2b(b) - b) + mean abs(b2a(a) - a)                 | section 5.2 |
-| discriminator | discriminators | loss on real images + loss on fakes of the pool, both added | eq. 1       |
-| penalty       | discriminators | E(abs(grad) - 1)^2 on mixes of the two, both added          | WGAN-GP     |
+| loss             | group          | formula                                                                   | paper       |
+| ---------------- | -------------- | ------------------------------------------------------------------------- | ----------- |
+| adversarial      | generators     | models.losses.adversarial, sum over both directions                       | eq. 1       |
+| cycle            | generators     | mean abs(b2a(a2b(a)) - a) + mean abs(a2b(b2a(b)) - b)                     | eq. 2       |
+| identity_mapping | generators     | mean abs(a2b(b) - b) + mean abs(b2a(a) - a)                               | section 5.2 |
+| discriminator    | discriminators | loss on real images + loss on images of the pool, sum over both domains   | eq. 1       |
+| penalty          | discriminators | E(abs(grad) - 1)^2 on mixtures of real and generated images, both domains | WGAN-GP     |
 
-The generators go first, and the discriminators judge what they drew then.
+The generators are updated first; the discriminators are trained on the translations of that update.
 """
 from functools import partial
 from typing import Literal
@@ -18,13 +17,14 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import Parameter
 
 from configs.base import needing
 from models.base import FamilyConfig, Perception
 from models.batch import PairBatch
-from models.blocks.initial import initialize
+from models.blocks.initialization import initialize
 from models.blocks.patch import PatchDiscriminator, check_patches
-from models.blocks.spectral import learned
+from models.blocks.spectral import trainable_parameters
 from models.losses.adversarial import (
     Adversary,
     accuracy,
@@ -36,37 +36,34 @@ from models.losses.adversarial import (
 )
 from models.translation.cyclegan.networks import AttentionDiscriminator, AttentionGenerator
 from models.translation.generators import ResNetGenerator, UNetGenerator
-from models.translation.pool import ImagePool
+from models.translation.image_pool import ImagePool
 from models.translation.translator import Translator
+
+ATTENTION_SIZE_PX = 64  # the only size of the attention networks
 
 
 class CycleGANConfig(FamilyConfig):
-    """The defaults are the published networks.
+    """Networks and losses of CycleGAN; the defaults are the published networks."""
 
-    size: side of the images: 64 for `attention`, otherwise a multiple of 4, and of 2^downs for `unet`. generator, discriminator:
-    which networks; `patch` is the 70x70 patch discriminator where discriminator_layers is 3. width, discriminator_width: channels
-    of their first layers. blocks: of `resnet`. downs: of `unet`. dropout: in both of these. latent: length of the vector in
-    `attention`; attention: whether its two networks have attention at all. spectral: spectral norm of the discriminators, and of
-    the generator `attention`. adversary: form of the game; wgan clips the discriminators' weights to -clip..clip where the
-    penalty has no weight. pool: past fakes per domain that the discriminators see again, 0 for none.
-    """
-
-    size: int = 256
-    generator: Literal['resnet', 'unet', 'attention'] = 'resnet'
-    width: int = 64
-    blocks: int = 9
-    downs: int = 8
-    dropout: float = 0.0
-    discriminator: Literal['patch', 'attention'] = 'patch'
-    discriminator_width: int = 64
-    discriminator_layers: int = 3
-    attention: bool = True
-    latent: int = 100
-    spectral: bool = False
-    adversary: Adversary = 'lsgan'
-    clip: float = Field(0.01, gt=0)
-    pool: int = Field(50, ge=0)
-    weights: dict[str, float] = {'adversarial': 1.0, 'cycle': 10.0, 'identity_mapping': 5.0, 'discriminator': 0.5, 'penalty': 0.0}
+    size: int = Field(256, description='side of the images in pixels: 64 with attention networks, otherwise a multiple of 4, '
+                                       'and of 2^downs for unet')
+    generator: Literal['resnet', 'unet', 'attention'] = Field('resnet', description='generator network')
+    width: int = Field(64, description="channels of the generator's first layer")
+    blocks: int = Field(9, description='residual blocks of the generator resnet')
+    downs: int = Field(8, description='halvings of the generator unet')
+    dropout: float = Field(0.0, description='probability of dropout in the generators resnet and unet')
+    discriminator: Literal['patch', 'attention'] = Field('patch', description='discriminator network')
+    discriminator_width: int = Field(64, description="channels of the discriminator's first layer")
+    discriminator_layers: int = Field(3, description='halvings of the discriminator patch; 3 make a receptive field of 70 pixels')
+    attention: bool = Field(True, description='self-attention in the attention networks')
+    latent: int = Field(100, description='length of the bottleneck vector of the generator attention')
+    spectral: bool = Field(False, description='spectral normalization of the discriminators and of the generator attention')
+    adversary: Adversary = Field('lsgan', description='form of the adversarial loss')
+    clip: float = Field(0.01, gt=0, description='largest absolute discriminator weight for wgan without a gradient penalty')
+    pool: int = Field(50, ge=0, description='earlier generated images per domain for the discriminators, 0 for none')
+    weights: dict[str, float] = Field(
+        {'adversarial': 1.0, 'cycle': 10.0, 'identity_mapping': 5.0, 'discriminator': 0.5, 'penalty': 0.0},
+        description='weight of each loss')
 
     def ignored(self) -> dict[str, str]:
         attention = 'attention' in (self.generator, self.discriminator)
@@ -84,17 +81,22 @@ class CycleGANConfig(FamilyConfig):
         }
 
     def check(self) -> None:
-        """ValueError, one sentence, where the size does not suit the networks."""
-        if 'attention' in (self.generator, self.discriminator) and self.size != 64:
-            raise ValueError(f'the attention networks are made for size 64, not {self.size}: set size to 64, or generator to '
-                             'resnet and discriminator to patch')
-        cell = {'resnet': 4, 'unet': 2 ** self.downs, 'attention': 64}[self.generator]
-        if self.size % cell:
-            raise ValueError(f'size {self.size} does not suit the generator {self.generator}: take a multiple of {cell}')
+        """Check that the size suits the networks.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if 'attention' in (self.generator, self.discriminator) and self.size != ATTENTION_SIZE_PX:
+            raise ValueError(f'the attention networks are made for size {ATTENTION_SIZE_PX}, not {self.size}: set size to '
+                             f'{ATTENTION_SIZE_PX}, or generator to resnet and discriminator to patch')
+        divisor = {'resnet': 4, 'unet': 2 ** self.downs, 'attention': ATTENTION_SIZE_PX}[self.generator]
+        if self.size % divisor:
+            raise ValueError(f'size {self.size} does not suit the generator {self.generator}: take a multiple of {divisor}')
         if self.discriminator == 'patch':
             check_patches(self.size, self.discriminator_layers)
 
     def build_generator(self) -> nn.Module:
+        """A generator (B,3,H,W) -> (B,3,H,W)."""
         if self.generator == 'attention':
             return AttentionGenerator(self.width, self.latent, attention=self.attention, spectral=self.spectral)
         if self.generator == 'unet':
@@ -102,41 +104,44 @@ class CycleGANConfig(FamilyConfig):
         return ResNetGenerator(self.width, self.blocks, dropout=self.dropout)
 
     def build_discriminator(self) -> nn.Module:
+        """A discriminator (B,3,H,W) -> logits."""
         if self.discriminator == 'attention':
             return AttentionDiscriminator(self.discriminator_width, attention=self.attention, spectral=self.spectral)
         return PatchDiscriminator(3, self.discriminator_width, self.discriminator_layers, spectral=self.spectral)
 
 
 class CycleGAN(Translator):
-    """Two generators and two discriminators, a discriminator being named after the domain that it judges."""
+    """Cycle-consistent translation in both directions. A discriminator is named after the domain of its real images."""
 
     def __init__(self, config: CycleGANConfig, perception: Perception | None):
         super().__init__(config, perception)
         config.check()
-        draw = partial(nn.init.normal_, std=0.02)
-        self.a2b, self.b2a = (initialize(config.build_generator(), draw) for _ in range(2))
-        self.discriminator_a, self.discriminator_b = (initialize(config.build_discriminator(), draw) for _ in range(2))
+        init = partial(nn.init.normal_, std=0.02)
+        self.a2b, self.b2a = (initialize(config.build_generator(), init) for _ in range(2))
+        self.discriminator_a, self.discriminator_b = (initialize(config.build_discriminator(), init) for _ in range(2))
         self.pools = {'a': ImagePool(config.pool), 'b': ImagePool(config.pool)}
 
-    def param_groups(self):
-        return {'generators': learned(self.a2b, self.b2a), 'discriminators': learned(self.discriminator_a, self.discriminator_b)}
+    def param_groups(self) -> dict[str, list[Parameter]]:
+        return {'generators': trainable_parameters(self.a2b, self.b2a),
+                'discriminators': trainable_parameters(self.discriminator_a, self.discriminator_b)}
 
-    def ema_modules(self):
+    def ema_modules(self) -> dict[str, nn.Module]:
         return {'a2b': self.a2b, 'b2a': self.b2a}
 
-    def draw(self, images, direction, reference, generator):
+    def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         return {'a2b': self.a2b, 'b2a': self.b2a}[direction](images)
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
-        shown = super().panel(batch)
-        return {**shown, 'a2b2a': self.translate(shown['a2b'], 'b2a')}
+        columns = super().panel(batch)
+        return {**columns, 'a2b2a': self.translate(columns['a2b'], 'b2a')}
 
     def forward(self, group: str, batch: PairBatch, step: int, cache: dict) -> dict[str, Tensor]:
         return self.generator_losses(batch, cache) if group == 'generators' else self.discriminator_losses(batch, cache)
 
     def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
+        """Losses of both generators; their translations (B,3,H,W) are cached as `fakes` of domain a and b."""
         a, b, losses = batch.a, batch.b, {}
-        if self.is_active('identity_mapping'):  # instance norms know no batch, so that one pass serves two purposes
+        if self.is_active('identity_mapping'):  # instance norms treat images separately, so that both share one pass
             fake_b, same_b = self.a2b(torch.cat([a, b])).chunk(2)
             fake_a, same_a = self.b2a(torch.cat([b, a])).chunk(2)
             losses['identity_mapping'] = F.l1_loss(same_b, b) + F.l1_loss(same_a, a)
@@ -153,6 +158,7 @@ class CycleGAN(Translator):
         return losses
 
     def discriminator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
+        """Losses of both discriminators. The pools are used in training mode only."""
         fakes = cache.get('fakes')
         if fakes is None:
             with torch.no_grad():
@@ -161,20 +167,20 @@ class CycleGAN(Translator):
             fakes = [pool.exchange(fake) for pool, fake in zip(self.pools.values(), fakes)]
         losses: dict[str, Tensor] = {}
         for domain, real, fake in zip('ab', (batch.a, batch.b), fakes):
-            for name, loss in self.judged(domain, real, fake).items():
+            for name, loss in self.domain_losses(domain, real, fake).items():
                 losses[name] = losses.get(name, 0) + loss
         return losses
 
-    def judged(self, domain: str, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        """The losses of one discriminator for images (B,3,H,W)."""
+    def domain_losses(self, domain: str, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        """Losses of the discriminator of one domain, 'a' or 'b', for images (B,3,H,W)."""
         discriminator, kind, losses = {'a': self.discriminator_a, 'b': self.discriminator_b}[domain], self.config.adversary, {}
         if self.is_active('discriminator'):
             on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)
             losses['discriminator'] = discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])
-            right = accuracy([on_real], [on_fake], threshold=0.5 if kind == 'lsgan' else 0.0)
-            self.note(**{f'discriminator_{domain}_right_on_{what}': share for what, share in zip(('real', 'fake'), right)})
+            shares = accuracy([on_real], [on_fake], threshold=0.5 if kind == 'lsgan' else 0.0)
+            self.note(**{f'discriminator_{domain}_right_on_{name}': share for name, share in zip(('real', 'fake'), shares)})
         if self.is_active('penalty'):
-            losses['penalty'] = gradient_penalty(lambda mix: [discriminator(mix)], real, fake)
+            losses['penalty'] = gradient_penalty(lambda mixture: [discriminator(mixture)], real, fake)
         return losses
 
     def after_update(self, group: str) -> None:
@@ -182,10 +188,10 @@ class CycleGAN(Translator):
             clip_weights(self.discriminator_a, self.config.clip)
             clip_weights(self.discriminator_b, self.config.clip)
 
-    def memory(self) -> dict[str, Tensor]:
+    def extra_state(self) -> dict[str, Tensor]:
         return {name: torch.stack(pool.images).cpu() for name, pool in self.pools.items() if pool.images}
 
-    def load_extra_state(self, memory: dict[str, Tensor]) -> None:
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
         device = next(self.parameters()).device
-        for name, images in memory.items():
+        for name, images in state.items():
             self.pools[name].images = list(images.to(device))

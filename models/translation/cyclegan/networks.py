@@ -1,11 +1,10 @@
-"""Generator and discriminator of the face and anime CycleGAN: SAGAN attention in their late layers, images of 64 pixels.
+"""Generator and discriminator of the CycleGAN for faces and anime faces: SAGAN attention, images of 64 pixels.
 
-The published networks. Their keys stand in the order of the published files, which is not that of the layers.
+Parameters have the names and the order of the published files, which is not the order of the layers.
 """
 from torch import Tensor, nn
 
 from models.blocks.attention import SelfAttention
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.spectral import SpectralEveryForward
 
 
@@ -14,9 +13,13 @@ def _spectral(conv: nn.Module, on: bool) -> nn.Module:
 
 
 class AttentionGenerator(nn.Module):
-    """(B,3,64,64) -> (B,3,64,64) in [-1,1], through a vector of `latent` numbers: no map passes around it.
+    """Encoder and decoder with a vector as bottleneck and without skip connections: (B,3,64,64) -> (B,3,64,64) in [-1,1].
 
-    attention: whether the two attention blocks are there, at 16x16 and at 32x32. spectral: spectral norm on the way up.
+    Args:
+        width: channels of the first layer.
+        latent: length of the vector.
+        attention: self-attention at 16x16 and 32x32.
+        spectral: spectral normalization of the decoder's convolutions except the last.
     """
 
     def __init__(self, width: int = 64, latent: int = 100, *, attention: bool = True, spectral: bool = True):
@@ -24,12 +27,12 @@ class AttentionGenerator(nn.Module):
         widths = [width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
         for inner, out in zip([3, *widths], widths):
-            layers += [nn.Conv2d(inner, out, 4, 2, 1), InstanceNorm2d(out), nn.ReLU()]
-        self.up_sample = nn.Sequential(*layers, nn.Conv2d(widths[-1], latent, 4), nn.ReLU())  # an encoder, for all its name
+            layers += [nn.Conv2d(inner, out, 4, 2, 1), nn.InstanceNorm2d(out), nn.ReLU()]
+        self.up_sample = nn.Sequential(*layers, nn.Conv2d(widths[-1], latent, 4), nn.ReLU())  # the encoder; a published name
 
         def up(width: int, out: int, stride: int = 2, pad: int = 1) -> nn.Sequential:
             conv = _spectral(nn.ConvTranspose2d(width, out, 4, stride, pad), spectral)
-            return nn.Sequential(conv, InstanceNorm2d(out), nn.ReLU())
+            return nn.Sequential(conv, nn.InstanceNorm2d(out), nn.ReLU())
 
         self.l4 = up(widths[1], widths[0])
         self.l1 = up(latent, widths[3], 1, 0)
@@ -46,8 +49,13 @@ class AttentionGenerator(nn.Module):
 
 
 class AttentionDiscriminator(nn.Module):
-    """(B,3,64,64) -> (B,) logits. attention: whether the two attention blocks are there, at 8x8 and at 4x4. spectral: spectral
-    norm in all convolutions but the last."""
+    """(B,3,64,64) -> (B,) logits.
+
+    Args:
+        width: channels of the first layer.
+        attention: self-attention at 8x8 and 4x4.
+        spectral: spectral normalization of all convolutions except the last.
+    """
 
     def __init__(self, width: int = 64, *, attention: bool = True, spectral: bool = True):
         super().__init__()
@@ -64,5 +72,5 @@ class AttentionDiscriminator(nn.Module):
         self.attn2 = SelfAttention(8 * width) if attention else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.attn1(self.l3(self.l2(self.l1(x))))
+        x = self.attn1(self.l3(self.l2(self.l1(x))))  # (B,4*width,8,8)
         return self.last(self.attn2(self.l4(x))).flatten()

@@ -1,0 +1,1 @@
+"""pix2pixHD (Wang et al. 2018) on face parsing maps."""

@@ -1,21 +1,29 @@
-"""Images from label maps: the networks of pix2pixHD (Wang et al. 2018, arXiv:1711.11585), their names and values equal to
-NVIDIA/pix2pixHD."""
+"""Networks of pix2pixHD (Wang et al. 2018, arXiv:1711.11585), image synthesis from label maps.
+
+Parameters and outputs equal those of NVIDIA/pix2pixHD.
+"""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.norms import InstanceNorm2d
 from models.blocks.resnet import PaddedResidual, resnet
 from models.precision import full_precision
-from models.runtime.narrow import NarrowConv2d
 
 
 def _halved(x: Tensor) -> Tensor:
+    """Average pooling: (B,C,H,W) -> (B,C,H/2,W/2)."""
     return F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
 
 
 class GlobalGenerator(nn.Module):
-    """(B,inputs,H,W) -> (B,3,H,W) in [-1,1]; H and W multiples of 2^downs."""
+    """ResNet generator: (B,inputs,H,W) -> (B,3,H,W) in [-1,1], H and W multiples of 2^downs.
+
+    Args:
+        inputs: channels of the input.
+        width: channels of the first layer.
+        downs: halvings.
+        blocks: residual blocks.
+    """
 
     def __init__(self, inputs: int, width: int = 64, downs: int = 4, blocks: int = 9):
         super().__init__()
@@ -26,56 +34,83 @@ class GlobalGenerator(nn.Module):
 
 
 class LocalEnhancer(nn.Module):
-    """A global generator of twice the width on the halved input, whose last map joins that of a small generator at full
-    resolution: (B,inputs,H,W) -> (B,3,H,W) in [-1,1]; H and W multiples of 2^(downs + 1)."""
+    """Local enhancer at full resolution around a global generator at half: (B,inputs,H,W) -> (B,3,H,W) in [-1,1].
+
+    The last feature map of the global generator is added to that of the enhancer. H and W are multiples of 2^(downs + 1).
+
+    Args:
+        inputs: channels of the input.
+        width: channels of the enhancer's first layer; the global generator has twice as many.
+        downs, blocks: halvings and residual blocks of the global generator.
+        local_blocks: residual blocks of the enhancer.
+    """
 
     def __init__(self, inputs: int, width: int = 32, downs: int = 4, blocks: int = 9, local_blocks: int = 3):
         super().__init__()
         self.model = resnet(inputs, 3, 2 * width, downs, blocks)[:-3]
-        self.model1_1 = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), InstanceNorm2d(width), nn.ReLU(),
-                                      nn.Conv2d(width, 2 * width, 3, 2, 1), InstanceNorm2d(2 * width), nn.ReLU())
+        self.model1_1 = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), nn.InstanceNorm2d(width), nn.ReLU(),
+                                      nn.Conv2d(width, 2 * width, 3, 2, 1), nn.InstanceNorm2d(2 * width), nn.ReLU())
         self.model1_2 = nn.Sequential(*(PaddedResidual(2 * width) for _ in range(local_blocks)),
-                                      nn.ConvTranspose2d(2 * width, width, 3, 2, 1, 1), InstanceNorm2d(width), nn.ReLU(),
-                                      nn.ReflectionPad2d(3), NarrowConv2d(width, 3, 7), nn.Tanh())
+                                      nn.ConvTranspose2d(2 * width, width, 3, 2, 1, 1), nn.InstanceNorm2d(width), nn.ReLU(),
+                                      nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
 
     def forward(self, x: Tensor, fixed: bool = False) -> Tensor:
-        """fixed: the global generator does not learn."""
+        """fixed: no gradient for the global generator."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not fixed):
-            whole = self.model(_halved(x))
-        return self.model1_2(self.model1_1(x) + whole)
+            global_map = self.model(_halved(x))
+        return self.model1_2(self.model1_1(x) + global_map)
 
 
 class FeatureEncoder(nn.Module):
-    """What an image adds to its label map: (B,3,H,W) -> (B,features,H,W) in [-1,1], H and W multiples of 2^downs."""
+    """Instance features of an image: (B,3,H,W) -> mean features of each region, H and W multiples of 2^downs."""
 
     def __init__(self, features: int = 3, width: int = 16, downs: int = 4):
         super().__init__()
         self.model = resnet(3, features, width, downs, 0)
 
     def forward(self, image: Tensor, regions: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """regions (B,H,W) int64 below count -> mean features of each region (B,count,features), 0 of absent ones, and the share
-        of the image that it takes (B,count)."""
+        """`region_means` of the encoded features, which are in [-1,1].
+
+        Args:
+            image: (B,3,H,W) in [-1,1].
+            regions: (B,H,W) int64 below `count`.
+        """
         return region_means(self.model(image), regions, count)
 
 
 @full_precision
 def region_means(values: Tensor, regions: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Values (B,F,H,W) and regions (B,H,W) int64 below count -> the mean of each region (B,count,F), 0 of absent ones, and the
-    share of the image that it takes (B,count). In float32: a region of 512x512 pixels holds more than float16 can count."""
-    belongs = F.one_hot(regions.flatten(1), count).to(values.dtype)  # (B,HW,count)
-    pixels = belongs.sum(1)  # (B,count)
-    return (values.flatten(2) @ belongs).transpose(1, 2) / pixels.clamp_min(1)[..., None], pixels / belongs.shape[1]
+    """Mean of the values of each region, in float32, since float16 cannot count the pixels of a large region.
+
+    Args:
+        values: (B,F,H,W).
+        regions: (B,H,W) int64 below `count`.
+
+    Returns:
+        Means (B,count,F), 0 for absent regions, and shares of the image's area (B,count).
+    """
+    membership = F.one_hot(regions.flatten(1), count).to(values.dtype)  # (B,HW,count)
+    pixels = membership.sum(1)  # (B,count)
+    return (values.flatten(2) @ membership).transpose(1, 2) / pixels.clamp_min(1)[..., None], pixels / membership.shape[1]
 
 
 def spread(features: Tensor, regions: Tensor) -> Tensor:
-    """Features of regions (B,count,C) -> (B,C,H,W), to each pixel that of its region in (B,H,W)."""
-    places = regions.flatten(1)[..., None].expand(-1, -1, features.shape[2])  # (B,HW,C)
-    return features.gather(1, places).transpose(1, 2).unflatten(2, regions.shape[1:])
+    """Assign to each pixel the features of its region: (B,count,C) and regions (B,H,W) int64 -> (B,C,H,W)."""
+    index = regions.flatten(1)[..., None].expand(-1, -1, features.shape[2])  # (B,HW,C)
+    return features.gather(1, index).transpose(1, 2).unflatten(2, regions.shape[1:])
 
 
 class PatchDiscriminators(nn.Module):
-    """Patch discriminators on image and condition at several scales: (B,inputs,H,W) -> per scale, finest first, the maps of all
-    layers, whose last are the logits (B,1,.,.)."""
+    """Patch discriminators at several scales: (B,inputs,H,W) -> feature maps of all layers per scale, finest first.
+
+    The last map of a scale are the logits (B,1,h,w).
+
+    Args:
+        inputs: channels of image and condition.
+        width: channels of the first layer.
+        layers: halvings, and one more convolution.
+        scales: number of discriminators.
+    """
 
     def __init__(self, inputs: int, width: int = 64, layers: int = 3, scales: int = 2):
         super().__init__()
@@ -85,7 +120,7 @@ class PatchDiscriminators(nn.Module):
             self._add(scale, 0, nn.Conv2d(inputs, widths[0], 4, 2, 2), nn.LeakyReLU(0.2))
             for layer in range(1, layers + 1):
                 conv = nn.Conv2d(widths[layer - 1], widths[layer], 4, 2 if layer < layers else 1, 2)
-                self._add(scale, layer, conv, InstanceNorm2d(widths[layer]), nn.LeakyReLU(0.2))
+                self._add(scale, layer, conv, nn.InstanceNorm2d(widths[layer]), nn.LeakyReLU(0.2))
             self._add(scale, layers + 1, nn.Conv2d(widths[-1], 1, 4, 1, 2))
 
     def _add(self, scale: int, layer: int, *modules: nn.Module) -> None:

@@ -1,0 +1,1 @@
+"""StarGAN v2 (Choi et al. 2020)."""

@@ -1,0 +1,1 @@
+"""U-GAT-IT (Kim et al. 2020) and its enhanced version."""

@@ -1,8 +1,7 @@
-"""Generator and discriminator of U-GAT-IT (Kim et al. 2020, arXiv:1907.10830) and of its enhanced version
-(zheng-yuwei/enhanced-UGATIT).
+"""Generator and discriminator of U-GAT-IT (Kim et al. 2020, arXiv:1907.10830) and of its enhanced version.
 
-Names and values equal to znxlwm/UGATIT-pytorch and, with `enhanced`, to the other: affine instance norms, biases of the linear
-layers and of the way up, and classifiers whose bias counts in the activation maps.
+Parameters and outputs equal those of znxlwm/UGATIT-pytorch and, with `enhanced`, of zheng-yuwei/enhanced-UGATIT: affine instance
+norms, biases of the linear layers and of the decoder, and classifiers whose bias is part of the attention.
 """
 from typing import NamedTuple
 
@@ -10,34 +9,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.cam import cam_attended, cam_logits
-from models.blocks.norms import LIN, AdaLIN, InstanceNorm2d
+from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
-from models.blocks.squeeze import SCSE
-from models.runtime.narrow import NarrowConv2d
-from models.runtime.upsampling import DoubledConv3x3
-from models.runtime.winograd import Conv3x3
+from models.blocks.squeeze_excitation import SCSE
+from models.translation.ugatit.cam import cam_attention, cam_logits
 
-_STYLED = 'UpBlock1_'
+_STYLED = 'UpBlock1_'  # name of the residual blocks with AdaLIN, followed by a number from 1 on
 
 
-class Translated(NamedTuple):
-    """What a generator returns. heatmap: where its classifier looks, unbounded. attention: soft masks that sum to 1, or None."""
+class Translation(NamedTuple):
+    """Output of a generator."""
 
-    image: Tensor           # (B,3,H,W) in [-1,1]
-    cam: Tensor               # (B,2) logits: from the other domain, not from its own
-    heatmap: Tensor           # (B,1,H/4,W/4)
-    attention: Tensor | None  # (B,k,H,W)
+    image: Tensor             # (B,3,H,W) in [-1,1]
+    cam: Tensor               # (B,2) logits of the input being of the source domain
+    heatmap: Tensor           # (B,1,H/4,W/4), unbounded: the attended feature map, summed over channels
+    attention: Tensor | None  # (B,k,H,W): soft masks of sum 1
 
 
 class StyledResidual(nn.Module):
-    """Residual block with AdaLIN: x (B,C,H,W), scale and shift (B,C) -> (B,C,H,W)."""
+    """Residual block with AdaLIN: x (B,C,H,W), scale and shift (B,C) -> (B,C,H,W).
+
+    Args:
+        width: C.
+        bias: biases of the convolutions.
+        squeeze: scSE at the end of the residual branch.
+    """
 
     def __init__(self, width: int, *, bias: bool, squeeze: bool):
         super().__init__()
         for number in (1, 2):
-            self.add_module(f'conv{number}', Conv3x3(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'))
+            self.add_module(f'conv{number}', nn.Conv2d(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'))
             self.add_module(f'norm{number}', AdaLIN(width))
         self.se = SCSE(width) if squeeze else nn.Identity()
 
@@ -46,27 +48,38 @@ class StyledResidual(nn.Module):
         return x + self.se(self.norm2(self.conv2(y), scale, shift))
 
 
-def _widened(width: int, *, bias: bool, transposed: bool) -> list[nn.Module]:
-    """Four times the side, a quarter of the width, in two steps: each nearest neighbor and a convolution, or a transposed
-    convolution in the same place."""
+def _upsampling(width: int, *, bias: bool, transposed: bool) -> list[nn.Module]:
+    """Decoder layers: (B,width,H,W) -> (B,width/4,4H,4W).
+
+    Two doublings, each by nearest neighbor and a convolution, or by a transposed convolution at the same index of the state dict.
+    """
     layers: list[nn.Module] = []
-    for wide, narrow in ((width, width // 2), (width // 2, width // 4)):
+    for inner, out in ((width, width // 2), (width // 2, width // 4)):
         if transposed:
-            layers += [nn.Identity(), nn.Identity(), nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=bias)]
+            layers += [nn.Identity(), nn.Identity(), nn.ConvTranspose2d(inner, out, 4, 2, 1, bias=bias)]
         else:
-            layers += [nn.Identity(), nn.Identity(), DoubledConv3x3(wide, narrow, bias=bias)]
-        layers += [LIN(narrow), nn.ReLU()]
+            layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(1), nn.Conv2d(inner, out, 3, bias=bias)]
+        layers += [LIN(out), nn.ReLU()]
     return layers
 
 
 class Generator(nn.Module):
-    """(B,3,H,W) in [-1,1] -> Translated.
+    """Generator with CAM attention and AdaLIN: (B,3,H,W) in [-1,1] -> Translation.
 
-    size: H = W, a multiple of 4. pooled: side of the pooled map from which scale and shift of AdaLIN are computed (1 is the light
-    version); 0: the whole map (the full version). squeeze: scSE in every residual block. masks: k > 0 soft masks that mix k
-    images; keep_input: the first of them is the input. With both, channel c*k + i is color c of image i although the input
-    lies in the first three channels: so it is published, and the weights depend on it. transposed: transposed convolutions on
-    the way up.
+    With `keep_input`, channel c*k + i of the blended images is color c of image i, although the input takes the first three
+    channels, as in the published weights.
+
+    Args:
+        size: H = W, a multiple of 4.
+        width: channels of the first layer.
+        blocks: residual blocks before and after the attention each.
+        pooled: side of the pooled map from which AdaLIN's scale and shift are computed: 1 in the light version, 0 (the whole map)
+            in the full one.
+        enhanced: networks of the enhanced version.
+        squeeze: scSE in every residual block.
+        masks: k > 0 soft masks that blend k images.
+        keep_input: the first of these images is the input.
+        transposed: transposed convolutions for upsampling.
     """
 
     def __init__(self, size: int, width: int = 64, blocks: int = 4, pooled: int = 1, *, enhanced: bool = False,
@@ -85,47 +98,56 @@ class Generator(nn.Module):
                     for _ in range(blocks)]
 
         if masks:
-            self.UpBlock_attention = nn.Sequential(*residuals(), *_widened(inner, bias=True, transposed=transposed),
+            self.UpBlock_attention = nn.Sequential(*residuals(), *_upsampling(inner, bias=True, transposed=transposed),
                                                    nn.Conv2d(width, masks, 1), nn.Softmax(1))
         down: list[nn.Module] = []
         for narrow, wide, kernel, stride in ((3, width, 7, 1), (width, 2 * width, 3, 2), (2 * width, inner, 3, 2)):
             down += [nn.ReflectionPad2d(kernel // 2), nn.Conv2d(narrow, wide, kernel, stride, bias=False),
-                     InstanceNorm2d(wide, affine=enhanced), nn.ReLU()]
+                     nn.InstanceNorm2d(wide, affine=enhanced), nn.ReLU()]
         self.DownBlock = nn.Sequential(*down, *residuals())
         flat = inner * (pooled or size // 4) ** 2
         self.FC = nn.Sequential(nn.Linear(flat, inner, bias=enhanced), nn.ReLU(),
                                 nn.Linear(inner, inner, bias=enhanced), nn.ReLU())
         images = max(1, masks - self.keep_input)
-        self.UpBlock2 = nn.Sequential(*_widened(inner, bias=enhanced, transposed=transposed), nn.ReflectionPad2d(3),
-                                      NarrowConv2d(width, 3 * images, 7, bias=enhanced), nn.Tanh())
+        self.UpBlock2 = nn.Sequential(*_upsampling(inner, bias=enhanced, transposed=transposed), nn.ReflectionPad2d(3),
+                                      nn.Conv2d(width, 3 * images, 7, bias=enhanced), nn.Tanh())
 
-    def looked(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The half before AdaLIN: logits (B,2) and the map that its own attention weighed (B,C,H/4,W/4)."""
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Layers before AdaLIN: (B,3,H,W) -> CAM logits (B,2) and attended feature map (B,C,H/4,W/4)."""
         x = self.DownBlock(image)
-        return cam_logits(x, self.gap_fc, self.gmp_fc), F.relu(cam_attended(x, self.gap_fc, self.gmp_fc, self.conv1x1))
+        return cam_logits(x, self.gap_fc, self.gmp_fc), F.relu(cam_attention(x, self.gap_fc, self.gmp_fc, self.conv1x1))
 
-    def forward(self, image: Tensor) -> Translated:
-        cam, x = self.looked(image)
+    def forward(self, image: Tensor) -> Translation:
+        cam, x = self.encode(image)
         heatmap = x.sum(1, keepdim=True)
-        told = self.FC((F.adaptive_avg_pool2d(x, self.pooled) if self.pooled else x).flatten(1))
-        scale, shift, y = self.gamma(told), self.beta(told), x
+        style = self.FC((F.adaptive_avg_pool2d(x, self.pooled) if self.pooled else x).flatten(1))
+        scale, shift, y = self.gamma(style), self.beta(style), x
         for number in range(1, self.blocks + 1):
             y = self.get_submodule(f'{_STYLED}{number}')(y, scale, shift)
-        made = self.UpBlock2(y)
+        decoded = self.UpBlock2(y)  # (B,3*images,H,W)
         if not self.masks:
-            return Translated(made, cam, heatmap, None)
+            return Translation(decoded, cam, heatmap, None)
         attention = self.UpBlock_attention(x)  # (B,k,H,W)
-        images = torch.cat([image, made], 1) if self.keep_input else made
-        mixed = (images.unflatten(1, (3, self.masks)) * attention[:, None]).sum(2)
-        return Translated(mixed, cam, heatmap, attention)
+        images = torch.cat([image, decoded], 1) if self.keep_input else decoded
+        blended = (images.unflatten(1, (3, self.masks)) * attention[:, None]).sum(2)
+        return Translation(blended, cam, heatmap, attention)
 
 
 class Discriminator(nn.Module):
-    """(B,3,H,W) in [-1,1] -> patch logits (B,1,h,w), logits of its classifier (B,2) and heat map (B,1,h+1,w+1).
+    """Patch discriminator with CAM attention.
 
-    layers: depth; 7 halves the side five times (the global discriminator), 5 three times (the local one), and below 5 it is
-    filled up with convolutions 3x3. sn: spectral norm. attention: whether the classifier's weights weigh the map that the patch
-    logits are made from.
+    (B,3,H,W) in [-1,1] -> patch logits (B,1,h,w), logits of the classifier (B,2) and heat map (B,1,h+1,w+1).
+
+    Args:
+        layers: depth, at least 3: 7 halve the side five times (global discriminator), 5 three times (local); below 5 there are
+            additional 3x3 convolutions.
+        width: channels of the first layer.
+        enhanced: networks of the enhanced version.
+        sn: spectral normalization.
+        attention: attention of the patch logits to the channels by the classifier's weights.
+
+    Raises:
+        ValueError: fewer than 3 layers.
     """
 
     def __init__(self, layers: int, width: int = 64, *, enhanced: bool = False, sn: bool = True, attention: bool = True):
@@ -145,13 +167,19 @@ class Discriminator(nn.Module):
             body += [nn.ReflectionPad2d(1), spectral(nn.Conv2d(narrow, wide, kernel, stride), sn), nn.LeakyReLU(0.2)]
         self.model = nn.Sequential(*body)
 
-    def forward(self, image: Tensor, judged: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """judged: another image for the classifier, such as one without its background; mask (B,1,H,W): what the classifier
-        sees of its map."""
+    def forward(self, image: Tensor, cam_image: Tensor | None = None,
+                cam_mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class.
+
+        Args:
+            image: (B,3,H,W).
+            cam_image: another image (B,3,H,W) for the classifier, such as one without its background.
+            cam_mask: (B,1,H,W) in [0,1], multiplied to the classifier's feature map.
+        """
         x = self.model(image)
-        seen = x if judged is None else self.model(judged)
-        if mask is not None:
-            seen = seen * F.interpolate(mask, seen.shape[2:], mode='area')
-        cam = cam_logits(seen, self.gap_fc, self.gmp_fc)
-        x = F.leaky_relu(cam_attended(x, self.gap_fc, self.gmp_fc, self.conv1x1, weighted=self.attention), 0.2)
+        cam_map = x if cam_image is None else self.model(cam_image)
+        if cam_mask is not None:
+            cam_map = cam_map * F.interpolate(cam_mask, cam_map.shape[2:], mode='area')
+        cam = cam_logits(cam_map, self.gap_fc, self.gmp_fc)
+        x = F.leaky_relu(cam_attention(x, self.gap_fc, self.gmp_fc, self.conv1x1, weighted=self.attention), 0.2)
         return self.conv(F.pad(x, (1, 1, 1, 1), mode='reflect')), cam, x.sum(1, keepdim=True)

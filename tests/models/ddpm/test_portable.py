@@ -6,7 +6,7 @@ from models.ddpm.loading import load_denoiser
 from models.ddpm.onnx_export import export_denoiser, noisy
 from models.ddpm.unet import Condition
 from models.registry import build_family
-from models.runtime.sessions import quantise
+from models.runtime.sessions import quantize
 from tests.contract.stubs import IDENTITY
 
 
@@ -36,7 +36,7 @@ def test_int8_keeps_what_it_answers_nearly(denoiser, tmp_path):
     export_denoiser(denoiser, 'face', file)
     samples = [noisy(torch.rand(8, 3, 16, 16, generator=chance) * 2 - 1, denoiser, chance) for _ in range(5)]
     signal = denoiser(**samples[-1]).square().mean().sqrt()
-    assert 0 < quantise(file, samples) < 0.1 * signal
+    assert 0 < quantize(file, samples) < 0.1 * signal
     assert 0 < (load_denoiser(str(file))[0](**samples[-1]) - denoiser(**samples[-1])).square().mean().sqrt() < 0.1 * signal
 
 
@@ -47,7 +47,7 @@ def test_int8_spares_the_convolutions_that_it_hurts_most(denoiser, tmp_path):
     samples = [noisy(torch.rand(8, 3, 16, 16, generator=chance) * 2 - 1, denoiser, chance) for _ in range(3)]
     for spared in (0, 2):
         export_denoiser(denoiser, 'face', tmp_path / 'denoiser.onnx')
-        moved[spared] = quantise(tmp_path / 'denoiser.onnx', samples, spared)
+        moved[spared] = quantize(tmp_path / 'denoiser.onnx', samples, spared)
     assert 0 < moved[2] < 0.7 * moved[0]
     assert list(tmp_path.iterdir()) == [tmp_path / 'denoiser.onnx']
 

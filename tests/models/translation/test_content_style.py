@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from models.batch import PairBatch
-from models.translation.munit import MUNIT, MUNITConfig
-from models.translation.satnet import SATNet, SATNetConfig
+from models.translation.munit.family import MUNIT, MUNITConfig
+from models.translation.satnet.family import SATNet, SATNetConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs, touched
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from models.losses.contrastive import patch_nce
-from models.translation.cut import CUT, CUTConfig
+from models.translation.cut.family import CUT, CUTConfig
 from tests.models.translation.batches import Calls, pairs
 
 TINY = {

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.translation.cyclegan.family import CycleGAN, CycleGANConfig
-from models.translation.pool import ImagePool
+from models.translation.image_pool import ImagePool
 from tests.models.translation.batches import Calls, pairs
 
 TINY = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4, 'discriminator_layers': 2}
@@ -48,9 +48,9 @@ def test_without_a_pool_the_discriminators_see_the_new_fakes():
 
 def test_what_the_pools_hold_can_be_taken_up_by_another_process():
     family, other = cyclegan(), cyclegan()
-    assert not family.memory()
+    assert not family.extra_state()
     family('discriminators', pairs(), 0, {})
-    other.load_extra_state(family.memory())
+    other.load_extra_state(family.extra_state())
     for pool, twin in zip(family.pools.values(), other.pools.values()):
         assert len(twin.images) == 2 and all(map(torch.equal, pool.images, twin.images))
 
@@ -59,7 +59,7 @@ def test_validation_leaves_the_pools_alone():
     family = cyclegan().eval()
     with torch.no_grad():
         losses = family('discriminators', pairs(), 0, {})
-    assert torch.isfinite(losses['discriminator']) and not family.memory()
+    assert torch.isfinite(losses['discriminator']) and not family.extra_state()
 
 
 def test_the_discriminators_judge_what_the_generators_drew_in_the_same_step():

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from models.registry import load_family
-from models.translation.cut import CUT, CUTConfig
+from models.translation.cut.family import CUT, CUTConfig
 from models.translation.cyclegan.family import CycleGAN, CycleGANConfig
 from models.translation.published import load_anime, load_cut, load_cyclegan, load_stargan
 from models.translation.stargan.family import StarGAN, StarGANConfig

@@ -2,10 +2,10 @@
 import pytest
 import torch
 
-from models.translation.munit import MUNIT, MUNITConfig
+from models.translation.munit.family import MUNIT, MUNITConfig
 from models.translation.pix2pixhd.family import Pix2PixHD, Pix2PixHDConfig
 from models.translation.published import load_published
-from models.translation.satnet import SATNet, SATNetConfig
+from models.translation.satnet.family import SATNet, SATNetConfig
 from models.translation.ugatit.family import UGATIT, UGATITConfig
 from models.weights import WeightsError
 from tests.models.translation.test_content_style import TINY as STYLE_TINY

@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from models.blocks.reversal import reversed_gradient
+from models.blocks.gradient_reversal import reverse_gradient
 from models.registry import build_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.translation.batches import pairs, touched
@@ -18,7 +18,7 @@ def built(name: str, config: dict, **changes):
 
 
 def test_content_alone_is_learned_until_the_initialisation_is_over():
-    family, batch = built('cartoongan', CARTOON, initialisation=3), pairs()
+    family, batch = built('cartoongan', CARTOON, initialization_steps=3), pairs()
     early, late = (family('generator', batch, step, {}) for step in (2, 3))
     assert early['adversarial'] == 0 and early['content'] > 0 and late['adversarial'] > 0
     family('discriminator', batch, 2, {})['discriminator'].backward()
@@ -85,7 +85,7 @@ class Named(torch.nn.Module):
 
 def test_a_reversed_gradient_is_the_opposite():
     x = torch.tensor([1.0, -2.0], requires_grad=True)
-    y = reversed_gradient(x)
+    y = reverse_gradient(x)
     assert torch.equal(y, x)
     (3 * y).sum().backward()
     assert torch.equal(x.grad, torch.tensor([-3.0, -3.0]))

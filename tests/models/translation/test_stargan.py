@@ -46,7 +46,7 @@ def test_a_reference_gives_its_style():
 
 def test_the_mapping_network_moves_at_its_own_pace():
     """The first update of Adam moves every weight by its rate."""
-    family = stargan(mapping_pace=0.01)
+    family = stargan(mapping_lr_scale=0.01)
     group = build_optimizer_groups(family, {'default': OptimizerConfig(name='adam', lr=1e-3)})[0]
     weights = family.mapping.shared[0].weight, family.generator.from_rgb.weight
     before = [weight.detach().clone() for weight in weights]
@@ -62,7 +62,7 @@ def test_the_high_pass_filter_shows_the_face_of_the_image():
     family, images = stargan(high_pass=1.0).eval(), pairs(size=32).a
     masks = family.masks(images)
     assert [mask.shape for mask in masks] == [(2, 1, 32, 32)] * 2 and masks[0].mean() > masks[1].mean()
-    style = family.drawn_style(torch.tensor([1, 1]))
+    style = family.sample_style(torch.tensor([1, 1]))
     without = family.generator(images, style)
     nothing = family.generator(images, style, tuple(torch.zeros_like(mask) for mask in masks))
     torch.testing.assert_close(nothing, without)

@@ -3,11 +3,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.blocks.cam import cam_attended
-from models.blocks.edges import without_edges
 from models.blocks.norms import AdaLIN, layer_instance_norm
 from models.losses.smoothness import total_variation
-from models.translation.face_region import head_region, shrunk
+from models.translation.edge_smoothing import blur_edges
+from models.translation.head_region import erode, head_region
+from models.translation.ugatit.cam import cam_attention
 from models.translation.ugatit.family import UGATIT, UGATITConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import Calls, pairs
@@ -48,7 +48,7 @@ def test_the_folded_attention_is_that_of_the_map_of_twice_the_width(weighted):
     x = torch.randn(2, 6, 4, 4)
     first, second = (ema.weight + ema.bias, largest.weight) if weighted else (torch.ones(1, 6),) * 2
     expected = merge(torch.cat([x * first[:, :, None, None], x * second[:, :, None, None]], 1))
-    torch.testing.assert_close(cam_attended(x, ema, largest, merge, weighted=weighted), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(cam_attention(x, ema, largest, merge, weighted=weighted), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_each_translation_is_made_once_per_step():
@@ -88,21 +88,21 @@ def test_the_background_does_not_learn_from_the_discriminators_where_it_is_detac
 def test_a_masked_discriminator_pays_for_patches_of_the_face_alone():
     model = family(masked_discriminator=True, discriminator_cam=0.0)
     image, none, whole = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
-    assert model.verdict('B', [(image, none, 1.0)]) == 0
-    assert model.verdict('B', [(image, whole, 1.0)]) > 0
+    assert model.least_squares('B', [(image, none, 1.0)]) == 0
+    assert model.least_squares('B', [(image, whole, 1.0)]) > 0
 
 
 @pytest.mark.parametrize('sees', ['image', 'map', 'both'])
 def test_what_the_classifiers_of_the_discriminators_see(sees):
-    model = family(cam_sees=sees).eval()
+    model = family(cam_input=sees).eval()
     discriminator, image, head = model.disGB, torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
     seen = []
     discriminator.register_forward_hook(lambda module, given, out: seen.append(out[1]))
-    model.verdict('B', [(image, head, 1.0)])
-    model.verdict('B', [(image.flip(2), head, 1.0)])
+    model.least_squares('B', [(image, head, 1.0)])
+    model.least_squares('B', [(image.flip(2), head, 1.0)])
     assert torch.equal(seen[0], seen[1])  # all that differs is hidden
-    model.config.__dict__['cam_sees'] = 'whole'
-    model.verdict('B', [(image, head, 1.0)])
+    model.config.__dict__['cam_input'] = 'whole'
+    model.least_squares('B', [(image, head, 1.0)])
     assert not torch.allclose(seen[0], seen[2])
 
 
@@ -126,14 +126,14 @@ def test_blurred_negatives_are_one_more_kind_of_fake():
         more.eval()('discriminators', batch, 0, {})['discriminator_a2b']
         - plain.eval()('discriminators', batch, 0, {})['discriminator_a2b']
     )
-    extra = plain.verdict('B', [(without_edges(batch.b), None, 0.0)])
+    extra = plain.least_squares('B', [(blur_edges(batch.b), None, 0.0)])
     torch.testing.assert_close(difference, extra, rtol=1e-3, atol=0)
 
 
 def test_edges_are_blurred_and_the_rest_is_not():
     image = torch.full((1, 3, 32, 32), -1.0)
     image[..., 16:] = 1
-    smooth = without_edges(image)
+    smooth = blur_edges(image)
     assert torch.equal(smooth[..., :10], image[..., :10]) and torch.equal(smooth[..., 22:], image[..., 22:])
     assert -0.9 < smooth[..., 15].mean() < smooth[..., 16].mean() < 0.9
 
@@ -161,7 +161,7 @@ def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
     assert head_region(mouth).min() == 1
     assert head_region(mouth, without_glasses_and_mouth=True)[0, 0, 9, 9] == 0
     disc = F.pad(torch.ones(1, 1, 6, 6), (7, 7, 7, 7))
-    assert shrunk(disc).sum() == 4 and shrunk(shrunk(disc)).sum() == 0
+    assert erode(disc).sum() == 4 and erode(erode(disc)).sum() == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""Weight initialization."""
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def initialize(module: nn.Module, init: Callable[[Tensor], Tensor]) -> nn.Module:
+    """Initialize every matrix and kernel inside `module`, in place.
+
+    Args:
+        init: fills a tensor in place, such as partial(nn.init.normal_, std=0.02).
+
+    Returns:
+        The module. Biases of convolutions, linear layers and norms are 0, scales of norms stay 1.
+    """
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.ndim >= 2:
+                init(parameter)
+            elif name == 'bias':
+                nn.init.zeros_(parameter)
+    return module

@@ -1,0 +1,1 @@
+"""CartoonGAN (Chen et al. 2018)."""

@@ -1,0 +1,1 @@
+"""CUT and FastCUT (Park et al. 2020)."""

@@ -1,0 +1,1 @@
+"""Domain transfer network (Taigman et al. 2017)."""

@@ -1,0 +1,1 @@
+"""SATNet, MUNIT with self-attention and an identity loss."""

@@ -1,0 +1,1 @@
+"""XGAN (Royer et al. 2018)."""

@@ -1,0 +1,43 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from models.blocks.spectral import spectral, unnormalized_weight
+
+
+@pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), (2, 4, 8, 8)),
+                                         (lambda: nn.Conv2d(4, 6, 3, bias=False), (2, 4, 8, 8)),
+                                         (lambda: nn.Linear(5, 3), (2, 5))])
+def test_entries_values_and_gradients_are_those_of_pytorchs_older_form(make, shape):
+    torch.manual_seed(0)
+    plain = make()
+    drawn = torch.get_rng_state()
+    theirs = nn.utils.spectral_norm(copy.deepcopy(plain))
+    torch.set_rng_state(drawn)
+    ours = spectral(copy.deepcopy(plain))
+    assert torch.equal(unnormalized_weight(ours), plain.weight) and torch.equal(unnormalized_weight(plain), plain.weight)
+    x = torch.randn(shape, requires_grad=True)
+    for training in (True, True, False):
+        found = []
+        for layer in (ours.train(training), theirs.train(training)):
+            y = layer(x) + layer(2 * x)  # two power steps before one way back
+            found.append([y.detach(), *torch.autograd.grad(y.sin().sum(), [x, *layer.parameters()])])
+        torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
+        assert list(ours.state_dict()) == list(theirs.state_dict())
+        torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()))
+    torch.testing.assert_close(ours.weight, theirs.weight)
+    torch.testing.assert_close(copy.deepcopy(ours)(x), ours(x))
+
+
+@pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3), (2, 4, 8, 8)), (lambda: nn.Linear(5, 3), (2, 5))])
+def test_under_autocast_the_singular_value_keeps_full_precision(make, shape):
+    torch.manual_seed(0)
+    layer, x = spectral(make()), torch.randn(shape)
+    layer(x), layer(x)
+    other = copy.deepcopy(layer)
+    exact = other(x)
+    with torch.autocast('cpu', torch.bfloat16):
+        torch.testing.assert_close(layer(x).float(), exact, atol=0.05, rtol=0.05)
+    assert torch.equal(layer.weight_u, other.weight_u)
