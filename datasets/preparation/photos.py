@@ -172,7 +172,7 @@ def begin(folder: Path, stamp: str) -> None:
     if note.is_file():
         if note.read_text(encoding='utf-8') != stamp:
             raise ValueError(f'{folder} was made from other photos or with other settings; give another folder')
-    elif any(folder.iterdir()):
+    elif any(not path.name.startswith('.') and path.suffix != '.part' for path in folder.iterdir()):  # those are leftovers
         raise ValueError(f'{folder} is not empty; give a new folder')
     else:
         write_bytes(note, stamp.encode())

@@ -8,7 +8,7 @@ import pytest
 from datasets.faces import read_image
 from datasets.loaders import build_faces
 from datasets.preparation import photos as preparation
-from datasets.preparation.photos import Rules, prepare
+from datasets.preparation.photos import Rules, begin, prepare
 from models.geometry import TEMPLATES
 from models.perception.detection import Face
 from tests.datasets.layouts import image, write
@@ -134,6 +134,16 @@ def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
 
 
 @pytest.mark.slow
+def test_leftovers_of_a_killed_command_are_in_nobodys_way(tmp_path):
+    for name in ('.0001.jpg.123.tmp', 'stamp.part'):
+        (tmp_path / name).write_text('half')
+    begin(tmp_path, 'stamp')
+    (tmp_path / '.stamp').unlink()
+    (tmp_path / 'photo.jpg').write_text('of somebody')
+    with pytest.raises(ValueError, match='not empty'):
+        begin(tmp_path, 'stamp')
+
+
 def test_real_faces_in_parallel(tmp_path):
     """MTCNN in two processes finds the face of scikit-image's astronaut where it is, and none in noise."""
     from skimage.data import astronaut

@@ -12,6 +12,8 @@ from models.perception.detection import Detector, Face
 class Painter(Family):
     """A family that paints with a function of the batch."""
 
+    task = 'swap'
+
     def __init__(self, paint, size: int = 64):
         super().__init__(FamilyConfig(size=size), None)
         self.paint = paint

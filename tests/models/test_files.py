@@ -116,3 +116,11 @@ def test_leftovers_of_another_machine_stay_for_a_day(tmp_path):
     assert sweep(tmp_path) == []
     os.utime(path, (0, 0))
     assert sweep(tmp_path) == [path]
+
+
+def test_names_are_cut_in_the_encoding_of_the_file_system(tmp_path):
+    code = ('import os, sys; from models.files import write_bytes\n'
+            'write_bytes(os.fsdecode(os.fsencode(sys.argv[1]) + bytes([47, 0xE3, 0x81, 0x82])), bytes(1))')
+    environment = {**os.environ, 'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
+    subprocess.run([sys.executable, '-c', code, tmp_path], check=True, env=environment)
+    assert os.listdir(tmp_path) == ['\u3042']

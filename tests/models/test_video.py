@@ -1,5 +1,6 @@
 """Videos: nothing of them is lost, the same person stays the same, and what was interrupted goes on."""
 import threading
+import time
 from fractions import Fraction
 
 import av
@@ -16,6 +17,7 @@ from models.pipelines.video.engine import Clock, VideoEngine, flow
 from models.pipelines.video.smoothing import OneEuro, Steady
 from models.pipelines.video.tracking import Tracker
 from tests.models.stubs import face_at, photo
+from tests.models.video_stubs import passing_engine
 
 RED, BLUE = (230, 20, 20), (20, 20, 230)
 STEADY, UNSTEADY = [40 * i for i in range(24)], [0, 40, 90, 130, 210, 220, 300, 345, 390, 500, 540, 583]  # milliseconds
@@ -303,6 +305,31 @@ def test_stages_overlap_and_errors_come_through():
 
     with pytest.raises(ValueError, match='no'):
         list(flow(iter([1, 2]), [(str, Clock()), (refuse, Clock())], Clock()))
+
+
+def test_signing_is_checked_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('in the way')
+    monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'file'))
+    clip = written(tmp_path / 'a.mp4', moving(3))
+    with pytest.raises(ValueError, match='XDG_CONFIG_HOME'):
+        passing_engine().convert(clip, tmp_path / 'out.mp4', making=Making('cvae', {}, 'done'),
+                                 progress=lambda done, count: pytest.fail('begun'))
+    assert {path.name for path in tmp_path.iterdir()} == {'file', 'a.mp4'}
+
+
+def test_few_items_exist_at_a_time():
+    made, most, taken = [], [], 0
+
+    def source():
+        for number in range(40):
+            made.append(number)
+            yield number
+
+    for _ in flow(source(), [(lambda item: item, Clock()) for _ in range(3)], Clock()):
+        time.sleep(0.01)  # the caller is the slowest
+        taken += 1
+        most.append(len(made) - taken)
+    assert taken == 40 and max(most) <= 5
 
 
 def test_a_video_stands_in_for_a_camera(tmp_path):

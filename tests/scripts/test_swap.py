@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from experiments import filming
 from models.base import FamilyConfig
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
@@ -290,8 +291,7 @@ def test_pieces_of_a_video_depend_on_all_networks(paint, photos, monkeypatch, tm
     other.write_bytes(b'other weights')
     usual = swap.weights.path
     for name in ('identity-mobilefacenet', swap.PHOTO_PARSER):
-        monkeypatch.setattr(swap, 'network_digests', lambda *names, name=name: {
-            one: swap.weights.digest(other if one == name else usual(one)) for one in names})
+        monkeypatch.setattr(filming, 'file_of', lambda one, name=name: other if one == name else usual(one))
         assert swap.settings(args, []) != before
 
 

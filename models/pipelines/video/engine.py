@@ -39,7 +39,7 @@ from models.pipelines.video.stages import Clock, flow
 from models.pipelines.video.tracking import EVERY, Seen, Tracker
 
 SEGMENT = 8  # chunks of frames from one resumable piece of a video to the next
-_ROOM = 25_000_000  # pixels of the frames of one chunk
+_ROOM = 12_000_000  # pixels of the frames of one chunk, of which six exist at a time: some 550 MB with all that belongs to them
 _STAGES = ('decoding', 'detection', 'generation', 'blending', 'encoding')
 
 

@@ -28,8 +28,9 @@ class _Failure(Exception):
 
 def flow(source: Iterable, works: list[tuple[Callable, Clock]], clock: Clock) -> Iterator:
     """What comes of the items of `source` when each of the works, which take and return one, does its part in its own thread.
-    clock: of the source. At most one item waits before each stage. An error anywhere is raised here; closing ends all threads."""
-    stop = threading.Event()
+    clock: of the source. One item with each stage and one with the caller exist at a time, as those of large videos take 100 MB.
+    At most one waits before each stage. An error anywhere is raised here; closing ends all threads."""
+    stop, room = threading.Event(), threading.Semaphore(len(works) + 2)
 
     def put(line: queue.Queue, item):
         while not stop.is_set():
@@ -51,6 +52,8 @@ def flow(source: Iterable, works: list[tuple[Callable, Clock]], clock: Clock) ->
         items = iter(source)
         try:
             while not stop.is_set():
+                if not room.acquire(timeout=0.1):
+                    continue
                 with clock:
                     item = next(items, None)
                 put(line, item)
@@ -83,6 +86,8 @@ def flow(source: Iterable, works: list[tuple[Callable, Clock]], clock: Clock) ->
             if isinstance(item, _Failure):
                 raise item.args[0]
             yield item
+            del item
+            room.release()
     finally:
         stop.set()
         for thread in threads:
