@@ -1,0 +1,1 @@
+"""Benchmarks: speed of loading, networks, training steps and videos, and quality of occlusion masks."""
