@@ -94,7 +94,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     video.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     video.set_defaults(run=lambda args: video_figures(args.video, args.source, file=args.weights, judge=args.judge,
                                                     threads=args.threads, device=args.device))
-    for task, figures, batch, what in (('swap', swapping_figures, 1, 'inference'), ('train', training_figures, 2, 'a training step')):
+    for task, figures, batch, what in (('swap', swapping_figures, 1, 'inference'),
+                                       ('train', training_figures, 2, 'a training step')):
         speed = tasks.add_parser(task, help=f'{what} of the published SimSwap, in plain PyTorch and in the form of the suite')
         speed.add_argument('--size', type=int, default=224, help='side in pixels (%(default)s)')
         speed.add_argument('--batch', type=int, default=batch, help='images at a time (%(default)s)')
