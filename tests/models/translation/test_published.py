@@ -1,4 +1,4 @@
-"""Files in the layout of published checkpoints fill our networks, or are refused."""
+"""Loading of files in the layout of published checkpoints."""
 import pytest
 import torch
 
@@ -15,7 +15,7 @@ from tests.models.translation.test_stargan import TINY as STARGAN_TINY
 
 
 def twins(kind, config):
-    """Two families with different weights, and equal ones in none of their networks."""
+    """Two families of one config, with different weights in every network."""
     families = []
     for seed in (1, 2):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Files in the layout of the published MUNIT, SATNet, U-GAT-IT and pix2pixHD fill our networks."""
+"""Loading of files in the layout of the published MUNIT, SATNet, U-GAT-IT and pix2pixHD."""
 import pytest
 import torch
 
