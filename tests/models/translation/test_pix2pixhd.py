@@ -39,9 +39,9 @@ def test_every_pixel_gets_the_mean_of_its_label():
     torch.manual_seed(0)
     encoder, image, labels = FeatureEncoder(3, 4, 1), torch.rand(2, 3, 32, 32), batch().target_parsing
     means, share = encoder(image, labels, 19)
-    raw, seen = encoder.model(image), spread(means, labels)
-    torch.testing.assert_close(seen[1, :, 12, 12], raw[1, :, 8:24, 8:24].mean((1, 2)), atol=1e-5, rtol=1e-5)
-    assert torch.equal(seen[:, :, 9, 9], seen[:, :, 20, 20])
+    raw, per_pixel = encoder.model(image), spread(means, labels)
+    torch.testing.assert_close(per_pixel[1, :, 12, 12], raw[1, :, 8:24, 8:24].mean((1, 2)), atol=1e-5, rtol=1e-5)
+    assert torch.equal(per_pixel[:, :, 9, 9], per_pixel[:, :, 20, 20])
     torch.testing.assert_close(share[0, :3], torch.tensor([0.75, 0.25, 0.0]))
 
 
@@ -78,16 +78,16 @@ def test_clusters_of_features():
     centers = clustered({1: rows, 5: rows[:1], 7: rows[:3]}, 2)
     assert sorted(np.abs(centers[1].round()).tolist()) == [[0, 0, 0], [1, 1, 1]]
     assert centers[5].shape == (1, 3) and len(centers[7]) <= 2
-    found = label_features(family().eval(), [batch()])
-    assert set(found) == {0, 1} and found[1].shape == (2, 3)
+    features = label_features(family().eval(), [batch()])
+    assert set(features) == {0, 1} and features[1].shape == (2, 3)
 
 
 def test_samples_use_one_cluster_per_label():
     model, labels = family().eval(), batch().target_parsing
     centers = {0: torch.zeros(1, 3), 1: torch.tensor([[-1.0] * 3, [1.0] * 3])}
-    drawn = [model.sample(labels[:1], centers, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
-    distinct = {tuple(image.flatten()[::97].tolist()) for image in drawn}
-    assert len(distinct) == 2 and drawn[0].shape == (1, 3, 32, 32)
+    samples = [model.sample(labels[:1], centers, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
+    distinct = {tuple(image.flatten()[::97].tolist()) for image in samples}
+    assert len(distinct) == 2 and samples[0].shape == (1, 3, 32, 32)
     with pytest.raises(ValueError, match='model.features'):
         family(features=0).sample(labels, centers)
 
