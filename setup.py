@@ -18,6 +18,23 @@ except ImportError:  # setuptools before 70.1, as Debian 12 and Ubuntu 22.04 hav
 REFUSAL = ('this suite is used from its checkout, since its packages `datasets` and `models` would overwrite those of others: '
            'run `pip install -e .` in it instead')
 
+# What training, swapping and the demo need. 2.13.0 of torch also exists as a CPU-only file that breaks torchvision.
+CORE = [
+    'torch>=2.6,!=2.13.0', 'torchvision>=0.21', 'diffusers>=0.30', 'insightface>=1.0', 'einops>=0.7', 'numpy>=1.26', 'pyyaml>=6',
+    'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'lightning-fabric>=2.4', 'av>=14', 'opencv-python>=4.8',
+    'pillow>=10.1', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4', 'scikit-image>=0.22', 'c2pa-python>=0.38',
+    'cryptography>=42',
+]
+EXTRAS = {
+    'app': ['gradio>=6.31'],
+    'detectors': ['onnxruntime>=1.17'],
+    'eval': ['scipy>=1.10', 'jinja2>=3.1', 'matplotlib>=3.8', 'onnxruntime>=1.17'],
+    'export': ['onnx>=1.15', 'onnxruntime>=1.17'],
+    'provenance': ['c2pa-python>=0.38', 'cryptography>=42'],
+}
+DEV = ['pytest>=8', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'playwright>=1.48']
+ALL = sorted({package for packages in EXTRAS.values() for package in packages})
+
 
 class RefusedWheel(bdist_wheel):
     def run(self):
@@ -36,14 +53,7 @@ setup(
     license='MIT',
     python_requires='>=3.10',
     packages=['models', 'datasets', 'configs', 'experiments', 'app'],
-    install_requires=[
-        # 2.13.0 also exists as a CPU-only file that breaks torchvision.
-        'torch>=2.6,!=2.13.0', 'torchvision>=0.21', 'av>=14', 'diffusers>=0.30', 'insightface>=1.0', 'einops>=0.7', 'numpy>=1.26',
-        'c2pa-python>=0.38', 'cryptography>=42', 'scipy>=1.10',
-        'pyyaml>=6', 'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'gradio>=6.31', 'lightning-fabric>=2.4',
-        'onnx>=1.15', 'onnxruntime>=1.17', 'opencv-python>=4.8', 'pillow>=10.1', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4',
-        'scikit-image>=0.22',
-    ],
-    extras_require={'dev': ['pytest>=8', 'ruff>=0.6', 'playwright>=1.48']},
+    install_requires=CORE,
+    extras_require={**EXTRAS, 'all': ALL, 'dev': [*ALL, *DEV]},
     cmdclass={'bdist_wheel': RefusedWheel, 'install': RefusedInstall},
 )

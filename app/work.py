@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import gradio as gr
 
+from experiments.training.errors import RunError, memory_explained
 from models.weights import WeightsError
 
 NETWORKS = 'networks'  # what runs networks waits in one queue
@@ -22,8 +23,9 @@ class _Stopped(Exception):
 def sentences():
     """What the suite says of bad input, as the page says it."""
     try:
-        yield
-    except (ValueError, WeightsError) as error:
+        with memory_explained(lambda: 'take a smaller image, or start the page with --device cpu'):
+            yield
+    except (ValueError, WeightsError, RunError) as error:
         raise gr.Error(_capital(str(error)), duration=20, print_exception=False) from error
 
 

@@ -28,7 +28,7 @@ def refuse_ignored(config: RunConfig, usual: Sequence[RunConfig], ignored: dict[
         value, known = _value(settings, name), [found for other in others if (found := _value(other, name)) is not _ABSENT]
         if name.startswith('param_groups.'):
             known.append(OptimizerConfig().model_dump(mode='json')[name.rpartition('.')[2]])
-        if known and value not in known:
+        if value is not _ABSENT and known and value not in known:
             raise ValueError(f'{name}={value} would be ignored: {why}; leave it away')
 
 

@@ -42,7 +42,7 @@ _RULES = (
     _Rule('planes', 'condition_channels', 'generator'),
     _Rule('plate', 'background_image', 'generator'),
 )
-_VALUES = {('generator', 'skips'): {'plate': 'background_image'}}
+_VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
 _JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 'seen/id_source',
             'seen/identity_target': 'seen/id_target'}
@@ -64,16 +64,18 @@ def _warn(old: str, new: str) -> None:
         warnings.warn(f'the setting {old} is now called {new}; change it where you wrote it', FutureWarning, stacklevel=4)
 
 
-def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[str, ...] = ()) -> dict[str, Any]:
+def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[str, ...] = (), *,
+                     warn: bool = True) -> dict[str, Any]:
     """Nested settings with the names of this version. family: whose `model` section they hold. parents: the sections that they
-    stand in, from the top, ('model',) for a family's own config. A FutureWarning per old name, once in a process."""
+    stand in, from the top, ('model',) for a family's own config. warn: whether to raise a FutureWarning per old
+    name, once in a process; not for files that nobody edits."""
     section, found = parents[-1] if parents else '', {}
     for key, value in settings.items():
         new = _renamed(key, section, family) if isinstance(key, str) else key
-        if new != key:
+        if warn and new != key:
             _warn('.'.join((*parents, key)), '.'.join((*parents, new)))
         if isinstance(value, dict):
-            value = renamed_settings(value, family, (*parents, str(new)))
+            value = renamed_settings(value, family, (*parents, str(new)), warn=warn)
         elif isinstance(value, str):
             value = _VALUES.get((section, new), {}).get(value, value)
         found[new] = value

@@ -105,7 +105,7 @@ def load(path: Path) -> RunConfig:
     settings = parse_yaml(read_text(path), path)
     if not isinstance(settings, dict):
         raise ValueError(f'{path} holds no settings; restore it or start a new run')
-    return checked(RunConfig, renamed_settings(settings, str(settings.get('family'))))
+    return checked(RunConfig, renamed_settings(settings, str(settings.get('family')), warn=False))
 
 
 def reopened(run: Path, overrides: list[dict]) -> RunConfig:

@@ -117,7 +117,7 @@ class EngineConfig(Config):
 
 
 class RunConfig(Config):
-    """A whole run. model: the family's own config. parameter groups: optimizer per parameter group; `default` serves those not
+    """A whole run. model: the family's own config. param_groups: optimizer per parameter group; `default` serves those not
     named."""
 
     family: str

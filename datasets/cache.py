@@ -21,7 +21,7 @@ from models.files import check_space, check_writable, replacing
 from models.geometry import Template
 
 _DONE, _BROKEN = 1, 2
-_IMAGES = 'images.npy', 'pictures.npy'  # the present name first
+IMAGES_FILE, _EARLIER_IMAGES_FILE = 'images.npy', 'pictures.npy'
 _UNLABELLED = 255
 _STAMP = 'stamp.part'
 _STATUS, _POINTS, _LABELED = 'status.npy', 'points.npy', 'parsing-status.npy'  # arrays that are not kept
@@ -61,8 +61,9 @@ class PackedFaces(Faces):
     def _open(self):
         # Copy-on-write mapping: nothing is copied unless somebody writes into an image, and the file never changes. Rows of a
         # plain view of it are cut out faster.
-        stored = next((path for name in _IMAGES if (path := self.root / name).is_file()), self.root / _IMAGES[0])
-        self._images = np.asarray(np.load(stored, mmap_mode='c'))
+        file = next((self.root / name for name in (IMAGES_FILE, _EARLIER_IMAGES_FILE) if (self.root / name).is_file()),
+                    self.root / IMAGES_FILE)
+        self._images = np.asarray(np.load(file, mmap_mode='c'))
         self._labels = np.asarray(np.load(self.root / self.labels_file, mmap_mode='c')) if self.has_parsing else None
 
     def __getstate__(self):
@@ -111,7 +112,7 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
         discard(folder / _STAMP, _STATUS, _POINTS)  # of an attempt that was killed among its last lines
         return PackedFaces(folder)
 
-    specs = {'pictures.npy': (np.uint8, (len(faces), 3, to.height, to.width), 0)}
+    specs = {IMAGES_FILE: (np.uint8, (len(faces), 3, to.height, to.width), 0)}
     if faces.has_parsing:
         specs['parsing.npy'] = np.uint8, (len(faces), to.height, to.width), 0
     specs |= {_STATUS: (np.uint8, (len(faces),), 0), _POINTS: (np.float32, (len(faces), 5, 2), np.nan)}
@@ -120,7 +121,7 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
     for index, framed in DataLoader(_Framed(faces, to), batch_size=None, sampler=todo, num_workers=workers, collate_fn=_as_is):
         if framed is not None:
             image, labels, points = framed
-            arrays['pictures.npy'][index] = image
+            arrays[IMAGES_FILE][index] = image
             if labels is not None:
                 arrays['parsing.npy'][index] = labels
             if points is not None:
@@ -133,7 +134,7 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
         raise ValueError(f'none of the {len(faces)} images under {faces.root} can be read')
     index = {'stamp': stamp, 'shape': (to.height, to.width), 'frame': to.points, 'rows': rows, 'files': faces.files[rows],
              'names': faces.people[faces.persons[rows]], 'splits': faces.splits[rows], 'points': arrays[_POINTS][rows]}
-    arrays.keep(*({'pictures.npy', 'parsing.npy'} & set(specs)))
+    arrays.keep(*({IMAGES_FILE, 'parsing.npy'} & set(specs)))
     with replacing(folder / 'index.npz') as temporary, temporary.open('wb') as handle:
         np.savez(handle, **index)
     arrays.discard()

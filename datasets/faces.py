@@ -3,7 +3,7 @@ import functools
 import logging
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,10 +125,10 @@ def check_root(root: str | Path) -> Path:
     return root
 
 
-def images_in(folder: Path, *, deep: bool = False) -> list[str]:
+def images_in(folder: Path, *, deep: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[str]:
     """Sorted image paths below a folder, relative to it; hidden files and folders are passed over."""
     found = folder.rglob('*') if deep else folder.iterdir()
-    relative = (path.relative_to(folder) for path in found if path.suffix.lower() in SUFFIXES)
+    relative = (path.relative_to(folder) for path in found if path.suffix.lower() in suffixes)
     return sorted(path.as_posix() for path in relative if not any(part.startswith('.') for part in path.parts))
 
 

@@ -7,9 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from datasets.faces import images_in
+from experiments.photos import PHOTO_SUFFIXES
 from experiments.training.interruption import Interruption
 from experiments.training.progress import ProgressBar
+from models import weights
 from models.files import WriteError, check_writable
+from models.perception.build import file_of
 from models.pipelines.io.images import FORMATS
 from models.pipelines.io.provenance import Making
 from models.pipelines.video.camera import Camera, Recording, VirtualCamera, Window
@@ -41,7 +44,7 @@ def videos_in(target: Path) -> list[Path]:
     if not os.path.isdir(target):
         return [target] if target.suffix.lower() in ENDINGS or is_animated(target) else []
     videos = [path for path in target.iterdir() if path.suffix.lower() in ENDINGS and path.is_file()]
-    if not videos and not all(is_animated(target / name) for name in images_in(target)):
+    if not videos and not all(is_animated(target / name) for name in images_in(target, suffixes=PHOTO_SUFFIXES)):
         return []
     return sorted(videos + [path for path in target.iterdir() if is_animated(path)])
 
@@ -59,6 +62,11 @@ def _outputs(target: Path, output: Path) -> dict[Path, Path]:
         if not clashing:
             return {path: output / f'{name}.mp4' for path, name in names.items()}
         names |= {path: path.name for path in clashing}
+
+
+def network_digests(*networks: str) -> dict[str, str]:
+    """Name in models.weights or file of each network -> sha256, for the `settings` of `video`."""
+    return {name: weights.digest(file_of(name) if name in weights.TABLE else Path(name)) for name in networks}
 
 
 def check_video_output(target: str | Path, output: Path | None) -> None:

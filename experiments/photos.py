@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from configs.reading import listed_file, read_rows
-from datasets.faces import images_in
+from datasets.faces import SUFFIXES, images_in
 from experiments.training.progress import ProgressBar
 from models.image_io import Photo, read_photo
 from models.pipelines.io.images import FORMATS, check_not_input, check_output
 
+PHOTO_SUFFIXES = SUFFIXES | {'.avif', '.gif', '.heic', '.heif', '.jp2', '.tif', '.tiff'}  # Pillow may lack some, and says so
 T = TypeVar('T')
 
 
@@ -39,7 +40,8 @@ def photos_in(target: Path, output: Path, inputs: list[Path], *, exclude: Collec
     to. Results may be there already."""
     if output.suffix.lower() in FORMATS:
         raise ValueError(f'{target} is a folder, so {output} has to be a folder, too')
-    names = [name for name in images_in(target) if (target / name).is_file() and target / name not in exclude]
+    names = [name for name in images_in(target, suffixes=PHOTO_SUFFIXES)
+             if (target / name).is_file() and target / name not in exclude]
     stems = Counter(Path(name).stem for name in names)
     photos = []
     for name in names:

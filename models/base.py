@@ -1,48 +1,43 @@
-"""The contract of a family: everything that the engine, the pipelines and the protocols know of a model."""
+"""The contract of a model family: config, frozen networks, base class."""
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import Parameter
 
 from configs.base import Config
 from models.batch import SwapBatch
 
-Task = Literal['swap', 'translate', 'identity', 'parsing', 'causes']  # what a family is trained for
-NOTE_EVERY = 20  # steps from one costly note of a family to the next
+Task = Literal['swap', 'translate', 'identity', 'parsing', 'causes']
+NOTE_EVERY = 20  # steps between two notes that cost an additional forward pass
 
 
 class FamilyConfig(Config):
-    """What every family's config has; a family adds its own fields.
+    """Fields of every family's config."""
 
-    size: side in pixels of the images it works in. weights: weight of each named loss; 0 switches a loss off and it
-    is then not computed.
-    """
-
-    size: int = 64
-    weights: dict[str, float] = {}
+    size: int = Field(64, description='side of the images in pixels')
+    weights: dict[str, float] = Field({}, description='weight of each loss; a loss of weight 0 is not computed')
 
     def is_active(self, *losses: str) -> bool:
-        """Whether one of the losses has a weight other than 0."""
+        """Whether any of the losses has a weight other than 0."""
         return any(self.weights.get(loss, 0) != 0 for loss in losses)
 
     def networks(self) -> set[str]:
-        """The fields of Perception that a family of this config asks, in training or afterwards."""
+        """The fields of Perception that a family of this config uses, in training or inference."""
         return set()
 
 
 @dataclass
 class Perception:
-    """The frozen networks that look at faces. They are no submodules of a family (absent from its state_dict and from DDP).
+    """Frozen networks that a family uses: no submodules of it, absent from its state_dict and from DDP.
 
-    id_encoder: conditions the generator; (B,3,H,W) in [-1,1] -> (B,D) unit length.
-    teacher: gives the identity loss its gradient; the same network as `id_encoder` unless the config names another one.
-    parser: (B,3,H,W) in [-1,1] -> (B,19,H,W) logits of models.batch.PARTS.
-    vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> map.
-    landmarks: (B,3,H,W) in [-1,1] -> (B,5,2) in eye distances.
-    distillation_teacher: a trained family to learn from; a SwapBatch whose parsing and identities are given -> (B,3,H,W) in
-    [-1,1].
+    id_encoder: conditions the generator; (B,3,H,W) in [-1,1] -> (B,D) unit length. teacher: embedder of the identity and
+    perceptual losses; the same network as `id_encoder` unless the config names another one. parser: (B,3,H,W) in [-1,1] ->
+    (B,19,H,W) logits of models.batch.PARTS. vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> feature map. landmarks:
+    (B,3,H,W) in [-1,1] -> (B,5,2) in eye distances. distillation_teacher: a trained swap family; its `generate` takes a
+    SwapBatch with parsing and source embedding.
     """
 
     id_encoder: nn.Module
@@ -56,6 +51,12 @@ class Perception:
         """Each network once."""
         return {self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher} - {None}
 
+    def require(self, network: str, loss: str) -> nn.Module:
+        """The network of that name; ValueError where it is None, as the loss of that name needs it."""
+        if getattr(self, network) is None:
+            raise ValueError(f'the loss {loss} needs perception.{network}; name one, or set model.weights.{loss}=0')
+        return getattr(self, network)
+
     def to(self, *args, **kwargs) -> 'Perception':
         """Module.to of every network, in place; returns self."""
         for network in self.networks():
@@ -64,9 +65,13 @@ class Perception:
 
 
 class Family(nn.Module):
-    """Base of every model family. Images are float32 RGB (B,3,H,W) in [-1,1]; masks (B,1,H,W) in [0,1], 1 = face; an
-    identity is (B,D), unit length. batch: the type of the batches that it is fed.
-    task: what it is trained for; it decides which scripts and pages take the family."""
+    """Base of every model family.
+
+    Images are float32 RGB (B,3,H,W) in [-1,1]; masks are (B,1,H,W) in [0,1], 1 = face; identity embeddings are (B,D), unit
+    length.
+
+    task: decides which scripts and pages take the family. batch: type of its batches.
+    """
 
     task: ClassVar[Task]
     batch: type = SwapBatch
@@ -74,7 +79,7 @@ class Family(nn.Module):
     def __init__(self, config: FamilyConfig, perception: Perception | None):
         super().__init__()
         self.config = config
-        object.__setattr__(self, 'perception', perception)  # past nn.Module.__setattr__: frozen networks are no submodules
+        object.__setattr__(self, 'perception', perception)  # bypasses nn.Module.__setattr__, which would register a submodule
         self._notes: dict[str, Tensor] = {}
 
     def is_active(self, loss: str) -> bool:
@@ -82,72 +87,75 @@ class Family(nn.Module):
         return self.config.is_active(loss)
 
     def require(self, network: str, *losses: str) -> None:
-        """ValueError where one of the losses has a weight and the run has not the frozen network that it asks."""
-        wanted = [loss for loss in losses if self.is_active(loss)]
-        if wanted and self.perception is not None and getattr(self.perception, network) is None:
-            raise ValueError(f'the loss {wanted[0]} needs perception.{network}; name one, or set model.weights.{wanted[0]}=0')
+        """ValueError where one of the losses is active and the perception lacks the network that it needs."""
+        if self.perception is not None:
+            for loss in filter(self.is_active, losses):
+                self.perception.require(network, loss)
 
     def training_embedders(self) -> set[str]:
-        """Which embedders of the perception, `id_encoder` and `teacher`, teach it in training: no fair judges of it."""
+        """Embedders of the perception that are used in training, of `id_encoder` and `teacher`. Evaluation refuses them."""
         return {'id_encoder', 'teacher'}
 
     def note(self, **figures: Tensor) -> None:
-        """Leave scalars of this forward for the journal: what is no loss but tells whether training goes well."""
+        """Record scalars of this forward pass, other than losses, for the journal."""
         self._notes |= {name: value.detach() for name, value in figures.items()}
 
     def take_notes(self) -> dict[str, Tensor]:
-        """What was noted since the last call."""
+        """The scalars recorded since the last call."""
         notes, self._notes = self._notes, {}
         return notes
 
-    def note_id_similarity(self, swap: Tensor, source: Tensor, batch) -> None:
-        """Note `id_source` and `id_target`: the cosine of swaps of different people to either. swap, source: (B,D),
-        by the teacher, which is asked for the targets as well; so not to be called at every step."""
-        other = ~batch.same
-        if other.any():
+    def note_id_similarity(self, swap: Tensor, source: Tensor, batch: SwapBatch) -> None:
+        """Record `id_source` and `id_target`, the mean cosines of swaps to source and target over pairs of different identities.
+
+        swap, source: the teacher's embeddings, (B,D). The targets cost a pass of the teacher: see NOTE_EVERY.
+        """
+        different = ~batch.same
+        if different.any():
             with torch.no_grad():
-                target = self.perception.teacher(batch.target[other])
-            self.note(id_source=(swap * source).sum(1)[other].mean(), id_target=(swap[other] * target).sum(1).mean())
+                target = self.perception.teacher(batch.target[different])
+            self.note(id_source=(swap * source).sum(1)[different].mean(), id_target=(swap[different] * target).sum(1).mean())
 
     def compile(self, **options) -> None:
-        """torch.compile of the networks one by one: the loss around them is ordinary code, which depends on the step. The frozen
-        networks of the perception stay as they are: compiled for a gradient to the image they are slower on a CPU."""
+        """torch.compile of each submodule; options as there. The losses around them depend on the step and are not compiled; nor
+        are the networks of the perception, which are slower on a CPU when compiled for a gradient to the image."""
         for network in self.children():
             network.compile(**options)
 
     def param_groups(self) -> dict[str, list[Parameter]]:
-        """Who is optimized, in the order of update: name -> parameters. GANs have two parameter groups."""
-        raise TypeError(f'{type(self).__name__} does not say who its parameter groups are')
+        """Disjoint groups of trainable parameters, one optimizer each, in order of update: name -> parameters."""
+        raise TypeError(f'{type(self).__name__} defines no param_groups')
 
     def lr_scales(self) -> list[tuple[list[Parameter], float]]:
-        """Parameters that learn at their parameter group's rate times a factor."""
+        """Parameters whose learning rate is their group's times a factor."""
         return []
 
     def forward(self, group: str, batch, step: int, cache: dict) -> dict[str, Tensor]:
         """Named, unweighted, scalar losses of one parameter group; the engine multiplies them by config.weights.
 
-        cache: a dict that is empty when a step begins on a batch and is passed to each parameter group in turn, so that a
-        discriminator reuses (detached) images that the generator has rendered."""
-        raise TypeError(f'{type(self).__name__} has no loss')
+        cache: empty when a step begins on a batch, and passed to each parameter group in turn, so that a discriminator reuses
+        (detached) images that the generator has rendered.
+        """
+        raise TypeError(f'{type(self).__name__} defines no forward')
 
-    def generate(self, batch, *, generator=None) -> Tensor:
-        """(B,3,H,W) in [-1,1], without gradient; `generator` (torch.Generator) makes what is random repeatable."""
-        raise TypeError(f'{type(self).__name__} generates no image')
+    def generate(self, batch, *, generator: torch.Generator | None = None) -> Tensor:
+        """(B,3,H,W) in [-1,1], without gradient. generator: source of all randomness."""
+        raise TypeError(f'{type(self).__name__} defines no generate')
 
     def panel(self, batch) -> dict[str, Tensor]:
         """Images for the journal: column title -> (B,3,H,W) in [-1,1]."""
         return {'source': batch.source, 'target': batch.target, 'swap': self.generate(batch)}
 
     def ema_modules(self) -> dict[str, nn.Module]:
-        """The modules that the exponential moving average follows; generate uses them."""
+        """Modules that `generate` uses, followed by an exponential moving average of their weights: name -> module."""
         return {}
 
-    def memory(self) -> dict[str, Tensor]:
-        """What training remembers beside the weights, such as past fakes: checkpoints hold it, for each process its own."""
+    def extra_state(self) -> dict[str, Tensor]:
+        """State of the training beside the weights, such as an image pool; checkpoints hold one for each process."""
         return {}
 
-    def load_extra_state(self, memory: dict[str, Tensor]) -> None:
-        """Take up what `memory` gave."""
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Restore the state of `extra_state`."""
 
     def after_update(self, group: str) -> None:
-        """Called after each optimizer step of a parameter group, e.g. to clip a parameter."""
+        """Hook after each optimizer step of a parameter group, such as clipping a parameter."""

@@ -1,4 +1,4 @@
-"""What a family is fed: frozen batches with `.to(device)`."""
+"""Batches of the families: frozen dataclasses with `.to(device)` and `.map(fn)`."""
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -6,17 +6,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-# The label ids of CelebAMask-HQ: index in this tuple = id. l_ and r_ are the viewer's left and right.
+# Label ids of CelebAMask-HQ: index in this tuple = id. l_ and r_ are left and right in the image.
 PARTS = ('background', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'l_ear', 'r_ear', 'mouth', 'u_lip', 'l_lip',
          'hair', 'hat', 'ear_r', 'neck_l', 'neck', 'cloth')
-# What a face mask (1 = face) holds: skin and features, not ears, hair or neck.
+# Parts of a face mask (1 = face): skin and features, without ears, hair and neck.
 FACE_PARTS = ('skin', 'nose', 'eye_g', 'l_eye', 'r_eye', 'l_brow', 'r_brow', 'mouth', 'u_lip', 'l_lip')
 FACE_IDS = tuple(PARTS.index(name) for name in FACE_PARTS)
 _OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
-MIRRORED_IDS = tuple(PARTS.index(_OPPOSITE.get(name, name)) for name in PARTS)  # what a part is in the mirror image
-# The classes of FASSEG (Khan et al. 2015): index in this mapping = id, and which of PARTS such a pixel may show. What the hand
-# labels leave open (a hat, glasses) stands in several.
+MIRRORED_IDS = tuple(PARTS.index(_OPPOSITE.get(name, name)) for name in PARTS)  # id of each part in the mirrored image
+# Classes of FASSEG (Khan et al. 2015): index in this mapping = id; values are the PARTS of such pixels. Parts without a class of
+# their own in FASSEG (hat, glasses) belong to several.
 COARSE = {
     'background': ('background', 'hat', 'cloth', 'neck_l', 'ear_r', 'eye_g'),
     'skin': ('skin', 'l_ear', 'r_ear', 'neck', 'eye_g'),
@@ -25,10 +25,12 @@ COARSE = {
     'nose': ('nose',),
     'mouth': ('mouth', 'u_lip', 'l_lip'),
 }
-IGNORED = 255  # in the label maps of a ParsingBatch: nobody knows
+IGNORED = 255  # unknown label in the label maps of a ParsingBatch
 
 
 class _Batch:
+    """Base of the batches. Fields are tensors or None; the first dimension is the batch."""
+
     def map(self, fn: Callable[[Any], Any]) -> Self:
         """The same batch with fn(value) for each field that is not None."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -45,23 +47,21 @@ class _Batch:
 
 @dataclass(frozen=True)
 class SwapBatch(_Batch):
-    """Put the identity of `source` on `target`. Images are float32 RGB (B,3,H,W) in [-1,1] in the template `face`
-    (models.geometry), whatever their size in pixels.
+    """Sources and targets of face swaps, aligned to the template `face` of models.geometry.
 
-    same is True where source and target show one person, so that the target itself is the true answer.
-    target_parsing holds label ids of PARTS (int64, (B,H,W)); where it is None the
-    family asks its face parser. source_embedding overrides what the identity encoder would see in `source`.
-    truth is the true swap where it is known (synthetic faces).
+    same: whether source and target show the same identity, so that the target is the expected swap. target_parsing: label ids of
+    PARTS; computed by the parser where None. source_embedding: replaces the id encoder's embedding of the source. truth: the
+    expected swap, of synthetic faces.
     """
 
-    source: Tensor                        # (B,3,H,W) in [-1,1]
-    target: Tensor                        # (B,3,H,W) in [-1,1]
-    same: Tensor                          # (B,) bool
-    target_parsing: Tensor | None = None  # (B,H,W) int64 in 0..18
+    source: Tensor                          # (B,3,H,W) in [-1,1]
+    target: Tensor                          # (B,3,H,W) in [-1,1]
+    same: Tensor                            # (B,) bool
+    target_parsing: Tensor | None = None    # (B,H,W) int64 in 0..18
     source_embedding: Tensor | None = None  # (B,D) unit length
-    source_label: Tensor | None = None   # (B,) int64
-    target_label: Tensor | None = None   # (B,) int64
-    truth: Tensor | None = None           # (B,3,H,W) in [-1,1]
+    source_label: Tensor | None = None      # (B,) int64
+    target_label: Tensor | None = None      # (B,) int64
+    truth: Tensor | None = None             # (B,3,H,W) in [-1,1]
     target_landmarks: Tensor | None = None  # (B,5,2) pixels, NaN where unknown
 
     def __len__(self) -> int:
@@ -70,13 +70,13 @@ class SwapBatch(_Batch):
 
 @dataclass(frozen=True)
 class PairBatch(_Batch):
-    """Two domains, photo `a` and drawing `b`; paired is True where both show the same face in the same pose."""
+    """Images of two domains, photos `a` and drawings `b`. paired: whether both show the same face in the same pose."""
 
-    a: Tensor                         # (B,3,H,W) in [-1,1]
-    b: Tensor                         # (B,3,H,W) in [-1,1]
-    paired: Tensor                    # (B,) bool
-    a_label: Tensor | None = None    # (B,) int64
-    b_label: Tensor | None = None    # (B,) int64
+    a: Tensor                      # (B,3,H,W) in [-1,1]
+    b: Tensor                      # (B,3,H,W) in [-1,1]
+    paired: Tensor                 # (B,) bool
+    a_label: Tensor | None = None  # (B,) int64
+    b_label: Tensor | None = None  # (B,) int64
 
     def __len__(self) -> int:
         return len(self.a)
@@ -84,11 +84,11 @@ class PairBatch(_Batch):
 
 @dataclass(frozen=True)
 class FaceBatch(_Batch):
-    """Single faces and whom they show, aligned as the network that learns from them wants it."""
+    """Faces with identity labels, aligned to the template of the recognition network."""
 
-    images: Tensor  # (B,3,H,W) in [-1,1]
-    person: Tensor    # (B,) int64, counted from 0
-    drawing: Tensor | None = None  # (B,) bool, drawings rather than photos, where that is known
+    images: Tensor                 # (B,3,H,W) in [-1,1]
+    label: Tensor                  # (B,) int64 from 0
+    drawing: Tensor | None = None  # (B,) bool, True for drawings, False for photos
 
     def __len__(self) -> int:
         return len(self.images)
@@ -96,12 +96,11 @@ class FaceBatch(_Batch):
 
 @dataclass(frozen=True)
 class ParsingBatch(_Batch):
-    """Faces in the template `face` with what a face parser should see in them. An image has labels of the one kind or of the
-    other; those of the other kind, like all that is not known, are IGNORED."""
+    """Faces in the template `face` with parsing labels, fine or coarse. Unknown labels are IGNORED."""
 
     images: Tensor  # (B,3,H,W) in [-1,1]
-    labels: Tensor    # (B,H,W) int64, ids of PARTS
-    coarse: Tensor    # (B,H,W) int64, ids of COARSE
+    labels: Tensor  # (B,H,W) int64, ids of PARTS
+    coarse: Tensor  # (B,H,W) int64, ids of COARSE
 
     def __len__(self) -> int:
         return len(self.images)
@@ -109,17 +108,17 @@ class ParsingBatch(_Batch):
 
 @dataclass(frozen=True)
 class CauseBatch(_Batch):
-    """Drawn faces in the template `face` with what they were drawn from, each cause scaled to [-1,1]."""
+    """Rendered faces in the template `face` with the parameters that they were rendered from."""
 
     images: Tensor  # (B,3,H,W) in [-1,1]
-    causes: Tensor    # (B,C) float32
+    causes: Tensor  # (B,C) float32 in [-1,1]
 
     def __len__(self) -> int:
         return len(self.images)
 
 
-def collate(samples: list):
-    """Stack single samples (batches without the leading dimension) into one batch of the same type."""
+def collate(samples: list[_Batch]) -> _Batch:
+    """Stack samples (batches without the leading dimension) into a batch of the same type."""
     first = samples[0]
     columns = {f.name: [getattr(s, f.name) for s in samples] for f in fields(first)}
     return type(first)(**{name: None if values[0] is None else torch.stack(values) for name, values in columns.items()})

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import stat
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def write_errors(path: str | Path) -> Iterator[None]:
 def temporary_path(path: str | Path) -> Path:
     """A path in the same folder for the unfinished file; its name fits wherever the name of `path` does."""
     path, ending = Path(path), f'.{_HOST}-{os.getpid()}{_SUFFIX}'
-    stem = os.fsencode(path.name)[:MAX_NAME_BYTES - len(ending) - 1].decode(errors='ignore')
+    stem = os.fsencode(path.name)[:MAX_NAME_BYTES - len(ending) - 1].decode(sys.getfilesystemencoding(), 'ignore')
     return path.with_name(f'.{stem}{ending}')
 
 

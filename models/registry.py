@@ -1,4 +1,4 @@
-"""Families by name, imported only when asked for; and their weights on disk, one safetensors file with its config inside."""
+"""Registry of the image families, imported lazily, and their weights as safetensors files with the config in the metadata."""
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,43 +58,42 @@ def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
 
 def build_family(name: str, config: dict, perception: Perception | None) -> Family:
     """A family with fresh weights. pydantic.ValidationError on an unknown or ill-typed config key."""
-    family, schema = family_types(name)
-    return family(schema(**config), perception)
+    family_class, schema = family_types(name)
+    return family_class(schema(**config), perception)
 
 
 def load_family(path: str | Path, perception: Perception | None) -> Family:
-    """A family in eval mode from one safetensors file whose metadata hold `family` and `config` (JSON).
-
-    Raises ValueError, with what to do, where the file is no such file or does not fit.
-    """
+    """A family in eval mode with the weights of a safetensors file whose metadata hold `family` and `config` (JSON). ValueError
+    where the file is none or does not fit its config."""
     metadata, state = _read(path)
     if 'family' not in metadata or 'config' not in metadata:
-        raise ValueError(f'{path} does not say which family it belongs to; give a family.safetensors of a run or of models/zoo')
-    kind, schema = family_types(metadata['family'])
+        raise ValueError(f'{path} names no family in its metadata; give a family.safetensors of a run or of models/zoo')
+    family_class, schema = family_types(metadata['family'])
     settings = parse_json(metadata['config'], f'the config in {path}')
-    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',)))
+    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=False))
     try:
-        family = kind(config, perception)
-    except Exception as error:  # widths and sizes that fit no network make PyTorch raise anything
-        raise ValueError(f'{path} holds a config that no network can be built from ({shown(error)}); '
+        family = family_class(config, perception)
+    except Exception as error:  # impossible widths and sizes raise errors of many types in PyTorch
+        raise ValueError(f'{path} holds a config from which no network can be built ({shown(error)}); '
                          'give the file as train.py wrote it') from error
     _fill(family, state, path)
     return family.eval().requires_grad_(False)
 
 
 def family_name(path: str | Path) -> str | None:
-    """The family that a safetensors file says it belongs to, or None; ValueError where it is no such file."""
+    """The family in the metadata of a safetensors file, or None; ValueError where the file cannot be read."""
     return _metadata(path).get('family')
 
 
 def load_weights(family: Family, path: str | Path) -> None:
-    """Fill a family with the weights of one safetensors file of the same shape; ValueError says what does not fit. A
-    discriminator may be missing, as in the files of models/zoo: it keeps the weights that it has. What draws the images may
-    not."""
-    state, own, draws = _read(path)[1], family.state_dict(), list(family.ema_modules().values())
-    needed = tuple(f'{name}.' for name, module in family.named_modules() if any(module is other for other in draws))
-    kept = {name: own[name] for name in own.keys() - state.keys() if not name.startswith(needed or '')}
-    _fill(family, {**kept, **state}, path)
+    """Load the weights of a safetensors file of the same config into a family. ValueError where tensors differ.
+
+    Modules other than Family.ema_modules, such as a discriminator, may be missing, as in models/zoo; they keep their weights.
+    """
+    state, current, generators = _read(path)[1], family.state_dict(), list(family.ema_modules().values())
+    needed = tuple(f'{name}.' for name, module in family.named_modules() if any(module is other for other in generators))
+    missing = {name: current[name] for name in current.keys() - state.keys() if not name.startswith(needed or '')}
+    _fill(family, {**missing, **state}, path)
 
 
 def _metadata(path: str | Path) -> dict[str, str]:
@@ -110,15 +109,14 @@ def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     metadata = _metadata(path)
     try:
         return metadata, renamed_tensors(load_file(path))
-    except Exception as error:  # of a dtype that PyTorch does not know, or a file cut short: safetensors raises several kinds
+    except Exception as error:  # safetensors raises several types for unknown dtypes and truncated files
         raise ValueError(f'{path} cannot be read as safetensors ({shown(error)}); give a file that train.py wrote') from error
 
 
 def _fill(family: Family, state: dict[str, Tensor], path: str | Path) -> None:
-    wanted = family.state_dict()
-    shapes = [{name: value.shape for name, value in tensors.items()} for tensors in (wanted, state)]
-    odd = {name for name, _ in shapes[0].items() ^ shapes[1].items()}
-    if odd:
-        raise ValueError(f'{path} does not fit the config: {len(odd)} entries differ, such as {shown(min(odd))}; '
+    shapes = [{name: value.shape for name, value in tensors.items()} for tensors in (family.state_dict(), state)]
+    differing = {name for name, _ in shapes[0].items() ^ shapes[1].items()}
+    if differing:
+        raise ValueError(f'{path} does not fit the config: {len(differing)} entries differ, such as {shown(min(differing))}; '
                          'take the config that the file was trained with')
     family.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})

@@ -22,6 +22,7 @@ import torch
 
 from datasets.loaders import FACES, build_loader, build_swaps
 from datasets.preparation.feature_clusters import clustered, label_features, read_centers, write_centers
+from experiments.training.errors import RunError, memory_explained
 from models.files import write_bytes
 from models.perception.build import build_perception
 from models.pipelines.io.image_grid import encode_png, grid
@@ -64,8 +65,9 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        run(parse(argv))
-    except (ValueError, OSError, WeightsError) as error:
+        with memory_explained(lambda: 'set --limit or --samples lower'):
+            run(parse(argv))
+    except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'encode_features.py: {error}', file=sys.stderr)
         return 2
     return 0

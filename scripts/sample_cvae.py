@@ -15,6 +15,7 @@ import argparse
 
 import torch
 
+from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.batch import SwapBatch
 from models.cvae.family import CVAE
@@ -65,8 +66,9 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        run(parse(argv))
-    except (ValueError, OSError, weights.WeightsError) as error:
+        with memory_explained(lambda: 'set --n lower'):
+            run(parse(argv))
+    except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'sample_cvae.py: {error}', file=sys.stderr)
         return 2
     return 0

@@ -20,7 +20,7 @@ of --pairs are for measuring and bear none.
 camera shows in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A video keeps its time
 stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
 interrupted goes on from OUTPUT.parts when it is asked for again. Videos are written as H.264 in 4:2:0 and 8 bits with even sides:
-HDR is tone-mapped to BT.709, and sound that parameter groups do not expect in an MP4 is encoded as AAC; a note says so. Animated
+HDR is tone-mapped to BT.709, and sound that players do not expect in an MP4 is encoded as AAC; a note says so. Animated
 GIF, WebP and PNG are videos, too, unless -o names an image. Of a folder, videos of one stem get NAME.mp4, such as clip.mov.mp4.
 
 --weights simswap-224 runs the published SimSwap with its own crops, normalization and way of pasting back (non-commercial), once
@@ -47,13 +47,14 @@ import torch
 
 from configs.resolve import checked, merge, parse_override
 from experiments.evaluation.protocols.pairs import swap_pairs
-from experiments.filming import camera_name, check_video_output, moving, video, videos_in
+from experiments.filming import camera_name, check_video_output, moving, network_digests, video, videos_in
 from experiments.photos import photos_in, process_all, read_noted, read_people
 from experiments.provenance import add_provenance_options, signs
 from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.base import Family, Perception
 from models.cgan.published import load_generator
+from models.files import WriteError
 from models.image_io import Photo
 from models.perception.build import PHOTO_PARSER, build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
@@ -200,12 +201,12 @@ def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
     """What the pieces of a video depend on besides the video."""
     told = 'face', 'source_face', 'runtime', 'detector', 'no_color', 'mark', 'sampling', 'seed'
     return {'photos': [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos], 'weights': weights.digest(chosen(args)),
-            **{name: getattr(args, name) for name in told}}
+            'perception': network_digests('identity-mobilefacenet', PHOTO_PARSER), **{name: getattr(args, name) for name in told}}
 
 
 def run(args: argparse.Namespace) -> int:
     filming = args.target is not None and moving(args.target, args.output)
-    output, photos, target = args.output or default_output(args, filming), [], None
+    output, photos, target, failure = args.output or default_output(args, filming), [], None, None
     signed = not args.pairs and signs(args)
     if args.target:  # whatever is wrong with the files is said before the networks are loaded
         named = read_people(args.people) if args.people else []
@@ -226,7 +227,7 @@ def run(args: argparse.Namespace) -> int:
         check_video_output(args.target, output)
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     torch.manual_seed(args.seed)
-    perception = build_perception('identity-mobilefacenet', None, PHOTO_PARSER)
+    perception = build_perception(parser='parsing-unet' if args.pairs else PHOTO_PARSER)
     session = open_session(args, perception)
     perception.to(args.device)
     if args.weights in FRAMINGS:
@@ -254,8 +255,13 @@ def run(args: argparse.Namespace) -> int:
         engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, color=not args.no_color,
                              finish=marked if args.mark else None)
         given = settings(args, [photo for photo in (source, like, *chain(*people)) if photo is not None])
-        if not video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite):
-            return STOPPED
+        try:
+            if not video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite):
+                return STOPPED
+        except ValueError as error:
+            if not photos or isinstance(error, WriteError):
+                raise
+            failure = error  # raised once the photos of the folder are swapped
 
     def swap(photo: Photo, path: Path) -> None:
         swapped = swapper.swap_people(photo.rgb, people) if people else swapper.swap(
@@ -273,6 +279,8 @@ def run(args: argparse.Namespace) -> int:
         todo = [pair for pair in photos if args.overwrite or not pair[1].exists()]
         print(process_all(todo, len(photos), lambda pair: swap(read_noted(pair[0]), pair[1]), name=lambda pair: pair[0],
                           done='swapped'), file=sys.stderr)
+    if failure is not None:
+        raise failure
     return 0
 
 

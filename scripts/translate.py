@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.training.interruption import STOPPED, quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -36,11 +36,12 @@ from configs.resolve import load
 from configs.schema import PerceptionConfig
 from datasets.faces import images_in
 from datasets.preparation.feature_clusters import read_centers
-from experiments.filming import camera_name, check_video_output, moving, video
-from experiments.photos import process_all, read_noted
+from experiments.filming import camera_name, check_video_output, moving, network_digests, video, videos_in
+from experiments.photos import PHOTO_SUFFIXES, process_all, read_noted
 from experiments.provenance import add_provenance_options, signs
 from experiments.training.errors import RunError, memory_explained
 from models import weights
+from models.files import WriteError
 from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.framing import Framed
@@ -115,6 +116,12 @@ def listed(args: argparse.Namespace, direction: str) -> list[Work]:
     return works
 
 
+def _still(folder: Path) -> list[str]:
+    """The images of a folder but those that are translated as videos."""
+    videos = videos_in(folder)
+    return [name for name in images_in(folder, suffixes=PHOTO_SUFFIXES) if folder / name not in videos]
+
+
 def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
     source, out = args.input, args.output or OUTPUT
     named = out.suffix.lower() in FORMATS
@@ -126,7 +133,7 @@ def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
     tests = source / f'test{direction[0].upper()}'
     deep = tests.is_dir()
     folder = tests if deep else source
-    names = images_in(folder, deep=deep)
+    names = images_in(folder, deep=deep) if deep else _still(folder)
     if not names:
         raise ValueError(f'{folder} holds no image; give an image, a folder of images, or one with testA and testB')
     stems = {name: str(Path(name).with_suffix('')) for name in names}
@@ -154,23 +161,27 @@ def sheet_of(work: Work) -> Path:
     return work.out.with_name(f'{work.out.stem}.sheet.png')
 
 
-def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: Framed | None, file: Path,
-           output: Path | None, making: Making | None) -> bool:
-    """Videos and cameras; False where that was interrupted."""
+def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: Framed | None,
+           networks: list[str], output: Path | None, making: Making | None) -> bool:
+    """Videos and cameras; False where that was interrupted. networks: what the translations depend on, as network_digests."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
-    given = {'weights': weights.digest(file), **{name: str(getattr(args, name)) for name in ('direction', 'style', 'reference',
-                                                                                              'features', 'face', 'detector')}}
+    given = {'networks': network_digests(*networks),
+             **{name: str(getattr(args, name)) for name in ('direction', 'style', 'face', 'detector')},
+             **{name: file and weights.digest(file)
+                for name, file in (('reference', args.reference), ('features', args.features))}}
     engine = VideoEngine(translator.maker(style=args.style, reference=reference), translator.size, tracker)
     return video(engine, args.input, output, making=making, settings=given, overwrite=args.overwrite)
 
 
 def run(args: argparse.Namespace) -> int:
-    filming = moving(args.input, args.output)
+    filming, photos, failure = moving(args.input, args.output), [], None
     if filming:
         output = args.output
         if output is None and camera_name(args.input) is None:
             output = OUTPUT / f'{args.input.stem}.mp4' if os.path.isfile(args.input) else OUTPUT
         check_video_output(args.input, output)
+        if args.input.is_dir() and _still(args.input):
+            photos = listed(args, args.direction or 'a2b')
     elif not os.path.exists(args.input):
         raise ValueError(f'there is no {args.input}; give an image, a video, a folder of these, or `camera`')
     reference, signed = args.reference and read_noted(args.reference).rgb, signs(args)
@@ -178,7 +189,8 @@ def run(args: argparse.Namespace) -> int:
         listed(args, 'a2b')  # what is wrong with the files is said before the networks are loaded
     centers = args.features and read_centers(args.features)
     file, looks = chosen(args)
-    perception = build_perception(looks.id_encoder, None, looks.parser or PerceptionConfig().parser).to(args.device)
+    looks = looks.id_encoder, looks.parser or PerceptionConfig().parser
+    perception = build_perception(looks[0], None, looks[1]).to(args.device)
     family, detector = load_translator(file, perception).to(args.device), build_detector(args.detector, args.device)
     translator = FaceTranslator(family, detector, args.direction, parser=perception.parser, centers=centers, device=args.device)
     if reference is not None:
@@ -190,8 +202,16 @@ def run(args: argparse.Namespace) -> int:
     if filming:
         embed = FaceSwapper(family, perception, detector, device=args.device).embed
         tracker = Tracker(detector, embed, choice=args.face)
-        return 0 if filmed(args, translator, tracker, reference, file, output, makings[PART]) else 130
-    everything = listed(args, translator.direction)
+        try:
+            if not filmed(args, translator, tracker, reference, [str(file), *looks], output, makings[PART]):
+                return STOPPED
+        except ValueError as error:
+            if not photos or isinstance(error, WriteError):
+                raise
+            failure = error  # raised once the images of the folder are translated
+        if not photos:
+            return 0
+    everything = photos or listed(args, translator.direction)
     todo = [work for work in everything if args.overwrite or not sheet_of(work).is_file()]
     if len(everything) == 1 and todo:
         translated(todo[0], args, translator, reference, makings)
@@ -199,6 +219,8 @@ def run(args: argparse.Namespace) -> int:
         print(process_all(todo, len(everything), lambda work: translated(work, args, translator, reference, makings),
                           name=lambda work: work.source, done='translated'), file=sys.stderr)
     print(sheet_of(everything[0]) if len(everything) == 1 else args.output or OUTPUT)
+    if failure is not None:
+        raise failure
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Ablations: plan, runs, comparison, tables, report."""

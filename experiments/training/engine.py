@@ -325,7 +325,7 @@ class Engine:
         """Write a checkpoint and the run's family.safetensors."""
         if self.config.engine.best and self._validated != self.step:
             self._validate()
-        chance, memory = self._gather(randomness.capture()), self._gather(self.family.memory())
+        chance, memory = self._gather(randomness.capture()), self._gather(self.family.extra_state())
 
         def write() -> None:
             own = self.family.state_dict()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from experiments.console import escape_unprintable
 
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
+EXTRAS = {'gradio': 'app', 'matplotlib': 'eval', 'jinja2': 'eval', 'scipy': 'eval', 'onnx': 'export', 'onnxruntime': 'export',
+          'c2pa': 'provenance', 'cryptography': 'provenance'}  # package -> the extra of setup.py that installs it
 
 
 class Interruption:
@@ -35,11 +37,17 @@ class Interruption:
 
 
 def quiet_interrupts() -> None:
-    """Ctrl-C outside of `run_script`, while a script is still importing, ends the process with STOPPED instead of a traceback."""
+    """Set what happens to exceptions outside of `run_script`, while a script is still importing: Ctrl-C ends the process with
+    STOPPED and nothing printed, a missing package of EXTRAS with 2 and a sentence, instead of a traceback."""
     def hook(kind, error, trace):
-        if not issubclass(kind, KeyboardInterrupt):
+        package = (getattr(error, 'name', None) or '').partition('.')[0]
+        if issubclass(kind, KeyboardInterrupt):
+            os._exit(STOPPED)
+        if not issubclass(kind, ModuleNotFoundError) or package not in EXTRAS:
             return sys.__excepthook__(kind, error, trace)
-        os._exit(STOPPED)
+        advice = f"run pip install -e '.[{EXTRAS[package]}]'"
+        print(f'{os.path.basename(sys.argv[0])}: the package {package} is not installed; {advice}', file=sys.stderr, flush=True)
+        os._exit(2)
 
     sys.excepthook = hook
 

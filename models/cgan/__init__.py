@@ -1,0 +1,1 @@
+"""Conditional GAN for face swapping: generator, discriminators, family, published generators."""

@@ -1,7 +1,6 @@
-"""Who tells generated images from photographs: SimSwap's published discriminators, and SAGAN's.
+"""Discriminators of the CGAN: SimSwap's published ones, and SAGAN's.
 
-Each takes images (B,3,H,W) in [-1,1] and returns a Verdict. `size` is the side of the images; `value_range`, what the network
-behind is fed; `classes` > 0 adds the head of AC-GAN (Odena et al. 2017), which says whom the image shows.
+Each takes images (B,3,H,W) in [-1,1] and returns a DiscriminatorOutput.
 """
 from typing import Annotated, Literal, NamedTuple
 
@@ -18,9 +17,9 @@ from models.blocks.spectral import spectral
 from models.perception.features.efficientnet import EfficientNetLite0
 
 
-class Verdict(NamedTuple):
-    """logits: one tensor per scale, positive = photograph. features: inner maps, for feature matching, from fine to coarse, scale
-    after scale. classes: (B,classes) logits of identities, or None."""
+class DiscriminatorOutput(NamedTuple):
+    """logits: one tensor per scale, positive = real. features: feature maps from fine to coarse, scale after scale. classes:
+    (B,classes) logits of identities, or None without a class head."""
 
     logits: list[Tensor]
     features: list[Tensor]
@@ -28,13 +27,14 @@ class Verdict(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """What all of them share. width: channels of the map that `classify` sees."""
+    """Base of the discriminators, with the class head of AC-GAN (Odena et al. 2017) where classes > 0. width: channels of the
+    deepest map."""
 
     def __init__(self, width: int, classes: int):
         super().__init__()
         self.head = nn.Linear(width, classes) if classes else None
 
-    def learned(self) -> list[nn.Parameter]:
+    def trainable_parameters(self) -> list[nn.Parameter]:
         """The parameters that are not frozen."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
@@ -43,26 +43,10 @@ class Discriminator(nn.Module):
         return None if self.head is None else self.head(deepest.mean((2, 3)))
 
 
-class PatchConfig(Config):
-    """width: channels of the finest level, up to eight times as many further down. levels: how often the side is halved. scales:
-    discriminators, each on half the side of the one before. norm, spectral: of all convolutions but the first and the last."""
-
-    kind: Literal['patch'] = 'patch'
-    size: int = 224
-    width: int = 64
-    levels: int = Field(4, ge=1)
-    scales: int = Field(2, ge=1)
-    norm: Literal['batch', 'instance', 'none'] = 'batch'
-    spectral: bool = False
-    value_range: ValueRange = 'unit'
-    classes: int = 0
-
-
 class PatchDiscriminator(nn.Module):
-    """One scale: (B,3,H,W) -> inner maps, the first `levels` of them at H/2, H/4, ..., and patch logits (B,1,h,w) (Isola et al.
-    2017; as published by SimSwap)."""
+    """One scale (Isola et al. 2017, section 3.2.2; as published by SimSwap)."""
 
-    def __init__(self, config: PatchConfig):
+    def __init__(self, config: 'PatchConfig'):
         super().__init__()
         widths = [config.width * 2 ** min(level, 3) for level in range(config.levels)]
         self.names = [*(f'down{level + 1}' for level in range(config.levels)), 'conv1']
@@ -77,6 +61,7 @@ class PatchDiscriminator(nn.Module):
         self.conv2 = nn.Sequential(nn.Conv2d(previous, 1, 4, 1, 1))
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """(B,3,H,W) -> feature maps, the first `levels` of them at H/2, H/4, ..., and patch logits (B,1,h,w)."""
         maps = []
         for name in self.names:
             x = getattr(self, name)(x)
@@ -84,42 +69,46 @@ class PatchDiscriminator(nn.Module):
         return maps, self.conv2(x)
 
 
+class PatchConfig(Config):
+    """Discriminators of patches at several scales."""
+
+    kind: Literal['patch'] = 'patch'
+    size: int = Field(224, description='side of the images in pixels')
+    width: int = Field(64, description='channels of the finest level; coarser ones have up to eight times as many')
+    levels: int = Field(4, ge=1, description='number of halvings of the side')
+    scales: int = Field(2, ge=1, description='number of discriminators, each on half the side of the one before')
+    norm: Literal['batch', 'instance', 'none'] = Field('batch', description='normalization after all convolutions but the first '
+                                                                            'and the last')
+    spectral: bool = Field(False, description='spectral norm of all convolutions but the first and the last')
+    value_range: ValueRange = Field('unit', description="value range of the network's images (models.blocks.ranges)")
+    classes: int = Field(0, description='identities of the class head, 0 for none')
+
+
 class MultiScaleDiscriminator(Discriminator):
-    """PatchDiscriminators, each on the average-pooled image of the one before (Wang et al. 2018). ValueError where the size
-    leaves a scale no patch."""
+    """PatchDiscriminators, each on the average-pooled image of the one before (Wang et al. 2018, section 3.2). ValueError where
+    the size leaves a scale no patch."""
 
     def __init__(self, config: PatchConfig):
         super().__init__(config.width * 2 ** min(config.levels - 1, 3), config.classes)
-        least = 3 * 2 ** (config.levels + config.scales - 1)
-        if config.size < least:
-            raise ValueError(f'{config.scales} scales of {config.levels} levels want images of at least {least} pixels, not '
-                             f'{config.size}: take fewer of them')
+        min_size_px = 3 * 2 ** (config.levels + config.scales - 1)
+        if config.size < min_size_px:
+            raise ValueError(f'{config.scales} scales of {config.levels} levels need images of at least {min_size_px} pixels, '
+                             f'not {config.size}: take fewer of them')
         self.value_range = config.value_range
         self.scales = nn.ModuleList(PatchDiscriminator(config) for _ in range(config.scales))
 
-    def forward(self, image: Tensor) -> Verdict:
-        image, judged = from_signed(image, self.value_range), []
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
+        image, outputs = from_signed(image, self.value_range), []
         for scale in self.scales:
-            judged.append(scale(image))
-            image = F.avg_pool2d(image, 3, 2, 1, count_include_pad=False)
-        return Verdict([logits for _, logits in judged], [value for maps, _ in judged for value in maps],
-                       self.classify(judged[0][0][-1]))
-
-
-class ProjectedConfig(Config):
-    """pretrained: take the published weights of the feature network, `efficientnet-lite0` of models.weights. value_range: SimSwap
-    feeds ImageNet's normalization."""
-
-    kind: Literal['projected'] = 'projected'
-    size: int = 224
-    pretrained: bool = True
-    value_range: ValueRange = 'imagenet'
-    classes: int = 0
+            outputs.append(scale(image))
+            image = F.avg_pool2d(image, 3, 2, 1, count_include_pad=False)  # (B,3,H/2,W/2)
+        return DiscriminatorOutput([logits for _, logits in outputs], [value for maps, _ in outputs for value in maps],
+                                   self.classify(outputs[0][0][-1]))
 
 
 class Projector(nn.Module):
-    """Frozen maps of a classification network, mixed across channels and scales by random convolutions that never learn
-    (Sauer et al. 2021, section 3.2): (B,3,H,W) -> the network's maps, and mixed ones at H/2, H/4, H/8 and H/16."""
+    """Frozen feature maps of a classification network, mixed across channels and scales by frozen random convolutions (Sauer et
+    al. 2021, section 3.2)."""
 
     def __init__(self):
         super().__init__()
@@ -132,21 +121,24 @@ class Projector(nn.Module):
         self.requires_grad_(False)
 
     def train(self, mode: bool = True):
-        """Stays in eval mode: it is frozen."""
+        """Keeps the frozen network in eval mode."""
         return super().train(False)
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """(B,3,H,W) -> the network's maps, and mixed ones at H/2, H/4, H/8 and H/16."""
         maps = self.pretrained(x)
         mixed, y = [], None
         for i in (3, 2, 1, 0):
-            own = self.scratch[f'layer{i}_ccm'](maps[i])
-            y = F.interpolate(own if y is None else y + own, scale_factor=2, mode='bilinear', align_corners=True)
+            level = self.scratch[f'layer{i}_ccm'](maps[i])
+            y = F.interpolate(level if y is None else y + level, scale_factor=2, mode='bilinear', align_corners=True)
             y = self.scratch[f'layer{i}_csm']['out_conv'](y)
             mixed.insert(0, y)
         return maps, mixed
 
 
 class _Halving(nn.Module):
+    """Convolution of stride 2: (B,I,h,w) -> (B,O,h/2,w/2)."""
+
     def __init__(self, width: int, out: int):
         super().__init__()
         self.main = nn.Sequential(spectral(nn.Conv2d(width, out, 4, 2, 1)), nn.BatchNorm2d(out), nn.LeakyReLU(0.2))
@@ -156,7 +148,7 @@ class _Halving(nn.Module):
 
 
 class _Mini(nn.Module):
-    """(B,widths[0],h,w) -> deepest map (B,512,.,.) and logits (B,1,.,.)."""
+    """Discriminator of one mixed map: (B,widths[0],h,w) -> deepest map (B,512,.,.) and logits (B,1,.,.)."""
 
     def __init__(self, widths: tuple[int, ...]):
         super().__init__()
@@ -168,15 +160,25 @@ class _Mini(nn.Module):
         return deepest, self.main[-1](deepest)
 
 
+class ProjectedConfig(Config):
+    """Discriminators of the features of a frozen classification network."""
+
+    kind: Literal['projected'] = 'projected'
+    size: int = Field(224, description='side of the images in pixels')
+    pretrained: bool = Field(True, description='load the published weights `efficientnet-lite0` of models.weights')
+    value_range: ValueRange = Field('imagenet', description="value range of the network's images (models.blocks.ranges)")
+    classes: int = Field(0, description='identities of the class head, 0 for none')
+
+
 class ProjectedDiscriminator(Discriminator):
-    """Four small discriminators on the maps of a frozen feature network (Projected GAN, Sauer et al. 2021; as published by
-    SimSwap), whose logits stand in one row (B,n). Gradients flow through the frozen network to the image; only `discriminator`
-    (and the head) learn. features are the frozen network's own maps."""
+    """Four small discriminators of the maps of a frozen feature network (Projected GAN, Sauer et al. 2021, section 3; as
+    published by SimSwap). Their logits are concatenated to (B,n). Gradients flow through the frozen network to the image;
+    `discriminator` and the class head are trainable. features are the frozen network's maps."""
 
     def __init__(self, config: ProjectedConfig):
         super().__init__(512, config.classes)
         if config.size < 128:
-            raise ValueError(f'a projected discriminator wants images of at least 128 pixels, not {config.size}: '
+            raise ValueError(f'a projected discriminator needs images of at least 128 pixels, not {config.size}: '
                              'take kind sagan or patch')
         self.value_range = config.value_range
         self.feature_network = Projector()
@@ -186,28 +188,11 @@ class ProjectedDiscriminator(Discriminator):
             str(i): _Mini(widths) for i, widths in enumerate((
                 (64, 64, 128, 256, 512), (64, 128, 256, 512), (128, 256, 512), (256, 512)))})})
 
-    def forward(self, image: Tensor) -> Verdict:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         maps, mixed = self.feature_network(from_signed(image, self.value_range))
-        judged = [mini(x) for mini, x in zip(self.discriminator['mini_discs'].values(), mixed)]
-        logits = torch.cat([patches.flatten(1) for _, patches in judged], 1)  # (B,n)
-        return Verdict([logits], maps, self.classify(judged[-1][0]))
-
-
-class SAGANConfig(Config):
-    """widths: channels at 1/fold, 1/(2 fold), ... of the size. fold: power of 2 by which images are folded into channels.
-    attention: sides in pixels of the maps that get self-attention; pooled: in its pooled form."""
-
-    kind: Literal['sagan'] = 'sagan'
-    size: int = 128
-    widths: tuple[int, ...] = (64, 128, 256, 512)
-    fold: Literal[1, 2, 4, 8] = 1
-    attention: tuple[int, ...] = ()
-    pooled: bool = True
-    spectral: bool = True
-    classes: int = 0
-
-    def ignored(self) -> dict[str, str]:
-        return needing('attention', self.attention, 'pooled')
+        outputs = [mini(x) for mini, x in zip(self.discriminator['mini_discs'].values(), mixed)]
+        logits = torch.cat([patches.flatten(1) for _, patches in outputs], 1)  # (B,n)
+        return DiscriminatorOutput([logits], maps, self.classify(outputs[-1][0]))
 
 
 class _Down(nn.Module):
@@ -220,25 +205,41 @@ class _Down(nn.Module):
         self.skip = spectral(nn.Conv2d(width, out, 1), on)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv2(F.relu(self.conv1(F.relu(x))))
+        y = self.conv2(F.relu(self.conv1(F.relu(x))))  # (B,O,H,W)
         return F.avg_pool2d(y, 2) + self.skip(F.avg_pool2d(x, 2))
 
 
+class SAGANConfig(Config):
+    """Residual discriminator with self-attention."""
+
+    kind: Literal['sagan'] = 'sagan'
+    size: int = Field(128, description='side of the images in pixels, a multiple of fold * 2^(len(widths) - 1)')
+    widths: tuple[int, ...] = Field((64, 128, 256, 512), description='channels at 1/fold, 1/(2 fold), ... of the size')
+    fold: Literal[1, 2, 4, 8] = Field(1, description='power of 2 by which images are folded into channels, 1 for none')
+    attention: tuple[int, ...] = Field((), description='sides in pixels of the maps that get self-attention')
+    pooled: bool = Field(True, description='max-pool the keys and values of the self-attention')
+    spectral: bool = Field(True, description='spectral norm of all layers')
+    classes: int = Field(0, description='identities of the class head, 0 for none')
+
+    def ignored(self) -> dict[str, str]:
+        return needing('attention', self.attention, 'pooled')
+
+
 class SAGANDiscriminator(Discriminator):
-    """Residual blocks with spectral norm, self-attention at chosen sides, one logit per image, (B,1) (Zhang et al. 2019; Miyato
-    et al. 2018, figure 4). ValueError where size, fold, widths and attention do not fit."""
+    """Residual blocks with spectral norm and self-attention, one logit per image, (B,1) (Zhang et al. 2019; Miyato et al. 2018,
+    figure 4). ValueError where size, fold, widths and attention do not fit."""
 
     def __init__(self, config: SAGANConfig):
         super().__init__(config.widths[-1], config.classes)
         size = config.size
-        cell = config.fold * 2 ** (len(config.widths) - 1)
-        if size % cell:
+        cell_px = config.fold * 2 ** (len(config.widths) - 1)
+        if size % cell_px:
             raise ValueError(f'size {size} does not fit fold {config.fold} and {len(config.widths)} widths of the discriminator: '
-                             f'take a multiple of {cell}')
+                             f'take a multiple of {cell_px}')
         sides = [size // (config.fold * 2 ** level) for level in range(len(config.widths))]
-        if strange := set(config.attention) - set(sides):
-            raise ValueError(f'attention at {min(strange)} pixels is impossible: the maps of this discriminator have the sides '
-                             f'{", ".join(map(str, sides))}')
+        if unknown_sides := set(config.attention) - set(sides):
+            raise ValueError(f'attention at {min(unknown_sides)} pixels is impossible: the maps of this discriminator have the '
+                             f'sides {", ".join(map(str, sides))}')
         self.fold = config.fold
         self.stem = spectral(nn.Conv2d(folded_channels(0, config.fold), config.widths[0], 3, 1, 1), config.spectral)
         self.down = nn.ModuleList(_Down(a, b, config.spectral) for a, b in zip(config.widths, config.widths[1:]))
@@ -247,12 +248,12 @@ class SAGANDiscriminator(Discriminator):
             if side in config.attention else nn.Identity() for side, width in zip(sides, config.widths))
         self.out = spectral(nn.Linear(config.widths[-1], 1), config.spectral)
 
-    def forward(self, image: Tensor) -> Verdict:
+    def forward(self, image: Tensor) -> DiscriminatorOutput:
         features = [self.attention[0](self.stem(folded(image, None, self.fold)))]
         for block, attention in zip(self.down, self.attention[1:]):
             features.append(attention(block(features[-1])))
         deepest = F.relu(features[-1])
-        return Verdict([self.out(deepest.sum((2, 3)))], features, self.classify(deepest))
+        return DiscriminatorOutput([self.out(deepest.sum((2, 3)))], features, self.classify(deepest))
 
 
 DiscriminatorConfig = Annotated[PatchConfig | ProjectedConfig | SAGANConfig, Field(discriminator='kind')]

@@ -1,32 +1,33 @@
 """Conditional GAN for face swapping after SimSwap (Chen et al. 2020), with the self-attention of SAGAN (Zhang et al. 2019).
 
-Its losses beside those of models.swap.family, with the weights of SimSwap's published training code (0: it has no such loss):
+Losses beside those of models.swap.losses, with the weights of SimSwap's published training code (0: the code lacks the loss):
 
 | loss | group | formula | published | source |
 | --- | --- | --- | --- | --- |
-| id | generator | 1 - cosine, or its hinge, or distilled | 30 | SimSwap eq. 3 |
-| reconstruction | generator | mean abs(swap - target), same person | 10 | SimSwap eq. 5 |
+| id | generator | 1 - cosine, its hinge, or its distilled form | 30 | SimSwap eq. 3 |
+| reconstruction | generator | mean abs(swap - target), same identity | 10 | SimSwap eq. 5 |
 | adversarial | generator | models.losses.adversarial, by `adversary` | 1 | SimSwap eq. 6 |
 | feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and target | 10 | SimSwap eq. 8 |
-| cycle | generator | mean abs(swapped back to the target's person - target) | 0 | Zhu 2017 eq. 2 |
-| classes | generator | cross entropy of the discriminator's guess at the source's person | 0 | Odena 2017 |
-| discriminator | discriminator | loss on real and on swapped images, by `adversary` | 1 | SimSwap eq. 6 |
-| gradient_penalty | discriminator | (slope on mixes - 1)^2 | 0 | Gulrajani 2017 |
-| r1 | discriminator | slope^2 / 2 on real images, every `lazy` steps, times `lazy` | 0 | Mescheder 2018 |
-| discriminator_classes | discriminator | cross entropy of its guess at a real image's person | 0 | Odena 2017 |
+| cycle | generator | mean abs(swap with the target's identity put back - target) | 0 | Zhu 2017 eq. 2 |
+| classes | generator | cross entropy of the discriminator's class logits with the source's label | 0 | Odena 2017 |
+| discriminator | discriminator | loss on targets and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
+| gradient_penalty | discriminator | (gradient norm on interpolations - 1)^2 | 0 | Gulrajani 2017 eq. 3 |
+| r1 | discriminator | gradient norm^2 / 2 on real images, every `lazy` steps, times `lazy` | 0 | Mescheder 2018 eq. 9 |
+| discriminator_classes | discriminator | cross entropy of its class logits of a target with the target's label | 0 | Odena 2017 |
 
-The discriminator's real images are the targets: what surrounds the face is then alike on both sides and tells it nothing.
+Real images are the targets, so that the background is alike on both sides and does not separate them.
 
-Known failures and where they show: `id_source` flat and `id_target` high in the journal (the target is redrawn),
-`id_source` falling late (the identity fades), `real_right` and `fake_right` near 1 (the discriminator has won); each is said in
-words as well. Norms differ between training and inference only where `norm: batch` asks for it.
+Known failures in the journal: `id_source` flat and `id_target` high (the generator copies the target), `id_source` falling late
+(the identity is lost), `real_right` and `fake_right` near 1 (the discriminator separates all images).
 """
+from functools import partial
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import Parameter
 
 from configs.base import needing
 from models.base import Perception
@@ -44,45 +45,43 @@ from models.losses.adversarial import (
     r1_penalty,
 )
 from models.losses.identity import cosine_id_loss, distillation_id_loss, hinge_id_loss
+from models.swap.conditions import SwapConditions, identity_mixer
 from models.swap.family import SwapFamily, SwapFamilyConfig
+from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap, swap_losses
 
 
 class CGANConfig(SwapFamilyConfig):
-    """generator, discriminator: their own configs; both take the size given here, and the generator, where it wants any condition
-    channels, as many as there are. adversary: kind of the game. id_loss_form: of the loss `id`; threshold in cosine for the
-    hinge, temperature for the distilled form. matched: how many of the discriminator's deepest maps are compared. clip: largest
-    weight of the discriminator (WGAN), 0 for none. lazy: steps from one R1 penalty to the next. mirrored: a trained family's swap
-    is, but for its finest details, the mean of two, one of them drawn in the mirror: twice the work, a closer identity
-    similarity."""
+    """The CGAN."""
 
-    size: int = 96
-    generator: GeneratorConfig = GeneratorConfig(
+    size: int = Field(96, description='side of the images in pixels')
+    generator: GeneratorConfig = Field(GeneratorConfig(
         fold=4, widths=(80, 160), blocks=4, decoder_blocks=1, id_dim=128, style=128, norm='group', value_range='signed',
-        tanh=False, attention=(24,), condition_channels=1, background_image=True, skips='background_image')
-    discriminator: DiscriminatorConfig = PatchConfig(
-        width=48, levels=3, scales=1, norm='none', spectral=True, value_range='signed'
-    )
-    adversary: Adversary = 'hinge'
-    id_loss_form: Literal['cosine', 'hinge', 'distilled'] = 'cosine'
-    threshold: float = Field(0.2875, ge=-1, le=1)
-    temperature: float = Field(0.1, gt=0)
-    matched: int = Field(1, ge=1)
-    clip: float = Field(0.0, ge=0)
-    lazy: int = Field(16, ge=1, le=32)
-    mirrored: bool = False
-    weights: dict[str, float] = {
-        'id': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0, 'parsing': 2.0,
-        'landmarks': 0.0, 'shading': 8.0, 'contrast': 0.0, 'total_variation': 0.0, 'distillation': 0.0,
-        'id_encoder': 0.0, 'id_drift': 0.0,
-        'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0, 'discriminator': 1.0, 'gradient_penalty': 0.0,
-        'r1': 0.0, 'discriminator_classes': 0.0}
+        tanh=False, attention=(24,), condition_channels=1, background_image=True, skips='background_image',
+    ), description='the generator; takes size, and any number of condition channels above 0, from this config')
+    discriminator: DiscriminatorConfig = Field(
+        PatchConfig(width=48, levels=3, scales=1, norm='none', spectral=True, value_range='signed'),
+        description='the discriminator; takes size from this config')
+    adversary: Adversary = Field('hinge', description='form of the adversarial losses')
+    id_loss_form: Literal['cosine', 'hinge', 'distilled'] = Field('cosine', description='form of the loss id')
+    threshold: float = Field(0.2875, ge=-1, le=1, description='cosine above which the hinge form is 0')
+    temperature: float = Field(0.1, gt=0, description='temperature of the distilled form')
+    matched: int = Field(1, ge=1, description='number of deepest discriminator maps that feature_matching compares')
+    clip: float = Field(0.0, ge=0, description='largest weight of the discriminator (WGAN), 0 for no clipping')
+    lazy: int = Field(16, ge=1, le=32, description='steps from one R1 penalty to the next')
+    mirrored: bool = Field(False, description='generate the mean of a swap and of a swap of the mirrored target, but for the '
+                                              'finest details; doubles the time, raises the id similarity')
+    weights: dict[str, float] = Field({
+        **SWAP_LOSS_WEIGHTS, 'id': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0,
+        'parsing': 2.0, 'shading': 8.0, 'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0,
+        'discriminator': 1.0, 'gradient_penalty': 0.0, 'r1': 0.0, 'discriminator_classes': 0.0,
+    }, description='weight of each loss; a loss of weight 0 is not computed')
 
     def ignored(self) -> dict[str, str]:
         form = self.id_loss_form if self.is_active('id') else None
         classes = self.is_active('classes', 'discriminator_classes')
         return {
             **super().ignored(),
-            **needing('a weight of identity', form, 'id_loss_form'),
+            **needing('a weight of id', form, 'id_loss_form'),
             **needing('model.id_loss_form=hinge', form == 'hinge', 'threshold'),
             **needing('model.id_loss_form=distilled', form == 'distilled', 'temperature'),
             **needing('a weight of feature_matching', self.is_active('feature_matching'), 'matched'),
@@ -94,7 +93,7 @@ class CGANConfig(SwapFamilyConfig):
 
 
 class CGAN(SwapFamily):
-    """Swaps faces in the template `face`; the perception needs an identity encoder, a teacher and, for parsing, a parser."""
+    """Swaps faces in the template `face`; the perception provides an id encoder, a teacher and a parser."""
 
     config: CGANConfig
 
@@ -104,124 +103,125 @@ class CGAN(SwapFamily):
         update = {'size': config.size, 'condition_channels': condition_channels}
         self.generator = Generator(config.generator.model_copy(update=update))
         self.discriminator = build_discriminator(config.discriminator.model_copy(update={'size': config.size}))
+        self.id_form = {
+            'cosine': cosine_id_loss,
+            'hinge': partial(hinge_id_loss, threshold=config.threshold),
+            'distilled': partial(distillation_id_loss, temperature=config.temperature),
+        }[config.id_loss_form]
 
-    def param_groups(self):
-        return {'generator': list(self.generator.parameters()), 'discriminator': self.discriminator.learned()}
+    def param_groups(self) -> dict[str, list[Parameter]]:
+        return {'generator': list(self.generator.parameters()), 'discriminator': self.discriminator.trainable_parameters()}
 
-    def ema_modules(self):
+    def ema_modules(self) -> dict[str, nn.Module]:
         return {'generator': self.generator}
 
     def after_update(self, group: str) -> None:
         if group == 'discriminator' and self.config.clip:
             clip_weights(self.discriminator, self.config.clip)
 
-    def id_similarity(self, identity: Tensor, wanted: Tensor) -> Tensor:
-        if self.config.id_loss_form == 'hinge':
-            return hinge_id_loss(identity, wanted, threshold=self.config.threshold)
-        if self.config.id_loss_form == 'distilled':
-            return distillation_id_loss(identity, wanted, temperature=self.config.temperature)
-        return cosine_id_loss(identity, wanted)
-
-    def draw(self, target: Tensor, identity: Tensor, shape: Tensor, background_image: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The swap (B,3,H,W) and, where the generator predicts it, the mask (B,1,H,W) of what it drew."""
-        takes = self.generator.config
-        made = self.generator.swap(target, identity, shape=shape if takes.condition_channels else None,
-                                   background_image=background_image if takes.background_image else None)
-        return made if takes.mask else (made, None)
+    def forward_generator(self, target: Tensor, embedding: Tensor, conditions: SwapConditions) -> tuple[Tensor, Tensor | None]:
+        """Swaps (B,3,H,W) of targets (B,3,H,W) in [-1,1] for embeddings (B,D), not clamped, and, where the generator predicts
+        it, the mask (B,1,H,W) in [0,1], 1 = generated."""
+        config = self.generator.config
+        output = self.generator.swap(target, embedding,
+                                     parsing_onehot=conditions.parsing_onehot if config.condition_channels else None,
+                                     background_image=conditions.background_image if config.background_image else None)
+        return output if config.mask else (output, None)
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
-        losses = self._generator_losses if group == 'generator' else self._discriminator_losses
-        return losses(batch, step, cache)
+        if group == 'discriminator':
+            return self._discriminator_losses(batch, step, cache)
+        config, labels = self.config, self.labels(batch)
+        mix = identity_mixer(batch, config.blend if self.training else 0.0)
+        embedding = mix(self.source_embedding(batch))  # (B,D)
+        conditions = self.conditions(batch.target, labels)
+        image, _ = self.forward_generator(batch.target, embedding, conditions)  # (B,3,H,W)
+        cache['swap'] = image.detach()
 
-    def _generator_losses(self, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
-        labels, mixture = self.labels(batch), self.mixture(batch)
-        identity = mixture(self.identities(batch))
-        shape, background_image, face = self.conditions(batch.target, labels)
-        swap = self.draw(batch.target, identity, shape, background_image)[0]
-        cache['swap'] = swap.detach()
-        losses = self.swap_losses(swap, batch, labels, face, identity, mixture, step)
+        swap = RenderedSwap(image, batch, labels, conditions.face, embedding, self.perception, mix,
+                            config.jitter if self.training else 0.0, self.id_form)
+        losses = swap_losses(swap, config.weights)
+        self.note_swap(swap, step)
         if any(map(self.is_active, ('adversarial', 'feature_matching', 'classes'))):
-            losses |= self._judged(swap, batch)
+            losses |= self._adversarial_losses(image, batch)
         if self.is_active('cycle'):
             with torch.no_grad():
-                own = self.perception.id_encoder(batch.target)
-            losses['cycle'] = F.l1_loss(self.draw(swap, own, shape, background_image)[0], batch.target)
+                target_embedding = self.perception.id_encoder(batch.target)  # (B,D)
+            losses['cycle'] = F.l1_loss(self.forward_generator(image, target_embedding, conditions)[0], batch.target)
         return losses
 
-    def _judged(self, swap: Tensor, batch: SwapBatch) -> dict[str, Tensor]:
-        """What the discriminator says of the swaps (B,3,H,W)."""
-        verdict, losses = self.discriminator(swap), {}
+    def _adversarial_losses(self, swap: Tensor, batch: SwapBatch) -> dict[str, Tensor]:
+        """The generator's losses that the discriminator gives for swaps (B,3,H,W)."""
+        output, losses = self.discriminator(swap), {}
         if self.is_active('adversarial'):
-            losses['adversarial'] = generator_loss(self.config.adversary, verdict.logits)
+            losses['adversarial'] = generator_loss(self.config.adversary, output.logits)
         if self.is_active('feature_matching'):
             with torch.no_grad():
-                answers = self.discriminator(batch.target).features[-self.config.matched:]
-            pairs = zip(verdict.features[-self.config.matched:], answers, strict=True)
-            losses['feature_matching'] = torch.stack([F.l1_loss(made, answer) for made, answer in pairs]).mean()
+                target_features = self.discriminator(batch.target).features[-self.config.matched:]
+            pairs = zip(output.features[-self.config.matched:], target_features, strict=True)
+            losses['feature_matching'] = torch.stack([F.l1_loss(feature, target) for feature, target in pairs]).mean()
         if self.is_active('classes'):
-            losses['classes'] = self._named(verdict.classes, batch.source_label)
+            losses['classes'] = self._class_loss(output.classes, batch.source_label)
         return losses
 
     def _discriminator_losses(self, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
-        swap = cache['swap'] if 'swap' in cache else self._swap_of(batch)
-        real, made, losses = self.discriminator(batch.target), self.discriminator(swap), {}
+        swap = cache['swap'] if 'swap' in cache else self._render(batch)
+        real, fake, losses = self.discriminator(batch.target), self.discriminator(swap), {}
         if self.is_active('discriminator'):
             kind = self.config.adversary
-            losses['discriminator'] = discriminator_on_real(kind, real.logits) + discriminator_on_fake(kind, made.logits)
+            losses['discriminator'] = discriminator_on_real(kind, real.logits) + discriminator_on_fake(kind, fake.logits)
         if self.is_active('gradient_penalty'):
-            losses['gradient_penalty'] = gradient_penalty(lambda mix: self.discriminator(mix).logits, batch.target, swap)
+            losses['gradient_penalty'] = gradient_penalty(lambda images: self.discriminator(images).logits, batch.target, swap)
         if self.is_active('r1') and step % self.config.lazy == 0:
             losses['r1'] = self.config.lazy * r1_penalty(lambda images: self.discriminator(images).logits, batch.target)
         if self.is_active('discriminator_classes'):
-            losses['discriminator_classes'] = self._named(real.classes, batch.target_label)
-        right = accuracy(real.logits, made.logits, threshold=0.5 if self.config.adversary == 'lsgan' else 0.0)
-        self.note(real_right=right[0], fake_right=right[1])
+            losses['discriminator_classes'] = self._class_loss(real.classes, batch.target_label)
+        real_right, fake_right = accuracy(real.logits, fake.logits, threshold=0.5 if self.config.adversary == 'lsgan' else 0.0)
+        self.note(real_right=real_right, fake_right=fake_right)
         return losses
 
-    def _named(self, logits: Tensor | None, person: Tensor | None) -> Tensor:
-        """Cross entropy of guesses (B,N) with the persons (B,)."""
-        if logits is None or person is None or person.max() >= logits.shape[1]:
-            have = 'no head for them' if logits is None else f'{logits.shape[1]} of them'
-            most = 'names none' if person is None else f'counts up to {int(person.max()) + 1}'
-            raise ValueError(
-                f'the losses classes and discriminator_classes want to know the persons: the discriminator has {have} and '
-                f'the data {most}; set model.discriminator.classes to their number, or these weights to 0'
-            )
-        return F.cross_entropy(logits, person)
+    def _class_loss(self, logits: Tensor | None, label: Tensor | None) -> Tensor:
+        """Cross entropy of class logits (B,N) with identity labels (B,); ValueError where either is missing or N is too small."""
+        if logits is None or label is None or label.max() >= logits.shape[1]:
+            classes = 'no class head' if logits is None else f'{logits.shape[1]} classes'
+            labels = 'no labels' if label is None else f'labels up to {int(label.max())}'
+            raise ValueError(f'the losses classes and discriminator_classes need identity labels: the discriminator has '
+                             f'{classes} and the data have {labels}; set model.discriminator.classes to the number of '
+                             'identities, or these weights to 0')
+        return F.cross_entropy(logits, label)
 
-    def _swap_of(self, batch: SwapBatch) -> Tensor:
-        """(B,3,H,W) of a batch that the generator has not rendered in this step, without gradient."""
-        with torch.no_grad():
-            shape, background_image, _ = self.conditions(batch.target, self.labels(batch))
-            return self.draw(batch.target, self.identities(batch), shape, background_image)[0]
+    @torch.no_grad()
+    def _render(self, batch: SwapBatch) -> Tensor:
+        """(B,3,H,W): the swaps of a batch, not clamped."""
+        conditions = self.conditions(batch.target, self.labels(batch))
+        return self.forward_generator(batch.target, self.source_embedding(batch), conditions)[0]
 
     @torch.no_grad()
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
-        target, labels, identity = batch.target, self.labels(batch), self.identities(batch)
+        target, labels, embedding = batch.target, self.labels(batch), self.source_embedding(batch)
         if self.config.mirrored:
-            opposite = torch.tensor(MIRRORED_IDS, device=labels.device)[labels]
-            target, labels = torch.cat([target, target.flip(3)]), torch.cat([labels, opposite.flip(2)])
-            identity = torch.cat([identity, identity])
-        shape, background_image, _ = self.conditions(target, labels)
-        swap = self.draw(target, identity, shape, background_image)[0]
+            mirrored_labels = torch.tensor(MIRRORED_IDS, device=labels.device)[labels].flip(2)
+            target, labels = torch.cat([target, target.flip(3)]), torch.cat([labels, mirrored_labels])  # (2B,...)
+            embedding = torch.cat([embedding, embedding])
+        swap, _ = self.forward_generator(target, embedding, self.conditions(target, labels))
         if self.config.mirrored:
-            own, other = swap.unflatten(0, (2, -1)).unbind()  # not by the batch's size, which an exported network leaves open
-            swap = _both(own, other.flip(3))
+            swap, mirrored = swap.unflatten(0, (2, -1)).unbind()  # not by the batch size, which an exported network leaves open
+            swap = _coarse_mean(swap, mirrored.flip(3))
         return swap.clamp(-1, 1)
 
     @torch.no_grad()
     def panel(self, batch: SwapBatch) -> dict[str, Tensor]:
         columns = super().panel(batch)
         if self.generator.config.mask:
-            shape, background_image, _ = self.conditions(batch.target, self.labels(batch))
-            mask = self.draw(batch.target, self.identities(batch), shape, background_image)[1]
+            conditions = self.conditions(batch.target, self.labels(batch))
+            mask = self.forward_generator(batch.target, self.source_embedding(batch), conditions)[1]
             columns['mask'] = (2 * mask - 1).expand(-1, 3, -1, -1)
         return columns
 
 
-def _both(first: Tensor, second: Tensor) -> Tensor:
-    """The mean of two images (B,3,H,W), but for the details of the first that three means over 3x3 take away: those of two
-    images do not lie upon one another."""
+def _coarse_mean(first: Tensor, second: Tensor) -> Tensor:
+    """The mean of two images (B,3,H,W) in all but the finest details, which come from the first: details of two images do not
+    align. Coarse is what three means over 3x3 pixels leave."""
     coarse = (first - second) / 2
     for _ in range(3):
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""The generators that SimSwap's authors distribute."""
+"""Generators with the weights that SimSwap's authors distribute."""
 import torch
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from models.convert import read_archive, read_state
 
 
 def _state(name: str) -> dict[str, Tensor]:
-    """Of the converted file where there is one, of the published archive otherwise."""
+    """State dict from the converted file if it exists, otherwise from the published archive."""
     converted = weights.converted(name)
     return read_state(converted) if converted else list(read_archive(weights.path(name)).values())[-1]
 
@@ -22,5 +22,5 @@ def load_generator(name: str) -> Generator:
     try:
         generator.load_state_dict(state, assign=True)
     except RuntimeError as error:
-        raise weights.WeightsError(f'the weights {name} hold another network: fetch them again') from error
+        raise weights.WeightsError(f'the weights {name} belong to another network: fetch them again') from error
     return generator.float().eval().requires_grad_(False)

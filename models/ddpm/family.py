@@ -16,6 +16,8 @@ what the noisy image still shows of the target's face is wrong: hence the weight
 little of it shows but x0' is a face already. Identity and structure are left out at random, for guidance, and both at once, so
 that the same network is an ordinary denoiser without a condition.
 """
+from dataclasses import replace
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -33,7 +35,8 @@ from models.ddpm.schedules import Sampler, betas, scheduler
 from models.ddpm.unet import Condition, SwapUNet, heat_maps
 from models.losses.background import background_l1
 from models.losses.perceptual import perceptual_l1
-from models.swap.family import MAPS, SwapFamily, SwapFamilyConfig
+from models.swap.family import SwapFamily, SwapFamilyConfig
+from models.swap.losses import SWAP_LOSS_WEIGHTS, TEACHER_MAPS, RenderedSwap, swap_losses
 
 _POINTS = 5  # landmarks, one heat map each
 
@@ -82,10 +85,7 @@ class DDPMConfig(SwapFamilyConfig):
     drop_both: float = Field(0.2, ge=0, le=1)
     drop_landmarks: float = Field(0.5, ge=0, le=1)
     sampling: Sampling = Sampling()
-    weights: dict[str, float] = {'noise': 1.0, 'id': 0.1, 'background': 0.3, 'perceptual': 0.0, 'variational': 0.0}
-
-    def networks(self) -> set[str]:
-        return super().networks() - {'landmarks', 'distillation'}
+    weights: dict[str, float] = {**SWAP_LOSS_WEIGHTS, 'noise': 1.0, 'id': 0.1, 'background': 0.3, 'variational': 0.0}
 
     def ignored(self) -> dict[str, str]:
         return {**dict.fromkeys(('jitter', 'blend'), 'only cvae and cgan have it'),
@@ -134,7 +134,7 @@ class DDPM(SwapFamily):
             heat = shape.new_zeros(len(batch), _POINTS, *shape.shape[2:])
         else:
             heat = heat_maps(batch.target_landmarks, self.config.size)
-        return Condition(torch.cat([background_image, shape, heat], 1), self.identities(batch)), face
+        return Condition(torch.cat([background_image, shape, heat], 1), self.source_embedding(batch)), face
 
     def told(self, condition: Condition) -> tuple[Condition, Tensor, Tensor]:
         """The condition after chance has left something out, and (B,) bool: whether structure and identity were told."""
@@ -148,7 +148,8 @@ class DDPM(SwapFamily):
         return Condition(known, condition.identity).masked(structure, identity), structure, identity
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
-        condition, face = self.condition(batch)
+        labels = self.labels(batch)
+        condition, face = self.condition(replace(batch, target_parsing=labels))
         condition, structure, identity = self.told(condition)
         swapped, target, losses = ~batch.same & identity, batch.target, {}
 
@@ -160,7 +161,7 @@ class DDPM(SwapFamily):
 
         if self.is_active('noise'):
             error = (output - as_prediction(self.config.prediction, target, noise, alpha)).square()
-            known = 1 - _wide(swapped) * self.widened(face)
+            known = 1 - _wide(swapped) * self.dilated_face(face)
             weight = loss_weight(self.config.weighting, self.config.prediction, alpha, gamma=self.config.gamma)
             losses['noise'] = (weight * known * error).mean()
         if self.is_active('variational'):
@@ -174,10 +175,12 @@ class DDPM(SwapFamily):
             losses['id'] = self.unlikeness(clean, batch, condition.identity, alpha, swapped)
         if self.is_active('perceptual'):
             with torch.no_grad():
-                answers = self.perception.teacher.maps(target, MAPS)
-            losses['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, MAPS), answers,
+                answers = self.perception.teacher.maps(target, TEACHER_MAPS)
+            losses['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, TEACHER_MAPS), answers,
                                                 alpha[:, 0, 0, 0] * ~swapped)
-        return losses
+        # The other losses of models.swap compare the predicted clean image at every noise level alike.
+        rendered = RenderedSwap(clean, replace(batch, same=~swapped), labels, face, condition.identity, self.perception)
+        return losses | swap_losses(rendered, self.config.weights, exclude=('id', 'background', 'perceptual'))
 
     def unlikeness(self, clean: Tensor, batch: SwapBatch, given: Tensor, alpha: Tensor, chosen: Tensor) -> Tensor:
         """The loss `id` of predicted clean images (B,3,H,W), told the identities given (B,D); mean over those
@@ -202,7 +205,7 @@ class DDPM(SwapFamily):
             noise = invert(self.denoiser, levels, target, own, asked.steps, start=start)
         else:
             noise = torch.randn(target.shape, generator=generator, device=target.device, dtype=target.dtype)
-        inside, denoiser = self.widened(face), Guided(self.denoiser, asked.guidance)
+        inside, denoiser = self.dilated_face(face), Guided(self.denoiser, asked.guidance)
         if asked.id_guidance:
             denoiser = IdentityGuidance(denoiser, lambda clean: self.perception.id_encoder(torch.lerp(target, clean, inside)),
                                        condition.identity, strength=asked.id_guidance)

@@ -1,0 +1,1 @@
+"""Loss functions: free functions of tensors, one file per idea."""

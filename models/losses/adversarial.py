@@ -1,5 +1,6 @@
-"""The game between a generator and its discriminators. Logits are unbounded; a discriminator of several scales gives one map per
-scale.
+"""Adversarial losses of generator and discriminator, and penalties of the discriminator.
+
+Logits are unbounded, one tensor per scale of the discriminator; losses are means over each scale, then over the scales.
 
 | kind    | discriminator                             | generator          | paper                                   |
 | ------- | ----------------------------------------- | ------------------ | --------------------------------------- |
@@ -28,35 +29,35 @@ _REAL: dict[str, Callable[[Tensor], Tensor]] = {
 _FAKE: dict[str, Callable[[Tensor], Tensor]] = {
     'hinge': lambda logits: F.relu(1 + logits), 'lsgan': torch.square, 'vanilla': F.softplus, 'wgan': lambda logits: logits,
 }
-_FOOLED: dict[str, Callable[[Tensor], Tensor]] = {**_REAL, 'hinge': torch.neg}
+_GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {**_REAL, 'hinge': torch.neg}
 
 
 def _mean(value: Callable[[Tensor], Tensor], scales: Sequence[Tensor]) -> Tensor:
+    """Mean of value(logits) over each scale, then over the scales."""
     return torch.stack([value(logits).mean() for logits in scales]).mean()
 
 
 @full_precision
 def discriminator_on_real(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
-    """The discriminator's loss on real images: mean over the maps of each scale, then over the scales (publications that sum over
-    n scales weigh it n times). Scalar."""
+    """Discriminator loss on the logits of real images. Scalar. Publications that sum over n scales have n times this loss."""
     return _mean(_REAL[kind], scales)
 
 
 @full_precision
 def discriminator_on_fake(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
-    """The discriminator's loss on generated images, which the caller detaches; means as in discriminator_on_real."""
+    """Discriminator loss on the logits of generated, detached images. Scalar."""
     return _mean(_FAKE[kind], scales)
 
 
 @full_precision
 def generator_loss(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
-    """What the generator pays for logits of its images; means as in discriminator_on_real."""
-    return _mean(_FOOLED[kind], scales)
+    """Generator loss on the logits of generated images. Scalar."""
+    return _mean(_GENERATOR[kind], scales)
 
 
 @full_precision
 def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], *, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Shares of the logits of real images above the threshold (0.5 for lsgan), and of generated ones below it. Scalars."""
+    """Shares of logits of real images above the threshold (0.5 for lsgan), and of generated images below it. Two scalars."""
     def share(scales: Sequence[Tensor], sign: int) -> Tensor:
         return torch.stack([(sign * (logits - threshold) > 0).float().mean() for logits in scales]).mean()
     return share(real, 1), share(fake, -1)
@@ -66,33 +67,33 @@ def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], *, threshold: float
 @torch.enable_grad()  # in validation too, where nothing else is differentiated
 def gradient_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor, fake: Tensor, *,
                      generator: torch.Generator | None = None) -> Tensor:
-    """E(|grad D(mix)| - 1)^2 on random mixes of real and fake (B,3,H,W) (Gulrajani et al. 2017, eq. 3). Scalar.
+    """E(|grad D(x)| - 1)^2 on random interpolations x of real and fake images (B,3,H,W) (Gulrajani et al. 2017, eq. 3). Scalar.
 
-    discriminator: images -> logits per scale.
+    discriminator: images (B,3,H,W) -> logits per scale. generator: for the weights of the interpolation.
     """
-    share = torch.rand(len(real), 1, 1, 1, generator=generator, device=real.device, dtype=real.dtype)
-    mix = (share * real + (1 - share) * fake).detach().requires_grad_()
-    gradient = _slope(discriminator(mix), mix)
+    weight = torch.rand(len(real), 1, 1, 1, generator=generator, device=real.device, dtype=real.dtype)
+    images = (weight * real + (1 - weight) * fake).detach().requires_grad_()
+    gradient = _gradient(discriminator(images), images)  # (B,3*H*W)
     return ((gradient.square().sum(1) + 1e-12).sqrt() - 1).square().mean()
 
 
 @full_precision
 @torch.enable_grad()
 def r1_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor) -> Tensor:
-    """E|grad D(real)|^2 / 2 (Mescheder et al. 2018, eq. 9), real (B,3,H,W). Scalar. Applied lazily, every k-th step, it is to be
-    weighted k times (Karras et al. 2020, appendix B)."""
+    """E|grad D(real)|^2 / 2 on real images (B,3,H,W) (Mescheder et al. 2018, eq. 9). Scalar. A penalty of every k-th step alone
+    is multiplied by k (Karras et al. 2020, appendix B)."""
     real = real.detach().requires_grad_()
-    return 0.5 * _slope(discriminator(real), real).square().sum(1).mean()
+    return 0.5 * _gradient(discriminator(real), real).square().sum(1).mean()
 
 
-def _slope(scales: Sequence[Tensor], images: Tensor) -> Tensor:
-    """(B,3*H*W): gradient of the sum over scales of each image's mean logit, itself differentiable."""
+def _gradient(scales: Sequence[Tensor], images: Tensor) -> Tensor:
+    """(B,3*H*W): gradient of the sum over scales of each image's mean logit, differentiable."""
     total = sum(logits.reshape(len(logits), -1).mean(1).sum() for logits in scales)
     return torch.autograd.grad(total, images, create_graph=True)[0].flatten(1)
 
 
 def clip_weights(discriminator: nn.Module, limit: float = 0.01) -> None:
-    """Clamp every parameter to -limit..limit, in place (Arjovsky et al. 2017, algorithm 1)."""
+    """Clamp each parameter to -limit..limit, in place (Arjovsky et al. 2017, algorithm 1)."""
     with torch.no_grad():
         for parameter in discriminator.parameters():
             parameter.clamp_(-limit, limit)

@@ -1,4 +1,4 @@
-"""The Kullback-Leibler loss of a Gaussian latent."""
+"""Kullback-Leibler divergence of a Gaussian latent, and its samples."""
 import torch
 from torch import Tensor
 
@@ -8,9 +8,12 @@ from models.precision import full_precision
 @full_precision
 def kl_divergence(mean: Tensor, logvar: Tensor, *, free_bits: float = 0.0) -> Tensor:
     """KL(N(mean, exp(logvar)) || N(0, 1)) of a latent (B,C,H,W), in nats per latent value (Kingma & Welling 2014, eq. 10).
+    Scalar.
 
-    free_bits: nats per channel and position, averaged over the batch, below which a channel is not pressed further
-    (Kingma et al. 2016, eq. 15). Returns a scalar.
+    (mean^2 + exp(logvar) - 1 - logvar) / 2
+
+    free_bits: nats per channel, as a mean over batch and positions, below which a channel has no gradient (Kingma et al.
+    2016, eq. 15).
     """
     value = 0.5 * (mean.square() + logvar.exp() - 1 - logvar)  # (B,C,H,W)
     return value.mean((0, 2, 3)).clamp_min(free_bits).mean()
@@ -18,6 +21,6 @@ def kl_divergence(mean: Tensor, logvar: Tensor, *, free_bits: float = 0.0) -> Te
 
 @full_precision
 def reparametrise(mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """A sample mean + exp(logvar / 2) * eps (Kingma & Welling 2014, eq. 10); same shape as mean."""
+    """A differentiable sample mean + exp(logvar / 2) * noise (Kingma & Welling 2014, eq. 10), of the shape of mean."""
     noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + (0.5 * logvar).exp() * noise

@@ -1,49 +1,51 @@
-"""Reconstruction where the answer is known: source and target show one person."""
+"""Distances of images (B,3,H,W)."""
 import torch.nn.functional as F
 from torch import Tensor
 
 from models.precision import full_precision
 
 
-def _mean_of(values: Tensor, chosen: Tensor) -> Tensor:
-    """Mean over the chosen samples of (B,...) values; 0, with gradient, where none is chosen."""
-    weight = chosen.to(values.dtype)
-    return (values.flatten(1).mean(1) * weight).sum() / weight.sum().clamp_min(1)
+@full_precision
+def reconstruction_l1(image: Tensor, reference: Tensor, selected: Tensor) -> Tensor:
+    """Mean |image - reference| over the selected samples, (B,) bool (SimSwap, Chen et al. 2020, eq. 5). Scalar."""
+    return _mean_of_selected((image - reference).abs(), selected)
 
 
 @full_precision
-def reconstruction_l1(image: Tensor, answer: Tensor, chosen: Tensor) -> Tensor:
-    """Mean |image - answer| of (B,3,H,W) over the samples where chosen (B,) is True."""
-    return _mean_of((image - answer).abs(), chosen)
+def edges_l1(image: Tensor, reference: Tensor, selected: Tensor) -> Tensor:
+    """Mean |Laplacian(image) - Laplacian(reference)| over the selected samples, (B,) bool. Scalar. It is the finest level of a
+    Laplacian pyramid (Denton et al. 2015, section 2.2), which L1 of the images weighs little."""
+    return _mean_of_selected((_laplacian(image) - _laplacian(reference)).abs(), selected)
 
 
 @full_precision
-def shading_l1(image: Tensor, answer: Tensor, face: Tensor, *, cells: int = 12) -> Tensor:
-    """L1 of the mean colors in a grid of cells x cells, weighted by the share of the face in each cell: light and pose of
-    (B,3,H,W) images, blind to detail. face (B,1,H,W), 1 = face."""
-    share = F.adaptive_avg_pool2d(face, cells)
-    difference = F.adaptive_avg_pool2d((image - answer) * face, cells).abs().mean(1, keepdim=True)
+def shading_l1(image: Tensor, reference: Tensor, face: Tensor, *, cells: int = 12) -> Tensor:
+    """L1 of the mean colors in a grid of cells x cells, weighted by the share of the face (B,1,H,W), 1 = face, in each cell.
+    Scalar. It depends on light and pose, not on detail."""
+    share = F.adaptive_avg_pool2d(face, cells)  # (B,1,cells,cells)
+    difference = F.adaptive_avg_pool2d((image - reference) * face, cells).abs().mean(1, keepdim=True)  # (B,1,cells,cells)
     return difference.sum() / share.sum().clamp_min(1)
+
+
+@full_precision
+def contrast_l1(image: Tensor, reference: Tensor, face: Tensor, *, window: int = 8) -> Tensor:
+    """L1 of the local contrast over the face (B,1,H,W), 1 = face. Scalar. It depends on sharpness, not on the position of edges.
+
+    The local contrast is the root mean square of the Laplacian of the lightness in windows that overlap by half.
+    """
+    def contrast(x: Tensor) -> Tensor:
+        edges = _laplacian(x.mean(1, keepdim=True))  # (B,1,H-2,W-2)
+        return (F.avg_pool2d(edges.square(), window, window // 2) + 1e-4).sqrt()  # (B,1,h,w)
+    share = F.avg_pool2d(face[..., 1:-1, 1:-1], window, window // 2)  # (B,1,h,w)
+    return ((contrast(image) - contrast(reference)).abs() * share).sum() / share.sum().clamp_min(1)
+
+
+def _mean_of_selected(values: Tensor, selected: Tensor) -> Tensor:
+    """Mean over the selected samples of values (B,...); 0, with a gradient, where none is selected."""
+    weight = selected.to(values.dtype)
+    return (values.flatten(1).mean(1) * weight).sum() / weight.sum().clamp_min(1)
 
 
 def _laplacian(x: Tensor) -> Tensor:
     """(B,C,H,W) -> (B,C,H-2,W-2)."""
     return 4 * x[..., 1:-1, 1:-1] - x[..., :-2, 1:-1] - x[..., 2:, 1:-1] - x[..., 1:-1, :-2] - x[..., 1:-1, 2:]
-
-
-@full_precision
-def edges_l1(image: Tensor, answer: Tensor, chosen: Tensor) -> Tensor:
-    """Mean |difference of the Laplacians| of (B,3,H,W) over the samples where chosen (B,) is True: the finest level of a
-    Laplacian pyramid (Denton et al. 2015), which a plain L1 hardly weighs."""
-    return _mean_of((_laplacian(image) - _laplacian(answer)).abs(), chosen)
-
-
-@full_precision
-def contrast_l1(image: Tensor, answer: Tensor, face: Tensor, *, window: int = 8) -> Tensor:
-    """L1 of the local root mean square of the lightness's Laplacian, in windows that overlap by half, over face (B,1,H,W):
-    images (B,3,H,W) are to be as crisp as the answer where it is crisp, whatever they show there."""
-    def crispness(x: Tensor) -> Tensor:
-        edges = _laplacian(x.mean(1, keepdim=True))
-        return (F.avg_pool2d(edges.square(), window, window // 2) + 1e-4).sqrt()
-    share = F.avg_pool2d(face[..., 1:-1, 1:-1], window, window // 2)
-    return ((crispness(image) - crispness(answer)).abs() * share).sum() / share.sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""How rough an image is."""
+"""Total variation."""
 from torch import Tensor
 
 from models.precision import full_precision
@@ -6,8 +6,8 @@ from models.precision import full_precision
 
 @full_precision
 def total_variation(image: Tensor, *, inside: Tensor | None = None) -> Tensor:
-    """Mean abs difference of neighboring pixels of (B,C,H,W), across and down (Mahendran & Vedaldi 2015, eq. 6). inside
-    (B,1,H,W) in [0,1]: differences count as much as both pixels do. Scalar."""
+    """Mean absolute difference of neighboring pixels of (B,C,H,W), horizontal and vertical (Mahendran & Vedaldi 2015, eq. 6).
+    Scalar. inside: (B,1,H,W) in [0,1], weights of the pixels; a difference has the product of its pixels' weights."""
     across, down = (image[..., 1:] - image[..., :-1]).abs(), (image[..., 1:, :] - image[..., :-1, :]).abs()
     if inside is not None:
         across, down = across * inside[..., 1:] * inside[..., :-1], down * inside[..., 1:, :] * inside[..., :-1, :]

@@ -6,27 +6,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import nn
 
 from models import weights
+from models.perception import mtcnn
 from models.perception.face import Face, is_plausible, mapped
 from models.perception.face_detector import Detector, Region
+from models.perception.mtcnn import mtcnn_network
 from models.runtime.sessions import providers
 
 SCORE = 0.9  # least confidence of MTCNN and RetinaFace
 KEPT_SCORE = 0.6  # least confidence of MTCNN's last network in a face that is followed
 MAX_FOLLOWED_ROLL = 30.0  # degrees of in-plane rotation up to which it is not derotated for that network
-
-
-def mtcnn_network(name: str) -> nn.Module:
-    """One of MTCNN's three networks, PNet, RNet or ONet, with the weights that facenet-pytorch carries in its package, frozen."""
-    import facenet_pytorch
-    from facenet_pytorch.models import mtcnn
-
-    network = getattr(mtcnn, name)(pretrained=False)
-    file = Path(facenet_pytorch.__file__).parent / 'data' / f'{name.lower()}.pt'
-    network.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
-    return network.eval().requires_grad_(False)
 
 
 class MTCNN(Detector):
@@ -37,14 +27,11 @@ class MTCNN(Detector):
 
     def __init__(self, device: str | torch.device = 'cpu', least: int = 20):
         self.device, self.least = torch.device(device), least
-        self.networks = [mtcnn_network(name).to(self.device) for name in ('PNet', 'RNet', 'ONet')]
+        self.networks = [mtcnn_network(network).to(self.device) for network in (mtcnn.PNet, mtcnn.RNet, mtcnn.ONet)]
 
-    @torch.no_grad()
     def find(self, image: np.ndarray) -> list[Face]:
-        from facenet_pytorch.models.utils.detect_face import detect_face
-
-        boxes, points = detect_face(image, self.least, *self.networks, [0.6, 0.7, SCORE], 0.709, self.device)
-        return [Face(box[:4], five, box[4]) for box, five in zip(boxes[0], points[0])]
+        boxes, points = mtcnn.detect(image, self.networks, (0.6, 0.7, SCORE), self.least, self.device)
+        return [Face(box[:4], five, box[4]) for box, five in zip(boxes, points)]
 
     @torch.no_grad()
     def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
@@ -53,7 +40,7 @@ class MTCNN(Detector):
         if not faces:
             return []
         squares = np.stack([_square(face.box) for face in faces])  # (N,4)
-        sides, starts = squares[:, 2:] - squares[:, :2] + 1, squares[:, :2] - 1  # as in detect_face
+        sides, starts = squares[:, 2:] - squares[:, :2] + 1, squares[:, :2] - 1  # as in mtcnn.detect
         crops, backs = [], []
         for face, square, side, start in zip(faces, squares, sides, starts):
             upright = abs(face.roll) <= MAX_FOLLOWED_ROLL

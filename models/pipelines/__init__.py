@@ -1,0 +1,1 @@
+"""Pipelines: photos, videos and folders through a swapper or a translator."""

@@ -26,9 +26,9 @@ DETAIL_SIDE = 128  # pixels in which lettering is looked for
 _STROKE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))  # wider than a stroke
 _STROKE_MARGIN = -5.0  # whiteness of a stroke above the 90th percentile of the skin's
 _STROKE_WINDOW = (15, 15)
-# Whiteness of a stroke above that beside it, and share of the window that such strokes take up: of letters, and of letters that
-# are beyond doubt, of which there must be at least so many pixels.
-_LETTERS, _CLEAR_LETTERS, _MIN_CLEAR_LETTERS_PX = (10.0, 0.12), (13.0, 0.2), 120
+_MIN_STROKE_CONTRAST = 10.0  # whiteness of a stroke above that beside it
+_MIN_STROKE_DENSITY = 0.12  # part of the window that strokes take up in letters
+_MIN_LETTERS_PX = 1500  # area of letters on the skin; glints, teeth and stray hair take up less
 
 
 def hull(side: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def lettering(detail: Tensor, skin: np.ndarray, features: np.ndarray) -> np.ndar
     1.
 
     detail (3,S,S) in [-1,1], the target; skin, features (H,W), probabilities of skin and of eyes, brows and mouth. Strokes are
-    found by the white top-hat of whiteness, the lightness in CIELAB less half of the chroma, with hysteresis.
+    found by the white top-hat of whiteness, the lightness in CIELAB less half of the chroma.
     """
     sides = (DETAIL_SIDE, DETAIL_SIDE)
     image = F.interpolate(detail[None].float(), sides, mode='bilinear', antialias=True)[0]
@@ -90,15 +90,13 @@ def lettering(detail: Tensor, skin: np.ndarray, features: np.ndarray) -> np.ndar
     contrast = cv2.morphologyEx(white, cv2.MORPH_TOPHAT, _STROKE)
     bright = (white > np.percentile(usual, 90) + _STROKE_MARGIN) & (features < 0.5)
 
-    def letters(min_contrast: float, min_density: float) -> np.ndarray:
-        strokes = bright & (contrast > min_contrast)
-        found = strokes & (cv2.boxFilter(strokes.astype(np.float32), -1, _STROKE_WINDOW) > min_density)
-        found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
-        return cv2.dilate(found, np.ones((3, 3), np.uint8))
-
-    if (letters(*_CLEAR_LETTERS) & (small_skin > 0.3)).sum() < _MIN_CLEAR_LETTERS_PX:
+    strokes = bright & (contrast > _MIN_STROKE_CONTRAST)
+    letters = strokes & (cv2.boxFilter(strokes.astype(np.float32), -1, _STROKE_WINDOW) > _MIN_STROKE_DENSITY)
+    letters = cv2.morphologyEx(letters.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    letters = cv2.dilate(letters, np.ones((3, 3), np.uint8))
+    if (letters & (small_skin > 0.3)).sum() < _MIN_LETTERS_PX:
         return np.zeros(skin.shape, np.uint8)
-    return cv2.resize(letters(*_LETTERS), skin.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(letters, skin.shape[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def face_masks(parser, targets: Tensor, swaps: Tensor, seen: Tensor | None = None, *, details: Tensor | None = None,

@@ -31,8 +31,7 @@ def warn_anew(monkeypatch):
 
 
 def test_a_run_resumes_as_the_version_that_began_it(run):
-    with pytest.warns(FutureWarning, match='the setting players is now called param_groups'):
-        assert train.main(['--resume', str(run), '--steps', '3']) == 0
+    assert train.main(['--resume', str(run), '--steps', '3']) == 0
     trained, expected = load_file(run / 'family.safetensors'), load_file(EARLIER / 'resumed.safetensors')
     expected = {name.replace('critic', 'discriminator'): value for name, value in expected.items()}
     assert trained.keys() == expected.keys()
@@ -62,6 +61,11 @@ def test_the_resolved_settings_keep_their_values(run):
 @pytest.mark.parametrize(('family', 'loss'), [('cgan', 'id'), ('satnet', 'id'), ('cyclegan', 'identity_mapping')])
 def test_the_identity_loss_is_the_familys(family, loss):
     assert renamed_settings({'model': {'weights': {'identity': 2}}}, family) == {'model': {'weights': {loss: 2}}}
+
+
+def test_film_is_adagn():
+    old = {'model': {'generator': {'injection': 'film'}}}
+    assert renamed_settings(old, 'cgan') == {'model': {'generator': {'injection': 'adagn'}}}
 
 
 @pytest.mark.parametrize(('family', 'old', 'new'), [

@@ -35,7 +35,8 @@ SMALL = {'width': 8, 'discriminator_width': 8, 'feature_width': 4, 'blocks': 1, 
 # What is small in one family.
 OWN = {'cgan': {'attention': (8,)}, 'cvae': {'discriminator': 8}, 'cut': {'features': 8, 'layers': (0, 4, 8)},
        'dtn': {'features': IDENTITY}, 'ugatit': {'pooled': 4}, 'cartoongan': {'initialization_steps': 0},
-       'recognizer': {'size': 112}, 'causes': {'causes': CAUSES}}
+       'recognizer': {'size': 112},
+       'causes': {'causes': CAUSES}}
 FIXED = {'cyclegan-anime': {'size': 64}}  # what a preset's networks ask for
 # Options of a family that no preset has and that compute something of their own.
 OPTIONS = {'cvae': {'blend': 0.5}, 'ugatit': {'detached_background': True, 'blurred_negatives': True}}

@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from models.base import Family
+from models.cgan.family import CGAN
 from models.registry import FAMILIES
 from tests.contract.small import PRESET_NAMES, Small, small_family, small_preset
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 HALF = {'bf16-mixed': torch.bfloat16, '16-mixed': torch.float16}
 TOLERANCE = {torch.bfloat16: 1e-2, torch.float16: 4e-3}  # relative above 1, absolute below
-STEEP = {'contrast': 10}  # the tolerance is multiplied: between photos and drawings a temperature divides cosines by 0.1
+# Times the tolerance, where the embedding of a deep untrained encoder itself is rounded: its cosine to the teacher's, and the
+# contrast between photos and drawings, whose temperature divides cosines by 0.1.
+STEEP = {'distill': 3, 'contrast': 10}
 RUNS = [*(f'family {name}' for name in FAMILIES), *(f'preset {name}' for name in PRESET_NAMES)]
 LARGE = 'preset webcaricature', 'preset recognizer', 'preset photo-drawing'  # recognition networks come in one size
 
@@ -54,8 +57,7 @@ def test_half_precision_means_what_float32_means(run):
 
 def train(run: str, folder, monkeypatch, **settings) -> None:
     """Two steps, after which the journal holds each loss that has a weight, finite, and no batch was generated twice a step."""
-    hits, kept = [], Family.kept
-    monkeypatch.setattr(Family, 'kept', lambda self, batch, step: hits.append(found := kept(self, batch, step)) or found)
+    monkeypatch.setattr(CGAN, '_swap_of', lambda *_: pytest.fail('the discriminator renders the swap again'))
     engine = small(run).engine(folder, **settings)
     engine.fit()
     found, weights = {}, engine.family.config.weights
@@ -64,7 +66,6 @@ def train(run: str, folder, monkeypatch, **settings) -> None:
         found |= {name[6:]: value for name, value in line.items() if name.startswith('train/')}
     assert found.keys() == {name for name, weight in weights.items() if weight}
     assert all(math.isfinite(value) for value in found.values())
-    assert None not in hits
 
 
 @pytest.mark.parametrize('run', [*(f'family {name}' for name in FAMILIES), 'preset cgan-faces', 'preset encoder'])

@@ -31,7 +31,7 @@ def test_people_are_counted_anew_and_broken_images_passed_over(folder):
     people = People(build_faces('folder', folder), TO, fewest=2)
     assert people.people == 5 and len(people) == 14
     samples = [people[index] for index in range(len(people))]
-    assert {int(sample.person) for sample in samples} == set(range(5))
+    assert {int(sample.label) for sample in samples} == set(range(5))
     assert all(sample.images.shape == (3, 48, 48) and sample.images.abs().max() <= 1 for sample in samples)
     assert people.readable.broken == 1
     with pytest.raises(ValueError, match='nobody'):
@@ -42,7 +42,7 @@ def test_drawn_people_come_back_in_other_images_and_partitions_share_nobody():
     train, test = (build_people('synthetic', None, TO, partition) for partition in ('train', 'test'))
     first, again, later = train[0, 3], train[0, 3], train[1, 3]
     assert torch.equal(first.images, again.images) and not torch.equal(first.images, later.images)
-    assert first.person == later.person == 3
+    assert first.label == later.label == 3
     assert not torch.equal(first.images, test[0, 3].images)
     with pytest.raises(ValueError, match='validation'):
         build_people('synthetic', None, TO, 'valid')
@@ -50,7 +50,7 @@ def test_drawn_people_come_back_in_other_images_and_partitions_share_nobody():
 
 def test_a_loader_makes_batches_of_them():
     batch = next(iter(build_loader(build_people('synthetic', None, TO), 5)))
-    assert isinstance(batch, FaceBatch) and batch.images.shape == (5, 3, 48, 48) and batch.person.dtype == torch.int64
+    assert isinstance(batch, FaceBatch) and batch.images.shape == (5, 3, 48, 48) and batch.label.dtype == torch.int64
 
 
 def test_couples_are_a_photo_and_a_drawing_of_one_person(tmp_path):
@@ -59,7 +59,7 @@ def test_couples_are_a_photo_and_a_drawing_of_one_person(tmp_path):
     assert couples.people == 3
     batch = next(iter(build_loader(couples, 6)))
     assert len(batch) == 12 and batch.drawing.tolist() == [False, True] * 6
-    assert torch.equal(batch.person[::2], batch.person[1::2]) and len(batch.person.unique()) > 1
+    assert torch.equal(batch.label[::2], batch.label[1::2]) and len(batch.label.unique()) > 1
     assert batch.images.dtype == torch.float32 and not torch.equal(batch.images[0], batch.images[1])
     with pytest.raises(ValueError, match='photographed and drawn'):
         Couples(faces.select(faces.columns['drawing']), TO)

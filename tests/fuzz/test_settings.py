@@ -11,11 +11,11 @@ from tests.fuzz.mutators import TEXT
 
 OVERRIDES = (
     'engine.steps=100',
-    'model.weights.identity=1e-4',
+    'model.weights.id=1e-4',
     'param_groups.generator.betas=[0.5, 0.999]',
     'data.root=/data/faces',
     'data.matching={space: hsv, ratio: 0.5}',
-    'engine.best=validation/identity',
+    'engine.best=validation/id',
 )
 
 

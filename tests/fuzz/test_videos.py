@@ -32,7 +32,6 @@ def _read(path) -> None:
         pass
 
 
-@pytest.mark.xfail(reason='some streams have no codec context', strict=False)
 @pytest.mark.parametrize('ending', FORMATS)
 def test_formats(tmp_path, count, ending):
     container, codec = FORMATS[ending]

@@ -22,7 +22,7 @@ from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import TEXT
 
-TINY = {'size': 32, 'widths': [8, 16], 'depth': 1, 'identity': IDENTITY}
+TINY = {'size': 32, 'widths': [8, 16], 'depth': 1, 'id_dim': IDENTITY}
 
 
 class _Runs:

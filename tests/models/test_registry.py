@@ -6,7 +6,7 @@ from experiments.training.checkpoint import save_family
 from models.cvae.family import CVAE, CVAEConfig
 from models.registry import FAMILIES, SWAPPERS, TRANSLATORS, family_types, load_family, load_weights
 from models.translation.ugatit.family import UGATIT, UGATITConfig
-from tests.models.test_cvae import TINY
+from tests.models.cvae.test_family import TINY
 
 
 def saved(path, **changes) -> CVAE:

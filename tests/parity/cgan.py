@@ -16,7 +16,7 @@ def _generator(config: dict) -> Generator:
     """The training code's forms are linear, those of the published checkpoints end in tanh."""
     deep = config['deep'] or config.get('extra_level', False)
     name = f'simswap-{512 if deep else 224}' + ('-training' if config['output'] == 'linear' else '')
-    return Generator(PUBLISHED[name].model_copy(update={'blocks': config['n_blocks'], 'identity': config['latent_size']}))
+    return Generator(PUBLISHED[name].model_copy(update={'blocks': config['n_blocks'], 'id_dim': config['latent_size']}))
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.training.interruption import run_script
+from experiments.training.interruption import EXTRAS, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / 'scripts').glob('*.py'))
@@ -50,3 +50,19 @@ def test_other_errors_and_statuses_pass(capsys):
     assert run_script(lambda: 2) == 2
     with pytest.raises(ZeroDivisionError):
         run_script(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(('package', 'extra'), [('gradio', 'app'), ('scipy', 'eval')])
+def test_a_missing_package_is_one_sentence(package, extra, tmp_path):
+    """The package of an extra is hidden from a script that imports it."""
+    script = tmp_path / 'show.py'
+    script.write_text(f'import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom experiments.training.interruption import '
+                      f'quiet_interrupts\nquiet_interrupts()\nsys.modules[{package!r}] = None\nimport {package}\n')
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"show.py: the package {package} is not installed; run pip install -e '.[{extra}]'\n"
+
+
+def test_every_extra_is_declared():
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    assert all(f"'{extra}': [" in setup for extra in EXTRAS.values())

@@ -38,7 +38,7 @@ def paint(monkeypatch, tmp_path_factory):
 
         monkeypatch.setattr(swap, 'load_family', lambda path, networks: Painter(counted, size))
         monkeypatch.setattr(swap.weights, 'path', lambda name: file)
-        monkeypatch.setattr(swap, 'build_perception', lambda *names: perception(Oval()))
+        monkeypatch.setattr(swap, 'build_perception', lambda *names, **named: perception(Oval()))
         return asked
 
     return use
@@ -106,7 +106,7 @@ def test_what_is_wrong_is_one_sentence(paint, photos, tmp_path, capsys, source, 
 
 def test_absent_weights_are_one_sentence(photos, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(swap.weights, 'ZOO', tmp_path)
-    monkeypatch.setattr(swap, 'build_perception', lambda *names: perception(Oval()))
+    monkeypatch.setattr(swap, 'build_perception', lambda *names, **named: perception(Oval()))
     assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.png') == 2
     said = capsys.readouterr().err.strip()
     assert 'cgan.safetensors' in said and '\n' not in said
@@ -188,7 +188,7 @@ def test_a_swap_keeps_alpha_and_profile(paint, cases, tmp_path):
             if name == 'alpha.png':
                 assert (np.array(after)[..., 3] == np.array(before)[..., 3]).all()
         assert inspect(tmp_path / 'out.png').intact
-        assert (read_image(tmp_path / 'out.png')[120:130, 115:125] > 250).all(), 'the face'
+        assert (read_image(tmp_path / 'out.png')[85:165, 85:165] > 250).all(2).mean() > 0.4, 'the face'
 
 
 def test_of_an_animation_the_first_image_is_swapped_and_it_is_said(paint, cases, tmp_path, capsys):
@@ -212,7 +212,7 @@ def test_an_input_is_replaced_only_when_that_is_asked_for(paint, cases, capsys):
         assert f'{name} would replace the input' in capsys.readouterr().err
         assert (cases / name).read_bytes() == before and not asked
     assert run(*arguments, '-o', cases / 'face.jpg', '--overwrite', '--no-color') == 0
-    assert (read_image(cases / 'face.jpg')[120:130, 115:125] > 240).all()
+    assert (read_image(cases / 'face.jpg')[85:165, 85:165] > 240).all(2).mean() > 0.4
 
 
 def test_a_folder_of_photos_is_a_target(paint, cases, photos, tmp_path, capsys):
@@ -254,6 +254,45 @@ def test_a_folder_of_photos_and_videos_gives_both(paint, photos, tmp_path):
         video.mux(stream.encode())
     assert run('--source', photos / 'portrait.png', '--target', folder, '-o', tmp_path / 'out') == 0
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['clip.mp4', 'photo.png']
+
+
+def test_a_broken_video_of_a_folder_does_not_cost_its_photos(paint, photos, tmp_path, capsys):
+    paint(lambda b: b.target)
+    (tmp_path / 'in').mkdir()
+    shutil.copy(photos / 'astronaut.png', tmp_path / 'in' / 'photo.png')
+    (tmp_path / 'in' / 'notes.mp4').write_text('no video')
+    assert run('--source', photos / 'portrait.png', '--target', tmp_path / 'in', '-o', tmp_path / 'out', '--no-provenance') == 2
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['photo.png']
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith('swap.py: ')
+
+
+def test_an_animated_image_in_a_folder_is_done_once(paint, photos, tmp_path, video, capsys):
+    paint(lambda b: b.target)
+    (tmp_path / 'in').mkdir()
+    frames = [Image.fromarray(demo_photo('astronaut')[:240, 100:340] // part) for part in (1, 2)]
+    frames[0].save(tmp_path / 'in' / 'moving.gif', save_all=True, append_images=frames[1:], duration=100)
+    frames[0].save(tmp_path / 'in' / 'photo.tif')
+    arguments = ['--source', photos / 'portrait.png', '--target', tmp_path / 'in', '--no-provenance']
+    assert run(*arguments, '-o', tmp_path / 'images') == 0
+    assert sorted(path.name for path in (tmp_path / 'images').iterdir()) == ['moving.png', 'photo.png']
+    assert 'moving.gif is animated; its first image was taken' in capsys.readouterr().err
+    shutil.copy(video, tmp_path / 'in' / 'video.mp4')
+    assert run(*arguments, '-o', tmp_path / 'all') == 0
+    assert sorted(path.name for path in (tmp_path / 'all').iterdir()) == ['moving.mp4', 'photo.png', 'video.mp4']
+
+
+def test_pieces_of_a_video_depend_on_all_networks(paint, photos, monkeypatch, tmp_path):
+    paint(lambda b: b.target)
+    args = swap.parse(['--source', 'a.png', '--target', 'b.mp4'])
+    before = swap.settings(args, [])
+    assert before == swap.settings(args, [])
+    other = tmp_path / 'other.safetensors'
+    other.write_bytes(b'other weights')
+    usual = swap.weights.path
+    for name in ('identity-mobilefacenet', swap.PHOTO_PARSER):
+        monkeypatch.setattr(swap, 'network_digests', lambda *names, name=name: {
+            one: swap.weights.digest(other if one == name else usual(one)) for one in names})
+        assert swap.settings(args, []) != before
 
 
 def test_a_key_that_cannot_be_kept_is_said_before_the_swap(paint, photos, tmp_path, monkeypatch, capsys):

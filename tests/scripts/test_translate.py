@@ -85,6 +85,17 @@ def test_a_reference_image_gives_the_style(run, tmp_path, capsys):
     assert 'note on' in capsys.readouterr().err
 
 
+def test_a_folder_of_images_and_videos_gives_both(run, tmp_path, capsys):
+    folder, out = tmp_path / 'in', tmp_path / 'out'
+    write_image(folder / 'photo.png', demo_photo('astronaut'))
+    frames = [Image.fromarray(demo_photo('astronaut')[:320, 60:380] // part) for part in (1, 2)]
+    frames[0].save(folder / 'moving.gif', save_all=True, append_images=frames[1:], duration=100)
+    (folder / 'notes.mp4').write_text('no video')
+    assert run('--input', folder, '-o', out, '--no-provenance') == 2
+    assert sorted(path.name for path in out.iterdir()) == ['moving.mp4', 'photo.png', 'photo.sheet.png']
+    assert '1 of 2 videos could not be converted' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('camera', [False, True])
 def test_every_frame_of_a_video_or_of_a_camera_is_translated_in_one_style(run, tmp_path, camera):
     clip, out = tmp_path / 'clip.mp4', tmp_path / 'out' / 'drawn.mp4'

@@ -1,0 +1,1 @@
+"""Protocols: fixed lists of pairs and how they are measured."""

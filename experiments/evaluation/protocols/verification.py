@@ -36,7 +36,7 @@ def verify(embed: Callable[[Tensor], Tensor], people: Dataset, *, device: str | 
     found, persons = [], []
     for faces in DataLoader(Subset(people, rows), batch, num_workers=workers, collate_fn=collate):
         found.append(F.normalize(embed(faces.images.to(device)).float(), dim=1).cpu())
-        persons.append(faces.person)
+        persons.append(faces.label)
     persons = torch.cat(persons)
     return {**verification(*all_pairs(torch.cat(found), persons)), 'images': len(persons), 'people': len(persons.unique())}
 

@@ -158,9 +158,9 @@ class Recognizer(Family):
                              'model.weights.contrast=0 and model.distill_to=own')
         losses = self._taught(images, embedding, maps, batch) if self.taught else {}
         if self.is_active('margin') and self.training:
-            losses['margin'] = self._margin(embedding, batch.person, step)
+            losses['margin'] = self._margin(embedding, batch.label, step)
         if self.is_active('contrast') and self.training:
-            losses['contrast'] = photo_drawing(normalized(embedding), batch.person, batch.drawing)
+            losses['contrast'] = photo_drawing(normalized(embedding), batch.label, batch.drawing)
         return losses
 
     def _blended(self, images: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ class Recognizer(Family):
 def _of_photos(answers: Tensor, batch: FaceBatch) -> tuple[Tensor, Tensor]:
     """Answers (B,D) of which those to drawings are replaced by the mean of those to photos of the person, and a mask (B,) of the
     images for which there is one: (N,D), (B,)."""
-    photos = (~batch.drawing & (batch.person[:, None] == batch.person)).to(answers)  # (B,B)
+    photos = (~batch.drawing & (batch.label[:, None] == batch.label)).to(answers)  # (B,B)
     known = ~batch.drawing | photos.any(1)
     wanted = torch.where(batch.drawing[:, None], photos @ answers, answers)
     return wanted[known], known

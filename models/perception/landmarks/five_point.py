@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from models import geometry
 from models.geometry import Template
-from models.perception.detection import mtcnn_network
+from models.perception.mtcnn import ONet, mtcnn_network
 from models.precision import full_precision
 
 BOX = Template(48, 48, tuple((48 / 112 * (x - 33), 48 / 112 * (y - 63)) for x, y in geometry.TEMPLATES['celeba'].points))
@@ -16,7 +16,7 @@ class FiveLandmarks(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.network = mtcnn_network('ONet')
+        self.network = mtcnn_network(ONet)
         self.eval()
 
     def train(self, mode: bool = True):

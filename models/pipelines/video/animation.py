@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from models.image_io import ImageError, open_image
 from models.pipelines.video.clip import BT709, IMAGE_FORMATS, Clip, Frame, Look, check_size, is_animated
 
 _SHORTEST_MS, _DEFAULT_MS = 10, 100  # browsers show frames of at most 10 ms, such as those without a duration, for 100 ms
@@ -20,7 +21,7 @@ class Animation:
 
     def __init__(self, path: str | Path):
         self.path, self.broken, self.notes, self.count = Path(path), 0, [], 0
-        with Image.open(path, formats=IMAGE_FORMATS) as pil_image:
+        with open_image(path, formats=IMAGE_FORMATS) as pil_image:
             check_size(path, *pil_image.size)
             self.hidden = int(getattr(pil_image, 'default_image', False))  # a PNG's image for programs that show no animation
             self.size, count = pil_image.size, pil_image.n_frames - self.hidden
@@ -35,9 +36,12 @@ class Animation:
         """Every frame from number `skip` on; `seek` is not needed."""
         time, number = 0.0, 0  # ms
         try:
-            with Image.open(self.path, formats=IMAGE_FORMATS) as pil_image:
+            with open_image(self.path, formats=IMAGE_FORMATS) as pil_image:
                 while True:
-                    pil_image.seek(self.hidden + number)
+                    try:
+                        pil_image.seek(self.hidden + number)
+                    except EOFError:  # after the last image
+                        break
                     pil_image.load()  # WebP knows the duration only afterwards
                     shown = float(pil_image.info.get('duration') or 0)
                     shown = shown if _SHORTEST_MS < shown < _LONGEST_MS else _DEFAULT_MS
@@ -46,9 +50,8 @@ class Animation:
                         image = Image.alpha_composite(Image.new('RGBA', self.size, _WHITE), pil_image.convert('RGBA'))
                         yield Frame(start, np.array(image.convert('RGB')), None, round(time) - start)
                     number += 1
-        except EOFError:  # after the last image
             self.broken = max(0, self.count - number)
-        except Exception:  # decoders raise anything
+        except ImageError:
             self.broken = max(1, self.count - number)
 
     def missing(self, frames: int) -> int:

@@ -10,8 +10,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import Interpolation
-from PIL import Image
 
+from models.image_io import ImageError, open_image
 from models.pipelines.video.color import TRANSFERS, ToneMap
 
 ENDINGS = ('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.ts', '.mts', '.m2ts', '.wmv', '.flv', '.3gp',
@@ -66,9 +66,9 @@ def is_animated(path: str | Path) -> bool:
     if Path(path).suffix.lower() not in IMAGE_ENDINGS:
         return False
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as pil_image:
+        with open_image(path, formats=IMAGE_FORMATS) as pil_image:
             return getattr(pil_image, 'n_frames', 1) > 1
-    except Exception:  # decoders raise anything
+    except ImageError:
         return False
 
 
@@ -140,7 +140,7 @@ class Clip:
                        int(first.color_trc))
         if width % 2 or height % 2:
             self._note(f'{self.path} has an odd size of {width} x {height} pixels; its last rows and columns were repeated to '
-                       f'make it {width + width % 2} x {height + height % 2}, as parameter groups of H.264 ask')
+                       f'make it {width + width % 2} x {height + height % 2}, as players of H.264 ask')
         return Look(width, height, next(rates, Fraction(25)), stream.time_base, aspect, colors)
 
     def _note(self, sentence: str) -> None:

@@ -27,7 +27,7 @@ from torch import Tensor
 from models import geometry
 from models.files import check_writable
 from models.pipelines import blend
-from models.pipelines.io.provenance import Making
+from models.pipelines.io.provenance import Making, check_signing
 from models.pipelines.photo import crop_face
 from models.pipelines.video.animation import Animation, open_clip
 from models.pipelines.video.clip import Clip, Frame
@@ -119,13 +119,15 @@ class VideoEngine:
         Pieces that are finished lie in the folder OUTPUT.parts until all are; called again, it goes on after them. settings: what
         the pieces depend on besides the video, so that those of another job are not taken. progress: called with the number of
         frames that are done and of all, where it is known; stop: asked after each chunk whether to leave off. ValueError, one
-        sentence, where the video is none or broken or its parts are those of another job; WriteError where the output cannot be
-        written.
+        sentence, where the video is none or broken, its parts are those of another job or it cannot be signed; WriteError where
+        the output cannot be written.
         """
         if output.suffix.lower() != '.mp4':
             raise ValueError(f'{output} does not end in .mp4, which is what videos are written as')
         clip = open_clip(video)
         check_writable(output)
+        if making is not None:
+            check_signing()
         sound = Sound(clip)
         parts = Parts(output, video, {**(settings or {}), 'quality': self.quality, 'size': self.size})
         report, began = Report(), (time.perf_counter(), time.process_time())

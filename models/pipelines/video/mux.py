@@ -16,9 +16,9 @@ from models.pipelines.io.provenance import Making, sign
 from models.pipelines.video.clip import EXACT, THREADS, Clip, Look, is_jump, reading
 
 QUALITY = 18  # constant rate factor of H.264: 0 loses nothing, 51 nearly everything
-_PIXELS = 'yuv420p'  # what parameter groups of H.264 expect
+_PIXELS = 'yuv420p'  # what players of H.264 expect
 _MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # tag -> what the conversion calls it; FFmpeg takes all others for BT.601, 5
-_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'alac', 'flac', 'opus')  # what parameter groups expect in an MP4; the rest becomes AAC
+_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'alac', 'flac', 'opus')  # what players expect in an MP4; the rest becomes AAC
 _BITS_PER_CHANNEL = 96_000  # of AAC, per second
 _GAP_SECONDS = 0.05  # of missing sound that are filled
 # movie_timescale: the unit of a late start, of which the default is a whole millisecond
@@ -109,7 +109,7 @@ class Sound:
                 name = context.codec.canonical_name
                 self.kept[audio.index] = name in _SOUND and self._fits(audio)
                 if not self.kept[audio.index]:
-                    self.notes.append(f'{clip.path} has sound in {name}, which parameter groups do not expect in an MP4; it was '
+                    self.notes.append(f'{clip.path} has sound in {name}, which players do not expect in an MP4; it was '
                                       'encoded as AAC')
 
     @staticmethod

@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ def parts_folder(output: Path) -> Path:
     whole = os.fsencode(output.name)
     if len(whole) + len(_ENDING) > MAX_NAME_BYTES:
         ending = f'.{hashlib.sha256(whole).hexdigest()[:8]}{_ENDING}'
-        name = whole[:MAX_NAME_BYTES - len(ending)].decode(errors='ignore') + ending
+        name = whole[:MAX_NAME_BYTES - len(ending)].decode(sys.getfilesystemencoding(), 'ignore') + ending
     return output.with_name(name)
 
 

@@ -188,10 +188,10 @@ class CycleGAN(Translator):
             clip_weights(self.discriminator_a, self.config.clip)
             clip_weights(self.discriminator_b, self.config.clip)
 
-    def memory(self) -> dict[str, Tensor]:
+    def extra_state(self) -> dict[str, Tensor]:
         return {name: torch.stack(pool.images).cpu() for name, pool in self.pools.items() if pool.images}
 
-    def load_extra_state(self, memory: dict[str, Tensor]) -> None:
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
         device = next(self.parameters()).device
-        for name, images in memory.items():
+        for name, images in state.items():
             self.pools[name].images = list(images.to(device))

@@ -52,7 +52,7 @@ def test_each_condition_changes_the_swap(changes):
 
 def test_the_targets_face_is_hidden_from_the_network_but_not_from_an_inversion():
     ddpm, given = family(), batch()
-    hidden = ddpm.widened(torch.isin(given.target_parsing, torch.tensor([PARTS.index('skin')])).unsqueeze(1).float())
+    hidden = ddpm.dilated_face(torch.isin(given.target_parsing, torch.tensor([PARTS.index('skin')])).unsqueeze(1).float())
     repainted = replace(given, target=torch.where(hidden.bool(), -given.target, given.target))
     torch.testing.assert_close(draw(ddpm, given), draw(ddpm, repainted), rtol=0, atol=1e-6)
     assert (draw(ddpm, given, inversion=0.5) - draw(ddpm, repainted, inversion=0.5)).abs().max() > 1e-3
@@ -69,7 +69,7 @@ def test_ilvr_keeps_the_targets_coarse_content_until_it_lets_go():
 
 def test_the_background_is_put_back_unless_it_is_to_be_measured():
     ddpm, given = family(), batch()
-    outside = 1 - ddpm.widened((given.target_parsing == PARTS.index('skin')).unsqueeze(1).float())
+    outside = 1 - ddpm.dilated_face((given.target_parsing == PARTS.index('skin')).unsqueeze(1).float())
     errors = [((draw(ddpm, given, background=back) - given.target).abs() * outside).max() for back in (True, False)]
     assert errors[0] < 1e-5 and errors[1] > 0.1
 
@@ -138,7 +138,7 @@ def test_the_identity_loss_reaches_the_network_and_asks_for_the_source():
 def test_the_identity_loss_is_loudest_between_noise_and_image():
     ddpm, given = family(weights={'id': 1.0}), batch()
     told = torch.ones(4, dtype=torch.bool)
-    values = [ddpm.unlikeness(given.target, given, ddpm.identities(given), torch.full((4, 1, 1, 1), alpha), told).item()
+    values = [ddpm.unlikeness(given.target, given, ddpm.source_embedding(given), torch.full((4, 1, 1, 1), alpha), told).item()
               for alpha in (1e-4, 1 / 3, 0.9999)]
     assert values[1] > 0.1 and max(values[0], values[2]) < 0.01 * values[1]
 
@@ -172,7 +172,7 @@ def test_steps_outside_of_the_schedule_are_refused():
 
 def test_a_swap_is_pushed_towards_the_source_in_the_eyes_of_the_encoder():
     ddpm, given = family(), batch()
-    told = ddpm.identities(given)
+    told = ddpm.source_embedding(given)
     closeness = [
         (ddpm.perception.id_encoder(draw(ddpm, given, id_guidance=strength)) * told).sum(1).mean() for strength in (0.0, 0.5)
     ]

@@ -69,7 +69,7 @@ def test_each_head_learns_to_tell_people_apart(head):
     assert last < 0.7 * first
     identities = F.normalize(recognizer.embed(faces.images))
     nearest = (identities @ identities.t()).fill_diagonal_(-1).argmax(1)
-    assert (faces.person[nearest] == faces.person).all()
+    assert (faces.label[nearest] == faces.label).all()
 
 
 def test_distillation_moves_the_embedding_to_the_teachers():
@@ -157,7 +157,7 @@ def _couples(people=4):
     """A photo and a drawing of each person: the same pattern, the drawing inverted."""
     photos = _faces(people, 1)
     images = torch.stack([photos.images, -photos.images], 1).flatten(0, 1)
-    return FaceBatch(images, photos.person.repeat_interleave(2), torch.tensor([False, True] * people))
+    return FaceBatch(images, photos.label.repeat_interleave(2), torch.tensor([False, True] * people))
 
 
 def test_the_contrast_brings_photo_and_drawing_of_a_person_together():

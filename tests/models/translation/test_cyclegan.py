@@ -48,9 +48,9 @@ def test_a_pool_of_size_0_returns_the_new_images():
 
 def test_the_state_of_the_pools_can_be_loaded():
     family, other = cyclegan(), cyclegan()
-    assert not family.memory()
+    assert not family.extra_state()
     family('discriminators', pairs(), 0, {})
-    other.load_extra_state(family.memory())
+    other.load_extra_state(family.extra_state())
     for pool, twin in zip(family.pools.values(), other.pools.values()):
         assert len(twin.images) == 2 and all(map(torch.equal, pool.images, twin.images))
 
@@ -59,7 +59,7 @@ def test_validation_does_not_change_the_pools():
     family = cyclegan().eval()
     with torch.no_grad():
         losses = family('discriminators', pairs(), 0, {})
-    assert torch.isfinite(losses['discriminator']) and not family.memory()
+    assert torch.isfinite(losses['discriminator']) and not family.extra_state()
 
 
 def test_discriminators_reuse_the_translations_of_the_generators_step():

@@ -37,7 +37,7 @@ def inputs(config: GeneratorConfig, count: int = 2) -> tuple[Tensor, Tensor, dic
     identity = torch.nn.functional.normalize(torch.randn(count, config.id_dim, generator=random))
     more = {}
     if config.condition_channels:
-        more['shape'] = torch.rand(count, config.condition_channels, config.size, config.size, generator=random)
+        more['parsing_onehot'] = torch.rand(count, config.condition_channels, config.size, config.size, generator=random)
     if config.background_image:
         more['background_image'] = target * (torch.arange(config.size) < config.size // 2)
     return target, identity, more
@@ -49,7 +49,7 @@ def inputs(config: GeneratorConfig, count: int = 2) -> tuple[Tensor, Tensor, dic
         {},
         ALL,
         {'norm': 'batch'},
-        {'norm': 'instance', 'injection': 'video'},
+        {'norm': 'instance', 'injection': 'adagn'},
         {'skips': 'target'},
         {'mask': True},
         {'fold': 2, 'widths': (8, 16)},
@@ -174,7 +174,7 @@ def test_spectral_norm_bounds_the_convolutions_that_it_is_asked_for():
 
 @pytest.mark.parametrize('changes, word', [
     ({'size': 50}, 'multiple of 4'), ({'widths': (8,)}, 'two widths'), ({'attention': (7,)}, 'attention at 7'),
-    ({'widths': (8, 12)}, 'multiples of 8'), ({'widths': (8, 12), 'norm': 'batch', 'injection': 'video'}, 'multiples of 8'),
+    ({'widths': (8, 12)}, 'multiples of 8'), ({'widths': (8, 12), 'norm': 'batch', 'injection': 'adagn'}, 'multiples of 8'),
     ({'background_image': True, 'value_range': 'unit'}, 'signed'), ({'value_range': 'imagenet'}, 'tanh'),
     ({'skips': 'background_image'}, 'background_image=true'),
 ])
@@ -190,7 +190,7 @@ def test_an_impossible_config_is_one_sentence(changes, word):
 def test_missing_or_superfluous_conditions_are_said(changes, more):
     generator = built(**changes)
     target, identity, _ = inputs(generator.config)
-    with pytest.raises(ValueError, match='this generator wants'):
+    with pytest.raises(ValueError, match='this generator takes'):
         generator(target, identity, **more)
 
 

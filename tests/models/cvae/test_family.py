@@ -29,11 +29,11 @@ def batch(size: int = 32) -> SwapBatch:
 
 def test_the_decoder_sees_the_targets_face_only_through_the_latent():
     cvae, given = family(), batch()
-    hidden = cvae.widened(torch.isin(given.target_parsing, torch.tensor(FACE_IDS)).unsqueeze(1).float())
+    hidden = cvae.dilated_face(torch.isin(given.target_parsing, torch.tensor(FACE_IDS)).unsqueeze(1).float())
     repainted = SwapBatch(given.source, torch.where(hidden.bool(), -given.target, given.target), given.same, given.target_parsing)
     latent = torch.zeros(4, 4, 8, 8)
-    torch.testing.assert_close(cvae.swap(given, latent), cvae.swap(repainted, latent), rtol=0, atol=0)
-    assert (cvae.swap(given) - cvae.swap(repainted)).abs().max() > 1e-6
+    torch.testing.assert_close(cvae.render(given, latent), cvae.render(repainted, latent), rtol=0, atol=0)
+    assert (cvae.render(given) - cvae.render(repainted)).abs().max() > 1e-6
 
 
 def test_the_background_arrives_nearly_unchanged_before_any_training():

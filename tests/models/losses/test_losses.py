@@ -7,7 +7,8 @@ from torch.distributions import kl_divergence as reference_kl
 from models.losses.background import background_l1
 from models.losses.identity import cosine_id_loss
 from models.losses.kl import kl_divergence, reparametrise
-from models.losses.perceptual import parsing_agreement, perceptual_l1
+from models.losses.parsing import parsing_agreement
+from models.losses.perceptual import perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
 
 

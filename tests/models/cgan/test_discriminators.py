@@ -42,7 +42,7 @@ def test_a_verdict_has_logits_features_and_classes_and_teaches_discriminator_and
     loss = sum(value.square().mean() for value in (*verdict.logits, verdict.classes))
     loss.backward()
     assert image.grad.abs().sum() > 0
-    learned = discriminator.learned()
+    learned = discriminator.trainable_parameters()
     idle = [name for name, value in discriminator.named_parameters() if value.requires_grad and not value.grad.abs().sum() > 0]
     assert learned and all(name.endswith('.bias') for name in idle), idle
     assert built(given)(image).classes is None
@@ -59,13 +59,13 @@ def test_the_second_scale_sees_the_pooled_image():
 def test_the_feature_network_stays_frozen_while_the_rest_learns():
     discriminator = built(PROJECTED)
     before = {name: value.clone() for name, value in discriminator.feature_network.state_dict().items()}
-    optimizer = torch.optim.SGD(discriminator.learned(), 0.1)
+    optimizer = torch.optim.SGD(discriminator.trainable_parameters(), 0.1)
     discriminator.train()
     discriminator(images(PROJECTED)).logits[0].mean().backward()
     optimizer.step()
     after = discriminator.feature_network.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items()) and not discriminator.feature_network.training
-    assert len(discriminator.learned()) == len(list(discriminator.discriminator.parameters()))
+    assert len(discriminator.trainable_parameters()) == len(list(discriminator.discriminator.parameters()))
 
 
 def test_padding_as_tensorflow_does_puts_the_odd_pixel_last():
