@@ -1,4 +1,4 @@
-"""Measure how fast the suite is on this machine.
+"""Benchmarks of the suite on this machine.
 
     python scripts/benchmark.py data --data celeba --root CELEBA
     python scripts/benchmark.py synthetic
@@ -35,6 +35,7 @@ from models.perception.build import EMBEDDERS, PHOTO_PARSER
 
 
 def limits(text: str) -> tuple[float, float]:
+    """BARE,RESIDUAL as numbers."""
     bare, residual = map(float, text.split(','))
     return bare, residual
 
@@ -42,76 +43,74 @@ def limits(text: str) -> tuple[float, float]:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(dest='task', required=True)
-    data = tasks.add_parser('data', help='images per second of the cached loader against decoding JPEG files')
-    data.add_argument('--data', choices=[name for name in FACES if name != 'cache'], help='data set (drawn faces)')
+    data = tasks.add_parser('data', help='images per second of the cached loader and of decoding JPEG files')
+    data.add_argument('--data', choices=[name for name in FACES if name != 'cache'], help='data set (rendered faces)')
     data.add_argument('--root', type=Path, help='folder of the data set')
     data.add_argument('--size', type=int, default=128, help='side in pixels (%(default)s)')
     data.add_argument('--workers', type=int, default=2, help='processes of each loader (%(default)s)')
-    data.add_argument('--seconds', type=float, default=4.0, help='length of each measurement (%(default)s)')
-    data.add_argument('--repeats', type=int, default=3, help='measurements, of which the median counts (%(default)s)')
-    data.set_defaults(
-        run=lambda args: loading_figures(
-            args.data, args.root, size=args.size, workers=args.workers, seconds=args.seconds, repeats=args.repeats
-        )
-    )
-    drawn = tasks.add_parser('synthetic', help='drawn faces per second on one core')
-    drawn.add_argument('--size', type=int, default=64, help='side in pixels (%(default)s)')
-    drawn.add_argument('--seconds', type=float, default=4.0, help='length of each measurement (%(default)s)')
-    drawn.add_argument('--repeats', type=int, default=5, help='measurements, of which the median counts (%(default)s)')
-    drawn.set_defaults(run=lambda args: rendering_figures(size=args.size, seconds=args.seconds, repeats=args.repeats))
+    data.add_argument('--seconds', type=float, default=4.0, help='duration of each measurement (%(default)s)')
+    data.add_argument('--repeats', type=int, default=3, help='measurements, whose median is reported (%(default)s)')
+    data.set_defaults(run=lambda args: loading_figures(args.data, args.root, size=args.size, workers=args.workers,
+                                                       seconds=args.seconds, repeats=args.repeats))
+    synthetic = tasks.add_parser('synthetic', help='rendered faces per second on one core')
+    synthetic.add_argument('--size', type=int, default=64, help='side in pixels (%(default)s)')
+    synthetic.add_argument('--seconds', type=float, default=4.0, help='duration of each measurement (%(default)s)')
+    synthetic.add_argument('--repeats', type=int, default=5, help='measurements, whose median is reported (%(default)s)')
+    synthetic.set_defaults(run=lambda args: rendering_figures(size=args.size, seconds=args.seconds, repeats=args.repeats))
     metrics = tasks.add_parser('metrics', help='Frechet distance by eigenvalues against the matrix square root')
     metrics.add_argument('--width', type=int, default=2048, help='length of the features (%(default)s)')
-    metrics.add_argument('--images', type=int, default=5000, help='in each of the two sets (%(default)s)')
-    metrics.add_argument('--repeats', type=int, default=1, help='measurements, of which the median counts (%(default)s)')
+    metrics.add_argument('--images', type=int, default=5000, help='images in each of the two sets (%(default)s)')
+    metrics.add_argument('--repeats', type=int, default=1, help='measurements, whose median is reported (%(default)s)')
     metrics.set_defaults(run=lambda args: frechet_figures(width=args.width, images=args.images, repeats=args.repeats))
-    hidden = tasks.add_parser('occlusion', help='objects rendered in front of faces: what a swap leaves as it is, by kind')
-    hidden.add_argument('--data', choices=list(FACES), help='data set of the faces (drawn faces)')
-    hidden.add_argument('--root', type=Path, help='folder of the data set')
-    hidden.add_argument('--parser', default=PHOTO_PARSER, help='face parser, or a parser.safetensors of a run (%(default)s)')
-    hidden.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
-    hidden.add_argument('--images', type=int, default=20, help='faces, each with every kind of object (%(default)s)')
-    hidden.add_argument('--limits', nargs='+', type=limits, metavar='BARE,RESIDUAL',
-                        help='least probability of bare skin and largest residual to compare (those in use)')
-    hidden.set_defaults(run=lambda args: occlusion_figures(args.data, args.root, parser=args.parser, file=args.weights,
+    occlusion = tasks.add_parser('occlusion', help='precision and recall of the pixels of rendered occluders that a swap keeps')
+    occlusion.add_argument('--data', choices=list(FACES), help='data set of the faces (rendered faces)')
+    occlusion.add_argument('--root', type=Path, help='folder of the data set')
+    occlusion.add_argument('--parser', default=PHOTO_PARSER, help='face parser, or a parser.safetensors of a run (%(default)s)')
+    occlusion.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
+    occlusion.add_argument('--images', type=int, default=20, help='faces, each with every kind of occluder (%(default)s)')
+    occlusion.add_argument('--limits', nargs='+', type=limits, metavar='BARE,RESIDUAL',
+                        help='smallest probability of bare skin and largest residual to compare (those of swap.py)')
+    occlusion.set_defaults(run=lambda args: occlusion_figures(args.data, args.root, parser=args.parser, file=args.weights,
                                                            images=args.images, limits=args.limits))
-    drawn = tasks.add_parser('sample', help="ILVR as its authors run it, 100 ancestral steps, against ours")
-    drawn.add_argument('--weights', default=ZOO, help='as for sample_ilvr.py (%(default)s)')
-    drawn.add_argument('--data', choices=list(FACES), help='data set of the references (drawn faces)')
-    drawn.add_argument('--root', type=Path, help='folder of the data set')
-    drawn.add_argument('--images', type=int, default=16, help='samples, of the references in turn (%(default)s)')
-    drawn.add_argument('--down', type=float, default=8, help='factor of the low-pass (%(default)s)')
-    drawn.add_argument('--range', type=float, default=20, help='the last percents on which the reference lets go (%(default)s)')
-    drawn.add_argument('--sampler', default='ddim', help='of ours (%(default)s)')
-    drawn.add_argument('--steps', type=int, default=25, help='of ours (%(default)s)')
-    drawn.add_argument('--batch', type=int, default=16, help='images at a time (%(default)s)')
-    drawn.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, images=args.images, batch=args.batch,
+    sample = tasks.add_parser('sample', help='ILVR in its published form, 100 ancestral steps, and in that of the suite')
+    sample.add_argument('--weights', default=ZOO, help='as for sample_ilvr.py (%(default)s)')
+    sample.add_argument('--data', choices=list(FACES), help='data set of the references (rendered faces)')
+    sample.add_argument('--root', type=Path, help='folder of the data set')
+    sample.add_argument('--images', type=int, default=16, help='samples, cycling through the references (%(default)s)')
+    sample.add_argument('--down', type=float, default=8, help='factor of the low-pass (%(default)s)')
+    sample.add_argument('--range', type=float, default=20, help='percentage of last steps without the reference (%(default)s)')
+    sample.add_argument('--sampler', default='ddim', help='of the suite (%(default)s)')
+    sample.add_argument('--steps', type=int, default=25, help='of the suite (%(default)s)')
+    sample.add_argument('--batch', type=int, default=16, help='images at a time (%(default)s)')
+    sample.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, images=args.images, batch=args.batch,
                                                 down=args.down, until=args.range / 100, sampler=args.sampler, steps=args.steps))
-    video = tasks.add_parser('video', help='swapping a video: speed by stage, flicker, identity of every frame')
+    video = tasks.add_parser('video', help='a swapped video: speed of each stage, flicker, identity of each frame')
     video.add_argument('video', type=Path)
     video.add_argument('--source', type=Path, help='photo of one face (the astronaut of swap.py --demo)')
     video.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
-    video.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet', help='of identity (%(default)s)')
-    video.add_argument('--threads', type=int, default=1, help='of each network (%(default)s)')
+    video.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet',
+                       help='embedder of the identity similarity (%(default)s)')
+    video.add_argument('--threads', type=int, default=1, help='threads of each network (%(default)s)')
     video.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     video.set_defaults(run=lambda args: video_figures(args.video, args.source, file=args.weights, judge=args.judge,
                                                     threads=args.threads, device=args.device))
-    for task, work, batch, words in (('swap', swapping_figures, 1, 'inference of the published SimSwap, plain and ours'),
-                                     ('train', training_figures, 2, 'a training step of the published SimSwap, plain and ours')):
-        speed = tasks.add_parser(task, help=words)
+    for task, figures, batch, what in (('swap', swapping_figures, 1, 'inference'),
+                                       ('train', training_figures, 2, 'a training step')):
+        speed = tasks.add_parser(task, help=f'{what} of the published SimSwap, in plain PyTorch and in the form of the suite')
         speed.add_argument('--size', type=int, default=224, help='side in pixels (%(default)s)')
         speed.add_argument('--batch', type=int, default=batch, help='images at a time (%(default)s)')
-        speed.add_argument('--repeats', type=int, default=3, help='measurements, of which the median counts (%(default)s)')
-        speed.add_argument('--compile', action='store_true', help='torch.compile as well')
+        speed.add_argument('--repeats', type=int, default=3, help='measurements, whose median is reported (%(default)s)')
+        speed.add_argument('--compile', action='store_true', help='use torch.compile')
         speed.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-        speed.set_defaults(run=lambda args, work=work: work(size=args.size, batch=args.batch, repeats=args.repeats,
-                                                            compiled=args.compile, device=args.device))
-    step = tasks.add_parser('translate', help='a training step of a translator, as published and ours: processor seconds, memory')
+        speed.set_defaults(run=lambda args, figures=figures: figures(
+            size=args.size, batch=args.batch, repeats=args.repeats, compiled=args.compile, device=args.device))
+    step = tasks.add_parser('translate', help='a training step of a translator, as published and in the forms of the suite')
     step.add_argument('--family', choices=PUBLISHED_STEPS, default='ugatit', help='(%(default)s, the light version)')
     step.add_argument('--size', type=int, default=256, help='side in pixels (%(default)s)')
-    step.add_argument('--batch', type=int, default=1, help='images of either domain at a time (%(default)s)')
-    step.add_argument('--repeats', type=int, default=2, help='measurements, of which the median counts (%(default)s)')
-    step.add_argument('--threads', type=int, default=1, help='of each form (%(default)s)')
-    step.add_argument('--compile', action='store_true', help='torch.compile of our form as well')
+    step.add_argument('--batch', type=int, default=1, help='images of either domain (%(default)s)')
+    step.add_argument('--repeats', type=int, default=2, help='measurements, whose median is reported (%(default)s)')
+    step.add_argument('--threads', type=int, default=1, help='threads of each form (%(default)s)')
+    step.add_argument('--compile', action='store_true', help="use torch.compile for the suite's forms")
     step.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     step.set_defaults(run=lambda args: translation_figures(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
                                                            threads=args.threads, compiled=args.compile, device=args.device))

@@ -34,7 +34,8 @@ from models.perception.build import build_perception
 from models.pipelines.onnx_export import export_family, export_generator, inputs_of
 from models.pipelines.simswap import FRAMINGS
 from models.registry import FAMILIES, SWAPPER, load_family
-from models.runtime.sessions import Inputs, quantize
+from models.runtime.quantization import quantize
+from models.runtime.sessions import Inputs
 
 _BATCH, _BATCHES = 8, 7  # of images on which ranges are found; the last batch is for looking
 

@@ -1,4 +1,4 @@
-"""How much of what lies in front of a face a swap leaves as it is, measured on faces with rendered occluders."""
+"""Precision and recall of the pixels in front of a face that a swap keeps, on faces with rendered occluders."""
 import statistics
 import time
 from collections.abc import Iterator
@@ -22,32 +22,39 @@ from models.perception.parsers.family import load_trained
 from models.pipelines import occlusion
 from models.registry import SWAPPER, load_family
 
-CLEAR = 'nothing'
-_SIDE = 128  # pixels in which faces are rendered and occluded
+NO_OCCLUDER = 'nothing'
+_SIDE_PX = 128  # side of the rendered and occluded faces
 
 
 def _faces(name: str | None, root: Path | None, count: int, parser: nn.Module) -> Iterator[tuple]:
-    """Test faces (S,S,3) uint8 in the template `face`, their landmarks (5,2) or None, and where the face is, (S,S) bool: known of
-    synthetic faces, said by `parser` of others."""
+    """Test faces: images (S,S,3) uint8 in the template `face`, landmarks (5,2) or None, and face masks (S,S) bool.
+
+    Masks of rendered faces are exact; those of other faces come from `parser`.
+    """
     if name is None:
         for index in range(count):
-            drawn = render(sample_identity(0, person('test', index)), sample_attributes(0, index), _SIDE)
-            yield drawn.image, drawn.points, np.isin(drawn.parsing, FACE_IDS)
+            face = render(sample_identity(0, person('test', index)), sample_attributes(0, index), _SIDE_PX)
+            yield face.image, face.points, np.isin(face.parsing, FACE_IDS)
         return
     faces = build_faces(name, root, 'test')
     for index in np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int):
         image, _, points = faces.read(int(index))
-        image, _, points = into_frame(image, None, points, faces.frame, face_frame(_SIDE))
+        image, _, points = into_frame(image, None, points, faces.frame, face_frame(_SIDE_PX))
         labels = parser(image[None].float() / 127.5 - 1).argmax(1)[0].numpy()
         yield image.permute(1, 2, 0).numpy(), None if points is None else points.numpy(), np.isin(labels, FACE_IDS)
 
 
 def _swapped(family: Family, perception: Perception, targets: Tensor, points: np.ndarray | None, parsed: Tensor) -> Tensor:
-    """Swaps to the identity of a synthetic face."""
+    """Swaps of targets (B,3,S,S) to the identity of a rendered face: (B,3,S,S) in [-1,1].
+
+    Args:
+        points: landmarks (5,2) of the targets, or None for those of the template.
+        parsed: parsing logits (B,19,S,S) of the targets.
+    """
     size = targets.shape[-1]
-    source = to_tensor(render(sample_identity(0, person('test', 0)), sample_attributes(0, 1), _SIDE).image)[None]
+    source = to_tensor(render(sample_identity(0, person('test', 0)), sample_attributes(0, 1), _SIDE_PX).image)[None]
     landmarks = geometry.template('face').scaled(size).tensor() if points is None else torch.from_numpy(points).float()
-    landmarks = landmarks if points is None else (landmarks + 0.5) * (size / _SIDE) - 0.5
+    landmarks = landmarks if points is None else (landmarks + 0.5) * (size / _SIDE_PX) - 0.5
     count = len(targets)
     batch = SwapBatch(F.interpolate(source, size).expand(count, -1, -1, -1), targets, torch.zeros(count, dtype=torch.bool),
                       source_embedding=perception.id_encoder(source).expand(count, -1),
@@ -55,48 +62,59 @@ def _swapped(family: Family, perception: Perception, targets: Tensor, points: np
     return family.generate(batch).clamp(-1, 1)
 
 
-def _large(mask: np.ndarray) -> np.ndarray:
-    return np.kron(mask, np.ones((occlusion.MASK_SIDE // _SIDE,) * 2, bool))
+def _enlarged(mask: np.ndarray) -> np.ndarray:
+    """(S,S) bool -> (M,M) bool in the resolution of occlusion masks."""
+    return np.kron(mask, np.ones((occlusion.MASK_SIDE // _SIDE_PX,) * 2, bool))
 
 
 @torch.no_grad()
 def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOTO_PARSER, file: str | None = None,
                       images: int = 20, limits: list[tuple[float, float]] | None = None) -> dict[str, float]:
-    """Precision, recall and IoU of the pixels of the face that keep the target, against those of a rendered occluder, by kind; of
-    faces without one, the share that is lost; and milliseconds of a thread for the mask of a face, its swap's parsing included.
+    """Precision, recall and IoU of the kept pixels of a face against those of a rendered occluder, by kind of occluder.
 
-    name, root: a data set of faces, synthetic ones where None; parser: of PARSERS or a parser.safetensors; file: weights of a
-    swapper (those of the zoo); limits: pairs of (min_bare, max_residual) to compare, those of models.pipelines.occlusion where
-    None. ValueError where there are no faces.
+    Also the share of the face that is kept without an occluder, and milliseconds of one thread for the mask of a face, with the
+    parsing of its swap.
+
+    Args:
+        name: data set of faces; None for rendered faces.
+        root: its folder.
+        parser: one of models.perception.build.PARSERS, or a parser.safetensors.
+        file: weights of a swapper; None for those of the zoo.
+        images: number of faces.
+        limits: pairs of min_bare and max_residual to compare; None for those of models.pipelines.occlusion.
+
+    Raises:
+        ValueError: there are no faces.
     """
-    truth = load_parser('parsing-unet')
+    reference_parser = load_parser('parsing-unet')
     perception = build_perception('identity-mobilefacenet', None, None)
     perception.parser = load_parser(parser) if parser in PARSERS else load_trained(parser)
     family = load_family(Path(file) if file else weights.path(SWAPPER), perception)
-    kinds, limits = [CLEAR, *OCCLUDERS], limits or [(occlusion.MIN_BARE, occlusion.MAX_RESIDUAL)]
+    kinds, limits = [NO_OCCLUDER, *OCCLUDERS], limits or [(occlusion.MIN_BARE, occlusion.MAX_RESIDUAL)]
     counts = {(limit, kind): np.zeros(4) for limit in limits for kind in kinds}
-    spent = []
-    for index, (image, points, face) in enumerate(_faces(name, root, images, truth)):
+    milliseconds = []
+    for index, (image, points, face) in enumerate(_faces(name, root, images, reference_parser)):
         rng = np.random.default_rng([1, index])
-        shown = [(image, np.zeros(face.shape, bool)), *(occlude(image, kind, rng, points) for kind in OCCLUDERS)]
-        details = torch.stack([to_tensor(np.ascontiguousarray(image)) for image, _ in shown])
+        samples = [(image, np.zeros(face.shape, bool)), *(occlude(image, kind, rng, points) for kind in OCCLUDERS)]
+        details = torch.stack([to_tensor(np.ascontiguousarray(image)) for image, _ in samples])
         targets = F.interpolate(details, (family.config.size,) * 2, mode='bilinear', antialias=True)
         parsed = perception.parser(targets)
         swaps = _swapped(family, perception, targets, points, parsed)
         for limit in limits:
-            began = time.thread_time()
+            start = time.thread_time()
             masks, _ = occlusion.face_masks(perception.parser, targets, swaps, parsed, details=details, min_bare=limit[0],
                                               max_residual=limit[1])
-            spent.append(1000 * (time.thread_time() - began) / len(targets))
-            for kind, mask, (_, hidden) in zip(kinds, masks[:, 0].numpy() > 0.5, shown):
-                kept, hidden = ~mask[_large(face)], _large(hidden)[_large(face)]
+            milliseconds.append(1000 * (time.thread_time() - start) / len(targets))
+            for kind, mask, (_, hidden) in zip(kinds, masks[:, 0].numpy() > 0.5, samples):
+                kept, hidden = ~mask[_enlarged(face)], _enlarged(hidden)[_enlarged(face)]
                 counts[limit, kind] += [(kept & hidden).sum(), (kept & ~hidden).sum(), (hidden & ~kept).sum(), len(kept)]
     figures = {}
     for limit in limits:
         title = '' if len(limits) == 1 else f'{limit[0]:g}, {limit[1]:g}: '
-        figures[f'{title}lost without occluder'] = float(counts[limit, CLEAR][1] / counts[limit, CLEAR][3])
+        figures[f'{title}lost without occluder'] = float(counts[limit, NO_OCCLUDER][1] / counts[limit, NO_OCCLUDER][3])
         for kind in OCCLUDERS:
-            hit, wrong, missed, _ = counts[limit, kind]
-            sums = {'precision': hit + wrong, 'recall': hit + missed, 'IoU': hit + wrong + missed}
-            figures |= {f'{title}{kind}, {figure}': hit / max(total, 1) for figure, total in sums.items()}
-    return figures | {'ms per face': statistics.median(spent)}
+            true_positives, false_positives, false_negatives, _ = counts[limit, kind]
+            totals = {'precision': true_positives + false_positives, 'recall': true_positives + false_negatives,
+                      'IoU': true_positives + false_positives + false_negatives}
+            figures |= {f'{title}{kind}, {figure}': true_positives / max(total, 1) for figure, total in totals.items()}
+    return figures | {'ms per face': statistics.median(milliseconds)}

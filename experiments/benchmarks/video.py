@@ -1,4 +1,4 @@
-"""What swapping a video costs and how it looks: speed by stage, flicker, identity of every frame."""
+"""Speed, flicker and identity similarity of a swapped video."""
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,19 +21,29 @@ from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
 from models.registry import SWAPPER, load_family
 
-_SIDE = 128  # pixels of the hull of a face; half of what a judge is given
+_SIDE_PX = 128  # side of the face template of the hull; a judge's crops have twice as much
 
 
 def video_figures(
     video: Path, source: Path | None, *, file: str | None, judge: str, threads: int, device: str
 ) -> dict[str, float]:
-    """Swap a video and measure it. source: a photo of one face (the astronaut of the demonstration); file: weights (those of
-    the zoo); judge: of EMBEDDERS.
+    """Swap a video and measure the result.
 
-    Flicker is the mean absolute difference of a frame to the next inside the hull of the filmed face, of the swap over that of
-    the video; nothing is warped. Identities are cosines by the judge. ValueError where the video shows no face.
+    Flicker is the mean absolute difference of successive frames inside the hull of the face, without warping; its ratio is that
+    of the swap to the video. Identity similarities are cosines.
+
+    Args:
+        video: file of the video.
+        source: photo of one face; None for the astronaut of the demonstration.
+        file: weights of a family; None for those of the zoo.
+        judge: embedder of the identity similarity, one of models.perception.build.EMBEDDERS.
+        threads: of each network.
+        device: torch device.
+
+    Raises:
+        ValueError: the video contains no face.
     """
-    before, cv_before = torch.get_num_threads(), cv2.getNumThreads()
+    torch_threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:
@@ -41,59 +51,68 @@ def video_figures(
         family = load_family(Path(file) if file else weights.path(SWAPPER), perception).to(device)
         swapper = FaceSwapper(family, perception, build_detector('mtcnn', device), device=device)
         photo = read_image(source) if source else demo_photo('astronaut')
-        giver, = choose(swapper.detector.detect(photo), LARGEST, 'source')
-        engine = VideoEngine(swapper.maker([(photo, giver)]), swapper.size, Tracker(swapper.detector, swapper.embed), color=True)
+        source_face, = choose(swapper.detector.detect(photo), LARGEST, 'source')
+        engine = VideoEngine(swapper.maker([(photo, source_face)]), swapper.size, Tracker(swapper.detector, swapper.embed),
+                             color=True)
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder) / 'swapped.mp4'
             report = engine.convert(video, output)
-            looks = _looks(video, output, photo, giver.points, judge, device)
+            quality = _quality_figures(video, output, photo, source_face.points, judge, device)
     finally:
-        torch.set_num_threads(before)
-        cv2.setNumThreads(cv_before)
+        torch.set_num_threads(torch_threads)
+        cv2.setNumThreads(cv_threads)
     stages = {f'{name}, processor ms': 1000 * clock.cpu / report.frames for name, clock in report.stages.items()}
     busy = {f'{name}, % of the time': 100 * clock.busy / report.seconds for name, clock in report.stages.items()}
     return {'frames/s': report.frames / report.seconds, 'processor ms per frame': 1000 * report.cpu / report.frames, **stages,
-            **busy, **looks}
+            **busy, **quality}
 
 
 @torch.no_grad()
-def _looks(video: Path, output: Path, photo: np.ndarray, points: np.ndarray, judge: str, device: str) -> dict[str, float]:
+def _quality_figures(video: Path, output: Path, photo: np.ndarray, landmarks: np.ndarray, judge: str,
+                     device: str) -> dict[str, float]:
+    """Flicker and identity similarity.
+
+    Args:
+        video, output: the video and its swap.
+        photo: of the source (H,W,3) uint8.
+        landmarks: of the source (5,2) in pixels.
+    """
     embedder = load_embedder(judge).to(device)
 
-    def identity(image: np.ndarray, five: np.ndarray) -> Tensor:
-        return embedder(crop_face(image, five, 2 * _SIDE).to(device))[0].cpu()  # in the template `face`, as the judge expects
+    def embed(image: np.ndarray, points: np.ndarray) -> Tensor:
+        return embedder(crop_face(image, points, 2 * _SIDE_PX).to(device))[0].cpu()
 
-    detector, wanted, face, last = build_detector(), identity(photo, points), None, None
-    changes, id_similarity = [], []
-    for filmed, made in zip(open_clip(video).frames(), Clip(output).frames()):
-        height, width = filmed.image.shape[:2]
-        made = replace(made, image=made.image[:height, :width])  # odd sides were made even
-        face = detector.follow(filmed.image, [face])[0] if face else None
+    detector, source_embedding, face, previous = build_detector(), embed(photo, landmarks), None, None
+    changes, similarities = [], []
+    for frame, swapped in zip(open_clip(video).frames(), Clip(output).frames()):
+        height, width = frame.image.shape[:2]
+        swapped = replace(swapped, image=swapped.image[:height, :width])  # odd sides are padded to even ones in the output
+        face = detector.follow(frame.image, [face])[0] if face else None
         if face is None:
-            face = next(iter(detector.detect(filmed.image)), None)
+            face = next(iter(detector.detect(frame.image)), None)
         if face is not None:
-            if last is not None:
-                hull = _hull(face.points, filmed.image.shape[:2])
-                changes.append([float(np.abs(now.image.astype(np.float32) - then.image).mean(2)[hull].mean())
-                                for now, then in zip((filmed, made), last)])
-            own = identity(made.image, face.points)
-            id_similarity.append([float(own @ wanted), float(own @ identity(filmed.image, face.points))])
-        last = filmed, made
+            if previous is not None:
+                hull_mask = _hull(face.points, frame.image.shape[:2])
+                changes.append([float(np.abs(now.image.astype(np.float32) - then.image).mean(2)[hull_mask].mean())
+                                for now, then in zip((frame, swapped), previous)])
+            embedding = embed(swapped.image, face.points)
+            similarities.append([float(embedding @ source_embedding), float(embedding @ embed(frame.image, face.points))])
+        previous = frame, swapped
     if not changes:
         raise ValueError(f'{video} shows no face')
-    (filmed, made), (source, target) = np.mean(changes, 0), np.mean(id_similarity, 0)
+    (video_flicker, swap_flicker), (source, target) = np.mean(changes, 0), np.mean(similarities, 0)
     return {
-        'flicker of the video': filmed,
-        'flicker of the swap': made,
-        'flicker, ratio': made / filmed,
+        'flicker of the video': video_flicker,
+        'flicker of the swap': swap_flicker,
+        'flicker, ratio': swap_flicker / video_flicker,
         'identity similarity to the source': source,
-        'least of a frame': np.min(id_similarity, 0)[0],
+        'least of a frame': np.min(similarities, 0)[0],
         'identity similarity to the filmed': target,
     }
 
 
 def _hull(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(H,W) bool."""
-    own = geometry.template('face').scaled(_SIDE)
-    matrix = geometry.align(torch.from_numpy(points), own).numpy().astype(np.float64)
-    return cv2.warpAffine(hull(_SIDE), matrix, shape[::-1], flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST) > 0.5
+    """Mask of the hull of a face with landmarks (5,2) in an image of `shape`: (H,W) bool."""
+    template = geometry.template('face').scaled(_SIDE_PX)
+    matrix = geometry.align(torch.from_numpy(points), template).numpy().astype(np.float64)
+    return cv2.warpAffine(hull(_SIDE_PX), matrix, shape[::-1], flags=cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST) > 0.5

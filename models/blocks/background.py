@@ -26,7 +26,7 @@ class BackgroundPath(nn.Module):
 def push_pull_fill(image: Tensor, hidden: Tensor) -> Tensor:
     """Fill hidden pixels with a smooth continuation of the visible ones (push-pull; Gortler et al. 1996, section 3.4).
 
-    A pyramid of visible colors is averaged downwards and filled in upwards.
+    A pyramid of mean visible colors is computed downwards and filled in upwards.
 
     Args:
         image: (B,3,H,W).

@@ -8,7 +8,7 @@ from models.ddpm.denoiser import Denoiser, noised
 from models.ddpm.schedules import betas
 from models.runtime.sessions import Inputs, Session, export
 
-SPARED = 3  # for models.runtime.sessions.quantize: these make four fifths of what int8 does to our U-Net, and little of its work
+SPARED = 3  # for models.runtime.quantization: these make four fifths of what int8 does to our U-Net, and little of its work
 _FACTS = 'prediction', 'schedule', 'template'
 
 

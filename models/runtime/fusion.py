@@ -1,28 +1,30 @@
-"""Frozen networks, rewritten so that they run faster: the same functions up to rounding."""
+"""Copies of frozen networks with fewer and wider operations, equal to the originals up to rounding."""
 import copy
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+MIN_WIDE_CHANNELS = 8  # channels from which on a product fills the lanes of a vector register
+
 
 def fused(network: nn.Module) -> nn.Module:
-    """A copy in which each batch norm that is defined right after a convolution has become part of it: the same function up to
-    rounding, in eval mode, and fewer passes over memory."""
+    """A copy in eval mode whose batch norms are folded into the convolutions that are registered right before them."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
-        before = None, None
+        previous_name, previous = None, None
         for name, child in list(module.named_children()):
-            _, conv = before
-            if isinstance(child, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d) and conv.out_channels == child.num_features:
-                setattr(module, before[0], fuse_conv_bn_eval(conv, child))
+            if (isinstance(child, nn.BatchNorm2d) and isinstance(previous, nn.Conv2d)
+                    and previous.out_channels == child.num_features):
+                setattr(module, previous_name, fuse_conv_bn_eval(previous, child))
                 setattr(module, name, nn.Identity())
-            before = name, child
+            previous_name, previous = name, child
     return network
 
 
-class _Rows(nn.Module):
-    """A convolution without padding, one row of the kernel at a time: K times as many channels in one wide product."""
+class _RowConv2d(nn.Module):
+    """An unpadded convolution as one convolution by all K rows of the kernel, with K times as many outputs, and a sum of shifts:
+    (B,C,H,W) -> (B,O,H-K+1,W-K+1)."""
 
     def __init__(self, conv: nn.Conv2d):
         super().__init__()
@@ -30,19 +32,19 @@ class _Rows(nn.Module):
         self.bias, self.rows = conv.bias, conv.kernel_size[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = F.conv2d(x, self.weight).chunk(self.rows, 1)  # (B,O,H,W') each
+        parts = F.conv2d(x, self.weight).chunk(self.rows, 1)  # K maps (B,O,H,W-K+1)
         height = x.shape[2] - self.rows + 1
         total = sum(part[:, :, row:row + height] for row, part in enumerate(parts))
         return total if self.bias is None else total + self.bias[:, None, None]
 
 
 def widened(network: nn.Module) -> nn.Module:
-    """A copy in which large kernels of few outputs, such as the 7x7 one that draws an image, leave no lanes of the processor
-    idle."""
+    """A copy in eval mode whose large kernels with few outputs, such as the last 7x7 one of a generator, are computed by rows."""
     network = copy.deepcopy(network).eval()
     for module in list(network.modules()):
         for name, conv in list(module.named_children()):
-            if (isinstance(conv, nn.Conv2d) and conv.out_channels < 8 <= conv.in_channels and conv.kernel_size[0] > 3
+            if (isinstance(conv, nn.Conv2d) and conv.out_channels < MIN_WIDE_CHANNELS <= conv.in_channels
+                    and conv.kernel_size[0] > 3
                     and (conv.stride, conv.padding, conv.dilation, conv.groups) == ((1, 1), (0, 0), (1, 1), 1)):
-                setattr(module, name, _Rows(conv))
+                setattr(module, name, _RowConv2d(conv))
     return network

@@ -24,7 +24,7 @@ class Translator(Family):
 
     def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """`translate` without its checks and its clamping."""
-        raise TypeError(f'{type(self).__name__} translates nothing')
+        raise TypeError(f'{type(self).__name__} does not implement render')
 
     @torch.no_grad()
     def translate(self, images: Tensor, direction: str = 'a2b', *, reference: Tensor | None = None,

@@ -7,7 +7,8 @@ from models.batch import SwapBatch
 from models.cgan.generator import Generator, GeneratorConfig
 from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator, inputs_of
 from models.registry import build_family
-from models.runtime.sessions import opened, quantize
+from models.runtime.quantization import quantize
+from models.runtime.sessions import opened
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.stubs import Painter
 

@@ -33,8 +33,8 @@ def test_what_is_wrong_is_one_sentence(tmp_path, capsys, task):
 
 
 def test_benchmark_of_loading_prints_both_rates_and_their_ratio(tmp_path, capsys, monkeypatch):
-    original = benchmarks.write_drawn
-    monkeypatch.setattr(benchmarks, 'write_drawn', lambda folder, count: original(folder, 60))
+    original = benchmarks.write_rendered_faces
+    monkeypatch.setattr(benchmarks, 'write_rendered_faces', lambda folder, count: original(folder, 60))
     assert benchmark.main(['data', '--workers', '0', '--seconds', '0.3', '--repeats', '1']) == 0
     lines = [line.rsplit('  ', 1) for line in capsys.readouterr().out.splitlines()]
     figures = {name.strip(): float(value) for name, value in lines}

@@ -7,7 +7,7 @@
 | perceptual    | generator      | L1 of VGG-19's relu1_1 to relu5_1, weights 1/32, 1/16, 1/8, 1/4, 1         | section 3.3 |
 | discriminator | discriminators | D(fake)^2 + (D(real) - 1)^2, sum over the scales                           | eq. 2       |
 
-Features are averaged over labels, since faces have no instances, and edges are those between labels. VGG's input is normalized by
+Features are means over labels, since faces have no instances, and edges are those between labels. VGG's input is normalized by
 ImageNet's mean and standard deviation, which the published code omits.
 """
 from functools import partial

@@ -1,3 +1,4 @@
+"""Spectral normalization."""
 import copy
 
 import pytest
@@ -10,25 +11,25 @@ from models.blocks.spectral import spectral, unnormalized_weight
 @pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), (2, 4, 8, 8)),
                                          (lambda: nn.Conv2d(4, 6, 3, bias=False), (2, 4, 8, 8)),
                                          (lambda: nn.Linear(5, 3), (2, 5))])
-def test_entries_values_and_gradients_are_those_of_pytorchs_older_form(make, shape):
+def test_entries_values_and_gradients_equal_those_of_torchs_spectral_norm(make, shape):
     torch.manual_seed(0)
     plain = make()
-    drawn = torch.get_rng_state()
-    theirs = nn.utils.spectral_norm(copy.deepcopy(plain))
-    torch.set_rng_state(drawn)
-    ours = spectral(copy.deepcopy(plain))
-    assert torch.equal(unnormalized_weight(ours), plain.weight) and torch.equal(unnormalized_weight(plain), plain.weight)
+    rng_state = torch.get_rng_state()
+    reference = nn.utils.spectral_norm(copy.deepcopy(plain))
+    torch.set_rng_state(rng_state)
+    module = spectral(copy.deepcopy(plain))
+    assert torch.equal(unnormalized_weight(module), plain.weight) and torch.equal(unnormalized_weight(plain), plain.weight)
     x = torch.randn(shape, requires_grad=True)
     for training in (True, True, False):
-        found = []
-        for layer in (ours.train(training), theirs.train(training)):
-            y = layer(x) + layer(2 * x)  # two power steps before one way back
-            found.append([y.detach(), *torch.autograd.grad(y.sin().sum(), [x, *layer.parameters()])])
-        torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
-        assert list(ours.state_dict()) == list(theirs.state_dict())
-        torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()))
-    torch.testing.assert_close(ours.weight, theirs.weight)
-    torch.testing.assert_close(copy.deepcopy(ours)(x), ours(x))
+        results = []
+        for layer in (module.train(training), reference.train(training)):
+            y = layer(x) + layer(2 * x)  # two power steps before the backward pass
+            results.append([y.detach(), *torch.autograd.grad(y.sin().sum(), [x, *layer.parameters()])])
+        torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
+        assert list(module.state_dict()) == list(reference.state_dict())
+        torch.testing.assert_close(dict(module.state_dict()), dict(reference.state_dict()))
+    torch.testing.assert_close(module.weight, reference.weight)
+    torch.testing.assert_close(copy.deepcopy(module)(x), module(x))
 
 
 @pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3), (2, 4, 8, 8)), (lambda: nn.Linear(5, 3), (2, 5))])

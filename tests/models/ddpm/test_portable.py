@@ -6,7 +6,7 @@ from models.ddpm.loading import load_denoiser
 from models.ddpm.onnx_export import export_denoiser, noisy
 from models.ddpm.unet import Condition
 from models.registry import build_family
-from models.runtime.sessions import quantize
+from models.runtime.quantization import quantize
 from tests.contract.stubs import IDENTITY
 
 

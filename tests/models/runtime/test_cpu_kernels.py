@@ -5,12 +5,16 @@ import pytest
 import torch
 from torch import nn
 
+from configs.ignored import ignored_in
+from configs.schema import RunConfig
+from experiments.training.errors import RunError
 from models.runtime.cpu_kernels import use_cpu_kernels
 from models.runtime.cpu_kernels.instance_norm import GroupedInstanceNorm2d
 from models.runtime.cpu_kernels.narrow_convolution import NarrowConv2d
 from models.runtime.cpu_kernels.upsampling import UpsamplingConv2d
+from tests.experiments.toy import Toy, toy_engine
 
-LAYERS = {
+LAYERS = {  # name -> kernel, replaced layer
     'instance norm': (GroupedInstanceNorm2d, lambda: nn.InstanceNorm2d(16)),
     'affine instance norm': (GroupedInstanceNorm2d, lambda: nn.InstanceNorm2d(16, affine=True)),
     'narrow 7x7': (NarrowConv2d, lambda: nn.Conv2d(16, 3, 7)),
@@ -76,3 +80,22 @@ def test_other_layers_stay(layer):
     before = list(network.modules())
     assert use_cpu_kernels(network) == 0
     assert list(network.modules()) == before
+
+
+@pytest.mark.parametrize('engine', [{'precision': 'bf16-mixed'}, {'accelerator': 'cuda'}])
+def test_the_setting_is_refused_where_no_kernel_would_run(engine):
+    config = RunConfig(family='cyclegan', engine={'cpu_kernels': True, **engine})
+    assert 'engine.cpu_kernels' in ignored_in(config)
+    assert 'engine.cpu_kernels' not in ignored_in(RunConfig(family='cyclegan', engine={'cpu_kernels': True}))
+
+
+def test_the_engine_replaces_layers_of_generators_and_refuses_a_family_without_such_layers(tmp_path):
+    class WithoutEMA(Toy):
+        def ema_modules(self):
+            return {}
+
+    family = toy_engine(tmp_path / 'generator', cpu_kernels=True).family
+    assert type(family.painter[0]) is nn.Conv2d and type(family.painter[4]) is NarrowConv2d
+    assert all(type(layer) is not NarrowConv2d for layer in family.discriminator.modules())
+    with pytest.raises(RunError, match='engine.cpu_kernels=true has no effect on toy'):
+        toy_engine(tmp_path / 'none', family=WithoutEMA, cpu_kernels=True)

@@ -1,4 +1,4 @@
-"""Batches of two domains, and what a family does with them."""
+"""Batches of two domains, and checks of calls and gradients."""
 import torch
 from torch import nn
 
@@ -12,7 +12,7 @@ def pairs(count: int = 2, size: int = 16, seed: int = 0) -> PairBatch:
 
 
 class Calls:
-    """Counts the calls of a network, from here on."""
+    """Counts the forward calls of a network from its construction on."""
 
     def __init__(self, network: nn.Module):
         self.count = 0
@@ -23,5 +23,5 @@ class Calls:
 
 
 def touched(network: nn.Module) -> bool:
-    """Whether any parameter has a gradient that is not 0."""
+    """Whether any parameter has a nonzero gradient."""
     return any(parameter.grad is not None and bool(parameter.grad.abs().max() > 0) for parameter in network.parameters())

@@ -1,4 +1,4 @@
-"""MUNIT and SATNet: styles that chance or a reference gives, and people who remain themselves."""
+"""MUNIT and SATNet: sampled and reference styles, identity losses."""
 import pytest
 import torch
 
@@ -32,7 +32,7 @@ def satnet(**options) -> SATNet:
 
 
 @pytest.mark.parametrize('build', [munit, satnet])
-def test_chance_and_references_give_styles(build):
+def test_styles_are_sampled_or_taken_from_references(build):
     model, batch = build().eval(), pairs()
     first, again, other = (model.translate(batch.a, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.allclose(first, other, atol=1e-4)
@@ -41,25 +41,25 @@ def test_chance_and_references_give_styles(build):
     assert not torch.allclose(like, model.translate(batch.a, reference=batch.b.flip(0)), atol=1e-5)
 
 
-def test_discriminators_judge_what_the_generators_drew():
+def test_discriminators_reuse_the_translations_of_the_generators_step():
     model, batch, cache = munit(), pairs(), {}
     content, decoder = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].dec)
     model('generators', batch, 0, cache)
-    assert (content.count, decoder.count) == (2, 2)  # own image and translation; own with translation, and the way back
+    assert (content.count, decoder.count) == (2, 2)  # image and translation; reconstruction with translation, and cycle
     model('discriminators', batch, 0, cache)
     assert (content.count, decoder.count) == (2, 2)
     assert model('discriminators', batch, 0, {})['discriminator'] > 0
     assert content.count == 3
 
 
-def test_losses_of_weight_0_cost_no_pass():
+def test_losses_of_weight_0_are_not_computed():
     model, batch = munit(cycle=0.0, content=0.0, style=0.0), pairs()
     content, style = Calls(model.gen['a'].enc_content), Calls(model.gen['a'].enc_style)
     model('generators', batch, 0, {})
     assert (content.count, style.count) == (1, 1)
 
 
-def test_the_perceptual_loss_says_which_network_it_needs():
+def test_the_perceptual_loss_without_vgg_is_refused():
     model = munit(perceptual=1.0)
     model.param_groups()
     model.perception.vgg = None
@@ -67,7 +67,7 @@ def test_the_perceptual_loss_says_which_network_it_needs():
         model.param_groups()
 
 
-def test_the_hinge_asks_no_more_once_the_id_similarity_suffices():
+def test_the_hinge_is_0_above_the_threshold():
     model, batch = satnet(threshold=-1.1), pairs()
     assert model('generators', batch, 0, {})['id'] == 0
     model = satnet(threshold=1.1)
@@ -76,22 +76,22 @@ def test_the_hinge_asks_no_more_once_the_id_similarity_suffices():
 
 
 @pytest.mark.parametrize('form', ['distance', 'distilled'])
-def test_the_other_forms_of_the_identity_loss_reach_the_generators(form):
+def test_the_other_forms_of_the_identity_loss_have_gradients(form):
     model = satnet(id_loss_form=form)
     loss = model('generators', pairs(4), 0, {})['id']
     loss.backward()
     assert loss > 0 and touched(model.gen['b'].dec)
 
 
-def test_only_pairs_of_one_person_are_supervised():
+def test_only_pairs_of_one_identity_are_supervised():
     model, both = satnet(weights={'supervised': 1.0}), pairs()
-    strangers = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([2, 3]))
-    friends = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([0, 3]))
-    assert model('generators', strangers, 0, {})['supervised'] == 0
-    assert model('generators', friends, 0, {})['supervised'] > 0
+    different = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([2, 3]))
+    partly_same = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([0, 3]))
+    assert model('generators', different, 0, {})['supervised'] == 0
+    assert model('generators', partly_same, 0, {})['supervised'] > 0
     assert model('generators', PairBatch(both.a, both.b, ~both.paired), 0, {})['supervised'] > 0
 
 
-def test_a_size_that_leaves_nothing_of_the_last_scale_is_refused():
+def test_a_size_too_small_for_the_scales_is_refused():
     with pytest.raises(ValueError, match='multiple of 4'):
         MUNIT(MUNITConfig(**{**TINY, 'size': 18}), None)

@@ -1,4 +1,4 @@
-"""CUT: what its contrastive loss compares."""
+"""CUT: contrastive loss, mirrored inputs, shared translations."""
 import math
 
 import pytest
@@ -26,7 +26,7 @@ def cut(**changes) -> CUT:
     return CUT(CUTConfig(**{**TINY, **changes}), None)
 
 
-def test_a_patch_that_finds_its_own_key_costs_nothing_and_one_that_cannot_costs_log_of_their_number():
+def test_the_contrastive_loss_is_0_for_matching_keys_and_log_n_for_equal_ones():
     keys = torch.eye(16)[None]
     assert patch_nce(keys, keys) < 1e-4
     same = torch.ones(2, 16, 4) / 2
@@ -34,14 +34,14 @@ def test_a_patch_that_finds_its_own_key_costs_nothing_and_one_that_cannot_costs_
     assert patch_nce(keys, keys.roll(1, 1)) > 10
 
 
-def test_keys_of_other_images_do_not_count():
+def test_negatives_are_of_the_same_image():
     keys = F.normalize(torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0)), dim=2)
     together = patch_nce(keys, keys)
     alone = torch.stack([patch_nce(keys[i:i + 1], keys[i:i + 1]) for i in range(3)]).mean()
     torch.testing.assert_close(together, alone)
 
 
-def test_only_the_translation_is_pulled():
+def test_keys_have_no_gradient():
     queries, keys = (torch.randn(1, 4, 4, requires_grad=True) for _ in range(2))
     patch_nce(queries, keys).backward()
     assert queries.grad.abs().max() > 0 and keys.grad is None
@@ -57,37 +57,37 @@ def test_the_direction_of_the_config_is_the_only_one():
 
 def test_fastcut_mirrors_half_of_the_inputs_in_training_alone(monkeypatch):
     family, batch = cut(flip=True, weights={'nce': 10.0}), pairs()
-    seen = []
-    family.generator.model[0].register_forward_hook(lambda module, given, out: seen.append(given[0]))
-    for chance, mirrored in ((0.1, True), (0.9, False)):
-        monkeypatch.setattr(torch, 'rand', lambda *shape, chance=chance: torch.tensor(chance))
-        seen.clear()
+    inputs = []
+    family.generator.model[0].register_forward_hook(lambda module, args, output: inputs.append(args[0]))
+    for sample, mirrored in ((0.1, True), (0.9, False)):
+        monkeypatch.setattr(torch, 'rand', lambda *shape, sample=sample: torch.tensor(sample))
+        inputs.clear()
         assert family('generator', batch, 0, {})['nce'] > 0
-        assert torch.equal(seen[0], batch.a.flip(3)) == mirrored
-    seen.clear()
+        assert torch.equal(inputs[0], batch.a.flip(3)) == mirrored
+    inputs.clear()
     monkeypatch.setattr(torch, 'rand', lambda *shape: torch.tensor(0.1))
     family.eval()('generator', batch, 0, {})
-    assert torch.equal(seen[0], batch.a)
+    assert torch.equal(inputs[0], batch.a)
 
 
 def test_maps_of_a_mirrored_translation_are_mirrored_back(monkeypatch):
-    """A generator that mirrors with its input (here: whose kernels are symmetric) has the same loss either way."""
+    """A generator with symmetric kernels, which commutes with mirroring, has the same loss either way."""
     family, batch = cut(flip=True, antialias=True, patches=300, weights={'nce': 1.0}), pairs()
     with torch.no_grad():
         for parameter in family.generator.parameters():
             if parameter.ndim == 4:
                 parameter.copy_(0.5 * (parameter + parameter.flip(3)))
     losses = []
-    for chance in (0.1, 0.9):
-        monkeypatch.setattr(torch, 'rand', lambda *shape, chance=chance: torch.tensor(chance))
+    for sample in (0.1, 0.9):
+        monkeypatch.setattr(torch, 'rand', lambda *shape, sample=sample: torch.tensor(sample))
         losses.append(family('generator', batch, 0, {})['nce'])
-    # Halving the size keeps every second value from the left, so that mirror images differ there a little.
+    # Subsampling takes every second pixel from the left, so that mirror images differ slightly.
     torch.testing.assert_close(losses[0], losses[1], rtol=0.05, atol=0)
 
 
-def test_one_pass_of_the_generator_serves_both_param_groups():
+def test_both_param_groups_share_one_translation():
     family, batch, cache = cut(), pairs(), {}
-    calls = Calls(family.generator.model[-1])  # the layer that draws
+    calls = Calls(family.generator.model[-1])  # the last layer
     family('generator', batch, 0, cache)
     family('discriminator', batch, 0, cache)
     assert calls.count == 1

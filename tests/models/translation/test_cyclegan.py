@@ -1,4 +1,4 @@
-"""CycleGAN: its pool, its order of passes, its variants."""
+"""CycleGAN: image pool, shared translations, variants."""
 import pytest
 import torch
 
@@ -25,28 +25,28 @@ def cyclegan(**changes) -> CycleGAN:
 
 
 def numbered(first: int, count: int) -> torch.Tensor:
-    """Images that are recognized by their color."""
+    """Images whose constant color is their number."""
     return torch.arange(first, first + count).float()[:, None, None, None].expand(-1, 3, 2, 2)
 
 
-def test_the_pool_fills_first_and_then_hands_out_half_of_the_time_what_it_held():
+def test_a_full_pool_returns_a_stored_image_half_of_the_time():
     torch.manual_seed(0)
     pool = ImagePool(3)
     assert torch.equal(pool.exchange(numbered(0, 3)), numbered(0, 3))
-    given = [pool.exchange(numbered(number, 1))[0, 0, 0, 0].item() for number in range(3, 203)]
-    old = sum(value != number for number, value in enumerate(given, 3))
+    returned = [pool.exchange(numbered(number, 1))[0, 0, 0, 0].item() for number in range(3, 203)]
+    old = sum(value != number for number, value in enumerate(returned, 3))
     assert 70 < old < 130
-    assert all(value <= number for number, value in enumerate(given, 3))
-    assert len(set(given)) == len(given), 'an image was shown twice'
+    assert all(value <= number for number, value in enumerate(returned, 3))
+    assert len(set(returned)) == len(returned), 'an image was returned twice'
     assert len(pool.images) == 3
 
 
-def test_without_a_pool_the_discriminators_see_the_new_fakes():
+def test_a_pool_of_size_0_returns_the_new_images():
     pool = ImagePool(0)
     assert torch.equal(pool.exchange(numbered(0, 4)), numbered(0, 4)) and not pool.images
 
 
-def test_what_the_pools_hold_can_be_taken_up_by_another_process():
+def test_the_state_of_the_pools_can_be_loaded():
     family, other = cyclegan(), cyclegan()
     assert not family.extra_state()
     family('discriminators', pairs(), 0, {})
@@ -55,14 +55,14 @@ def test_what_the_pools_hold_can_be_taken_up_by_another_process():
         assert len(twin.images) == 2 and all(map(torch.equal, pool.images, twin.images))
 
 
-def test_validation_leaves_the_pools_alone():
+def test_validation_does_not_change_the_pools():
     family = cyclegan().eval()
     with torch.no_grad():
         losses = family('discriminators', pairs(), 0, {})
     assert torch.isfinite(losses['discriminator']) and not family.extra_state()
 
 
-def test_the_discriminators_judge_what_the_generators_drew_in_the_same_step():
+def test_discriminators_reuse_the_translations_of_the_generators_step():
     family = cyclegan(weights={**CycleGANConfig().weights, 'identity_mapping': 0.0})
     calls, batch, cache = Calls(family.a2b), pairs(), {}
     family('generators', batch, 5, cache)
@@ -97,20 +97,20 @@ def test_identity_and_translation_in_one_pass_equal_two_passes():
         },
     ],
 )
-def test_each_form_learns_in_both_param_groups(changes):
+def test_each_variant_has_gradients_in_both_param_groups(changes):
     family = cyclegan(**changes)
     batch = pairs(size=family.config.size)
-    # What lies behind an attention's gamma, which starts at 0, learns from the second step on.
-    waiting = {parameter for name, parameter in family.named_parameters()
+    # Layers behind an attention's gamma of 0 have no gradient in the first step.
+    without_gradient = {parameter for name, parameter in family.named_parameters()
                if name.split('.')[-2] in ('conv_f', 'conv_g', 'conv_h')}
     for group, parameters in family.param_groups().items():
-        learning = [parameter for parameter in parameters if parameter not in waiting]
+        trainable = [parameter for parameter in parameters if parameter not in without_gradient]
         objective = sum(family.config.weights[name] * loss for name, loss in family(group, batch, 0, {}).items())
-        gradients = torch.autograd.grad(objective, learning, allow_unused=True)
+        gradients = torch.autograd.grad(objective, trainable, allow_unused=True)
         assert sum(value is not None and bool(value.abs().max() > 0) for value in gradients) > 0.8 * len(gradients)
 
 
-def test_weights_are_clipped_for_wgan_alone():
+def test_weights_are_clipped_only_for_wgan_without_penalty():
     for adversary, penalty, clipped in (('wgan', 0.0, True), ('wgan', 10.0, False), ('lsgan', 0.0, False)):
         family = cyclegan(adversary=adversary, clip=0.001, weights={'discriminator': 1.0, 'penalty': penalty})
         family.after_update('generators')
@@ -131,7 +131,7 @@ def test_a_size_that_does_not_fit_is_one_sentence(changes, message):
         cyclegan(**changes)
 
 
-def test_a_direction_or_a_reference_that_is_not_known_is_refused():
+def test_an_unsupported_direction_or_reference_is_refused():
     family, images = cyclegan(), pairs().a
     with pytest.raises(ValueError, match='it knows a2b, b2a'):
         family.translate(images, 'b2b')

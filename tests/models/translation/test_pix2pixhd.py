@@ -39,27 +39,27 @@ def test_every_pixel_gets_the_mean_of_its_label():
     torch.manual_seed(0)
     encoder, image, labels = FeatureEncoder(3, 4, 1), torch.rand(2, 3, 32, 32), batch().target_parsing
     means, share = encoder(image, labels, 19)
-    raw, seen = encoder.model(image), spread(means, labels)
-    torch.testing.assert_close(seen[1, :, 12, 12], raw[1, :, 8:24, 8:24].mean((1, 2)), atol=1e-5, rtol=1e-5)
-    assert torch.equal(seen[:, :, 9, 9], seen[:, :, 20, 20])
+    raw, per_pixel = encoder.model(image), spread(means, labels)
+    torch.testing.assert_close(per_pixel[1, :, 12, 12], raw[1, :, 8:24, 8:24].mean((1, 2)), atol=1e-5, rtol=1e-5)
+    assert torch.equal(per_pixel[:, :, 9, 9], per_pixel[:, :, 20, 20])
     torch.testing.assert_close(share[0, :3], torch.tensor([0.75, 0.25, 0.0]))
 
 
-def test_the_look_of_the_source_changes_the_drawing_and_its_layout_does_not_move():
-    model, given = family().eval(), batch()
-    other = SwapBatch(given.source.flip(0), given.target, given.same, given.target_parsing)
-    assert not torch.allclose(model.generate(given), model.generate(other), atol=1e-6)
+def test_features_of_the_source_change_the_image():
+    model, inputs = family().eval(), batch()
+    other = SwapBatch(inputs.source.flip(0), inputs.target, inputs.same, inputs.target_parsing)
+    assert not torch.allclose(model.generate(inputs), model.generate(other), atol=1e-6)
     plain = family(features=0).eval()
-    assert torch.equal(plain.generate(given), plain.generate(other))
+    assert torch.equal(plain.generate(inputs), plain.generate(other))
 
 
-def test_the_encoder_learns_through_the_generator():
+def test_the_encoder_has_a_gradient():
     model = family()
     sum(model('generator', batch(), 0, {}).values()).backward()
     assert touched(model.encoder) and touched(model.generator)
 
 
-def test_the_enhancer_first_learns_alone():
+def test_the_global_generator_is_fixed_in_the_first_steps():
     model = family(enhancer=True, local_blocks=1, fixed_global=2)
     for step, learns in ((1, False), (2, True)):
         model.zero_grad()
@@ -67,10 +67,10 @@ def test_the_enhancer_first_learns_alone():
         assert touched(model.generator.model1_2) and touched(model.generator.model) is learns
 
 
-def test_matching_of_the_real_image_is_0_and_does_not_teach_the_answer():
-    model, given = family(), batch()
-    model.fake = lambda *unused: given.target.clone().requires_grad_()
-    assert model.generator_losses(given, given.target_parsing, 0, {})['matching'] < 1e-6
+def test_feature_matching_of_the_target_itself_is_0():
+    model, inputs = family(), batch()
+    model.fake = lambda *unused: inputs.target.clone().requires_grad_()
+    assert model.generator_losses(inputs, inputs.target_parsing, 0, {})['matching'] < 1e-6
 
 
 def test_clusters_of_features():
@@ -78,21 +78,21 @@ def test_clusters_of_features():
     centers = clustered({1: rows, 5: rows[:1], 7: rows[:3]}, 2)
     assert sorted(np.abs(centers[1].round()).tolist()) == [[0, 0, 0], [1, 1, 1]]
     assert centers[5].shape == (1, 3) and len(centers[7]) <= 2
-    found = label_features(family().eval(), [batch()])
-    assert set(found) == {0, 1} and found[1].shape == (2, 3)
+    features = label_features(family().eval(), [batch()])
+    assert set(features) == {0, 1} and features[1].shape == (2, 3)
 
 
-def test_samples_draw_each_label_like_one_of_its_clusters():
+def test_samples_use_one_cluster_per_label():
     model, labels = family().eval(), batch().target_parsing
     centers = {0: torch.zeros(1, 3), 1: torch.tensor([[-1.0] * 3, [1.0] * 3])}
-    drawn = [model.sample(labels[:1], centers, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
-    distinct = {tuple(image.flatten()[::97].tolist()) for image in drawn}
-    assert len(distinct) == 2 and drawn[0].shape == (1, 3, 32, 32)
+    samples = [model.sample(labels[:1], centers, generator=torch.Generator().manual_seed(seed)) for seed in range(8)]
+    distinct = {tuple(image.flatten()[::97].tolist()) for image in samples}
+    assert len(distinct) == 2 and samples[0].shape == (1, 3, 32, 32)
     with pytest.raises(ValueError, match='model.features'):
         family(features=0).sample(labels, centers)
 
 
-def test_features_are_encoded_and_drawn_by_the_script(tmp_path, monkeypatch, capsys):
+def test_the_script_encodes_and_renders_features(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(encode_features, 'build_perception', tiny_perception)
     model = family()
     save_family(tmp_path / 'family.safetensors', 'pix2pixhd', model.state_dict(), model.config)

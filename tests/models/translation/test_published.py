@@ -1,4 +1,4 @@
-"""Files in the layout of published checkpoints fill our networks, or are refused."""
+"""Loading of files in the layout of published checkpoints."""
 import pytest
 import torch
 
@@ -15,7 +15,7 @@ from tests.models.translation.test_stargan import TINY as STARGAN_TINY
 
 
 def twins(kind, config):
-    """Two families with different weights, and equal ones in none of their networks."""
+    """Two families of one config, with different weights in every network."""
     families = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -28,56 +28,56 @@ def equal(network, other) -> bool:
 
 
 def test_cyclegan_files_with_old_statistics(tmp_path):
-    theirs, ours = twins(CycleGAN, CycleGANConfig(**TINY))
-    named = {'G_A': theirs.a2b, 'G_B': theirs.b2a, 'D_A': theirs.discriminator_b, 'D_B': theirs.discriminator_a}
-    for name, network in named.items():
+    source, loaded = twins(CycleGAN, CycleGANConfig(**TINY))
+    networks = {'G_A': source.a2b, 'G_B': source.b2a, 'D_A': source.discriminator_b, 'D_B': source.discriminator_a}
+    for name, network in networks.items():
         old = {'model.2.running_mean': torch.zeros(4), 'model.2.num_batches_tracked': torch.tensor(7)}
         torch.save({**network.state_dict(), **old}, tmp_path / f'latest_net_{name}.pth')
-    assert not equal(theirs, ours)
-    load_cyclegan(ours, tmp_path)
-    assert equal(theirs, ours)
+    assert not equal(source, loaded)
+    load_cyclegan(loaded, tmp_path)
+    assert equal(source, loaded)
     with pytest.raises(WeightsError, match='5_net_G_B.pth'):
-        load_cyclegan(ours, tmp_path, '5')
+        load_cyclegan(loaded, tmp_path, '5')
 
 
 def test_a_generator_alone_leaves_the_rest_as_it_was(tmp_path):
-    theirs, ours = twins(CycleGAN, CycleGANConfig(**TINY))
-    torch.save(theirs.b2a.state_dict(), tmp_path / 'latest_net_G_B.pth')
-    load_cyclegan(ours, tmp_path)
-    assert equal(theirs.b2a, ours.b2a) and not equal(theirs.a2b, ours.a2b)
+    source, loaded = twins(CycleGAN, CycleGANConfig(**TINY))
+    torch.save(source.b2a.state_dict(), tmp_path / 'latest_net_G_B.pth')
+    load_cyclegan(loaded, tmp_path)
+    assert equal(source.b2a, loaded.b2a) and not equal(source.a2b, loaded.a2b)
 
 
 def test_the_anime_trainer_whose_first_domain_is_anime(tmp_path):
-    theirs, ours = twins(CycleGAN, CycleGANConfig(**ATTENTION))
-    named = {'netG_A': theirs.b2a, 'netG_B': theirs.a2b, 'netD_A': theirs.discriminator_a, 'netD_B': theirs.discriminator_b}
-    state = {f'{name}.module.{key}': value for name, network in named.items() for key, value in network.state_dict().items()}
+    source, loaded = twins(CycleGAN, CycleGANConfig(**ATTENTION))
+    networks = {'netG_A': source.b2a, 'netG_B': source.a2b, 'netD_A': source.discriminator_a, 'netD_B': source.discriminator_b}
+    state = {f'{name}.module.{key}': value for name, network in networks.items() for key, value in network.state_dict().items()}
     torch.save({**state, 'criterionGAN.real_label': torch.tensor(1.0)}, tmp_path / 'anime.pth')
-    load_anime(ours, tmp_path / 'anime.pth')
-    assert equal(theirs, ours)
+    load_anime(loaded, tmp_path / 'anime.pth')
+    assert equal(source, loaded)
 
 
 def test_cut_and_stargan_files(tmp_path):
-    theirs, ours = twins(CUT, CUTConfig(**CUT_TINY))
-    for name, network in {'G': theirs.generator, 'F': theirs.projector, 'D': theirs.discriminator}.items():
+    source, loaded = twins(CUT, CUTConfig(**CUT_TINY))
+    for name, network in {'G': source.generator, 'F': source.projector, 'D': source.discriminator}.items():
         torch.save(network.state_dict(), tmp_path / f'latest_net_{name}.pth')
-    load_cut(ours, tmp_path)
-    assert equal(theirs, ours)
-    theirs, ours = twins(StarGAN, StarGANConfig(**STARGAN_TINY))
-    torch.save({'generator': theirs.generator.state_dict(), 'mapping_network': theirs.mapping.state_dict(),
-                'style_encoder': theirs.encoder.state_dict()}, tmp_path / '100000_nets_ema.ckpt')
-    load_stargan(ours, tmp_path / '100000_nets_ema.ckpt')
-    assert equal(theirs.generator, ours.generator) and equal(theirs.mapping, ours.mapping) and equal(theirs.encoder, ours.encoder)
+    load_cut(loaded, tmp_path)
+    assert equal(source, loaded)
+    source, loaded = twins(StarGAN, StarGANConfig(**STARGAN_TINY))
+    torch.save({'generator': source.generator.state_dict(), 'mapping_network': source.mapping.state_dict(),
+                'style_encoder': source.encoder.state_dict()}, tmp_path / '100000_nets_ema.ckpt')
+    load_stargan(loaded, tmp_path / '100000_nets_ema.ckpt')
+    assert all(equal(getattr(source, name), getattr(loaded, name)) for name in ('generator', 'mapping', 'encoder'))
 
 
 def test_a_published_translator_becomes_a_family_file(tmp_path, capsys):
-    theirs, _ = twins(CycleGAN, CycleGANConfig(**TINY))
-    for name, network in {'G_A': theirs.a2b, 'G_B': theirs.b2a}.items():
+    source, _ = twins(CycleGAN, CycleGANConfig(**TINY))
+    for name, network in {'G_A': source.a2b, 'G_B': source.b2a}.items():
         torch.save(network.state_dict(), tmp_path / f'200_net_{name}.pth')
     words = ['translator', 'cyclegan', str(tmp_path), str(tmp_path / 'family.safetensors'), '--epoch', '200']
     settings = [word for name, value in TINY.items() for word in ('--set', f'model.{name}={value}')]
     assert weights_script([*words, *settings]) == 0
-    ours = load_family(tmp_path / 'family.safetensors', None)
-    assert equal(theirs.a2b, ours.a2b) and equal(theirs.b2a, ours.b2a)
+    loaded = load_family(tmp_path / 'family.safetensors', None)
+    assert equal(source.a2b, loaded.a2b) and equal(source.b2a, loaded.b2a)
     assert weights_script([*words, *settings, '--set', 'model.blocks=2']) == 2
     assert 'does not fit the network' in capsys.readouterr().err
     assert weights_script(['translator', 'cvae', *words[2:4]]) == 2
@@ -86,9 +86,9 @@ def test_a_published_translator_becomes_a_family_file(tmp_path, capsys):
 
 @pytest.mark.parametrize('change', [{'model.99.weight': torch.zeros(2)}, {'model.1.weight': torch.zeros(1)}])
 def test_a_file_that_does_not_fit_is_refused_and_changes_nothing(tmp_path, change):
-    theirs, ours = twins(CycleGAN, CycleGANConfig(**TINY))
-    torch.save({**theirs.a2b.state_dict(), **change}, tmp_path / 'latest_net_G_A.pth')
-    before = ours.a2b.model[1].weight.clone()
+    source, loaded = twins(CycleGAN, CycleGANConfig(**TINY))
+    torch.save({**source.a2b.state_dict(), **change}, tmp_path / 'latest_net_G_A.pth')
+    before = loaded.a2b.model[1].weight.clone()
     with pytest.raises(WeightsError, match='differ, such as model'):
-        load_cyclegan(ours, tmp_path)
-    assert torch.equal(ours.a2b.model[1].weight, before)
+        load_cyclegan(loaded, tmp_path)
+    assert torch.equal(loaded.a2b.model[1].weight, before)

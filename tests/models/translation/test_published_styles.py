@@ -1,4 +1,4 @@
-"""Files in the layout of the published MUNIT, SATNet, U-GAT-IT and pix2pixHD fill our networks."""
+"""Loading of files in the layout of the published MUNIT, SATNet, U-GAT-IT and pix2pixHD."""
 import pytest
 import torch
 
@@ -17,36 +17,36 @@ from tests.models.translation.test_ugatit import TINY as UGATIT_TINY
 @pytest.mark.parametrize('preset, kind, config, domains', [('munit', MUNIT, MUNITConfig, 'ab'),
                                                            ('satnet', SATNet, SATNetConfig, 'ba')])
 def test_the_two_files_of_content_and_style(tmp_path, preset, kind, config, domains):
-    theirs, ours = twins(kind, config(**STYLE_TINY))
-    for name, networks in (('gen', theirs.gen), ('dis', theirs.dis)):
+    source, loaded = twins(kind, config(**STYLE_TINY))
+    for name, networks in (('gen', source.gen), ('dis', source.dis)):
         for step in ('00000001', '00010000'):
-            state = {published: networks[own].state_dict() for published, own in zip('ab', domains)}
+            state = {published: networks[domain].state_dict() for published, domain in zip('ab', domains)}
             torch.save(state, tmp_path / f'{name}_{step}.pt')
-    load_published(ours, preset, tmp_path)
-    assert equal(theirs, ours)
+    load_published(loaded, preset, tmp_path)
+    assert equal(source, loaded)
     _, again = twins(kind, config(**STYLE_TINY))
     load_published(again, preset, tmp_path / 'gen_00010000.pt')
-    assert equal(theirs.gen, again.gen) and not equal(theirs.dis, again.dis)
+    assert equal(source.gen, again.gen) and not equal(source.dis, again.dis)
     with pytest.raises(WeightsError, match='gen_7.pt'):
-        load_published(ours, preset, tmp_path, '7')
+        load_published(loaded, preset, tmp_path, '7')
 
 
 def test_the_one_file_of_ugatit(tmp_path):
-    theirs, ours = twins(UGATIT, UGATITConfig(**UGATIT_TINY))
-    torch.save({name: network.state_dict() for name, network in theirs.named_children()}, tmp_path / 'params.pt')
-    load_published(ours, 'ugatit', tmp_path / 'params.pt')
-    assert equal(theirs, ours)
+    source, loaded = twins(UGATIT, UGATITConfig(**UGATIT_TINY))
+    torch.save({name: network.state_dict() for name, network in source.named_children()}, tmp_path / 'params.pt')
+    load_published(loaded, 'ugatit', tmp_path / 'params.pt')
+    assert equal(source, loaded)
     _, other = twins(UGATIT, UGATITConfig(**{**UGATIT_TINY, 'enhanced': True}))
     with pytest.raises(WeightsError, match='does not fit'):
         load_published(other, 'ugatit-enhanced', tmp_path / 'params.pt')
 
 
 def test_pix2pixhd_and_the_global_generator_that_an_enhancer_begins_with(tmp_path):
-    theirs, ours = twins(Pix2PixHD, Pix2PixHDConfig(**LABEL_TINY))
-    for name, network in {'G': theirs.generator, 'D': theirs.discriminators, 'E': theirs.encoder}.items():
+    source, loaded = twins(Pix2PixHD, Pix2PixHDConfig(**LABEL_TINY))
+    for name, network in {'G': source.generator, 'D': source.discriminators, 'E': source.encoder}.items():
         torch.save(network.state_dict(), tmp_path / f'latest_net_{name}.pth')
-    load_published(ours, 'pix2pixhd', tmp_path)
-    assert equal(theirs, ours)
+    load_published(loaded, 'pix2pixhd', tmp_path)
+    assert equal(source, loaded)
     enhancer = Pix2PixHD(Pix2PixHDConfig(**{**LABEL_TINY, 'width': LABEL_TINY['width'] // 2, 'enhancer': True}), None)
     load_published(enhancer, 'pix2pixhd-local', tmp_path)
-    assert torch.equal(enhancer.generator.model[1].weight, theirs.generator.model[1].weight)
+    assert torch.equal(enhancer.generator.model[1].weight, source.generator.model[1].weight)

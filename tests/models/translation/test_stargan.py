@@ -1,4 +1,4 @@
-"""StarGAN v2: two phases, styles, and the slow mapping network."""
+"""StarGAN v2: latent and reference steps, styles, learning rate of the mapping network."""
 import pytest
 import torch
 
@@ -16,7 +16,7 @@ def stargan(**changes) -> StarGAN:
     return StarGAN(StarGANConfig(**{**TINY, **changes}), tiny_perception())
 
 
-def test_styles_of_latents_train_all_networks_and_styles_of_references_the_generator_alone():
+def test_latent_steps_train_all_networks_and_reference_steps_the_generator_only():
     for step, everything in ((0, True), (1, False)):
         family = stargan()
         sum(family('generator', pairs(size=32), step, {}).values()).backward()
@@ -25,7 +25,7 @@ def test_styles_of_latents_train_all_networks_and_styles_of_references_the_gener
         assert all(parameter.requires_grad for parameter in family.encoder.parameters())
 
 
-def test_diversity_is_a_reward_that_fades_out():
+def test_the_diversity_loss_is_negative_and_decays():
     family, batch = stargan(fade=100), pairs(size=32)
     torch.manual_seed(1)
     full = family('generator', batch, 0, {})['diversity']
@@ -35,7 +35,7 @@ def test_diversity_is_a_reward_that_fades_out():
     assert family('generator', batch, 100, {})['diversity'] == 0
 
 
-def test_a_reference_gives_its_style():
+def test_the_style_is_that_of_the_reference():
     family, batch = stargan().eval(), pairs(size=32)
     like_first, like_second = (family.translate(batch.a, reference=reference[None]) for reference in batch.b)
     assert like_first.shape == batch.a.shape and not torch.equal(like_first, like_second)
@@ -44,8 +44,8 @@ def test_a_reference_gives_its_style():
     torch.testing.assert_close(each[1], like_second[1])
 
 
-def test_the_mapping_network_moves_at_its_own_pace():
-    """The first update of Adam moves every weight by its rate."""
+def test_the_mapping_network_has_its_own_learning_rate():
+    """The first update of Adam changes every weight by its learning rate."""
     family = stargan(mapping_lr_scale=0.01)
     group = build_optimizer_groups(family, {'default': OptimizerConfig(name='adam', lr=1e-3)})[0]
     weights = family.mapping.shared[0].weight, family.generator.from_rgb.weight
@@ -57,8 +57,8 @@ def test_the_mapping_network_moves_at_its_own_pace():
     assert slow == pytest.approx(2e-5, rel=0.02) and usual == pytest.approx(2e-3, rel=0.02)
 
 
-def test_the_high_pass_filter_shows_the_face_of_the_image():
-    """What the masks let pass changes the translation; without masks nothing passes."""
+def test_the_high_pass_skip_connections_depend_on_their_masks():
+    """Masks of 1 change the translation; masks of 0 and no masks are equal."""
     family, images = stargan(high_pass=1.0).eval(), pairs(size=32).a
     masks = family.masks(images)
     assert [mask.shape for mask in masks] == [(2, 1, 32, 32)] * 2 and masks[0].mean() > masks[1].mean()

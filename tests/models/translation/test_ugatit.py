@@ -16,7 +16,7 @@ TINY = {'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_l
 
 
 class HalfHead(torch.nn.Module):
-    """A parser that sees skin on the left half of every image, and background on the right."""
+    """A parser of skin in the left half of every image and background in the right half."""
 
     def forward(self, images):
         logits = torch.full((len(images), 19, *images.shape[2:]), -20.0)
@@ -33,7 +33,7 @@ def family(**options) -> UGATIT:
     return UGATIT(UGATITConfig(**{**TINY, **options, 'weights': weights}), perception)
 
 
-def test_the_norm_of_one_pass_is_the_mixture_of_both_norms():
+def test_layer_instance_norm_equals_the_mixture_of_both_norms():
     x, rho = torch.randn(2, 5, 6, 7) * 3 + 1, torch.rand(1, 5, 1, 1)
     scale, shift = torch.randn(2, 2, 5, 1, 1)
     inner = (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True) + 1e-5).sqrt()
@@ -43,7 +43,7 @@ def test_the_norm_of_one_pass_is_the_mixture_of_both_norms():
 
 
 @pytest.mark.parametrize('weighted', [True, False])
-def test_the_folded_attention_is_that_of_the_map_of_twice_the_width(weighted):
+def test_cam_attention_equals_that_of_the_concatenated_maps(weighted):
     ema, largest, merge = torch.nn.Linear(6, 1), torch.nn.Linear(6, 1, bias=False), torch.nn.Conv2d(12, 6, 1)
     x = torch.randn(2, 6, 4, 4)
     first, second = (ema.weight + ema.bias, largest.weight) if weighted else (torch.ones(1, 6),) * 2
@@ -51,7 +51,7 @@ def test_the_folded_attention_is_that_of_the_map_of_twice_the_width(weighted):
     torch.testing.assert_close(cam_attention(x, ema, largest, merge, weighted=weighted), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_each_translation_is_made_once_per_step():
+def test_translations_are_computed_once_per_step():
     model, batch, cache = family(), pairs(), {}
     calls = [Calls(model.genA2B), Calls(model.genB2A)]
     model('generators', batch, 0, cache)
@@ -74,39 +74,39 @@ def test_rho_stays_between_its_limits():
         assert module.rho.max().item() == pytest.approx(0.9 if isinstance(module, AdaLIN) else 1.0)
 
 
-def test_the_background_does_not_learn_from_the_discriminators_where_it_is_detached():
+def test_a_detached_background_has_no_adversarial_gradient():
     for detached in (False, True):
         model = family(detached_background=detached)
-        made = []
-        model.genA2B.register_forward_hook(lambda module, given, out, made=made: made.append(out.image))
+        images = []
+        model.genA2B.register_forward_hook(lambda module, args, output, images=images: images.append(output.image))
         loss = model.generator_losses(pairs(), {})['adversarial_a2b']
-        slope = torch.autograd.grad(loss, made[0])[0][:2]
+        slope = torch.autograd.grad(loss, images[0])[0][:2]
         assert slope[..., :8].abs().max() > 0
         assert bool(slope[..., 8:].abs().max() == 0) is detached
 
 
-def test_a_masked_discriminator_pays_for_patches_of_the_face_alone():
+def test_a_masked_discriminator_has_no_loss_outside_the_head():
     model = family(masked_discriminator=True, discriminator_cam=0.0)
     image, none, whole = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
     assert model.least_squares('B', [(image, none, 1.0)]) == 0
     assert model.least_squares('B', [(image, whole, 1.0)]) > 0
 
 
-@pytest.mark.parametrize('sees', ['image', 'map', 'both'])
-def test_what_the_classifiers_of_the_discriminators_see(sees):
-    model = family(cam_input=sees).eval()
+@pytest.mark.parametrize('cam_input', ['image', 'map', 'both'])
+def test_the_background_is_no_input_of_the_classifiers(cam_input):
+    model = family(cam_input=cam_input).eval()
     discriminator, image, head = model.disGB, torch.rand(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
-    seen = []
-    discriminator.register_forward_hook(lambda module, given, out: seen.append(out[1]))
+    logits = []
+    discriminator.register_forward_hook(lambda module, args, output: logits.append(output[1]))
     model.least_squares('B', [(image, head, 1.0)])
     model.least_squares('B', [(image.flip(2), head, 1.0)])
-    assert torch.equal(seen[0], seen[1])  # all that differs is hidden
+    assert torch.equal(logits[0], logits[1])  # the images differ in the background only
     model.config.__dict__['cam_input'] = 'whole'
     model.least_squares('B', [(image, head, 1.0)])
-    assert not torch.allclose(seen[0], seen[2])
+    assert not torch.allclose(logits[0], logits[2])
 
 
-def test_background_and_variation_concern_their_own_side():
+def test_background_and_variation_are_restricted_to_their_regions():
     model, batch = family(weights={'background': 1.0, 'variation': 1.0}), pairs()
     losses = model.generator_losses(batch, {})
     assert losses['background'] > 0 and losses['variation'] > 0
@@ -119,7 +119,7 @@ def test_background_and_variation_concern_their_own_side():
     assert 0 < total_variation(rough, inside=left) < total_variation(rough)
 
 
-def test_blurred_negatives_are_one_more_kind_of_fake():
+def test_blurred_negatives_add_a_term_to_the_loss():
     plain, more, batch = family(), family(blurred_negatives=True), pairs()
     more.load_state_dict(plain.state_dict())
     difference = (
@@ -138,7 +138,7 @@ def test_edges_are_blurred_and_the_rest_is_not():
     assert -0.9 < smooth[..., 15].mean() < smooth[..., 16].mean() < 0.9
 
 
-def test_without_a_parser_the_masks_are_refused():
+def test_masks_without_a_parser_are_refused():
     model = family(masked_discriminator=True)
     model.perception.parser = None
     with pytest.raises(ValueError, match='perception.parser'):
@@ -173,7 +173,7 @@ def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
         {'discriminator_attention': False, 'discriminator_cam': 0.0, 'hard_edge': True, 'masked_discriminator': True},
     ],
 )
-def test_every_form_trains_and_shows_its_heat_maps(options):
+def test_every_variant_trains_and_has_heat_maps(options):
     model, batch = family(**options), pairs()
     for group in model.param_groups():
         sum(model(group, batch, 0, {}).values()).backward()
@@ -184,7 +184,7 @@ def test_every_form_trains_and_shows_its_heat_maps(options):
     assert all(image.abs().max() <= 1 and image.shape == batch.a.shape for image in panel.values())
 
 
-def test_one_way_it_translates_from_a_to_b_and_is_not_trained():
+def test_a_one_way_family_translates_from_a_to_b_and_cannot_be_trained():
     whole, half = family().eval(), family(one_way=True).eval()
     half.load_state_dict({name: value for name, value in whole.state_dict().items() if name.startswith('genA2B.')})
     batch = pairs()
