@@ -29,7 +29,7 @@ from datasets.loaders import FACES, build_loader, build_swaps
 from models import weights
 from models.base import Family
 from models.cgan.published import load_generator
-from models.ddpm.onnx_export import SPARED, export_denoiser, noisy
+from models.ddpm.networks.onnx_export import SPARED, export_denoiser, noisy
 from models.perception.build import build_perception
 from models.pipelines.onnx_export import export_family, export_generator, inputs_of
 from models.pipelines.simswap import FRAMINGS

@@ -15,11 +15,11 @@ from experiments.benchmarks.inference import evaluating
 from experiments.evaluation.metrics.distribution import Moments, frechet_distance
 from experiments.evaluation.metrics.identity import cosine
 from experiments.evaluation.metrics.images import masked_mean
-from models.ddpm.denoiser import Denoiser
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, refine
 from models.ddpm.loading import load_denoiser
 from models.ddpm.lowpass import known, low_pass
-from models.ddpm.onnx_export import PortableDenoiser
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.networks.onnx_export import PortableDenoiser
 from models.ddpm.samplers import Step
 from models.perception.build import load_embedder
 from models.perception.encoders.embedder import Embedder

@@ -23,14 +23,14 @@ from torch import Tensor
 from configs.base import Config, needing
 from models.base import Perception
 from models.batch import SwapBatch
-from models.ddpm.denoiser import Prediction, Schedule, as_prediction, clean_from, noised, split
 from models.ddpm.guidance import Guided, background_of
 from models.ddpm.id_guidance import IdentityGuidance
 from models.ddpm.ilvr import ILVRConfig, corrected
+from models.ddpm.networks.unet import Condition, SwapUNet, heat_maps
+from models.ddpm.parameterization import Prediction, Schedule, as_prediction, clean_from, noised, split
 from models.ddpm.process import Process, Weighting, loss_weight
 from models.ddpm.samplers import invert, sample
 from models.ddpm.schedules import Sampler, betas, scheduler
-from models.ddpm.unet import Condition, SwapUNet, heat_maps
 from models.losses.background import background_l1
 from models.losses.perceptual import perceptual_l1
 from models.swap.family import MAPS, SwapFamily, SwapFamilyConfig

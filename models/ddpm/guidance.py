@@ -1,9 +1,10 @@
 """Towards the source's identity, and back to the target's background."""
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser, noised
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.networks.unet import Condition
+from models.ddpm.parameterization import noised
 from models.ddpm.samplers import Hook, Step
-from models.ddpm.unet import Condition
 
 
 class Guided(Denoiser):

@@ -5,7 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser, clean_from, split
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import clean_from, split
 from models.ddpm.schedules import betas
 
 _LEAST = 0.05  # weight below which a step is not worth a gradient

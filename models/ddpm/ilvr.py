@@ -20,9 +20,10 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from configs.base import Config
-from models.ddpm.denoiser import Denoiser, noised
 from models.ddpm.id_guidance import IdentityGuidance
 from models.ddpm.lowpass import known, low_pass, projected
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import noised
 from models.ddpm.samplers import Hook, Step, sample
 from models.ddpm.schedules import Sampler, scheduler
 

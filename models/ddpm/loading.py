@@ -2,10 +2,10 @@
 from pathlib import Path
 
 from models import weights
-from models.ddpm.adm import ADMConfig, ADMUNet
-from models.ddpm.denoiser import Denoiser
-from models.ddpm.onnx_export import PortableDenoiser
-from models.ddpm.published import PublishedUNet
+from models.ddpm.networks.adm import ADMConfig, ADMUNet
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.networks.onnx_export import PortableDenoiser
+from models.ddpm.networks.published import PublishedUNet
 from models.registry import load_family
 
 ZOO, ADM = 'zoo-64', 'adm-ffhq'

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.ddpm.denoiser import Prediction
+from models.ddpm.parameterization import Prediction
 
 Weighting = Literal['none', 'p2', 'min_snr']
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from, noised, split
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import as_prediction, clean_from, noise_from, noised, split
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.ddpm.denoiser import Schedule
+from models.ddpm.parameterization import Schedule
 from models.ddpm.process import Process
 
 Sampler = Literal['ancestral', 'ddpm', 'ddim', 'dpm++', 'unipc']

@@ -8,7 +8,7 @@ from models.batch import PARTS, SwapBatch
 from models.ddpm.family import DDPM, DDPMConfig, Sampling
 from models.ddpm.guidance import Guided
 from models.ddpm.lowpass import low_pass
-from models.ddpm.unet import Condition, heat_maps
+from models.ddpm.networks.unet import Condition, heat_maps
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 TINY = {'size': 32, 'widths': (16, 24), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY, 'sampling': {'steps': 4}}

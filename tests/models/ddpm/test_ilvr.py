@@ -3,10 +3,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.ddpm.denoiser import Denoiser, as_prediction, noise_from
 from models.ddpm.id_guidance import IdentityGuidance
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, corrected, mixed, published, refine
 from models.ddpm.lowpass import projected, reduced
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import as_prediction, noise_from
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import betas, scheduler
 from tests.models.stubs import MeanColor

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from models.ddpm.loading import load_denoiser
-from models.ddpm.onnx_export import export_denoiser, noisy
-from models.ddpm.unet import Condition
+from models.ddpm.networks.onnx_export import export_denoiser, noisy
+from models.ddpm.networks.unet import Condition
 from models.registry import build_family
 from models.runtime.sessions import quantise
 from tests.contract.stubs import IDENTITY

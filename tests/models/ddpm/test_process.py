@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from models.ddpm.denoiser import as_prediction, noise_from, noised
+from models.ddpm.parameterization import as_prediction, noise_from, noised
 from models.ddpm.process import Process, loss_weight
 from models.ddpm.schedules import betas, spaced
 

@@ -6,8 +6,8 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from safetensors.torch import save_file
 
-from models.ddpm.adm import ADMConfig, ADMUNet
-from models.ddpm.published import CELEBAHQ_256, PublishedUNet
+from models.ddpm.networks.adm import ADMConfig, ADMUNet
+from models.ddpm.networks.published import CELEBAHQ_256, PublishedUNet
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import scheduler
 from tests.parity.networks import NETWORKS

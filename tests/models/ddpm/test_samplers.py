@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from, noised
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import as_prediction, clean_from, noise_from, noised
 from models.ddpm.samplers import chained, invert, sample
 from models.ddpm.schedules import Ancestral, betas, scheduler, spaced
 

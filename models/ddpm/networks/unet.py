@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.folding import unfolding
-from models.ddpm.adm import frequencies
-from models.ddpm.denoiser import Denoiser, Prediction, Schedule
+from models.ddpm.networks.adm import frequencies
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import Prediction, Schedule
 
 _GROUPS = 8
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.ddpm.denoiser import Denoiser, noised
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import noised
 from models.ddpm.schedules import betas
 from models.runtime.sessions import Inputs, Session, export
 

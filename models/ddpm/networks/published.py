@@ -5,7 +5,7 @@ from pathlib import Path
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser
+from models.ddpm.networks.denoiser import Denoiser
 
 # The configuration of google/ddpm-celebahq-256 (Ho et al. 2020).
 CELEBAHQ_256 = {
