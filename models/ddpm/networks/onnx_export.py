@@ -1,4 +1,4 @@
-"""Denoisers as ONNX files: without a condition, as ILVR uses them."""
+"""Unconditional denoisers as ONNX files: export, calibration inputs and the onnxruntime denoiser."""
 from pathlib import Path
 
 import torch
@@ -9,8 +9,9 @@ from models.ddpm.parameterization import noised
 from models.ddpm.schedules import betas
 from models.runtime.sessions import Inputs, Session, export
 
-SPARED = 3  # for models.runtime.sessions.quantise: these make four fifths of what int8 does to our U-Net, and little of its work
-_FACTS = 'prediction', 'schedule', 'template'
+# Convolutions that models.runtime.sessions.quantise leaves in float32: they cause four fifths of the int8 error of SwapUNet.
+SPARED = 3
+_METADATA = 'prediction', 'schedule', 'template'
 
 
 class _Unconditional(nn.Module):
@@ -23,19 +24,19 @@ class _Unconditional(nn.Module):
 
 
 def export_denoiser(denoiser: Denoiser, template: str, file: Path) -> float:
-    """Write a denoiser as ONNX with the inputs image (B,3,S,S) and timestep (B,); the batch may have any size. template: of the
-    faces that it draws. Returns the largest difference between onnxruntime and PyTorch; ValueError where it is above 1e-3."""
+    """Write a denoiser as ONNX with the inputs image (B,3,S,S) and timestep (B,); the batch may have any size. template:
+    alignment of its faces. Returns the largest difference between onnxruntime and PyTorch; ValueError where it is above 1e-3."""
     def inputs(count: int) -> Inputs:
-        random = torch.Generator().manual_seed(count)
-        return {'image': torch.randn(count, denoiser.channels, denoiser.size, denoiser.size, generator=random),
-                'timestep': torch.randint(1000, (count,), generator=random)}
+        rng = torch.Generator().manual_seed(count)
+        return {'image': torch.randn(count, denoiser.channels, denoiser.size, denoiser.size, generator=rng),
+                'timestep': torch.randint(1000, (count,), generator=rng)}
 
-    facts = {'prediction': denoiser.prediction, 'schedule': denoiser.schedule, 'template': template}
-    return export(_Unconditional(denoiser), inputs, 'prediction', file, facts)
+    metadata = {'prediction': denoiser.prediction, 'schedule': denoiser.schedule, 'template': template}
+    return export(_Unconditional(denoiser), inputs, 'prediction', file, metadata)
 
 
 def noisy(images: Tensor, denoiser: Denoiser, generator: torch.Generator) -> Inputs:
-    """What the exported form is given for clean images (B,3,S,S), at noise levels all along the way."""
+    """Inputs of the exported denoiser from clean images (B,3,S,S), at uniformly sampled noise levels."""
     alphas = torch.cumprod(1 - betas(denoiser.schedule), 0).float()
     timestep = torch.randint(len(alphas), (len(images),), generator=generator)
     noise = torch.randn(images.shape, generator=generator)
@@ -43,19 +44,19 @@ def noisy(images: Tensor, denoiser: Denoiser, generator: torch.Generator) -> Inp
 
 
 class PortableDenoiser(Denoiser):
-    """The denoiser of an ONNX file; gradients do not pass through it. template: of the faces that it draws. ValueError where the
-    file holds no denoiser."""
+    """A denoiser in an ONNX file, without gradient. template: alignment of its faces. ValueError where the file holds no
+    denoiser."""
 
     def __init__(self, file: Path, device: str = 'cpu'):
         session = Session(file, device, patient=True)
-        if set(session.inputs) != {'image', 'timestep'} or not set(_FACTS) <= set(session.notes):
+        if set(session.inputs) != {'image', 'timestep'} or not set(_METADATA) <= set(session.notes):
             raise ValueError(f'{file} holds no denoiser: write one with `python scripts/export.py --family ddpm -o {file}`')
-        size, notes = int(session.inputs['image'][2]), session.notes
-        super().__init__(size, prediction=notes['prediction'], schedule=notes['schedule'])
-        self.session, self.template = session, notes['template']
+        size, metadata = int(session.inputs['image'][2]), session.notes
+        super().__init__(size, prediction=metadata['prediction'], schedule=metadata['schedule'])
+        self.session, self.template = session, metadata['template']
 
     def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
-        """As of every denoiser. ValueError where it is told a condition."""
+        """As Denoiser.forward; ValueError for a condition other than None."""
         if condition is not None:
-            raise ValueError('an exported denoiser was never told a condition: swap with the weights that it was made from')
+            raise ValueError('an exported denoiser is unconditional: swap with the weights that it was exported from')
         return self.session(image=image, timestep=timestep).to(image)
