@@ -14,8 +14,8 @@ from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.folding import folded, folded_channels
 from models.blocks.norms import InstanceNorm2d
-from models.blocks.ranges import ValueRange, from_signed
 from models.blocks.spectral import spectral
+from models.images import ValueRange, from_signed
 from models.perception.features.efficientnet import EfficientNetLite0
 
 

@@ -10,8 +10,8 @@ from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
 from models.blocks.norms import InstanceNorm2d
-from models.blocks.ranges import ValueRange, from_signed, to_signed
 from models.blocks.spectral import spectral
+from models.images import ValueRange, from_signed, to_signed
 from models.runtime.narrow import NarrowConv2d
 
 
@@ -24,7 +24,7 @@ class GeneratorConfig(Config):
     identity vector; style: width of its mapping network, 0 for none. injection: adain modulates instance-normalized maps (Huang
     & Belongie 2017, eq. 8), video group-normalized ones (Perez et al. 2018, eq. 2). norm: of encoder and decoder.
 
-    value_range: what forward takes and gives (models.blocks.ranges). tanh: whether the image is bounded by it.
+    value_range: what forward takes and gives (models.images). tanh: whether the image is bounded by it.
 
     attention: sides in pixels of the maps of the decoder, the coarsest included, that get self-attention; pooled: in its pooled
     form. spectral: spectral norm of every convolution but those that see or draw the image.

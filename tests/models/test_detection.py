@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.perception.detection import build_detector
-from models.perception.face import Face
-from models.perception.face_detector import LONGEST, MARGIN, Detector
+from models.perception.detection.detector import LONGEST, MARGIN, Detector
+from models.perception.detection.face import Face
 from models.pipelines.demo import demo_photo
 from models.weights import WeightsError
 from tests.models.stubs import face_at

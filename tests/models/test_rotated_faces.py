@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.perception.detection import build_detector
-from models.perception.face import Face, is_plausible
+from models.perception.detection.face import Face, is_plausible
 from models.pipelines.demo import demo_photo
 from models.pipelines.photo import choose
 from models.pipelines.video.tracking import Tracker

@@ -55,7 +55,8 @@ def test_samples_match_the_reference_in_the_projection_only(sampler, steps, fact
     # diffusers' DDIM ends at the first noise level, not at none, where the steps do not divide 1000
     assert gap(samples, reference, factor) < (2e-3 if sampler == 'ddim' and steps == 6 else 1e-4)
     free_samples = refine(network, reference, config, mask=torch.zeros(1, 1, SIDE, SIDE), generator=rng())
-    torch.testing.assert_close(samples - projected(samples, factor), free_samples - projected(free_samples, factor), atol=1e-4, rtol=0)
+    complements = [images - projected(images, factor) for images in (samples, free_samples)]
+    torch.testing.assert_close(*complements, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize('sampler', SAMPLERS)

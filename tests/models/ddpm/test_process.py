@@ -39,7 +39,7 @@ def test_variational_bound_trains_sigma_only_and_is_least_at_the_true_variance()
     predicted, sigma = clean.clone().requires_grad_(), torch.zeros_like(clean, requires_grad=True)
     process.variational(clean, noisy, predicted, sigma, index).sum().backward()
     assert predicted.grad is None and sigma.grad.abs().min() > 0
-    bounds = [process.variational(clean, noisy, clean, torch.full_like(clean, fraction), index)[1].item() for fraction in (-1, 0, 1)]
+    bounds = [process.variational(clean, noisy, clean, torch.full_like(clean, value), index)[1].item() for value in (-1, 0, 1)]
     assert bounds[0] == pytest.approx(0, abs=1e-5) and bounds == sorted(bounds)
 
 

@@ -9,16 +9,8 @@ from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
 from models.perception.encoders.embedder import Embedder
-from models.perception.encoders.family import (
-    HEADS,
-    Recognizer,
-    RecognizerConfig,
-    encoder_bytes,
-    frame,
-    load_encoder,
-    people_learned_from,
-    start,
-)
+from models.perception.encoders.family import HEADS, Recognizer, RecognizerConfig, frame
+from models.perception.encoders.files import encoder_bytes, load_encoder, people_learned_from, start
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
@@ -146,9 +138,9 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
 
 def test_networks_without_inner_maps_say_so():
     network = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None).network
-    with pytest.raises(ValueError, match='IResNet shows no inner maps'):
+    with pytest.raises(ValueError, match='IResNet has no feature maps'):
         Embedder(network, 'arcface').embedding_and_maps(torch.zeros(1, 3, 112, 112), 2)
-    with pytest.raises(ValueError, match='iresnet18 shows no inner maps'):
+    with pytest.raises(ValueError, match='iresnet18 has no feature maps'):
         Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3, weights={'margin': 1, 'hints': 1}),
                    Perception(_Teacher(8), _Teacher(8)))
 
@@ -218,7 +210,7 @@ def test_a_run_begins_from_a_file_that_says_whom_it_knew(tmp_path):
     assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and known == ['Adele', 'Bob']
     assert torch.equal(state['linear1.conv.weight'], recognizer.network.linear1.conv.weight)
     file.write_bytes(encoder_bytes(recognizer))
-    with pytest.raises(ValueError, match='does not say whom'):
+    with pytest.raises(ValueError, match='does not list the identities'):
         start(str(file))
 
 
