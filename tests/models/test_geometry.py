@@ -29,21 +29,21 @@ def turn(angle, scale, x, y):
 
 
 @pytest.mark.parametrize('name', TEMPLATES)
-def test_templates_are_upright_faces_in_their_images(name):
+def test_templates_are_upright_faces(name):
     left, right, nose, mouth_left, mouth_right = TEMPLATES[name].points
     assert left[0] < nose[0] < right[0] and mouth_left[0] < nose[0] < mouth_right[0]
     assert max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
     assert all(0 < x < TEMPLATES[name].width and 0 < y < TEMPLATES[name].height for x, y in TEMPLATES[name].points)
 
 
-def test_published_templates_hold_the_published_numbers():
+def test_published_templates_have_the_published_values():
     assert TEMPLATES['sphereface'].points[0] == (30.2946, 51.6963)
     assert TEMPLATES['arcface'].points[2] == pytest.approx((56.0252, 71.7366))
     assert (TEMPLATES['arcface'].width, TEMPLATES['sphereface'].width) == (112, 96)
 
 
 @pytest.mark.parametrize('first, second', itertools.permutations(TEMPLATES, 2))
-def test_a_dot_on_the_nose_lands_on_the_other_templates_nose(first, second):
+def test_warp_maps_nose_to_nose(first, second):
     """Enlarging or shrinking, the image moves as the points do, and back again."""
     first, second = geometry.template(first), geometry.template(second)
     matrix = geometry.between(first, second)
@@ -59,7 +59,7 @@ def test_a_dot_on_the_nose_lands_on_the_other_templates_nose(first, second):
 
 
 @pytest.mark.parametrize('angle, scale', [(0, 1), (20, 1), (-35, 0.3), (10, 0.11), (5, 2.5), (180, 0.5)])
-def test_a_dot_is_seen_where_apply_says(angle, scale):
+def test_warp_agrees_with_apply(angle, scale):
     matrix = turn(angle, scale, 0, 0)
     point = torch.tensor([[90.0, 70.0]])
     size = (64, 64)
@@ -69,7 +69,7 @@ def test_a_dot_is_seen_where_apply_says(angle, scale):
     assert torch.allclose(center(seen), torch.tensor([30.0, 34.0]), atol=0.1)
 
 
-def test_every_image_of_a_batch_gets_its_own_transform():
+def test_warp_uses_one_transform_per_image():
     matrices = torch.stack([turn(0, 1, 3, 0), turn(0, 1, 0, 5)])
     spot = dots([[20.0, 20.0]], 48, 48).repeat(2, 1, 1, 1)
     seen = geometry.warp(spot, matrices, (48, 48), padding='zeros')
@@ -116,7 +116,7 @@ def test_padding_and_labels():
     assert torch.equal(seen, seen.round())
 
 
-def test_gradients_reach_the_image():
+def test_warp_is_differentiable():
     image = torch.rand(1, 3, 32, 32, requires_grad=True)
     geometry.warp(image, turn(7, 0.4, 2, 2), (16, 16)).sum().backward()
     assert image.grad[..., 4:28, 4:28].abs().sum() > 0
@@ -136,14 +136,14 @@ def test_similarity_never_mirrors():
     assert torch.linalg.det(geometry.similarity(points, mirrored)[:, :2]) > 0
 
 
-def test_align_puts_a_turned_face_upright():
+def test_align_rotates_a_face_upright():
     face = TEMPLATES['face']
     wild = geometry.apply(turn(25, 3.1, 200, 90), face.tensor())
     matrix = geometry.align(wild, face)
     assert torch.allclose(geometry.apply(matrix, wild), face.tensor(), atol=1e-2)
 
 
-def test_degenerate_points_are_refused():
+def test_degenerate_points_raise():
     with pytest.raises(ValueError, match='one point'):
         geometry.similarity(torch.ones(5, 2), torch.rand(5, 2))
     broken = TEMPLATES['face'].tensor()

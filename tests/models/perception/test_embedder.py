@@ -10,7 +10,7 @@ def images(size: int = 112) -> torch.Tensor:
     return torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def test_a_mirrored_embedder_cannot_tell_a_image_from_its_mirror_image():
+def test_mirrored_embedding_is_invariant_to_mirroring():
     torch.manual_seed(0)
     network, given = TinyEmbedder(), images()
     plain, mirrored = (Embedder(network, 'arcface', mirrored=option)(given, template='arcface') for option in (False, True))
@@ -20,26 +20,26 @@ def test_a_mirrored_embedder_cannot_tell_a_image_from_its_mirror_image():
     torch.testing.assert_close(mirrored.norm(dim=1), torch.ones(2))
 
 
-def test_landmarks_on_a_templates_points_align_as_the_template_does():
+def test_alignment_by_template_points_equals_alignment_by_template():
     torch.manual_seed(0)
     embedder, given = Embedder(TinyEmbedder(), 'sphereface'), images(128)
     points = geometry.template('face').scaled(128).tensor().expand(2, 5, 2)
     torch.testing.assert_close(embedder(given, points=points), embedder(given), atol=1e-4, rtol=0)
 
 
-def test_channel_order_and_scale_are_the_networks():
+def test_channel_order_and_scale():
     network, given = TinyEmbedder(), images()
     crop = Embedder(network, 'arcface', scale=0.5, bgr=True).aligned(given, template='arcface')
     torch.testing.assert_close(crop, 0.5 * given.flip(1), atol=1e-4, rtol=0)
 
 
-def test_the_identity_of_a_image_sends_a_gradient_to_it_and_not_to_the_network():
+def test_gradient_reaches_the_image_only():
     embedder, given = Embedder(TinyEmbedder(), 'arcface'), images().requires_grad_()
     embedder(given)[:, 0].sum().backward()
     assert given.grad.abs().max() > 0 and all(parameter.grad is None for parameter in embedder.parameters())
 
 
-def test_jitter_moves_a_crop_a_little_and_every_crop_differently():
+def test_jitter_differs_per_crop():
     torch.manual_seed(0)
     embedder, jitter = Embedder(TinyEmbedder(), 'arcface'), 0.05
     y, x = torch.meshgrid(torch.arange(112.0), torch.arange(112.0), indexing='ij')

@@ -35,7 +35,7 @@ def error(points, expected):
 
 
 @pytest.mark.parametrize('quarters', [1, 2, 3])
-def test_a_head_at_a_quarter_turn_has_the_landmarks_of_the_upright_photo(mtcnn, portrait, quarters):
+def test_rotation_by_90_degrees_rotates_the_landmarks(mtcnn, portrait, quarters):
     upright, = mtcnn.detect(portrait)
     found, = mtcnn.detect(np.ascontiguousarray(np.rot90(portrait, quarters)))
     last = portrait.shape[0] - 1
@@ -46,7 +46,7 @@ def test_a_head_at_a_quarter_turn_has_the_landmarks_of_the_upright_photo(mtcnn, 
 
 
 @pytest.mark.parametrize('degrees', [45, 135, 225, 315])
-def test_a_head_between_quarter_turns_is_found(mtcnn, portrait, degrees):
+def test_rotated_face_is_detected(mtcnn, portrait, degrees):
     expected = mtcnn.detect(portrait)[0].points
     image, matrix = rotated(portrait, degrees)
     found, = mtcnn.detect(image)
@@ -54,7 +54,7 @@ def test_a_head_between_quarter_turns_is_found(mtcnn, portrait, degrees):
 
 
 @pytest.mark.parametrize('degrees', [0, 90, 180, 270, 33])
-def test_landmarks_are_judged_in_the_frame_of_the_face(degrees):
+def test_plausibility_is_independent_of_rotation(degrees):
     face = face_at(100, 100, 40, degrees)
     assert is_plausible(face)
     eyes_and_mouth_exchanged, mirrored, nose_below = (face.points[order] for order in (
@@ -66,12 +66,12 @@ def test_landmarks_are_judged_in_the_frame_of_the_face(degrees):
     assert not is_plausible(Face(face.box + [-300, -300, 300, 300], face.points, 1.0)), 'a dot in a large box'
 
 
-def test_no_face_says_to_turn_the_photo():
+def test_message_without_a_face_suggests_rotation():
     with pytest.raises(ValueError, match='turn'):
         choose([], 'largest', 'target')
 
 
-def test_a_face_of_90_pixels_in_a_photo_of_12000_is_found(mtcnn, portrait):
+def test_face_of_90_px_in_a_photo_of_12000_px_is_detected(mtcnn, portrait):
     upright, = mtcnn.detect(portrait)
     face = cv2.resize(portrait, None, fx=90 / upright.side, fy=90 / upright.side, interpolation=cv2.INTER_AREA)
     large = np.full((3000, 12000, 3), 128, np.uint8)
@@ -89,7 +89,7 @@ def test_a_large_photo_of_a_large_face_is_searched_once(mtcnn, portrait, monkeyp
     assert len(passes) == 1
 
 
-def test_a_head_that_turns_in_a_video_is_followed_in_every_frame(mtcnn, portrait):
+def test_rotating_face_is_followed_in_every_frame(mtcnn, portrait):
     expected = mtcnn.detect(portrait)[0].points
     frames, matrices = zip(*(rotated(portrait, degrees) for degrees in range(0, 181, 6)))
     tracker, rows = Tracker(mtcnn, choice='all'), []

@@ -32,11 +32,11 @@ def _build(people=6, teacher=None, **given):
 
 
 def _faces(people=4, each=2):
-    """Each person is a color pattern under a little noise."""
+    """Images of `people` color patterns with noise, `each` per identity."""
     torch.manual_seed(0)
-    looks = torch.rand(people, 3, 4, 4) * 2 - 1
+    patterns = torch.rand(people, 3, 4, 4) * 2 - 1
     person = torch.arange(people).repeat(each)
-    images = F.interpolate(looks, 32)[person] + 0.1 * torch.randn(len(person), 3, 32, 32)
+    images = F.interpolate(patterns, 32)[person] + 0.1 * torch.randn(len(person), 3, 32, 32)
     return FaceBatch(images.clamp(-1, 1), person)
 
 
@@ -54,7 +54,7 @@ def _train(recognizer, faces, loss, steps=12):
 
 
 @pytest.mark.parametrize('head', HEADS)
-def test_each_head_learns_to_tell_people_apart(head):
+def test_each_head_separates_identities(head):
     torch.manual_seed(0)
     recognizer, faces = _build(head=head), _faces()
     first, last = _train(recognizer, faces, 'margin')
@@ -64,14 +64,14 @@ def test_each_head_learns_to_tell_people_apart(head):
     assert (faces.person[nearest] == faces.person).all()
 
 
-def test_distillation_moves_the_embedding_to_the_teachers():
+def test_distillation_loss_decreases():
     torch.manual_seed(0)
     recognizer = _build(people=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1})
     first, last = _train(recognizer, _faces(), 'distill')
     assert last < 0.5 * first
 
 
-def test_hints_make_the_student_see_what_the_teacher_sees():
+def test_hints_loss_decreases():
     class Seeing(_Teacher):
         def __init__(self):
             super().__init__()
@@ -90,36 +90,36 @@ def test_hints_make_the_student_see_what_the_teacher_sees():
         assert last < 0.7 * first
 
 
-def test_people_of_other_partitions_have_no_margin():
+def test_eval_mode_has_no_margin_loss():
     recognizer = _build(teacher=_Teacher(), weights={'margin': 1, 'distill': 1}).eval()
     strangers = FaceBatch(_faces().images, torch.full((8,), 99))
     assert list(recognizer('encoder', strangers, 0)) == ['distill']
 
 
 @pytest.mark.parametrize(('given', 'message'), [
-    ({'people': 1}, '2 people'),
+    ({'people': 1}, '2 identities'),
     ({'weights': {'margin': 0, 'distill': 1}}, 'teacher'),
     ({'network': 'iresnet18'}, 'model.size=112'),
     ({'mixup': 0.5}, 'model.mixup=0'),
 ])
-def test_a_config_without_means_is_refused(given, message):
+def test_incompatible_config_raises(given, message):
     with pytest.raises(ValueError, match=message):
         _build(**given)
 
 
-def test_a_teacher_of_another_width_is_named():
+def test_teacher_of_another_width_raises():
     recognizer = _build(people=0, teacher=_Teacher(6), weights={'margin': 0, 'distill': 1})
     with pytest.raises(ValueError, match='model.embedding=6'):
         recognizer('encoder', _faces(), 0)
 
 
-def test_the_frozen_scale_of_iresnet_is_not_trained():
+def test_frozen_scale_of_iresnet_is_no_parameter_of_the_group():
     recognizer = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None)
     learned = {id(parameter) for parameter in recognizer.param_groups()['encoder']}
     assert id(recognizer.network.features.weight) not in learned and id(recognizer.head.weight) in learned
 
 
-def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
+def test_saved_encoder_equals_the_recognizer(tmp_path):
     recognizer, faces = _build().eval(), _faces()
     file = tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer))
@@ -136,7 +136,7 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
         load_embedder(str(tmp_path / 'other.safetensors'))
 
 
-def test_networks_without_inner_maps_say_so():
+def test_networks_without_feature_maps_raise():
     network = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None).network
     with pytest.raises(ValueError, match='IResNet has no feature maps'):
         Embedder(network, 'arcface').embedding_and_maps(torch.zeros(1, 3, 112, 112), 2)
@@ -146,13 +146,13 @@ def test_networks_without_inner_maps_say_so():
 
 
 def _couples(people=4):
-    """A photo and a drawing of each person: the same pattern, the drawing inverted."""
+    """A photo and a drawing per identity; the drawing is the inverted photo."""
     photos = _faces(people, 1)
     images = torch.stack([photos.images, -photos.images], 1).flatten(0, 1)
     return FaceBatch(images, photos.person.repeat_interleave(2), torch.tensor([False, True] * people))
 
 
-def test_the_contrast_brings_photo_and_drawing_of_a_person_together():
+def test_contrast_brings_photos_and_drawings_of_an_identity_together():
     torch.manual_seed(0)
     recognizer, faces = _build(people=0, weights={'margin': 0, 'contrast': 1}), _couples()
     first, last = _train(recognizer, faces, 'contrast', 15)
@@ -162,7 +162,7 @@ def test_the_contrast_brings_photo_and_drawing_of_a_person_together():
     assert ((identities[::2] @ identities[1::2].t()).argmax(1) == torch.arange(4)).all()
 
 
-def test_the_contrast_counts_pairs_of_the_two_kinds_only():
+def test_contrast_uses_pairs_of_photo_and_drawing_only():
     identities = torch.eye(4)[[0, 1, 0, 1]]
     person, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
     right, wrong = photo_drawing(identities, person, drawing), photo_drawing(identities[[0, 1, 1, 0]], person, drawing)
@@ -174,7 +174,7 @@ def test_the_contrast_counts_pairs_of_the_two_kinds_only():
     assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], person[[0, 2, 1]], drawing[[0, 2, 1]])))
 
 
-def test_a_drawing_is_taught_by_the_photo_of_its_person():
+def test_distillation_target_of_a_drawing_is_its_photo():
     torch.manual_seed(0)
     recognizer = _build(people=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1}, distill_to='photo')
     faces = _couples()
@@ -189,7 +189,7 @@ def test_a_drawing_is_taught_by_the_photo_of_its_person():
 
 
 @pytest.mark.parametrize('network', ['mobilefacenet', 'mobilefacenet-96', 'mobilefacenet-insight', 'iresnet18', 'sphere20'])
-def test_only_the_last_stage_learns(network):
+def test_trains_last_changes_the_last_stage_only(network):
     size = 32 if network == 'mobilefacenet' else 112
     recognizer = Recognizer(RecognizerConfig(network=network, size=size, embedding=8, people=3, trains='last'), None).train()
     before = {name: value.clone() for name, value in recognizer.network.state_dict().items()}
@@ -203,7 +203,7 @@ def test_only_the_last_stage_learns(network):
     assert all(any(name.startswith(begin) for name in changed) for begin in last)
 
 
-def test_a_run_begins_from_a_file_that_says_whom_it_knew(tmp_path):
+def test_start_from_an_encoder_file(tmp_path):
     recognizer, file = _build(), tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer, ['Adele', 'Bob']))
     settings, state, known = start(str(file))
@@ -214,13 +214,13 @@ def test_a_run_begins_from_a_file_that_says_whom_it_knew(tmp_path):
         start(str(file))
 
 
-def test_an_encoder_of_the_zoo_says_whom_it_learned_from_and_so_does_what_begins_from_it():
+def test_zoo_encoder_lists_its_training_identities():
     known = people_learned_from('identity-caricature')
     assert len(known) == 179 and start('identity-caricature')[2] == known
     assert people_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
 
 
-def test_a_run_begins_from_the_encoder_of_the_zoo():
+def test_start_from_a_zoo_encoder():
     settings, state, _ = start('identity-mobilefacenet')
     network = Recognizer(RecognizerConfig(people=2, **settings), None).network
     network.load_state_dict({name: state[name] for name in network.state_dict()})
