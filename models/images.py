@@ -11,7 +11,7 @@ from torch import Tensor
 ValueRange = Literal['signed', 'unit', 'imagenet']  # [-1,1]; [0,1]; [0,1] minus IMAGENET_MEAN, over IMAGENET_STD
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB
 IMAGENET_STD = (0.229, 0.224, 0.225)
-HALF_RANGE = 127.5  # uint8 levels of one unit in [-1,1]
+HALF_RANGE = 127.5  # uint8 levels per unit of [-1,1]
 SCALE_128 = 127.5 / 128  # factor from [-1,1] to (x - 127.5) / 128, the range of several published networks
 
 

@@ -3,7 +3,7 @@ import json
 import math
 
 
-def json_text(value, **options) -> str:
+def json_text(value: object, **options) -> str:
     """json.dumps with null for numbers that are not finite; options as for json.dumps."""
     return json.dumps(_finite(value), allow_nan=False, **options)
 

@@ -54,7 +54,7 @@ class _Reader(pickle.Unpickler):
         super().__init__(stream)
         self.storage = storage
 
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> object:
         full = f'{module}.{name}'
         if full in _CONTAINERS:
             return _CONTAINERS[full]
@@ -62,7 +62,7 @@ class _Reader(pickle.Unpickler):
             return type(name, (_StandIn,), {'__module__': module})
         raise WeightsError(f'the file names {shown(full)}, which is no part of a supported network: it is not read')
 
-    def persistent_load(self, reference: tuple):
+    def persistent_load(self, reference: tuple) -> object:
         kind, value, *rest = reference
         if kind == 'module':  # before PyTorch 1.6, a class with its source
             return value

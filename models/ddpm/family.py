@@ -18,7 +18,8 @@ that face and x0' is a face already. Identity and structure are dropped at rando
 """
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import Parameter
 
 from configs.base import Config, needing
 from models.base import Perception
@@ -115,10 +116,10 @@ class DDPM(SwapFamily):
         )
         self.process = Process(betas(config.schedule))
 
-    def param_groups(self):
+    def param_groups(self) -> dict[str, list[Parameter]]:
         return {'denoiser': list(self.parameters())}
 
-    def ema_modules(self):
+    def ema_modules(self) -> dict[str, nn.Module]:
         return {'denoiser': self.denoiser}
 
     def condition(self, batch: SwapBatch) -> tuple[Condition, Tensor]:

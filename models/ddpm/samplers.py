@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.parameterization import as_prediction, clean_from, noise_from, noised, split
+from models.ddpm.schedules import Scheduler
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ Hook = Callable[[Tensor, Step], Tensor]
 
 
 @torch.no_grad()
-def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: int = 50, *, hook: Hook | None = None,
-           clean_hook: Hook | None = None, callback: Callable[[Step], None] | None = None,
+def sample(denoiser: Denoiser, scheduler: Scheduler, noise: Tensor, condition: object | None = None, steps: int | str = 50, *,
+           hook: Hook | None = None, clean_hook: Hook | None = None, callback: Callable[[Step], None] | None = None,
            generator: torch.Generator | None = None, eta: float = 0.0, clip: bool = True, start: int = 0) -> Tensor:
     """Denoise (B,3,H,W) from pure noise to an image in [-1,1], in `steps` evaluations.
 
@@ -100,7 +101,8 @@ def chained(*hooks: Hook) -> Hook:
 
 
 @torch.no_grad()
-def invert(denoiser: Denoiser, scheduler, image: Tensor, condition=None, steps: int = 50, *, start: int = 0) -> Tensor:
+def invert(denoiser: Denoiser, scheduler: Scheduler, image: Tensor, condition: object | None = None, steps: int = 50, *,
+           start: int = 0) -> Tensor:
     """DDIM inversion (Song et al. 2021, section 4.3): an image (B,3,H,W) in [-1,1] -> the noisy image from which
     `sample(..., steps, start=start)` approximately reconstructs it."""
     scheduler.set_timesteps(steps, device=image.device)

@@ -1,7 +1,7 @@
 """Noise schedules, respacing, and schedulers by name."""
 import math
 from types import SimpleNamespace
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -64,6 +64,20 @@ def spaced(steps: int, kept: str) -> list[int]:
     return timesteps
 
 
+class Scheduler(Protocol):
+    """Interface of the schedulers of diffusers that `samplers.sample` uses; `config.prediction_type` is a Prediction."""
+
+    config: object
+    timesteps: Tensor
+    alphas_cumprod: Tensor
+
+    def set_timesteps(self, steps: int, device: torch.device | str | None = None) -> None:
+        """Set `timesteps`, descending."""
+
+    def step(self, prediction: Tensor, timestep: Tensor, noisy: Tensor) -> object:
+        """A step to the next noise level; the result has the attribute prev_sample, (B,C,H,W)."""
+
+
 class Ancestral:
     """Ancestral sampler of guided-diffusion (Ho et al. 2020, algorithm 2) with the interface of a diffusers scheduler: the same
     respacing, learned sigma at the respaced levels, and noise sampled in every step, also the last, where it has weight 0."""
@@ -88,7 +102,7 @@ class Ancestral:
         return SimpleNamespace(prev_sample=mean + deviation * noise)
 
 
-def scheduler(sampler: Sampler, schedule: Schedule):
+def scheduler(sampler: Sampler, schedule: Schedule) -> Scheduler:
     """A scheduler for `samplers.sample` that starts at the last of a schedule's 1000 levels. ValueError for an unknown name."""
     if sampler == 'ancestral':
         return Ancestral(schedule)

@@ -64,10 +64,10 @@ def test_unknown_name_raises():
 
 
 def test_fetch_downloads_once_and_reports_progress(server, tmp_path):
-    seen = []
-    file = weights.fetch('net', progress=lambda done, total: seen.append((done, total)))
+    reports = []
+    file = weights.fetch('net', progress=lambda done, total: reports.append((done, total)))
     assert file.read_bytes() == CONTENT
-    assert seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) > 1
+    assert reports[-1] == (len(CONTENT), len(CONTENT)) and len(reports) > 1
     assert weights.path('net') == weights.fetch('net') == file
     assert server.asked == [None]
     assert _files(tmp_path) == ['net.bin'] and weights.verify('net') == 'right'

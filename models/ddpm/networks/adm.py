@@ -125,7 +125,7 @@ class ADMUNet(Denoiser):
         self.out = nn.Sequential(_Norm(width), nn.SiLU(), nn.Conv2d(width, 6 if config.learn_sigma else 3, 3, 1, 1))
         nn.init.zeros_(self.out[2].weight)
 
-    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
         emb = self.time_embed(frequencies(timestep, self.base))
         x, skips = self.input_blocks[0][0](image), []
         skips.append(x)

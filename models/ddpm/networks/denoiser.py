@@ -21,7 +21,7 @@ class Denoiser(nn.Module):
         self.size, self.channels, self.prediction = size, channels, prediction
         self.learned_sigma, self.schedule = learned_sigma, schedule
 
-    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
         """Noisy image (B,3,H,W), timestep (B,) int64 in 0..999 and the network's own condition, None for unconditional ->
         (B,3,H,W), or (B,6,H,W) with learned sigma."""
         raise TypeError(f'{type(self).__name__} does not implement forward')

@@ -27,7 +27,7 @@ class PublishedUNet(Denoiser):
                          learned_sigma=network.config.out_channels > network.config.in_channels, **declared)
         self.network = network
 
-    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
         return self.network(image, timestep).sample
 
     @classmethod

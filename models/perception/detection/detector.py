@@ -22,7 +22,7 @@ MAX_DISAGREEMENT = 0.35  # distance of the landmarks of two crops, in spreads of
 
 FINE_LONGEST = 3 * LONGEST  # pixels of the longer side at which tiles are searched for small faces
 TILE, TILE_OVERLAP = LONGEST, 160  # pixels
-SMALL_FACE = 60  # pixels of the reduced image; tiles are searched where the smallest face found is below this
+SMALL_FACE = 60  # pixels of the reduced image; tiles are searched where the smallest detected face is below this
 MIN_ENLARGEMENT = 1.5  # of tiles against the reduced image
 
 

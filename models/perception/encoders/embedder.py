@@ -26,7 +26,7 @@ class Embedder(nn.Module):
         self.scale, self.bgr, self.mirrored = scale, bgr, mirrored
         self.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'Embedder':
         """Stay in eval mode."""
         return super().train(False)
 

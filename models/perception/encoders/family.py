@@ -114,7 +114,7 @@ class Recognizer(Family):
     def param_groups(self) -> dict[str, list[Parameter]]:
         return {'encoder': [parameter for parameter in self.parameters() if parameter.requires_grad]}
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'Recognizer':
         """Batch norms outside the trained stage stay in eval mode."""
         super().train(mode)
         if self.config.trains == 'last':

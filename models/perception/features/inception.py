@@ -62,7 +62,7 @@ class InceptionFeatures(nn.Module):
         self.network = network
         self.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'InceptionFeatures':
         """Stay in eval mode."""
         return super().train(False)
 

@@ -19,7 +19,7 @@ class FiveLandmarks(nn.Module):
         self.network = mtcnn_network('ONet')
         self.eval()
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'FiveLandmarks':
         """Stay in eval mode."""
         return super().train(False)
 

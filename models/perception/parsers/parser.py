@@ -58,7 +58,7 @@ class FaceParser(nn.Module):
         self.imagenet = imagenet
         self.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'FaceParser':
         """Stay in eval mode."""
         return super().train(False)
 

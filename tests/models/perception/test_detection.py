@@ -1,4 +1,4 @@
-"""Detectors: real faces found offline, in the image's own pixels and in the order of the points."""
+"""Detectors on photos: pixels of the image, order of the landmarks, errors."""
 import zipfile
 
 import cv2
@@ -52,15 +52,15 @@ def test_large_photo_gives_faces_in_its_pixels(mtcnn, astronaut):
     face, = mtcnn.detect(astronaut)
     large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
     assert max(large.shape) > LONGEST
-    found = mtcnn.detect(large)[0]
-    assert np.abs((found.points + 0.5) / 4 - 0.5 - face.points).max() < 3
+    predicted = mtcnn.detect(large)[0]
+    assert np.abs((predicted.points + 0.5) / 4 - 0.5 - face.points).max() < 3
 
 
 def test_face_at_the_border_is_detected(mtcnn, astronaut):
     face, = mtcnn.detect(astronaut)
     left = int(face.box[0]) + 8
-    found, = mtcnn.detect(astronaut[:, left:])
-    assert np.abs(found.points - (face.points - [left, 0])).max() < 6
+    predicted, = mtcnn.detect(astronaut[:, left:])
+    assert np.abs(predicted.points - (face.points - [left, 0])).max() < 6
 
 
 @pytest.mark.parametrize('shape', [(3, 3, 3), (200, 150, 3), (40, 2000, 3)])
@@ -103,7 +103,7 @@ def test_unknown_detector_raises():
 
 
 def test_scrfd_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
-    """A network of the published outputs that always sees one face: at the 8-pixel anchor (10,5) of the 640-pixel input."""
+    """A network of the published outputs that always detects one face, at the 8-pixel anchor (10,5) of the 640-pixel input."""
     onnx = pytest.importorskip('onnx')
     landmarks = face_at(0, 0, 13).points  # in pixels of the input, from the anchor
     outputs, nodes, constants = [], [], []
@@ -166,7 +166,7 @@ def test_retinaface_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
 def test_mtcnn_follows_a_face(mtcnn):
     image = demo_photo('astronaut')
     face = mtcnn.detect(image)[0]
-    moved = np.roll(image, (5, -6), (0, 1))
-    found, = mtcnn.follow(moved, [face])
-    assert np.abs(found.points - mtcnn.detect(moved)[0].points).max() < 4
+    shifted = np.roll(image, (5, -6), (0, 1))
+    predicted, = mtcnn.follow(shifted, [face])
+    assert np.abs(predicted.points - mtcnn.detect(shifted)[0].points).max() < 4
     assert mtcnn.follow(np.full_like(image, 120), [face]) == [None]

@@ -26,8 +26,8 @@ class _Teacher(nn.Module):
         return F.normalize(F.adaptive_avg_pool2d(images, 2).flatten(1)[:, :self.width])
 
 
-def _build(people=6, teacher=None, **given):
-    config = RecognizerConfig(size=32, embedding=12, people=people, **given)
+def _build(people=6, teacher=None, **overrides):
+    config = RecognizerConfig(size=32, embedding=12, people=people, **overrides)
     return Recognizer(config, teacher and Perception(teacher, teacher))
 
 
@@ -35,22 +35,22 @@ def _faces(people=4, each=2):
     """Images of `people` color patterns with noise, `each` per identity."""
     torch.manual_seed(0)
     patterns = torch.rand(people, 3, 4, 4) * 2 - 1
-    person = torch.arange(people).repeat(each)
-    images = F.interpolate(patterns, 32)[person] + 0.1 * torch.randn(len(person), 3, 32, 32)
-    return FaceBatch(images.clamp(-1, 1), person)
+    label = torch.arange(people).repeat(each)
+    images = F.interpolate(patterns, 32)[label] + 0.1 * torch.randn(len(label), 3, 32, 32)
+    return FaceBatch(images.clamp(-1, 1), label)
 
 
 def _train(recognizer, faces, loss, steps=12):
     """The loss before and after a few steps."""
-    optimizer, seen = torch.optim.Adam(recognizer.param_groups()['encoder'], 3e-3), []
+    optimizer, history = torch.optim.Adam(recognizer.param_groups()['encoder'], 3e-3), []
     for step in range(steps):
         losses = recognizer.train()('encoder', faces, step)
         assert list(losses) == [loss]
-        seen.append(losses[loss].item())
+        history.append(losses[loss].item())
         optimizer.zero_grad()
         losses[loss].backward()
         optimizer.step()
-    return seen[0], seen[-1]
+    return history[0], history[-1]
 
 
 @pytest.mark.parametrize('head', HEADS)
@@ -96,15 +96,15 @@ def test_eval_mode_has_no_margin_loss():
     assert list(recognizer('encoder', strangers, 0)) == ['distill']
 
 
-@pytest.mark.parametrize(('given', 'message'), [
+@pytest.mark.parametrize(('overrides', 'message'), [
     ({'people': 1}, '2 identities'),
     ({'weights': {'margin': 0, 'distill': 1}}, 'teacher'),
     ({'network': 'iresnet18'}, 'model.size=112'),
     ({'mixup': 0.5}, 'model.mixup=0'),
 ])
-def test_incompatible_config_raises(given, message):
+def test_incompatible_config_raises(overrides, message):
     with pytest.raises(ValueError, match=message):
-        _build(**given)
+        _build(**overrides)
 
 
 def test_teacher_of_another_width_raises():
@@ -128,9 +128,9 @@ def test_saved_encoder_equals_the_recognizer(tmp_path):
     expected = F.normalize(recognizer.embed(faces.images))
     assert torch.allclose(embedder(faces.images, template=template), expected, atol=1e-5)
     assert torch.allclose(load_embedder(str(file))(faces.images, template=template), expected, atol=1e-5)
-    seen = fingerprint(str(file))
+    previous = fingerprint(str(file))
     file.write_bytes(encoder_bytes(_build()))
-    assert fingerprint(str(file)) != seen  # other weights under the same name
+    assert fingerprint(str(file)) != previous  # other weights under the same name
     (tmp_path / 'other.safetensors').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='other.safetensors'):
         load_embedder(str(tmp_path / 'other.safetensors'))
@@ -164,14 +164,14 @@ def test_contrast_brings_photos_and_drawings_of_an_identity_together():
 
 def test_contrast_uses_pairs_of_photo_and_drawing_only():
     identities = torch.eye(4)[[0, 1, 0, 1]]
-    person, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
-    right, wrong = photo_drawing(identities, person, drawing), photo_drawing(identities[[0, 1, 1, 0]], person, drawing)
+    label, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
+    right, wrong = photo_drawing(identities, label, drawing), photo_drawing(identities[[0, 1, 1, 0]], label, drawing)
     assert right < 1e-3 and wrong > 9
     with torch.autocast('cpu', torch.bfloat16):
-        torch.testing.assert_close(photo_drawing(identities, person, drawing), right, atol=0.05, rtol=0)
-    assert photo_drawing(identities, person, torch.zeros(4, dtype=torch.bool)) == 0
-    alone = photo_drawing(identities[:3], person[:3], drawing[:3])  # the second photo has no partner
-    assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], person[[0, 2, 1]], drawing[[0, 2, 1]])))
+        torch.testing.assert_close(photo_drawing(identities, label, drawing), right, atol=0.05, rtol=0)
+    assert photo_drawing(identities, label, torch.zeros(4, dtype=torch.bool)) == 0
+    alone = photo_drawing(identities[:3], label[:3], drawing[:3])  # the second photo has no partner
+    assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], label[[0, 2, 1]], drawing[[0, 2, 1]])))
 
 
 def test_distillation_target_of_a_drawing_is_its_photo():
@@ -206,8 +206,8 @@ def test_trains_last_changes_the_last_stage_only(network):
 def test_start_from_an_encoder_file(tmp_path):
     recognizer, file = _build(), tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer, ['Adele', 'Bob']))
-    settings, state, known = start(str(file))
-    assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and known == ['Adele', 'Bob']
+    settings, state, names = start(str(file))
+    assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and names == ['Adele', 'Bob']
     assert torch.equal(state['linear1.conv.weight'], recognizer.network.linear1.conv.weight)
     file.write_bytes(encoder_bytes(recognizer))
     with pytest.raises(ValueError, match='does not list the identities'):
@@ -215,8 +215,8 @@ def test_start_from_an_encoder_file(tmp_path):
 
 
 def test_zoo_encoder_lists_its_training_identities():
-    known = people_learned_from('identity-caricature')
-    assert len(known) == 179 and start('identity-caricature')[2] == known
+    names = people_learned_from('identity-caricature')
+    assert len(names) == 179 and start('identity-caricature')[2] == names
     assert people_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
 
 

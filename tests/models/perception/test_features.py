@@ -19,12 +19,12 @@ def test_lpips_equals_its_equation():
         for image in (first[sample], second[sample]):
             mean, deviation = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]])[..., None, None]
             x = (image[None] - mean) / deviation
-            found = []
+            layer_maps = []
             for i in range(12):
                 x = torch.relu(x) if i in taps else network.features[i](x)
                 if i in taps:
-                    found.append(torch.nn.functional.normalize(x, dim=1)[0])
-            maps.append(found)
+                    layer_maps.append(torch.nn.functional.normalize(x, dim=1)[0])
+            maps.append(layer_maps)
         for head, a, b in zip(network.heads, *maps):
             expected[sample] += torch.einsum('c,chw->hw', head, (a - b) ** 2).mean()
     assert torch.allclose(network(first, second), expected, rtol=1e-4)

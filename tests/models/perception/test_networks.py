@@ -71,12 +71,12 @@ def test_annealing_decreases_to_its_minimum():
                                    lambda: HardMarginHead(8, 5)], ids=['arcface', 'cosface', 'hard margin'])
 def test_margin_lowers_the_target_logit_only(build):
     torch.manual_seed(1)
-    head, x, person = build(), torch.randn(6, 8, requires_grad=True), torch.tensor([0, 1, 2, 3, 4, 0])
-    logits, plain = head(x, person), head.scale * head.cosine(x)
-    target = F.one_hot(person, 5).bool()
+    head, x, label = build(), torch.randn(6, 8, requires_grad=True), torch.tensor([0, 1, 2, 3, 4, 0])
+    logits, plain = head(x, label), head.scale * head.cosine(x)
+    target = F.one_hot(label, 5).bool()
     assert (logits[target] < plain[target] - 1).all()
     assert torch.allclose(logits[~target], plain[~target], atol=1e-4)
-    F.cross_entropy(logits, person).backward()
+    F.cross_entropy(logits, label).backward()
     moved = head.cosine(x.detach() - 1e-3 * x.grad)[target]
     assert (moved >= head.cosine(x.detach())[target]).all()
 
@@ -101,8 +101,8 @@ def test_psi_is_monotonically_decreasing():
 
 
 def test_focal_factor_has_no_gradient():
-    layer, x, person = AngleLinear(6, 4), torch.randn(1, 6, requires_grad=True), torch.tensor([2])
-    plain = torch.autograd.grad(angle_loss(*layer(x), person, 100), x)[0]
-    focal = torch.autograd.grad(angle_loss(*layer(x), person, 100, gamma=2), x)[0]
-    p = (-angle_loss(*layer(x), person, 100)).exp().item()
+    layer, x, label = AngleLinear(6, 4), torch.randn(1, 6, requires_grad=True), torch.tensor([2])
+    plain = torch.autograd.grad(angle_loss(*layer(x), label, 100), x)[0]
+    focal = torch.autograd.grad(angle_loss(*layer(x), label, 100, gamma=2), x)[0]
+    p = (-angle_loss(*layer(x), label, 100)).exp().item()
     assert torch.allclose(focal, (1 - p) ** 2 * plain, rtol=1e-4)

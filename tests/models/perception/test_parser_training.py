@@ -36,15 +36,15 @@ def _batch(count=4, size=32):
 def test_both_losses_decrease():
     torch.manual_seed(0)
     training, batch = ParserTraining(ParserTrainingConfig(size=32)), _batch()
-    optimizer, seen = torch.optim.Adam(training.param_groups()['parser'], 5e-3), []
+    optimizer, history = torch.optim.Adam(training.param_groups()['parser'], 5e-3), []
     for step in range(10):
         losses = training('parser', batch, step)
-        seen.append({name: loss.item() for name, loss in losses.items()})
+        history.append({name: loss.item() for name, loss in losses.items()})
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
-    assert set(seen[0]) == {'labels', 'coarse'}
-    assert all(seen[-1][name] < 0.5 * seen[0][name] for name in seen[0])
+    assert set(history[0]) == {'labels', 'coarse'}
+    assert all(history[-1][name] < 0.5 * history[0][name] for name in history[0])
     columns = training.eval().panel(batch)
     assert all(column.shape == (4, 3, 32, 32) for column in columns.values())
     assert torch.equal(columns['labels'][0, :, 0, 0], columns['parser'][0, :, 0, 0]), 'hair has one color'

@@ -37,20 +37,20 @@ def error(points, expected):
 @pytest.mark.parametrize('quarters', [1, 2, 3])
 def test_rotation_by_90_degrees_rotates_the_landmarks(mtcnn, portrait, quarters):
     upright, = mtcnn.detect(portrait)
-    found, = mtcnn.detect(np.ascontiguousarray(np.rot90(portrait, quarters)))
+    predicted, = mtcnn.detect(np.ascontiguousarray(np.rot90(portrait, quarters)))
     last = portrait.shape[0] - 1
     x, y = upright.points.T
     expected = np.stack({1: (y, last - x), 2: (last - x, last - y), 3: (last - y, x)}[quarters], 1)
-    assert error(found.points, expected) < 0.02
-    assert abs((found.roll - upright.roll + 90 * quarters + 180) % 360 - 180) < 2
+    assert error(predicted.points, expected) < 0.02
+    assert abs((predicted.roll - upright.roll + 90 * quarters + 180) % 360 - 180) < 2
 
 
 @pytest.mark.parametrize('degrees', [45, 135, 225, 315])
 def test_rotated_face_is_detected(mtcnn, portrait, degrees):
     expected = mtcnn.detect(portrait)[0].points
     image, matrix = rotated(portrait, degrees)
-    found, = mtcnn.detect(image)
-    assert error(found.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.2
+    predicted, = mtcnn.detect(image)
+    assert error(predicted.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.2
 
 
 @pytest.mark.parametrize('degrees', [0, 90, 180, 270, 33])
@@ -77,9 +77,9 @@ def test_face_of_90_px_in_a_photo_of_12000_px_is_detected(mtcnn, portrait):
     large = np.full((3000, 12000, 3), 128, np.uint8)
     y, x = 1700, 7345
     large[y:y + len(face), x:x + len(face)] = face
-    found, = mtcnn.detect(large)
+    predicted, = mtcnn.detect(large)
     expected = (upright.points + 0.5) * len(face) / len(portrait) - 0.5 + [x, y]
-    assert error(found.points, expected) < 0.25
+    assert error(predicted.points, expected) < 0.25
 
 
 def test_a_large_photo_of_a_large_face_is_searched_once(mtcnn, portrait, monkeypatch):
@@ -97,5 +97,5 @@ def test_rotating_face_is_followed_in_every_frame(mtcnn, portrait):
         part = list(frames[start:start + 12])
         rows += tracker.follow(part, [(start + index) / 25 for index in range(len(part))], start + 12 >= len(frames))
     for row, matrix in zip(rows, matrices):
-        seen, = row
-        assert error(seen.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.35
+        followed, = row
+        assert error(followed.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.35
