@@ -10,8 +10,8 @@ from app.results import looks, weights_here
 from models import weights
 from models.base import Family, Perception
 from models.cgan.published import load_generator
-from models.ddpm.denoiser import Denoiser
 from models.ddpm.loading import ADM, load_denoiser
+from models.ddpm.networks.denoiser import Denoiser
 from models.perception.build import PHOTO_PARSER, build_perception, load_embedder, load_parser
 from models.perception.detection import build_detector
 from models.perception.encoders.embedder import Embedder

@@ -1,1 +1,5 @@
-"""Networks, losses, samplers and pipelines. Nothing here reads a file but weights, or imports datasets or experiments."""
+"""Networks, losses, samplers, the families that combine them, and the pipelines.
+
+Imports nothing of `datasets`, `experiments` or `scripts`. Modules read and write weights; `pipelines` also read and write images
+and videos.
+"""

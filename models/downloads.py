@@ -1,4 +1,4 @@
-"""Downloads over HTTP(S): resumable, bounded in size and by a least rate."""
+"""Resumable downloads over HTTP(S) with limits on size and rate."""
 import re
 import threading
 import urllib.error
@@ -23,8 +23,11 @@ class DownloadError(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout: seconds without a byte. A download ends where fewer than `rate` bytes per second arrive over `window` seconds,
-    those before the first byte included. size: most bytes of a file whose size is not known."""
+    """Limits of a download.
+
+    timeout: seconds without a byte. window: seconds over which the rate is measured, from the connection on. rate: minimum bytes
+    per second. size: maximum bytes of a file of unknown size.
+    """
 
     timeout: float = 30
     window: float = 60
@@ -49,7 +52,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Knows http and https; the default opener also reads file:, ftp: and data: addresses."""
+    """Opener of http and https addresses only; the default one also opens file:, ftp: and data: addresses."""
     opener = urllib.request.OpenerDirector()
     for handler in (urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler, Redirects,
                     urllib.request.HTTPErrorProcessor, urllib.request.HTTPDefaultErrorHandler, urllib.request.UnknownHandler):
@@ -59,7 +62,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 @contextmanager
 def _network_errors() -> Iterator[None]:
-    """Inside, whatever http.client and urllib raise becomes a DownloadError, HTTP status 416 excepted."""
+    """Convert errors of http.client and urllib to DownloadError, except HTTP status 416."""
     try:
         yield
     except urllib.error.HTTPError as error:
@@ -78,13 +81,14 @@ def _one_line(text: object) -> str:
 
 def download(address: str, path: Path, *, size: int | None = None, limits: Limits = LIMITS,
              progress: Progress | None = None) -> None:
-    """Write the content of an address to `path`, after the bytes that `path` already holds where the server can continue.
+    """Download an address to `path`; a partial file is continued where the server supports it.
 
-    size: of the whole file, where it is known; another length is refused. progress(bytes so far, total or None). What has
-    arrived stays in `path` when a download breaks off. DownloadError where the server is the cause, WriteError where the disk is.
+    size: of the whole file, None where unknown; another length is an error. progress: called with the bytes so far and the total
+    or None. The partial file remains after an interruption. DownloadError for errors of the server or the network, WriteError for
+    those of the disk.
     """
     transfer = _Transfer(address, Path(path), size, limits, progress)
-    thread = threading.Thread(target=transfer.run, daemon=True)  # a read may outlast any limit by a byte now and then
+    thread = threading.Thread(target=transfer.run, daemon=True)  # single bytes can keep a read open beyond any timeout
     thread.start()
     try:
         while thread.is_alive():
@@ -99,7 +103,7 @@ def download(address: str, path: Path, *, size: int | None = None, limits: Limit
 
 
 class _Transfer:
-    """One download, run in a thread of its own. received: bytes that have arrived. error: what ended it."""
+    """A download in a thread. received: bytes received. error: exception that ended it, or None."""
 
     def __init__(self, address: str, path: Path, size: int | None, limits: Limits, progress: Progress | None):
         self.address, self.path, self.size, self.limits, self.progress = address, path, size, limits, progress
@@ -108,7 +112,7 @@ class _Transfer:
     def run(self) -> None:
         try:
             self._run(self.path.stat().st_size if self.path.is_file() else 0)
-        except Exception as error:  # raised again by `download`
+        except Exception as error:  # reraised by `download`
             self.error = error
 
     def _run(self, start: int) -> None:
@@ -118,7 +122,7 @@ class _Transfer:
         if response is None:
             start, response = 0, self._open(0)
         if response is None:
-            raise DownloadError('it sends a part of the file where the whole is asked for')
+            raise DownloadError('it sends a part of the file in place of the whole')
         with response:
             total = self._total(start, response)
             with write_errors(self.path):  # errors of the network are DownloadErrors
@@ -128,7 +132,7 @@ class _Transfer:
                     self._copy(response, handle, start, total)
 
     def _open(self, start: int) -> HTTPResponse | None:
-        """The response that sends the bytes from `start` on, or None where the server does not continue there."""
+        """Response with the bytes from `start` on, or None where the server does not resume there."""
         headers = {'User-Agent': 'face-swap-suite', **({'Range': f'bytes={start}-'} if start else {})}
         try:
             with _network_errors():
@@ -138,8 +142,8 @@ class _Transfer:
             if not start:
                 raise DownloadError(f'HTTP status {error.code}') from error
             return None
-        found = _RANGE.fullmatch(response.headers.get('Content-Range', ''))
-        first = int(found[1][:20]) if response.status == 206 and found else 0
+        match = _RANGE.fullmatch(response.headers.get('Content-Range', ''))
+        first = int(match[1][:20]) if response.status == 206 and match else 0
         if response.status not in (200, 206):
             response.close()
             raise DownloadError(f'HTTP status {response.status}')
@@ -149,7 +153,7 @@ class _Transfer:
         return response
 
     def _total(self, start: int, response: HTTPResponse) -> int | None:
-        """Bytes of the whole file, None where neither the server nor the table says."""
+        """Bytes of the whole file, None where unknown."""
         length = response.headers.get('Content-Length')
         if length is None:
             return self.size

@@ -1,8 +1,8 @@
-"""Face geometry: five-point templates, similarity estimation, antialiased warps forth and back.
+"""Face geometry: five-point templates, similarity estimation and antialiased warps.
 
 Points are (x, y) in pixels with the center of the top-left pixel at (0, 0), in the order left eye, right eye, nose,
-left mouth corner, right mouth corner, where left is the viewer's left. A transform is a 2x3 matrix that maps homogeneous
-source points to destination points. Everything here is PyTorch and differentiable with respect to the images.
+left mouth corner, right mouth corner; left is the viewer's left. A transform is a (2,3) matrix that maps homogeneous source
+points to destination points. Warps are differentiable in the images.
 """
 from dataclasses import dataclass
 
@@ -15,53 +15,53 @@ from models.precision import full_precision
 
 @dataclass(frozen=True)
 class Template:
-    """Where the five points of an aligned face lie in an image of `width` x `height` pixels."""
+    """Five points of an aligned face in an image of `width` x `height` pixels."""
 
     width: int
     height: int
     points: tuple[tuple[float, float], ...]
 
     def scaled(self, width: int, height: int | None = None) -> 'Template':
-        """The same framing in another number of pixels; pixel areas, not pixel centers, are what is scaled."""
+        """The same alignment at another size; scaled about the corner of the first pixel, not its center."""
         height = round(width * self.height / self.width) if height is None else height
         sx, sy = width / self.width, height / self.height
         return Template(width, height, tuple(((x + 0.5) * sx - 0.5, (y + 0.5) * sy - 0.5) for x, y in self.points))
 
     def tensor(self, **kwargs) -> Tensor:
-        """(5, 2) float32 unless told otherwise."""
+        """Points (5,2), float32 by default; kwargs as for torch.tensor."""
         return torch.tensor(self.points, **{'dtype': torch.float32, **kwargs})
 
 
 _CELEBA = Template(178, 218, ((69.4, 111.3), (107.6, 111.2), (88.3, 134.9), (71.3, 152.1), (105.4, 151.9)))
 _SPHEREFACE = ((30.2946, 51.6963), (65.5318, 51.5014), (48.0252, 71.7366), (33.5493, 92.3655), (62.7299, 92.2041))
 
-FACE_SIDE = 128  # side, in CelebA pixels, of the square that the swap families see
+FACE_SIDE = 128  # side in CelebA pixels of the square of the swap families
 FACE_CORNER = (24, 60)  # its top-left pixel in the CelebA canvas
 
 
 def _square(side: int, corner: tuple[int, int]) -> Template:
-    """A square cut out of the aligned CelebA canvas."""
+    """A square crop of the aligned CelebA canvas."""
     return Template(side, side, tuple((x - corner[0], y - corner[1]) for x, y in _CELEBA.points))
 
 
 TEMPLATES = {
     # Official aligned CelebA, mean of the published landmarks of its list.
     'celeba': _CELEBA,
-    # The square cut out of the aligned CelebA canvas that holds the face from hairline to chin: what families swap in.
+    # Crop of the aligned CelebA canvas from hairline to chin, for the swap families.
     'face': _square(FACE_SIDE, FACE_CORNER),
-    # About what CelebA-HQ shows of a face, as far as the aligned CelebA canvas holds it.
+    # Approximate alignment of CelebA-HQ within the aligned CelebA canvas.
     'celebahq': _square(150, (13, 40)),
-    # FFHQ framing at 512 pixels, as SimSwap and facexlib use it.
+    # FFHQ alignment at 512 pixels, as in SimSwap and facexlib.
     'ffhq': Template(512, 512, ((192.98138, 239.94708), (318.90277, 240.1936), (256.63416, 314.01935),
                                 (201.26117, 371.41043), (313.08905, 371.15118))),
-    # ArcFace (insightface): the SphereFace points moved right by 8 pixels.
+    # ArcFace (insightface): the SphereFace points shifted right by 8 pixels.
     'arcface': Template(112, 112, tuple((x + 8.0, y) for x, y in _SPHEREFACE)),
     'sphereface': Template(96, 112, _SPHEREFACE),
 }
 
 
 def template(name: str) -> Template:
-    """A template of the table; ValueError names the known ones."""
+    """A template of TEMPLATES; ValueError for an unknown name."""
     if name not in TEMPLATES:
         raise ValueError(f'unknown template {name!r}; known: {", ".join(TEMPLATES)}')
     return TEMPLATES[name]
@@ -69,14 +69,14 @@ def template(name: str) -> Template:
 
 @full_precision
 def similarity(source: Tensor, destination: Tensor) -> Tensor:
-    """Least-squares similarity (rotation, uniform scale, translation; no mirroring) that sends source to destination.
+    """Least-squares similarity (rotation, uniform scale, translation; no mirroring) that maps source to destination.
 
     source, destination: (..., N, 2), N >= 2. Returns (..., 2, 3). Closed form of Umeyama 1991 in the plane.
     Raises ValueError where all source points coincide or a coordinate is not finite.
     """
     source, destination = torch.broadcast_tensors(source, destination)
     if not (torch.isfinite(source).all() and torch.isfinite(destination).all()):
-        raise ValueError('landmarks hold a value that is not finite')
+        raise ValueError('landmarks have a value that is not finite')
     mean_s, mean_d = source.mean(-2, keepdim=True), destination.mean(-2, keepdim=True)
     s, d = source - mean_s, destination - mean_d
     spread = (s * s).sum((-1, -2))
@@ -106,17 +106,17 @@ def compose(second: Tensor, first: Tensor) -> Tensor:
 
 @full_precision
 def apply(matrix: Tensor, points: Tensor) -> Tensor:
-    """(..., 2, 3), (..., N, 2) -> (..., N, 2)."""
+    """Apply transforms (..., 2, 3) to points (..., N, 2)."""
     return points @ matrix[..., :2].transpose(-1, -2) + matrix[..., 2].unsqueeze(-2)
 
 
 def between(first: Template, second: Template) -> Tensor:
-    """(2, 3): from pixels of one template's image to pixels of the other's."""
+    """Transform (2,3) from pixels of the first template's image to pixels of the second's."""
     return similarity(first.tensor(dtype=torch.float64), second.tensor(dtype=torch.float64)).float()
 
 
 def align(points: Tensor, to: Template) -> Tensor:
-    """(..., 5, 2) landmarks -> (..., 2, 3) transform into the template's image."""
+    """Transform (..., 2, 3) from landmarks (..., 5, 2) to the template's image."""
     return similarity(points, to.tensor(dtype=points.dtype, device=points.device))
 
 
@@ -128,12 +128,15 @@ def _scale(matrix: Tensor) -> float:
 @full_precision
 def warp(images: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = 'bilinear', padding: str = 'border',
          antialias: bool = True) -> Tensor:
-    """Resample images so that the point p of the input is seen at matrix(p) of the output.
+    """Resample images by transforms from input to output pixels. Returns (B,C,*size).
 
-    images (B,C,H,W) float, of which half precision becomes float32; matrix (B,2,3) or (2,3); size = (height, width) of the
-    output; mode bilinear | bicubic | nearest; padding border | zeros | reflection. Where the transform shrinks, the input is
-    first reduced with an antialiased filter, so that no detail above the output's Nyquist frequency aliases. Returns
-    (B,C,*size).
+    Args:
+        images: (B,C,H,W); half precision is converted to float32.
+        matrix: (B,2,3) or (2,3).
+        size: height and width of the output.
+        mode: 'bilinear', 'bicubic' or 'nearest'.
+        padding: 'border', 'zeros' or 'reflection'.
+        antialias: low-pass filter the input where the transform reduces its size.
     """
     if matrix.dim() == 2:
         matrix = matrix.expand(len(images), 2, 3)
@@ -147,9 +150,9 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = '
         enlarge = matrix.new_tensor([[rx, 0, 0.5 * rx - 0.5], [0, ry, 0.5 * ry - 0.5]])
         matrix = compose(matrix, enlarge.expand_as(matrix))
         height, width = reduced
-    back = invert(matrix)[..., None, None]  # output pixel -> input pixel, (B,2,3,1,1)
+    inverse = invert(matrix)[..., None, None]  # output pixel -> input pixel, (B,2,3,1,1)
     ys, xs = torch.arange(size[0], device=matrix.device).view(-1, 1), torch.arange(size[1], device=matrix.device)
     grid = torch.stack([(row[:, 0] * xs + (row[:, 1] * ys + row[:, 2]) + 0.5) * (2 / side) - 1
-                        for row, side in ((back[:, 0], width), (back[:, 1], height))], -1)  # (B,h,w,2) in [-1,1]
+                        for row, side in ((inverse[:, 0], width), (inverse[:, 1], height))], -1)  # (B,h,w,2) in [-1,1]
     grid = grid.to(images.dtype)
     return F.grid_sample(images, grid, mode=mode, padding_mode=padding, align_corners=False)  # (B,C,*size)

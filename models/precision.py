@@ -1,4 +1,4 @@
-"""Numerical precision: networks run under autocast, measurements in float32."""
+"""Float32 computation under autocast."""
 import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -14,9 +14,9 @@ R = TypeVar('R')
 
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: `function` runs outside autocast, and tensors of half precision among its arguments, also inside lists, tuples
-    and dicts, arrive in float32. For whatever measures rather than generates: coordinates, resampling grids, landmarks, parsing,
-    statistics, singular values, losses."""
+    """Decorator that disables autocast in `function` and converts half-precision tensors among its arguments, also in lists,
+    tuples and dicts, to float32. For coordinates, resampling grids, landmarks, parsing, statistics, singular values and
+    losses."""
     def widened(value):
         return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
 
@@ -35,5 +35,5 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
 
 @full_precision
 def normalized(vectors: Tensor, dim: int = 1) -> Tensor:
-    """Vectors of unit length along `dim`, float32: float16 holds no norm below 6e-8, by which others would be divided."""
+    """Vectors of unit length along `dim`, in float32: norms below 6e-8 underflow in float16."""
     return F.normalize(vectors, dim=dim)

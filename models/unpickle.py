@@ -1,8 +1,7 @@
-"""The tensors of a pickled whole network, taken out without running any of its code.
+"""State dicts of pickled networks, without running the code in the file.
 
-Unpickling may call whatever a file names, so nothing is looked up here but containers and PyTorch's own description of a
-tensor. Each class of a network that the file names is replaced by an empty stand-in, which holds attributes and does nothing;
-the parameters and buffers are collected from the stand-ins. Anything else that the file names is an error.
+Unpickling can call any function that a file names. This reader resolves containers and PyTorch's tensor constructors only;
+network classes become empty stand-ins, whose parameters and buffers are collected. Any other name is an error.
 """
 import math
 import pickle
@@ -19,7 +18,7 @@ from configs.reading import shown
 from models.weights import WeightsError
 
 _MAX_BYTES = 2 << 30  # of one member of an archive
-# Packages whose classes become stand-ins.
+# Prefixes of classes that become stand-ins.
 _NETWORKS = ('torch.nn.', 'models.arcface_models.')
 _DTYPES = {'FloatStorage': torch.float32, 'DoubleStorage': torch.float64, 'HalfStorage': torch.float16,
            'BFloat16Storage': torch.bfloat16, 'LongStorage': torch.int64, 'IntStorage': torch.int32, 'ShortStorage': torch.int16,
@@ -27,7 +26,7 @@ _DTYPES = {'FloatStorage': torch.float32, 'DoubleStorage': torch.float64, 'HalfS
 
 
 class _StandIn:
-    """Holds what a pickled object held."""
+    """Attributes of an unpickled network class."""
 
     def __new__(cls, *args):
         return super().__new__(cls)
@@ -35,7 +34,7 @@ class _StandIn:
 
 def _tensor(flat: Tensor, offset: int, size: tuple, stride: tuple, *unused) -> Tensor:
     if math.prod(size) > flat.numel():
-        raise ValueError('a tensor is larger than what is stored of it')
+        raise ValueError('a tensor is larger than its storage')
     return flat.as_strided(size, stride, offset)
 
 
@@ -49,30 +48,30 @@ _CONTAINERS = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, '
 
 
 class _Reader(pickle.Unpickler):
-    """Knows tensors, containers and stand-ins; `storage(key, dtype, count)` gives the flat tensor of a key."""
+    """Unpickler of tensors, containers and stand-ins; `storage(key, dtype, count)` returns the flat tensor of a key."""
 
     def __init__(self, stream: BinaryIO, storage):
         super().__init__(stream)
         self.storage = storage
 
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> object:
         full = f'{module}.{name}'
         if full in _CONTAINERS:
             return _CONTAINERS[full]
         if full.startswith(_NETWORKS):
             return type(name, (_StandIn,), {'__module__': module})
-        raise WeightsError(f'the file names {shown(full)}, which is no part of a network that the suite knows: it is not read')
+        raise WeightsError(f'the file names {shown(full)}, which is no part of a supported network: it is not read')
 
-    def persistent_load(self, reference: tuple):
-        kind, what, *rest = reference
-        if kind == 'module':  # before PyTorch 1.6 a class came with its source
-            return what
+    def persistent_load(self, reference: tuple) -> object:
+        kind, value, *rest = reference
+        if kind == 'module':  # before PyTorch 1.6, a class with its source
+            return value
         key, _, count = rest[:3]
-        return self.storage(key, what, count)
+        return self.storage(key, value, count)
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A member of an archive; WeightsError where it is larger than any network of the suite."""
+    """Read a member of an archive; WeightsError above _MAX_BYTES."""
     size = archive.getinfo(name).file_size
     if size > _MAX_BYTES:
         raise WeightsError(f'its member {shown(name)} has {size >> 20} MB')
@@ -110,38 +109,38 @@ def _read_old(file: Path):
             count, = struct.unpack('<q', stream.read(8))
             flat = flats[key]
             if count != len(flat):
-                raise WeightsError(f'{file} says two things about the size of a tensor: fetch it again')
+                raise WeightsError(f'{file} has contradictory sizes of a tensor: fetch it again')
             flat.copy_(torch.frombuffer(bytearray(stream.read(count * flat.element_size())), dtype=flat.dtype))
     return content
 
 
 def _collect(module: _StandIn, prefix: str = '') -> dict[str, Tensor]:
-    """The state dict of a stand-in for a network: its parameters, persistent buffers and submodules."""
-    held = vars(module)
-    passing = held.get('_non_persistent_buffers_set', ())
-    buffers = {name: value for name, value in held.get('_buffers', {}).items() if name not in passing}
-    state = {prefix + name: value for name, value in {**held.get('_parameters', {}), **buffers}.items()
+    """State dict of a stand-in: parameters, persistent buffers and submodules."""
+    attributes = vars(module)
+    non_persistent = attributes.get('_non_persistent_buffers_set', ())
+    buffers = {name: value for name, value in attributes.get('_buffers', {}).items() if name not in non_persistent}
+    state = {prefix + name: value for name, value in {**attributes.get('_parameters', {}), **buffers}.items()
              if isinstance(value, Tensor)}
-    for name, child in held.get('_modules', {}).items():
+    for name, child in attributes.get('_modules', {}).items():
         if isinstance(child, _StandIn):
             state |= _collect(child, f'{prefix}{name}.')
     return state
 
 
 def read_module(file: Path) -> dict[str, Tensor]:
-    """The state dict of a pickled network, or of the one under the key `model`, without a leading `module.`.
+    """State dict of a pickled network, or of that under the key `model`, without the prefix `module.`.
 
-    WeightsError names the first thing in the file that is neither a tensor, a container nor part of a known network.
+    WeightsError names the first object in the file that is neither a tensor, a container nor part of a supported network.
     """
     file = Path(file)
     try:
-        found = _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
-        found = found.get('model') if isinstance(found, dict) else found
-        state = _collect(found) if isinstance(found, _StandIn) else {}
+        content = _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
+        network = content.get('model') if isinstance(content, dict) else content
+        state = _collect(network) if isinstance(network, _StandIn) else {}
     except WeightsError:
         raise
-    except Exception as error:  # a damaged pickle makes its reader raise anything
+    except Exception as error:  # a damaged pickle raises any exception
         raise WeightsError(f'{file} cannot be read as a PyTorch file ({shown(error)}): fetch it again') from error
     if not state:
-        raise WeightsError(f'{file} holds no pickled network: give the file that the table of weights means')
+        raise WeightsError(f'{file} holds no pickled network: give the file named in the table of weights')
     return {name.removeprefix('module.'): value for name, value in state.items()}

@@ -1,7 +1,7 @@
-"""Where weights come from: one table and a cache folder; the fetching of a file and its check.
+"""Table of weights, their cache folder, downloads and verification.
 
-Nothing is fetched unless `fetch` is called, which `python scripts/weights.py fetch NAME` does. Files lie in the folder named
-by the environment variable FACE_WEIGHTS_DIR, or else in ~/.cache/face-swap-suite; those of the zoo come with the package.
+Files are downloaded by `fetch` only (`python scripts/weights.py fetch NAME`), to the folder of the environment variable
+FACE_WEIGHTS_DIR, by default ~/.cache/face-swap-suite. Files of the zoo are part of the package.
 """
 import hashlib
 import os
@@ -15,22 +15,27 @@ ZOO = Path(__file__).resolve().parent / 'zoo'
 
 
 class WeightsError(RuntimeError):
-    """What went wrong and what to do, in one sentence."""
+    """An error of weights; the message states the error and its remedy."""
 
 
 class MissingWeights(WeightsError, FileNotFoundError):
-    """The file is not here; the message names the command that fetches it."""
+    """The file is not in the cache; the message names the command that fetches it."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of weights.
+    """A file of weights.
 
-    address: where it is downloaded from; a page for a person where `by_hand`; '' where the file comes with the package.
-    sha256, size: None where nobody has published them. format: how it is read,
-        state dict     a PyTorch file of named tensors, under the key `member` where one is given
-        module         a pickled whole network: read only by `convert --unpickle`
-        safetensors | onnx | zip of onnx | zip of state dicts | 7z of a state dict
+    Attributes:
+        name: key of TABLE.
+        file: file name in the cache or the zoo.
+        address: URL of the file; of a web page where `by_hand`; '' for files of the zoo.
+        sha256, size: hash in hex and bytes, None where not published.
+        license, citation: of the weights.
+        format: 'state dict' (a PyTorch file of named tensors), 'module' (a pickled network, read by `convert --unpickle` only),
+            'safetensors', 'onnx', 'zip of onnx', 'zip of state dicts' or '7z of a state dict'.
+        member: key of the named tensors in the PyTorch file, None for the top level.
+        by_hand: whether the file has to be downloaded in a browser.
     """
 
     name: str
@@ -46,16 +51,17 @@ class Entry:
 
     @property
     def in_zoo(self) -> bool:
+        """Whether the file is part of the package."""
         return not self.address
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or will lie once it is fetched."""
+        """Path of the file, also before it is fetched."""
         return (ZOO if self.in_zoo else cache()) / self.file
 
 
 def cache() -> Path:
-    """The folder of fetched weights."""
+    """Folder of fetched weights."""
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(os.environ.get('FACE_WEIGHTS_DIR') or Path(base) / 'face-swap-suite')
 
@@ -68,7 +74,7 @@ _SIMSWAP = f'{_GITHUB}/neuralchen/SimSwap/releases/download'
 _LANDMARKS = f'{_RAW}/cunjian/pytorch_face_landmark/6f34bf9f034aa2f521952f825e6ccc567deb42d6'
 _POSE = f'{_RAW}/omasaht/headpose-fsanet-pytorch/002549c981b607f722e0810d999afcde7e5aaa66/pretrained'
 _ZOO_LICENSE = 'research only: trained on CelebA and LFW faces'
-_NO_LICENSE = 'none stated: for your own use only, not to be passed on'
+_NO_LICENSE = 'none stated: private use only, no redistribution'
 _INSIGHT_LICENSE = 'non-commercial research only'
 _INSIGHT_PAGE = f'{_GITHUB}/deepinsight/insightface/tree/master/recognition/arcface_torch#model-zoo'
 _ARCFACE = 'Deng et al., ArcFace, CVPR 2019, arXiv:1801.07698'
@@ -82,7 +88,7 @@ _CGAN = f'{_SIMSWAP_PAPER}; Zhang et al., Self-Attention GAN, ICML 2019, arXiv:1
 _DDPM = 'Ho et al., NeurIPS 2020, arXiv:2006.11239; Choi et al., ILVR, ICCV 2021, arXiv:2108.02938'
 _UNET = 'Ronneberger et al., U-Net, MICCAI 2015, arXiv:1505.04597'
 _MOBILEFACENET = 'Chen et al., MobileFaceNets, CCBR 2018, arXiv:1804.07573'
-_BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567'  # both published files are the same bytes
+_BISENET_SHA256 = '468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567'  # of both published files
 
 TABLE = {entry.name: entry for entry in (
     Entry('identity-mobilefacenet', 'identity_mobilefacenet.safetensors', '',
@@ -106,8 +112,8 @@ TABLE = {entry.name: entry for entry in (
           'research only: trained on CelebA photos and anime faces of the web',
           'Kim et al., U-GAT-IT, ICLR 2020, arXiv:1907.10830', 'safetensors'),
     Entry('causes', 'causes.safetensors', '',
-          '95dc6ddc0847f34fc644c8af1c6723594b77370a32ba19bf8e17133cf4d6d518', 1999804, 'MIT: trained on drawn faces alone',
-          'a small convolutional network of our own', 'safetensors'),
+          '95dc6ddc0847f34fc644c8af1c6723594b77370a32ba19bf8e17133cf4d6d518', 1999804, 'MIT: trained on rendered faces only',
+          'a small convolutional network of this suite', 'safetensors'),
 
     Entry('mobilefacenet-068', 'mobilefacenet_arcface_068.ckpt',
           f'{_RAW}/Xiaoccer/MobileFaceNet_Pytorch/26bd8d262017e472a3c7f56d62929e2138a70aeb/model/best/068.ckpt',
@@ -179,30 +185,30 @@ TABLE = {entry.name: entry for entry in (
 
 
 def entry(name: str) -> Entry:
-    """An entry of the table; WeightsError names the known ones."""
+    """An entry of TABLE; WeightsError for an unknown name."""
     if name not in TABLE:
         raise WeightsError(f'no weights are called {name!r}; known: {", ".join(TABLE)}')
     return TABLE[name]
 
 
 def converted(name: str) -> Path | None:
-    """The newest generator that `weights.py convert` took out of a cached archive, or None."""
+    """The newest generator that `weights.py convert` extracted from a cached archive, or None."""
     archive = entry(name).path
     return max(archive.parent.glob(f'{archive.stem}_*_net_G.safetensors'), default=None)
 
 
 def path(name: str) -> Path:
-    """The file of an entry; MissingWeights (a FileNotFoundError) says how to get it."""
-    found = entry(name)
-    if found.path.is_file():
-        return found.path
-    if found.in_zoo:
-        raise MissingWeights(f'{found.path} comes with the suite but is missing: get it with `git checkout -- models/zoo`')
-    raise MissingWeights(f'the weights {name} are not here: run `python scripts/weights.py fetch {name}`')
+    """File of an entry; MissingWeights (a FileNotFoundError) where it does not exist."""
+    record = entry(name)
+    if record.path.is_file():
+        return record.path
+    if record.in_zoo:
+        raise MissingWeights(f'{record.path} is part of the suite but missing: restore it with `git checkout -- models/zoo`')
+    raise MissingWeights(f'the weights {name} are not in the cache: run `python scripts/weights.py fetch {name}`')
 
 
 def digest(file: Path) -> str:
-    """sha256 of a file, in hex. WeightsError where it cannot be read."""
+    """sha256 of a file in hex; WeightsError where it cannot be read."""
     try:
         sha256 = hashlib.sha256()
         with file.open('rb') as stream:
@@ -210,63 +216,70 @@ def digest(file: Path) -> str:
                 sha256.update(chunk)
         return sha256.hexdigest()
     except OSError as error:
-        raise WeightsError(f'{file} cannot be read ({error.strerror}): mend its permissions or fetch it again') from error
+        raise WeightsError(f'{file} cannot be read ({error.strerror}): correct its permissions or fetch it again') from error
 
 
-def _noted(found: Entry) -> Path:
-    """Beside a file that was taken without a published hash: the hash that it had when it came."""
-    return found.path.with_name(f'{found.file}.sha256')
+def _recorded_hash(record: Entry) -> Path:
+    """File with the sha256 at download, for entries without a published one."""
+    return record.path.with_name(f'{record.file}.sha256')
 
 
 def verify(name: str) -> str:
-    """'right', 'wrong' or 'absent'; 'unchanged' and 'unknown' where no hash is published: as fetched, or never noted."""
-    found = entry(name)
-    if not found.path.is_file():
+    """Verify a file: 'right', 'wrong' or 'absent'; without a published sha256 'unchanged' since the download, or 'unknown'."""
+    record = entry(name)
+    if not record.path.is_file():
         return 'absent'
-    if found.sha256 is not None:
-        return 'right' if digest(found.path) == found.sha256 else 'wrong'
-    if not _noted(found).is_file():
+    if record.sha256 is not None:
+        return 'right' if digest(record.path) == record.sha256 else 'wrong'
+    if not _recorded_hash(record).is_file():
         return 'unknown'
-    return 'unchanged' if _noted(found).read_text(errors='replace').strip() == digest(found.path) else 'wrong'
+    return 'unchanged' if _recorded_hash(record).read_text(errors='replace').strip() == digest(record.path) else 'wrong'
 
 
 def fetch(name: str, *, allow_unverified: bool = False, progress: Progress | None = None, limits: Limits = LIMITS) -> Path:
-    """Download one file into the cache, unless it is there already, and return its path.
+    """Download a file into the cache unless it exists, and return its path.
 
-    A download that breaks off leaves FILE.partial and is continued by the next call. The file gets its name only after its
-    sha256 was found right; a wrong one is deleted. Where no hash is published the call is refused, unless allow_unverified:
-    then the file is taken as it comes and its hash is noted beside it for `verify`. progress(bytes so far, total or None).
-    Raises WeightsError with one sentence on everything that can go wrong.
+    An interrupted download leaves FILE.partial, which the next call continues. The file is renamed after its sha256 is
+    verified; a file with another sha256 is deleted.
+
+    Args:
+        allow_unverified: accept a file without a published sha256; its hash is recorded for `verify`.
+        progress: called with the bytes so far and the total or None.
+        limits: of the download.
+
+    Raises:
+        WeightsError: for any failure.
     """
-    found = entry(name)
-    if found.in_zoo:
+    record = entry(name)
+    if record.in_zoo:
         return path(name)
     state = verify(name)
     if state == 'wrong':
-        raise WeightsError(f'{found.path} is there but its sha256 is wrong: delete it and fetch again')
+        raise WeightsError(f'{record.path} exists but its sha256 is wrong: delete it and fetch again')
     if state != 'absent':
-        return found.path
-    if found.by_hand:
-        raise WeightsError(f'{name} cannot be fetched by a program: download it from {found.address} and save it as {found.path}')
-    if found.sha256 is None and not allow_unverified:
-        raise WeightsError(f'no sha256 is published for {name}, so nothing could check what arrives: '
-                           'add --allow-unverified to take it all the same')
-    partial = found.path.with_name(f'{found.file}.partial')
+        return record.path
+    if record.by_hand:
+        raise WeightsError(f'{name} has no direct address: download it in a browser from {record.address} and save it as '
+                           f'{record.path}')
+    if record.sha256 is None and not allow_unverified:
+        raise WeightsError(f'no sha256 is published for {name}, so the file cannot be verified: '
+                           'add --allow-unverified to accept it')
+    partial = record.path.with_name(f'{record.file}.partial')
     try:
-        download(found.address, partial, size=found.size, limits=limits, progress=progress)
+        download(record.address, partial, size=record.size, limits=limits, progress=progress)
         sha256 = digest(partial)
-        if found.sha256 not in (None, sha256):
+        if record.sha256 not in (None, sha256):
             remove(partial)
-            raise WeightsError(f'{found.address} delivered another file than expected (its sha256 is {sha256}); it was deleted: '
-                               'try again, and if that fails too the address is no longer to be trusted')
-        if found.sha256 is None:
-            write_bytes(_noted(found), f'{sha256}\n'.encode())
-        with write_errors(found.path):
+            raise WeightsError(f'{record.address} delivered another file than expected (its sha256 is {sha256}); it was deleted: '
+                               'try again; after another failure do not trust the address')
+        if record.sha256 is None:
+            write_bytes(_recorded_hash(record), f'{sha256}\n'.encode())
+        with write_errors(record.path):
             sync(partial)
-            partial.replace(found.path)
+            partial.replace(record.path)
     except DownloadError as error:
-        raise WeightsError(f'{found.address} cannot be downloaded ({error}): check the connection and run it again, or save the '
-                           f'file yourself as {found.path}') from error
+        raise WeightsError(f'{record.address} cannot be downloaded ({error}): check the connection and run it again, or save the '
+                           f'file yourself as {record.path}') from error
     except WriteError as error:
         raise WeightsError(f'{error}, or name another folder in FACE_WEIGHTS_DIR') from error
-    return found.path
+    return record.path

@@ -1,4 +1,4 @@
-"""Write a swap generator or a denoiser as ONNX, checked by onnxruntime against PyTorch; the batch may have any size.
+"""Export a swap generator or a denoiser to ONNX with a dynamic batch size, and compare onnxruntime with PyTorch.
 
     python scripts/export.py --family cvae -o cvae.onnx
     python scripts/export.py --weights RUN/family.safetensors -o swap.onnx
@@ -8,8 +8,8 @@
 
 Inputs of a swapper: target (B,3,S,S) in [-1,1], labels (B,S,S) of the target's parsing (not for simswap-*),
 identity (B,D) of unit length. Output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file.
-Of the family ddpm the denoiser without a condition is written, for `sample_ilvr.py --weights denoiser.onnx`. With --int8 the
-convolutions become 8-bit, by the ranges that their maps have on drawn faces or on the images of --data.
+Of the family ddpm the unconditional denoiser is exported, for `sample_ilvr.py --weights denoiser.onnx`. --int8 quantizes the
+convolutions to 8 bits, calibrated on rendered faces or on the images of --data.
 """
 import sys
 from pathlib import Path
@@ -29,7 +29,7 @@ from datasets.loaders import FACES, build_loader, build_swaps
 from models import weights
 from models.base import Family
 from models.cgan.published import load_generator
-from models.ddpm.onnx_export import SPARED, export_denoiser, noisy
+from models.ddpm.networks.onnx_export import SPARED, export_denoiser, noisy
 from models.perception.build import build_perception
 from models.pipelines.onnx_export import export_family, export_generator, inputs_of
 from models.pipelines.simswap import FRAMINGS
@@ -37,21 +37,21 @@ from models.registry import FAMILIES, SWAPPER, load_family
 from models.runtime.quantization import quantize
 from models.runtime.sessions import Inputs
 
-_BATCH, _BATCHES = 8, 7  # of images on which ranges are found; the last batch is for looking
+_BATCH, _BATCHES = 8, 7  # images and batches of the calibration; the last batch measures the error
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--family', default=SWAPPER, choices=FAMILIES,
-                        help='model family whose own weights are exported (%(default)s)')
-    parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(FRAMINGS)}, instead')
+                        help='family whose zoo weights are exported (%(default)s)')
+    parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(FRAMINGS)}')
     parser.add_argument('-o', '--output', type=Path, required=True, help='file to write')
     parser.add_argument('--int8', action='store_true', help='8-bit convolutions')
-    parser.add_argument('--data', choices=list(FACES), help='data set on which their ranges are found (drawn faces)')
+    parser.add_argument('--data', choices=list(FACES), help='data set of the calibration (rendered faces)')
     parser.add_argument('--root', help='folder of the data set')
     args = parser.parse_args(argv)
     if args.int8 and args.weights in FRAMINGS:
-        parser.error(f'--int8 finds its ranges on the crops of our own families; {args.weights} cuts its own')
+        parser.error(f'--int8 is calibrated on the crops of the suite\'s families; {args.weights} has its own')
     return args
 
 
@@ -61,25 +61,26 @@ def run(args: argparse.Namespace) -> None:
     else:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
         family = load_family(args.weights or weights.path(args.family), perception)
-        samples = calibration(args, family) if args.int8 else []  # first: if it fails, no float32 file lies in its place
+        samples = calibration(args, family) if args.int8 else []
         difference = (export_denoiser(family.denoiser, 'face', args.output) if denoises(family)
                       else export_family(family, args.output))
     print(f'{args.output}: onnxruntime and PyTorch differ by {difference:.1e} at most')
     if args.int8:
-        moved = quantize(args.output, samples, SPARED if denoises(family) else 0)
-        print(f'{args.output}: 8-bit convolutions moved its output by {moved:.3f} '
+        error = quantize(args.output, samples, SPARED if denoises(family) else 0)
+        print(f'{args.output}: 8-bit convolutions change its output by {error:.3f} '
               '(root mean square; the range of images is 2)')
 
 
 def calibration(args: argparse.Namespace, family: Family) -> list[Inputs]:
-    """What the exported network is given for images of the data set."""
+    """Inputs of the exported network for images of the data set."""
     faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
-    chance = torch.Generator().manual_seed(0)
-    return [noisy(batch.target, family.denoiser, chance) if denoises(family) else inputs_of(family, batch)
+    rng = torch.Generator().manual_seed(0)
+    return [noisy(batch.target, family.denoiser, rng) if denoises(family) else inputs_of(family, batch)
             for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
 
 
 def denoises(family: Family) -> bool:
+    """Whether the family has a denoiser."""
     return hasattr(family, 'denoiser')
 
 

@@ -42,16 +42,8 @@ from models.base import Perception
 from models.batch import FaceBatch
 from models.files import write_bytes
 from models.perception.build import EMBEDDERS, load_embedder
-from models.perception.encoders.family import (
-    HEADS,
-    NETWORKS,
-    Recognizer,
-    RecognizerConfig,
-    encoder_bytes,
-    frame,
-    load_encoder,
-    start,
-)
+from models.perception.encoders.family import HEADS, NETWORKS, Recognizer, RecognizerConfig, frame
+from models.perception.encoders.files import encoder_bytes, load_encoder, start
 from models.weights import WeightsError
 
 

@@ -1,16 +1,15 @@
-"""Weights of other people and of our own: what there is, fetch it, check it, convert it.
+"""List, fetch, verify and convert weights.
 
-    python scripts/weights.py list [NAME ...]          what there is, and what of it is here; with NAME everything about it
+    python scripts/weights.py list [NAME ...]          all weights and whether they are in the cache; with NAME the details
     python scripts/weights.py fetch NAME ...           download into the cache ($FACE_WEIGHTS_DIR or ~/.cache/face-swap-suite)
-    python scripts/weights.py verify [NAME ...]        compare sha256 of what is here; exit 1 if one is wrong or missing
+    python scripts/weights.py verify [NAME ...]        compare the sha256 of cached files; exit 1 if one is wrong or missing
     python scripts/weights.py convert NAME             write named tensors as safetensors into the cache
     python scripts/weights.py halve FILE OUT           a run's safetensors in half precision, as in models/zoo
-    python scripts/weights.py translator PRESET SOURCE OUT   a published translator as a family.safetensors of ours
+    python scripts/weights.py translator PRESET SOURCE OUT   a published translator as a family.safetensors
 
-fetch asks for --allow-unverified where no sha256 is published: the file is then taken as it comes, its sha256 is noted beside
-it, and verify compares with that. convert asks for --unpickle where the file is a pickled program (SimSwap's ArcFace): it
-then takes the tensors out with a reader that knows containers and tensors only, puts empty classes in place of the network's
-own, runs none of the file's code, and refuses a file that names anything else.
+fetch requires --allow-unverified where no sha256 is published; the sha256 at download is then recorded for verify. convert
+requires --unpickle for a pickled program (SimSwap's ArcFace); its reader resolves containers and tensors only, replaces the
+network's classes by empty ones, runs none of the file's code, and rejects a file that names anything else.
 """
 import sys
 from pathlib import Path
@@ -39,18 +38,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     commands.add_parser('list').add_argument('names', nargs='*', metavar='NAME')
     fetch = commands.add_parser('fetch')
     fetch.add_argument('names', nargs='+', metavar='NAME')
-    fetch.add_argument('--allow-unverified', action='store_true', help='take a file of which no sha256 is published')
+    fetch.add_argument('--allow-unverified', action='store_true', help='accept a file without a published sha256')
     commands.add_parser('verify').add_argument('names', nargs='*', metavar='NAME')
     convert = commands.add_parser('convert')
     convert.add_argument('name', metavar='NAME')
-    convert.add_argument('--source', type=Path, help='the published file, if it is not the fetched one')
-    convert.add_argument('--out', type=Path, help='where to write (default: the cache)')
-    convert.add_argument('--unpickle', action='store_true', help='consent to read a pickled program, without running its code')
+    convert.add_argument('--source', type=Path, help='published file (default: the fetched one)')
+    convert.add_argument('--out', type=Path, help='output file (default: in the cache)')
+    convert.add_argument('--unpickle', action='store_true', help='read a pickled program without running its code')
     halve = commands.add_parser('halve')
     halve.add_argument('file', type=Path, metavar='FILE')
     halve.add_argument('out', type=Path, metavar='OUT')
     translator = commands.add_parser('translator')
-    translator.add_argument('preset', metavar='PRESET', help='whose networks these are, such as cyclegan or stargan')
+    translator.add_argument('preset', metavar='PRESET', help='preset of the networks, such as cyclegan or stargan')
     translator.add_argument('source', type=Path, metavar='SOURCE', help='the published file, or the folder of the published run')
     translator.add_argument('out', type=Path, metavar='OUT')
     translator.add_argument('--epoch', default='latest', help='first part of the file names in a folder')
@@ -64,18 +63,18 @@ def _megabytes(size: int | None) -> str:
 
 def list_all() -> None:
     table = Table('name', 'MB', 'here', 'format', 'license', box=None, pad_edge=False)
-    for found in weights.TABLE.values():
-        here = 'yes' if found.path.is_file() else 'no'
-        table.add_row(found.name, _megabytes(found.size), here, found.format, found.license)
+    for record in weights.TABLE.values():
+        is_cached = 'yes' if record.path.is_file() else 'no'
+        table.add_row(record.name, _megabytes(record.size), is_cached, record.format, record.license)
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def describe(name: str) -> None:
-    found = weights.entry(name)
+    record = weights.entry(name)
     print(f'{name}: {STATES[weights.verify(name)]}')
-    for title, value in (('file', found.path), ('address', found.address or 'comes with the suite'), ('sha256', found.sha256),
-                         ('megabytes', _megabytes(found.size)), ('format', found.format), ('license', found.license),
-                         ('citation', found.citation)):
+    for title, value in (('file', record.path), ('address', record.address or 'comes with the suite'), ('sha256', record.sha256),
+                         ('megabytes', _megabytes(record.size)), ('format', record.format), ('license', record.license),
+                         ('citation', record.citation)):
         print(f'  {title:10}{value or "not published"}')
 
 
@@ -90,17 +89,17 @@ def fetch(names: list[str], allow_unverified: bool) -> None:
 
 
 def verify(names: list[str]) -> int:
-    """1 where a named file, or any file that is here, is not what it should be."""
-    bad = 0
-    for name in names or [found.name for found in weights.TABLE.values() if found.in_zoo or found.path.is_file()]:
+    """Exit status: 1 where a named file, or any file in the cache, is wrong or missing."""
+    status = 0
+    for name in names or [record.name for record in weights.TABLE.values() if record.in_zoo or record.path.is_file()]:
         state = weights.verify(name)
-        bad |= state in ('wrong', 'absent')
+        status |= state in ('wrong', 'absent')
         print(f'{name}: {STATES[state]}')
-    return bad
+    return status
 
 
-def adopt(args: argparse.Namespace) -> None:
-    """Write a published translator as train.py would; ValueError or WeightsError where that is impossible."""
+def convert_translator(args: argparse.Namespace) -> None:
+    """Write a published translator in the format of train.py; ValueError or WeightsError where it does not fit the preset."""
     from configs.resolve import checked, parse_override, read_preset, resolve
     from experiments.training.checkpoint import save_family
     from models.registry import family_types
@@ -121,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.command == 'verify':
         return verify(args.names)
     elif args.command == 'convert':
-        from models.convert import convert  # PyTorch takes seconds to load and the other commands do without it
+        from models.convert import convert  # imports PyTorch, which takes seconds
 
         for file in convert(args.name, source=args.source, out=args.out, unpickle=args.unpickle):
             print(file)
@@ -130,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
         print(halve(args.file, args.out))
     elif args.command == 'translator':
-        adopt(args)
+        convert_translator(args)
     elif args.names:
         for name in args.names:
             describe(name)
@@ -147,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'weights.py: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('stopped; the same command continues where it was', file=sys.stderr)
+        print('stopped; the same command continues', file=sys.stderr)
         return 130
 
 

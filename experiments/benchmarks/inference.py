@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from experiments.evaluation.metrics.cost import gigaflop, parameters, peak_megabytes, timed
 from models.cgan.discriminators import PatchConfig, build_discriminator
 from models.cgan.generator import PUBLISHED, Generator
-from models.ddpm.denoiser import Denoiser
-from models.ddpm.onnx_export import SPARED, PortableDenoiser, export_denoiser, noisy
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.networks.onnx_export import SPARED, PortableDenoiser, export_denoiser, noisy
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.pipelines.onnx_export import export_generator
 from models.runtime.fusion import fused

@@ -15,11 +15,11 @@ from experiments.benchmarks.inference import denoiser_figures
 from experiments.evaluation.metrics.distribution import Moments, frechet_distance
 from experiments.evaluation.metrics.identity import cosine
 from experiments.evaluation.metrics.images import masked_mean
-from models.ddpm.denoiser import Denoiser
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, refine
 from models.ddpm.loading import load_denoiser
-from models.ddpm.lowpass import known, low_pass
-from models.ddpm.onnx_export import PortableDenoiser
+from models.ddpm.lowpass import low_pass, masked
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.networks.onnx_export import PortableDenoiser
 from models.ddpm.samplers import Step
 from models.perception.build import load_embedder
 from models.perception.encoders.embedder import Embedder
@@ -55,7 +55,7 @@ def compare(denoiser: Denoiser, references: Tensor, settings: dict[str, ILVRConf
             index = chunk.repeat_interleave(count)
             made.append(refine(
                 denoiser, references[index], config, mask=None if mask is None else mask[index],
-                embed=lambda images: embed(images, template=template), identity=wanted[index], generator=chance,
+                embed=lambda images: embed(images, template=template), id_embedding=wanted[index], generator=chance,
                 callback=callback))
         if references.is_cuda:
             torch.cuda.synchronize()
@@ -73,7 +73,7 @@ def id_similarity(images: Tensor, references: Tensor, people: Tensor, factor: fl
     above 1. mask (R,1,S,S): where the references count."""
     count, flat = images.shape[1], images.flatten(0, 1)
     mask = None if mask is None else mask.repeat_interleave(count, 0)
-    gap = known(low_pass, flat - references.repeat_interleave(count, 0), factor, mask) / 2
+    gap = masked(low_pass, flat - references.repeat_interleave(count, 0), factor, mask) / 2
     figures = {'faithfulness': masked_mean(gap.square(), mask).sqrt().nanmean(),
                'id_reference': cosine(embed(flat, template=template), people.repeat_interleave(count, 0)).mean()}
     if count > 1:

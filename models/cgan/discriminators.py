@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.folding import folded, folded_channels
-from models.blocks.ranges import ValueRange, from_signed
 from models.blocks.spectral import spectral
+from models.images import ValueRange, from_signed
 from models.perception.features.efficientnet import EfficientNetLite0
 
 
@@ -80,7 +80,7 @@ class PatchConfig(Config):
     norm: Literal['batch', 'instance', 'none'] = Field('batch', description='normalization after all convolutions but the first '
                                                                             'and the last')
     spectral: bool = Field(False, description='spectral norm of all convolutions but the first and the last')
-    value_range: ValueRange = Field('unit', description="value range of the network's images (models.blocks.ranges)")
+    value_range: ValueRange = Field('unit', description="value range of the network's images (models.images)")
     classes: int = Field(0, description='identities of the class head, 0 for none')
 
 
@@ -166,7 +166,7 @@ class ProjectedConfig(Config):
     kind: Literal['projected'] = 'projected'
     size: int = Field(224, description='side of the images in pixels')
     pretrained: bool = Field(True, description='load the published weights `efficientnet-lite0` of models.weights')
-    value_range: ValueRange = Field('imagenet', description="value range of the network's images (models.blocks.ranges)")
+    value_range: ValueRange = Field('imagenet', description="value range of the network's images (models.images)")
     classes: int = Field(0, description='identities of the class head, 0 for none')
 
 

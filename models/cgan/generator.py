@@ -14,8 +14,8 @@ from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
-from models.blocks.ranges import ValueRange, from_signed, to_signed
 from models.blocks.spectral import spectral
+from models.images import ValueRange, from_signed, to_signed
 
 
 def _norm(kind: str, width: int) -> nn.Module:
@@ -90,7 +90,7 @@ class GeneratorConfig(Config):
     injection: Literal['adain', 'adagn'] = Field('adain', description='normalization of modulated maps: adain by instance, '
                                                                       'adagn by group')
     norm: Literal['batch', 'instance', 'group'] = Field('batch', description='normalization in encoder and decoder')
-    value_range: ValueRange = Field('unit', description="value range of the network's images (models.blocks.ranges)")
+    value_range: ValueRange = Field('unit', description="value range of the network's images (models.images)")
     tanh: bool = Field(True, description='bound the output by tanh')
     attention: tuple[int, ...] = Field((), description='sides in pixels of the decoder maps, the coarsest included, that get '
                                                        'self-attention')

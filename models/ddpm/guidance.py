@@ -1,14 +1,15 @@
-"""Towards the source's identity, and back to the target's background."""
+"""Classifier-free guidance on the identity, and the background of the target."""
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser, noised
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.networks.unet import Condition
+from models.ddpm.parameterization import noised
 from models.ddpm.samplers import Hook, Step
-from models.ddpm.unet import Condition
 
 
 class Guided(Denoiser):
-    """Classifier-free guidance on the identity (Ho & Salimans 2022, eq. 6): what the network says without an identity plus
-    `scale` times what the identity changes. 1 for none, which saves half of the work."""
+    """Classifier-free guidance on the identity (Ho & Salimans 2022, eq. 6): u + scale (c - u), with c the prediction of
+    `denoiser` with the identity and u that without it. A scale of 1 evaluates c alone, which halves the cost."""
 
     def __init__(self, denoiser: Denoiser, scale: float):
         super().__init__(denoiser.size, channels=denoiser.channels, prediction=denoiser.prediction,
@@ -18,14 +19,14 @@ class Guided(Denoiser):
     def forward(self, image: Tensor, timestep: Tensor, condition: Condition | None = None) -> Tensor:
         if condition is None or self.scale == 1:
             return self.denoiser(image, timestep, condition)
-        both = condition.beside(condition.anonymous())
-        told, untold = self.denoiser(image.repeat(2, 1, 1, 1), timestep.repeat(2), both).chunk(2)
-        return untold + self.scale * (told - untold)
+        both = condition.concatenated(condition.without_identity())
+        conditional, unconditional = self.denoiser(image.repeat(2, 1, 1, 1), timestep.repeat(2), both).chunk(2)
+        return unconditional + self.scale * (conditional - unconditional)
 
 
-def background_of(target: Tensor, hidden: Tensor) -> Hook:
-    """A hook that puts the target (B,3,H,W) back where `hidden` (B,1,H,W), 1 = face, is 0, at the noise level reached and with
-    the noise that the network sees there (Lugmayr et al. 2022, eq. 8, without a new draw)."""
+def background_of(target: Tensor, face: Tensor) -> Hook:
+    """A hook that replaces x outside the face mask (B,1,H,W) by the target (B,3,H,W) at the noise level of the step, with the
+    predicted noise in place of a new sample (Lugmayr et al. 2022, eq. 8)."""
     def hook(x: Tensor, step: Step) -> Tensor:
-        return hidden * x + (1 - hidden) * noised(target, step.noise, step.alpha_prev)
+        return face * x + (1 - face) * noised(target, step.noise, step.alpha_prev)
     return hook

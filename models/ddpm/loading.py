@@ -1,30 +1,30 @@
-"""Denoisers that need no condition, by name or by file."""
+"""Unconditional denoisers by name or by file."""
 from pathlib import Path
 
 from models import weights
-from models.ddpm.adm import ADMConfig, ADMUNet
-from models.ddpm.denoiser import Denoiser
-from models.ddpm.onnx_export import PortableDenoiser
-from models.ddpm.published import PublishedUNet
+from models.ddpm.networks.adm import ADMConfig, ADMUNet
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.networks.onnx_export import PortableDenoiser
+from models.ddpm.networks.published import PublishedUNet
 from models.registry import load_family
 
 ZOO, ADM = 'zoo-64', 'adm-ffhq'
 
 
 def load_denoiser(name: str, device: str = 'cpu') -> tuple[Denoiser, str]:
-    """A denoiser in eval mode on a device, and the template of models.geometry in which its faces lie.
+    """A denoiser in eval mode on a device, and the name of the template of models.geometry that its faces are aligned to.
 
     name: ZOO, ADM, the family.safetensors of a run (template `face`), a .pt file with weights of ADM's FFHQ network (`ffhq`), a
-    folder in diffusers' format (`celebahq`), or an .onnx file of scripts/export.py. ValueError or weights.WeightsError, one
-    sentence, where that cannot be had.
+    folder in diffusers' format (`celebahq`), or an .onnx file of scripts/export.py. ValueError or weights.WeightsError where
+    the denoiser cannot be loaded.
     """
     entry = 'ddpm' if name == ZOO else name
     path = weights.path(entry) if entry in weights.TABLE else Path(name)
     if path.is_dir():
         return PublishedUNet.load(path).to(device), 'celebahq'
     if not path.is_file():
-        raise ValueError(f'{name} is neither a file nor a folder: give {ZOO}, {ADM}, RUN/family.safetensors or a folder that '
-                         'diffusers wrote')
+        raise ValueError(f'{name} is neither a file nor a folder: give {ZOO}, {ADM}, RUN/family.safetensors or a folder in '
+                         "diffusers' format")
     if path.suffix == '.onnx':
         denoiser = PortableDenoiser(path, device)
         return denoiser, denoiser.template

@@ -1,4 +1,4 @@
-"""The low-pass filter of ILVR: the antialiased cubic resizer of MATLAB, down and up again, as small matrices per axis."""
+"""Low-pass filter of ILVR: MATLAB's antialiased cubic resizing, down and up, as a matrix per axis."""
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -6,22 +6,21 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-_SHARE = 0.1  # least share of a coarse pixel on which its content is judged
+_MIN_COVERAGE = 0.1  # of a coarse pixel by the mask; a smaller coverage is divided by as if it were this
 
 
 def taps(length: int, scale: float, out: int) -> tuple[Tensor, Tensor]:
-    """How a row of `length` pixels becomes one of `out`, `scale` times as long: for each output pixel the weights (K,out) float64
-    and which input pixels they belong to (K,out) int64. Keys' cubic (1981, a = -1/2), stretched where the row shrinks; the border
-    is mirrored, its pixel repeated."""
+    """Resampling of a row of `length` pixels to `out` pixels, `scale` times as long: weights (K,out) float64 and their input
+    pixels (K,out) int64. Keys' cubic kernel (1981, a = -1/2), widened for scales below 1; symmetric padding."""
     stretch = min(scale, 1.0)
     width = 4 / stretch
-    places = torch.arange(1, out + 1, dtype=torch.float64) - (out - length * scale) / 2
-    center = places / scale + 0.5 * (1 - 1 / scale)  # (out,), the first input pixel at 1
-    seen = torch.floor(center - width / 2) + torch.arange(math.ceil(width) + 2)[:, None]  # (K,out)
-    weights = stretch * _cubic(stretch * (center - seen))
+    positions = torch.arange(1, out + 1, dtype=torch.float64) - (out - length * scale) / 2
+    center = positions / scale + 0.5 * (1 - 1 / scale)  # (out,), the first input pixel at 1
+    pixels = torch.floor(center - width / 2) + torch.arange(math.ceil(width) + 2)[:, None]  # (K,out)
+    weights = stretch * _cubic(stretch * (center - pixels))
     weights = weights / weights.sum(0)
     used = (weights != 0).any(1)
-    folded = (seen[used].long() - 1) % (2 * length)
+    folded = (pixels[used].long() - 1) % (2 * length)
     return weights[used], torch.minimum(folded, 2 * length - 1 - folded)
 
 
@@ -39,35 +38,35 @@ def _matrices(length: int, factor: float, dtype: torch.dtype, device: torch.devi
     return tuple(matrix.to(device, dtype) for matrix in (down, up, torch.linalg.pinv(down)))
 
 
-def _matrix(weights: Tensor, places: Tensor, length: int) -> Tensor:
-    return torch.zeros(weights.shape[1], length, dtype=torch.float64).scatter_add_(1, places.T, weights.T)
+def _matrix(weights: Tensor, pixels: Tensor, length: int) -> Tensor:
+    return torch.zeros(weights.shape[1], length, dtype=torch.float64).scatter_add_(1, pixels.T, weights.T)
 
 
 def _apply(kind: int, images: Tensor, factor: float, sides: tuple[int, int]) -> Tensor:
-    """One of the matrices that belong to images of (H,W) = sides, along both axes."""
+    """Apply the matrix `kind` of _matrices for images of (H,W) = sides along both axes."""
     rows, columns = (_matrices(side, factor, images.dtype, images.device)[kind] for side in sides)
     return rows @ images @ columns.mT
 
 
 def reduced(images: Tensor, factor: float) -> Tensor:
-    """(B,C,H,W) -> (B,C,H/factor,W/factor), sides rounded up; any factor from 1."""
+    """Downsample (B,C,H,W) -> (B,C,H/factor,W/factor), sides rounded up; any factor from 1."""
     return _apply(0, images, factor, images.shape[-2:])
 
 
 def low_pass(images: Tensor, factor: float) -> Tensor:
-    """Down by the factor and up again: phi_N of Choi et al. 2021, section 3.2. Same shape."""
+    """Downsample by the factor and upsample: phi_N of Choi et al. 2021, section 3.2. Same shape."""
     return _apply(1, reduced(images, factor), factor, images.shape[-2:])
 
 
 def projected(images: Tensor, factor: float) -> Tensor:
-    """The least image that is reduced to the same small one. phi_N is no projection: what x - phi_N(x) + phi_N(y) is reduced to
-    differs from what y is; with this in the place of phi_N it does not. Same shape."""
+    """Projection P = D^+ D of the downsampling D: the image of least norm with the same downsampling. Unlike phi_N, which is no
+    projection, it satisfies D(x - P x + P y) = D y. Same shape."""
     return _apply(2, reduced(images, factor), factor, images.shape[-2:])
 
 
-def known(smooth: Callable[[Tensor, float], Tensor], images: Tensor, factor: float, mask: Tensor | None) -> Tensor:
-    """low_pass or projected of what the mask (B,1,H,W) shows of images (B,C,H,W), 0 elsewhere: normalized convolution (Knutsson
-    & Westin 1993, eq. 4), so that what is hidden has no say in the coarse content of what is seen."""
+def masked(smooth: Callable[[Tensor, float], Tensor], images: Tensor, factor: float, mask: Tensor | None) -> Tensor:
+    """Normalized convolution (Knutsson & Westin 1993, eq. 4): `smooth` (low_pass or projected) of images (B,C,H,W) inside the
+    mask (B,1,H,W), independent of the pixels outside, where the result is 0."""
     if mask is None:
         return smooth(images, factor)
-    return mask * smooth(mask * images, factor) / low_pass(mask, factor).clamp_min(_SHARE)
+    return mask * smooth(mask * images, factor) / low_pass(mask, factor).clamp_min(_MIN_COVERAGE)

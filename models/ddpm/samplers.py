@@ -1,4 +1,4 @@
-"""From noise to an image, and back, by any of diffusers' schedulers or the published ancestral one."""
+"""Sampling loops: denoising with diffusers' schedulers or the ancestral one, and DDIM inversion."""
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,16 +6,22 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser, as_prediction, clean_from, noise_from, noised, split
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import as_prediction, clean_from, noise_from, noised, split
+from models.ddpm.schedules import Scheduler
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a sampler, from timestep t to t_prev, as hooks and callbacks see it.
+    """One step of a sampler, from timestep t to t_prev; the argument of hooks and callbacks.
 
-    index counts the steps of the whole way from 0 to count - 1. t_prev is -1 after the last step. alpha, alpha_prev:
-    alphas_cumprod at both, 1 after the last step. noisy: x_t. clean, noise: x0, clipped where the sampler clips, and eps with
-    which it explains x_t; (B,3,H,W) each. generator: what random draws are to use.
+    Attributes:
+        index, count: the step, from 0 to count - 1, and the number of steps.
+        t, t_prev: timesteps; t_prev is -1 in the last step.
+        alpha, alpha_prev: alphas_cumprod at t and t_prev, 1 at t_prev in the last step.
+        noisy: x_t, (B,3,H,W).
+        clean, noise: predicted x0, clipped where the sampler clips, and the eps that gives x_t with it, (B,3,H,W) each.
+        generator: source of random numbers.
     """
 
     index: int
@@ -30,23 +36,28 @@ class Step:
     generator: torch.Generator | None
 
 
-# An image (B,3,H,W) and the step that it belongs to -> the image as it should go on.
+# An image (B,3,H,W) and its step -> the changed image.
 Hook = Callable[[Tensor, Step], Tensor]
 
 
 @torch.no_grad()
-def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: int = 50, *, hook: Hook | None = None,
-           clean_hook: Hook | None = None, callback: Callable[[Step], None] | None = None,
+def sample(denoiser: Denoiser, scheduler: Scheduler, noise: Tensor, condition: object | None = None, steps: int | str = 50, *,
+           hook: Hook | None = None, clean_hook: Hook | None = None, callback: Callable[[Step], None] | None = None,
            generator: torch.Generator | None = None, eta: float = 0.0, clip: bool = True, start: int = 0) -> Tensor:
     """Denoise (B,3,H,W) from pure noise to an image in [-1,1], in `steps` evaluations.
 
-    scheduler: one of diffusers' (see models.ddpm.schedules.scheduler), whatever its prediction_type, or schedules.Ancestral.
-    condition: handed to the denoiser.
-    hook: changes each x_(t_prev), the last one too. clean_hook: changes each predicted clean image, clipped, before the
-    scheduler sees it. A solver that remembers past predictions, or corrects past images from them as UniPC does, takes only
-    the latter for its own. Several are chained by `chained`. callback: sees each step after it was done.
-    eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); others ignore it. clip: clamp the predicted
-    clean image to [-1,1] in each step. start: how many steps to leave out; `noise` is then the noisy image of the next.
+    Args:
+        scheduler: a scheduler of diffusers with any prediction_type (models.ddpm.schedules.scheduler), or schedules.Ancestral.
+        noise: x_T, or with `start` the noisy image of that step.
+        condition: condition of the denoiser.
+        hook: changes each x_(t_prev), the last one included. Multistep solvers and UniPC's corrector do not account for this
+            change; use clean_hook with them.
+        clean_hook: changes each predicted clean image after clipping, before the scheduler's step.
+        callback: called with each step after its end.
+        generator: source of random numbers.
+        eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); no other scheduler uses it.
+        clip: clamp the predicted clean image to [-1,1] in each step.
+        start: number of leading steps to skip.
     """
     scheduler.set_timesteps(steps, device=noise.device)
     options = inspect.signature(scheduler.step).parameters
@@ -69,10 +80,10 @@ def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: 
             clean = clean_hook(clean, step)
             eps = noise_from(clean, x, alpha)
             step = replace(step, clean=clean, noise=eps)
-        told = as_prediction(scheduler.config.prediction_type, clean, eps, alpha)
+        prediction = as_prediction(scheduler.config.prediction_type, clean, eps, alpha)
         if 'sigma' in options:
             extra['sigma'] = sigma
-        x = scheduler.step(told, scheduler.timesteps[index], x, **extra).prev_sample
+        x = scheduler.step(prediction, scheduler.timesteps[index], x, **extra).prev_sample
         if hook is not None:
             x = hook(x, step)
         if callback is not None:
@@ -81,23 +92,24 @@ def sample(denoiser: Denoiser, scheduler, noise: Tensor, condition=None, steps: 
 
 
 def chained(*hooks: Hook) -> Hook:
-    """One hook that applies several, in this order."""
+    """A hook that applies `hooks` in order."""
     def hook(x: Tensor, step: Step) -> Tensor:
-        for each in hooks:
-            x = each(x, step)
+        for apply in hooks:
+            x = apply(x, step)
         return x
     return hook
 
 
 @torch.no_grad()
-def invert(denoiser: Denoiser, scheduler, image: Tensor, condition=None, steps: int = 50, *, start: int = 0) -> Tensor:
-    """DDIM run backwards (Song et al. 2021, section 4.3): from an image (B,3,H,W) in [-1,1] to the noisy image out of which
-    `sample(..., steps, start=start)` makes it again, as far as it goes in so many steps."""
+def invert(denoiser: Denoiser, scheduler: Scheduler, image: Tensor, condition: object | None = None, steps: int = 50, *,
+           start: int = 0) -> Tensor:
+    """DDIM inversion (Song et al. 2021, section 4.3): an image (B,3,H,W) in [-1,1] -> the noisy image from which
+    `sample(..., steps, start=start)` approximately reconstructs it."""
     scheduler.set_timesteps(steps, device=image.device)
     times = [int(t) for t in scheduler.timesteps[start:]][::-1]
     x = image
-    for t, following in zip(times, times[1:]):
-        alpha, next_alpha = (float(scheduler.alphas_cumprod[level]) for level in (t, following))
+    for t, next_t in zip(times, times[1:]):
+        alpha, next_alpha = (float(scheduler.alphas_cumprod[level]) for level in (t, next_t))
         output, _ = split(denoiser(x, torch.full((len(x),), t, device=x.device), condition).float(), denoiser.channels)
         clean = clean_from(denoiser.prediction, output, x, alpha)
         x = noised(clean, noise_from(clean, x, alpha), next_alpha)

@@ -1,4 +1,4 @@
-"""Reads off a drawn face what it was drawn from: the measure of a swap in the renderer's own parameters."""
+"""Regression of the renderer's parameters from a rendered face, which measures swaps in these parameters."""
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ def _unit(width: int, out: int, stride: int) -> nn.Sequential:
 
 
 class CauseNet(nn.Module):
-    """(B,3,H,W) in [-1,1] in the template `face`, brought to 64 pixels -> (B,causes), each in about [-1,1]."""
+    """(B,3,H,W) in [-1,1] aligned to `face`, resized to 64 pixels -> parameters (B,causes), about [-1,1]."""
 
     def __init__(self, causes: int, width: int = 32):
         super().__init__()
@@ -33,11 +33,11 @@ class CauseNet(nn.Module):
 
 
 class CauseTrainingConfig(FamilyConfig):
-    """causes: how many are read. width: channels at half of the size. weights: `causes`, mean absolute error."""
+    """Config of CauseTraining. The loss `causes` is the mean absolute error."""
 
-    size: int = Field(64, ge=32)
-    causes: int = 62
-    width: int = 32
+    size: int = Field(64, ge=32, description='side of the images in pixels')
+    causes: int = Field(62, description='number of renderer parameters')
+    width: int = Field(32, description='channels at half of the size')
     weights: dict[str, float] = {'causes': 1.0}
 
 
@@ -62,19 +62,19 @@ class CauseTraining(Family):
 
 
 def causes_bytes(training: CauseTraining) -> bytes:
-    """The network as a safetensors file of half precision, as the zoo has it."""
+    """The network as safetensors in half precision."""
     state = {name: value.detach().cpu().contiguous() for name, value in training.network.state_dict().items()}
     return save({name: value.half() if value.is_floating_point() else value for name, value in state.items()},
                 {'format': 'pt', 'network': 'causes'})
 
 
 def load_causes(path: str | Path) -> CauseNet:
-    """A frozen reader from a file of causes_bytes. models.weights.WeightsError where the file cannot be read, ValueError where
-    it holds another network."""
+    """Load a frozen CauseNet from a file of causes_bytes. models.weights.WeightsError where the file cannot be read, ValueError
+    where it holds another network."""
     state = read_state(Path(path))
     try:
         network = CauseNet(len(state['head.3.bias']), len(state['stem.1.weight']))
         network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     except (RuntimeError, KeyError) as error:
-        raise ValueError(f'{path} does not hold a reader of causes; give a causes.safetensors of a run') from error
+        raise ValueError(f'{path} does not hold a CauseNet; give a causes.safetensors of a run') from error
     return network.eval().requires_grad_(False)

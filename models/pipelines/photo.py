@@ -11,7 +11,7 @@ from models import geometry
 from models.base import Family, Perception
 from models.batch import SwapBatch
 from models.perception.detection import Detector, Face
-from models.perception.face import paired
+from models.perception.detection.face import paired
 from models.pipelines import blend, occlusion
 from models.runtime.sessions import bf16_on_cpu
 

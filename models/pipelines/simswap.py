@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry, weights
-from models.blocks.ranges import from_signed
 from models.convert import read_state
+from models.images import from_signed
 from models.perception.detection import Detector, Face
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.perception.parsers.parser import FaceParser, face_mask

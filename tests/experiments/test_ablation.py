@@ -25,7 +25,8 @@ from experiments.evaluation.protocols.swaps import synthetic
 from experiments.evaluation.protocols.translation import translation
 from experiments.training.checkpoint import save_family
 from experiments.training.errors import RunError
-from models.perception.encoders.family import Recognizer, RecognizerConfig, encoder_bytes
+from models.perception.encoders.family import Recognizer, RecognizerConfig
+from models.perception.encoders.files import encoder_bytes
 from models.registry import build_family
 from tests.datasets.webcaricatures import name_of, webcaricatures
 

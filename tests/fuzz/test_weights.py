@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from models.convert import halve, read_archive, read_state
-from models.perception.encoders.family import load_encoder, people_learned_from, start
+from models.perception.encoders.files import load_encoder, people_learned_from, start
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.upscaling import Upscaler
 from models.registry import build_family, family_name, load_family, load_weights
@@ -79,7 +79,8 @@ def test_configs_inside_of_families(tmp_path, count):
 
 
 def test_encoders(tmp_path, count):
-    from models.perception.encoders.family import Recognizer, RecognizerConfig, encoder_bytes
+    from models.perception.encoders.family import Recognizer, RecognizerConfig
+    from models.perception.encoders.files import encoder_bytes
     data = encoder_bytes(Recognizer(RecognizerConfig(weights={'margin': 0.0}), None), ['Ann', 'Bob'])
     size = int.from_bytes(data[:8], 'little')
 

@@ -57,7 +57,7 @@ def _save(content, file, old=False):
 
 @pytest.mark.parametrize('old', [False, True], ids=['zip format', 'old format'])
 @pytest.mark.parametrize('wrapped', [False, True], ids=['bare', 'in a dict, data parallel'])
-def test_a_pickled_network_gives_its_state_dict_without_its_code(network, tmp_path, monkeypatch, old, wrapped):
+def test_pickled_network_is_read_without_its_code(network, tmp_path, monkeypatch, old, wrapped):
     content = {'epoch': 3, 'model': nn.DataParallel(network)} if wrapped else network
     file = _save(content, tmp_path / 'net.tar', old)
     monkeypatch.delitem(sys.modules, 'models.arcface_models')
@@ -69,7 +69,7 @@ def test_a_pickled_network_gives_its_state_dict_without_its_code(network, tmp_pa
 
 
 @pytest.mark.parametrize('old', [False, True], ids=['zip format', 'old format'])
-def test_a_pickle_that_calls_something_is_refused_and_nothing_is_called(network, tmp_path, old):
+def test_pickle_with_a_call_is_rejected_without_calling(network, tmp_path, old):
     network.extra = _Payload(str(tmp_path / 'made by the file'))
     file = _save(network, tmp_path / 'net.tar', old)
     with pytest.raises(weights.WeightsError, match='mkdir'):
@@ -78,7 +78,7 @@ def test_a_pickle_that_calls_something_is_refused_and_nothing_is_called(network,
 
 
 @pytest.mark.parametrize('content', [b'', b'not a PyTorch file', pickle.dumps({'model': 3}, 2)])
-def test_other_files_are_refused_in_one_sentence(tmp_path, content):
+def test_other_files_raise(tmp_path, content):
     file = tmp_path / 'net.tar'
     file.write_bytes(content)
     for read in (read_module, read_state):
@@ -86,7 +86,7 @@ def test_other_files_are_refused_in_one_sentence(tmp_path, content):
             read(file)
 
 
-def test_convert_wants_consent_for_a_pickled_network(network, tmp_path):
+def test_convert_requires_unpickle_for_a_pickled_network(network, tmp_path):
     file = _save(network, tmp_path / 'arcface_checkpoint.tar')
     with pytest.raises(weights.WeightsError, match='--unpickle'):
         convert('simswap-arcface', source=file)
@@ -96,7 +96,7 @@ def test_convert_wants_consent_for_a_pickled_network(network, tmp_path):
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in read_state(written).items())
 
 
-def test_convert_takes_the_member_and_drops_the_wrapper(tmp_path):
+def test_convert_reads_the_member_without_prefix(tmp_path):
     state = {'module.conv.weight': torch.randn(2, 3), 'module.bn.num_batches_tracked': torch.tensor(7)}
     file = _save({'epoch': 68, 'net_state_dict': state}, tmp_path / '068.ckpt')
     written, = convert('mobilefacenet-068', source=file, out=tmp_path / 'out/net.safetensors')
@@ -105,7 +105,7 @@ def test_convert_takes_the_member_and_drops_the_wrapper(tmp_path):
     assert torch.equal(converted['conv.weight'], state['module.conv.weight'])
 
 
-def test_convert_unpacks_the_generators_of_an_archive(tmp_path):
+def test_convert_extracts_the_generators_of_an_archive(tmp_path):
     inner = _save({'up.weight': torch.randn(3)}, tmp_path / 'inner.pth')
     with zipfile.ZipFile(tmp_path / '512.zip', 'w') as archive:
         archive.write(inner, '512/550000_net_G.pth')
@@ -114,17 +114,17 @@ def test_convert_unpacks_the_generators_of_an_archive(tmp_path):
     assert torch.equal(read_state(written)['up.weight'], read_state(inner)['up.weight'])
 
 
-def test_convert_refuses_what_it_cannot_or_need_not_convert(tmp_path):
+def test_convert_rejects_other_formats(tmp_path):
     (tmp_path / 'pfld_68.onnx').write_bytes(b'anything')
     with pytest.raises(weights.WeightsError, match='wrong sha256'):
         convert('pfld-68')
-    with pytest.raises(weights.WeightsError, match='used as it is'):
+    with pytest.raises(weights.WeightsError, match='needs no conversion'):
         convert('pfld-68', source=tmp_path / 'pfld_68.onnx')
     with pytest.raises(weights.WeightsError, match='--source'):
         convert('sphere20a', source=tmp_path / 'absent.pth')
 
 
-def test_halving_keeps_metadata_and_values_to_half_precision(tmp_path):
+def test_halve_preserves_metadata_and_values(tmp_path):
     state = {'weight': torch.randn(4, 4), 'count': torch.tensor(3)}
     save_file(state, tmp_path / 'run.safetensors', {'family': 'cvae'})
     halve(tmp_path / 'run.safetensors', tmp_path / 'zoo.safetensors')
@@ -135,7 +135,7 @@ def test_halving_keeps_metadata_and_values_to_half_precision(tmp_path):
     torch.testing.assert_close(halved['weight'].float(), state['weight'], rtol=1e-3, atol=1e-4)
 
 
-def test_halving_something_else_is_one_sentence(tmp_path):
+def test_halve_rejects_other_files(tmp_path):
     (tmp_path / 'run.pt').write_bytes(b'no')
     with pytest.raises(weights.WeightsError, match='no safetensors file'):
         halve(tmp_path / 'run.pt', tmp_path / 'zoo.safetensors')

@@ -153,13 +153,13 @@ def serve(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize('name', ACCEPTED)
-def test_servers_that_differ_in_form_only_deliver(serve, name):
+def test_equivalent_servers_deliver(serve, name):
     serve(ACCEPTED[name])
     assert weights.fetch('net', limits=LIMITS).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize('name', REFUSED)
-def test_a_hostile_server_is_one_sentence_in_bounded_time(serve, tmp_path, name):
+def test_faulty_server_raises_in_bounded_time(serve, tmp_path, name):
     behavior, message = REFUSED[name]
     serve(behavior)
     began = time.monotonic()
@@ -190,7 +190,7 @@ RESUMED = {
 
 
 @pytest.mark.parametrize('name', RESUMED)
-def test_a_partial_file_is_continued_or_begun_again(serve, tmp_path, name):
+def test_partial_file_is_resumed_or_restarted(serve, tmp_path, name):
     behavior, starts = RESUMED[name]
     asked = serve(behavior)[1]
     (tmp_path / 'cache').mkdir()
@@ -199,7 +199,7 @@ def test_a_partial_file_is_continued_or_begun_again(serve, tmp_path, name):
     assert asked == starts
 
 
-def test_a_file_of_unknown_size_is_bounded(serve, tmp_path):
+def test_unknown_size_is_limited(serve, tmp_path):
     address, _ = serve(_endless(b'', CONTENT))
     with pytest.raises(DownloadError, match='more than the 1000000 bytes'):
         download(address, tmp_path / 'file', limits=LIMITS)
@@ -207,18 +207,18 @@ def test_a_file_of_unknown_size_is_bounded(serve, tmp_path):
 
 
 @pytest.mark.parametrize('address', ['file:///etc/passwd', 'ftp://127.0.0.1/x', 'data:,x', 'net.bin', 'http://[x', 'http://a b/'])
-def test_addresses_other_than_http_are_refused(tmp_path, address):
+def test_other_schemes_raise(tmp_path, address):
     with pytest.raises((DownloadError, ValueError)) as caught:
         download(address, tmp_path / 'file', limits=LIMITS)
     assert isinstance(caught.value, DownloadError) and not list(tmp_path.iterdir())
 
 
-def test_a_download_is_not_taken_from_https_to_http():
+def test_redirect_from_https_to_http_raises():
     with pytest.raises(DownloadError, match='from https to http'):
         Redirects().redirect_request(Request('https://example.org/a'), None, 302, 'Found', {}, 'http://example.org/a')
 
 
-def test_a_cache_that_cannot_be_written_is_one_sentence(serve, tmp_path):
+def test_unwritable_cache_raises(serve, tmp_path):
     serve(ACCEPTED['whole'])
     (tmp_path / 'cache').write_text('a file where the folder should be')
     with pytest.raises(weights.WeightsError, match='FACE_WEIGHTS_DIR'):

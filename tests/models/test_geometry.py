@@ -29,21 +29,21 @@ def turn(angle, scale, x, y):
 
 
 @pytest.mark.parametrize('name', TEMPLATES)
-def test_templates_are_upright_faces_in_their_images(name):
+def test_templates_are_upright_faces(name):
     left, right, nose, mouth_left, mouth_right = TEMPLATES[name].points
     assert left[0] < nose[0] < right[0] and mouth_left[0] < nose[0] < mouth_right[0]
     assert max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
     assert all(0 < x < TEMPLATES[name].width and 0 < y < TEMPLATES[name].height for x, y in TEMPLATES[name].points)
 
 
-def test_published_templates_hold_the_published_numbers():
+def test_published_templates_have_the_published_values():
     assert TEMPLATES['sphereface'].points[0] == (30.2946, 51.6963)
     assert TEMPLATES['arcface'].points[2] == pytest.approx((56.0252, 71.7366))
     assert (TEMPLATES['arcface'].width, TEMPLATES['sphereface'].width) == (112, 96)
 
 
 @pytest.mark.parametrize('first, second', itertools.permutations(TEMPLATES, 2))
-def test_a_dot_on_the_nose_lands_on_the_other_templates_nose(first, second):
+def test_warp_maps_nose_to_nose(first, second):
     """Enlarging or shrinking, the image moves as the points do, and back again."""
     first, second = geometry.template(first), geometry.template(second)
     matrix = geometry.between(first, second)
@@ -52,29 +52,29 @@ def test_a_dot_on_the_nose_lands_on_the_other_templates_nose(first, second):
     fitted = geometry.apply(matrix, first.tensor())
     assert (fitted - second.tensor()).norm(dim=1).max() < 0.12 * (second.tensor()[1] - second.tensor()[0]).norm()
     spot = dots(nose, first.height, first.width, radius=max(1.5, first.width / 60))
-    seen = geometry.warp(spot, matrix, (second.height, second.width), padding='zeros')
-    assert torch.allclose(center(seen), expected, atol=0.1)
-    again = geometry.warp(seen, geometry.invert(matrix), (first.height, first.width), padding='zeros')
+    warped = geometry.warp(spot, matrix, (second.height, second.width), padding='zeros')
+    assert torch.allclose(center(warped), expected, atol=0.1)
+    again = geometry.warp(warped, geometry.invert(matrix), (first.height, first.width), padding='zeros')
     assert torch.allclose(center(again), nose[0], atol=0.3)
 
 
 @pytest.mark.parametrize('angle, scale', [(0, 1), (20, 1), (-35, 0.3), (10, 0.11), (5, 2.5), (180, 0.5)])
-def test_a_dot_is_seen_where_apply_says(angle, scale):
+def test_warp_agrees_with_apply(angle, scale):
     matrix = turn(angle, scale, 0, 0)
     point = torch.tensor([[90.0, 70.0]])
     size = (64, 64)
     matrix[:, 2] = torch.tensor([30.0, 34.0]) - matrix[:, :2] @ point[0]
-    seen = geometry.warp(dots(point, 160, 200, radius=max(1.5, 1.2 / scale)), matrix, size, padding='zeros')
+    warped = geometry.warp(dots(point, 160, 200, radius=max(1.5, 1.2 / scale)), matrix, size, padding='zeros')
     assert torch.allclose(geometry.apply(matrix, point)[0], torch.tensor([30.0, 34.0]), atol=1e-3)
-    assert torch.allclose(center(seen), torch.tensor([30.0, 34.0]), atol=0.1)
+    assert torch.allclose(center(warped), torch.tensor([30.0, 34.0]), atol=0.1)
 
 
-def test_every_image_of_a_batch_gets_its_own_transform():
+def test_warp_uses_one_transform_per_image():
     matrices = torch.stack([turn(0, 1, 3, 0), turn(0, 1, 0, 5)])
     spot = dots([[20.0, 20.0]], 48, 48).repeat(2, 1, 1, 1)
-    seen = geometry.warp(spot, matrices, (48, 48), padding='zeros')
-    assert torch.allclose(center(seen[:1]), torch.tensor([23.0, 20.0]), atol=0.05)
-    assert torch.allclose(center(seen[1:]), torch.tensor([20.0, 25.0]), atol=0.05)
+    warped = geometry.warp(spot, matrices, (48, 48), padding='zeros')
+    assert torch.allclose(center(warped[:1]), torch.tensor([23.0, 20.0]), atol=0.05)
+    assert torch.allclose(center(warped[1:]), torch.tensor([20.0, 25.0]), atol=0.05)
 
 
 def test_aligned_celeba_to_face_is_a_pure_crop():
@@ -82,8 +82,8 @@ def test_aligned_celeba_to_face_is_a_pure_crop():
     matrix = geometry.between(TEMPLATES['celeba'], TEMPLATES['face'])
     x, y = geometry.FACE_CORNER
     assert torch.allclose(matrix, torch.tensor([[1.0, 0.0, -x], [0.0, 1.0, -y]]), atol=1e-4)
-    seen = geometry.warp(canvas, matrix, (128, 128))
-    assert torch.allclose(seen, canvas[..., y:y + 128, x:x + 128], atol=1e-3)
+    warped = geometry.warp(canvas, matrix, (128, 128))
+    assert torch.allclose(warped, canvas[..., y:y + 128, x:x + 128], atol=1e-3)
 
 
 def test_scaled_templates_scale_pixel_areas():
@@ -100,8 +100,8 @@ def test_shrinking_does_not_alias():
     """A checkerboard of single pixels becomes gray, not stripes."""
     ys, xs = torch.meshgrid(torch.arange(256), torch.arange(256), indexing='ij')
     board = ((xs + ys) % 2).float()[None, None]
-    seen = geometry.warp(board, turn(0, 0.26, 0, 0), (64, 64))[..., 4:-4, 4:-4]
-    assert (seen - 0.5).abs().max() < 0.05
+    warped = geometry.warp(board, turn(0, 0.26, 0, 0), (64, 64))[..., 4:-4, 4:-4]
+    assert (warped - 0.5).abs().max() < 0.05
     aliased = geometry.warp(board, turn(0, 0.26, 0, 0), (64, 64), antialias=False)[..., 4:-4, 4:-4]
     assert (aliased - 0.5).abs().max() > 0.2
 
@@ -112,11 +112,11 @@ def test_padding_and_labels():
     assert geometry.warp(ones, away, (16, 16), padding='zeros')[..., :6].max() == 0
     assert geometry.warp(ones, away, (16, 16), padding='border').min() == pytest.approx(1)
     labels = torch.randint(0, 19, (1, 1, 40, 40)).float()
-    seen = geometry.warp(labels, turn(12, 0.5, 3, 1), (20, 20), mode='nearest')
-    assert torch.equal(seen, seen.round())
+    warped = geometry.warp(labels, turn(12, 0.5, 3, 1), (20, 20), mode='nearest')
+    assert torch.equal(warped, warped.round())
 
 
-def test_gradients_reach_the_image():
+def test_warp_is_differentiable():
     image = torch.rand(1, 3, 32, 32, requires_grad=True)
     geometry.warp(image, turn(7, 0.4, 2, 2), (16, 16)).sum().backward()
     assert image.grad[..., 4:28, 4:28].abs().sum() > 0
@@ -125,9 +125,9 @@ def test_gradients_reach_the_image():
 def test_similarity_recovers_a_known_transform():
     truth = torch.stack([turn(33, 1.7, 12, -5), turn(-80, 0.2, 3, 400)])
     points = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0)) * 20 + 50
-    found = geometry.similarity(points, geometry.apply(truth, points))
-    assert torch.allclose(found, truth, atol=1e-3)
-    assert torch.allclose(geometry.compose(geometry.invert(found), found), torch.eye(2, 3).expand(2, 2, 3), atol=1e-3)
+    estimate = geometry.similarity(points, geometry.apply(truth, points))
+    assert torch.allclose(estimate, truth, atol=1e-3)
+    assert torch.allclose(geometry.compose(geometry.invert(estimate), estimate), torch.eye(2, 3).expand(2, 2, 3), atol=1e-3)
 
 
 def test_similarity_never_mirrors():
@@ -136,14 +136,14 @@ def test_similarity_never_mirrors():
     assert torch.linalg.det(geometry.similarity(points, mirrored)[:, :2]) > 0
 
 
-def test_align_puts_a_turned_face_upright():
+def test_align_rotates_a_face_upright():
     face = TEMPLATES['face']
     wild = geometry.apply(turn(25, 3.1, 200, 90), face.tensor())
     matrix = geometry.align(wild, face)
     assert torch.allclose(geometry.apply(matrix, wild), face.tensor(), atol=1e-2)
 
 
-def test_degenerate_points_are_refused():
+def test_degenerate_points_raise():
     with pytest.raises(ValueError, match='one point'):
         geometry.similarity(torch.ones(5, 2), torch.rand(5, 2))
     broken = TEMPLATES['face'].tensor()

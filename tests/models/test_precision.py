@@ -27,7 +27,7 @@ def faces() -> torch.Tensor:
     return torch.stack([samples[index].target for index in range(2)])
 
 
-def test_the_decorator_leaves_autocast_and_widens_half_precision_alone():
+def test_full_precision_disables_autocast_and_converts_half_precision_only():
     @full_precision
     def product(first, pair, *, scale=None):
         assert not torch.is_autocast_enabled('cpu')
@@ -42,7 +42,7 @@ def test_the_decorator_leaves_autocast_and_widens_half_precision_alone():
 
 
 @pytest.mark.parametrize('dtype', HALF)
-def test_geometry_is_that_of_float32(faces, dtype):
+def test_geometry_equals_float32(faces, dtype):
     points = torch.tensor([[[51.3, 60.7], [98.9, 61.2], [74.1, 90.4], [53.8, 111.9], [96.2, 110.6]]])
 
     def aligned():
@@ -58,7 +58,7 @@ def test_geometry_is_that_of_float32(faces, dtype):
 
 
 @pytest.mark.parametrize('dtype', HALF)
-def test_landmarks_parsing_and_edges_are_those_of_float32(faces, dtype):
+def test_landmarks_parsing_and_edges_equal_float32(faces, dtype):
     for measure in (FiveLandmarks(), load_parser('parsing-unet'), blur_edges):
         exact = measure(faces)
         with torch.autocast('cpu', dtype):
@@ -66,7 +66,7 @@ def test_landmarks_parsing_and_edges_are_those_of_float32(faces, dtype):
 
 
 @pytest.mark.parametrize('dtype', HALF)
-def test_an_identity_is_hardly_moved(faces, dtype):
+def test_embedding_is_close_to_float32(faces, dtype):
     encoder = load_embedder('identity-mobilefacenet')
     exact = encoder(faces)
     with torch.autocast('cpu', dtype):
@@ -74,7 +74,7 @@ def test_an_identity_is_hardly_moved(faces, dtype):
 
 
 @pytest.mark.parametrize('make', [spectral, SpectralEveryForward])
-def test_singular_values_are_those_of_float32(make):
+def test_singular_values_equal_float32(make):
     torch.manual_seed(0)
     layer = make(nn.Conv2d(16, 16, 3))
     matrix = dict(layer.named_parameters())['weight_orig' if make is spectral else 'module.weight_bar'].flatten(1)
@@ -91,13 +91,13 @@ def test_means_of_regions_of_512_pixels_do_not_overflow():
     assert means.tolist() == [[[0.75, 0.75], [0, 0]]] and shares.tolist() == [[1, 0]]
 
 
-def test_unit_vectors_of_tiny_ones_are_finite():
+def test_normalized_tiny_vectors_are_finite():
     tiny = torch.tensor([[6e-8, 0.0], [0.0, 0.0]], dtype=torch.float16)
     assert normalized(tiny).tolist() == [[1, 0], [0, 0]]
 
 
 @pytest.mark.parametrize('dtype', HALF)
-def test_a_detached_background_learns_in_half_precision(dtype):
+def test_detached_background_has_gradients_in_half_precision(dtype):
     family = build_family('ugatit', {**TINY['ugatit'][0], 'detached_background': True, 'masks': 0, 'keep_input': False},
                           tiny_perception())
     batch = TINY['ugatit'][1](*torch.rand(2, 2, 3, 16, 16), torch.ones(2, dtype=torch.bool))
@@ -106,7 +106,7 @@ def test_a_detached_background_learns_in_half_precision(dtype):
 
 
 @pytest.mark.parametrize('layer', [spectral(nn.Conv2d(3, 8, 3)), SpectralEveryForward(nn.Conv2d(3, 8, 3)), LIN(3)])
-def test_a_compiled_network_stays_one_graph(layer):
+def test_compiled_layer_is_one_graph(layer):
     torch.compiler.reset()
     compiled = torch.compile(layer, backend='eager', fullgraph=True)  # fails where the graph breaks
     with torch.autocast('cpu', torch.bfloat16):

@@ -58,22 +58,22 @@ def test_missing_weights_name_the_command(server):
     assert weights.verify('net') == 'absent'
 
 
-def test_unknown_name_lists_the_known_ones():
+def test_unknown_name_raises():
     with pytest.raises(weights.WeightsError, match='mobilefacenet-068'):
         weights.path('no such weights')
 
 
 def test_fetch_downloads_once_and_reports_progress(server, tmp_path):
-    seen = []
-    file = weights.fetch('net', progress=lambda done, total: seen.append((done, total)))
+    reports = []
+    file = weights.fetch('net', progress=lambda done, total: reports.append((done, total)))
     assert file.read_bytes() == CONTENT
-    assert seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) > 1
+    assert reports[-1] == (len(CONTENT), len(CONTENT)) and len(reports) > 1
     assert weights.path('net') == weights.fetch('net') == file
     assert server.asked == [None]
     assert _files(tmp_path) == ['net.bin'] and weights.verify('net') == 'right'
 
 
-def test_a_broken_download_is_continued_where_it_stopped(server, tmp_path):
+def test_interrupted_download_is_resumed(server, tmp_path):
     server.cut = 3_000_000
     with pytest.raises(weights.WeightsError, match='broke off'):
         weights.fetch('net')
@@ -87,7 +87,7 @@ def test_a_broken_download_is_continued_where_it_stopped(server, tmp_path):
 
 
 @pytest.mark.parametrize('case', ['server without ranges', 'partial longer than the file'])
-def test_a_partial_file_that_cannot_be_continued_is_begun_again(server, tmp_path, case):
+def test_partial_file_is_restarted_if_not_resumable(server, tmp_path, case):
     (tmp_path / 'cache').mkdir()
     length = 1000 if case == 'server without ranges' else len(CONTENT) + 7
     (tmp_path / 'cache/net.bin.partial').write_bytes(b'x' * length)
@@ -95,14 +95,14 @@ def test_a_partial_file_that_cannot_be_continued_is_begun_again(server, tmp_path
     assert weights.fetch('net').read_bytes() == CONTENT
 
 
-def test_wrong_content_is_refused_and_not_kept(server, tmp_path):
+def test_wrong_content_is_deleted(server, tmp_path):
     server.content = CONTENT[:-1] + b'!'
     with pytest.raises(weights.WeightsError, match='another file than expected'):
         weights.fetch('net')
     assert _files(tmp_path) == []
 
 
-def test_a_damaged_file_is_found_and_not_taken_for_good(server):
+def test_damaged_file_is_detected(server):
     file = weights.fetch('net')
     file.write_bytes(b'damaged')
     assert weights.verify('net') == 'wrong'
@@ -110,7 +110,7 @@ def test_a_damaged_file_is_found_and_not_taken_for_good(server):
         weights.fetch('net')
 
 
-def test_without_a_published_hash_consent_is_needed_and_changes_are_seen(server, monkeypatch):
+def test_unverified_download_requires_the_flag_and_records_the_hash(server, monkeypatch):
     monkeypatch.setitem(weights.TABLE, 'net', replace(weights.TABLE['net'], sha256=None, size=None))
     with pytest.raises(weights.WeightsError, match='--allow-unverified'):
         weights.fetch('net')
@@ -122,7 +122,7 @@ def test_without_a_published_hash_consent_is_needed_and_changes_are_seen(server,
 
 
 @pytest.mark.parametrize('address', ['http://127.0.0.1:9/net.bin', None])
-def test_an_address_that_gives_nothing_is_one_sentence_and_leaves_nothing(server, tmp_path, monkeypatch, address):
+def test_failed_download_raises_and_leaves_no_file(server, tmp_path, monkeypatch, address):
     if address is None:
         server.do_GET = lambda self: self.send_error(404)
     else:
@@ -133,13 +133,13 @@ def test_an_address_that_gives_nothing_is_one_sentence_and_leaves_nothing(server
     assert _files(tmp_path) == []
 
 
-def test_a_page_for_people_is_named_with_the_place_for_the_file(tmp_path, monkeypatch):
+def test_manual_download_names_page_and_path(tmp_path, monkeypatch):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
     with pytest.raises(weights.WeightsError, match=f'github.com.*{tmp_path}'):
         weights.fetch('arcface-ms1mv3-r50')
 
 
-def test_the_table_is_whole():
+def test_table_is_consistent():
     files = [entry.path for entry in weights.TABLE.values()]
     assert len(set(files)) == len(files), 'two entries would overwrite each other'
     for name, entry in weights.TABLE.items():
@@ -149,7 +149,7 @@ def test_the_table_is_whole():
         assert entry.path.parent == (weights.ZOO if entry.in_zoo else weights.cache())
 
 
-def test_files_of_the_zoo_are_what_the_table_says():
+def test_zoo_files_match_the_table():
     for name, entry in weights.TABLE.items():
         if entry.in_zoo and entry.path.is_file():
             assert weights.verify(name) == 'right', f'{entry.file}: write its sha256 into the table of models/weights.py'

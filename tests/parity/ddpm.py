@@ -3,10 +3,10 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor, nn
 
-from models.ddpm.adm import ADMConfig, ADMUNet
-from models.ddpm.denoiser import clean_from, noised, split
+from models.ddpm.networks.adm import ADMConfig, ADMUNet
+from models.ddpm.networks.published import PublishedUNet
+from models.ddpm.parameterization import clean_from, noised, split
 from models.ddpm.process import Process
-from models.ddpm.published import PublishedUNet
 from models.ddpm.schedules import betas, spaced
 from tests.parity.network import Network
 from tests.parity.rule import Facts

@@ -87,4 +87,4 @@ def test_int8_is_written_whole_or_not_at_all(tmp_path, capsys):
     assert export.main(['--int8', '--data', 'celeba', '--root', str(tmp_path / 'absent'), '-o', str(tmp_path / 'a.onnx')]) == 2
     assert 'absent' in capsys.readouterr().err and not any(tmp_path.iterdir())
     assert export.main(['--int8', '-o', str(tmp_path / 'a.onnx')]) == 0
-    assert '8-bit convolutions moved' in capsys.readouterr().out
+    assert '8-bit convolutions change' in capsys.readouterr().out

@@ -3,7 +3,7 @@ arcface_torch."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# number in the name -> residual blocks per layer
+# depth -> residual blocks per layer
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 200: (6, 26, 60, 6)}
 _WIDTHS = (64, 128, 256, 512)
 
@@ -33,10 +33,10 @@ def _layer(width: int, out: int, blocks: int) -> nn.Sequential:
 class IResNet(nn.Module):
     """(B,3,112,112) RGB in [-1,1] -> (B,embedding), not normalized. depth is a key of DEPTHS; KeyError otherwise.
 
-    dropout acts before the last linear layer; the scale of the last batch norm stays 1, as published.
+    dropout acts before the last linear layer; the scale of the last batch norm is fixed at 1, as published.
     """
 
-    last_stage = ('layer4.', 'bn2.', 'fc.', 'features.')  # how the names of its parameters begin
+    last_stage = ('layer4.', 'bn2.', 'fc.', 'features.')  # prefixes of its parameters
 
     def __init__(self, depth: int = 50, embedding: int = 512, dropout: float = 0.0):
         super().__init__()

@@ -1,13 +1,13 @@
-"""MobileFaceNet (Chen et al. 2018, arXiv:1804.07573) in the two published forms, names and values equal to the originals.
+"""MobileFaceNet (Chen et al. 2018, arXiv:1804.07573) in two published variants; tensor names and outputs equal to the originals.
 
-    MobileFaceNet          Xiaoccer/MobileFaceNet_Pytorch: 112x96 input, 128 values; at 112x112 it is the encoder of our own zoo
+    MobileFaceNet          Xiaoccer/MobileFaceNet_Pytorch: 112x96 input, 128 values; at 112x112 the encoder of the zoo
     MobileFaceNetInsight   insightface arcface_torch `get_mbf`: 112x112 input, 512 values
 """
 from torch import Tensor, nn
 
 
 class _ConvNorm(nn.Module):
-    """Convolution without bias, batch norm, and unless `linear` a PReLU, under the names of the published network."""
+    """Convolution without bias, batch norm, and unless `linear` a PReLU, with the published tensor names."""
 
     def __init__(self, width: int, out: int, kernel, stride: int = 1, padding: int = 0, *, depthwise: bool = False,
                  linear: bool = False):
@@ -43,7 +43,7 @@ _STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 12
 class MobileFaceNet(nn.Module):
     """(B,3,H,W) RGB in [-1,1] -> (B,width) embedding, not normalized. H and W are multiples of 16; published: 112x96."""
 
-    last_stage = ('blocks.12.', 'blocks.13.', 'blocks.14.', 'conv2.', 'linear7.', 'linear1.')  # how its parameters begin
+    last_stage = ('blocks.12.', 'blocks.13.', 'blocks.14.', 'conv2.', 'linear7.', 'linear1.')  # prefixes of its parameters
 
     def __init__(self, embedding: int = 128, height: int = 112, width: int = 96):
         super().__init__()
@@ -60,7 +60,7 @@ class MobileFaceNet(nn.Module):
         self.linear1 = _ConvNorm(512, embedding, 1, linear=True)
 
     def features(self, x: Tensor, count: int = 4) -> list[Tensor]:
-        """The first `count` of the maps at 1/2, 1/4, 1/8 and 1/16 of the input."""
+        """The first `count` feature maps, at 1/2, 1/4, 1/8 and 1/16 of the input."""
         maps = [self.dw_conv1(self.conv1(x))]
         for index, block in enumerate(self.blocks):
             x = block(maps[-1] if index == 0 else x)
@@ -79,7 +79,7 @@ class MobileFaceNet(nn.Module):
 
 
 class _Stack(nn.Module):
-    """Modules in a row, under the names of insightface; adds its input where residual."""
+    """Sequence of modules with insightface's tensor names, with a skip connection where residual."""
 
     def __init__(self, *modules: nn.Module, residual: bool = False):
         super().__init__()

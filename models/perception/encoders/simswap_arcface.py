@@ -1,4 +1,4 @@
-"""The identity encoder that the published SimSwap was trained with: an improved residual network as published by SimSwap."""
+"""Identity encoder of the published SimSwap, an improved residual network with squeeze-excitation."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -39,7 +39,7 @@ class _Block(nn.Module):
 
 
 class SimSwapArcFace(nn.Module):
-    """(B,3,112,112) RGB, normalized as ImageNet is -> (B,512), not normalized. depths: blocks of the four layers."""
+    """(B,3,112,112) RGB, normalized by the ImageNet statistics -> (B,512), not normalized. depths: blocks of the four layers."""
 
     def __init__(self, depths: tuple[int, ...], squeeze: bool):
         super().__init__()
@@ -55,8 +55,8 @@ class SimSwapArcFace(nn.Module):
 
     @classmethod
     def of(cls, state: dict[str, Tensor]) -> 'SimSwapArcFace':
-        """The network that the named tensors belong to, filled, in eval mode: they tell how many blocks it has and whether these
-        squeeze. models.weights.WeightsError where they belong to no such network."""
+        """Build the network of a state dict, frozen; its depths and squeeze-excitation follow from the tensor names.
+        models.weights.WeightsError where the tensors do not fit."""
         depths = tuple(len({name.split('.')[1] for name in state if name.startswith(f'layer{layer}.')}) for layer in (1, 2, 3, 4))
         try:
             network = cls(depths, any('.se.' in name for name in state))

@@ -16,7 +16,7 @@ _GROUPS = ((64, 1), (128, 2), (256, 4), (512, 1))
 class AngleLinear(nn.Module):
     """The angular layer: (B,features) -> (|x| cos t, |x| psi(t)), each (B,classes), psi with margin m = 4 (equation 8).
 
-    psi(t) = (-1)^k cos(4t) - 2k with k = floor(4t/pi), which goes on falling where the cosine turns round.
+    psi(t) = (-1)^k cos(4t) - 2k with k = floor(4t/pi), monotonically decreasing on [0,pi].
     """
 
     def __init__(self, features: int, classes: int):
@@ -34,26 +34,27 @@ class AngleLinear(nn.Module):
 
 
 def annealing(iteration: int) -> float:
-    """lambda of the annealed loss: how much the plain cosine still counts beside the margin; iterations count from 1."""
+    """lambda of the annealed loss, the weight of the cosine without margin; iterations count from 1."""
     return max(5.0, 1500 / (1 + 0.1 * iteration))
 
 
-def angle_loss(cosine: Tensor, psi: Tensor, person: Tensor, iteration: int, gamma: float = 0.0) -> Tensor:
+def angle_loss(cosine: Tensor, psi: Tensor, label: Tensor, iteration: int, gamma: float = 0.0) -> Tensor:
     """Softmax loss whose target logit is (lambda cos + psi) / (1 + lambda); scalar.
 
-    cosine, psi: (B,classes) of AngleLinear; person: (B,) int64. gamma > 0 weights each sample by (1 - p)^gamma, without
+    cosine, psi: (B,classes) of AngleLinear; label: (B,) int64. gamma > 0 weights each sample by (1 - p)^gamma, without
     gradient through p (the focal factor).
     """
-    target = F.one_hot(person, cosine.shape[1]).bool()
+    target = F.one_hot(label, cosine.shape[1]).bool()
     blended = cosine + (psi - cosine) / (1 + annealing(iteration))
     log_p = torch.where(target, blended, cosine).log_softmax(1)[target]  # (B,)
     return -((1 - log_p.detach().exp()) ** gamma * log_p).mean()
 
 
 class SphereFace20(nn.Module):
-    """(B,3,112,96) BGR in [-1,1] -> (B,embedding), not normalized. classes: width of the angular layer `fc6`, None for none."""
+    """(B,3,112,96) BGR in [-1,1] -> (B,embedding), not normalized. classes: width of the angular layer `fc6`, None for no such
+    layer."""
 
-    last_stage = ('conv4', 'relu4', 'fc')  # how the names of its parameters begin
+    last_stage = ('conv4', 'relu4', 'fc')  # prefixes of its parameters
 
     def __init__(self, classes: int | None = 10574, embedding: int = 512):
         super().__init__()

@@ -1,0 +1,1 @@
+"""Feature networks: `vgg.VGGFeatures`, `lpips.LPIPS`, `inception.InceptionFeatures` and `efficientnet.EfficientNetLite0`."""

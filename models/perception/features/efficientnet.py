@@ -1,5 +1,4 @@
-"""EfficientNet-Lite0 as a source of feature maps (Tan & Le 2019, arXiv:1905.11946; the Lite form has neither squeeze-excitation
-nor swish)."""
+"""Feature maps of EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946), which has neither squeeze-excitation nor swish."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -8,15 +7,15 @@ from models.convert import read_state
 
 # blocks, kernel, output width, stride of the first; all with expansion 6
 _STAGES = ((2, 3, 24, 2), (2, 5, 40, 2), (3, 3, 80, 2), (3, 5, 112, 1), (4, 5, 192, 2), (1, 3, 320, 1))
-# where the published file's modules lie in this one
-_PLACES = {'conv_stem.': 'layer0.0.', 'bn1.': 'layer0.1.', 'blocks.0.': 'layer0.3.', 'blocks.1.': 'layer0.4.',
+# module prefixes of the published file -> those of EfficientNetLite0
+_PREFIXES = {'conv_stem.': 'layer0.0.', 'bn1.': 'layer0.1.', 'blocks.0.': 'layer0.3.', 'blocks.1.': 'layer0.4.',
            'blocks.2.': 'layer1.0.', 'blocks.3.': 'layer2.0.', 'blocks.4.': 'layer2.1.', 'blocks.5.': 'layer3.0.',
            'blocks.6.': 'layer3.1.'}
 
 
 class SameConv(nn.Conv2d):
-    """A convolution without bias that pads as TensorFlow does: so much that the output has ceil(side / stride) pixels, the odd
-    pixel at the bottom and at the right."""
+    """Convolution without bias and with TensorFlow's SAME padding: ceil(side / stride) output pixels, an odd pixel of padding at
+    the bottom and right."""
 
     def __init__(self, width: int, out: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__(width, out, kernel, stride, groups=groups, bias=False)
@@ -85,12 +84,12 @@ class EfficientNetLite0(nn.Module):
         return maps
 
     def fill(self, name: str = 'efficientnet-lite0') -> None:
-        """Take the published weights, an entry of models.weights; WeightsError says what to do where they are missing or odd."""
-        file, own = weights.path(name), self.state_dict()
-        counters = {key: value for key, value in own.items() if key.endswith('num_batches_tracked')}  # not in every such file
-        state = counters | {place + key.removeprefix(start): value for key, value in read_state(file).items()
-                            for start, place in _PLACES.items() if key.startswith(start)}
-        shapes = [{key: value.shape for key, value in tensors.items()} for tensors in (state, own)]
+        """Load the published weights, an entry of models.weights; WeightsError where they are missing or do not fit."""
+        file, current = weights.path(name), self.state_dict()
+        counters = {key: value for key, value in current.items() if key.endswith('num_batches_tracked')}  # absent from some files
+        state = counters | {prefix + key.removeprefix(start): value for key, value in read_state(file).items()
+                            for start, prefix in _PREFIXES.items() if key.startswith(start)}
+        shapes = [{key: value.shape for key, value in tensors.items()} for tensors in (state, current)]
         if shapes[0] != shapes[1]:
             raise weights.WeightsError(f'{file} holds no EfficientNet-Lite0: fetch {name} again')
         self.load_state_dict(state)

@@ -1,5 +1,5 @@
-"""Inception v3 as FID knows it: the network of December 2015 in TensorFlow, whose published weights and three differences from
-torchvision's are kept. Features are those of the last pooling (Heusel et al. 2017, arXiv:1706.08500)."""
+"""Inception v3 of FID (Heusel et al. 2017, arXiv:1706.08500): the TensorFlow network of December 2015, which differs from
+torchvision's in three pooling layers. Features are those of the last pooling."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ _SIDE = 299
 
 
 def _mean_pool(x: Tensor) -> Tensor:
-    """Mean of 3x3 pixels; what lies outside of the map is not counted, as in TensorFlow."""
+    """Mean of 3x3 pixels without the padding, as in TensorFlow."""
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 
@@ -34,7 +34,7 @@ class _C(inception.InceptionC):
 
 
 class _E(inception.InceptionE):
-    """highest: the last block pools by the highest value instead of the mean."""
+    """Block E with max pooling (highest) or average pooling."""
 
     def __init__(self, channels: int, *, highest: bool):
         super().__init__(channels)
@@ -62,8 +62,8 @@ class InceptionFeatures(nn.Module):
         self.network = network
         self.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True):
-        """Stays in eval mode: it is frozen."""
+    def train(self, mode: bool = True) -> 'InceptionFeatures':
+        """Stay in eval mode."""
         return super().train(False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class InceptionFeatures(nn.Module):
 
 
 def load_inception() -> InceptionFeatures:
-    """With the published weights. models.weights.MissingWeights where they are not here."""
+    """InceptionFeatures with the published weights; models.weights.MissingWeights where they are not in the cache."""
     network = InceptionFeatures()
     state = read_state(path('inception-fid'))
     network.network.load_state_dict({name: value for name, value in state.items() if not name.startswith('fc.')})

@@ -1,4 +1,4 @@
-"""LPIPS, the learned distance of two images (Zhang et al. 2018, arXiv:1801.03924), version 0.1 on AlexNet."""
+"""LPIPS, a learned perceptual distance of two images (Zhang et al. 2018, arXiv:1801.03924), version 0.1 on AlexNet."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ _WIDTHS = (64, 192, 384, 256, 256)
 
 
 class LPIPS(nn.Module):
-    """(B,3,H,W), (B,3,H,W) in [-1,1] -> (B,), eq. 1 of the paper; smaller ones are enlarged to 64 pixels. Frozen.
+    """(B,3,H,W), (B,3,H,W) in [-1,1] -> (B,), eq. 1 of the paper; images below 64 pixels are resized to 64. Frozen.
 
     heads holds the weight of each channel of the five layers, `lin0` to `lin4` of the published file.
     """
@@ -21,19 +21,19 @@ class LPIPS(nn.Module):
         super().__init__()
         self.features = alexnet(weights=None).features
         self.heads = nn.ParameterList(torch.ones(width) for width in _WIDTHS)
-        # The published code's numbers: ImageNet's mean and deviation, carried over to [-1,1] and rounded.
+        # Constants of the published code: the ImageNet statistics for [-1,1], rounded.
         self.register_buffer('mean', torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1), persistent=False)
         self.register_buffer('deviation', torch.tensor([0.458, 0.448, 0.450]).view(3, 1, 1), persistent=False)
         self.eval().requires_grad_(False)
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The five layers' maps (B,C,.,.), each pixel of unit length over the channels."""
-        x, found = (x - self.mean) / self.deviation, []
+        """Feature maps (B,C,.,.) of the five layers, of unit length over the channels."""
+        x, maps = (x - self.mean) / self.deviation, []
         for index, layer in enumerate(self.features[:max(_TAPS) + 1]):
             x = layer(x)
             if index in _TAPS:
-                found.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
-        return found
+                maps.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
+        return maps
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         if min(first.shape[-2:]) < 64:
@@ -43,7 +43,7 @@ class LPIPS(nn.Module):
 
 
 def load_lpips() -> LPIPS:
-    """With the published weights. models.weights.MissingWeights where they are not here."""
+    """LPIPS with the published weights; models.weights.MissingWeights where they are not in the cache."""
     network = LPIPS()
     backbone, heads = read_state(path('alexnet')), read_state(path('lpips-alex'))
     network.features.load_state_dict({name.removeprefix('features.'): value for name, value in backbone.items()

@@ -3,6 +3,8 @@ arXiv:1409.1556)."""
 import torch
 from torch import Tensor, nn
 
+from models.images import IMAGENET_MEAN, IMAGENET_STD
+
 # convolutions in each of the five groups, and their widths
 _COUNTS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 _WIDTHS = (64, 128, 256, 512, 512)
@@ -20,11 +22,12 @@ def _layers(counts: tuple[int, ...]) -> dict[str, nn.Module]:
 
 
 class VGGFeatures(nn.Module):
-    """(B,3,H,W) RGB in [-1,1] -> layer name -> map, e.g. relu2_1 at half of the input's size. Frozen; gradients flow through it.
+    """(B,3,H,W) RGB in [-1,1] -> layer name -> feature map, e.g. relu2_1 at half of the input's size. Frozen, differentiable in
+    the images.
 
-    Keys of the state dict are torchvision's `features.N.weight` and `features.N.bias`: of its published files the entries up
-    to the last layer asked for, where the network ends. ImageNet normalization is inside. ValueError where depth (16, 19) or a
-    layer name is unknown.
+    Keys of the state dict are torchvision's `features.N.weight` and `features.N.bias`: the network
+    ends at the last of `taps`. The input is normalized by the ImageNet statistics inside. ValueError for an unknown depth
+    (16, 19) or layer name.
     """
 
     def __init__(self, depth: int = 19, taps: tuple[str, ...] = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')):
@@ -34,18 +37,18 @@ class VGGFeatures(nn.Module):
         layers = _layers(_COUNTS[depth])
         unknown = [tap for tap in taps if tap not in layers]
         if unknown or not taps:
-            raise ValueError(f'VGG-{depth} has no layer {", ".join(unknown) or "(none given)"}; known: {", ".join(layers)}')
+            raise ValueError(f'VGG-{depth} has no layer {", ".join(unknown) or "(none)"}; known: {", ".join(layers)}')
         names = list(layers)
         self.taps = {names.index(tap): tap for tap in taps}
         self.features = nn.Sequential(*list(layers.values())[:max(self.taps) + 1])
-        self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
-        self.register_buffer('deviation', torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
+        self.register_buffer('mean', torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer('std', torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
         self.requires_grad_(False)
 
-    def forward(self, x: Tensor, wanted: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-        """wanted: some of the taps, past the last of which nothing is computed; all of them where None."""
-        taps = {index: tap for index, tap in self.taps.items() if wanted is None or tap in wanted}
-        x = ((x + 1) / 2 - self.mean) / self.deviation
+    def forward(self, x: Tensor, layers: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """layers: a subset of the taps, all where None; the network is evaluated up to the last of them."""
+        taps = {index: tap for index, tap in self.taps.items() if layers is None or tap in layers}
+        x = ((x + 1) / 2 - self.mean) / self.std
         maps = {}
         for index, layer in enumerate(self.features[:max(taps) + 1]):
             x = layer(x)

@@ -1,19 +1,20 @@
-"""Published networks in ONNX form that read head pose and landmarks off a face, on onnxruntime. They look at images
-(B,3,H,W) in [-1,1] in the template `face` and give no gradient."""
+"""Published networks for head pose and landmarks, on onnxruntime, without gradient. Images are (B,3,H,W) in [-1,1] in the
+template `face`."""
 import torch
 from torch import Tensor
 
 from models import geometry, weights
 from models.geometry import FACE_CORNER, FACE_SIDE
+from models.images import SCALE_128, from_signed
 from models.runtime.sessions import Session
 
-# Where a detector's box around an average face lies, in pixels of the CelebA canvas: x0, y0, x1, y1.
+# Detection box of an average face in pixels of the CelebA canvas: x0, y0, x1, y1.
 _BOX = (45, 68, 132, 178)
 _LANDMARK_MARGIN = 1.1  # side of the landmark network's square over the longer side of the box
 
 
 class _Network:
-    """An entry of the table with one input, (B,C,h,w); models.weights.MissingWeights where the file is not here."""
+    """A network of models.weights with one input (B,C,h,w); models.weights.MissingWeights where the file is not in the cache."""
 
     def __init__(self, name: str):
         self.session = Session(weights.path(name), spin=False)
@@ -24,7 +25,7 @@ class _Network:
 
 
 def _cut(images: Tensor, box: tuple[float, float, float, float], side: int) -> tuple[Tensor, Tensor]:
-    """A box of the CelebA canvas as (B,3,side,side) in [-1,1], and the matrix (2,3) from the images into it."""
+    """Crop a box of the CelebA canvas: (B,3,side,side) in [-1,1], and the transform (2,3) from the images to the crop."""
     height, width = images.shape[-2:]
     per_x, per_y = width / FACE_SIDE, height / FACE_SIDE
     left, top, right, bottom = ((edge - FACE_CORNER[i % 2]) * (per_x, per_y)[i % 2] for i, edge in enumerate(box))
@@ -40,7 +41,7 @@ class FSANet:
         self.networks = [_Network('fsanet-1x1'), _Network('fsanet-var')]
 
     def __call__(self, images: Tensor) -> Tensor:
-        crops = _cut(images, _BOX, 64)[0].flip(1) * (127.5 / 128)  # blue first
+        crops = _cut(images, _BOX, 64)[0].flip(1) * SCALE_128  # BGR
         return torch.stack([torch.cat([network(crop[None]) for crop in crops]) for network in self.networks]).mean(0)
 
 
@@ -55,5 +56,5 @@ class PFLD:
         half = _LANDMARK_MARGIN * max(x1 - x0, y1 - y0) / 2
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
         crops, matrix = _cut(images, (x - half, y - half, x + half, y + half), 112)
-        found = self.network((crops + 1) / 2).reshape(-1, 68, 2)
-        return geometry.apply(geometry.invert(matrix), found * 112 - 0.5)
+        landmarks = self.network(from_signed(crops, 'unit')).reshape(-1, 68, 2)
+        return geometry.apply(geometry.invert(matrix), landmarks * 112 - 0.5)

@@ -1,6 +1,5 @@
-"""BiSeNet for face parsing (Yu et al. 2018, arXiv:1808.00897), names and values equal to zllrunning/face-parsing.PyTorch.
-
-facexlib's parsing_bisenet.pth holds the same entries, so both published files fit.
+"""BiSeNet for face parsing (Yu et al. 2018, arXiv:1808.00897), tensor names and outputs equal to
+zllrunning/face-parsing.PyTorch; facexlib's parsing_bisenet.pth has the same tensors.
 """
 import torch
 import torch.nn.functional as F
@@ -19,7 +18,7 @@ class _ConvNorm(nn.Module):
 
 
 class _Refinement(nn.Module):
-    """Attention refinement: a 3x3 unit times a gate from its own global average."""
+    """Attention refinement: a 3x3 unit times a gate computed from its global average."""
 
     def __init__(self, width: int, out: int):
         super().__init__()
@@ -33,7 +32,7 @@ class _Refinement(nn.Module):
 
 
 class _Fusion(nn.Module):
-    """Feature fusion: a 1x1 unit over both maps, raised by a gate from its own global average."""
+    """Feature fusion: a 1x1 unit over both maps, times 1 + a gate computed from its global average."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -58,7 +57,7 @@ class _Head(nn.Module):
 
 
 class _ContextPath(nn.Module):
-    """ResNet-18 trunk with attention on its way up: (B,3,H,W) -> maps of 128 channels at 1/8 (trunk), 1/8 and 1/16 (context)."""
+    """ResNet-18 with attention refinement: (B,3,H,W) -> maps of 128 channels at 1/8 (trunk), 1/8 and 1/16 (context)."""
 
     def __init__(self):
         super().__init__()
@@ -83,8 +82,8 @@ class _ContextPath(nn.Module):
 
 
 class BiSeNet(nn.Module):
-    """(B,3,H,W) RGB, ImageNet mean and deviation -> three (B,classes,H,W) logits maps: the answer, and two auxiliary ones
-    from 1/8 and 1/16 for the training loss. The published class order is the network's own, not models.batch.PARTS."""
+    """(B,3,H,W) RGB, normalized by the ImageNet statistics -> three logit maps (B,classes,H,W): the prediction, and auxiliary
+    maps from 1/8 and 1/16 for the training loss. The published class order differs from models.batch.PARTS."""
 
     def __init__(self, classes: int = 19):
         super().__init__()

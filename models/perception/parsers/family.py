@@ -1,4 +1,4 @@
-"""The small face parser in training, on labels of all parts and on coarse ones at once."""
+"""Training of the small face parser on labels of all parts and on coarse labels."""
 from pathlib import Path
 
 import torch
@@ -18,13 +18,13 @@ _COLORS = torch.rand(IGNORED + 1, 3, generator=torch.Generator().manual_seed(3))
 
 
 class ParserTrainingConfig(FamilyConfig):
-    """size: side of the images, a multiple of 16. weights: labels (cross entropy) and coarse (marginalised cross entropy).
-    occluded: share of the training images with a rendered object in front of the face (datasets.synthetic.occluders). init: the
-    weights that training starts from, a name of PARSERS with this network or a parser.safetensors of a run."""
+    """Config of ParserTraining. The losses of `weights` are labels (cross entropy) and coarse (marginalized cross entropy)."""
 
-    size: int = Field(128, ge=32, multiple_of=16)
-    occluded: float = Field(0.0, ge=0, le=1)
-    init: str | None = None
+    size: int = Field(128, ge=32, multiple_of=16, description='side of the images in pixels')
+    occluded: float = Field(0.0, ge=0, le=1, description='share of the training images with a rendered object in front of the '
+                                                         'face (datasets.synthetic.occluders)')
+    init: str | None = Field(None, description='initial weights: a name of PARSERS with this network, or a parser.safetensors '
+                                               'of a run; None for random')
     weights: dict[str, float] = {'labels': 1.0, 'coarse': 0.5}
 
 
@@ -57,15 +57,15 @@ class ParserTraining(Family):
 
 
 def marginals(logits: Tensor, members: tuple[tuple[int, ...], ...]) -> Tensor:
-    """(B,C,H,W) logits -> (B,len(members),H,W) log probability that a pixel is one of each row of classes; rows may overlap."""
+    """Log probability of sets of classes: logits (B,C,H,W) -> (B,len(members),H,W); the sets may overlap."""
     log_p = logits.log_softmax(1)
     return torch.stack([log_p[:, list(row)].logsumexp(1) for row in members], 1)
 
 
 def marginal_cross_entropy(logits: Tensor, labels: Tensor, members: tuple[tuple[int, ...], ...] | None = None) -> Tensor:
-    """Mean over known pixels of -log of the probability of all classes that the label allows; 0 where nothing is known.
+    """Mean over labeled pixels of -log of the summed probability of the label's classes; 0 without labeled pixels.
 
-    logits (B,C,H,W); labels (B,H,W) int64 or IGNORED; members: the classes that each label allows, itself where None.
+    logits: (B,C,H,W). labels: (B,H,W) int64, or IGNORED. members: classes of each label, the label itself where None.
     """
     log_p = logits.log_softmax(1) if members is None else marginals(logits, members)
     total = F.nll_loss(log_p, labels, ignore_index=IGNORED, reduction='sum')
@@ -73,30 +73,30 @@ def marginal_cross_entropy(logits: Tensor, labels: Tensor, members: tuple[tuple[
 
 
 def coarse_labels(logits: Tensor) -> Tensor:
-    """(B,19,H,W) -> (B,H,W) int64, the likeliest of COARSE."""
+    """Logits (B,19,H,W) -> the most probable coarse label (B,H,W) int64, an index of COARSE."""
     return marginals(logits, COARSE_MEMBERS).argmax(1)
 
 
 def colored(labels: Tensor) -> Tensor:
-    """(B,H,W) ids -> (B,3,H,W) in [-1,1], a color for each."""
+    """Colors (B,3,H,W) in [-1,1] of ids (B,H,W)."""
     return _COLORS.to(labels.device)[labels].permute(0, 3, 1, 2)
 
 
 def parser_bytes(training: ParserTraining) -> bytes:
-    """The network as a safetensors file of half precision, as the zoo has it."""
+    """The network as safetensors in half precision."""
     state = {name: value.detach().cpu().contiguous() for name, value in training.network.state_dict().items()}
     return save({name: value.half() if value.is_floating_point() else value for name, value in state.items()},
                 {'format': 'pt', 'network': 'parsing-unet'})
 
 
 def load_network(path: str | Path) -> ParsingUNet:
-    """The network of a file of parser_bytes. models.weights.WeightsError where the file cannot be read, ValueError where it holds
-    another network."""
+    """Load the network of a file of parser_bytes. models.weights.WeightsError where the file cannot be read, ValueError where
+    it holds another network."""
     network, state = ParsingUNet(), read_state(Path(path))
     try:
         network.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in state.items()})
     except RuntimeError as error:
-        raise ValueError(f'{path} does not hold the small parser; give a parser.safetensors of a run') from error
+        raise ValueError(f'{path} does not hold a ParsingUNet; give a parser.safetensors of a run') from error
     return network
 
 

@@ -1,10 +1,11 @@
-"""Face parsing: which of the 19 parts of CelebAMask-HQ each pixel shows, and the face mask that follows from it."""
+"""Face parsing into the 19 parts of CelebAMask-HQ, and face masks."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry
 from models.batch import FACE_IDS, PARTS
+from models.images import from_signed
 from models.precision import full_precision
 from models.runtime.fusion import fused
 
@@ -14,7 +15,7 @@ def _unit(width: int, out: int, stride: int = 1) -> nn.Sequential:
 
 
 class ParsingUNet(nn.Module):
-    """The small parser of our own zoo, a U-Net (Ronneberger et al. 2015) whose finest level is folded by 2 into channels.
+    """U-Net (Ronneberger et al. 2015) with the finest level folded by 2 into channels; the parser of the zoo.
 
     (B,3,H,W) in [-1,1] -> (B,19,H,W) logits; H and W multiples of 16.
     """
@@ -38,10 +39,14 @@ class ParsingUNet(nn.Module):
 
 
 class FaceParser(nn.Module):
-    """A frozen parsing network with its framing: (B,3,H,W) in [-1,1] in the template `face` -> logits of the same size.
+    """A frozen parsing network with its alignment: (B,3,H,W) in [-1,1] in the template `face` -> logits of the same size.
 
-    network: its first (or only) output is (B,19,h,w); template and size: framing and side in pixels that it was trained on;
-    order: for each id of PARTS the network's own class; imagenet: whether it wants ImageNet's mean and deviation.
+    Args:
+        network: network whose first or only output is (B,19,h,w).
+        template: alignment of its training images.
+        size: side of its training images in pixels.
+        order: class of the network for each id of PARTS, None for the order of PARTS.
+        imagenet: whether its input is normalized by the ImageNet statistics.
     """
 
     def __init__(self, network: nn.Module, *, template: str = 'face', size: int = 128, order: tuple[int, ...] | None = None,
@@ -53,20 +58,18 @@ class FaceParser(nn.Module):
         self.imagenet = imagenet
         self.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True):
-        """Stays in eval mode: it is frozen."""
+    def train(self, mode: bool = True) -> 'FaceParser':
+        """Stay in eval mode."""
         return super().train(False)
 
     @full_precision
     def forward(self, images: Tensor, *, template: str = 'face') -> Tensor:
-        """(B,3,H,W) in [-1,1], taken to lie in `template` -> (B,19,H,W) logits."""
+        """Images (B,3,H,W) in [-1,1] aligned to `template` -> logits (B,19,H,W)."""
         height, width = images.shape[-2:]
-        own = self.template
-        matrix = geometry.between(geometry.template(template).scaled(width, height), own)
-        crop = geometry.warp(images, matrix, (own.height, own.width))
+        matrix = geometry.between(geometry.template(template).scaled(width, height), self.template)
+        crop = geometry.warp(images, matrix, (self.template.height, self.template.width))
         if self.imagenet:
-            mean, std = crop.new_tensor([0.485, 0.456, 0.406]), crop.new_tensor([0.229, 0.224, 0.225])
-            crop = ((crop + 1) / 2 - mean[:, None, None]) / std[:, None, None]
+            crop = from_signed(crop, 'imagenet')
         logits = self.network(crop.contiguous(memory_format=torch.channels_last))
         logits = logits if isinstance(logits, Tensor) else logits[0]
         if self.order is not None:
@@ -78,7 +81,7 @@ class FaceParser(nn.Module):
         return self(images).argmax(1)
 
     def face_mask(self, images: Tensor) -> Tensor:
-        """(B,3,H,W) -> (B,1,H,W), the probability that a pixel shows the face."""
+        """Images (B,3,H,W) -> face probability (B,1,H,W)."""
         return face_probability(self(images))
 
 
@@ -90,4 +93,4 @@ def face_probability(logits: Tensor) -> Tensor:
 def face_mask(labels: Tensor) -> Tensor:
     """(B,H,W) ids of PARTS -> (B,1,H,W) float mask, 1 = face."""
     ids = torch.tensor(FACE_IDS, device=labels.device)
-    return (labels[:, None, :, :, None] == ids).any(-1).float()  # not torch.isin, which ONNX lacks
+    return (labels[:, None, :, :, None] == ids).any(-1).float()  # torch.isin has no ONNX export

@@ -1,4 +1,4 @@
-"""The small U-Net that SimonEnkel/lightweight-unet-face-parsing publishes (Ronneberger et al. 2015), under its own names."""
+"""Small U-Net (Ronneberger et al. 2015) of SimonEnkel/lightweight-unet-face-parsing, with its tensor names."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +9,8 @@ def _unit(width: int, out: int) -> nn.Sequential:
 
 
 class SmallUNet(nn.Module):
-    """(B,3,H,W) in [-1,1] in CelebA-HQ's framing -> (B,19,H,W) logits in its own order of classes; H and W multiples of 4."""
+    """(B,3,H,W) in [-1,1] aligned as in CelebA-HQ -> (B,19,H,W) logits in the published order of classes; H and W multiples of
+    4."""
 
     def __init__(self):
         super().__init__()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.perception.detection import Detector, Face
-from models.perception.face import OVERLAP, overlaps, paired
+from models.perception.detection.face import OVERLAP, overlaps, paired
 from models.pipelines.photo import ALL, LARGEST, MIN_ID_SIMILARITY
 from models.pipelines.video.smoothing import OneEuro
 

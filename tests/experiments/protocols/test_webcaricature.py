@@ -12,7 +12,8 @@ from datasets.webcaricature import SETTINGS
 from experiments.evaluation.protocols import webcaricature
 from experiments.evaluation.protocols.webcaricature import Encoder, measure
 from models.geometry import TEMPLATES
-from models.perception.encoders.family import Recognizer, RecognizerConfig, encoder_bytes, people_learned_from
+from models.perception.encoders.family import Recognizer, RecognizerConfig
+from models.perception.encoders.files import encoder_bytes, people_learned_from
 from tests.datasets.layouts import write
 from tests.datasets.webcaricatures import name_of, webcaricatures
 

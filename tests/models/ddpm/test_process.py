@@ -1,8 +1,8 @@
-"""Tables and weights of the diffusion process beyond what parity shows."""
+"""Tables of the diffusion process and loss weights."""
 import pytest
 import torch
 
-from models.ddpm.denoiser import as_prediction, noise_from, noised
+from models.ddpm.parameterization import as_prediction, noise_from, noised
 from models.ddpm.process import Process, loss_weight
 from models.ddpm.schedules import betas, spaced
 
@@ -10,10 +10,9 @@ ALPHA = torch.tensor([0.99, 0.5, 0.05])
 
 
 @pytest.mark.parametrize('weighting', ['p2', 'min_snr'])
-def test_a_weighting_means_the_same_whatever_the_network_predicts(weighting):
-    """The weighted squared error of a wrong clean image does not depend on how it is expressed."""
-    draw = torch.Generator().manual_seed(0)
-    clean, wrong, noise = torch.randn(3, 3, 1, 4, 4, generator=draw)
+def test_weighted_error_is_equal_in_every_parameterization(weighting):
+    rng = torch.Generator().manual_seed(0)
+    clean, wrong, noise = torch.randn(3, 3, 1, 4, 4, generator=rng)
     alpha = ALPHA[:, None, None, None]
     noisy = noised(clean, noise, alpha)
     losses = [(loss_weight(weighting, prediction, alpha) * (
@@ -32,19 +31,19 @@ def test_published_weights():
     assert loss_weight('none', 'epsilon', ALPHA).tolist() == [1, 1, 1]
 
 
-def test_only_sigma_learns_from_the_bound_and_it_is_least_at_the_true_spread():
+def test_variational_bound_trains_sigma_only_and_is_least_at_the_true_variance():
     process, index = Process(betas('linear')), torch.tensor([0, 300])
-    draw = torch.Generator().manual_seed(0)
-    clean = (torch.rand(2, 3, 8, 8, generator=draw) * 255).round() / 127.5 - 1
-    noisy = noised(clean, torch.randn(clean.shape, generator=draw), process.alpha(index))
+    rng = torch.Generator().manual_seed(0)
+    clean = (torch.rand(2, 3, 8, 8, generator=rng) * 255).round() / 127.5 - 1
+    noisy = noised(clean, torch.randn(clean.shape, generator=rng), process.alpha(index))
     predicted, sigma = clean.clone().requires_grad_(), torch.zeros_like(clean, requires_grad=True)
     process.variational(clean, noisy, predicted, sigma, index).sum().backward()
     assert predicted.grad is None and sigma.grad.abs().min() > 0
-    bounds = [process.variational(clean, noisy, clean, torch.full_like(clean, share), index)[1].item() for share in (-1, 0, 1)]
+    bounds = [process.variational(clean, noisy, clean, torch.full_like(clean, value), index)[1].item() for value in (-1, 0, 1)]
     assert bounds[0] == pytest.approx(0, abs=1e-5) and bounds == sorted(bounds)
 
 
-def test_a_respaced_process_keeps_the_noise_levels():
-    whole, kept = Process(betas('cosine')), spaced(1000, '7')
-    torch.testing.assert_close(Process(betas('cosine'), kept).alphas_cumprod, whole.alphas_cumprod[kept])
+def test_respaced_process_has_the_same_noise_levels():
+    whole, subset = Process(betas('cosine')), spaced(1000, '7')
+    torch.testing.assert_close(Process(betas('cosine'), subset).alphas_cumprod, whole.alphas_cumprod[subset])
     assert spaced(1000, '') == list(range(1000)) and spaced(10, '1,2') == [0, 5, 9]

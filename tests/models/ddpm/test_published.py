@@ -1,4 +1,4 @@
-"""Networks in the formats in which others publish them."""
+"""Published diffusion networks in their own formats."""
 import json
 
 import pytest
@@ -6,8 +6,8 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from safetensors.torch import save_file
 
-from models.ddpm.adm import ADMConfig, ADMUNet
-from models.ddpm.published import CELEBAHQ_256, PublishedUNet
+from models.ddpm.networks.adm import ADMConfig, ADMUNet
+from models.ddpm.networks.published import CELEBAHQ_256, PublishedUNet
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import scheduler
 from tests.parity.networks import NETWORKS
@@ -23,7 +23,7 @@ def network():
     return UNet2DModel(**SMALL).eval()
 
 
-def test_a_pipelines_folder_and_a_bare_network_load(network, tmp_path):
+def test_load_pipeline_and_network_folders(network, tmp_path):
     network.save_pretrained(tmp_path / 'bare')
     DDPMPipeline(network, DDPMScheduler(prediction_type='v_prediction', beta_schedule='squaredcos_cap_v2')).save_pretrained(
         tmp_path / 'pipeline')
@@ -34,20 +34,20 @@ def test_a_pipelines_folder_and_a_bare_network_load(network, tmp_path):
     with torch.no_grad():
         for loaded in (bare, whole):
             torch.testing.assert_close(loaded(image, t), network(image, t).sample)
-    drawn = sample(bare, scheduler('unipc', bare.schedule), image, steps=2)
-    assert drawn.shape == image.shape and torch.isfinite(drawn).all()
+    generated = sample(bare, scheduler('unipc', bare.schedule), image, steps=2)
+    assert generated.shape == image.shape and torch.isfinite(generated).all()
 
 
-def test_a_folder_of_something_else_is_one_sentence(network, tmp_path):
+def test_invalid_folder_raises(network, tmp_path):
     with pytest.raises(ValueError, match='holds no UNet2DModel'):
         PublishedUNet.load(tmp_path)
     network.save_pretrained(tmp_path)
     (tmp_path / 'scheduler_config.json').write_text(json.dumps({'beta_schedule': 'scaled_linear'}))
-    with pytest.raises(ValueError, match='noise levels'):
+    with pytest.raises(ValueError, match='noise schedule'):
         PublishedUNet.load(tmp_path)
 
 
-def test_an_adm_checkpoint_loads_strictly(tmp_path):
+def test_adm_checkpoint_loads_strictly(tmp_path):
     torch.manual_seed(0)
     network = ADMUNet(ADMConfig(**SETTINGS)).eval()
     torch.nn.init.normal_(network.out[2].weight)
@@ -66,7 +66,7 @@ def test_an_adm_checkpoint_loads_strictly(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_adm_u_net_of_ffhq_at_its_full_size(request):
+def test_adm_of_ffhq_at_full_size(request):
     folder = request.config.rootpath / 'tests/fixtures/parity/ilvr_adm_unet'
     facts = Facts.read(folder, 'input', 'fixture_fullsize')
     network = NETWORKS['ilvr_adm_unet'].build(facts.config).eval()

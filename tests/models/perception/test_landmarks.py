@@ -18,23 +18,23 @@ def faces() -> tuple[torch.Tensor, torch.Tensor]:
     return geometry.warp(images.expand(len(points), -1, -1, -1), matrix, (128, 128)), geometry.apply(matrix, points)
 
 
-def test_the_points_are_the_detectors_up_to_a_shift_of_the_box(faces):
+def test_landmarks_equal_the_detectors_up_to_a_shift(faces):
     images, points = faces
     eyes = geometry.template('face').tensor()[1, 0] - geometry.template('face').tensor()[0, 0]
-    found, expected = FiveLandmarks()(images), points / eyes
-    found, expected = (x - x.mean(1, keepdim=True) for x in (found, expected))
+    predicted, expected = FiveLandmarks()(images), points / eyes
+    predicted, expected = (x - x.mean(1, keepdim=True) for x in (predicted, expected))
     assert len(points) >= 5
-    assert (found - expected).norm(dim=2).mean() < 0.06
+    assert (predicted - expected).norm(dim=2).mean() < 0.06
 
 
-def test_a_gradient_moves_a_face_towards_wanted_points(faces):
+def test_gradient_descent_moves_landmarks_to_the_target(faces):
     network, images = FiveLandmarks(), faces[0][:2].clone().requires_grad_()
     assert all(not parameter.requires_grad for parameter in network.parameters())
-    wanted = network(images.detach()) + 0.05
+    target = network(images.detach()) + 0.05
     optimizer = torch.optim.Adam([images], 0.02)
-    first = (network(images) - wanted).abs().mean()
+    first = (network(images) - target).abs().mean()
     for _ in range(10):
         optimizer.zero_grad()
-        (network(images) - wanted).abs().mean().backward()
+        (network(images) - target).abs().mean().backward()
         optimizer.step()
-    assert (network(images) - wanted).abs().mean() < 0.7 * first
+    assert (network(images) - target).abs().mean() < 0.7 * first

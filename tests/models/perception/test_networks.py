@@ -12,7 +12,7 @@ from models.perception.features.vgg import VGGFeatures
 
 
 @pytest.mark.parametrize('depth', DEPTHS)
-def test_iresnet_has_the_layers_of_its_name(depth):
+def test_iresnet_depth(depth):
     with torch.device('meta'):
         network = IResNet(depth)
     convolutions = sum('conv' in name and value.dim() == 4 for name, value in network.state_dict().items())
@@ -20,14 +20,14 @@ def test_iresnet_has_the_layers_of_its_name(depth):
     assert network(torch.empty(2, 3, 112, 112, device='meta')).shape == (2, 512)
 
 
-def test_large_mobilefacenet_embeds():
+def test_large_mobilefacenet_output():
     with torch.device('meta'):
         network = MobileFaceNetInsight(blocks=(2, 8, 12, 4), scale=4)
     assert network(torch.empty(2, 3, 112, 112, device='meta')).shape == (2, 512)
 
 
 @pytest.mark.parametrize('depth', [16, 19])
-def test_vgg_is_that_of_torchvision_with_normalization_inside(depth):
+def test_vgg_equals_torchvision_with_normalization(depth):
     torch.manual_seed(0)
     with torch.device('meta'):  # its classifier takes seconds to fill
         theirs = (models.vgg16 if depth == 16 else models.vgg19)(weights=None).features.eval()
@@ -47,14 +47,14 @@ def test_vgg_is_that_of_torchvision_with_normalization_inside(depth):
     assert list(some) == ['relu4_1'] and torch.equal(some['relu4_1'], maps['relu4_1'])
 
 
-def test_vgg_names_what_it_knows():
+def test_vgg_rejects_unknown_layers():
     with pytest.raises(ValueError, match='relu1_1'):
         VGGFeatures(16, ('relu3_4',))
     with pytest.raises(ValueError, match='16, 19'):
         VGGFeatures(13)
 
 
-def test_sphereface_embeds_and_gives_its_maps_with_and_without_the_angular_layer():
+def test_sphereface_output_and_feature_maps():
     with torch.device('meta'):
         network = SphereFace20(classes=None)
     image = torch.empty(2, 3, 112, 96, device='meta')
@@ -62,36 +62,36 @@ def test_sphereface_embeds_and_gives_its_maps_with_and_without_the_angular_layer
     assert [tuple(m.shape[1:]) for m in network.features(image)] == [(64, 56, 48), (128, 28, 24), (256, 14, 12), (512, 7, 6)]
 
 
-def test_the_annealed_margin_grows_harder_to_its_floor():
+def test_annealing_decreases_to_its_minimum():
     values = [annealing(iteration) for iteration in range(1, 4000, 50)]
     assert values == sorted(values, reverse=True) and values[-1] == 5
 
 
 @pytest.mark.parametrize('build', [lambda: MarginHead(8, 5, arc=0.5), lambda: MarginHead(8, 5, cos=0.4),
                                    lambda: HardMarginHead(8, 5)], ids=['arcface', 'cosface', 'hard margin'])
-def test_a_margin_lowers_the_target_alone_and_learning_pulls_towards_it(build):
+def test_margin_lowers_the_target_logit_only(build):
     torch.manual_seed(1)
-    head, x, person = build(), torch.randn(6, 8, requires_grad=True), torch.tensor([0, 1, 2, 3, 4, 0])
-    logits, plain = head(x, person), head.scale * head.cosine(x)
-    target = F.one_hot(person, 5).bool()
+    head, x, label = build(), torch.randn(6, 8, requires_grad=True), torch.tensor([0, 1, 2, 3, 4, 0])
+    logits, plain = head(x, label), head.scale * head.cosine(x)
+    target = F.one_hot(label, 5).bool()
     assert (logits[target] < plain[target] - 1).all()
     assert torch.allclose(logits[~target], plain[~target], atol=1e-4)
-    F.cross_entropy(logits, person).backward()
+    F.cross_entropy(logits, label).backward()
     moved = head.cosine(x.detach() - 1e-3 * x.grad)[target]
     assert (moved >= head.cosine(x.detach())[target]).all()
 
 
-def test_a_person_of_another_rank_gets_no_margin():
+def test_label_minus_one_has_no_margin():
     head, x = MarginHead(8, 5, arc=0.5), torch.randn(2, 8)
     assert torch.allclose(head(x, torch.tensor([-1, 2]))[0], head.scale * head.cosine(x)[0], atol=1e-4)
 
 
-def test_one_margin_at_a_time():
+def test_two_margins_raise():
     with pytest.raises(ValueError, match='not both'):
         MarginHead(8, 5, arc=0.5, cos=0.4)
 
 
-def test_psi_falls_all_the_way_round():
+def test_psi_is_monotonically_decreasing():
     """From the same direction to the opposite one the angular target never rises again, which is what makes it a margin."""
     layer = AngleLinear(2, 1)
     layer.weight.data = torch.tensor([[1.0], [0.0]])
@@ -100,9 +100,9 @@ def test_psi_falls_all_the_way_round():
     assert (psi[1:] < psi[:-1] + 1e-5).all() and psi[0] > 0.99 and psi[-1] < -6.9
 
 
-def test_the_focal_factor_only_weights_the_gradient():
-    layer, x, person = AngleLinear(6, 4), torch.randn(1, 6, requires_grad=True), torch.tensor([2])
-    plain = torch.autograd.grad(angle_loss(*layer(x), person, 100), x)[0]
-    focal = torch.autograd.grad(angle_loss(*layer(x), person, 100, gamma=2), x)[0]
-    p = (-angle_loss(*layer(x), person, 100)).exp().item()
+def test_focal_factor_has_no_gradient():
+    layer, x, label = AngleLinear(6, 4), torch.randn(1, 6, requires_grad=True), torch.tensor([2])
+    plain = torch.autograd.grad(angle_loss(*layer(x), label, 100), x)[0]
+    focal = torch.autograd.grad(angle_loss(*layer(x), label, 100, gamma=2), x)[0]
+    p = (-angle_loss(*layer(x), label, 100)).exp().item()
     assert torch.allclose(focal, (1 - p) ** 2 * plain, rtol=1e-4)

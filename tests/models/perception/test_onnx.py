@@ -1,4 +1,4 @@
-"""Pose and landmark networks: what they are fed, with a session that only looks; the networks themselves where they are here."""
+"""Pose and landmark networks with a stub session, and with the published weights where they are cached."""
 import numpy as np
 import pytest
 import torch
@@ -26,14 +26,14 @@ def sessions(monkeypatch, **answers: Session) -> None:
     monkeypatch.setattr(onnx, 'Session', lambda name, **_: answers[name.replace('-', '_')])
 
 
-def test_pose_is_the_mean_of_two_networks_on_blue_first_crops_of_the_face(monkeypatch):
+def test_pose_is_the_mean_of_two_networks_on_bgr_crops(monkeypatch):
     first, second = Session(10.0, 2.0, 4.0), Session(20.0, 4.0, 0.0)
     sessions(monkeypatch, fsanet_1x1=first, fsanet_var=second)
     images = torch.zeros(2, 3, 128, 128)
     images[:, 2] = -1
     images[:, 0, :, :64] = 1  # the left half in red
-    found = onnx.FSANet()(images)
-    assert found.tolist() == [[15, 3, 2]] * 2
+    predicted = onnx.FSANet()(images)
+    assert predicted.tolist() == [[15, 3, 2]] * 2
     fed = first.fed
     assert len(fed) == 2 and fed[0].shape == (1, 3, 64, 64)
     blue, _, red = fed[0][0]
@@ -41,23 +41,23 @@ def test_pose_is_the_mean_of_two_networks_on_blue_first_crops_of_the_face(monkey
 
 
 @pytest.mark.parametrize('size', [64, 128])
-def test_landmarks_come_back_in_the_images_own_pixels(monkeypatch, size):
+def test_landmarks_are_in_pixels_of_the_image(monkeypatch, size):
     session = Session(*LANDMARKS.flatten().tolist())
     sessions(monkeypatch, pfld_68=session)
-    found = onnx.PFLD()(torch.rand(1, 3, size, size) * 2 - 1)[0]
+    predicted = onnx.PFLD()(torch.rand(1, 3, size, size) * 2 - 1)[0]
     assert session.fed[0].shape == (1, 3, 112, 112) and session.fed[0].min() >= 0 and session.fed[0].max() <= 1
     # The square of 121 CelebA pixels around (88.5, 123), less the corner (24, 60) of the template.
-    wanted = (LANDMARKS * 121 + torch.tensor([88.5 - 60.5 - 24, 123 - 60.5 - 60])) * size / 128 - 0.5
-    assert torch.allclose(found, wanted, atol=0.05)
+    expected = (LANDMARKS * 121 + torch.tensor([88.5 - 60.5 - 24, 123 - 60.5 - 60])) * size / 128 - 0.5
+    assert torch.allclose(predicted, expected, atol=0.05)
 
 
 @pytest.mark.skipif(not all(weights.entry(name).path.is_file() for name in ('fsanet-1x1', 'fsanet-var', 'pfld-68')),
                     reason='the weights fsanet-1x1, fsanet-var and pfld-68 are not here')
-def test_the_published_networks_see_drawn_faces():
+def test_published_networks_on_rendered_faces():
     causes = np.stack([sample_attributes(0, i) for i in range(24)])
-    drawn = [render(sample_identity(0, i), causes[i], 128) for i in range(24)]
-    images = torch.stack([to_tensor(one.image) for one in drawn])
+    faces = [render(sample_identity(0, i), causes[i], 128) for i in range(24)]
+    images = torch.stack([to_tensor(face.image) for face in faces])
     yaw = onnx.FSANet()(images)[:, 0].numpy()
     assert abs(np.corrcoef(yaw, causes[:, ATTRIBUTES.index('yaw')])[0, 1]) > 0.8
-    error = np.linalg.norm(onnx.PFLD()(images).numpy() - np.stack([one.landmarks for one in drawn]), axis=2)
+    error = np.linalg.norm(onnx.PFLD()(images).numpy() - np.stack([face.landmarks for face in faces]), axis=2)
     assert error.mean() < 8  # pixels of 128

@@ -33,29 +33,29 @@ def _batch(count=4, size=32):
     return ParsingBatch(images, labels, coarse)
 
 
-def test_both_losses_fall():
+def test_both_losses_decrease():
     torch.manual_seed(0)
     training, batch = ParserTraining(ParserTrainingConfig(size=32)), _batch()
-    optimizer, seen = torch.optim.Adam(training.param_groups()['parser'], 5e-3), []
+    optimizer, history = torch.optim.Adam(training.param_groups()['parser'], 5e-3), []
     for step in range(10):
         losses = training('parser', batch, step, {})
-        seen.append({name: loss.item() for name, loss in losses.items()})
+        history.append({name: loss.item() for name, loss in losses.items()})
         optimizer.zero_grad()
         sum(losses.values()).backward()
         optimizer.step()
-    assert set(seen[0]) == {'labels', 'coarse'}
-    assert all(seen[-1][name] < 0.5 * seen[0][name] for name in seen[0])
+    assert set(history[0]) == {'labels', 'coarse'}
+    assert all(history[-1][name] < 0.5 * history[0][name] for name in history[0])
     columns = training.eval().panel(batch)
     assert all(column.shape == (4, 3, 32, 32) for column in columns.values())
     assert torch.equal(columns['labels'][0, :, 0, 0], columns['parser'][0, :, 0, 0]), 'hair has one color'
 
 
-def test_a_loss_without_weight_is_not_computed():
+def test_loss_of_weight_zero_is_not_computed():
     training = ParserTraining(ParserTrainingConfig(size=32, weights={'labels': 1, 'coarse': 0}))
     assert list(training('parser', _batch(), 0, {})) == ['labels']
 
 
-def test_marginalised_cross_entropy_of_single_classes_is_cross_entropy():
+def test_marginal_cross_entropy_of_single_classes_is_cross_entropy():
     logits, labels = torch.randn(2, 5, 4, 4), torch.randint(5, (2, 4, 4))
     labels[0, 0] = IGNORED
     plain = F.cross_entropy(logits, labels, ignore_index=IGNORED)
@@ -63,13 +63,13 @@ def test_marginalised_cross_entropy_of_single_classes_is_cross_entropy():
     assert torch.allclose(marginal_cross_entropy(logits, labels, tuple((i,) for i in range(5))), plain, atol=1e-6)
 
 
-def test_a_label_of_several_classes_takes_their_whole_probability():
+def test_label_of_several_classes_sums_their_probabilities():
     logits = torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4])).view(1, 4, 1, 1)
     objective = marginal_cross_entropy(logits, torch.tensor([[[1]]]), ((0,), (1, 3)))
     assert objective.item() == pytest.approx(-torch.log(torch.tensor(0.6)).item())
 
 
-def test_unknown_pixels_carry_no_gradient_and_a_batch_of_them_no_loss():
+def test_ignored_pixels_have_no_gradient():
     logits, labels = torch.randn(1, 5, 4, 4, requires_grad=True), torch.full((1, 4, 4), 2)
     labels[:, :2] = IGNORED
     marginal_cross_entropy(logits, labels).backward()
@@ -77,14 +77,14 @@ def test_unknown_pixels_carry_no_gradient_and_a_batch_of_them_no_loss():
     assert marginal_cross_entropy(logits, torch.full_like(labels, IGNORED), ((0, 1), (2,))).item() == 0
 
 
-def test_every_part_has_a_coarse_class_and_is_found_there():
+def test_every_part_has_one_coarse_class():
     assert set().union(*COARSE_MEMBERS) == set(range(len(PARTS)))
     logits = torch.zeros(1, 19, 1, 1)
     logits[:, PARTS.index('l_brow')] = 9
     assert coarse_labels(logits).item() == list(COARSE).index('hair')
 
 
-def test_the_written_parser_sees_what_the_trained_one_saw(tmp_path):
+def test_saved_parser_equals_the_trained_one(tmp_path):
     training, images = ParserTraining(ParserTrainingConfig(size=32)).eval(), _batch().images
     file = tmp_path / 'parser.safetensors'
     file.write_bytes(parser_bytes(training))
@@ -95,7 +95,7 @@ def test_the_written_parser_sees_what_the_trained_one_saw(tmp_path):
         load_trained(tmp_path / 'other.safetensors')
 
 
-def test_the_small_unet_has_the_published_number_of_values_and_keeps_the_size():
+def test_small_unet_parameters_and_output_size():
     with torch.device('meta'):
         network = SmallUNet()
     assert sum(value.numel() for value in network.state_dict().values()) == 467123
@@ -103,11 +103,11 @@ def test_the_small_unet_has_the_published_number_of_values_and_keeps_the_size():
 
 
 @pytest.mark.parametrize('name', ['parsing-unet-small', 'bisenet'])
-def test_the_order_of_a_published_parser_names_each_class_once(name):
+def test_order_of_published_parsers_is_a_permutation(name):
     assert sorted(PARSERS[name][1]['order']) == list(range(19))
 
 
-def test_the_published_small_unet_means_the_persons_sides():
+def test_small_unet_sides_are_those_of_the_subject():
     to_celebamask = [0, 11, 6, 1, 9, 5, 2, 16, 8, 3, 12, 7, 14, 13, 10, 17, 18, 4, 15]  # as published, own class -> official id
     order = PARSERS['parsing-unet-small'][1]['order']
     official = {part: PARTS[to_celebamask[order[i]]] for i, part in enumerate(PARTS)}
@@ -115,6 +115,6 @@ def test_the_published_small_unet_means_the_persons_sides():
     assert all(official[part] == part for part in PARTS if part.split('_')[-1] not in ('eye', 'brow', 'ear'))
 
 
-def test_celebahq_is_a_cut_out_of_the_celeba_canvas():
+def test_celebahq_template_is_a_crop_of_the_celeba_canvas():
     matrix = geometry.between(geometry.template('celeba'), geometry.template('celebahq'))
     assert torch.allclose(matrix, torch.tensor([[1.0, 0, -13], [0, 1, -40]]), atol=1e-4)

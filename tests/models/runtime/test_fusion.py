@@ -13,7 +13,7 @@ from models.runtime.fusion import fused, widened
 @pytest.mark.parametrize(('network', 'size'), [
     (lambda: IResNet(18), (112, 112)), (MobileFaceNet, (112, 96)), (MobileFaceNetInsight, (112, 112)), (ParsingUNet, (64, 64)),
     (BiSeNet, (64, 64))], ids=['iresnet', 'mobilefacenet', 'mobilefacenet-insight', 'unet', 'bisenet'])
-def test_a_fused_network_computes_the_same_with_fewer_norms(network, size):
+def test_fused_network_equals_the_original(network, size):
     torch.manual_seed(0)
     network = network().eval()
     for module in network.modules():
@@ -31,7 +31,7 @@ def test_a_fused_network_computes_the_same_with_fewer_norms(network, size):
     assert norms[1] < norms[0] / 2
 
 
-def test_a_wide_kernel_of_few_outputs_gives_the_same_image_row_by_row():
+def test_wide_kernel_by_rows_equals_convolution():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 16, 7), nn.ReflectionPad2d((2, 2, 3, 3)), nn.Conv2d(16, 3, (7, 5)), nn.Conv2d(3, 3, 7))
     quick, images = widened(network), torch.randn(2, 3, 20, 24)

@@ -9,16 +9,8 @@ from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
 from models.perception.encoders.embedder import Embedder
-from models.perception.encoders.family import (
-    HEADS,
-    Recognizer,
-    RecognizerConfig,
-    encoder_bytes,
-    frame,
-    load_encoder,
-    people_learned_from,
-    start,
-)
+from models.perception.encoders.family import HEADS, Recognizer, RecognizerConfig, frame
+from models.perception.encoders.files import encoder_bytes, load_encoder, people_learned_from, start
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
@@ -34,35 +26,35 @@ class _Teacher(nn.Module):
         return F.normalize(F.adaptive_avg_pool2d(images, 2).flatten(1)[:, :self.width])
 
 
-def _build(people=6, teacher=None, **given):
-    config = RecognizerConfig(size=32, embedding=12, people=people, **given)
+def _build(people=6, teacher=None, **overrides):
+    config = RecognizerConfig(size=32, embedding=12, people=people, **overrides)
     return Recognizer(config, teacher and Perception(teacher, teacher))
 
 
 def _faces(people=4, each=2):
-    """Each person is a color pattern under a little noise."""
+    """Images of `people` color patterns with noise, `each` per identity."""
     torch.manual_seed(0)
-    looks = torch.rand(people, 3, 4, 4) * 2 - 1
-    person = torch.arange(people).repeat(each)
-    images = F.interpolate(looks, 32)[person] + 0.1 * torch.randn(len(person), 3, 32, 32)
-    return FaceBatch(images.clamp(-1, 1), person)
+    patterns = torch.rand(people, 3, 4, 4) * 2 - 1
+    label = torch.arange(people).repeat(each)
+    images = F.interpolate(patterns, 32)[label] + 0.1 * torch.randn(len(label), 3, 32, 32)
+    return FaceBatch(images.clamp(-1, 1), label)
 
 
 def _train(recognizer, faces, loss, steps=12):
     """The loss before and after a few steps."""
-    optimizer, seen = torch.optim.Adam(recognizer.param_groups()['encoder'], 3e-3), []
+    optimizer, history = torch.optim.Adam(recognizer.param_groups()['encoder'], 3e-3), []
     for step in range(steps):
         losses = recognizer.train()('encoder', faces, step, {})
         assert list(losses) == [loss]
-        seen.append(losses[loss].item())
+        history.append(losses[loss].item())
         optimizer.zero_grad()
         losses[loss].backward()
         optimizer.step()
-    return seen[0], seen[-1]
+    return history[0], history[-1]
 
 
 @pytest.mark.parametrize('head', HEADS)
-def test_each_head_learns_to_tell_people_apart(head):
+def test_each_head_separates_identities(head):
     torch.manual_seed(0)
     recognizer, faces = _build(head=head), _faces()
     first, last = _train(recognizer, faces, 'margin')
@@ -72,14 +64,14 @@ def test_each_head_learns_to_tell_people_apart(head):
     assert (faces.label[nearest] == faces.label).all()
 
 
-def test_distillation_moves_the_embedding_to_the_teachers():
+def test_distillation_loss_decreases():
     torch.manual_seed(0)
     recognizer = _build(people=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1})
     first, last = _train(recognizer, _faces(), 'distill')
     assert last < 0.5 * first
 
 
-def test_hints_make_the_student_see_what_the_teacher_sees():
+def test_hints_loss_decreases():
     class Seeing(_Teacher):
         def __init__(self):
             super().__init__()
@@ -98,36 +90,36 @@ def test_hints_make_the_student_see_what_the_teacher_sees():
         assert last < 0.7 * first
 
 
-def test_people_of_other_partitions_have_no_margin():
+def test_eval_mode_has_no_margin_loss():
     recognizer = _build(teacher=_Teacher(), weights={'margin': 1, 'distill': 1}).eval()
     strangers = FaceBatch(_faces().images, torch.full((8,), 99))
     assert list(recognizer('encoder', strangers, 0, {})) == ['distill']
 
 
-@pytest.mark.parametrize(('given', 'message'), [
-    ({'people': 1}, '2 people'),
+@pytest.mark.parametrize(('overrides', 'message'), [
+    ({'people': 1}, '2 identities'),
     ({'weights': {'margin': 0, 'distill': 1}}, 'teacher'),
     ({'network': 'iresnet18'}, 'model.size=112'),
     ({'mixup': 0.5}, 'model.mixup=0'),
 ])
-def test_a_config_without_means_is_refused(given, message):
+def test_incompatible_config_raises(overrides, message):
     with pytest.raises(ValueError, match=message):
-        _build(**given)
+        _build(**overrides)
 
 
-def test_a_teacher_of_another_width_is_named():
+def test_teacher_of_another_width_raises():
     recognizer = _build(people=0, teacher=_Teacher(6), weights={'margin': 0, 'distill': 1})
     with pytest.raises(ValueError, match='model.embedding=6'):
         recognizer('encoder', _faces(), 0, {})
 
 
-def test_the_frozen_scale_of_iresnet_is_not_trained():
+def test_frozen_scale_of_iresnet_is_no_parameter_of_the_group():
     recognizer = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None)
     learned = {id(parameter) for parameter in recognizer.param_groups()['encoder']}
     assert id(recognizer.network.features.weight) not in learned and id(recognizer.head.weight) in learned
 
 
-def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
+def test_saved_encoder_equals_the_recognizer(tmp_path):
     recognizer, faces = _build().eval(), _faces()
     file = tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer))
@@ -136,31 +128,31 @@ def test_the_written_encoder_embeds_as_the_recogniser_did(tmp_path):
     expected = F.normalize(recognizer.embed(faces.images))
     assert torch.allclose(embedder(faces.images, template=template), expected, atol=1e-5)
     assert torch.allclose(load_embedder(str(file))(faces.images, template=template), expected, atol=1e-5)
-    seen = fingerprint(str(file))
+    previous = fingerprint(str(file))
     file.write_bytes(encoder_bytes(_build()))
-    assert fingerprint(str(file)) != seen  # other weights under the same name
+    assert fingerprint(str(file)) != previous  # other weights under the same name
     (tmp_path / 'other.safetensors').write_bytes(b'nothing')
     with pytest.raises(ValueError, match='other.safetensors'):
         load_embedder(str(tmp_path / 'other.safetensors'))
 
 
-def test_networks_without_inner_maps_say_so():
+def test_networks_without_feature_maps_raise():
     network = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None).network
-    with pytest.raises(ValueError, match='IResNet shows no inner maps'):
+    with pytest.raises(ValueError, match='IResNet has no feature maps'):
         Embedder(network, 'arcface').embedding_and_maps(torch.zeros(1, 3, 112, 112), 2)
-    with pytest.raises(ValueError, match='iresnet18 shows no inner maps'):
+    with pytest.raises(ValueError, match='iresnet18 has no feature maps'):
         Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3, weights={'margin': 1, 'hints': 1}),
                    Perception(_Teacher(8), _Teacher(8)))
 
 
 def _couples(people=4):
-    """A photo and a drawing of each person: the same pattern, the drawing inverted."""
+    """A photo and a drawing per identity; the drawing is the inverted photo."""
     photos = _faces(people, 1)
     images = torch.stack([photos.images, -photos.images], 1).flatten(0, 1)
     return FaceBatch(images, photos.label.repeat_interleave(2), torch.tensor([False, True] * people))
 
 
-def test_the_contrast_brings_photo_and_drawing_of_a_person_together():
+def test_contrast_brings_photos_and_drawings_of_an_identity_together():
     torch.manual_seed(0)
     recognizer, faces = _build(people=0, weights={'margin': 0, 'contrast': 1}), _couples()
     first, last = _train(recognizer, faces, 'contrast', 15)
@@ -170,19 +162,19 @@ def test_the_contrast_brings_photo_and_drawing_of_a_person_together():
     assert ((identities[::2] @ identities[1::2].t()).argmax(1) == torch.arange(4)).all()
 
 
-def test_the_contrast_counts_pairs_of_the_two_kinds_only():
+def test_contrast_uses_pairs_of_photo_and_drawing_only():
     identities = torch.eye(4)[[0, 1, 0, 1]]
-    person, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
-    right, wrong = photo_drawing(identities, person, drawing), photo_drawing(identities[[0, 1, 1, 0]], person, drawing)
+    label, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
+    right, wrong = photo_drawing(identities, label, drawing), photo_drawing(identities[[0, 1, 1, 0]], label, drawing)
     assert right < 1e-3 and wrong > 9
     with torch.autocast('cpu', torch.bfloat16):
-        torch.testing.assert_close(photo_drawing(identities, person, drawing), right, atol=0.05, rtol=0)
-    assert photo_drawing(identities, person, torch.zeros(4, dtype=torch.bool)) == 0
-    alone = photo_drawing(identities[:3], person[:3], drawing[:3])  # the second photo has no partner
-    assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], person[[0, 2, 1]], drawing[[0, 2, 1]])))
+        torch.testing.assert_close(photo_drawing(identities, label, drawing), right, atol=0.05, rtol=0)
+    assert photo_drawing(identities, label, torch.zeros(4, dtype=torch.bool)) == 0
+    alone = photo_drawing(identities[:3], label[:3], drawing[:3])  # the second photo has no partner
+    assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], label[[0, 2, 1]], drawing[[0, 2, 1]])))
 
 
-def test_a_drawing_is_taught_by_the_photo_of_its_person():
+def test_distillation_target_of_a_drawing_is_its_photo():
     torch.manual_seed(0)
     recognizer = _build(people=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1}, distill_to='photo')
     faces = _couples()
@@ -197,7 +189,7 @@ def test_a_drawing_is_taught_by_the_photo_of_its_person():
 
 
 @pytest.mark.parametrize('network', ['mobilefacenet', 'mobilefacenet-96', 'mobilefacenet-insight', 'iresnet18', 'sphere20'])
-def test_only_the_last_stage_learns(network):
+def test_trains_last_changes_the_last_stage_only(network):
     size = 32 if network == 'mobilefacenet' else 112
     recognizer = Recognizer(RecognizerConfig(network=network, size=size, embedding=8, people=3, trains='last'), None).train()
     before = {name: value.clone() for name, value in recognizer.network.state_dict().items()}
@@ -211,24 +203,24 @@ def test_only_the_last_stage_learns(network):
     assert all(any(name.startswith(begin) for name in changed) for begin in last)
 
 
-def test_a_run_begins_from_a_file_that_says_whom_it_knew(tmp_path):
+def test_start_from_an_encoder_file(tmp_path):
     recognizer, file = _build(), tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer, ['Adele', 'Bob']))
-    settings, state, known = start(str(file))
-    assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and known == ['Adele', 'Bob']
+    settings, state, names = start(str(file))
+    assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and names == ['Adele', 'Bob']
     assert torch.equal(state['linear1.conv.weight'], recognizer.network.linear1.conv.weight)
     file.write_bytes(encoder_bytes(recognizer))
-    with pytest.raises(ValueError, match='does not say whom'):
+    with pytest.raises(ValueError, match='does not list the identities'):
         start(str(file))
 
 
-def test_an_encoder_of_the_zoo_says_whom_it_learned_from_and_so_does_what_begins_from_it():
-    known = people_learned_from('identity-caricature')
-    assert len(known) == 179 and start('identity-caricature')[2] == known
+def test_zoo_encoder_lists_its_training_identities():
+    names = people_learned_from('identity-caricature')
+    assert len(names) == 179 and start('identity-caricature')[2] == names
     assert people_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
 
 
-def test_a_run_begins_from_the_encoder_of_the_zoo():
+def test_start_from_a_zoo_encoder():
     settings, state, _ = start('identity-mobilefacenet')
     network = Recognizer(RecognizerConfig(people=2, **settings), None).network
     network.load_state_dict({name: state[name] for name in network.state_dict()})

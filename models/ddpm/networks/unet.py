@@ -1,8 +1,8 @@
-"""Our conditional U-Net: small and folded, for a CPU at 64 pixels; without a condition it is an ordinary denoiser.
+"""Conditional U-Net for 64-pixel images, folded into channels; without a condition it is an unconditional denoiser.
 
-What is fixed by the target (its image without the face, parsing condition channels, landmark heat maps) enters as further
-channels of the noisy image. The source's identity enters twice: added to the embedding of the noise level, which scales and
-shifts every block, and as a few tokens beside the places of the image in each attention.
+The target's structure (its image without the face, the parsing map, landmark heat maps) is added to the stem as further input
+channels. The identity embedding is added to the embedding of the noise level, which modulates every block, and enters each
+attention as tokens beside the positions of the image.
 """
 from dataclasses import dataclass, replace
 from math import gcd
@@ -12,31 +12,35 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.folding import unfolding
-from models.ddpm.adm import frequencies
-from models.ddpm.denoiser import Denoiser, Prediction, Schedule
+from models.ddpm.networks.adm import frequencies
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import Prediction, Schedule
 
 _GROUPS = 8
 
 
 @dataclass(frozen=True)
 class Condition:
-    """structure (B,3+S,H,W): the target without its face in [-1,1], then parsing condition channels and heat maps in [0,1];
-    identity (B,D), unit length. A sample that is not told the one or the other has zeros there."""
+    """Condition of SwapUNet.
+
+    structure: (B,3+S,H,W), the target without its face in [-1,1], then parsing and heat maps in [0,1]. id_embedding: (B,D), unit
+    length. A dropped part is all zeros.
+    """
 
     structure: Tensor
-    identity: Tensor
+    id_embedding: Tensor
 
-    def masked(self, structure: Tensor, identity: Tensor) -> 'Condition':
-        """Only what is True in (B,) bool is told."""
-        return Condition(self.structure * structure[:, None, None, None], self.identity * identity[:, None])
+    def masked(self, keep_structure: Tensor, keep_id: Tensor) -> 'Condition':
+        """Keep the parts whose (B,) bool mask is True."""
+        return Condition(self.structure * keep_structure[:, None, None, None], self.id_embedding * keep_id[:, None])
 
-    def anonymous(self) -> 'Condition':
-        """The same without an identity."""
-        return replace(self, identity=torch.zeros_like(self.identity))
+    def without_identity(self) -> 'Condition':
+        """The same structure, unconditional in the identity."""
+        return replace(self, id_embedding=torch.zeros_like(self.id_embedding))
 
-    def beside(self, other: 'Condition') -> 'Condition':
-        """Both batches in one."""
-        return Condition(torch.cat([self.structure, other.structure]), torch.cat([self.identity, other.identity]))
+    def concatenated(self, other: 'Condition') -> 'Condition':
+        """Both batches in one, along the batch axis."""
+        return Condition(torch.cat([self.structure, other.structure]), torch.cat([self.id_embedding, other.id_embedding]))
 
 
 class _Residual(nn.Module):
@@ -57,7 +61,7 @@ class _Residual(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Each place of x (B,C,h,w) looks at all places and at the identity's tokens (B,T,W)."""
+    """Attention of the positions of x (B,C,h,w) over all positions and the identity tokens (B,T,W) -> (B,C,h,w)."""
 
     def __init__(self, width: int, token: int):
         super().__init__()
@@ -67,15 +71,16 @@ class _Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
-        q, *own = self.places(self.norm(x).flatten(2).transpose(1, 2)).chunk(3, 2)  # (B,hw,C) each
-        k, v = (torch.cat(pair, 1) for pair in zip(own, self.tokens(tokens).chunk(2, 2)))  # (B,hw+T,C)
+        q, *key_value = self.places(self.norm(x).flatten(2).transpose(1, 2)).chunk(3, 2)  # (B,hw,C) each
+        k, v = (torch.cat(pair, 1) for pair in zip(key_value, self.tokens(tokens).chunk(2, 2)))  # (B,hw+T,C)
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B,hw,C)
         return x + self.out(h).transpose(1, 2).view_as(x)
 
 
 class _Level(nn.Module):
-    """Residual blocks at one resolution, each followed by attention where `token` is given."""
+    """Residual blocks at one resolution, each followed by attention where `token`, the width of the identity tokens, is not
+    None."""
 
     def __init__(self, width: int, out: int, depth: int, emb: int, token: int | None):
         super().__init__()
@@ -93,9 +98,16 @@ class _Level(nn.Module):
 class SwapUNet(Denoiser):
     """Noisy image (B,3,H,W), timestep (B,), Condition or None -> (B,3,H,W), or (B,6,H,W) with learned sigma.
 
-    fold: power of 2 by which images are folded into channels. widths: channels at 1/fold, 1/(2 fold), ... of the size. depth:
-    blocks per resolution. attention: on how many of the coarsest resolutions there is attention. condition channels: S of the
-    condition. id_dim: length of the identity vector, which becomes `tokens` tokens.
+    Args:
+        size: side of the images in pixels.
+        fold: power of 2 by which images are folded into channels.
+        widths: channels at 1/fold, 1/(2 fold), ... of the size.
+        depth: residual blocks per resolution.
+        attention: number of the coarsest resolutions with attention.
+        condition_channels: S, channels of the structure beside the image.
+        id_dim: length of the identity embedding.
+        tokens: number of identity tokens.
+        prediction, learned_sigma, schedule: see Denoiser.
     """
 
     def __init__(
@@ -133,16 +145,16 @@ class SwapUNet(Denoiser):
                                  *unfolding(base, fold, 6 if learned_sigma else 3, shuffle=True))
 
     def forward(self, image: Tensor, timestep: Tensor, condition: Condition | None = None) -> Tensor:
-        identity = image.new_zeros(image.shape[0], self.tokens.in_features)
+        id_embedding = image.new_zeros(image.shape[0], self.tokens.in_features)
         x = self.stem(F.pixel_unshuffle(image, self.fold))
         if condition is not None:
-            identity = condition.identity * self.tokens.in_features ** 0.5
+            id_embedding = condition.id_embedding * self.tokens.in_features ** 0.5
             background_image, condition_channels = condition.structure[:, :3], condition.structure[:, 3:]
             x = x + self.structure(
                 torch.cat([F.pixel_unshuffle(background_image, self.fold), F.avg_pool2d(condition_channels, self.fold)], 1)
             )
-        emb = F.silu(self.level(frequencies(timestep, self.level[0].in_features)) + self.identity(identity))
-        tokens = self.tokens(identity).unflatten(1, (self.count, -1))  # (B,T,W)
+        emb = F.silu(self.level(frequencies(timestep, self.level[0].in_features)) + self.identity(id_embedding))
+        tokens = self.tokens(id_embedding).unflatten(1, (self.count, -1))  # (B,T,W)
         maps = []
         for index, level in enumerate(self.down):
             if index:
@@ -158,8 +170,8 @@ class SwapUNet(Denoiser):
 
 
 def heat_maps(points: Tensor, size: int, *, spread: float = 0.03) -> Tensor:
-    """Landmarks (B,K,2) in pixels -> (B,K,size,size): a Gaussian of `spread` times the side around each, 0 for one
-    that is NaN."""
-    places = torch.arange(size, device=points.device, dtype=points.dtype)
-    x, y = (-0.5 * ((places - points[..., axis, None]) / (spread * size)).square() for axis in (0, 1))  # (B,K,size) each
+    """Landmarks (B,K,2) in pixels -> heat maps (B,K,size,size): Gaussians of standard deviation `spread` times the side, all 0
+    for a landmark that is NaN."""
+    positions = torch.arange(size, device=points.device, dtype=points.dtype)
+    x, y = (-0.5 * ((positions - points[..., axis, None]) / (spread * size)).square() for axis in (0, 1))  # (B,K,size) each
     return (x[:, :, None, :] + y[:, :, :, None]).exp().nan_to_num(0.0)

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from models.ddpm.loading import load_denoiser
-from models.ddpm.onnx_export import export_denoiser, noisy
-from models.ddpm.unet import Condition
+from models.ddpm.networks.onnx_export import export_denoiser, noisy
+from models.ddpm.networks.unet import Condition
 from models.registry import build_family
 from models.runtime.quantization import quantize
 from tests.contract.stubs import IDENTITY
@@ -20,39 +20,39 @@ def denoiser():
     return family.eval().requires_grad_(False).denoiser
 
 
-def test_an_exported_denoiser_answers_as_the_one_it_was_made_from(denoiser, tmp_path):
+def test_exported_denoiser_equals_the_network(denoiser, tmp_path):
     file = tmp_path / 'new' / 'denoiser.onnx'
     assert export_denoiser(denoiser, 'face', file) < 1e-4
     portable, template = load_denoiser(str(file))
     assert (portable.size, portable.prediction, portable.schedule, template) == (16, 'epsilon', 'linear', 'face')
     image, timestep = torch.randn(5, 3, 16, 16), torch.tensor([0, 10, 500, 900, 999])
     torch.testing.assert_close(portable(image, timestep), denoiser(image, timestep), rtol=1e-4, atol=1e-4)
-    with pytest.raises(ValueError, match='never told a condition'):
+    with pytest.raises(ValueError, match='is unconditional'):
         portable(image, timestep, Condition(torch.zeros(5, 3, 16, 16), torch.zeros(5, IDENTITY)))
 
 
-def test_int8_keeps_what_it_answers_nearly(denoiser, tmp_path):
-    file, chance = tmp_path / 'denoiser.onnx', torch.Generator().manual_seed(1)
+def test_int8_error_is_small(denoiser, tmp_path):
+    file, rng = tmp_path / 'denoiser.onnx', torch.Generator().manual_seed(1)
     export_denoiser(denoiser, 'face', file)
-    samples = [noisy(torch.rand(8, 3, 16, 16, generator=chance) * 2 - 1, denoiser, chance) for _ in range(5)]
+    samples = [noisy(torch.rand(8, 3, 16, 16, generator=rng) * 2 - 1, denoiser, rng) for _ in range(5)]
     signal = denoiser(**samples[-1]).square().mean().sqrt()
     assert 0 < quantize(file, samples) < 0.1 * signal
     assert 0 < (load_denoiser(str(file))[0](**samples[-1]) - denoiser(**samples[-1])).square().mean().sqrt() < 0.1 * signal
 
 
-def test_int8_spares_the_convolutions_that_it_hurts_most(denoiser, tmp_path):
+def test_int8_spares_the_most_sensitive_convolutions(denoiser, tmp_path):
     with torch.no_grad():
-        denoiser.stem.weight[:, 0] *= 1000  # a few values now fill the range of what comes after
-    chance, moved = torch.Generator().manual_seed(1), {}
-    samples = [noisy(torch.rand(8, 3, 16, 16, generator=chance) * 2 - 1, denoiser, chance) for _ in range(3)]
+        denoiser.stem.weight[:, 0] *= 1000  # outliers in the range of the next layer
+    rng, errors = torch.Generator().manual_seed(1), {}
+    samples = [noisy(torch.rand(8, 3, 16, 16, generator=rng) * 2 - 1, denoiser, rng) for _ in range(3)]
     for spared in (0, 2):
         export_denoiser(denoiser, 'face', tmp_path / 'denoiser.onnx')
-        moved[spared] = quantize(tmp_path / 'denoiser.onnx', samples, spared)
-    assert 0 < moved[2] < 0.7 * moved[0]
+        errors[spared] = quantize(tmp_path / 'denoiser.onnx', samples, spared)
+    assert 0 < errors[2] < 0.7 * errors[0]
     assert list(tmp_path.iterdir()) == [tmp_path / 'denoiser.onnx']
 
 
-def test_a_file_of_something_else_is_one_sentence(tmp_path):
+def test_invalid_file_raises(tmp_path):
     (tmp_path / 'notes.onnx').write_text('no network')
     with pytest.raises(ValueError, match='cannot be read as ONNX'):
         load_denoiser(str(tmp_path / 'notes.onnx'))

@@ -1,14 +1,16 @@
-"""The ADM U-Net (Dhariwal & Nichol 2021) as guided diffusion and ILVR publish it: same names, shapes and values."""
+"""ADM U-Net (Dhariwal & Nichol 2021, arXiv:2105.05233); tensor names, shapes and outputs equal to guided-diffusion's."""
 import math
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from configs.base import Config
 from models.convert import read_state
-from models.ddpm.denoiser import Denoiser, Schedule
+from models.ddpm.networks.denoiser import Denoiser
+from models.ddpm.parameterization import Schedule
 
 _MULTIPLIERS = {512: (0.5, 1, 1, 2, 2, 4, 4), 256: (1, 1, 2, 2, 4, 4), 128: (1, 1, 2, 3, 4), 64: (1, 2, 3, 4)}
 
@@ -24,7 +26,7 @@ class _Norm(nn.GroupNorm):
 
 
 class _Residual(nn.Module):
-    """x (B,I,H,W), emb (B,E) -> (B,O,h,w), where resample 2 doubles, 0.5 halves and 1 keeps the side."""
+    """x (B,I,H,W), emb (B,E) -> (B,O,h,w), resample: scale of the side, 2, 1 or 0.5."""
 
     def __init__(self, width: int, out: int, emb: int, resample: float = 1):
         super().__init__()
@@ -53,7 +55,7 @@ class _Residual(nn.Module):
 
 
 class _Attention(nn.Module):
-    """(B,C,H,W) -> (B,C,H,W); query, key and value of a head lie side by side in qkv."""
+    """(B,C,H,W) -> (B,C,H,W); query, key and value of each head are adjacent in qkv."""
 
     def __init__(self, width: int, head: int):
         super().__init__()
@@ -70,26 +72,25 @@ class _Attention(nn.Module):
 
 
 class ADMConfig(Config):
-    """image_size: 64, 128, 256 or 512. num_head_channels: width of an attention head. attention_resolutions: sides in pixels
-    where attention sits. learn_sigma: six outputs. The defaults are those of the published FFHQ network of ILVR."""
+    """Config of ADMUNet; the defaults are those of the published FFHQ network of ILVR."""
 
-    image_size: int = 256
-    num_channels: int = 128
-    num_res_blocks: int = 1
-    num_head_channels: int = 64
-    attention_resolutions: tuple[int, ...] = (16,)
-    learn_sigma: bool = True
-    schedule: Schedule = 'linear'
+    image_size: int = Field(256, description='side in pixels: 64, 128, 256 or 512')
+    num_channels: int = Field(128, description='base width')
+    num_res_blocks: int = Field(1, description='residual blocks per resolution')
+    num_head_channels: int = Field(64, description='width of an attention head')
+    attention_resolutions: tuple[int, ...] = Field((16,), description='sides in pixels of the maps with attention')
+    learn_sigma: bool = Field(True, description='six outputs instead of three')
+    schedule: Schedule = Field('linear', description='noise schedule of the training')
 
 
 class ADMUNet(Denoiser):
-    """Predicts eps: noisy image (B,3,H,W), timestep (B,) -> (B,6,H,W), or (B,3,H,W) without learned sigma. Takes no
-    condition. ValueError for a size that was never published."""
+    """Predicts eps: noisy image (B,3,H,W), timestep (B,) -> (B,6,H,W), or (B,3,H,W) without learned sigma. Unconditional.
+    ValueError for another image size than 64, 128, 256 or 512."""
 
     def __init__(self, config: ADMConfig):
         super().__init__(config.image_size, learned_sigma=config.learn_sigma, schedule=config.schedule)
         if config.image_size not in _MULTIPLIERS:
-            raise ValueError(f'the ADM U-Net is made for images of 64, 128, 256 or 512 pixels, not {config.image_size}')
+            raise ValueError(f'the ADM U-Net takes images of 64, 128, 256 or 512 pixels, not {config.image_size}')
         widths = [int(config.num_channels * factor) for factor in _MULTIPLIERS[config.image_size]]
         self.base, emb, side = config.num_channels, 4 * config.num_channels, config.image_size
         self.time_embed = nn.Sequential(nn.Linear(self.base, emb), nn.SiLU(), nn.Linear(emb, emb))
@@ -124,7 +125,7 @@ class ADMUNet(Denoiser):
         self.out = nn.Sequential(_Norm(width), nn.SiLU(), nn.Conv2d(width, 6 if config.learn_sigma else 3, 3, 1, 1))
         nn.init.zeros_(self.out[2].weight)
 
-    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
         emb = self.time_embed(frequencies(timestep, self.base))
         x, skips = self.input_blocks[0][0](image), []
         skips.append(x)
@@ -142,7 +143,7 @@ class ADMUNet(Denoiser):
 
     @classmethod
     def load(cls, path: str | Path, config: ADMConfig) -> 'ADMUNet':
-        """A published checkpoint (.pt or .safetensors), strictly, in eval mode; ValueError where it is another network's."""
+        """Load a published checkpoint (.pt or .safetensors) strictly, frozen; ValueError where the tensors do not fit."""
         network = cls(config)
         try:
             network.load_state_dict(read_state(path))
@@ -153,7 +154,7 @@ class ADMUNet(Denoiser):
 
 
 def frequencies(timestep: Tensor, width: int) -> Tensor:
-    """Timesteps (B,) -> (B,width): cosines, then sines, of `width`/2 frequencies from 1 down to nearly 1/10000."""
+    """Sinusoidal timestep embedding (B,) -> (B,width): cosines, then sines, of `width`/2 frequencies from 1 to nearly 1/10000."""
     rates = torch.exp(-math.log(10000) * torch.arange(width // 2, device=timestep.device) / (width // 2))
     angles = timestep.float()[:, None] * rates
     return torch.cat([angles.cos(), angles.sin()], 1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.perception import mtcnn
+from models.perception.detection import mtcnn_networks as mtcnn
 from models.pipelines.demo import demo_photo
 
 THRESHOLDS = (0.6, 0.7, 0.9)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.perception.detection import build_detector
-from models.perception.face import Face, is_plausible
+from models.perception.detection.face import Face, is_plausible
 from models.pipelines.demo import demo_photo
 from models.pipelines.photo import choose
 from models.pipelines.video.tracking import Tracker
@@ -35,26 +35,26 @@ def error(points, expected):
 
 
 @pytest.mark.parametrize('quarters', [1, 2, 3])
-def test_a_head_at_a_quarter_turn_has_the_landmarks_of_the_upright_photo(mtcnn, portrait, quarters):
+def test_rotation_by_90_degrees_rotates_the_landmarks(mtcnn, portrait, quarters):
     upright, = mtcnn.detect(portrait)
-    found, = mtcnn.detect(np.ascontiguousarray(np.rot90(portrait, quarters)))
+    predicted, = mtcnn.detect(np.ascontiguousarray(np.rot90(portrait, quarters)))
     last = portrait.shape[0] - 1
     x, y = upright.points.T
     expected = np.stack({1: (y, last - x), 2: (last - x, last - y), 3: (last - y, x)}[quarters], 1)
-    assert error(found.points, expected) < 0.02
-    assert abs((found.roll - upright.roll + 90 * quarters + 180) % 360 - 180) < 2
+    assert error(predicted.points, expected) < 0.02
+    assert abs((predicted.roll - upright.roll + 90 * quarters + 180) % 360 - 180) < 2
 
 
 @pytest.mark.parametrize('degrees', [45, 135, 225, 315])
-def test_a_head_between_quarter_turns_is_found(mtcnn, portrait, degrees):
+def test_rotated_face_is_detected(mtcnn, portrait, degrees):
     expected = mtcnn.detect(portrait)[0].points
     image, matrix = rotated(portrait, degrees)
-    found, = mtcnn.detect(image)
-    assert error(found.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.2
+    predicted, = mtcnn.detect(image)
+    assert error(predicted.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.2
 
 
 @pytest.mark.parametrize('degrees', [0, 90, 180, 270, 33])
-def test_landmarks_are_judged_in_the_frame_of_the_face(degrees):
+def test_plausibility_is_independent_of_rotation(degrees):
     face = face_at(100, 100, 40, degrees)
     assert is_plausible(face)
     eyes_and_mouth_exchanged, mirrored, nose_below = (face.points[order] for order in (
@@ -66,20 +66,20 @@ def test_landmarks_are_judged_in_the_frame_of_the_face(degrees):
     assert not is_plausible(Face(face.box + [-300, -300, 300, 300], face.points, 1.0)), 'a dot in a large box'
 
 
-def test_no_face_says_to_turn_the_photo():
+def test_message_without_a_face_suggests_rotation():
     with pytest.raises(ValueError, match='turn'):
         choose([], 'largest', 'target')
 
 
-def test_a_face_of_90_pixels_in_a_photo_of_12000_is_found(mtcnn, portrait):
+def test_face_of_90_px_in_a_photo_of_12000_px_is_detected(mtcnn, portrait):
     upright, = mtcnn.detect(portrait)
     face = cv2.resize(portrait, None, fx=90 / upright.side, fy=90 / upright.side, interpolation=cv2.INTER_AREA)
     large = np.full((3000, 12000, 3), 128, np.uint8)
     y, x = 1700, 7345
     large[y:y + len(face), x:x + len(face)] = face
-    found, = mtcnn.detect(large)
+    predicted, = mtcnn.detect(large)
     expected = (upright.points + 0.5) * len(face) / len(portrait) - 0.5 + [x, y]
-    assert error(found.points, expected) < 0.25
+    assert error(predicted.points, expected) < 0.25
 
 
 def test_a_large_photo_of_a_large_face_is_searched_once(mtcnn, portrait, monkeypatch):
@@ -89,7 +89,7 @@ def test_a_large_photo_of_a_large_face_is_searched_once(mtcnn, portrait, monkeyp
     assert len(passes) == 1
 
 
-def test_a_head_that_turns_in_a_video_is_followed_in_every_frame(mtcnn, portrait):
+def test_rotating_face_is_followed_in_every_frame(mtcnn, portrait):
     expected = mtcnn.detect(portrait)[0].points
     frames, matrices = zip(*(rotated(portrait, degrees) for degrees in range(0, 181, 6)))
     tracker, rows = Tracker(mtcnn, choice='all'), []
@@ -97,5 +97,5 @@ def test_a_head_that_turns_in_a_video_is_followed_in_every_frame(mtcnn, portrait
         part = list(frames[start:start + 12])
         rows += tracker.follow(part, [(start + index) / 25 for index in range(len(part))], start + 12 >= len(frames))
     for row, matrix in zip(rows, matrices):
-        seen, = row
-        assert error(seen.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.35
+        followed, = row
+        assert error(followed.points, expected @ matrix[:, :2].T + matrix[:, 2]) < 0.35

@@ -6,33 +6,33 @@ from models.perception.features import inception
 from models.perception.features.lpips import LPIPS
 
 
-def test_lpips_is_its_formula():
+def test_lpips_equals_its_equation():
     torch.manual_seed(0)
     network = LPIPS()
     for head in network.heads:
         head.copy_(torch.rand_like(head))
     first, second = torch.rand(2, 2, 3, 64, 64) * 2 - 1
-    wanted = torch.zeros(2)
+    expected = torch.zeros(2)
     taps = {1: 0, 4: 1, 7: 2, 9: 3, 11: 4}  # the ReLU after each convolution, by its place in AlexNet
     for sample in range(2):
         maps = []
         for image in (first[sample], second[sample]):
             mean, deviation = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]])[..., None, None]
             x = (image[None] - mean) / deviation
-            found = []
+            layer_maps = []
             for i in range(12):
                 x = torch.relu(x) if i in taps else network.features[i](x)
                 if i in taps:
-                    found.append(torch.nn.functional.normalize(x, dim=1)[0])
-            maps.append(found)
+                    layer_maps.append(torch.nn.functional.normalize(x, dim=1)[0])
+            maps.append(layer_maps)
         for head, a, b in zip(network.heads, *maps):
-            wanted[sample] += torch.einsum('c,chw->hw', head, (a - b) ** 2).mean()
-    assert torch.allclose(network(first, second), wanted, rtol=1e-4)
+            expected[sample] += torch.einsum('c,chw->hw', head, (a - b) ** 2).mean()
+    assert torch.allclose(network(first, second), expected, rtol=1e-4)
     assert network(first, first).abs().max() < 1e-7
     assert network(first[..., :32, :32], second[..., :32, :32]).shape == (2,)
 
 
-def test_inception_differs_from_torchvisions_where_fids_network_does():
+def test_inception_differs_from_torchvision_in_its_pooling():
     torch.manual_seed(0)
     ours, theirs = inception._A(8, 4).eval(), InceptionA(8, 4).eval()
     theirs.load_state_dict(ours.state_dict())
@@ -48,7 +48,7 @@ def test_inception_differs_from_torchvisions_where_fids_network_does():
     assert not torch.allclose(*pooled, atol=1e-3)
 
 
-def test_inception_gives_features_and_has_the_published_entries():
+def test_inception_features_and_tensor_names():
     network = inception.InceptionFeatures()
     names = set(network.network.state_dict())
     assert {'Conv2d_1a_3x3.conv.weight', 'Mixed_6e.branch7x7dbl_5.bn.running_var', 'Mixed_7c.branch_pool.conv.weight'} <= names

@@ -6,13 +6,13 @@ import torch
 
 from models import geometry
 
-OVERLAP = 0.3  # intersection over union from which on two boxes may show the same face
+OVERLAP = 0.3  # intersection over union above which two boxes are taken for the same face
 
-# Bounds of is_plausible, outside of what 16,700 aligned landmarks of CelebA and LFW and profiles of FASSEG have (5th column):
-MAX_RESIDUAL = 0.5  # of the fit to the template, in the spread of the landmarks: 0.47 at the 99.9th percentile
-MIN_CORNER = 0.8  # sine of each corner of the quadrilateral of eyes and mouth: 0.89
-NOSE_RANGE = 0.0, 1.0  # height of the nose between the eyes (0) and the mouth (1): 0.05 to 0.93
-SPREAD_RANGE = 0.13, 0.5  # spread of the landmarks in longer sides of the box: 0.185 to 0.26 of MTCNN, more in tighter boxes
+# Bounds of is_plausible; the extremes of 16,700 aligned faces of CelebA and LFW and the profiles of FASSEG are in parentheses.
+MAX_RESIDUAL = 0.5  # of the fit to the template, in spreads of the landmarks (99.9th percentile 0.47)
+MIN_CORNER = 0.8  # sine of each corner of the quadrilateral of eyes and mouth (0.89)
+NOSE_RANGE = 0.0, 1.0  # height of the nose between the eyes, 0, and the mouth, 1 (0.05 to 0.93)
+SPREAD_RANGE = 0.13, 0.5  # spread of the landmarks in longer sides of the box (0.185 to 0.26 for MTCNN, more for tighter boxes)
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,12 @@ class Face:
 
     @property
     def area(self) -> float:
+        """Area of the box in square pixels."""
         return float(np.prod(np.maximum(self.box[2:] - self.box[:2], 0)))
 
     @property
     def center(self) -> np.ndarray:
-        """(2,) of the box."""
+        """Center (2,) of the box in pixels."""
         return (self.box[:2] + self.box[2:]) / 2
 
     @property
@@ -52,8 +53,8 @@ def _fit(points: np.ndarray) -> np.ndarray:
 
 
 def is_plausible(face: Face) -> bool:
-    """Whether the landmarks form a face, whatever its in-plane rotation: close to the template, the quadrilateral of eyes and
-    mouth convex and not mirrored, the nose between eyes and mouth, and of a size that fits the box."""
+    """Whether the landmarks are those of a face at any in-plane rotation: a small residual to the template, a convex
+    quadrilateral of eyes and mouth that is not mirrored, the nose between eyes and mouth, and a spread that fits the box."""
     points = np.asarray(face.points, np.float64)
     if not np.isfinite(points).all():
         return False
@@ -84,18 +85,19 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return common / np.maximum(sum(areas) - common, 1e-6)
 
 
-def paired(id_similarity: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """(row, column) of a table (N,M), the largest first, no row and no column twice, none below `least`."""
-    id_similarity, found = id_similarity.astype(np.float64), []
-    while id_similarity.size and id_similarity.max() >= least:
-        row, column = np.unravel_index(id_similarity.argmax(), id_similarity.shape)
-        id_similarity[row], id_similarity[:, column] = -np.inf, -np.inf
-        found.append((int(row), int(column)))
-    return found
+def paired(scores: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+    """Greedy one-to-one matching of the rows and columns of scores (N,M): (row, column) by falling score, none below
+    `threshold`."""
+    scores, pairs = scores.astype(np.float64), []
+    while scores.size and scores.max() >= threshold:
+        row, column = np.unravel_index(scores.argmax(), scores.shape)
+        scores[row], scores[:, column] = -np.inf, -np.inf
+        pairs.append((int(row), int(column)))
+    return pairs
 
 
 def suppressed(faces: list[Face], kept: list[Face] = ()) -> list[Face]:
-    """Non-maximum suppression: `kept`, and those of `faces`, by falling score, that overlap none before them."""
+    """Non-maximum suppression: `kept`, then those of `faces`, by falling score, that overlap no earlier face."""
     result = list(kept)
     for face in sorted(faces, key=lambda face: -face.score):
         if not result or overlaps(face.box, np.array([other.box for other in result])).max() < OVERLAP:
@@ -104,11 +106,11 @@ def suppressed(faces: list[Face], kept: list[Face] = ()) -> list[Face]:
 
 
 def mapped(face: Face, matrix: np.ndarray) -> Face:
-    """The face under an affine transform (2,3) of the image; the box becomes the upright one around the transformed center
-    with the scaled sides."""
+    """The face under an affine transform (2,3) of the image; the box is axis-aligned around the transformed center, its sides
+    scaled."""
     linear = matrix[:, :2]
     half = (face.box[2:] - face.box[:2]) / 2 * np.sqrt(abs(np.linalg.det(linear)))
-    if abs(linear[0, 0]) < abs(linear[0, 1]):  # closer to a quarter turn than to none
+    if abs(linear[0, 0]) < abs(linear[0, 1]):  # closer to a rotation by 90 degrees than to none
         half = half[::-1]
     center = linear @ face.center + matrix[:, 2]
     points = face.points @ linear.T + matrix[:, 2]

@@ -1,4 +1,4 @@
-"""Detectors: real faces found offline, in the image's own pixels and in the order of the points."""
+"""Detectors on photos: pixels of the image, order of the landmarks, errors."""
 import zipfile
 
 import cv2
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.perception.detection import build_detector
-from models.perception.face import Face
-from models.perception.face_detector import LONGEST, MARGIN, Detector
+from models.perception.detection.detector import LONGEST, MARGIN, Detector
+from models.perception.detection.face import Face
 from models.pipelines.demo import demo_photo
 from models.weights import WeightsError
 from tests.models.stubs import face_at
@@ -24,7 +24,7 @@ def astronaut():
     return demo_photo('astronaut')
 
 
-def test_mtcnn_finds_the_astronaut(mtcnn, astronaut):
+def test_mtcnn_detects_the_astronaut(mtcnn, astronaut):
     face, = mtcnn.detect(astronaut)
     left_eye, right_eye, nose, left_mouth, right_mouth = face.points
     assert face.box.shape == (4,) and face.points.shape == (5, 2) and face.score > 0.9
@@ -35,7 +35,7 @@ def test_mtcnn_finds_the_astronaut(mtcnn, astronaut):
     assert (face.points >= face.box[:2]).all() and (face.points <= face.box[2:]).all()
 
 
-def test_mtcnn_finds_all_six_and_sorts_by_size(mtcnn):
+def test_mtcnn_detects_six_faces_largest_first(mtcnn):
     faces = mtcnn.detect(demo_photo('group'))
     assert len(faces) == 6
     assert [f.area for f in faces] == sorted((f.area for f in faces), reverse=True)
@@ -48,19 +48,19 @@ def test_points_of_a_mirrored_photo_are_mirrored(mtcnn, astronaut):
     assert np.abs(mirrored.points - expected).max() < 7
 
 
-def test_a_large_photo_is_answered_in_its_own_pixels(mtcnn, astronaut):
+def test_large_photo_gives_faces_in_its_pixels(mtcnn, astronaut):
     face, = mtcnn.detect(astronaut)
     large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
     assert max(large.shape) > LONGEST
-    found = mtcnn.detect(large)[0]
-    assert np.abs((found.points + 0.5) / 4 - 0.5 - face.points).max() < 3
+    predicted = mtcnn.detect(large)[0]
+    assert np.abs((predicted.points + 0.5) / 4 - 0.5 - face.points).max() < 3
 
 
-def test_a_face_cut_by_the_border_is_found(mtcnn, astronaut):
+def test_face_at_the_border_is_detected(mtcnn, astronaut):
     face, = mtcnn.detect(astronaut)
     left = int(face.box[0]) + 8
-    found, = mtcnn.detect(astronaut[:, left:])
-    assert np.abs(found.points - (face.points - [left, 0])).max() < 6
+    predicted, = mtcnn.detect(astronaut[:, left:])
+    assert np.abs(predicted.points - (face.points - [left, 0])).max() < 6
 
 
 @pytest.mark.parametrize('shape', [(3, 3, 3), (200, 150, 3), (40, 2000, 3)])
@@ -68,14 +68,14 @@ def test_no_face_is_an_empty_list(mtcnn, shape):
     assert mtcnn.detect(np.full(shape, 120, np.uint8)) == []
 
 
-def test_something_else_than_a_image_is_refused(mtcnn):
+def test_other_arrays_raise(mtcnn):
     with pytest.raises(ValueError, match='uint8'):
         mtcnn.detect(np.zeros((20, 20, 3), np.float32))
     with pytest.raises(ValueError, match=r'\(H,W,3\)'):
         mtcnn.detect(np.zeros((20, 20), np.uint8))
 
 
-def test_any_detector_may_answer_in_the_reduced_image():
+def test_faces_are_scaled_from_the_reduced_image():
     class Corner(Detector):
         def find(self, image):
             height, width = image.shape[:2]
@@ -90,20 +90,20 @@ def test_any_detector_may_answer_in_the_reduced_image():
 
 
 @pytest.mark.parametrize('name', ['scrfd', 'retinaface', 'retinaface-mobile025'])
-def test_absent_weights_are_one_sentence_with_a_command(name, tmp_path, monkeypatch):
+def test_missing_weights_name_the_command(name, tmp_path, monkeypatch):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
     with pytest.raises(WeightsError, match=r'python scripts/weights.py fetch \S+') as caught:
         build_detector(name)
     assert '\n' not in str(caught.value)
 
 
-def test_an_unknown_detector_is_answered_with_the_known_ones():
+def test_unknown_detector_raises():
     with pytest.raises(ValueError, match='mtcnn, scrfd, retinaface'):
         build_detector('eyes')
 
 
-def test_scrfd_answers_in_the_photos_pixels(tmp_path, monkeypatch):
-    """A network of the published outputs that always sees one face: at the 8-pixel anchor (10,5) of the 640-pixel input."""
+def test_scrfd_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
+    """A network of the published outputs that always detects one face, at the 8-pixel anchor (10,5) of the 640-pixel input."""
     onnx = pytest.importorskip('onnx')
     landmarks = face_at(0, 0, 13).points  # in pixels of the input, from the anchor
     outputs, nodes, constants = [], [], []
@@ -134,14 +134,14 @@ def test_scrfd_answers_in_the_photos_pixels(tmp_path, monkeypatch):
     assert face.score == pytest.approx(0.8)
 
 
-def test_a_broken_model_pack_is_one_sentence(tmp_path, monkeypatch):
+def test_damaged_model_pack_raises(tmp_path, monkeypatch):
     (tmp_path / 'buffalo_l.zip').write_bytes(b'<html>not found</html>')
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
     with pytest.raises(ValueError, match='fetch it again'):
         build_detector('scrfd')
 
 
-def test_retinaface_answers_in_the_photos_pixels(tmp_path, monkeypatch):
+def test_retinaface_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
     """Weights that call every anchor a face and move none: the answers are the anchors themselves."""
     from facexlib.detection.retinaface import RetinaFace
 
@@ -163,10 +163,10 @@ def test_retinaface_answers_in_the_photos_pixels(tmp_path, monkeypatch):
         np.testing.assert_allclose(offset, offset.round(), atol=1e-2)
 
 
-def test_a_face_is_followed_from_frame_to_frame(mtcnn):
+def test_mtcnn_follows_a_face(mtcnn):
     image = demo_photo('astronaut')
     face = mtcnn.detect(image)[0]
-    moved = np.roll(image, (5, -6), (0, 1))
-    found, = mtcnn.follow(moved, [face])
-    assert np.abs(found.points - mtcnn.detect(moved)[0].points).max() < 4
+    shifted = np.roll(image, (5, -6), (0, 1))
+    predicted, = mtcnn.follow(shifted, [face])
+    assert np.abs(predicted.points - mtcnn.detect(shifted)[0].points).max() < 4
     assert mtcnn.follow(np.full_like(image, 120), [face]) == [None]

@@ -5,7 +5,7 @@ from pathlib import Path
 from diffusers import UNet2DModel
 from torch import Tensor
 
-from models.ddpm.denoiser import Denoiser
+from models.ddpm.networks.denoiser import Denoiser
 
 # The configuration of google/ddpm-celebahq-256 (Ho et al. 2020).
 CELEBAHQ_256 = {
@@ -20,36 +20,36 @@ _SCHEDULES = {'linear': 'linear', 'squaredcos_cap_v2': 'cosine'}
 
 
 class PublishedUNet(Denoiser):
-    """A UNet2DModel as a denoiser: noisy image (B,3,H,W), timestep (B,) -> (B,3,H,W). Takes no condition."""
+    """A UNet2DModel as a denoiser: noisy image (B,3,H,W), timestep (B,) -> (B,3,H,W). Unconditional."""
 
     def __init__(self, network: UNet2DModel, **declared):
         super().__init__(network.config.sample_size, channels=network.config.in_channels,
                          learned_sigma=network.config.out_channels > network.config.in_channels, **declared)
         self.network = network
 
-    def forward(self, image: Tensor, timestep: Tensor, condition=None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
         return self.network(image, timestep).sample
 
     @classmethod
     def load(cls, folder: str | Path) -> 'PublishedUNet':
-        """The network of a local folder as diffusers saves it, alone or in a pipeline, in eval mode.
+        """Load a local folder saved by diffusers, of a network or of a pipeline; frozen.
 
-        What it predicts at which noise levels is read from the scheduler's settings beside it, and is eps at the linear levels
-        where there are none. ValueError where the folder holds no such network, or one of levels that the suite does not know.
+        Parameterization and schedule are read from the scheduler's config in the folder; without one they are epsilon and
+        linear. ValueError where the folder holds no UNet2DModel, or one with an unsupported schedule.
         """
         folder = Path(folder)
-        place = folder / 'unet' if (folder / 'unet').is_dir() else folder
+        network_folder = folder / 'unet' if (folder / 'unet').is_dir() else folder
         try:
-            network = UNet2DModel.from_pretrained(place, local_files_only=True)
+            network = UNet2DModel.from_pretrained(network_folder, local_files_only=True)
         except (OSError, ValueError) as error:
             raise ValueError(f'{folder} holds no UNet2DModel of diffusers ({str(error).splitlines()[0]}); give a folder with '
                              'config.json and diffusion_pytorch_model.safetensors') from error
-        beside = [path for path in (folder / 'scheduler' / _SETTINGS, folder / _SETTINGS) if path.is_file()]
-        told = json.loads(beside[0].read_text(encoding='utf-8-sig')) if beside else {}
-        levels = [told.get(name, usual) for name, usual in (('beta_schedule', 'linear'), ('num_train_timesteps', 1000),
-                                                            ('beta_start', 1e-4), ('beta_end', 0.02))]
+        settings_files = [path for path in (folder / 'scheduler' / _SETTINGS, folder / _SETTINGS) if path.is_file()]
+        settings = json.loads(settings_files[0].read_text(encoding='utf-8-sig')) if settings_files else {}
+        levels = [settings.get(name, default) for name, default in (('beta_schedule', 'linear'), ('num_train_timesteps', 1000),
+                                                                    ('beta_start', 1e-4), ('beta_end', 0.02))]
         if levels[0] not in _SCHEDULES or levels[1] != 1000 or (levels[0] == 'linear' and levels[2:] != [1e-4, 0.02]):
-            raise ValueError(f'{beside[0]} names noise levels {levels} that the suite does not know; it knows those of Ho et al. '
-                             '(linear, 1e-4 to 0.02) and the cosine ones, 1000 each')
-        return cls(network, prediction=told.get('prediction_type', 'epsilon'),
+            raise ValueError(f'{settings_files[0]} has the unsupported noise schedule {levels}; supported: linear (1e-4 to 0.02) '
+                             'and cosine, 1000 levels each')
+        return cls(network, prediction=settings.get('prediction_type', 'epsilon'),
                    schedule=_SCHEDULES[levels[0]]).eval().requires_grad_(False)

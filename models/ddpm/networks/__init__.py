@@ -1,0 +1,2 @@
+"""Diffusion networks: `denoiser.Denoiser` (base class), `unet.SwapUNet` (conditional), `adm.ADMUNet`, `published.PublishedUNet`
+(diffusers) and `onnx_export.PortableDenoiser` (onnxruntime)."""

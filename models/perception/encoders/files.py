@@ -1,0 +1,92 @@
+"""Encoder files: safetensors with the config of the recognizer and the identities of its training in the metadata."""
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from configs.reading import parse_json, shown
+from configs.renamed import renamed_metadata
+from configs.resolve import checked
+from models.convert import read_state
+from models.perception.encoders.embedder import Embedder
+from models.perception.encoders.family import NETWORKS, Recognizer, RecognizerConfig, frame
+from models.perception.published import EMBEDDERS, file_of, published
+
+# entries of EMBEDDERS -> names of NETWORKS
+_ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricature': 'mobilefacenet',
+          'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
+
+
+def encoder_bytes(recognizer: Recognizer, learned_from: Iterable[str] | None = None) -> bytes:
+    """The network without head as safetensors, with its config in the metadata and the tensor names of the published network.
+    learned_from: names of all identities of its training, None where they are unknown."""
+    state = {name: value.detach().cpu().contiguous() for name, value in recognizer.network.state_dict().items()}
+    names = None if learned_from is None else sorted(map(str, learned_from))
+    return save(state, {'recognizer': recognizer.config.model_dump_json(), 'learned_from': json.dumps(names)})
+
+
+def start(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
+    """Initial state of a training from a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and
+    the names of the identities of its training, empty where a published network does not list them. ValueError where a file
+    does not list them; errors as for load_embedder."""
+    if Path(source).is_file():
+        config, names = _config(source), people_learned_from(source)
+        if names is None:
+            raise ValueError(f'{source} does not list the identities that it learned from; train it again')
+        return config.model_dump(include={'network', 'size', 'embedding'}), read_state(Path(source)), names
+    state = published(source).state_dict()
+    architecture = f'iresnet{source.rpartition("-r")[2]}' if source.startswith('arcface-') else _ARCHITECTURES[source]
+    settings = {'network': architecture, 'size': 112, 'embedding': 128 if 'mobile' in architecture else 512}
+    return settings, state, people_learned_from(source) or []
+
+
+def _metadata(path: str | Path) -> dict[str, str]:
+    """Metadata of a safetensors file; ValueError where it is none."""
+    try:
+        with safe_open(path, 'pt') as handle:
+            return renamed_metadata(handle.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} cannot be read as safetensors ({shown(error)}); give the encoder.safetensors of a run'
+                         ) from error
+
+
+def _encoder_metadata(path: str | Path) -> dict[str, str]:
+    """Metadata of a file of encoder_bytes; ValueError where it is none."""
+    if 'recognizer' not in (metadata := _metadata(path)):
+        raise ValueError(f'{path} does not name its network; give an encoder.safetensors of a run')
+    return metadata
+
+
+def _config(path: str | Path) -> RecognizerConfig:
+    """The config in a file of encoder_bytes; ValueError where it is none."""
+    return checked(RecognizerConfig, parse_json(_encoder_metadata(path)['recognizer'], f'the config in {path}'))
+
+
+def people_learned_from(source: str | Path) -> list[str] | None:
+    """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None where they are not listed.
+    ValueError as for load_encoder, errors as for load_embedder."""
+    if source in EMBEDDERS and file_of(source).suffix != '.safetensors':
+        return None
+    metadata = _metadata(file_of(source)) if source in EMBEDDERS else _encoder_metadata(source)
+    names = parse_json(metadata.get('learned_from', 'null'), f'the list of identities in {source}')
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ValueError(f'{source} does not list the identities that it learned from as names; train it again')
+    return names
+
+
+def load_encoder(path: str | Path) -> tuple[Embedder, str]:
+    """A frozen embedder from a file of encoder_bytes, and the name of its template. ValueError where the file is none."""
+    config, state = _config(path), read_state(Path(path))
+    build, template, preprocessing = NETWORKS[config.network]
+    frame(config)
+    try:
+        network = build(config.size, config.embedding)
+        network.load_state_dict(state)
+    except RuntimeError as error:  # tensors of other names or shapes, or too large for the memory
+        raise ValueError(f'{path} does not fit its own config ({shown(error)}); train it again') from error
+    embedder = Embedder(network, template, **preprocessing)
+    embedder.template = frame(config)
+    return embedder, template
