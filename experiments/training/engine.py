@@ -1,9 +1,7 @@
 """The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
-import atexit
 import difflib
 import operator
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,74 +12,28 @@ from statistics import fmean
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from configs.reading import shown
 from configs.resolve import dump
-from configs.schema import EngineConfig, RunConfig
+from configs.schema import RunConfig
 from experiments.training import rng as randomness
 from experiments.training.checkpoint import Checkpoints, family_bytes, read_checkpoint
 from experiments.training.ema import EMA
-from experiments.training.errors import Interrupted, OutOfMemory, RunError, memory_explained
+from experiments.training.errors import Interrupted, RunError, memory_explained
 from experiments.training.interruption import Interruption
 from experiments.training.journal import Journal
 from experiments.training.lr_schedule import learning_rate
 from experiments.training.meters import MeanMeter
 from experiments.training.monitor import TrainingMonitor
 from experiments.training.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
-from experiments.training.precision import AutocastPrecision
+from experiments.training.processes import gather, run_on_first
 from experiments.training.progress import ProgressBar
 from models.base import Family
-from models.files import WriteError, write_bytes, write_error
+from models.files import write_bytes
 
 PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
-
-
-def accelerator_type(config: EngineConfig) -> str:
-    """cpu, cuda or mps: what `auto` stands for on this machine. RunError where it has not as many GPUs as
-    engine.devices."""
-    present = {'cuda': torch.cuda.device_count(), 'mps': int(torch.backends.mps.is_available())}
-    name = config.accelerator
-    if name == 'auto':
-        name = next((name for name, count in present.items() if count), 'cpu')
-    count = present.get(name, config.devices)  # a CPU takes any number of processes
-    if not count:
-        raise RunError(f'engine.accelerator={name} does not work on this machine, which has no such GPU: set '
-                       'engine.accelerator=auto')
-    if config.devices > count:
-        raise RunError(f'engine.devices={config.devices} asks for more GPUs than the {count} of this machine: set '
-                       f'engine.devices={count}, and engine.accumulate higher by as much to keep the size of an update')
-    return name
-
-
-def build_fabric(config: EngineConfig) -> Fabric:
-    """The launched processes. With several, everything after this call runs in each of them. RunError where this machine has
-    not what is asked for."""
-    accelerator = accelerator_type(config)
-    precision = None if config.precision == '32-true' else AutocastPrecision(config.precision, accelerator)
-    # A step trains one parameter group at a time, so some parameters are always unused.
-    strategy = DDPStrategy(find_unused_parameters=True) if config.devices * config.nodes > 1 else 'auto'
-    try:
-        fabric = Fabric(accelerator=accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
-                        plugins=precision)
-    except (RuntimeError, ValueError, MisconfigurationException) as error:
-        raise RunError(f'engine.accelerator={config.accelerator} with engine.devices={config.devices} and engine.precision='
-                       f'{config.precision} does not work on this machine: {" ".join(str(error).split())}') from error
-    torch.backends.cudnn.benchmark = True  # all batches have one shape
-    fabric.launch()
-    if fabric.world_size > 1:
-        atexit.register(_leave)
-    return fabric
-
-
-def _leave() -> None:
-    """End the process group, as Fabric does with nccl only. A thread of gloo's that gives its last tensor back while the
-    interpreter ends would abort the process (pytorch/pytorch#179291)."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 class Task(nn.Module):
@@ -135,11 +87,14 @@ class Engine:
         self._validated = -1  # the step of the last validation; its figures are known to the first process
         self._figures: dict[str, float] = {}
 
+    def _run_on_first(self, work: Callable[[], None]) -> None:
+        run_on_first(self.fabric, work, self.folder, self.checkpoints.standing)
+
     # -- The loop ---------------------------------------------------------------------------------------------------------
 
     def fit(self) -> None:
         """Train to the last step. Raises Interrupted, after saving, where a signal asked to stop."""
-        self._on_first(self._open)
+        self._run_on_first(self._open)
         every, steps = self.config.engine, self.config.engine.steps
         self.progress_bar = ProgressBar(self.step, steps, self.fabric.is_global_zero)
         began, seen = time.monotonic(), 0
@@ -164,7 +119,7 @@ class Engine:
                     if self.validation and (last or self.step % every.validate_every == 0):
                         self._validate()
                     if last or self.step % every.image_every == 0:
-                        self._on_first(partial(self._draw, batches[0]))
+                        self._run_on_first(partial(self._draw, batches[0]))
                     if save or stop:
                         self._save()
                     if stop and not last:
@@ -228,7 +183,7 @@ class Engine:
         alone = self.fabric.world_size == 1
         if not (due or self.fabric.device.type == 'cpu' or (alone and interruption.signal)):
             return None
-        verdicts = self._gather((self.meter.bad(), interruption.signal))
+        verdicts = gather(self.fabric, (self.meter.bad(), interruption.signal))
         bad = min((found for found, _ in verdicts if found), default=None)
         if bad:
             raise RunError(f'the loss {bad[1]!r} was not finite at step {bad[0]}; lower the learning rate or its weight, '
@@ -260,7 +215,7 @@ class Engine:
         losses, figures = self._means(self.meter), self._means(self.figures)
         rates = {f'rate/{group.name}': group.optimizer.param_groups[0]['lr'] for group in self.param_groups}
         line = {**{f'train/{name}': value for name, value in losses.items()}, **figures, **rates, 'images_per_second': speed}
-        self._on_first(lambda: self.journal.write(self.step, 'train', line))
+        self._run_on_first(lambda: self.journal.write(self.step, 'train', line))
         seen = {name.removeprefix('seen/'): value for name, value in figures.items() if name.startswith('seen/')}
         self.progress_bar.show(self.step, {**losses, **seen}, speed)
         for warning in self.watch.warnings(self.step, seen):
@@ -268,7 +223,7 @@ class Engine:
 
     def _means(self, meter: MeanMeter) -> dict[str, float]:
         """Means over all processes."""
-        parts = self._gather(meter.means())
+        parts = gather(self.fabric, meter.means())
         return {name: fmean(part[name] for part in parts if name in part) for name in parts[0]}
 
     @contextmanager
@@ -295,7 +250,7 @@ class Engine:
             self._figures = figures
             self.journal.write(self.step, 'validation', figures)
 
-        self._on_first(measure)
+        self._run_on_first(measure)
         self._validated = self.step
 
     def _draw(self, batch) -> None:
@@ -316,7 +271,7 @@ class Engine:
         """Write a checkpoint and the run's family.safetensors."""
         if self.config.engine.best and self._validated != self.step:
             self._validate()
-        chance, memory = self._gather(randomness.capture()), self._gather(self.family.memory())
+        chance, memory = gather(self.fabric, randomness.capture()), gather(self.fabric, self.family.memory())
 
         def write() -> None:
             own = self.family.state_dict()
@@ -335,7 +290,7 @@ class Engine:
             write_bytes(self.folder / 'family.safetensors', ema_modules)
             self.journal.write(self.step, 'checkpoint', {'path': str(path.relative_to(self.folder))})
 
-        self._on_first(write)
+        self._run_on_first(write)
 
     def resume(self) -> None:
         """Go back to the newest checkpoint of the run folder, if it has one."""
@@ -360,45 +315,3 @@ class Engine:
                 'they were, or delete that folder to resume from an older one'
             ) from error
         self._whole = False
-
-    # -- Processes ----------------------------------------------------------------------------------------------------------
-
-    def _gather(self, value) -> list:
-        """The value of each process, in the order of their ranks."""
-        if self.fabric.world_size == 1:
-            return [value]
-        values = [None] * self.fabric.world_size
-        torch.distributed.all_gather_object(values, value)
-        return values
-
-    def _on_first(self, work: Callable[[], None]) -> None:
-        """Do something on the first process only; its RunError, or a full disk, is everyone's trouble."""
-        trouble = None
-        if self.fabric.is_global_zero:
-            try:
-                work()
-            except RunError as error:
-                trouble = error
-            except OSError as error:
-                said = error if isinstance(error, WriteError) else write_error(self.folder, error)
-                trouble = RunError(f'{said}; then resume: {self.checkpoints.standing()}')
-        message = self._gather(trouble and str(trouble))[0]
-        if message:
-            raise RunError(message) from trouble
-
-
-def complete(engine: Engine, script: str, finish: Callable[[], None]) -> int:
-    """Train to the last step and, in the first process, `finish`. The exit code of `script`, in whose name errors are said."""
-    first = engine.fabric.is_global_zero
-    try:
-        engine.fit()
-        if first:
-            try:
-                finish()
-            except (ValueError, OSError) as error:  # of the data and files that it needs, or a full disk
-                raise RunError(str(error)) from error
-    except RunError as error:
-        if first or isinstance(error, OutOfMemory):
-            print(f'{script}: {error}', file=sys.stderr)
-        return 128 + error.signal if isinstance(error, Interrupted) else 1
-    return 0
