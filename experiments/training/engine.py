@@ -1,5 +1,4 @@
 """The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
-import difflib
 import operator
 import signal
 import time
@@ -30,10 +29,11 @@ from experiments.training.monitor import TrainingMonitor
 from experiments.training.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
 from experiments.training.processes import gather, run_on_first
 from experiments.training.progress import ProgressBar
+from experiments.training.weighting import LossWeighting
 from models.base import Family
 from models.files import write_bytes
 
-PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
+UNUSED_LOSS_STEPS = 32  # after so many steps, a weighted loss that no parameter group has returned is an error
 
 
 class Task(nn.Module):
@@ -82,8 +82,8 @@ class Engine:
         self.meter, self.figures = MeanMeter(), MeanMeter()  # of losses; of notes and gradients
         self.watch = TrainingMonitor()
         self.step = 0
-        self._owners: dict[str, str] = {}  # loss -> the parameter group that returns it
-        self._whole = True  # whether this process has seen every step from the first on
+        self.weighting = LossWeighting(family.config.weights)
+        self._resumed = False
         self._validated = -1  # the step of the last validation; its figures are known to the first process
         self._figures: dict[str, float] = {}
 
@@ -112,7 +112,8 @@ class Engine:
                     last = self.step == steps
                     log, save = last or self.step % every.log_every == 0, last or self.step % every.checkpoint_every == 0
                     stop = self._settle(interruption, log or save)
-                    self._check_losses()
+                    if not self._resumed and self.step == min(UNUSED_LOSS_STEPS, steps):
+                        self.weighting.check_all_used()
                     if log:
                         self._log(seen / (time.monotonic() - began))
                         began, seen = time.monotonic(), 0
@@ -141,7 +142,7 @@ class Engine:
             with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
                 values = {field.name: getattr(batch, field.name) for field in fields(batch)}
                 losses = self.module(group.name, type(batch), values, self.step)
-                self.fabric.backward(self._weighted(group.name, losses) / len(batches))
+                self.fabric.backward(self.weighting(group.name, losses) / len(batches))
             self.meter.add(self.step + 1, losses)
             self.figures.add(self.step + 1, {f'seen/{name}': value for name, value in self.family.take_notes().items()})
         length = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
@@ -149,30 +150,6 @@ class Engine:
         self.figures.add(self.step + 1, {f'gradient/{group.name}': length})
         group.optimizer.step()
         self.family.after_update(group.name)
-
-    def _weighted(self, group: str, losses: dict[str, Tensor]) -> Tensor:
-        """The sum that is differentiated; RunError on a loss without a weight or with two owners."""
-        weights = self.family.config.weights
-        for name in losses:
-            if name not in weights:
-                raise RunError(f'the parameter group {group} returned the loss {name!r}, which has no weight; '
-                               f'weights are given for: {", ".join(weights)}')
-            if self._owners.setdefault(name, group) != group:
-                raise RunError(
-                    f'the parameter groups {self._owners[name]} and {group} both return a loss {name!r}; name them apart'
-                )
-        if not losses:
-            raise RunError(f'the parameter group {group} returned no loss; give one of its losses a weight other than 0')
-        return sum(weights[name] * loss for name, loss in losses.items())
-
-    def _check_losses(self) -> None:
-        """Complain of a weight that no parameter group has ever used."""
-        if self._whole and self.step == min(PATIENCE, self.config.engine.steps):
-            for name, weight in self.family.config.weights.items():
-                if weight and name not in self._owners:
-                    close = difflib.get_close_matches(name, self._owners, n=1)
-                    hint = f'did you mean {close[0]!r}' if close else f'there are: {", ".join(self._owners)}'
-                    raise RunError(f'model.weights names the loss {name!r} but no parameter group returns it; {hint}')
 
     def _settle(self, interruption: Interruption, due: bool) -> int | None:
         """Agree among all processes on whether all is well and whether to stop; returns the signal that asks for it.
@@ -314,4 +291,4 @@ class Engine:
                 f'{path} does not fit the settings of this run ({shown(error)}); leave data, model and parameter groups as '
                 'they were, or delete that folder to resume from an older one'
             ) from error
-        self._whole = False
+        self._resumed = True
