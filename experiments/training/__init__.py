@@ -1,0 +1,1 @@
+"""The training engine: optimizers, EMA, checkpoints, journal and progress. Import from the modules."""
