@@ -52,7 +52,7 @@ class Engine:
 
     loader: endless, with a batch_sampler whose state_dict counts the batches handed out; an item has to be a function of its key
     alone. validation: a few fixed batches. Every weighted loss is returned by some parameter group within the first 32 steps, and
-    by one parameter group only. `step` counts finished updates. Errors that the user can mend are RunErrors.
+    by one parameter group only. `step` counts finished updates. Raises RunError where settings, data or the machine are at fault.
     """
 
     def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
@@ -120,7 +120,7 @@ class Engine:
                     if self.validation and (last or self.step % every.validate_every == 0):
                         self._validate()
                     if last or self.step % every.image_every == 0:
-                        self._run_on_first(partial(self._draw, batches[0]))
+                        self._run_on_first(partial(self._save_panel, batches[0]))
                     if save or stop:
                         self._save()
                     if stop and not last:
@@ -185,7 +185,7 @@ class Engine:
         return replace(batch, **{name: value.contiguous(memory_format=torch.channels_last) for name, value in values.items()
                                  if isinstance(value, Tensor) and value.dim() == 4})
 
-    # -- What is said and shown ---------------------------------------------------------------------------------------------
+    # -- Logging ---------------------------------------------------------------------------------------------------------
 
     def _log(self, speed: float) -> None:
         """Write the mean losses of all processes since the last log; speed in images per second."""
@@ -205,7 +205,7 @@ class Engine:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        """Inside: EMA weights, eval mode, no gradient, and chance that repeats and leaves the run's own untouched."""
+        """Context with EMA weights, eval mode, no gradient and a fixed random state; restores all of them on exit."""
         self.family.eval()
         try:
             with self.ema.applied(), torch.no_grad(), randomness.apart(self.config.engine.seed):
@@ -230,7 +230,7 @@ class Engine:
         self._run_on_first(measure)
         self._validated = self.step
 
-    def _draw(self, batch) -> None:
+    def _save_panel(self, batch) -> None:
         """Save the panel of the first validation batch, or of the given one."""
         with self._shown():
             path = self.journal.images(self.step, self.family.panel(self.validation[0] if self.validation else batch))
@@ -248,7 +248,7 @@ class Engine:
         """Write a checkpoint and the run's family.safetensors."""
         if self.config.engine.best and self._validated != self.step:
             self._validate()
-        chance, memory = gather(self.fabric, randomness.capture()), gather(self.fabric, self.family.memory())
+        rng_states, extra_states = gather(self.fabric, randomness.capture()), gather(self.fabric, self.family.memory())
 
         def write() -> None:
             own = self.family.state_dict()
@@ -259,7 +259,8 @@ class Engine:
             model = family_bytes(self.config.family, own, self.family.config)
             with self.ema.applied():
                 ema_modules = family_bytes(self.config.family, self.family.state_dict(), self.family.config)
-            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'rng': chance, 'extra_state': memory,
+            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'rng': rng_states,
+                     'extra_state': extra_states,
                      'optimizers': {group.name: group.optimizer.state_dict() for group in self.param_groups},
                      'precision': self.fabric.strategy.precision.state_dict()}
             figures = self._figures if self._validated == self.step else {}
