@@ -1,1 +1,1 @@
-"""Settings of runs and ablations."""
+"""Typed settings of runs and ablations, their presets (YAML), and the conversion of names in older files."""

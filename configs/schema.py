@@ -1,4 +1,4 @@
-"""What a run is: family, data, perception, optimizers, engine. Presets are YAML files of this shape beside this file."""
+"""The settings of a training run: family, data, perception networks, optimizers and engine; presets are YAML files of it."""
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -7,108 +7,84 @@ from configs.base import Config, needing
 
 
 class MatchingConfig(Config):
-    """Histograms of an unpaired photo and drawing matched in a color space: b to a's with the probability to_a, otherwise a to
-    b's, by `ratio` of the way."""
+    """Histogram matching between an unpaired photo and drawing."""
 
-    space: Literal['none', 'rgb', 'hsv', 'hls'] = 'none'
-    to_a: float = Field(0.5, ge=0, le=1)
-    ratio: float = Field(1.0, ge=0, le=1)
+    space: Literal['none', 'rgb', 'hsv', 'hls'] = Field('none', description='color space of the matched histograms; none: off')
+    to_a: float = Field(0.5, ge=0, le=1, description='probability that b is matched to a instead of a to b')
+    ratio: float = Field(1.0, ge=0, le=1, description='interpolation weight of the matched image')
 
 
 class DataConfig(Config):
-    """Which images, and how they become batches.
+    """The data set and how its images become batches."""
 
-    name: a data set of datasets.loaders. root: its folder; None for `synthetic`, which draws its faces itself. batch: images
-    per process and micro-batch. same_ratio: share of pairs that show one person. crops: share of unpaired images of which,
-    beside other augmentation, a random square of 0.748 to 1 of the area is taken.
-    balanced: batches of pairs, a photo and a drawing of one person (webcaricature). exaggerate: how far the features of faces are
-    moved away from the mean face, 0 for not at all, 1 for twice as far.
-    """
-
-    name: str = 'synthetic'
-    root: str | None = None
-    batch: int = Field(16, ge=1)
-    workers: int = Field(2, ge=0)
-    same_ratio: float = Field(0.5, ge=0, le=1)
-    partition: str = 'train'
-    validation_partition: str = 'validation'
-    validation_batches: int = Field(4, ge=0)
-    augment: bool = True
-    crops: float = Field(0.0, ge=0, le=1)
-    balanced: bool = False
-    exaggerate: float = Field(0.0, ge=0, le=3)
-    matching: MatchingConfig = MatchingConfig()
+    name: str = Field('synthetic', description='data set of datasets.loaders')
+    root: str | None = Field(None, description='folder of the data set; None for synthetic, which renders its faces')
+    batch: int = Field(16, ge=1, description='images per process and micro-batch')
+    workers: int = Field(2, ge=0, description='loader processes; 0 loads in the training process')
+    same_ratio: float = Field(0.5, ge=0, le=1, description='share of pairs that show one identity')
+    partition: str = Field('train', description='partition that is trained on')
+    validation_partition: str = Field('validation', description='partition of the validation batches')
+    validation_batches: int = Field(4, ge=0, description='number of fixed validation batches; 0 disables validation')
+    augment: bool = Field(True, description='random augmentation of the training images')
+    crops: float = Field(0.0, ge=0, le=1, description='share of unpaired images cropped to a random square of 0.748 to 1 area')
+    balanced: bool = Field(False, description='batches of a photo and a drawing per identity (webcaricature)')
+    exaggerate: float = Field(0.0, ge=0, le=3, description='extrapolation of features from the mean face; 1: twice as far')
+    matching: MatchingConfig = Field(MatchingConfig(), description='histogram matching of unpaired images')
 
 
 class PerceptionConfig(Config):
-    """The frozen networks that look at faces, by their names in models.weights; id_encoder and teacher may be the
-    encoder.safetensors of a run. teacher: None means the id_encoder. vgg: for the perceptual losses of some translators.
-    landmarks: whether to load the finder of five landmarks. distillation_teacher: a trained swapper for the loss of that name, a
-    safetensors file or a name such as cvae."""
+    """The frozen perception networks, by their names in models.weights."""
 
-    id_encoder: str = 'identity-mobilefacenet'
-    teacher: str | None = None
-    parser: str | None = 'parsing-unet'
-    vgg: str | None = None
-    landmarks: bool = True
-    distillation_teacher: str | None = None
+    id_encoder: str = Field('identity-mobilefacenet', description='identity encoder, or the encoder.safetensors of a run')
+    teacher: str | None = Field(None, description='embedder used by the losses, or an encoder.safetensors; None: id_encoder')
+    parser: str | None = Field('parsing-unet', description='face parsing network')
+    vgg: str | None = Field(None, description='feature network of the perceptual losses of some translators')
+    landmarks: bool = Field(True, description='load the detector of five landmarks')
+    distillation_teacher: str | None = Field(None, description='trained swapper for the loss distillation: a file or a zoo name')
 
 
 class OptimizerConfig(Config):
-    """How one parameter group is optimized.
+    """The optimizer and learning-rate schedule of one parameter group."""
 
-    schedule: what the rate does after the warm-up (in updates) and after the fraction `decay_from` of the run, down to
-    lr * floor. betas: the first one is the momentum for sgd and rmsprop, the second one rmsprop's decay. every: steps from one
-    update of this parameter group to the next, so that `generator.every: 2` gives a discriminator two updates for each of the
-    generator's.
-    """
-
-    name: Literal['adam', 'adamw', 'sgd', 'rmsprop'] = 'adamw'
-    lr: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal['constant', 'linear', 'cosine'] = 'constant'
-    warmup: int = Field(0, ge=0)
-    decay_from: float = Field(0.0, ge=0, le=1)
-    floor: float = Field(0.0, ge=0, le=1)
-    drops: tuple[float, ...] = ()
-    every: int = Field(1, ge=1, le=32)
+    name: Literal['adam', 'adamw', 'sgd', 'rmsprop'] = Field('adamw', description='torch.optim class')
+    lr: float = Field(2e-4, gt=0, description='peak learning rate')
+    betas: tuple[float, float] = Field((0.9, 0.99), description='Adam betas; sgd: (momentum, unused); rmsprop: (momentum, alpha)')
+    weight_decay: float = Field(0.0, ge=0, description='weight decay')
+    schedule: Literal['constant', 'linear', 'cosine'] = Field('constant', description='decay of the rate after the warm-up')
+    warmup: int = Field(0, ge=0, description='updates of linear warm-up')
+    decay_from: float = Field(0.0, ge=0, le=1, description='fraction of the run at which the decay begins')
+    floor: float = Field(0.0, ge=0, le=1, description='final rate as a fraction of lr')
+    drops: tuple[float, ...] = Field((), description='fractions of the run after each of which the rate is multiplied by 0.1')
+    every: int = Field(1, ge=1, le=32, description='steps from one update of this parameter group to the next')
 
     def ignored(self) -> dict[str, str]:
         return needing('schedule=linear or cosine', self.schedule != 'constant', 'decay_from', 'floor')
 
 
 class EngineConfig(Config):
-    """How long, on what, and how often a word is said.
+    """Duration, device, precision, logging and checkpoints."""
 
-    steps: of the loop, each an update of every parameter group that is due. devices: processes per node, each on a device of its
-    own. accumulate: micro-batches per update. precision: of the networks, by autocast; alignment, parsing, landmarks, losses and
-    weights are float32 in any case. clip: largest norm of a parameter group's gradient, 0 for none. ema: decay of the averaged
-    weights, which until the fraction ema_from of the run are the weights themselves. keep: newest checkpoints that stay; `best`,
-    the name of a validation figure (such as validation/identity), keeps the checkpoint where it was best as well.
-    Every *_every counts steps.
-    """
-
-    steps: int = Field(2000, ge=1)
-    precision: Literal['32-true', 'bf16-mixed', '16-mixed'] = '32-true'
-    accelerator: Literal['auto', 'cpu', 'cuda', 'mps'] = 'auto'
-    devices: int = Field(1, ge=1)
-    nodes: int = Field(1, ge=1)
-    accumulate: int = Field(1, ge=1)
-    clip: float = Field(1.0, ge=0)
-    ema: float = Field(0.999, ge=0, lt=1)
-    ema_from: float = Field(0.0, ge=0, lt=1)
-    compile: bool = False
-    channels_last: bool = False
+    steps: int = Field(2000, ge=1, description='steps of the loop, each an update of every parameter group that is due')
+    precision: Literal['32-true', 'bf16-mixed', '16-mixed'] = Field(
+        '32-true', description='autocast precision of the networks; alignment, perception maps, losses and weights are float32')
+    accelerator: Literal['auto', 'cpu', 'cuda', 'mps'] = Field('auto', description='device type')
+    devices: int = Field(1, ge=1, description='processes per node, one device each')
+    nodes: int = Field(1, ge=1, description='number of machines')
+    accumulate: int = Field(1, ge=1, description='micro-batches per update')
+    clip: float = Field(1.0, ge=0, description='maximum gradient norm of a parameter group; 0: no clipping')
+    ema: float = Field(0.999, ge=0, lt=1, description='decay of the EMA weights')
+    ema_from: float = Field(0.0, ge=0, lt=1, description='fraction of the run before which the EMA weights equal the weights')
+    compile: bool = Field(False, description='torch.compile the family')
+    channels_last: bool = Field(False, description='channels_last memory format')
     cpu_kernels: bool = Field(False, description='hand-written CPU layers of models.runtime.cpu_kernels in the generators')
-    seed: int = Field(0, ge=0)
-    log_every: int = Field(20, ge=1)
-    checkpoint_every: int = Field(500, ge=1)
-    image_every: int = Field(500, ge=1)
-    validate_every: int = Field(500, ge=1)
-    keep: int = Field(2, ge=1)
-    best: str | None = None
-    best_is: Literal['min', 'max'] = 'min'
+    seed: int = Field(0, ge=0, description='random seed')
+    log_every: int = Field(20, ge=1, description='steps between journal lines of the losses')
+    checkpoint_every: int = Field(500, ge=1, description='steps between checkpoints')
+    image_every: int = Field(500, ge=1, description='steps between image panels')
+    validate_every: int = Field(500, ge=1, description='steps between validations')
+    keep: int = Field(2, ge=1, description='number of newest checkpoints that are kept')
+    best: str | None = Field(None, description='validation metric, such as validation/id, whose best checkpoint is kept as well')
+    best_is: Literal['min', 'max'] = Field('min', description='whether lower or higher values of `best` are better')
 
     def ignored(self) -> dict[str, str]:
         float32_on_cpu = self.precision == '32-true' and self.accelerator in ('auto', 'cpu')
@@ -117,15 +93,15 @@ class EngineConfig(Config):
 
 
 class RunConfig(Config):
-    """A whole run. model: the family's own config. param_groups: optimizer per parameter group; `default` serves those not
-    named."""
+    """A whole training run."""
 
-    family: str
-    model: dict = {}
-    data: DataConfig = DataConfig()
-    perception: PerceptionConfig = PerceptionConfig()
-    param_groups: dict[str, OptimizerConfig] = {'default': OptimizerConfig()}
-    engine: EngineConfig = EngineConfig()
+    family: str = Field(description='name of the model family')
+    model: dict = Field({}, description="the family's own config")
+    data: DataConfig = Field(DataConfig(), description='data set and batches')
+    perception: PerceptionConfig = Field(PerceptionConfig(), description='frozen perception networks')
+    param_groups: dict[str, OptimizerConfig] = Field(
+        {'default': OptimizerConfig()}, description='optimizer per parameter group; `default` serves those not named')
+    engine: EngineConfig = Field(EngineConfig(), description='duration, device, logging and checkpoints')
 
     def ignored(self) -> dict[str, str]:
         return needing('data.validation_batches above 0', self.data.validation_batches, 'engine.validate_every')

@@ -3,6 +3,7 @@
     python scripts/train.py --family cvae
     python scripts/train.py --family cvae --data celeba --root CELEBA --set data.batch=32 --set model.weights.id=0
     python scripts/train.py --resume RUN
+    python scripts/train.py --help-config cvae
 """
 import sys
 from pathlib import Path
@@ -19,12 +20,15 @@ from itertools import islice
 import torch
 from lightning_fabric import Fabric
 
+from configs.describe import describe
 from configs.resolve import PRESETS, checked, load, parse_override
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS, build_loader, build_samples
 from datasets.matching import Matching
-from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.completion import complete
+from experiments.training.engine import Engine
 from experiments.training.errors import RunError
+from experiments.training.fabric import build_fabric
 from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
 from models.perception.build import build_perception, fingerprint
@@ -42,8 +46,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/FAMILY-DATE)')
     parser.add_argument('--init', type=Path, metavar='FILE', help="begin with another run's family.safetensors")
-    parser.add_argument('--resume', type=Path, metavar='RUN', help='go on with a run folder')
+    parser.add_argument('--resume', type=Path, metavar='RUN', help='continue the run in this folder')
+    parser.add_argument('--help-config', nargs='?', choices=FAMILIES, const=False, metavar='FAMILY',
+                        help='print all settings, with those of a family, and exit')
     args = parser.parse_args(argv)
+    if args.help_config is not None:
+        return args
     if bool(args.family) == bool(args.resume):
         parser.error('give --family to start a run or --resume to go on with one')
     if args.resume and (args.preset or args.out or args.init):
@@ -89,8 +97,7 @@ def build(args: argparse.Namespace) -> Engine:
     folder = run_folder(config.family, args.out, args.resume)
     fabric = build_fabric(config.engine)
     torch.manual_seed(config.engine.seed)
-    looks = config.perception
-    family = kind(model, build_perception(**dict(looks)))
+    family = kind(model, build_perception(**dict(config.perception)))
     if args.init:
         load_weights(family, args.init)
     loader, validation = batches(config, kind.batch, model.size, fabric)
@@ -102,6 +109,9 @@ def build(args: argparse.Namespace) -> Engine:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
+    if args.help_config is not None:
+        print(*describe(RunConfig, family_types(args.help_config)[1] if args.help_config else None), sep='\n')
+        return 0
     try:
         engine = build(args)
     except (ValueError, OSError, WeightsError, RunError) as error:

@@ -26,8 +26,10 @@ from configs.schema import RunConfig
 from datasets.causes import CAUSES, DrawnCauses
 from datasets.loaders import build_loader
 from experiments.evaluation.protocols.causes import measure_causes
-from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.completion import complete
+from experiments.training.engine import Engine
 from experiments.training.errors import RunError
+from experiments.training.fabric import build_fabric
 from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
 from models.batch import CauseBatch

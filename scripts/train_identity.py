@@ -34,8 +34,10 @@ from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_loader
 from datasets.people import build_people
 from experiments.evaluation.protocols.verification import verify
-from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.completion import complete
+from experiments.training.engine import Engine
 from experiments.training.errors import RunError
+from experiments.training.fabric import build_fabric
 from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
 from models.base import Perception

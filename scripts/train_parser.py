@@ -32,8 +32,10 @@ from datasets.loaders import FACES, build_faces, build_loader
 from datasets.parsing import Drawn, by_subset, mixed
 from datasets.preparation.pseudo_labels import label
 from experiments.evaluation.protocols.parsing import measure
-from experiments.training.engine import Engine, build_fabric, complete
+from experiments.training.completion import complete
+from experiments.training.engine import Engine
 from experiments.training.errors import RunError
+from experiments.training.fabric import build_fabric
 from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
 from models.batch import ParsingBatch

@@ -1,1 +1,1 @@
-"""The training engine and what it writes."""
+"""The training engine: optimizers, EMA, checkpoints, journal and progress. Import from the modules."""

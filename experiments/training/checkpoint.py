@@ -2,7 +2,7 @@
 
     model.safetensors    the family as it trains
     family.safetensors   the family with EMA weights, as models.registry.load_family reads it
-    state.pt             everything else (optimizers, scalers, step, chance, place in the data), read with weights_only
+    state.pt             everything else (optimizers, scalers, step, random state, position in the data), read with weights_only
     metrics.json         validation figures of that step
 """
 import io
@@ -35,7 +35,7 @@ def save_family(path: str | Path, name: str, state: dict[str, Tensor], config: F
 
 
 class Checkpoints:
-    """The checkpoints of one run: the newest `keep` and, where `best` names a metric, the one where it was best."""
+    """The checkpoints of a run: the newest `keep` and, where `best` names a metric, the best by it."""
 
     def __init__(self, folder: Path, keep: int, best: str | None = None, best_is: str = 'min'):
         self.folder, self.keep, self.best_metric, self.best_is = folder, keep, best, best_is

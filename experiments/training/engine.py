@@ -1,9 +1,6 @@
 """The training loop, on Lightning Fabric: one process on a laptop or many over several nodes."""
-import atexit
-import difflib
 import operator
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,75 +10,30 @@ from statistics import fmean
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from configs.reading import shown
 from configs.resolve import dump
-from configs.schema import EngineConfig, RunConfig
+from configs.schema import RunConfig
 from experiments.training import rng as randomness
 from experiments.training.checkpoint import Checkpoints, family_bytes, read_checkpoint
 from experiments.training.ema import EMA
-from experiments.training.errors import Interrupted, OutOfMemory, RunError, memory_explained
+from experiments.training.errors import Interrupted, RunError, memory_explained
 from experiments.training.interruption import Interruption
 from experiments.training.journal import Journal
 from experiments.training.lr_schedule import learning_rate
 from experiments.training.meters import MeanMeter
 from experiments.training.monitor import TrainingMonitor
 from experiments.training.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
-from experiments.training.precision import AutocastPrecision
+from experiments.training.processes import gather, run_on_first
 from experiments.training.progress import ProgressBar
+from experiments.training.weighting import LossWeighting
 from models.base import Family
-from models.files import WriteError, write_bytes, write_error
+from models.files import write_bytes
 from models.runtime.cpu_kernels import use_cpu_kernels
 
-PATIENCE = 32  # steps after which a weighted loss that no parameter group has returned is taken for a mistake
-
-
-def accelerator_type(config: EngineConfig) -> str:
-    """cpu, cuda or mps: what `auto` stands for on this machine. RunError where it has not as many GPUs as
-    engine.devices."""
-    present = {'cuda': torch.cuda.device_count(), 'mps': int(torch.backends.mps.is_available())}
-    name = config.accelerator
-    if name == 'auto':
-        name = next((name for name, count in present.items() if count), 'cpu')
-    count = present.get(name, config.devices)  # a CPU takes any number of processes
-    if not count:
-        raise RunError(f'engine.accelerator={name} does not work on this machine, which has no such GPU: set '
-                       'engine.accelerator=auto')
-    if config.devices > count:
-        raise RunError(f'engine.devices={config.devices} asks for more GPUs than the {count} of this machine: set '
-                       f'engine.devices={count}, and engine.accumulate higher by as much to keep the size of an update')
-    return name
-
-
-def build_fabric(config: EngineConfig) -> Fabric:
-    """The launched processes. With several, everything after this call runs in each of them. RunError where this machine has
-    not what is asked for."""
-    accelerator = accelerator_type(config)
-    precision = None if config.precision == '32-true' else AutocastPrecision(config.precision, accelerator)
-    # A step trains one parameter group at a time, so some parameters are always unused.
-    strategy = DDPStrategy(find_unused_parameters=True) if config.devices * config.nodes > 1 else 'auto'
-    try:
-        fabric = Fabric(accelerator=accelerator, devices=config.devices, num_nodes=config.nodes, strategy=strategy,
-                        plugins=precision)
-    except (RuntimeError, ValueError, MisconfigurationException) as error:
-        raise RunError(f'engine.accelerator={config.accelerator} with engine.devices={config.devices} and engine.precision='
-                       f'{config.precision} does not work on this machine: {" ".join(str(error).split())}') from error
-    torch.backends.cudnn.benchmark = True  # all batches have one shape
-    fabric.launch()
-    if fabric.world_size > 1:
-        atexit.register(_leave)
-    return fabric
-
-
-def _leave() -> None:
-    """End the process group, as Fabric does with nccl only. A thread of gloo's that gives its last tensor back while the
-    interpreter ends would abort the process (pytorch/pytorch#179291)."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+UNUSED_LOSS_STEPS = 32  # after so many steps, a weighted loss that no parameter group has returned is an error
 
 
 class MicroBatch:
@@ -108,7 +60,7 @@ class Engine:
 
     loader: endless, with a batch_sampler whose state_dict counts the batches handed out; an item has to be a function of its key
     alone. validation: a few fixed batches. Every weighted loss is returned by some parameter group within the first 32 steps, and
-    by one parameter group only. `step` counts finished updates. Errors that the user can mend are RunErrors.
+    by one parameter group only. `step` counts finished updates. Raises RunError where settings, data or the machine are at fault.
     """
 
     def __init__(self, config: RunConfig, family: Family, loader: DataLoader, *, fabric: Fabric, folder: str | Path,
@@ -140,16 +92,19 @@ class Engine:
         self.meter, self.figures = MeanMeter(), MeanMeter()  # of losses; of notes and gradients
         self.watch = TrainingMonitor()
         self.step = 0
-        self._owners: dict[str, str] = {}  # loss -> the parameter group that returns it
-        self._whole = True  # whether this process has seen every step from the first on
+        self.weighting = LossWeighting(family.config.weights)
+        self._resumed = False
         self._validated = -1  # the step of the last validation; its figures are known to the first process
         self._figures: dict[str, float] = {}
+
+    def _run_on_first(self, work: Callable[[], None]) -> None:
+        run_on_first(self.fabric, work, self.folder, self.checkpoints.standing)
 
     # -- The loop ---------------------------------------------------------------------------------------------------------
 
     def fit(self) -> None:
         """Train to the last step. Raises Interrupted, after saving, where a signal asked to stop."""
-        self._on_first(self._open)
+        self._run_on_first(self._open)
         every, steps = self.config.engine, self.config.engine.steps
         self.progress_bar = ProgressBar(self.step, steps, self.fabric.is_global_zero)
         began, seen = time.monotonic(), 0
@@ -167,14 +122,15 @@ class Engine:
                     last = self.step == steps
                     log, save = last or self.step % every.log_every == 0, last or self.step % every.checkpoint_every == 0
                     stop = self._settle(interruption, log or save)
-                    self._check_losses()
+                    if not self._resumed and self.step == min(UNUSED_LOSS_STEPS, steps):
+                        self.weighting.check_all_used()
                     if log:
                         self._log(seen / (time.monotonic() - began))
                         began, seen = time.monotonic(), 0
                     if self.validation and (last or self.step % every.validate_every == 0):
                         self._validate()
                     if last or self.step % every.image_every == 0:
-                        self._on_first(partial(self._draw, batches[0].batch))
+                        self._run_on_first(partial(self._save_panel, batches[0].batch))
                     if save or stop:
                         self._save()
                     if stop and not last:
@@ -195,7 +151,7 @@ class Engine:
         for number, batch in enumerate(batches, 1):
             with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
                 losses = self.module(group.name, batch, self.step)
-                self.fabric.backward(self._weighted(group.name, losses) / len(batches))
+                self.fabric.backward(self.weighting(group.name, losses) / len(batches))
             self.meter.add(self.step + 1, losses)
             self.figures.add(self.step + 1, {f'seen/{name}': value for name, value in self.family.take_notes().items()})
         length = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
@@ -203,30 +159,6 @@ class Engine:
         self.figures.add(self.step + 1, {f'gradient/{group.name}': length})
         group.optimizer.step()
         self.family.after_update(group.name)
-
-    def _weighted(self, group: str, losses: dict[str, Tensor]) -> Tensor:
-        """The sum that is differentiated; RunError on a loss without a weight or with two owners."""
-        weights = self.family.config.weights
-        for name in losses:
-            if name not in weights:
-                raise RunError(f'the parameter group {group} returned the loss {name!r}, which has no weight; '
-                               f'weights are given for: {", ".join(weights)}')
-            if self._owners.setdefault(name, group) != group:
-                raise RunError(
-                    f'the parameter groups {self._owners[name]} and {group} both return a loss {name!r}; name them apart'
-                )
-        if not losses:
-            raise RunError(f'the parameter group {group} returned no loss; give one of its losses a weight other than 0')
-        return sum(weights[name] * loss for name, loss in losses.items())
-
-    def _check_losses(self) -> None:
-        """Complain of a weight that no parameter group has ever used."""
-        if self._whole and self.step == min(PATIENCE, self.config.engine.steps):
-            for name, weight in self.family.config.weights.items():
-                if weight and name not in self._owners:
-                    close = difflib.get_close_matches(name, self._owners, n=1)
-                    hint = f'did you mean {close[0]!r}' if close else f'there are: {", ".join(self._owners)}'
-                    raise RunError(f'model.weights names the loss {name!r} but no parameter group returns it; {hint}')
 
     def _settle(self, interruption: Interruption, due: bool) -> int | None:
         """Agree among all processes on whether all is well and whether to stop; returns the signal that asks for it.
@@ -237,7 +169,7 @@ class Engine:
         alone = self.fabric.world_size == 1
         if not (due or self.fabric.device.type == 'cpu' or (alone and interruption.signal)):
             return None
-        verdicts = self._gather((self.meter.bad(), interruption.signal))
+        verdicts = gather(self.fabric, (self.meter.bad(), interruption.signal))
         bad = min((found for found, _ in verdicts if found), default=None)
         if bad:
             raise RunError(f'the loss {bad[1]!r} was not finite at step {bad[0]}; lower the learning rate or its weight, '
@@ -260,14 +192,14 @@ class Engine:
             return batch
         return batch.map(lambda value: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value)
 
-    # -- What is said and shown ---------------------------------------------------------------------------------------------
+    # -- Logging ---------------------------------------------------------------------------------------------------------
 
     def _log(self, speed: float) -> None:
         """Write the mean losses of all processes since the last log; speed in images per second."""
         losses, figures = self._means(self.meter), self._means(self.figures)
         rates = {f'rate/{group.name}': group.optimizer.param_groups[0]['lr'] for group in self.param_groups}
         line = {**{f'train/{name}': value for name, value in losses.items()}, **figures, **rates, 'images_per_second': speed}
-        self._on_first(lambda: self.journal.write(self.step, 'train', line))
+        self._run_on_first(lambda: self.journal.write(self.step, 'train', line))
         seen = {name.removeprefix('seen/'): value for name, value in figures.items() if name.startswith('seen/')}
         self.progress_bar.show(self.step, {**losses, **seen}, speed)
         for warning in self.watch.warnings(self.step, seen):
@@ -275,12 +207,12 @@ class Engine:
 
     def _means(self, meter: MeanMeter) -> dict[str, float]:
         """Means over all processes."""
-        parts = self._gather(meter.means())
+        parts = gather(self.fabric, meter.means())
         return {name: fmean(part[name] for part in parts if name in part) for name in parts[0]}
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        """Inside: EMA weights, eval mode, no gradient, and chance that repeats and leaves the run's own untouched."""
+        """Context with EMA weights, eval mode, no gradient and a fixed random state; restores all of them on exit."""
         self.family.eval()
         try:
             with self.ema.applied(), torch.no_grad(), randomness.apart(self.config.engine.seed):
@@ -304,10 +236,10 @@ class Engine:
             self._figures = figures
             self.journal.write(self.step, 'validation', figures)
 
-        self._on_first(measure)
+        self._run_on_first(measure)
         self._validated = self.step
 
-    def _draw(self, batch) -> None:
+    def _save_panel(self, batch) -> None:
         """Save the panel of the first validation batch, or of the given one."""
         with self._shown():
             path = self.journal.images(self.step, self.family.panel(self.validation[0] if self.validation else batch))
@@ -325,7 +257,7 @@ class Engine:
         """Write a checkpoint and the run's family.safetensors."""
         if self.config.engine.best and self._validated != self.step:
             self._validate()
-        chance, memory = self._gather(randomness.capture()), self._gather(self.family.extra_state())
+        rng_states, extra_states = gather(self.fabric, randomness.capture()), gather(self.fabric, self.family.extra_state())
 
         def write() -> None:
             own = self.family.state_dict()
@@ -336,7 +268,8 @@ class Engine:
             model = family_bytes(self.config.family, own, self.family.config)
             with self.ema.applied():
                 ema_modules = family_bytes(self.config.family, self.family.state_dict(), self.family.config)
-            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'rng': chance, 'extra_state': memory,
+            state = {'step': self.step, 'data': self.loader.batch_sampler.state_dict(), 'rng': rng_states,
+                     'extra_state': extra_states,
                      'optimizers': {group.name: group.optimizer.state_dict() for group in self.param_groups},
                      'precision': self.fabric.strategy.precision.state_dict()}
             figures = self._figures if self._validated == self.step else {}
@@ -344,7 +277,7 @@ class Engine:
             write_bytes(self.folder / 'family.safetensors', ema_modules)
             self.journal.write(self.step, 'checkpoint', {'path': str(path.relative_to(self.folder))})
 
-        self._on_first(write)
+        self._run_on_first(write)
 
     def resume(self) -> None:
         """Go back to the newest checkpoint of the run folder, if it has one."""
@@ -368,46 +301,4 @@ class Engine:
                 f'{path} does not fit the settings of this run ({shown(error)}); leave data, model and parameter groups as '
                 'they were, or delete that folder to resume from an older one'
             ) from error
-        self._whole = False
-
-    # -- Processes ----------------------------------------------------------------------------------------------------------
-
-    def _gather(self, value) -> list:
-        """The value of each process, in the order of their ranks."""
-        if self.fabric.world_size == 1:
-            return [value]
-        values = [None] * self.fabric.world_size
-        torch.distributed.all_gather_object(values, value)
-        return values
-
-    def _on_first(self, work: Callable[[], None]) -> None:
-        """Do something on the first process only; its RunError, or a full disk, is everyone's trouble."""
-        trouble = None
-        if self.fabric.is_global_zero:
-            try:
-                work()
-            except RunError as error:
-                trouble = error
-            except OSError as error:
-                said = error if isinstance(error, WriteError) else write_error(self.folder, error)
-                trouble = RunError(f'{said}; then resume: {self.checkpoints.standing()}')
-        message = self._gather(trouble and str(trouble))[0]
-        if message:
-            raise RunError(message) from trouble
-
-
-def complete(engine: Engine, script: str, finish: Callable[[], None]) -> int:
-    """Train to the last step and, in the first process, `finish`. The exit code of `script`, in whose name errors are said."""
-    first = engine.fabric.is_global_zero
-    try:
-        engine.fit()
-        if first:
-            try:
-                finish()
-            except (ValueError, OSError) as error:  # of the data and files that it needs, or a full disk
-                raise RunError(str(error)) from error
-    except RunError as error:
-        if first or isinstance(error, OutOfMemory):
-            print(f'{script}: {error}', file=sys.stderr)
-        return 128 + error.signal if isinstance(error, Interrupted) else 1
-    return 0
+        self._resumed = True

@@ -64,3 +64,11 @@ def test_a_mistake_is_one_sentence(train, tmp_path, monkeypatch, capsys, words, 
     said = capsys.readouterr().err
     assert message in said and said.count('\n') == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('words, key', [(['--help-config'], 'model (dict'), (['--help-config', 'cvae'], 'model.size (')])
+def test_help_config_prints_all_settings(train, capsys, words, key):
+    assert train(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith('engine.steps (int, >= 1, default 2000): ') for line in lines)
+    assert any(line.startswith(key) for line in lines)

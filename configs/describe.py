@@ -1,0 +1,46 @@
+"""Listings of config fields: dotted key, type, default, range and description."""
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from configs.base import Config
+from configs.schema import RunConfig
+
+_BOUNDS = {'ge': '>=', 'gt': '>', 'le': '<=', 'lt': '<', 'min_length': 'length >=', 'max_length': 'length <='}
+
+
+def describe(schema: type[Config], model: type[Config] | None = None, prefix: str = '') -> list[str]:
+    """One line per field of a config class and of the configs nested in it.
+
+    Args:
+        schema: the class whose fields are listed.
+        model: the family's config class, listed in place of `RunConfig.model`; None lists `model` as a plain field.
+        prefix: prepended to every key, such as 'engine.'.
+    """
+    lines = []
+    for name, field in schema.model_fields.items():
+        key, default = f'{prefix}{name}', field.get_default(call_default_factory=True)
+        if schema is RunConfig and name == 'model' and model is not None:
+            lines += describe(model, prefix=f'{key}.')
+        elif isinstance(default, Config):
+            lines += describe(type(default), prefix=f'{key}.')
+        elif isinstance(default, dict) and default and all(isinstance(value, Config) for value in default.values()):
+            for entry, value in default.items():
+                lines += describe(type(value), prefix=f'{key}.{entry}.')
+        else:
+            lines.append(_line(key, field, default))
+    return lines
+
+
+def _line(key: str, field: FieldInfo, default: Any) -> str:
+    bounds = [f'{symbol} {getattr(rule, name)}' for rule in field.metadata for name, symbol in _BOUNDS.items()
+              if getattr(rule, name, None) is not None]
+    value = 'required' if field.is_required() else f'default {default!r}'
+    details = ', '.join([_type_name(field.annotation), *bounds, value])
+    return f'{key} ({details})' + (f': {field.description}' if field.description else '')
+
+
+def _type_name(annotation: Any) -> str:
+    if get_origin(annotation) is not None and str(annotation).startswith('typing.Literal'):
+        return ' | '.join(map(repr, get_args(annotation)))
+    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
