@@ -42,7 +42,7 @@ setup(
         'c2pa-python>=0.38', 'cryptography>=42', 'scipy>=1.10',
         'pyyaml>=6', 'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'gradio>=6.31', 'lightning-fabric>=2.4',
         'onnx>=1.15', 'onnxruntime>=1.17', 'opencv-python>=4.8', 'pillow>=10.1', 'pydantic>=2.5', 'rich>=13', 'safetensors>=0.4',
-        'scikit-image>=0.22',
+        'scikit-image>=0.22', 'jinja2>=3.1', 'matplotlib>=3.7',
     ],
     extras_require={'dev': ['pytest>=8', 'ruff>=0.6', 'playwright>=1.48']},
     cmdclass={'bdist_wheel': RefusedWheel, 'install': RefusedInstall},

@@ -1,0 +1,1 @@
+"""Ablation studies: planning and training of the runs, comparison over seeds, tables, plots and the HTML report."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datasets.faces import Faces
 from datasets.webcaricature import SETTINGS, Fold, folds, people_of, plain_name
-from experiments.evaluation.metrics.identity import found_within
+from experiments.evaluation.metrics.identity import share_within
 from experiments.evaluation.metrics.verification import in_folds, roc, verification
 from experiments.evaluation.protocols.verification import identities
 from models.geometry import Template
@@ -68,7 +68,7 @@ def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] =
         answers = [_compared(faces, fold, _seen(seen, encoder, faces, fold, batch, device)) for fold, encoder in plan]
         if setting in ('c2p', 'p2c'):
             ranks = [_ranks(scores, same) for scores, same in answers]
-            figures[setting] = {f'rank_{top}': _spread([found_within(one, top) for one in ranks]) for top in RANKS}
+            figures[setting] = {f'rank_{top}': _spread([share_within(one, top) for one in ranks]) for top in RANKS}
             continue
         places = [... if fold.pairs is None else tuple(fold.pairs.T) for fold, _ in plan]
         pairs = [(scores[at].ravel(), same[at].ravel()) for (scores, same), at in zip(answers, places)]
