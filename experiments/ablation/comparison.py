@@ -180,7 +180,7 @@ def _images(ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | 
         columns = {'source': batch.source, 'target': batch.target}
         if batch.truth is not None:
             columns['truth'] = batch.truth
-        columns |= {variant: system.paint(batch) for variant, system in systems.items()}
+        columns |= {variant: system.generate(batch) for variant, system in systems.items()}
     else:
         batch, columns = collate([protocol.pairs[row] for row in range(min(ablation.images, protocol.count))]).to(device), {}
         for direction in DIRECTIONS:

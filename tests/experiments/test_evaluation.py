@@ -150,7 +150,7 @@ def test_nobody_is_judged_by_their_teacher_unless_asked(monkeypatch):
     assert choose_embedder(both) is None
     refused, asked = Judges(trained_with=both), Judges('identity-mobilefacenet', trained_with=both)
     assert 'was used in training' in refused.missing['identity'] and refused.identity(torch.zeros(1, 3, 32, 32)) is None
-    assert 'with which the run was trained' in asked.notes[0] and 'identity' not in asked.missing
+    assert 'which was used in training' in asked.notes[0] and 'identity' not in asked.missing
 
 
 def test_an_encoder_that_began_from_another_is_no_stranger_to_what_that_one_taught(monkeypatch):
