@@ -94,15 +94,15 @@ def zoo_perception(family: str) -> PerceptionConfig:
 
 def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
     """The families that are measured, and the embedders that took part in their training."""
-    found, taught = [], set()
+    systems, training_embedders = [], set()
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
     named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
-    for name, file, looks in named:
-        perception = build_perception(looks.id_encoder, None, looks.parser).to(args.device)
+    for name, file, perception_config in named:
+        perception = build_perception(perception_config.id_encoder, None, perception_config.parser).to(args.device)
         family = load_family(file, perception).to(args.device)
-        found.append(Trained(name, family, file))
-        taught |= teachers(family, looks)
-    return found, taught
+        systems.append(Trained(name, family, file))
+        training_embedders |= teachers(family, perception_config)
+    return systems, training_embedders
 
 
 def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:

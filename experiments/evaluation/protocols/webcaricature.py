@@ -94,7 +94,7 @@ def chosen(encoders: Sequence[Encoder], faces: Faces, fold: Fold) -> Encoder:
 
 
 def _seen(seen: dict, encoder: Encoder, faces: Faces, fold: Fold, batch: int, device) -> Callable[[np.ndarray], Tensor]:
-    """Rows -> (N,D); an encoder looks at an image once."""
+    """Function from rows to embeddings (N,D); each image is embedded once per encoder."""
     known = seen.setdefault(encoder.name, {})
     rows = np.array([row for row in np.unique(np.concatenate([fold.probes, fold.gallery])) if row not in known], np.int64)
     if len(rows):
