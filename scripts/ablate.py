@@ -6,9 +6,9 @@
     python scripts/ablate.py families --data celeba --root CELEBA -o OUT
     python scripts/ablate.py photo-drawing --data webcaricature --root WEBCARICATURE
 
-What is finished is taken from where it lies (runs/ablations, by the hash of config, code and data), what was begun goes on,
-what fails is written down. --estimate trains a few steps of each variant whose speed is not known yet, and remembers it.
-OUT gets report.html, tables (Markdown, CSV, LaTeX) and, of what draws, images.png.
+Finished runs are reused (runs/ablations, by the hash of config, code and data), interrupted runs resume, failures are recorded.
+--estimate measures the speed of each variant on a few training steps and stores it. OUT receives report.html, tables (Markdown,
+CSV, LaTeX) and, for families of images, images.png.
 """
 import sys
 from pathlib import Path
@@ -24,7 +24,8 @@ import argparse
 import torch
 
 from configs.ablation import RECOGNIZER, AblationConfig, read_ablation
-from experiments.ablation.plan import Run, Stopped, estimates, plan, train_all, train_by_script
+from experiments.ablation.plan import Run, plan
+from experiments.ablation.runner import Stopped, estimates, train_all, train_by_script
 from models.files import write_bytes
 from models.weights import WeightsError
 

@@ -7,9 +7,9 @@
     python scripts/evaluate.py --protocol verification --judge identity-mobilefacenet --root LFW --pairs pairs.txt
     python scripts/evaluate.py --protocol webcaricature --encoder encoder.safetensors --root WEBCARICATURE
 
-Tables of swaps carry their sanity rows: copies of target and source, cut and paste, and the truth where it is known; those of
-translations the row `none`. An outside system enters with a folder of images named by the rows of pairs.csv: 000000.png, ...
-An evaluation that was stopped goes on when it is asked for again.
+Tables of swaps include sanity baselines: copies of target and source, cut and paste, and the true swap where it exists; tables of
+translations include `none`. Images of another system are named by the rows of pairs.csv: 000000.png, ...
+An interrupted evaluation resumes when the command is run again.
 """
 import sys
 from pathlib import Path
@@ -51,25 +51,25 @@ from models.strict_json import json_text
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_argument_group('what is measured')
+    what = parser.add_argument_group('systems')
     what.add_argument('--run', type=Path, action='append', default=[], help='run folder; may be given several times')
     what.add_argument('--family', choices=FAMILIES, action='append', default=[], help="a family with the zoo's weights")
     what.add_argument('--against', type=Path, action='append', default=[], metavar='IMAGES_FOLDER',
                       help='images of another system')
-    how = parser.add_argument_group('by what')
+    how = parser.add_argument_group('protocol and metrics')
     how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic')
     how.add_argument('--root', help='folder of the data set; of the sources for the protocol folder')
     how.add_argument('--targets', help='second folder of the protocol folder')
     how.add_argument('--pairs', type=Path, help="verification: a list in the format of LFW's pairs.txt (drawn by a seed)")
-    how.add_argument('--data', choices=FACES, default='folder', help='verification: what lies in the root (%(default)s)')
+    how.add_argument('--data', choices=FACES, default='folder', help='verification: data set in the root (%(default)s)')
     how.add_argument('--encoder', type=Path, nargs='+', default=[], metavar='FILE',
                      help='webcaricature: encoder.safetensors, one for all folds or one for each (default: the judge)')
     how.add_argument('--settings', nargs='+', choices=SETTINGS, default=SETTINGS[1:], help='webcaricature (%(default)s)')
     how.add_argument('--view', type=int, choices=(1, 2), default=2, help='webcaricature: 1 for choosing parameters (%(default)s)')
     how.add_argument('--count', type=int, help="pairs (the protocol's own number)")
     how.add_argument('--size', type=int, help="side of the images in pixels (the protocol's own)")
-    how.add_argument('--judge', choices=EMBEDDERS, help='judge of identity (one that the runs have not learned from)')
-    how.add_argument('--causes', type=Path, help='reader of causes for the protocol synthetic')
+    how.add_argument('--judge', choices=EMBEDDERS, help='embedder that measures identity (one not used in training)')
+    how.add_argument('--causes', type=Path, help='weights of the cause regressor, for the protocol synthetic')
     how.add_argument('--by', metavar='tone|FILE', help='also a row for each group of sources: tone of the skin, or the groups '
                      'of a CSV with the columns file and group')
     parser.add_argument('--columns', nargs='+', choices=MEASURES, metavar='MEASURE')
@@ -78,7 +78,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args(argv)
     if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
-        parser.error('give something to measure: --run, --family or --against')
+        parser.error('give a system: --run, --family or --against')
     if args.by and args.protocol not in PROTOCOLS:
         parser.error(f'--by groups pairs of swaps: it goes with the protocols {", ".join(PROTOCOLS)}')
     if args.protocol in ('verification', 'webcaricature') and not args.root:
@@ -87,26 +87,26 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def zoo_perception(family: str) -> PerceptionConfig:
-    """What the weights of the zoo were trained with: their preset for real faces says it."""
+    """Perception config of the zoo weights of a family, from its preset for real faces."""
     name = f'{family}-faces'
     return PerceptionConfig(**(read_preset(name).get('perception', {}) if (PRESETS / f'{name}.yaml').is_file() else {}))
 
 
 def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
-    """The families that are measured, and the embedders that took part in their training."""
-    found, taught = [], set()
+    """The evaluated families and the names of the embedders used in their training."""
+    systems, training_embedders = [], set()
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
     named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
-    for name, file, looks in named:
-        perception = build_perception(looks.id_encoder, None, looks.parser).to(args.device)
+    for name, file, perception_config in named:
+        perception = build_perception(perception_config.id_encoder, None, perception_config.parser).to(args.device)
         family = load_family(file, perception).to(args.device)
-        found.append(Trained(name, family, file))
-        taught |= teachers(family, looks)
-    return found, taught
+        systems.append(Trained(name, family, file))
+        training_embedders |= teachers(family, perception_config)
+    return systems, training_embedders
 
 
 def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
-    """Rows, the folder that they are kept in, and the names of the sanity rows."""
+    """Rows, their folder, and the names of the sanity baselines."""
     families, taught = trained(args)
     systems: list[System] = [*families, *(Images(folder.name, folder) for folder in args.against)]
     protocol = build_protocol(args.protocol, out / 'lists' / args.protocol, root=args.root, targets=args.targets, size=args.size,
@@ -124,7 +124,7 @@ def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[s
 
 
 def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
-    """As swaps, a row for each direction."""
+    """Rows of translations, one per direction; results as of swaps."""
     families, taught = trained(args)
     protocol = translation(args.root, args.size or (families[0].family.config.size if families else None), args.count)
     judges, folder = Judges(args.judge, trained_with=taught, device=args.device), out / 'translation'
@@ -137,7 +137,7 @@ def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path,
 
 
 def verify(args: argparse.Namespace) -> str:
-    """A sentence of figures, mean and deviation over the folds."""
+    """Summary of the metrics, mean and standard deviation over the folds."""
     name = args.judge or 'identity-mobilefacenet'
     embedder, template = load_embedder(name).to(args.device), EMBEDDERS[name][1]['template']
     faces = build_faces(args.data, args.root, 'all' if args.pairs else 'test')
@@ -149,7 +149,7 @@ def verify(args: argparse.Namespace) -> str:
 
 
 def webcaricature(args: argparse.Namespace, folder: Path) -> str:
-    """Sentences of figures, also kept in the folder with the ROC curves."""
+    """Summary of the metrics; they are also written to the folder with the ROC curves."""
     sources = args.encoder or [args.judge or 'identity-mobilefacenet']
     encoders = [read_encoder(source, args.device) for source in sources]
     faces = build_faces('webcaricature', args.root)
@@ -161,7 +161,7 @@ def webcaricature(args: argparse.Namespace, folder: Path) -> str:
     write_bytes(folder / 'roc.svg', roc(found.curves).encode())
     lines = [f'{setting}: ' + ', '.join(f'{name} {mean:.4f} ± {deviation:.4f}' for name, (mean, deviation) in row.items())
              for setting, row in found.figures.items()]
-    lines.append('not checked: whom published networks had seen, which an encoder may be, begin from, or be taught by')
+    lines.append('not checked: training identities of published networks that an encoder is or begins from')
     return '\n'.join([', '.join(names), *lines, str(folder)])
 
 

@@ -1,1 +1,1 @@
-"""Ablations: plan, runs, comparison, tables, report."""
+"""Ablation studies: planning and training of the runs, comparison over seeds, tables, plots and the HTML report."""

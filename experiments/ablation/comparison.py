@@ -1,4 +1,4 @@
-"""From finished runs to what an ablation shows: tables over seeds with a paired test, a grid of images, learning curves."""
+"""Comparison of the finished runs of an ablation: tables over seeds with a paired test, an image grid, learning curves."""
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -27,8 +27,9 @@ from models.batch import collate
 from models.perception.build import build_perception
 from models.registry import build_family, load_family
 
-_TEST = ('* p < 0.05 against the base that the file names, else the first row: Wilcoxon signed-rank test over the pairs, seeds '
-         'averaged; it speaks of these trained networks, the deviation over seeds of how much training itself varies')
+_TEST = ('* p < 0.05 against the base named in the file, else the first row: Wilcoxon signed-rank test over the pairs, seeds '
+         'are pooled by their mean. The test concerns these trained networks; '
+         'the deviation over seeds measures the variance of training')
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Comparison:
 
 
 def load_run(run: Run, device: str | torch.device) -> Trained:
-    """A finished run as a system."""
-    looks, file = run.config.perception, run.folder / 'family.safetensors'
-    family = load_family(file, build_perception(looks.id_encoder, None, looks.parser).to(device)).to(device)
+    """Load a finished run as an evaluated system."""
+    perception, file = run.config.perception, run.folder / 'family.safetensors'
+    family = load_family(file, build_perception(perception.id_encoder, None, perception.parser).to(device)).to(device)
     system = Trained(f'{run.variant}, seed {run.seed}', family, file)
     if SAMPLING in run.config.model:
         sampling = run.config.model[SAMPLING]
@@ -59,7 +60,7 @@ def load_run(run: Run, device: str | torch.device) -> Trained:
 
 def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | TranslationProtocol, folder: Path, *,
             device: str | torch.device = 'cpu', batch: int = 16, visible: bool = True) -> Comparison:
-    """Measure all finished runs by the protocol. ValueError where none is finished."""
+    """Evaluate all finished runs on the protocol. Raises ValueError where no run is finished."""
     finished = _finished(runs)
     taught = set().union(*(teachers(build_family(run.config.family, run.config.model, None), run.config.perception)
                            for run in finished))
@@ -157,7 +158,7 @@ def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation | T
 
 
 def _p(variant: list[Tensor] | None, base: list[Tensor] | None) -> float | None:
-    """Of the paired test over pairs; None where a figure is one of the whole set."""
+    """p value of the Wilcoxon signed-rank test over pairs; None for metrics of a whole set or fewer than 6 pairs."""
     if not variant or not base:
         return None
     difference = (torch.stack(variant).mean(0) - torch.stack(base).mean(0)).double()
@@ -180,7 +181,7 @@ def _images(ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | 
         columns = {'source': batch.source, 'target': batch.target}
         if batch.truth is not None:
             columns['truth'] = batch.truth
-        columns |= {variant: system.paint(batch) for variant, system in systems.items()}
+        columns |= {variant: system.generate(batch) for variant, system in systems.items()}
     else:
         batch, columns = collate([protocol.pairs[row] for row in range(min(ablation.images, protocol.count))]).to(device), {}
         for direction in DIRECTIONS:
@@ -191,7 +192,7 @@ def _images(ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | 
 
 
 def _curves(runs: list[Run]) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Loss losses and noted figures of the journals."""
+    """Losses and validation metrics of the journals, as the mean over seeds."""
     found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for run in runs:
         for name, line in learning_curves(run.folder).items():

@@ -1,1 +1,1 @@
-"""Evaluation: systems, judges, protocols, metrics."""
+"""Evaluation of swaps, translations, parsers and identity encoders: protocols, metrics, judges and systems."""

@@ -1,4 +1,4 @@
-"""What ILVR's settings do: how near samples keep to their reference, whom they show, how they vary, and what they cost."""
+"""Evaluation of ILVR settings: faithfulness to the reference, identity, variety and cost of samples (Choi et al. 2021)."""
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from models.perception.build import load_embedder
 from models.perception.encoders.embedder import Embedder
 
 COLUMNS = ('faithfulness', 'id_reference', 'variety', 'evaluations', 'seconds')
-_MAPS = 3  # inner maps of the identity encoder in which samples are compared
+_FEATURE_MAPS = 3  # of the identity encoder, for the variety
 
 
 @dataclass(frozen=True)
@@ -43,42 +43,42 @@ def compare(denoiser: Denoiser, references: Tensor, settings: dict[str, ILVRConf
             callback: Callable[[Step], None] | None = None) -> Iterator[Samples]:
     """`count` samples of each reference (R,3,S,S) in [-1,1] by each of the named settings, with the same noise for all of them.
 
-    template: of the references. mask: (R,1,S,S), where they act. identity: (D,), whom identity guidance leads to instead of to
-    each reference. batch: images at a time.
+    template: of the references. mask: (R,1,S,S), where they act. identity: (D,), target embedding of identity guidance instead of
+    that of each reference. batch: images at a time.
     """
-    people = embed(references, template=template)
-    wanted = people if identity is None else identity.expand_as(people)
+    embeddings = embed(references, template=template)
+    target_embeddings = embeddings if identity is None else identity.expand_as(embeddings)
     chunks = torch.arange(len(references)).split(max(1, batch // count))
     for name, config in settings.items():
-        chance, made, began = torch.Generator(references.device).manual_seed(seed), [], time.perf_counter()
+        generator, samples, start = torch.Generator(references.device).manual_seed(seed), [], time.perf_counter()
         for chunk in chunks:
             index = chunk.repeat_interleave(count)
-            made.append(refine(
+            samples.append(refine(
                 denoiser, references[index], config, mask=None if mask is None else mask[index],
-                embed=lambda images: embed(images, template=template), id_embedding=wanted[index], generator=chance,
+                embed=lambda images: embed(images, template=template), id_embedding=target_embeddings[index], generator=generator,
                 callback=callback))
         if references.is_cuda:
             torch.cuda.synchronize()
-        seconds = (time.perf_counter() - began) / (len(references) * count)
-        images = torch.cat(made).unflatten(0, (-1, count))
-        figures = {**id_similarity(images, references, people, config.finest, embed, template, mask),
+        seconds = (time.perf_counter() - start) / (len(references) * count)
+        images = torch.cat(samples).unflatten(0, (-1, count))
+        figures = {**id_similarity(images, references, embeddings, config.finest, embed, template, mask),
                    'evaluations': config.steps, 'seconds': seconds}
         yield Samples(config, images, Row(name, {measure: Cell(float(value)) for measure, value in figures.items()}))
 
 
 @torch.no_grad()
-def id_similarity(images: Tensor, references: Tensor, people: Tensor, factor: float, embed: Embedder,
-             template: str, mask: Tensor | None = None) -> dict[str, float]:
-    """The first of COLUMNS for images (R,n,3,S,S) of references (R,3,S,S) that show `people` (R,D); `variety` only with n
+def id_similarity(images: Tensor, references: Tensor, embeddings: Tensor, factor: float, embed: Embedder,
+                  template: str, mask: Tensor | None = None) -> dict[str, float]:
+    """The first of COLUMNS for images (R,n,3,S,S) of references (R,3,S,S) with embeddings (R,D); `variety` only with n
     above 1. mask (R,1,S,S): where the references count."""
     count, flat = images.shape[1], images.flatten(0, 1)
     mask = None if mask is None else mask.repeat_interleave(count, 0)
     gap = masked(low_pass, flat - references.repeat_interleave(count, 0), factor, mask) / 2
     figures = {'faithfulness': masked_mean(gap.square(), mask).sqrt().nanmean(),
-               'id_reference': cosine(embed(flat, template=template), people.repeat_interleave(count, 0)).mean()}
+               'id_reference': cosine(embed(flat, template=template), embeddings.repeat_interleave(count, 0)).mean()}
     if count > 1:
         figures['variety'] = torch.stack([_apart(value.unflatten(0, (-1, count))) for value in embed.maps(
-            flat, _MAPS, template=template)]).mean()
+            flat, _FEATURE_MAPS, template=template)]).mean()
     return {name: float(value) for name, value in figures.items()}
 
 

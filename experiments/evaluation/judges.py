@@ -1,4 +1,4 @@
-"""The networks that a swap is judged by: what lies on this machine, and a sentence for each that does not."""
+"""Networks that compute the metrics, and the reasons for those whose weights are not available."""
 from collections.abc import Callable, Set
 from pathlib import Path
 
@@ -17,42 +17,42 @@ from models.perception.landmarks.onnx import PFLD, FSANet
 from models.pose import fit_pose, frontal
 
 _ZOO = 'identity-mobilefacenet'
-_BEGAN_FROM = {'identity-caricature': _ZOO}  # who is fine-tuned judges only where asked for
-_PARSED = 128  # least side in pixels of what the parser is shown
+_INITIALIZED_FROM = {'identity-caricature': _ZOO}  # fine-tuned embedder -> its initialization; only chosen explicitly
+MIN_PARSER_PX = 128  # minimum side of the input of the parser
 
 
-def here(name: str) -> bool:
-    """Whether weights lie on this machine in a form that is read as it is."""
-    found = weights.entry(name)
-    readable = found.format in ('state dict', 'safetensors') and found.path.is_file()
-    return readable or found.path.with_suffix('.safetensors').is_file()
+def is_available(name: str) -> bool:
+    """Whether weights are stored locally in a readable format."""
+    entry = weights.entry(name)
+    readable = entry.format in ('state dict', 'safetensors') and entry.path.is_file()
+    return readable or entry.path.with_suffix('.safetensors').is_file()
 
 
 def choose_embedder(trained_with: Set[str]) -> str | None:
-    """An embedder that a run was not trained with, nor with one that began from it: the largest ArcFace that is here, else
-    another one, the zoo's own last; None where there is none."""
-    known = _origins(trained_with) | set(_BEGAN_FROM)
-    candidates = [name for name in EMBEDDERS if name not in known and here(name)]
+    """Name of an available embedder that is independent of `trained_with`: the largest ArcFace, else another, the embedder of the
+    zoo last; None where none is available."""
+    excluded = _origins(trained_with) | set(_INITIALIZED_FROM)
+    candidates = [name for name in EMBEDDERS if name not in excluded and is_available(name)]
     order = list(EMBEDDERS)
     return max(candidates, key=lambda name: (name != _ZOO, name.startswith('arcface'), order.index(name)), default=None)
 
 
 def _origins(names: Set[str]) -> set[str]:
-    return {_BEGAN_FROM.get(name, name) for name in names}
+    return {_INITIALIZED_FROM.get(name, name) for name in names}
 
 
-def teachers(family: Family, looks: PerceptionConfig) -> set[str]:
-    """Names of the embedders that a family learns from when it is trained with these networks."""
-    names = {'id_encoder': looks.id_encoder, 'teacher': looks.teacher or looks.id_encoder}
+def teachers(family: Family, perception: PerceptionConfig) -> set[str]:
+    """Names of the embedders that a family is trained with under this perception config."""
+    names = {'id_encoder': perception.id_encoder, 'teacher': perception.teacher or perception.id_encoder}
     return {names[role] for role in family.training_embedders()}
 
 
 class Judges:
-    """What measures images (B,3,H,W) in [-1,1] in the template `face`.
+    """Networks that measure images (B,3,H,W) in [-1,1] in the template `face`.
 
-    embedder: judge of identity by name; None takes one that the runs in `trained_with` (names of their identity encoders and
-    teachers) have not learned from. causes: file of models.perception.causes, that of the zoo where None. names: measure -> what
-    measures it. missing: measure -> why it is not measured.
+    embedder: name of the embedder that measures identity; None chooses one that is independent of `trained_with`, the names of
+    the embedders used in training. causes: weights of models.perception.causes, those of the zoo where None. Attributes: names,
+    metric -> network; missing, metric -> reason why it is not measured; notes, remarks for the table.
     """
 
     def __init__(self, embedder: str | None = None, *, trained_with: Set[str] = frozenset(), parser: str = 'parsing-unet',
@@ -61,13 +61,13 @@ class Judges:
         chosen = embedder or choose_embedder(trained_with)
         self.embedder = None if chosen is None else load_embedder(chosen).to(self.device)
         if chosen is None:
-            self.missing['identity'] = (f'every embedder on this machine ({", ".join(sorted(trained_with))}) took part in the '
-                                        'training: fetch another one (scripts/weights.py list) or ask for it with --judge NAME')
+            self.missing['identity'] = (f'every embedder on this machine ({", ".join(sorted(trained_with))}) was used in '
+                                        'training: fetch another one (scripts/weights.py list) or choose one with --judge NAME')
         else:
             self.names['identity'] = chosen
             if _origins({chosen}) & _origins(trained_with):
-                which = 'which' if chosen in trained_with else 'a near relation of which'
-                self.notes.append(f'identity is judged by {chosen}, with {which} the run was trained: such figures flatter it')
+                relation = 'which' if chosen in trained_with else 'a near relation of which'
+                self.notes.append(f'identity is measured by {chosen}, {relation} was used in training: its figures are biased')
         self.parser = load_parser(parser).to(self.device)
         self.names['parsing'] = parser
         self.pose_network = self._optional('pose', 'fsanet-1x1 and fsanet-var', FSANet)
@@ -84,7 +84,7 @@ class Judges:
         if file:
             self.names['causes'] = weights.digest(Path(file))[:16]
         else:
-            self.missing['causes'] = ('no reader of causes is here: train one (scripts/train_causes.py) and give it with '
+            self.missing['causes'] = ('the cause regressor has no weights: train one (scripts/train_causes.py) and give it with '
                                       '--causes FILE')
 
     def _optional(self, measure: str, names: str, load: Callable):
@@ -92,45 +92,45 @@ class Judges:
             network = load()
         except weights.WeightsError:
             fetch = ' '.join(name for name in names.split(' and '))
-            self.missing[measure] = f'the weights {names} are not here: run `python scripts/weights.py fetch {fetch}`'
+            self.missing[measure] = f'the weights {names} are not available: run `python scripts/weights.py fetch {fetch}`'
             return None
         self.names[measure] = names
         return network
 
     @property
     def key(self) -> str:
-        """What the figures depend on."""
+        """Identifies the networks that the metrics depend on."""
         return ' '.join(f'{measure}={name}' for measure, name in sorted(self.names.items()))
 
     @torch.no_grad()
     def labels(self, images: Tensor) -> Tensor:
-        """(B,3,H,W) -> (B,M,M) ids of PARTS, M at least 128: enlarged smoothly, small images show more of their parts."""
-        if images.shape[-1] < _PARSED:
-            images = F.interpolate(images, (_PARSED, _PARSED), mode='bicubic', antialias=True)
+        """(B,3,H,W) -> (B,M,M) label maps of PARTS with M >= MIN_PARSER_PX. Smaller images are upsampled."""
+        if images.shape[-1] < MIN_PARSER_PX:
+            images = F.interpolate(images, (MIN_PARSER_PX, MIN_PARSER_PX), mode='bicubic', antialias=True)
         return self.parser.labels(images)
 
     @torch.no_grad()
     def pose(self, images: Tensor, labels: Tensor) -> Tensor:
-        """(B,3) yaw, pitch, roll in degrees; NaN where a part of the face does not show. labels: as `labels` finds them."""
+        """(B,3) yaw, pitch, roll in degrees; NaN where a part is not visible. labels: of the method `labels`."""
         if self.pose_network is not None:
             return self.pose_network(images)
         points = part_points(labels).cpu()
-        seen = torch.isfinite(points).all((1, 2))
+        visible = torch.isfinite(points).all((1, 2))
         angles = torch.full((len(points), 3), float('nan'))
-        if seen.any():
-            angles[seen] = fit_pose(points[seen], MEAN_POINTS).angles
+        if visible.any():
+            angles[visible] = fit_pose(points[visible], MEAN_POINTS).angles
         return angles
 
     def upright(self, images: Tensor) -> Tensor | None:
-        """(B,68,2) landmarks with the pose removed, or None."""
+        """(B,68,2) landmarks rotated to a frontal pose, or None."""
         return None if self.landmarks is None else frontal(self.landmarks(images), MEAN_FACE)
 
     @torch.no_grad()
     def identity(self, images: Tensor) -> Tensor | None:
-        """(B,D) unit length on the CPU, or None."""
+        """Unit embeddings (B,D) on the CPU, or None."""
         return None if self.embedder is None else self.embedder(images).cpu()
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor | None:
-        """(B,2048) of Inception on the CPU, or None."""
+        """Inception features (B,2048) on the CPU, or None."""
         return None if self.inception is None else self.inception(images).cpu()

@@ -1,4 +1,4 @@
-"""Arrays kept batch by batch, so that a long measurement holds no set whole and goes on where it was stopped."""
+"""On-disk storage of arrays in batches, for resumable measurements of bounded memory use."""
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,47 +11,48 @@ from models.files import write_bytes
 
 
 class Shards:
-    """A folder of 000000.npz, 000016.npz, ...: what is known of `count` samples, `batch` at a time."""
+    """A folder of 000000.npz, 000016.npz, ... with arrays of `count` samples, `batch` samples per file."""
 
     def __init__(self, folder: Path, count: int, batch: int):
         self.folder, self.count, self.batch = folder, count, batch
         folder.mkdir(parents=True, exist_ok=True)
 
     def parts(self) -> list[range]:
-        """The samples of each batch."""
+        """Sample indices of each file."""
         return [range(start, min(start + self.batch, self.count)) for start in range(0, self.count, self.batch)]
 
     def has(self, part: range) -> bool:
+        """Whether the file of these samples exists."""
         return self._path(part).is_file()
 
     def write(self, part: range, arrays: dict) -> None:
-        """Tensors or arrays, one row per sample; None is left out. The file appears whole or not at all."""
+        """Store tensors or arrays with one row per sample, without those that are None. The file is written atomically."""
         packed = io.BytesIO()
         np.savez(packed, **{key: value.cpu().numpy() if isinstance(value, Tensor) else value for key, value in arrays.items()
                             if value is not None})
         write_bytes(self._path(part), packed.getvalue())
 
     def read(self, part: range) -> dict[str, Tensor]:
-        """What `write` was given."""
+        """Tensors stored by `write`."""
         with np.load(self._path(part)) as stored:
             return {key: torch.from_numpy(stored[key]) for key in stored}
 
     def each(self, key: str) -> Iterator[Tensor]:
-        """One array of all batches in turn; nothing where it is not known."""
+        """Iterate over the batches of one array; files without it are skipped."""
         for part in self.parts():
             with np.load(self._path(part)) as stored:
                 if key in stored:
                     yield torch.from_numpy(stored[key])
 
-    def whole(self, key: str, most: int | None = None) -> Tensor | None:
-        """(count,...) float32, or the first `most`; None where it is not known."""
-        found, length = [], 0
+    def whole(self, key: str, limit: int | None = None) -> Tensor | None:
+        """The array (count,...) as float32, at most its first `limit` rows; None where it is not stored."""
+        batches, length = [], 0
         for values in self.each(key):
-            found.append(values.float())
+            batches.append(values.float())
             length += len(values)
-            if most is not None and length >= most:
+            if limit is not None and length >= limit:
                 break
-        return torch.cat(found)[:most] if found else None
+        return torch.cat(batches)[:limit] if batches else None
 
     def _path(self, part: range) -> Path:
         return self.folder / f'{part.start:06d}.npz'

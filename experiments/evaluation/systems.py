@@ -1,5 +1,4 @@
-"""Whatever puts faces on faces, behind one call: a trained family, a folder of images that another system made, and the sanity
-rows that tell what a measure is worth."""
+"""Evaluated systems behind one interface: trained families, folders of images generated elsewhere, and the sanity baselines."""
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +18,12 @@ from models.pipelines import blend
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Pairs as a protocol shows them: batch; rows, their numbers; what the parser sees in source and target (B,M,M); face, the
-    target's face mask (B,1,H,W), from known labels where there are any."""
+class ProtocolBatch:
+    """A batch of a protocol.
+
+    batch: the pairs; rows: their indices; source_labels, target_labels: predicted parsing maps (B,M,M); face: face mask (B,1,H,W)
+    of the target, from the true parsing map where the protocol has one.
+    """
 
     batch: SwapBatch
     rows: range
@@ -30,56 +32,59 @@ class Seen:
     face: Tensor
 
 
-DIRECTIONS = ('a2b', 'b2a')  # of a translation between photos (a) and drawings (b)
+DIRECTIONS = ('a2b', 'b2a')  # of translation, between photos (a) and drawings (b)
 
 
 class System:
-    """name: of the table's row. key: of what its images depend on. family: the networks, where they are ours. directions: in
-    which it translates."""
+    """Interface of an evaluated system.
+
+    name: title of its row; key: identifies everything its images depend on; family: its networks, None for outside systems;
+    directions: of translation, empty for swap systems.
+    """
 
     name: str
     key: str
     family: Family | None = None
     directions: tuple[str, ...] = ()
 
-    def swap(self, seen: Seen, *, seed: int = 0) -> Tensor:
-        """(B,3,H,W) in [-1,1], of the size of the batch."""
-        raise TypeError(f'{type(self).__name__} swaps nothing')
+    def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
+        """Swapped images (B,3,H,W) in [-1,1], at the size of the batch. Raises TypeError for other systems."""
+        raise TypeError(f'{type(self).__name__} is no swap system')
 
     def translate(self, images: Tensor, direction: str, *, seed: int = 0) -> Tensor:
-        """Images (B,3,H,W) in [-1,1] of one domain -> the same of the other. direction: a2b or b2a."""
-        raise TypeError(f'{type(self).__name__} translates nothing')
+        """Translated images (B,3,H,W) in [-1,1]. direction: a2b or b2a. Raises TypeError for other systems."""
+        raise TypeError(f'{type(self).__name__} is no translation system')
 
 
 class Trained(System):
-    """A family with the weights of a file."""
+    """A family with weights loaded from a file."""
 
     def __init__(self, name: str, family: Family, file: Path):
         self.name, self.family, self.key = name, family, weights.digest(file)
         self.directions = getattr(family, 'directions', ())
 
-    def swap(self, seen: Seen, *, seed: int = 0) -> Tensor:
-        return self.paint(seen.batch, seed * 2 ** 31 + seen.rows[0])
+    def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
+        return self.generate(pairs.batch, seed * 2 ** 31 + pairs.rows[0])
 
     @torch.no_grad()
-    def paint(self, batch: SwapBatch, seed: int = 0) -> Tensor:
-        """(B,3,H,W) of the size of the batch, whatever size the family works in."""
+    def generate(self, batch: SwapBatch, seed: int = 0) -> Tensor:
+        """Swaps (B,3,H,W) resized from the size of the family to that of the batch."""
         generator = torch.Generator(batch.target.device).manual_seed(seed)
-        made = self.family.generate(resized(batch, self.family.config.size), generator=generator).float()
-        return _fitted(made, batch.target.shape[-1]).clamp(-1, 1)
+        generated = self.family.generate(resized(batch, self.family.config.size), generator=generator).float()
+        return _resize(generated, batch.target.shape[-1]).clamp(-1, 1)
 
     def translate(self, images: Tensor, direction: str, *, seed: int = 0) -> Tensor:
-        """models.translation.translator, whatever size the family works in; ValueError where the family translates nothing."""
+        """Translations resized from the size of the family to that of the images. Raises ValueError for a swap family."""
         if not self.directions:
-            raise ValueError(f'{type(self.family).__name__} swaps faces and translates nothing; give a run of a translator')
+            raise ValueError(f'{type(self.family).__name__} is a swap family; give a run of a translation family')
         generator = torch.Generator(images.device).manual_seed(seed)
-        made = self.family.translate(_fitted(images, self.family.config.size), direction, generator=generator)
-        return _fitted(made.float(), images.shape[-1])
+        generated = self.family.translate(_resize(images, self.family.config.size), direction, generator=generator)
+        return _resize(generated.float(), images.shape[-1])
 
 
 class Images(System):
-    """Images named by the row of the protocol's list (000000.png ...), in the template `face` or on CelebA's canvas, of any
-    number of pixels. ValueError where one is missing."""
+    """A folder of images generated elsewhere, named by the row of the protocol (000000.png, ...), in the template `face` or on
+    the canvas of CelebA, at any resolution. Raises ValueError for missing images."""
 
     def __init__(self, name: str, folder: Path):
         self.name, self.folder = name, folder
@@ -92,7 +97,7 @@ class Images(System):
         candidates = [self.folder / f'{row:06d}{suffix}' for suffix in ('.png', '.jpg', '.jpeg')]
         path = next((candidate for candidate in candidates if candidate.is_file()), None)
         if path is None:
-            raise ValueError(f'{self.folder} lacks the image of row {row}, {row:06d}.png; pairs.csv says which it is')
+            raise ValueError(f'{self.folder} lacks the image of row {row}, {row:06d}.png; pairs.csv lists the rows')
         image = torch.from_numpy(read_image(path)).permute(2, 0, 1)[None].float() / 127.5 - 1
         height, width = image.shape[-2:]
         if height == width:
@@ -105,34 +110,40 @@ class Images(System):
         x, y, side = (round(value * scale) for value in (*FACE_CORNER, FACE_SIDE))
         return image[..., y:y + side, x:x + side]
 
-    def swap(self, seen: Seen, *, seed: int = 0) -> Tensor:
-        side = seen.batch.target.shape[-1]
-        return torch.cat([_fitted(self._read(row), side) for row in seen.rows]).clamp(-1, 1).to(seen.batch.target)
+    def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
+        side = pairs.batch.target.shape[-1]
+        return torch.cat([_resize(self._read(row), side) for row in pairs.rows]).clamp(-1, 1).to(pairs.batch.target)
 
 
 class CopyTarget(System):
+    """Sanity baseline: the unchanged target."""
+
     name, key = 'copy the target', 'copy-target-1'
 
-    def swap(self, seen, *, seed=0):
-        return seen.batch.target
+    def swap(self, pairs, *, seed=0):
+        return pairs.batch.target
 
 
 class CopySource(System):
+    """Sanity baseline: the unchanged source."""
+
     name, key = 'copy the source', 'copy-source-1'
 
-    def swap(self, seen, *, seed=0):
-        return seen.batch.source
+    def swap(self, pairs, *, seed=0):
+        return pairs.batch.source
 
 
 class Truth(System):
+    """Sanity baseline: the true swap."""
+
     name, key = 'the truth', 'truth-1'
 
-    def swap(self, seen, *, seed=0):
-        return seen.batch.truth
+    def swap(self, pairs, *, seed=0):
+        return pairs.batch.truth
 
 
 class Untranslated(System):
-    """The sanity row of translations."""
+    """Identity function, the sanity baseline of translations."""
 
     name, key, directions = 'none', 'none-1', DIRECTIONS
 
@@ -141,23 +152,24 @@ class Untranslated(System):
 
 
 class CutAndPaste(System):
-    """The source's face laid on the target's by a similarity of their five points, in the target's tones, under a soft mask."""
+    """Sanity baseline: the source face warped to the target by a similarity of five landmarks, color-matched and blended."""
 
     name, key = 'cut and paste', 'cut-and-paste-1'
 
-    def swap(self, seen, *, seed=0):
-        batch = seen.batch
-        size, parsed = batch.target.shape[-1], seen.target_labels.shape[-1]
-        points = [(part_points(labels) + 0.5) * (size / parsed) - 0.5 for labels in (seen.source_labels, seen.target_labels)]
-        usual = geometry.template('face').scaled(size).tensor(device=batch.target.device)
-        whole = torch.stack([torch.isfinite(p).all((1, 2)) for p in points]).all(0)[:, None, None]
-        here, there = (torch.where(whole, p, usual) for p in points)
-        warped = geometry.warp(batch.source, geometry.similarity(here, there), (size, size), mode='bicubic').clamp(-1, 1)
-        return torch.stack([_laid(*parts) for parts in zip(warped, batch.target, blend.soften(seen.face))])
+    def swap(self, pairs, *, seed=0):
+        batch = pairs.batch
+        size, parsed = batch.target.shape[-1], pairs.target_labels.shape[-1]
+        points = [(part_points(labels) + 0.5) * (size / parsed) - 0.5 for labels in (pairs.source_labels, pairs.target_labels)]
+        template = geometry.template('face').scaled(size).tensor(device=batch.target.device)
+        visible = torch.stack([torch.isfinite(p).all((1, 2)) for p in points]).all(0)[:, None, None]
+        source_points, target_points = (torch.where(visible, p, template) for p in points)
+        matrix = geometry.similarity(source_points, target_points)
+        warped = geometry.warp(batch.source, matrix, (size, size), mode='bicubic').clamp(-1, 1)
+        return torch.stack([_composite(*parts) for parts in zip(warped, batch.target, blend.soften(pairs.face))])
 
 
-def _laid(face: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """(3,H,W), (3,H,W), (1,H,W) -> (3,H,W)."""
+def _composite(face: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Color-matched alpha blending: (3,H,W), (3,H,W), mask (1,H,W) -> (3,H,W)."""
     first, second = ((p.permute(1, 2, 0).cpu().numpy() + 1) / 2 for p in (face, target))
     tones = blend.match_color(first, second, mask[0].cpu().numpy())
     toned = torch.from_numpy(np.ascontiguousarray(tones)).permute(2, 0, 1).to(target) * 2 - 1
@@ -165,22 +177,22 @@ def _laid(face: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def sanity_rows(truth: bool) -> list[System]:
-    """The rows that every table carries."""
+    """Sanity baselines of swap tables. truth: whether the protocol has true swaps."""
     return [CopyTarget(), CopySource(), CutAndPaste(), *([Truth()] if truth else [])]
 
 
 def resized(batch: SwapBatch, size: int) -> SwapBatch:
-    """The batch at another number of pixels."""
+    """The batch resized to images of `size` pixels."""
     if batch.target.shape[-1] == size:
         return batch
     labels = batch.target_parsing
     if labels is not None:
         labels = F.interpolate(labels[:, None].float(), (size, size), mode='nearest-exact')[:, 0].long()
-    return replace(batch, source=_fitted(batch.source, size), target=_fitted(batch.target, size), target_parsing=labels,
+    return replace(batch, source=_resize(batch.source, size), target=_resize(batch.target, size), target_parsing=labels,
                    truth=None)
 
 
-def _fitted(images: Tensor, side: int) -> Tensor:
+def _resize(images: Tensor, side: int) -> Tensor:
     if images.shape[-2:] == (side, side):
         return images
     return F.interpolate(images, (side, side), mode='bicubic', antialias=True).clamp(-1, 1)

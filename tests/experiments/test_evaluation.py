@@ -142,23 +142,23 @@ def test_two_folders_give_each_target_a_source(tmp_path):
 
 def test_nobody_is_judged_by_their_teacher_unless_asked(monkeypatch):
     monkeypatch.setattr(
-        'experiments.evaluation.judges.here', lambda name: name in ('identity-mobilefacenet', 'mobilefacenet-068')
+        'experiments.evaluation.judges.is_available', lambda name: name in ('identity-mobilefacenet', 'mobilefacenet-068')
     )
     assert choose_embedder({'identity-mobilefacenet'}) == 'mobilefacenet-068' == choose_embedder(set())
     assert choose_embedder({'mobilefacenet-068'}) == 'identity-mobilefacenet'
     both = {'identity-mobilefacenet', 'mobilefacenet-068'}
     assert choose_embedder(both) is None
     refused, asked = Judges(trained_with=both), Judges('identity-mobilefacenet', trained_with=both)
-    assert 'took part in the training' in refused.missing['identity'] and refused.identity(torch.zeros(1, 3, 32, 32)) is None
-    assert 'with which the run was trained' in asked.notes[0] and 'identity' not in asked.missing
+    assert 'was used in training' in refused.missing['identity'] and refused.identity(torch.zeros(1, 3, 32, 32)) is None
+    assert 'which was used in training' in asked.notes[0] and 'identity' not in asked.missing
 
 
 def test_an_encoder_that_began_from_another_is_no_stranger_to_what_that_one_taught(monkeypatch):
-    monkeypatch.setattr('experiments.evaluation.judges.here', lambda name: name.startswith('identity-'))
+    monkeypatch.setattr('experiments.evaluation.judges.is_available', lambda name: name.startswith('identity-'))
     assert choose_embedder(set()) == 'identity-mobilefacenet'
     assert choose_embedder({'identity-mobilefacenet'}) is None and choose_embedder({'identity-caricature'}) is None
     asked = Judges('identity-caricature', trained_with={'identity-mobilefacenet'})
-    assert 'a near relation of which the run was trained' in asked.notes[0]
+    assert 'a near relation of which was used in training' in asked.notes[0]
 
 
 def test_spread_leaves_out_what_could_not_be_measured():

@@ -3,6 +3,7 @@ import importlib
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from datasets import cache
@@ -11,6 +12,7 @@ from datasets.preparation import photos as preparation
 from datasets.preparation.photos import prepare
 from datasets.transforms import face_frame
 from models.files import WriteError
+from models.pipelines.io.images import write_image
 from tests import kills
 from tests.datasets import layouts
 from tests.datasets.test_kills import labels_of, vectors_of
@@ -105,4 +107,28 @@ def test_a_training_that_does_not_fit_says_so(disk, capsys):
     assert 'free some space' in said and 'Traceback' not in said and 'None' not in said
     shutil.rmtree(disk / 'filler')
     assert script.main(['--resume', str(disk / 'run')]) == 0
+    assert not list(disk.rglob('.*.tmp'))
+
+
+def test_an_evaluation_that_does_not_fit_is_one_sentence_and_resumes(tmp_path, disk, capsys):
+    script = importlib.import_module('scripts.evaluate')
+    for row in range(4):
+        write_image(tmp_path / 'images' / f'{row:06d}.png', np.full((48, 48, 3), 40 * row, np.uint8))
+    command = ['--against', str(tmp_path / 'images'), '--count', '4', '--size', '48', '--device', 'cpu', '-o', str(disk / 'out')]
+    fill(disk, 40_960)
+    assert script.main(command) == 2
+    messages = capsys.readouterr().err.splitlines()
+    assert 'free some space' in messages[-1] and not any('Traceback' in line for line in messages)
+    assert not list(disk.rglob('.*.tmp'))
+    shutil.rmtree(disk / 'filler')
+    assert script.main(command) == 0 and '| images |' in capsys.readouterr().out
+    assert not list(disk.rglob('.*.tmp'))
+
+
+def test_an_ablation_that_does_not_fit_is_one_sentence(disk, capsys):
+    script = importlib.import_module('scripts.ablate')
+    fill(disk, 0)
+    assert script.main(['quick', '--steps', '1', '--runs', str(disk / 'runs'), '-o', str(disk / 'out')]) == 2
+    messages = capsys.readouterr().err.splitlines()
+    assert 'free some space' in messages[-1] and not any('Traceback' in line for line in messages)
     assert not list(disk.rglob('.*.tmp'))

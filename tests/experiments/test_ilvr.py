@@ -76,6 +76,7 @@ def test_a_plot_has_a_dot_for_each_row_with_both_figures():
     rows = [Row('a < b', {'seconds': Cell(1.0), 'variety': Cell(0.1)}), Row('one', {'seconds': Cell(2.0), 'variety': Cell(0.3)}),
             Row('bare', {'seconds': Cell(3.0)})]
     plot = ElementTree.fromstring(scatter(rows, 'seconds', ['variety']))
-    dots = [node.attrib for node in plot.iter() if node.tag.endswith('circle')]
-    assert len(dots) == 2 and float(dots[0]['cx']) < float(dots[1]['cx']) and float(dots[0]['cy']) > float(dots[1]['cy'])
+    groups = [node for node in plot.iter() if node.get('id', '').startswith('point-')]
+    points = [next(node.attrib for node in group.iter() if node.tag.endswith('use')) for group in groups]
+    assert len(points) == 2 and float(points[0]['x']) < float(points[1]['x']) and float(points[0]['y']) > float(points[1]['y'])
     assert ElementTree.fromstring(scatter(rows[:1], 'seconds', ['variety'])) is not None

@@ -1,11 +1,21 @@
-"""Preparing photos and filtering WebCaricature, killed and done again, give the same files as undisturbed."""
+"""Commands that are killed and run again write the same files as undisturbed."""
+from types import SimpleNamespace
+
 import pytest
 
 from datasets.preparation import photos as preparation
 from datasets.preparation.photos import prepare
 from datasets.preparation.webcaricature import filter_images
+from experiments.ablation import runner
+from experiments.ablation.plan import plan
+from experiments.evaluation.evaluator import Evaluation, cost
+from experiments.evaluation.judges import Judges
+from experiments.evaluation.protocols.swaps import synthetic
+from experiments.evaluation.systems import CopySource
+from models.files import write_bytes
 from tests import kills
 from tests.datasets.webcaricatures import webcaricatures
+from tests.experiments.test_ablation import ablation
 from tests.experiments.test_preparation import Stub, photo
 
 POINTS = [6, pytest.param(30, marks=pytest.mark.slow)]
@@ -25,3 +35,20 @@ def test_photos(layout, points, tmp_path, monkeypatch):
 def test_webcaricature(points, tmp_path):
     root = webcaricatures(tmp_path / 'data', size=48)
     kills.check(lambda out: filter_images(root, out), tmp_path / 'out', points=points)
+
+
+@pytest.mark.parametrize('points', [2, pytest.param(30, marks=pytest.mark.slow)])
+def test_evaluation(points, tmp_path, monkeypatch):
+    monkeypatch.setattr(cost, 'timed', lambda work: (work(), 0.5))
+    protocol, judges = synthetic(48, 6), Judges('identity-mobilefacenet')
+    kills.check(lambda out: Evaluation(protocol, judges, out, batch=2, visible=False).row(CopySource()), tmp_path, points=points)
+
+
+@pytest.mark.parametrize('points', POINTS)
+def test_runs_of_an_ablation(points, tmp_path, monkeypatch):
+    def train(run, place, stopping):
+        write_bytes(run.folder / 'config.yaml', run.variant.encode())
+        write_bytes(run.folder / 'family.safetensors', bytes(1000))
+
+    monkeypatch.setattr(runner, 'time', SimpleNamespace(monotonic=lambda: 0.0))
+    kills.check(lambda out: runner.train_all(plan(ablation(), out), train, [{}]), tmp_path, points=points)

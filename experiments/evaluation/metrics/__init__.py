@@ -1,1 +1,1 @@
-"""Figures that compare faces and images."""
+"""Metrics as free functions of tensors: images, identity, verification, distributions, parsing, translation, cost."""

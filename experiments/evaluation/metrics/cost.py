@@ -1,4 +1,4 @@
-"""What a model costs: parameters, operations, seconds, memory."""
+"""Cost of a model: parameters, floating point operations, seconds, memory."""
 import resource
 import sys
 import time
@@ -11,13 +11,13 @@ from torch.utils.flop_counter import flop_registry
 
 
 def parameters(module: nn.Module) -> int:
-    """Numbers that are learned or were."""
+    """Number of parameters, frozen ones included."""
     return sum(value.numel() for value in module.parameters())
 
 
 class _Operations(TorchDispatchMode):
-    """Adds up what PyTorch's flop_registry says of each operation. FlopCounterMode, which also tells the modules apart, cannot be
-    used around torch.autograd.grad, which guided sampling calls."""
+    """Sum of torch.utils.flop_counter.flop_registry over all dispatched operations. FlopCounterMode also attributes them to
+    modules, but fails around torch.autograd.grad, which guided sampling calls."""
 
     total = 0
 
@@ -29,25 +29,25 @@ class _Operations(TorchDispatchMode):
 
 
 def gigaflop(work: Callable[[], object]) -> float:
-    """10^9 floating point operations of matrix products, convolutions and attention in one call; a multiplication with its
-    addition counts as two."""
+    """Floating point operations of one call in GFLOP (10^9), of matrix products, convolutions and attention. A multiply-add
+    counts as two operations."""
     with _Operations() as counter:
         work()
     return counter.total / 1e9
 
 
 def timed(work: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """What a call returns, and its seconds; a GPU is waited for."""
-    began = time.perf_counter()
+    """Result of a call and its wall-clock time in seconds; CUDA work is synchronized."""
+    start = time.perf_counter()
     result = work()
     if result.is_cuda:
         torch.cuda.synchronize(result.device)
-    return result, time.perf_counter() - began
+    return result, time.perf_counter() - start
 
 
 def peak_megabytes(device: torch.device) -> float:
-    """Most memory held so far: on a GPU by this process's tensors, elsewhere by the whole process."""
+    """Peak memory of this process in MiB: allocated tensors on a CUDA device, else the resident set size."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device) / 2 ** 20
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2 ** 20 if sys.platform == 'darwin' else 2 ** 10)

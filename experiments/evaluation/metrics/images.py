@@ -1,47 +1,47 @@
-"""How far two images differ, over all pixels or inside a mask. Images (B,3,H,W) in [-1,1], masks (B,1,H,W) in [0,1]; every
-function returns (B,), NaN where the mask is empty."""
+"""Image similarity metrics over all pixels or inside a mask. Images are (B,3,H,W) in [-1,1], masks (B,1,H,W) in [0,1]; every
+metric returns (B,), NaN where the mask is empty."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MOST_DECIBEL = 100.0  # what equal images get, whose ratio would be infinite
-WINDOW = 11  # side of the window of SSIM in pixels
-_SIGMA = 1.5
+MAX_PSNR_DB = 100.0  # value of equal images, whose ratio is infinite
+WINDOW = 11  # side of the SSIM window in pixels
+_SIGMA = 1.5  # of the Gaussian window, in pixels
 
 
 def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """(B,C,H,W) -> (B,), each pixel weighted by the mask."""
+    """Mean of values (B,C,H,W) weighted by the mask: (B,)."""
     if mask is None:
         return values.flatten(1).mean(1)
     return (values * mask).flatten(1).sum(1) / (mask.flatten(1).sum(1) * values.shape[1])
 
 
 def l1(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean absolute difference in parts of the whole range: 0 equal, 1 black against white."""
+    """Mean absolute difference as a fraction of the value range, in [0,1]: 0 for equal images, 1 for black against white."""
     return masked_mean((first - second).abs() / 2, mask)
 
 
 def psnr(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Peak signal-to-noise ratio in decibel, at most MOST_DECIBEL."""
-    return (-10 * masked_mean(((first - second) / 2).square(), mask).log10()).clamp(max=MOST_DECIBEL)
+    """Peak signal-to-noise ratio in decibel, at most MAX_PSNR_DB; higher is better."""
+    return (-10 * masked_mean(((first - second) / 2).square(), mask).log10()).clamp(max=MAX_PSNR_DB)
 
 
 def ssim(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Structural similarity, the mean over all windows; a window counts as much as its middle pixel is in the mask."""
+    """Mean structural similarity in [-1,1], higher is better. Each window is weighted by the mask at its center pixel."""
     return window_mean(ssim_map(first, second), mask)
 
 
 def window_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """The mean of an ssim_map under a mask of the whole image."""
+    """Mean of an ssim_map (B,C,H-10,W-10), weighted by a mask (B,1,H,W) of the whole image: (B,)."""
     edge = WINDOW // 2
     return masked_mean(values, mask if mask is None else mask[..., edge:-edge, edge:-edge])
 
 
 def ssim_map(first: Tensor, second: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004, eq. 13) of each Gaussian window of 11 pixels that lies wholly in the image:
-    (B,3,H-10,W-10). ValueError where the images are too small."""
+    """Structural similarity (Wang et al. 2004, eq. 13) of each Gaussian window of 11 pixels inside the image:
+    (B,3,H-10,W-10). Raises ValueError for images smaller than a window."""
     if min(first.shape[-2:]) < WINDOW:
-        raise ValueError(f'SSIM looks at windows of {WINDOW} pixels; these images have {tuple(first.shape[-2:])}')
+        raise ValueError(f'SSIM needs images of at least {WINDOW} x {WINDOW} pixels, not {tuple(first.shape[-2:])}')
     rows, columns = (_windows(side).to(first) for side in first.shape[-2:])
 
     def mean(x: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _windows(side: int) -> Tensor:
-    """(side-10,side): as a product with this matrix the Gaussian means are many times faster than as a convolution."""
+    """Matrix (side-10,side) of the Gaussian window means; the product is faster than a convolution."""
     place = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     kernel = torch.exp(-place.square() / (2 * _SIGMA ** 2))
     table = torch.zeros(side - WINDOW + 1, side, dtype=torch.float64)
@@ -64,7 +64,7 @@ def _windows(side: int) -> Tensor:
 
 
 def sharpness(images: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Variance of the Laplacian (4-neighbor) of the luminance in 0..255: low where an image is blurred."""
+    """Variance of the 4-neighbor Laplacian of the luminance in [0,255]; low for blurred images."""
     gray = (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True) * 127.5
     kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
     edges = F.conv2d(F.pad(gray, [1] * 4, mode='reflect'), kernel)
@@ -72,7 +72,8 @@ def sharpness(images: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def diversity(samples: Tensor) -> Tensor:
-    """(K,B,3,H,W), K samples of each of B conditions -> (B,) mean `l1` over all pairs of samples of one condition."""
+    """Mean `l1` over all pairs of samples of one condition: (K,B,3,H,W), K samples of each of B conditions -> (B,) in [0,1].
+    Raises ValueError for K below 2."""
     if len(samples) < 2:
         raise ValueError('diversity compares at least two samples of each condition')
     first, second = torch.triu_indices(len(samples), len(samples), 1)

@@ -1,18 +1,18 @@
-"""Landmarks read off a parsing map, where no landmark network is at hand."""
+"""Five-point landmarks computed from a parsing map."""
 import torch
 from torch import Tensor
 
 from models.batch import PARTS
 
 _LIPS = ('mouth', 'u_lip', 'l_lip')
-_FEWEST = 3  # pixels of a part that can be relied on
+MIN_PART_PX = 3  # pixels of a part below which its point is NaN
 
 
 def part_points(labels: Tensor) -> Tensor:
-    """(B,H,W) ids of PARTS -> (B,5,2) eyes, tip of the nose, corners of the mouth, in pixels; NaN where a part does not show.
+    """Label maps (B,H,W) of PARTS -> (B,5,2) eyes, nose tip and mouth corners in pixels; NaN where a part is not visible.
 
-    Eyes are centroids; the tip lies in the middle of the nose's columns and three quarters down its rows; the corners are the
-    outermost columns of mouth and lips, at their mean height.
+    Eyes are centroids. The nose tip is at the mean column of the nose and three quarters down its rows. The mouth corners are
+    the outermost columns of mouth and lips, at the mean height of those columns.
     """
     height, width = labels.shape[1:]
     xs = torch.arange(width, device=labels.device, dtype=torch.float32).expand_as(labels)
@@ -20,10 +20,10 @@ def part_points(labels: Tensor) -> Tensor:
 
     def where(*names: str) -> Tensor:
         mask = torch.isin(labels, torch.tensor([PARTS.index(name) for name in names], device=labels.device))
-        return mask & (mask.sum((1, 2)) >= _FEWEST)[:, None, None]
+        return mask & (mask.sum((1, 2)) >= MIN_PART_PX)[:, None, None]
 
     def mean(values: Tensor, mask: Tensor) -> Tensor:
-        return (values * mask).sum((1, 2)) / mask.sum((1, 2))  # 0 / 0 = NaN where the part does not show
+        return (values * mask).sum((1, 2)) / mask.sum((1, 2))  # 0 / 0 = NaN where the part is not visible
 
     def ends(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         return (values.masked_fill(~mask, float('inf')).amin((1, 2)), values.masked_fill(~mask, float('-inf')).amax((1, 2)))

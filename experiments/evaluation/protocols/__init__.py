@@ -1,1 +1,1 @@
-"""Protocols: fixed lists of pairs and how they are measured."""
+"""Evaluation protocols: fixed lists of pairs or images, and the metrics that are computed on them."""

@@ -1,4 +1,4 @@
-"""Swaps by a fixed list of aligned images, written in the target's geometry as the generator left them."""
+"""Swaps of a fixed list of aligned images, written in the geometry of the target without blending."""
 import sys
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from models.pipelines.io.images import write_image
 def swap_pairs(family: Family, root: str | Path, pairs: str | Path, out: str | Path, *, device: str = 'cpu', batch: int = 32,
                overwrite: bool = False) -> tuple[int, int]:
     """Swap every row of a CSV (columns source, target: file names of aligned CelebA images under `root`) and write
-    out/000000.png, 000001.png, ..., numbered by row: the target's 178x218 canvas with the generated square in it, not mixed
-    by any mask.
+    out/000000.png, 000001.png, ..., numbered by row: the target's 178x218 canvas with the generated square in it, without
+    blending.
 
-    Images that are there already are left alone unless `overwrite`. Returns how many were written and how many left alone.
-    ValueError where root, list or an image cannot be used.
+    Existing images are skipped unless `overwrite`. Returns the numbers of written and skipped images. Raises ValueError for an
+    unusable root, list or image.
     """
     out = Path(out)
     faces = celeba(root, aligned=True)

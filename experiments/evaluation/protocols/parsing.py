@@ -1,4 +1,4 @@
-"""A face parser against label maps that it has not learned from."""
+"""IoU of a face parser on labeled images."""
 import numpy as np
 import torch
 from torch import nn
@@ -15,8 +15,8 @@ def measure(parser: nn.Module, source, *, device: str | torch.device = 'cpu', ba
     """face: mean over images of the IoU of face against rest; parts: IoU of each part over all pixels, by name; images: how
     many took part, at most `most`, spread evenly over the source (datasets.parsing.Labeled or Drawn).
 
-    Against coarse labels `face` is skin, eyes, nose and mouth with ears and neck, which they do not tell from the face.
-    ValueError where no image can be used.
+    Against coarse labels `face` is skin, eyes, nose and mouth with ears and neck, which are not separate classes there.
+    Raises ValueError without usable images.
     """
     names, region = (list(COARSE), _HEAD) if source.coarse else (list(PARTS), list(FACE_IDS))
     faces, counts = [], torch.zeros(len(names), len(names)).long()
@@ -24,11 +24,11 @@ def measure(parser: nn.Module, source, *, device: str | torch.device = 'cpu', ba
     for indices in np.split(rows, range(batch, len(rows), batch)):
         samples = [sample for index in indices if (sample := source.sample(int(index))) is not None]
         if samples:
-            seen = collate(samples).to(device)
-            logits = parser(seen.images)
-            found, truth = (coarse_labels(logits), seen.coarse) if source.coarse else (logits.argmax(1), seen.labels)
-            faces += region_iou(found, truth, region).tolist()
-            counts += confusion(found, truth, len(names)).cpu()
+            labeled = collate(samples).to(device)
+            logits = parser(labeled.images)
+            predicted, truth = (coarse_labels(logits), labeled.coarse) if source.coarse else (logits.argmax(1), labeled.labels)
+            faces += region_iou(predicted, truth, region).tolist()
+            counts += confusion(predicted, truth, len(names)).cpu()
     if not faces:
         raise ValueError('none of the images could be read and framed; check the folder and its label maps')
     parts = {name: iou for name, iou in zip(names, part_iou(counts).tolist()) if iou == iou}

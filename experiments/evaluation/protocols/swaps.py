@@ -1,9 +1,9 @@
-"""Which swaps are measured: fixed lists of pairs with their crops and masks, each with a version and a hash.
+"""Swap protocols: fixed lists of pairs with their crops and masks, each with a version and a hash.
 
 | name       | source and target                                                        | truth | persons     |
 | ---------- | ------------------------------------------------------------------------ | ----- | ----------- |
-| synthetic  | drawn faces of 200 people that no training split shows                   | yes   | known       |
-| celeba     | two people of the test partition, drawn by a seed                        | no    | as listed   |
+| synthetic  | rendered faces of 200 identities, disjoint from training                 | yes   | known       |
+| celeba     | random pairs of identities of the test partition                         | no    | as listed   |
 | celebamask | the same on CelebAMask-HQ, with its masks                                | no    | as listed   |
 | ffpp       | the official pairs of FaceForensics++, 10 frames of each video           | no    | a video is one |
 | folder     | an image of one folder, an image of another                            | no    | an image is one |
@@ -30,7 +30,7 @@ from models.files import write_bytes
 
 VERSION = 1  # of the rules by which pairs, crops and masks are chosen
 PAIRS = 1000
-_PEOPLE = 200  # of the synthetic protocol: few enough that each shows in several images
+_PEOPLE = 200  # identities of the synthetic protocol; each has several images
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SwapProtocol:
         return hashlib.sha256(f'{self.name} {VERSION} {self.size} {self.settings}\n{self.listing}'.encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
-        """The list and its hash."""
+        """Write the list and its hash to a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(folder / 'pairs.csv', self.listing.encode())
         write_bytes(folder / 'pairs.sha256', f'{self.sha256}  {self.name} version {VERSION}, {self.size} pixels\n'.encode())
@@ -71,16 +71,17 @@ def listing(names) -> str:
 
 
 def synthetic(size: int = 64, count: int = PAIRS, *, seed: int = 0) -> SwapProtocol:
-    """Drawn people of the test split, whose true swap is known."""
-    drawn = SyntheticSwaps('test', size, seed=seed, length=count, persons=_PEOPLE, same_ratio=0.0)
-    causes = [drawn.causes(index) for index in range(count)]
-    names = tuple((f'{first}/{here}', f'{second}/{there}') for first, second, here, there in causes)
+    """Rendered identities of the test split, with true swaps."""
+    dataset = SyntheticSwaps('test', size, seed=seed, length=count, persons=_PEOPLE, same_ratio=0.0)
+    causes = [dataset.causes(index) for index in range(count)]
+    names = tuple((f'{first}/{source_setting}', f'{second}/{target_setting}')
+                  for first, second, source_setting, target_setting in causes)
 
     def truth(index: int) -> Tensor:
-        person, _, _, setting = causes[index]
-        return causes_of(sample_identity(seed, person), sample_attributes(seed, setting))
+        identity, _, _, setting = causes[index]
+        return causes_of(sample_identity(seed, identity), sample_attributes(seed, setting))
 
-    return SwapProtocol('synthetic', size, names, drawn, truth, f'seed {seed}')
+    return SwapProtocol('synthetic', size, names, dataset, truth, f'seed {seed}')
 
 
 def across_people(name: str, root: str | Path, folder: Path, size: int = 128, count: int = PAIRS, *, seed: int = 0,
@@ -101,11 +102,11 @@ def across_people(name: str, root: str | Path, folder: Path, size: int = 128, co
 def two_folders(sources: str | Path, targets: str | Path, folder: Path, size: int = 128, count: int = PAIRS, *,
                 seed: int = 0) -> SwapProtocol:
     """Every target of one folder once (`count` at most), with a source of the other drawn by the seed."""
-    givers, takers = build_faces('plain', Path(sources).resolve()), build_faces('plain', Path(targets).resolve())
-    faces = _joined(givers, takers)
+    source_faces, target_faces = build_faces('plain', Path(sources).resolve()), build_faces('plain', Path(targets).resolve())
+    faces = _joined(source_faces, target_faces)
     rng = np.random.default_rng(seed)
-    rows = [(str(faces.files[rng.integers(len(givers))]), str(faces.files[len(givers) + index]))
-            for index in rng.permutation(len(takers))[:count]]
+    rows = [(str(faces.files[rng.integers(len(source_faces))]), str(faces.files[len(source_faces) + index]))
+            for index in rng.permutation(len(target_faces))[:count]]
     return _listed('folder', faces, rows, folder, size, f'seed {seed}')
 
 
@@ -150,15 +151,15 @@ def build_protocol(name: str, folder: Path, *, root: str | Path | None = None, t
     that is missing."""
     if name not in PROTOCOLS:
         raise ValueError(f'unknown protocol {name!r}; known: {", ".join(PROTOCOLS)}')
-    given = {key: value for key, value in {'size': size, 'count': count}.items() if value is not None}
+    arguments = {key: value for key, value in {'size': size, 'count': count}.items() if value is not None}
     if name == 'synthetic':
-        return synthetic(**given, seed=seed)
+        return synthetic(**arguments, seed=seed)
     if root is None:
         raise ValueError(f'the protocol {name!r} reads images; say where with --root')
     if name == 'ffpp':
-        return ffpp(root, folder, **given)
+        return ffpp(root, folder, **arguments)
     if name == 'folder':
         if targets is None:
-            raise ValueError('the protocol folder wants two folders; give the sources as --root and the others as --targets')
-        return two_folders(root, targets, folder, **given, seed=seed)
-    return across_people(name, root, folder, **given, seed=seed)
+            raise ValueError('the protocol folder needs two folders; give the sources as --root and the others as --targets')
+        return two_folders(root, targets, folder, **arguments, seed=seed)
+    return across_people(name, root, folder, **arguments, seed=seed)

@@ -1,5 +1,5 @@
-"""Translation between two domains, photos (a) and drawings (b): distances to the wanted domain, identity kept, edges, colors,
-diversity, and the difference to the true answer where the pairs are true ones."""
+"""Evaluation of translation between photos (a) and drawings (b): set distances to the target domain, identity, edges, colors,
+diversity, and the difference to the true translation where pairs are aligned."""
 import hashlib
 import re
 import time
@@ -32,8 +32,8 @@ class TranslationProtocol:
 
 
 def translation(root: str | Path | None = None, size: int | None = None, count: int | None = None) -> TranslationProtocol:
-    """The test set of two-domain folders below `root` or of WebCaricature, or without a root drawn pairs, whose true translations
-    are known. size: side in pixels, 64 where None; count: of the pairs, all where None."""
+    """The test set of two-domain folders below `root` or of WebCaricature, or without a root rendered pairs with true
+    translations. size: side in pixels, 64 where None; count: of the pairs, all where None."""
     name = 'synthetic' if root is None else 'webcaricature' if (Path(root) / 'OriginalImages').is_dir() else 'unpaired'
     pairs = build_pairs(name, root, size or 64, 'test')
     return TranslationProtocol(pairs, min(count or len(pairs), len(pairs)))
@@ -41,7 +41,7 @@ def translation(root: str | Path | None = None, size: int | None = None, count: 
 
 class TranslationEvaluation:
     """Measures systems in one direction, as experiments.evaluation.evaluator.Evaluation does for swaps: batches are kept in
-    `folder`, so that what was stopped goes on."""
+    `folder`, so an interrupted evaluation resumes."""
 
     def __init__(self, protocol: TranslationProtocol, judges: Judges, folder: Path, direction: str, *, batch: int = 16,
                  visible: bool = True):
@@ -72,23 +72,24 @@ class TranslationEvaluation:
                 'missing': self.judges.missing, 'notes': self.judges.notes, 'figures': _figures(shards)}
 
     def pairs(self, system: System) -> dict[str, Tensor]:
-        """The figures (N,) of each image, once a row is measured."""
+        """Metrics (N,) of the individual images. The row of the system must be measured."""
         shards = self._shards(system)
         return {name: shards.whole(name) for name, values in shards.read(shards.parts()[0]).items() if values.dim() == 1}
 
 
 def _judged(batch: PairBatch, direction: str, system: System, judges: Judges, seed: int) -> dict:
-    source, wanted = (batch.a, batch.b) if direction == 'a2b' else (batch.b, batch.a)
-    made, again = (system.translate(source, direction, seed=seed + more) for more in (0, 1))
-    found = {'edges': edge_agreement(source, made), 'diversity': diversity(torch.stack([made, again])),
-             'identity': judges.identity(made), 'features': judges.features(made), 'wanted_features': judges.features(wanted),
-             'wanted_identity': judges.identity(wanted), 'colors': color_histogram(made),
-             'wanted_colors': color_histogram(wanted)}
-    if found['identity'] is not None:
-        found['id_source'] = cosine(found['identity'], judges.identity(source))
+    source, target = (batch.a, batch.b) if direction == 'a2b' else (batch.b, batch.a)
+    translated, second_sample = (system.translate(source, direction, seed=seed + more) for more in (0, 1))
+    values = {'edges': edge_agreement(source, translated), 'diversity': diversity(torch.stack([translated, second_sample])),
+             'identity': judges.identity(translated), 'features': judges.features(translated),
+              'wanted_features': judges.features(target),
+             'wanted_identity': judges.identity(target), 'colors': color_histogram(translated),
+             'wanted_colors': color_histogram(target)}
+    if values['identity'] is not None:
+        values['id_source'] = cosine(values['identity'], judges.identity(source))
     if batch.paired.all():
-        found |= {'truth_l1': l1(made, wanted), 'truth_ssim': ssim(made, wanted)}
-    return found
+        values |= {'truth_l1': l1(translated, target), 'truth_ssim': ssim(translated, target)}
+    return values
 
 
 def _figures(shards: Shards) -> dict[str, dict]:

@@ -1,9 +1,9 @@
-"""Verification of a face recognition network on people that it has not learned from: all pairs of a partition, or the fixed pairs
+"""Face verification protocols: all pairs of a partition, or the fixed pairs
 of a list in 10 folds, in the format of LFW's pairs.txt (Huang et al. 2007):
 
     10 300                            folds, pairs of each kind per fold
-    Abel_Pacheco 1 4                  one person: name, two numbers
-    Robert_Downey_Jr 1 Tommy_Shane_Steiner 1    two people
+    Abel_Pacheco 1 4                  genuine pair: name, two numbers
+    Robert_Downey_Jr 1 Tommy_Shane_Steiner 1    impostor pair
 """
 import re
 from collections.abc import Callable
@@ -82,8 +82,8 @@ def read_pairs(path: str | Path, faces: Faces) -> Pairs:
 
 
 def draw_pairs(faces: Faces, each: int = 300, *, seed: int = 0) -> Pairs:
-    """10 folds of `each` pairs of one person and as many of two, by the seed; a fold has people of its own. ValueError where
-    there are too few people with two images."""
+    """Random 10 folds of `each` genuine and `each` impostor pairs with disjoint identities. Raises ValueError for too few
+    identities with several images."""
     rng = np.random.default_rng(seed)
     people = np.unique(faces.persons)
     parts, rows = np.array_split(rng.permutation(people), FOLDS), []

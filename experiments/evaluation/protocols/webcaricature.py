@@ -1,5 +1,5 @@
-"""Photos against caricatures in the folds of datasets.webcaricature: verification and identification (Huo et al. 2018), by
-networks that never learned from a person whom they are measured on."""
+"""Verification and identification of photos against caricatures in the folds of datasets.webcaricature (Huo et al. 2018).
+Encoders that were trained on an identity of a fold are refused for it."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datasets.faces import Faces
 from datasets.webcaricature import SETTINGS, Fold, folds, people_of, plain_name
-from experiments.evaluation.metrics.identity import found_within
+from experiments.evaluation.metrics.identity import share_within
 from experiments.evaluation.metrics.verification import in_folds, roc, verification
 from experiments.evaluation.protocols.verification import identities
 from models.geometry import Template
@@ -24,8 +24,8 @@ RANKS = (1, 10)
 
 @dataclass(frozen=True)
 class Encoder:
-    """embed: (B,3,H,W) in [-1,1] in the template `to` -> (B,D). learned_from: names of the people that it was ever trained on,
-    None where it is a published network and nobody has noted them."""
+    """embed: (B,3,H,W) in [-1,1] in the template `to` -> (B,D). learned_from: names of its training identities, None for
+    published networks without such a record."""
 
     name: str
     embed: Callable[[Tensor], Tensor]
@@ -47,7 +47,7 @@ def read_encoder(source: str | Path, device: str | torch.device = 'cpu') -> Enco
 
 
 @dataclass(frozen=True)
-class Found:
+class RecognitionResult:
     """figures: setting -> measure -> mean and deviation over the folds. curves: setting -> FARS and the mean TAR at each."""
 
     figures: dict[str, dict[str, tuple[float, float]]]
@@ -55,7 +55,7 @@ class Found:
 
 
 def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] = SETTINGS, *, view: int = 2, batch: int = 64,
-            device: str | torch.device = 'cpu') -> Found:
+            device: str | torch.device = 'cpu') -> RecognitionResult:
     """restricted and unrestricted give the figures of experiments.evaluation.metrics.verification, c2p and p2c the share of
     probes whose person is the first, or among the first ten, of the gallery.
 
@@ -68,7 +68,7 @@ def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] =
         answers = [_compared(faces, fold, _seen(seen, encoder, faces, fold, batch, device)) for fold, encoder in plan]
         if setting in ('c2p', 'p2c'):
             ranks = [_ranks(scores, same) for scores, same in answers]
-            figures[setting] = {f'rank_{top}': _spread([found_within(one, top) for one in ranks]) for top in RANKS}
+            figures[setting] = {f'rank_{top}': _spread([share_within(one, top) for one in ranks]) for top in RANKS}
             continue
         places = [... if fold.pairs is None else tuple(fold.pairs.T) for fold, _ in plan]
         pairs = [(scores[at].ravel(), same[at].ravel()) for (scores, same), at in zip(answers, places)]
@@ -78,7 +78,7 @@ def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] =
             number = np.repeat(np.arange(len(pairs)), [len(scores) for scores, _ in pairs])
             figures[setting] = in_folds(*map(np.concatenate, zip(*pairs)), number)
         curves[setting] = FARS, np.mean([roc(scores, same, FARS) for scores, same in pairs], 0)
-    return Found(figures, curves)
+    return RecognitionResult(figures, curves)
 
 
 def chosen(encoders: Sequence[Encoder], faces: Faces, fold: Fold) -> Encoder:
@@ -94,7 +94,7 @@ def chosen(encoders: Sequence[Encoder], faces: Faces, fold: Fold) -> Encoder:
 
 
 def _seen(seen: dict, encoder: Encoder, faces: Faces, fold: Fold, batch: int, device) -> Callable[[np.ndarray], Tensor]:
-    """Rows -> (N,D); an encoder looks at an image once."""
+    """Function from rows to embeddings (N,D); each image is embedded once per encoder."""
     known = seen.setdefault(encoder.name, {})
     rows = np.array([row for row in np.unique(np.concatenate([fold.probes, fold.gallery])) if row not in known], np.int64)
     if len(rows):

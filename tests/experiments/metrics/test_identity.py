@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, found_within, image_ranks, people_ranks
+from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, identity_ranks, image_ranks, share_within
 
 
 def test_cosine_and_attribute_accuracy():
@@ -31,10 +31,10 @@ def test_ranks_agree_with_ranks_written_out():
     people[-1] = 1000  # somebody with a single image
     sources = torch.tensor([0, 3, 12, 29, 20])
     swaps = F.normalize(pool[sources] + 0.6 * torch.randn(5, 6, generator=draw), dim=1)
-    among_people, among_images = (ranks(swaps, pool, people, sources) for ranks in (people_ranks, image_ranks))
+    among_people, among_images = (ranks(swaps, pool, people, sources) for ranks in (identity_ranks, image_ranks))
     wanted = [by_hand(swap, pool, people, source) for swap, source in zip(swaps, sources.tolist())]
     assert list(zip(among_people.tolist(), among_images.tolist())) == wanted
-    assert found_within(torch.tensor([0, 4, 5, 9]), 5) == 0.5
+    assert share_within(torch.tensor([0, 4, 5, 9]), 5) == 0.5
 
 
 def test_a_copy_of_the_source_is_found_first_among_images_but_not_by_itself_among_people():
@@ -43,4 +43,4 @@ def test_a_copy_of_the_source_is_found_first_among_images_but_not_by_itself_amon
     copies = pool[:1]
     assert image_ranks(copies, pool, people, torch.tensor([0])).tolist() == [0]
     nearer = F.normalize(torch.tensor([[1.0, 0, 0.5, 0]]), dim=1)
-    assert people_ranks(nearer, pool, people, torch.tensor([0])).tolist() == [1]
+    assert identity_ranks(nearer, pool, people, torch.tensor([0])).tolist() == [1]

@@ -5,7 +5,7 @@ import torch
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from experiments.evaluation.metrics.images import MOST_DECIBEL, diversity, l1, psnr, sharpness, ssim
+from experiments.evaluation.metrics.images import MAX_PSNR_DB, diversity, l1, psnr, sharpness, ssim
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_mask_leaves_out_what_it_hides(pair):
 
 def test_equal_images(pair):
     first = pair[0]
-    assert l1(first, first).eq(0).all() and psnr(first, first).eq(MOST_DECIBEL).all() and torch.allclose(ssim(first, first),
+    assert l1(first, first).eq(0).all() and psnr(first, first).eq(MAX_PSNR_DB).all() and torch.allclose(ssim(first, first),
                                                                                                          torch.ones(2))
     with pytest.raises(ValueError, match='11 pixels'):
         ssim(first[..., :8], first[..., :8])

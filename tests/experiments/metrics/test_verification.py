@@ -47,5 +47,5 @@ def test_all_pairs_are_taken_once():
 
 
 def test_one_kind_of_pairs_is_not_enough():
-    with pytest.raises(ValueError, match='several people'):
+    with pytest.raises(ValueError, match='several identities'):
         verification(np.ones(4), np.ones(4, bool))

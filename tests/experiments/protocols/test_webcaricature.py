@@ -91,7 +91,7 @@ def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, t
     kept = json.loads((tmp_path / 'out/webcaricature/figures.json').read_text())
     assert set(kept) == {'encoders', 'view', *SETTINGS} and len(kept['unrestricted']['auc']) == 2
     drawn = (tmp_path / 'out/webcaricature/roc.svg').read_text()
-    assert drawn.count('<polyline') == 2 and drawn.rstrip().endswith('</svg>')
+    assert drawn.count('<g id="line-') == 2 and drawn.rstrip().endswith('</svg>')
     for name, message in (('bad', 'worthless'), ('mute', 'does not say whom it learned from')):
         code, said = run('--encoder', files[name])
         assert code == 2 and message in said.err and said.err.count('\n') == 1
