@@ -1,0 +1,1 @@
+"""Video pipelines: decoding, face tracking, temporal smoothing, color conversion, encoding and cameras."""
