@@ -60,7 +60,7 @@ from models.perception.build import PHOTO_PARSER, build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
 from models.pipelines.demo import demo
 from models.pipelines.io.images import check_output, write_image
-from models.pipelines.io.provenance import Making, marked
+from models.pipelines.io.provenance import GenerationInfo, with_visible_label
 from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator
 from models.pipelines.photo import ALL, DONE, LARGEST, FaceSwapper, choose
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
@@ -170,13 +170,13 @@ def open_session(args: argparse.Namespace, perception: Perception) -> SwapSessio
     return session
 
 
-def making(args: argparse.Namespace, signed: bool) -> Making | None:
+def making(args: argparse.Namespace, signed: bool) -> GenerationInfo | None:
     """What the images say of themselves."""
     if not signed:
         return None
     read = files(args.weights) if args.weights in FRAMINGS else [chosen(args)]
     name = args.weights if args.weights in FRAMINGS else read[0].stem if args.weights else args.family
-    return Making.of(name, read, DONE)
+    return GenerationInfo.of(name, read, DONE)
 
 
 def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | None, like: np.ndarray | None,
@@ -253,7 +253,7 @@ def run(args: argparse.Namespace) -> int:
         givers, known = cast(args, swapper, source, like, people)
         tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=known)
         engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, color=not args.no_color,
-                             finish=marked if args.mark else None)
+                             finish=with_visible_label if args.mark else None)
         given = settings(args, [photo for photo in (source, like, *chain(*people)) if photo is not None])
         if not video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite):
             return STOPPED
@@ -285,9 +285,9 @@ def default_output(args: argparse.Namespace, filming: bool) -> Path | None:
     return Path('outputs') / ('' if args.target is None or args.target.is_dir() else name)
 
 
-def write(args: argparse.Namespace, path: Path, photo: Photo, made: Making | None) -> None:
+def write(args: argparse.Namespace, path: Path, photo: Photo, made: GenerationInfo | None) -> None:
     """Write an image, labeled with --mark, and print its path."""
-    write_image(path, photo.with_rgb(marked(photo.rgb), opaque=True) if args.mark else photo, made)
+    write_image(path, photo.with_rgb(with_visible_label(photo.rgb), opaque=True) if args.mark else photo, made)
     print(path)
 
 
