@@ -112,7 +112,7 @@ def test_frames_of_another_size_keep_their_aspect(tmp_path):
 
 
 class Centered(Detector):
-    def detect(self, image):
+    def detect(self, image, *, turned=True):
         return [face_at(image.shape[1] / 2, image.shape[0] / 2, 40)]
 
 
