@@ -15,7 +15,7 @@ from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler
 from models.pipelines.framing import framed
 from models.pipelines.io.image_grid import grid, to_bytes
-from models.pipelines.io.provenance import WHOLE, Making
+from models.pipelines.io.provenance import WHOLE, GenerationInfo
 
 _MOST = 4  # samples at a time
 
@@ -56,7 +56,8 @@ def tab(networks: Networks) -> None:
                 given = {'down': down, 'until': until / 100, 'steps': steps, 'sampler': sampler}
                 config = checked(ILVRConfig, given | {'id_guidance': strength if person is not None else 0.0})
                 folder = gallery.GRADIO_CACHE
-                making = Making.of(what.name, what.files, 'a face was drawn after the coarse content of a reference', WHOLE)
+                making = GenerationInfo.of(what.name, what.files,
+                                           'a face was drawn after the coarse content of a reference', WHOLE)
 
                 def work(tell):
                     denoiser, template = networks.denoiser(what)

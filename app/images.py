@@ -11,7 +11,7 @@ import numpy as np
 from app.work import sentences
 from models.image_io import Photo, read_photo
 from models.pipelines.io.images import write_image
-from models.pipelines.io.provenance import Making
+from models.pipelines.io.provenance import GenerationInfo
 
 MEGABYTES, PIXELS = 32, 50_000_000  # most that is taken of one image
 _FORMATS = ('JPEG', 'PNG', 'WEBP')
@@ -79,7 +79,7 @@ def upload(label: str, elem_id: str) -> Upload:
     return image
 
 
-def download(image: np.ndarray | Photo, name: str, making: Making | None, folder: str) -> str:
+def download(image: np.ndarray | Photo, name: str, making: GenerationInfo | None, folder: str) -> str:
     """Write (H,W,3) uint8 RGB or a photo with its Content Credentials where the page may show it; its path. folder: GRADIO_CACHE
     of a component."""
     path = Path(folder) / secrets.token_hex(16) / name

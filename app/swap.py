@@ -5,7 +5,7 @@ from app.choice import chosen, family_and_weights
 from app.images import download, upload
 from app.networks import Networks
 from app.work import NETWORKS, PROGRESS, apart, sentences
-from models.pipelines.io.provenance import Making, marked
+from models.pipelines.io.provenance import GenerationInfo, with_visible_label
 from models.pipelines.photo import ALL, DONE, LARGEST
 from models.registry import SWAPPER
 
@@ -41,9 +41,9 @@ def tab(networks: Networks) -> None:
                     tell((0.4, 'looking for faces and swapping'))
                     made = swapper.swap(source.rgb, target.rgb, source_face=LARGEST, target_face=faces)
                     photo = target.with_rgb(made.image)
-                    photo = photo.with_rgb(marked(photo.rgb), opaque=True) if mark else photo
+                    photo = photo.with_rgb(with_visible_label(photo.rgb), opaque=True) if mark else photo
                     tell((0.8, 'signing'))
-                    making, folder = Making.of(what.name, what.files, DONE), compared.GRADIO_CACHE
+                    making, folder = GenerationInfo.of(what.name, what.files, DONE), compared.GRADIO_CACHE
                     after = download(photo, 'swap.png', making, folder)
                     return (download(target, 'before.png', None, folder), after), [*target.notes, *made.notes], after
 

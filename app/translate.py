@@ -5,7 +5,7 @@ from app.choice import chosen, family_and_weights
 from app.images import download, upload
 from app.networks import Networks
 from app.work import NETWORKS, PROGRESS, apart, sentences
-from models.pipelines.io.provenance import PART, WHOLE, Making
+from models.pipelines.io.provenance import PART, WHOLE, GenerationInfo
 from models.pipelines.translate import FaceTranslator
 
 _STYLES = 6  # most at a time
@@ -46,7 +46,7 @@ def tab(networks: Networks) -> None:
                                                 device=networks.device)
                     translator.check(styles, reference is not None)
                     given = None if reference is None else translator.framed(reference.rgb)
-                    making, made = Making.of(what.name, what.files, translator.done, kind), []
+                    making, made = GenerationInfo.of(what.name, what.files, translator.done, kind), []
                     for number in range(styles):
                         found = translator.image(image.rgb, aligned=aligned, style=style + number, reference=given,
                                                    paste=paste)

@@ -14,10 +14,10 @@ from models import weights
 from models.files import WriteError, check_writable
 from models.perception.build import file_of
 from models.pipelines.io.images import FORMATS
-from models.pipelines.io.provenance import Making
+from models.pipelines.io.provenance import GenerationInfo
 from models.pipelines.video.camera import Camera, Recording, VirtualCamera, Window
 from models.pipelines.video.clip import ENDINGS, is_animated
-from models.pipelines.video.engine import Report, VideoEngine
+from models.pipelines.video.engine import ConversionReport, VideoEngine
 from models.pipelines.video.parts import parts_folder
 
 _CAMERA = 'camera'
@@ -88,7 +88,7 @@ def check_video_output(target: str | Path, output: Path | None) -> None:
     check_writable(max(outputs.values(), key=lambda goal: len(os.fsencode(goal.name))))
 
 
-def video(engine: VideoEngine, target: str | Path, output: Path | None, *, making: Making | None = None,
+def video(engine: VideoEngine, target: str | Path, output: Path | None, *, making: GenerationInfo | None = None,
          settings: dict | None = None, overwrite: bool = False) -> bool:
     """Send a video, each video of a folder, or a camera through the engine; False where that was interrupted.
 
@@ -126,7 +126,8 @@ def video(engine: VideoEngine, target: str | Path, output: Path | None, *, makin
     return True
 
 
-def _one(engine: VideoEngine, path: Path, goal: Path, making: Making | None, settings: dict | None, wish: Interruption) -> Report:
+def _one(engine: VideoEngine, path: Path, goal: Path, making: GenerationInfo | None, settings: dict | None,
+         wish: Interruption) -> ConversionReport:
     progress_bar, begun = None, None
 
     def progress(done: int, count: int | None) -> None:
@@ -148,7 +149,7 @@ def _one(engine: VideoEngine, path: Path, goal: Path, making: Making | None, set
     return report
 
 
-def _camera(engine: VideoEngine, name: str, output: Path | None, making: Making | None, wish: Interruption) -> bool:
+def _camera(engine: VideoEngine, name: str, output: Path | None, making: GenerationInfo | None, wish: Interruption) -> bool:
     camera = Camera(name)
     if output is None:
         sink = Window()
@@ -172,7 +173,7 @@ def _camera(engine: VideoEngine, name: str, output: Path | None, making: Making 
     return True
 
 
-def _say(report: Report) -> None:
+def _say(report: ConversionReport) -> None:
     for note in report.notes:
         print(f'note: {note}', file=sys.stderr)
     if report.done:

@@ -20,7 +20,7 @@ of --pairs are for measuring and bear none.
 camera shows in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A video keeps its time
 stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
 interrupted goes on from OUTPUT.parts when it is asked for again. Videos are written as H.264 in 4:2:0 and 8 bits with even sides:
-HDR is tone-mapped to BT.709, and sound that players do not expect in an MP4 is encoded as AAC; a note says so. Animated
+HDR is tone-mapped to BT.709, and sound that media software does not expect in an MP4 is encoded as AAC; a note says so. Animated
 GIF, WebP and PNG are videos, too, unless -o names an image. Of a folder, videos of one stem get NAME.mp4, such as clip.mov.mp4.
 
 --weights simswap-224 runs the published SimSwap with its own crops, normalization and way of pasting back (non-commercial), once
@@ -60,7 +60,7 @@ from models.perception.build import PHOTO_PARSER, build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
 from models.pipelines.demo import demo
 from models.pipelines.io.images import check_output, write_image
-from models.pipelines.io.provenance import Making, marked
+from models.pipelines.io.provenance import GenerationInfo, with_visible_label
 from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator
 from models.pipelines.photo import ALL, DONE, LARGEST, FaceSwapper, choose
 from models.pipelines.simswap import FRAMINGS, files, load_simswap
@@ -170,13 +170,13 @@ def open_session(args: argparse.Namespace, perception: Perception) -> SwapSessio
     return session
 
 
-def making(args: argparse.Namespace, signed: bool) -> Making | None:
+def making(args: argparse.Namespace, signed: bool) -> GenerationInfo | None:
     """What the images say of themselves."""
     if not signed:
         return None
     read = files(args.weights) if args.weights in FRAMINGS else [chosen(args)]
     name = args.weights if args.weights in FRAMINGS else read[0].stem if args.weights else args.family
-    return Making.of(name, read, DONE)
+    return GenerationInfo.of(name, read, DONE)
 
 
 def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | None, like: np.ndarray | None,
@@ -253,7 +253,7 @@ def run(args: argparse.Namespace) -> int:
         givers, known = cast(args, swapper, source, like, people)
         tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=known)
         engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, color=not args.no_color,
-                             finish=marked if args.mark else None)
+                             finish=with_visible_label if args.mark else None)
         given = settings(args, [photo for photo in (source, like, *chain(*people)) if photo is not None])
         try:
             if not video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite):
@@ -292,9 +292,9 @@ def default_output(args: argparse.Namespace, filming: bool) -> Path | None:
     return Path('outputs') / ('' if args.target is None or args.target.is_dir() else name)
 
 
-def write(args: argparse.Namespace, path: Path, photo: Photo, made: Making | None) -> None:
+def write(args: argparse.Namespace, path: Path, photo: Photo, made: GenerationInfo | None) -> None:
     """Write an image, labeled with --mark, and print its path."""
-    write_image(path, photo.with_rgb(marked(photo.rgb), opaque=True) if args.mark else photo, made)
+    write_image(path, photo.with_rgb(with_visible_label(photo.rgb), opaque=True) if args.mark else photo, made)
     print(path)
 
 

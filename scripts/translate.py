@@ -46,7 +46,7 @@ from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.framing import Framed
 from models.pipelines.io.images import FORMATS, check_not_input, check_output, write_image
-from models.pipelines.io.provenance import PART, WHOLE, Making
+from models.pipelines.io.provenance import PART, WHOLE, GenerationInfo
 from models.pipelines.photo import LARGEST, FaceSwapper
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
 from models.pipelines.video.engine import VideoEngine
@@ -143,7 +143,7 @@ def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
 
 
 def translated(work: Work, args: argparse.Namespace, translator: FaceTranslator, reference: Framed | None,
-               makings: dict[str, Making | None]) -> None:
+               makings: dict[str, GenerationInfo | None]) -> None:
     """Write the images of one input; ValueError where it shows no face or cannot be read."""
     photo = read_noted(work.source)
     made = translator.image(photo.rgb, face=args.face, aligned=work.aligned, styles=args.styles, style=args.style,
@@ -162,7 +162,7 @@ def sheet_of(work: Work) -> Path:
 
 
 def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: Framed | None,
-           networks: list[str], output: Path | None, making: Making | None) -> bool:
+           networks: list[str], output: Path | None, making: GenerationInfo | None) -> bool:
     """Videos and cameras; False where that was interrupted. networks: what the translations depend on, as network_digests."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     given = {'networks': network_digests(*networks),
@@ -198,7 +198,8 @@ def run(args: argparse.Namespace) -> int:
         if reference.note:
             print(f'note on {args.reference}: {reference.note}', file=sys.stderr)
     translator.check(args.styles, reference is not None)
-    makings = {kind: Making.of(translator.name, [file], translator.done, kind) if signed else None for kind in (PART, WHOLE)}
+    makings = {kind: GenerationInfo.of(translator.name, [file], translator.done, kind) if signed else None
+               for kind in (PART, WHOLE)}
     if filming:
         embed = FaceSwapper(family, perception, detector, device=args.device).embed
         tracker = Tracker(detector, embed, choice=args.face)

@@ -1,4 +1,4 @@
-"""Swaps between photographs that installed packages carry: nothing of one's own and no network is needed."""
+"""Demonstration swaps between photographs of the installed packages insightface and scikit-image."""
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,10 +27,10 @@ PAIRS = (
 def demo_photo(name: str) -> np.ndarray:
     """(H,W,3) uint8 RGB, one of PHOTOS. ValueError where the package or its photo is not installed."""
     package, file = PHOTOS[name]
-    found = find_spec(package)
-    if found is None:
-        raise ValueError(f'the demonstration wants a photo of the package {package}; install it with the suite: pip install -e .')
-    return read_image(Path(found.submodule_search_locations[0]) / file)
+    spec = find_spec(package)
+    if spec is None:
+        raise ValueError(f'the demonstration needs a photo of the package {package}; install it: pip install -e .')
+    return read_image(Path(spec.submodule_search_locations[0]) / file)
 
 
 def demo(swapper: PhotoSwapper) -> tuple[np.ndarray, np.ndarray]:
@@ -38,8 +38,9 @@ def demo(swapper: PhotoSwapper) -> tuple[np.ndarray, np.ndarray]:
     photos = {name: demo_photo(name) for name in PHOTOS}
     faces = {name: swapper.detector.detect(photo) for name, photo in photos.items()}
     images, rows = [], []
-    for source, giver, target, taker in PAIRS:
-        giver, taker = faces[source][giver], faces[target][taker]
-        images.append(swapper.exchange(photos[source], giver, photos[target], [taker])[0])
-        rows.append([portrait(photos[source], giver), portrait(photos[target], taker), portrait(images[-1], taker)])
+    for source, source_face, target, target_face in PAIRS:
+        source_face, target_face = faces[source][source_face], faces[target][target_face]
+        images.append(swapper.exchange(photos[source], source_face, photos[target], [target_face])[0])
+        rows.append([portrait(photos[source], source_face), portrait(photos[target], target_face),
+                     portrait(images[-1], target_face)])
     return images[0], contact_sheet(rows, ['source', 'target', 'swap'])

@@ -16,7 +16,7 @@ from models.pipelines import blend, occlusion
 from models.runtime.sessions import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'
-DONE = 'faces were replaced by those of other people'  # for Making
+DONE = 'faces were replaced by those of other people'  # for GenerationInfo
 MIN_ID_SIMILARITY = 0.3  # cosine of two identities below which nobody is taken for the other
 
 

@@ -87,7 +87,7 @@ class FaceTranslator:
 
     @property
     def done(self) -> str:
-        """What is done to a face, for Making."""
+        """What is done to a face, for GenerationInfo."""
         return ('a face of a photograph was translated into a drawing' if self.direction == 'a2b' else
                 'a drawing of a face was translated into a photograph')
 

@@ -14,7 +14,7 @@ from models.perception.detection import build_detector
 from models.pipelines import blend, occlusion
 from models.pipelines.io.images import read_image
 from models.pipelines.photo import FaceSwapper
-from models.pipelines.video.smoothing import Steady
+from models.pipelines.video.smoothing import TemporalSmoothing
 from models.registry import SWAPPER, load_family
 
 CASES = Path(__file__).parents[1] / 'fixtures/cases'
@@ -125,7 +125,7 @@ def test_gaps_as_thin_as_letters_cost_no_more_of_the_face_than_their_edges():
 
 def test_an_object_that_moves_in_front_of_a_filmed_face_does_not_smear():
     """A black bar moves 6 pixels a frame down a face of 64; it stays as filmed in every frame, and what it leaves is swapped."""
-    steady, made = Steady(), np.full((64, 64, 3), 0.8, np.float32)
+    steady, made = TemporalSmoothing(), np.full((64, 64, 3), 0.8, np.float32)
     for top in range(8, 50, 6):
         filmed, mask = np.zeros((64, 64, 3), np.float32), np.ones((256, 256), np.float32)
         filmed[top:top + 6], mask[4 * top:4 * top + 24] = -1, 0

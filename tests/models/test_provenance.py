@@ -7,12 +7,21 @@ import pytest
 
 from models.pipelines.io import provenance
 from models.pipelines.io.images import read_image, write_image
-from models.pipelines.io.provenance import WHOLE, Making, ProvenanceError, check_signing, inspect, marked, sign, signing
+from models.pipelines.io.provenance import (
+    WHOLE,
+    GenerationInfo,
+    ProvenanceError,
+    check_signing,
+    inspect,
+    sign,
+    signing,
+    with_visible_label,
+)
 from scripts import provenance as script
 from tests.models.stubs import photo
 
 KINDS = ('.png', '.jpg', '.mp4')
-MAKING = Making('cvae', {'cvae.safetensors': '0123456789abcdef' * 4}, 'one face was replaced')
+MAKING = GenerationInfo('cvae', {'cvae.safetensors': '0123456789abcdef' * 4}, 'one face was replaced')
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +35,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def signed(tmp_path):
     """A signed file by its ending."""
-    def make(ending: str, making: Making = MAKING):
+    def make(ending: str, making: GenerationInfo = MAKING):
         path = tmp_path / f'made{ending}'
         if ending != '.mp4':
             write_image(path, photo(60, 80), making)
@@ -108,7 +117,7 @@ def test_a_key_among_the_weights_moves_to_the_users_settings(signed, home, tmp_p
 
 
 def test_another_machines_signature_is_intact_but_not_ours(signed, tmp_path, monkeypatch, capsys):
-    path = signed('.png', Making('cyclegan', {}, 'drawn', WHOLE))
+    path = signed('.png', GenerationInfo('cyclegan', {}, 'drawn', WHOLE))
     for home in ('none', 'other'):
         monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / home))
         found = inspect(path)
@@ -157,6 +166,6 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
 
 def test_the_visible_mark_stays_in_its_corner():
     plain = np.full((300, 400, 3), 120, np.uint8)
-    changed = (marked(plain) != plain).any(2)
+    changed = (with_visible_label(plain) != plain).any(2)
     assert changed[270:, 300:].mean() > 0.2 and not changed[:270].any() and not changed[:, :200].any()
-    assert marked(plain)[changed].max() > 240 and (plain == 120).all()
+    assert with_visible_label(plain)[changed].max() > 240 and (plain == 120).all()

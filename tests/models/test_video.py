@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from models.perception.detection import Detector
-from models.pipelines.io.provenance import Making, inspect
+from models.pipelines.io.provenance import GenerationInfo, inspect
 from models.pipelines.video import engine as video
 from models.pipelines.video.camera import Camera, Recording
 from models.pipelines.video.clip import Clip
-from models.pipelines.video.engine import Clock, VideoEngine, flow
-from models.pipelines.video.smoothing import OneEuro, Steady
+from models.pipelines.video.engine import StageTimer, VideoEngine, flow
+from models.pipelines.video.smoothing import OneEuro, TemporalSmoothing
 from models.pipelines.video.tracking import Tracker
 from tests.models.stubs import face_at, photo
 from tests.models.video_stubs import passing_engine
@@ -191,7 +191,7 @@ def test_broken_videos_are_one_sentence(tmp_path):
 
 def test_a_video_says_that_it_was_made(tmp_path, monkeypatch):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
-    making = Making('cvae', {}, 'faces were replaced')
+    making = GenerationInfo('cvae', {}, 'faces were replaced')
     engine().convert(written(tmp_path / 'a.mp4', moving(4)), tmp_path / 'out.mp4', making=making)
     found = inspect(tmp_path / 'out.mp4')
     assert found.intact and found.made == making and found.title == 'out.mp4'
@@ -276,7 +276,7 @@ def test_the_one_euro_filter_calms_what_rests_and_follows_what_moves():
 
 
 def test_temporal_blending_holds_what_stands_still_and_no_more():
-    steady, still, rest = Steady(), np.zeros((32, 32, 3), np.float32), []
+    steady, still, rest = TemporalSmoothing(), np.zeros((32, 32, 3), np.float32), []
     flicker = np.random.default_rng(0).uniform(-0.2, 0.2, (20, 32, 32, 3)).astype(np.float32)
     for made in flicker:
         rest.append(steady.face(still, made))
@@ -297,14 +297,14 @@ def test_stages_overlap_and_errors_come_through():
             meeting.wait(60)
         return item + 1
 
-    clocks = [Clock() for _ in range(3)]
+    clocks = [StageTimer() for _ in range(3)]
     assert list(flow(range(20), [(step, clock) for clock in clocks[1:]], clocks[0])) == list(range(2, 22))
 
     def refuse(item):
         raise ValueError('no')
 
     with pytest.raises(ValueError, match='no'):
-        list(flow(iter([1, 2]), [(str, Clock()), (refuse, Clock())], Clock()))
+        list(flow(iter([1, 2]), [(str, StageTimer()), (refuse, StageTimer())], StageTimer()))
 
 
 def test_signing_is_checked_before_the_work(tmp_path, monkeypatch):
@@ -312,7 +312,7 @@ def test_signing_is_checked_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'file'))
     clip = written(tmp_path / 'a.mp4', moving(3))
     with pytest.raises(ValueError, match='XDG_CONFIG_HOME'):
-        passing_engine().convert(clip, tmp_path / 'out.mp4', making=Making('cvae', {}, 'done'),
+        passing_engine().convert(clip, tmp_path / 'out.mp4', making=GenerationInfo('cvae', {}, 'done'),
                                  progress=lambda done, count: pytest.fail('begun'))
     assert {path.name for path in tmp_path.iterdir()} == {'file', 'a.mp4'}
 
@@ -325,7 +325,7 @@ def test_few_items_exist_at_a_time():
             made.append(number)
             yield number
 
-    for _ in flow(source(), [(lambda item: item, Clock()) for _ in range(3)], Clock()):
+    for _ in flow(source(), [(lambda item: item, StageTimer()) for _ in range(3)], StageTimer()):
         time.sleep(0.01)  # the caller is the slowest
         taken += 1
         most.append(len(made) - taken)

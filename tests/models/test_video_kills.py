@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from models.pipelines.io.provenance import Making, inspect
+from models.pipelines.io.provenance import GenerationInfo, inspect
 from models.pipelines.video import engine as video
 from tests.models.video_stubs import encode, images, passing_engine
 
@@ -37,7 +37,7 @@ def test_kills(tmp_path, monkeypatch, kills):
     monkeypatch.setattr(video, 'SEGMENT', 2)
     monkeypatch.setattr(video, 'EVERY', 4)
     source = encode(tmp_path / 'in.mp4', images(40), [40 * i for i in range(40)], sound=(0, 1.6))
-    folder, making = tmp_path / 'out', Making('cvae', {}, 'faces were replaced')
+    folder, making = tmp_path / 'out', GenerationInfo('cvae', {}, 'faces were replaced')
     passing_engine().convert(source, folder / 'whole.mp4')
     whole = folder / 'whole.mp4'
     seconds = _killed(source, folder / 'whole.mp4', making, None)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.files import WriteError, temporary_path
-from models.pipelines.io.provenance import Making, ProvenanceError, inspect
+from models.pipelines.io.provenance import GenerationInfo, ProvenanceError, inspect
 from models.pipelines.video import engine as video
 from models.pipelines.video import mux
 from models.pipelines.video.camera import Recording
@@ -18,7 +18,7 @@ from models.pipelines.video.clip import Clip
 from models.pipelines.video.parts import parts_folder
 from tests.models.video_stubs import CODECS, encode, images, passing_engine
 
-MAKING = Making('cvae', {}, 'faces were replaced')
+MAKING = GenerationInfo('cvae', {}, 'faces were replaced')
 
 
 @pytest.fixture(autouse=True)

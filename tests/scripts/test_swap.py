@@ -134,8 +134,8 @@ def test_a_swapped_photo_says_so(paint, photos, tmp_path):
     found = inspect(tmp_path / 'out.jpg')
     assert found.intact and found.ours and found.made.model == 'cgan' and 'replaced' in found.made.done
     assert found.made.weights == {'stand-in.safetensors': hashlib.sha256(b'no weights').hexdigest()}
-    marked, before = read_image(tmp_path / 'out.jpg'), demo_photo('astronaut')
-    assert (marked[-30:, -80:].astype(int) - before[-30:, -80:]).std() > 30, 'the label'
+    with_visible_label, before = read_image(tmp_path / 'out.jpg'), demo_photo('astronaut')
+    assert (with_visible_label[-30:, -80:].astype(int) - before[-30:, -80:]).std() > 30, 'the label'
     strip = read_image(tmp_path / 'out.debug.png')
     height, width = before.shape[:2]
     assert strip.shape == (height, 3 * width, 3) and inspect(tmp_path / 'out.debug.png').intact

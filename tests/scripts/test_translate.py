@@ -11,8 +11,8 @@ from PIL import Image
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
 from models.pipelines.io.provenance import PART, WHOLE, inspect
-from models.pipelines.video.clip import Look
-from models.pipelines.video.mux import Piece, join
+from models.pipelines.video.clip import VideoFormat
+from models.pipelines.video.mux import SegmentWriter, join
 from scripts import translate
 from tests.models.stubs import Oval, perception, photo
 from tests.models.test_translate import Dyer
@@ -99,8 +99,8 @@ def test_a_folder_of_images_and_videos_gives_both(run, tmp_path, capsys):
 @pytest.mark.parametrize('camera', [False, True])
 def test_every_frame_of_a_video_or_of_a_camera_is_translated_in_one_style(run, tmp_path, camera):
     clip, out = tmp_path / 'clip.mp4', tmp_path / 'out' / 'drawn.mp4'
-    photo, look = demo_photo('astronaut')[:320, 60:380], Look(320, 320, Fraction(8), Fraction(1, 8))
-    piece = Piece(tmp_path / 'piece.mp4', look)
+    photo, look = demo_photo('astronaut')[:320, 60:380], VideoFormat(320, 320, Fraction(8), Fraction(1, 8))
+    piece = SegmentWriter(tmp_path / 'piece.mp4', look)
     for number in range(6):
         piece.write(number, np.roll(photo, 2 * number, 1))
     piece.close()

@@ -1,1 +1,1 @@
-"""Images and provenance on disk."""
+"""Input and output of the pipelines: image files, contact sheets and Content Credentials."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.files import check_writable, replacing
 from models.image_io import MAX_PIXELS, Photo, read_photo
-from models.pipelines.io.provenance import Making, sign
+from models.pipelines.io.provenance import GenerationInfo, sign
 
 FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
 
@@ -61,7 +61,7 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = (), *, overwri
     return path
 
 
-def write_image(path: str | Path, image: np.ndarray | Photo, making: Making | None = None) -> None:
+def write_image(path: str | Path, image: np.ndarray | Photo, making: GenerationInfo | None = None) -> None:
     """Write (H,W,3) uint8 sRGB or a Photo as PNG or JPEG (quality 95) by the file's ending; with Content Credentials where
     `making` is given. A Photo keeps its profile, and in a PNG its alpha. ValueError, as WriteError or ProvenanceError, where that
     fails; the file is then as it was."""

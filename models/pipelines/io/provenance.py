@@ -38,7 +38,7 @@ class ProvenanceError(ValueError):
 
 
 @dataclass(frozen=True)
-class Making:
+class GenerationInfo:
     """How a file was made. model: the family; weights: file name -> sha256; done: one sentence; source: PART or WHOLE."""
 
     model: str
@@ -47,7 +47,7 @@ class Making:
     source: str = PART
 
     @classmethod
-    def of(cls, model: str, files: Iterable[Path], done: str, source: str = PART) -> 'Making':
+    def of(cls, model: str, files: Iterable[Path], done: str, source: str = PART) -> 'GenerationInfo':
         """Of files of weights, whose sha256 is taken."""
         return cls(model, {Path(file).name: weights.digest(Path(file)) for file in files}, done, source)
 
@@ -61,7 +61,7 @@ class Credentials:
     present: bool
     problems: tuple[str, ...] = ()
     ours: bool = False
-    made: Making | None = None
+    made: GenerationInfo | None = None
     title: str | None = None
     signer: str | None = None
     when: str | None = None
@@ -233,7 +233,7 @@ class _Target(io.FileIO):
             raise
 
 
-def sign(file: str | Path, making: Making, name: str | None = None) -> None:
+def sign(file: str | Path, making: GenerationInfo, name: str | None = None) -> None:
     """Put signed Content Credentials into a PNG, JPEG or MP4, in place: written beside and renamed. name: its name, where
     the file bears another one for now. ProvenanceError where that fails, WriteError where the file cannot be written; the file
     is then as it was."""
@@ -268,10 +268,10 @@ def _codes(results: dict, outcome: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found['code'] for part in parts for found in part.get(outcome, ())))
 
 
-def _making(data) -> Making | None:
+def _making(data) -> GenerationInfo | None:
     """What a file says of its making, where it says it as this suite does; anybody may have written it."""
     try:
-        made = Making(**data)
+        made = GenerationInfo(**data)
     except TypeError:
         return None
     texts = made.model, made.done, made.source
@@ -302,7 +302,7 @@ def inspect(file: str | Path) -> Credentials:
                        (action.get('digitalSourceType') or '').removeprefix(_IPTC) or None)
 
 
-def marked(image: np.ndarray, text: str = 'face swapped') -> np.ndarray:
+def with_visible_label(image: np.ndarray, text: str = 'face swapped') -> np.ndarray:
     """(H,W,3) uint8 RGB with a legible label in the lower right corner, for those who never look at credentials."""
     canvas = Image.fromarray(image)
     size = max(10, round(min(canvas.size) / 28))

@@ -1,1 +1,1 @@
-"""Videos: reading, tracking, smoothing, writing."""
+"""Video pipelines: decoding, face tracking, temporal smoothing, color conversion, encoding and cameras."""

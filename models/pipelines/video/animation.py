@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from models.image_io import ImageError, open_image
-from models.pipelines.video.clip import BT709, IMAGE_FORMATS, Clip, Frame, Look, check_size, is_animated
+from models.pipelines.video.clip import BT709, IMAGE_FORMATS, Clip, Frame, VideoFormat, check_size, is_animated
 
 _SHORTEST_MS, _DEFAULT_MS = 10, 100  # browsers show frames of at most 10 ms, such as those without a duration, for 100 ms
 _LONGEST_MS = 3_600_000
@@ -25,12 +25,12 @@ class Animation:
             check_size(path, *pil_image.size)
             self.hidden = int(getattr(pil_image, 'default_image', False))  # a PNG's image for programs that show no animation
             self.size, count = pil_image.size, pil_image.n_frames - self.hidden
-        self.look = Look(*self.size, Fraction(25), Fraction(1, 1000), colors=BT709)
+        self.look = VideoFormat(*self.size, Fraction(25), Fraction(1, 1000), colors=BT709)
         first = next(self.frames(), None)
         if first is None:
             raise ValueError(f'{path} shows no image that can be decoded; it may be damaged, export it again')
         self.count = count
-        self.look = Look(*self.size, Fraction(1000, first.duration), self.look.base, colors=BT709)
+        self.look = VideoFormat(*self.size, Fraction(1000, first.duration), self.look.base, colors=BT709)
 
     def frames(self, skip: int = 0, seek: int | None = None) -> Iterator[Frame]:
         """Every frame from number `skip` on; `seek` is not needed."""

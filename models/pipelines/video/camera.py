@@ -11,9 +11,9 @@ import numpy as np
 from av.error import FFmpegError
 
 from models.files import check_writable, remove, temporary_path, write_errors
-from models.pipelines.io.provenance import Making
-from models.pipelines.video.clip import Look
-from models.pipelines.video.mux import Piece, join
+from models.pipelines.io.provenance import GenerationInfo
+from models.pipelines.video.clip import VideoFormat
+from models.pipelines.video.mux import SegmentWriter, join
 
 TITLE = 'face-swap-suite'
 _BASE = Fraction(1, 90_000)  # seconds per unit of the time stamps of what is recorded
@@ -115,17 +115,17 @@ class Recording:
     """Writes images as an MP4, with the times at which they were filmed; whole when it is closed. WriteError where it cannot be
     written, at once where that can be known."""
 
-    def __init__(self, output: Path, rate: float, making: Making | None = None):
+    def __init__(self, output: Path, rate: float, making: GenerationInfo | None = None):
         self.output, self.rate, self.making, self.piece = output, Fraction(rate).limit_denominator(1001), making, None
         check_writable(output)
         self.folder = temporary_path(output.with_name('recording'))
 
     def __call__(self, seconds: float, image: np.ndarray) -> bool:
         if self.piece is None:
-            self.look = Look(image.shape[1], image.shape[0], self.rate, _BASE)
+            self.look = VideoFormat(image.shape[1], image.shape[0], self.rate, _BASE)
             with write_errors(self.output):
                 self.folder.mkdir(exist_ok=True)
-            self.piece = Piece(self.folder / 'piece.mp4', self.look)
+            self.piece = SegmentWriter(self.folder / 'piece.mp4', self.look)
         stamp = round(seconds / _BASE)
         if not self.piece.stamps or stamp > self.piece.stamps[-1]:
             self.piece.write(stamp, image)

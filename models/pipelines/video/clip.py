@@ -44,7 +44,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Look:
+class VideoFormat:
     """What an encoder is told: width and height in pixels, upright; rate, frames per second on average; base, seconds per unit of
     the time stamps; aspect of a pixel; colors, its matrix, range, primaries and transfer curve in FFmpeg's numbers."""
 
@@ -125,7 +125,7 @@ class Clip:
             self.count = max(0, stream.frames or round((seconds or 0) * self.look.rate)) or None
             self.sound = bool(container.streams.audio)
 
-    def _look(self, stream, first: av.VideoFrame) -> Look:
+    def _look(self, stream, first: av.VideoFrame) -> VideoFormat:
         width, height, aspect = *self.size, stream.sample_aspect_ratio or Fraction(1)
         if not Fraction(1, 16) <= aspect <= 16:
             aspect = Fraction(1)
@@ -140,8 +140,8 @@ class Clip:
                        int(first.color_trc))
         if width % 2 or height % 2:
             self._note(f'{self.path} has an odd size of {width} x {height} pixels; its last rows and columns were repeated to '
-                       f'make it {width + width % 2} x {height + height % 2}, as players of H.264 ask')
-        return Look(width, height, next(rates, Fraction(25)), stream.time_base, aspect, colors)
+                       f'make it {width + width % 2} x {height + height % 2}, as H.264 decoders require')
+        return VideoFormat(width, height, next(rates, Fraction(25)), stream.time_base, aspect, colors)
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:

@@ -2,7 +2,7 @@
 
     tracker = Tracker(detector, embed, choice='largest')
     engine = VideoEngine(make, size, tracker)
-    report = engine.convert(Path('clip.mp4'), Path('out.mp4'), making=Making.of(...))
+    report = engine.convert(Path('clip.mp4'), Path('out.mp4'), making=GenerationInfo.of(...))
     report = engine.live(Camera('0'), Window())
 
 `make` is all that the engine knows of a model. It gets Faces and returns made faces (B,3,S,S) in [-1,1] in the template `face`
@@ -27,15 +27,15 @@ from torch import Tensor
 from models import geometry
 from models.files import check_writable
 from models.pipelines import blend
-from models.pipelines.io.provenance import Making, check_signing
+from models.pipelines.io.provenance import GenerationInfo, check_signing
 from models.pipelines.photo import crop_face
 from models.pipelines.video.animation import Animation, open_clip
 from models.pipelines.video.clip import Clip, Frame
 from models.pipelines.video.color import gray, is_gray
 from models.pipelines.video.mux import QUALITY, Sound, join
 from models.pipelines.video.parts import Parts
-from models.pipelines.video.smoothing import Steady
-from models.pipelines.video.stages import Clock, flow
+from models.pipelines.video.smoothing import TemporalSmoothing
+from models.pipelines.video.stages import StageTimer, flow
 from models.pipelines.video.tracking import EVERY, Seen, Tracker
 
 SEGMENT = 8  # chunks of frames from one resumable piece of a video to the next
@@ -57,7 +57,7 @@ Make = Callable[[Faces], tuple[Tensor, Tensor]]
 
 
 @dataclass
-class Report:
+class ConversionReport:
     """What came of it. frames, and faces in them, that were made now; kept, frames of an earlier run; seconds; cpu, of the whole
     process; stages; done: False where it was interrupted; notes, sentences that the user should read."""
 
@@ -68,7 +68,7 @@ class Report:
     cpu: float = 0.0
     done: bool = True
     notes: list[str] = field(default_factory=list)
-    stages: dict[str, Clock] = field(default_factory=lambda: {name: Clock() for name in _STAGES})
+    stages: dict[str, StageTimer] = field(default_factory=lambda: {name: StageTimer() for name in _STAGES})
 
     def sentence(self) -> str:
         """Speed, and which stage limits it."""
@@ -109,11 +109,11 @@ class VideoEngine:
                  finish: Callable[[np.ndarray], np.ndarray] | None = None, batch: int = EVERY, quality: int = QUALITY):
         self.make, self.size, self.tracker = make, size, tracker
         self.color, self.finish, self.batch, self.quality = color, finish, batch, quality
-        self.steady: dict[int, Steady] = {}
+        self.steady: dict[int, TemporalSmoothing] = {}
 
-    def convert(self, video: Path, output: Path, *, making: Making | None = None, settings: dict | None = None,
+    def convert(self, video: Path, output: Path, *, making: GenerationInfo | None = None, settings: dict | None = None,
                 progress: Callable[[int, int | None], None] = lambda done, count: None,
-                stop: Callable[[], bool] = lambda: False) -> Report:
+                stop: Callable[[], bool] = lambda: False) -> ConversionReport:
         """Make the faces of a video anew, frame by frame, with its time stamps and its sound, as an MP4.
 
         Pieces that are finished lie in the folder OUTPUT.parts until all are; called again, it goes on after them. settings: what
@@ -130,7 +130,7 @@ class VideoEngine:
             check_signing()
         sound = Sound(clip)
         parts = Parts(output, video, {**(settings or {}), 'quality': self.quality, 'size': self.size})
-        report, began = Report(), (time.perf_counter(), time.process_time())
+        report, began = ConversionReport(), (time.perf_counter(), time.process_time())
         report.kept = len(parts.stamps)
         report.done = self._convert(clip, parts, report, progress, stop)
         if report.done:
@@ -143,7 +143,8 @@ class VideoEngine:
         report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
         return report
 
-    def _convert(self, clip: Clip | Animation, parts: Parts, report: Report, progress: Callable, stop: Callable) -> bool:
+    def _convert(self, clip: Clip | Animation, parts: Parts, report: ConversionReport, progress: Callable,
+                 stop: Callable) -> bool:
         """Make the pieces that are not there yet; False where that was stopped. No folder stays that holds no finished piece."""
         self._restore(parts.state)
         progress(report.kept, clip.count)
@@ -170,10 +171,10 @@ class VideoEngine:
                 parts.remove()
         return True
 
-    def live(self, camera: Iterable[tuple[float, np.ndarray]], show: Callable[[float, np.ndarray], bool]) -> Report:
+    def live(self, camera: Iterable[tuple[float, np.ndarray]], show: Callable[[float, np.ndarray], bool]) -> ConversionReport:
         """Make the faces that a camera sees anew. camera: seconds and frames (H,W,3) uint8 RGB; show: gets the same when the
         faces are made, and says whether to go on."""
-        report, began = Report(), (time.perf_counter(), time.process_time())
+        report, began = ConversionReport(), (time.perf_counter(), time.process_time())
         self._restore(None)
         chunks = (_Chunk([Frame(0, image)], [seconds]) for seconds, image in camera)
         line = flow(chunks, self._works(report), report.stages['decoding'])
@@ -190,7 +191,7 @@ class VideoEngine:
         report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
         return report
 
-    def _works(self, report: Report) -> list[tuple[Callable, Clock]]:
+    def _works(self, report: ConversionReport) -> list[tuple[Callable, StageTimer]]:
         return [(work, report.stages[name])
                 for work, name in ((self._track, 'detection'), (self._generate, 'generation'), (self._blend, 'blending'))]
 
@@ -200,7 +201,7 @@ class VideoEngine:
         if state is not None:
             self.tracker.restore(state['tracker'])
             for number, kept in state['steady'].items():
-                self.steady[number] = Steady()
+                self.steady[number] = TemporalSmoothing()
                 self.steady[number].restore(kept)
 
     def _chunks(self, clip: Clip | Animation, parts: Parts) -> Iterator[_Chunk]:
@@ -240,7 +241,7 @@ class VideoEngine:
         at = 0
         for frame, row in zip(chunk.frames, chunk.seen):
             image = frame.plain if frame.plain is not None else frame.image
-            steady = {seen.track: self.steady.get(seen.track) or Steady() for seen in row}
+            steady = {seen.track: self.steady.get(seen.track) or TemporalSmoothing() for seen in row}
             if row:
                 toneless = is_gray(frame.image)
                 faces = {seen.track: self._steadied(steady[seen.track], chunk.crops[index], chunk.made[index], chunk.masks[index],
@@ -258,7 +259,8 @@ class VideoEngine:
         chunk.crops = chunk.made = chunk.masks = None
         return chunk
 
-    def _steadied(self, steady: Steady, filmed: Tensor, made: Tensor, mask: Tensor, toneless: bool) -> tuple[Tensor, Tensor]:
+    def _steadied(self, steady: TemporalSmoothing, filmed: Tensor, made: Tensor, mask: Tensor,
+                  toneless: bool) -> tuple[Tensor, Tensor]:
         """Of one face: what is pasted, and its soft mask. toneless: whether the frame shows no color, so that the face has none
         either."""
         filmed, made = filmed.permute(1, 2, 0).numpy(), made.clamp(-1, 1).permute(1, 2, 0).numpy()

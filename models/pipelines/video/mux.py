@@ -12,13 +12,13 @@ import numpy as np
 from av.error import FFmpegError
 
 from models.files import check_space, remove, replacing, sync, temporary_path, write_errors
-from models.pipelines.io.provenance import Making, sign
-from models.pipelines.video.clip import EXACT, THREADS, Clip, Look, is_jump, reading
+from models.pipelines.io.provenance import GenerationInfo, sign
+from models.pipelines.video.clip import EXACT, THREADS, Clip, VideoFormat, is_jump, reading
 
 QUALITY = 18  # constant rate factor of H.264: 0 loses nothing, 51 nearly everything
-_PIXELS = 'yuv420p'  # what players of H.264 expect
+_PIXELS = 'yuv420p'  # what H.264 decoders support
 _MATRICES = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}  # tag -> what the conversion calls it; FFmpeg takes all others for BT.601, 5
-_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'alac', 'flac', 'opus')  # what players expect in an MP4; the rest becomes AAC
+_SOUND = ('aac', 'mp3', 'ac3', 'eac3', 'alac', 'flac', 'opus')  # what media software expects in an MP4; the rest becomes AAC
 _BITS_PER_CHANNEL = 96_000  # of AAC, per second
 _GAP_SECONDS = 0.05  # of missing sound that are filled
 # movie_timescale: the unit of a late start, of which the default is a whole millisecond
@@ -41,11 +41,11 @@ def _writing(path: Path) -> Iterator[None]:
             raise EncodeError(f'{path} cannot be encoded ({error.strerror})') from error
 
 
-class Piece:
+class SegmentWriter:
     """An MP4 of images alone that is being written: frames in, in order; on `close` it is whole and takes its name. quality as
     QUALITY. Odd sides get one more row or column, the last one again. stamps, of the frames so far; end, of the last one."""
 
-    def __init__(self, path: Path, look: Look, quality: int = QUALITY):
+    def __init__(self, path: Path, look: VideoFormat, quality: int = QUALITY):
         self.path, self.look, self.stamps, self.end = path, look, [], 0
         self.temporary = temporary_path(path)
         with _writing(path):
@@ -109,7 +109,7 @@ class Sound:
                 name = context.codec.canonical_name
                 self.kept[audio.index] = name in _SOUND and self._fits(audio)
                 if not self.kept[audio.index]:
-                    self.notes.append(f'{clip.path} has sound in {name}, which players do not expect in an MP4; it was '
+                    self.notes.append(f'{clip.path} has sound in {name}, which media software does not expect in an MP4; it was '
                                       'encoded as AAC')
 
     @staticmethod
@@ -239,8 +239,8 @@ def _images(pieces: list[Path], stamps: list[int], end: int, base: Fraction, str
                     number += 1
 
 
-def join(pieces: list[Path], stamps: list[int], end: int, look: Look, output: Path, *, sound: Sound | None = None,
-         making: Making | None = None) -> None:
+def join(pieces: list[Path], stamps: list[int], end: int, look: VideoFormat, output: Path, *, sound: Sound | None = None,
+         making: GenerationInfo | None = None) -> None:
     """Pieces, one after the other, as one MP4 with sound.
 
     stamps: of all frames; end: of the last frame. making: for Content Credentials. WriteError, EncodeError or ProvenanceError
@@ -254,8 +254,8 @@ def join(pieces: list[Path], stamps: list[int], end: int, look: Look, output: Pa
         join(pieces, stamps, end, look, output, sound=sound, making=making)
 
 
-def _join(pieces: list[Path], stamps: list[int], end: int, look: Look, output: Path, sound: Sound | None,
-          making: Making | None) -> None:
+def _join(pieces: list[Path], stamps: list[int], end: int, look: VideoFormat, output: Path, sound: Sound | None,
+          making: GenerationInfo | None) -> None:
     size = sum(piece.stat().st_size for piece in pieces)
     output.parent.mkdir(parents=True, exist_ok=True)
     check_space(output.parent, size * (1 if making is None else 2), f'{output.name}, of which the frames are made,')

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from models.files import MAX_NAME_BYTES, check_writable, remove, temporary_path, write_bytes, write_errors
-from models.pipelines.video.clip import Look
-from models.pipelines.video.mux import Piece
+from models.pipelines.video.clip import VideoFormat
+from models.pipelines.video.mux import SegmentWriter
 
 _ENDING = '.parts'
 _FORMAT = 2  # of the files in the folder
@@ -59,10 +59,10 @@ class Parts:
         """Of the next piece."""
         return self.folder / f'{len(self.files):05d}.{ending}'
 
-    def begin(self, look: Look, quality: int) -> Piece:
-        return Piece(self._path('mp4'), look, quality)
+    def begin(self, look: VideoFormat, quality: int) -> SegmentWriter:
+        return SegmentWriter(self._path('mp4'), look, quality)
 
-    def finish(self, piece: Piece, state: dict) -> None:
+    def finish(self, piece: SegmentWriter, state: dict) -> None:
         """The piece becomes one of the finished ones; the state is written last, and says that it is."""
         piece.close()
         buffer = io.BytesIO()

@@ -50,7 +50,7 @@ class OneEuro:
         self.speed = state['speed'].numpy() if state else None
 
 
-class Steady:
+class TemporalSmoothing:
     """Temporal blending of one person's made faces in their aligned frame.
 
     A pixel of the made face keeps the more of its last value the less the filmed face changed around it, so that what shimmers at

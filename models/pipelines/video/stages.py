@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Clock:
+class StageTimer:
     """Of one stage: seconds at work, and seconds of the processor in its own thread."""
 
     busy: float = 0.0
@@ -26,7 +26,7 @@ class _Failure(Exception):
     """Carries the error of a stage to the end of the line."""
 
 
-def flow(source: Iterable, works: list[tuple[Callable, Clock]], clock: Clock) -> Iterator:
+def flow(source: Iterable, works: list[tuple[Callable, StageTimer]], clock: StageTimer) -> Iterator:
     """What comes of the items of `source` when each of the works, which take and return one, does its part in its own thread.
     clock: of the source. One item with each stage and one with the caller exist at a time, as those of large videos take 100 MB.
     At most one waits before each stage. An error anywhere is raised here; closing ends all threads."""
@@ -64,7 +64,7 @@ def flow(source: Iterable, works: list[tuple[Callable, Clock]], clock: Clock) ->
         finally:
             getattr(items, 'close', lambda: None)()
 
-    def serve(work: Callable, own: Clock, line: queue.Queue, after: queue.Queue) -> None:
+    def serve(work: Callable, own: StageTimer, line: queue.Queue, after: queue.Queue) -> None:
         while (item := get(line)) is not None:
             if not isinstance(item, _Failure):
                 try:
