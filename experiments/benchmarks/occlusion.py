@@ -29,19 +29,21 @@ _SIDE_PX = 128  # side of the rendered and occluded faces
 def _faces(name: str | None, root: Path | None, count: int, parser: nn.Module) -> Iterator[tuple]:
     """Test faces: images (S,S,3) uint8 in the template `face`, landmarks (5,2) or None, and face masks (S,S) bool.
 
-    Masks of rendered faces are exact; those of other faces come from `parser`.
+    Masks of rendered faces are exact; those of other faces come from the label maps of the data set, whose faces all count, or
+    else from `parser`.
     """
     if name is None:
         for index in range(count):
             face = render(sample_identity(0, person('test', index)), sample_attributes(0, index), _SIDE_PX)
             yield face.image, face.points, np.isin(face.parsing, FACE_IDS)
         return
-    faces = build_faces(name, root, 'test')
+    faces = build_faces(name, root, 'all')
+    faces = faces if faces.has_parsing else faces.partition('test')
     for index in np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int):
-        image, _, points = faces.read(int(index))
-        image, _, points = into_frame(image, None, points, faces.frame, face_frame(_SIDE_PX))
-        labels = parser(image[None].float() / 127.5 - 1).argmax(1)[0].numpy()
-        yield image.permute(1, 2, 0).numpy(), None if points is None else points.numpy(), np.isin(labels, FACE_IDS)
+        image, labels, points = into_frame(*faces.read(int(index)), faces.frame, face_frame(_SIDE_PX))
+        if labels is None:
+            labels = parser(image[None].float() / 127.5 - 1).argmax(1)[0]
+        yield image.permute(1, 2, 0).numpy(), None if points is None else points.numpy(), np.isin(labels.numpy(), FACE_IDS)
 
 
 def _swapped(family: Family, perception: Perception, targets: Tensor, points: np.ndarray | None, parsed: Tensor) -> Tensor:
