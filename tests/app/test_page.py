@@ -233,13 +233,13 @@ def test_runs_show_curves_grids_tables_and_reports(page):
     opened(page, 'Runs')
     page.wait_for_selector('#runs-name')
     choose(page, 'runs-name', 'runs/munit-1')
-    page.wait_for_selector('#runs-curves polyline >> nth=1', state='attached')
+    page.wait_for_selector('#runs-curves g[data-line] >> nth=1', state='attached')
     assert 'train/cycle' in page.inner_text('#runs-curves')
     page.wait_for_selector('#runs-grids img')
     choose(page, 'runs-name', 'runs/ablations/tiny')
     page.wait_for_selector('#runs-tables td:has-text("0.61")')
     assert page.frame_locator('#runs-report iframe').locator('h1', has_text='Ablation: tiny').inner_text()
-    assert page.locator('#runs-curves polyline').count() == 0
+    assert page.locator('#runs-curves g[data-line]').count() == 0
 
 
 def test_a_phone_needs_no_sideways_scrolling(page, tmp_path_factory):

@@ -37,7 +37,7 @@ def test_a_run_enters_a_table_with_its_sanity_rows(evaluate, tmp_path, capsys):
     said = capsys.readouterr().out
     for row in ('copy the target', 'copy the source', 'cut and paste', 'the truth', 'run'):
         assert f'| {row} |' in said
-    assert 'with which the run was trained' in said and 'ID source ↑' in said
+    assert 'was used in training: its figures are biased' in said and 'ID source ↑' in said
     folder, = (run / 'evaluation').glob('synthetic-*')
     assert {'pairs.csv', 'pairs.sha256', 'table.md', 'table.csv', 'table.tex'} <= {path.name for path in folder.iterdir()}
 
@@ -47,7 +47,7 @@ def test_without_another_embedder_identity_is_left_out_and_said(evaluate, tmp_pa
     run = run_of('cvae', tmp_path / 'run')
     assert evaluate('--run', run, '--count', 2, '--size', 48, '--device', 'cpu') == 0
     said = capsys.readouterr().out
-    assert 'ID source' not in said and 'took part in the training' in said and 'bg L1 ↓' in said
+    assert 'ID source' not in said and 'was used in training' in said and 'bg L1 ↓' in said
     assert 'pose by five points of the parsing map' in said and 'weights.py fetch pfld-68' in said
 
 
@@ -59,7 +59,7 @@ def test_a_translator_is_measured_in_both_directions(evaluate, tmp_path, capsys)
     assert all(f'| {row} |' in said for row in ('none a2b', 'none b2a', 'run a2b', 'run b2a')) and 'FD-id ↓' in said
     swapper = run_of('cvae', tmp_path / 'swapper')
     assert evaluate('--run', swapper, '--protocol', 'translation', '--count', 6, '--device', 'cpu') == 2
-    assert 'translates nothing' in capsys.readouterr().err
+    assert 'is a swap family; give a run of a translation family' in capsys.readouterr().err
 
 
 def test_verification_by_a_list_and_by_drawn_pairs(evaluate, tmp_path, capsys):

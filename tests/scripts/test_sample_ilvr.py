@@ -61,7 +61,7 @@ def test_samples_sheets_and_figures_are_written(place, weights, capsys):
     rows = list(csv.DictReader((place / 'out' / 'figures.csv').read_text().splitlines()))
     assert [row['name'] for row in rows] == ['down 4, range 0', 'down 4, range 50', 'down 8:4, range 0', 'down 8:4, range 50']
     assert all(float(row['faithfulness']) < 0.02 for row in rows if row['name'].endswith('range 0'))
-    assert 'low-pass error' in said.out and (place / 'out' / 'figures.svg').read_text().startswith('<svg')
+    assert 'low-pass error' in said.out and '<svg' in (place / 'out' / 'figures.svg').read_text()
 
 
 def test_a_photo_is_all_that_a_user_needs(tmp_path, capsys):
