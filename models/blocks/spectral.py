@@ -14,6 +14,25 @@ from torch import Tensor, nn
 from models.precision import full_precision
 
 
+@torch.library.custom_op('face_swap_suite::power_step', mutates_args=('u', 'v'))
+def power_step(matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """One power step of a matrix (O,I) on the stored vectors u (O,) and v (I,), in place; returns copies of both.
+
+    An operator of its own, since compiled code would keep the stored vectors themselves for the backward pass, which the next
+    step changes.
+    """
+    right = F.normalize(matrix.t() @ u, dim=0)
+    left = F.normalize(matrix @ right, dim=0)
+    u.copy_(left)
+    v.copy_(right)
+    return left, right
+
+
+@power_step.register_fake
+def _power_step_shapes(matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(u), torch.empty_like(v)
+
+
 class SpectralLayer(nn.Module):
     """Base of the layers that divide their output by the largest singular value s of the weight: (W x) / s equals (W / s) x.
 
@@ -40,6 +59,9 @@ class SpectralLayer(nn.Module):
     @full_precision
     def _power_step(self, matrix: Tensor) -> Tensor:
         u, v = self.weight_u, self.weight_v
+        if self.training and torch.compiler.is_compiling():
+            left, right = power_step(matrix.detach(), u, v)
+            return torch.dot(left, matrix @ right)
         if self.training:
             v.copy_(F.normalize(matrix.detach().t() @ u, dim=0))
         product = matrix @ v.clone()  # clones: a later step must not change what the backward pass needs
@@ -137,6 +159,9 @@ class SpectralEveryForward(nn.Module):
     def _largest_singular_value(self, matrix: Tensor) -> Tensor:
         """Scalar, after a power step; in float32 under autocast as well."""
         u, v = self.module.weight_u, self.module.weight_v
+        if self.training and torch.compiler.is_compiling():
+            left, right = power_step(matrix.detach(), u, v)
+            return left @ (matrix @ right)
         with torch.no_grad():
             right = F.normalize(matrix.t() @ u, dim=0)
             left = F.normalize(matrix @ right, dim=0)

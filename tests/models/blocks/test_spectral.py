@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.blocks.spectral import spectral, unnormalized_weight
+from models.blocks.spectral import SpectralEveryForward, spectral, unnormalized_weight
 
 
 @pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), (2, 4, 8, 8)),
@@ -42,3 +42,19 @@ def test_under_autocast_the_singular_value_keeps_full_precision(make, shape):
     with torch.autocast('cpu', torch.bfloat16):
         torch.testing.assert_close(layer(x).float(), exact, atol=0.05, rtol=0.05)
     assert torch.equal(layer.weight_u, other.weight_u)
+
+
+@pytest.mark.slow  # compiles
+@pytest.mark.parametrize('wrap', [spectral, SpectralEveryForward])
+def test_a_compiled_layer_can_be_applied_twice_before_the_backward_pass(wrap):
+    torch.manual_seed(0)
+    layer = wrap(nn.Conv2d(3, 4, 3))
+    plain = copy.deepcopy(layer)
+    compiled = torch.compile(layer, fullgraph=True)
+    x = torch.randn(2, 3, 8, 8)
+    for module in (plain, compiled):
+        (module(x).square().sum() + module(2 * x).sum()).backward()
+    for (name, value), expected in zip(layer.named_parameters(), plain.parameters()):
+        torch.testing.assert_close(value, expected, msg=name)
+        torch.testing.assert_close(value.grad, expected.grad, rtol=1e-4, atol=1e-4)
+    assert all(torch.allclose(value, expected) for value, expected in zip(layer.buffers(), plain.buffers()))
