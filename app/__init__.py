@@ -1,4 +1,4 @@
-"""The web page over models.pipelines and experiments, on Gradio, which is told to report nothing to anybody."""
+"""The web page over models.pipelines and experiments, built with Gradio; its analytics are disabled."""
 import os
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'

@@ -53,9 +53,9 @@ def tab(networks: Networks, albums: dict[str, Album]) -> None:
 
         def examined(album: str, progress=PROGRESS):
             with sentences():
-                for told, found in apart(lambda tell: albums[album].dropped(lambda done, total: tell((done, total)))):
+                for update, found in apart(lambda tell: albums[album].dropped(lambda done, total: tell((done, total)))):
                     if found is None:
-                        progress(told, desc='judging', unit='images')
+                        progress(update, desc='judging', unit='images')
                         yield gr.skip(), gr.skip()
                     else:
                         rows = [f'| {reason} | {count:,} |' for reason, count in found.counts.most_common()]

@@ -77,9 +77,9 @@ def tab(networks: Networks) -> None:
                                        folder), title) for one, title in shown],
                             Table([samples.row], COLUMNS).markdown(), found.note)
 
-                for told, done in apart(work):
+                for update, done in apart(work):
                     if done is None:
-                        index, clean = told
+                        index, clean = update
                         progress((index, config.steps), desc='drawing', unit='steps')
                         strip = grid({f'{number}': one[None] for number, one in enumerate(_large(clean), 1)})
                         path = download(strip, 'on-the-way.png', making, folder)

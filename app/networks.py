@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from app.results import looks, weights_here
+from app.results import perception_of, weights_here
 from models import weights
 from models.base import Family, Perception
 from models.cgan.published import load_generator
@@ -48,12 +48,12 @@ class Networks:
 
     @cached_property
     def embed(self) -> Embedder:
-        """Judges of ILVR's samples, and whom they are led to."""
+        """Embedder for the identity guidance and the evaluation of ILVR samples."""
         return load_embedder('identity-mobilefacenet').to(self.device)
 
     @cached_property
     def parser(self):
-        """On the CPU: it looks at the images of data sets one by one."""
+        """Face parser on the CPU, for single images of data sets."""
         return load_parser('parsing-unet')
 
     def swappers(self) -> dict[str, dict[str, Chosen]]:
@@ -95,7 +95,7 @@ class Networks:
 
     def _seen_with(self, chosen: Chosen, parser: str = 'parsing-unet') -> Perception:
         """parser: instead of the usual one or none."""
-        trained = looks(chosen.files[0])
+        trained = perception_of(chosen.files[0])
         return self._perception(trained.id_encoder, parser if trained.parser in (None, 'parsing-unet') else trained.parser)
 
     def _load_swapper(self, chosen: Chosen, stamp: int, color: bool) -> PhotoSwapper:

@@ -83,7 +83,7 @@ def weights_here(roots: Iterable[Path], families: Sequence[str]) -> dict[str, di
     return found
 
 
-def looks(file: Path) -> PerceptionConfig:
-    """The frozen networks that a file of weights was trained with, as far as a config beside it tells."""
+def perception_of(file: Path) -> PerceptionConfig:
+    """The perception config of a weights file, read from config.yaml in its folder, or the default."""
     config = file.with_name('config.yaml')
     return load(config).perception if config.is_file() else PerceptionConfig()

@@ -47,9 +47,9 @@ def tab(networks: Networks) -> None:
                     after = download(photo, 'swap.png', making, folder)
                     return (download(target, 'before.png', None, folder), after), [*target.notes, *made.notes], after
 
-                for told, made in apart(work):
-                    if told:
-                        progress(*told)
+                for update, made in apart(work):
+                    if update:
+                        progress(*update)
                         yield gr.skip(), gr.skip(), gr.skip()
                     else:
                         images, said, path = made

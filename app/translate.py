@@ -56,10 +56,10 @@ def tab(networks: Networks) -> None:
                         tell(list(made))
                     return made, given.note if given else None
 
-                for told, done in apart(work):
+                for update, done in apart(work):
                     if done is None:
-                        progress((len(told), styles), desc='translating', unit='styles')
-                        yield told or gr.skip(), gr.skip()
+                        progress((len(update), styles), desc='translating', unit='styles')
+                        yield update or gr.skip(), gr.skip()
                     else:
                         yield done[0], f'The reference: {done[1]}' if done[1] else ''
 

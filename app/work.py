@@ -1,4 +1,4 @@
-"""Work that takes long: it can be stopped, shows what it has so far, and what goes wrong in it becomes a sentence."""
+"""Long-running tasks with intermediate results, cancellation and error messages."""
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -10,18 +10,18 @@ import gradio as gr
 from experiments.training.errors import RunError, memory_explained
 from models.weights import WeightsError
 
-NETWORKS = 'networks'  # what runs networks waits in one queue
-PROGRESS = gr.Progress()  # as a default, Gradio puts an event's own in its place
+NETWORKS = 'networks'  # concurrency group of the events that run networks
+PROGRESS = gr.Progress()  # as a default argument, replaced by Gradio with the progress of the event
 T, R = TypeVar('T'), TypeVar('R')
 
 
 class _Stopped(Exception):
-    """Nobody waits for the result any more."""
+    """The task was canceled."""
 
 
 @contextmanager
 def sentences():
-    """What the suite says of bad input, as the page says it."""
+    """Convert errors of the suite into messages of the page."""
     try:
         with memory_explained(lambda: 'take a smaller image, or start the page with --device cpu'):
             yield
@@ -30,38 +30,41 @@ def sentences():
 
 
 def apart(work: Callable[[Callable[[T], None]], R]) -> Iterator[tuple[T | None, R | None]]:
-    """Run work(tell) in a thread: (what it told, None) as often as there is time to take it, then (None, its result). Closing the
-    iterator stops the work where it next tells something."""
-    told: queue.SimpleQueue = queue.SimpleQueue()
-    left = threading.Event()
+    """Run work(tell) in a thread and yield (update, None) for the calls tell(update), then (None, result).
 
-    def tell(what: T) -> None:
-        if left.is_set():
+    Only the latest update is yielded if several are pending. Closing the iterator stops the work at its next call of tell.
+    Exceptions of the work are raised from the iterator.
+    """
+    updates: queue.SimpleQueue = queue.SimpleQueue()
+    canceled = threading.Event()
+
+    def tell(update: T) -> None:
+        if canceled.is_set():
             raise _Stopped
-        told.put((what, None, None))
+        updates.put((update, None, None))
 
     def run() -> None:
         try:
-            told.put((None, work(tell), None))
+            updates.put((None, work(tell), None))
         except _Stopped:
             pass
-        except Exception as error:  # raised again where somebody waits for it
-            told.put((None, None, error))
+        except Exception as error:  # raised in the consumer
+            updates.put((None, None, error))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         while True:
-            what, result, error = told.get()
-            while what is not None and not told.empty():  # what nobody had time to look at is passed over
-                what, result, error = told.get()
+            update, result, error = updates.get()
+            while update is not None and not updates.empty():  # skip outdated updates
+                update, result, error = updates.get()
             if error is not None:
                 raise error
-            yield what, result
-            if what is None:
+            yield update, result
+            if update is None:
                 return
     finally:
-        left.set()
+        canceled.set()
         thread.join()
 
 

@@ -1,1 +1,1 @@
-"""Data sets: layouts on disk, samples, transforms, loaders."""
+"""Data sets: layouts on disk, samples, transforms and loaders."""

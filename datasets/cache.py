@@ -1,9 +1,9 @@
-"""A data set of faces packed into one memory-mapped file: images are read without decoding and without a copy.
+"""Caches of face data sets in memory-mapped files, read without decoding and without copies.
 
-A cache folder holds images.npy (N,3,H,W) uint8, parsing.npy (N,H,W) uint8 where there are label maps, identities-NAME.npy (N,D)
-float32 where the identity encoder NAME has seen the images, and index.npz with files, persons, landmarks, partitions and the
-frame. It is written as *.part and renamed when it is whole; packing and labeling that were interrupted go on where they
-stopped, and give the same bytes as if they had not been.
+A cache folder holds images.npy (N,3,H,W) uint8, optionally parsing.npy (N,H,W) uint8 with label maps, optionally
+identities-NAME.npy (N,D) float32 with the embeddings of the identity encoder NAME, and index.npz with files, identities,
+landmarks, partitions and the frame. Files are written as *.part and renamed when complete; interrupted packing and labeling
+resume where they stopped, with identical results.
 """
 import hashlib
 from collections.abc import Callable
@@ -24,11 +24,11 @@ _DONE, _BROKEN = 1, 2
 IMAGES_FILE, _EARLIER_IMAGES_FILE = 'images.npy', 'pictures.npy'
 _UNLABELLED = 255
 _STAMP = 'stamp.part'
-_STATUS, _POINTS, _LABELED = 'status.npy', 'points.npy', 'parsing-status.npy'  # arrays that are not kept
+_STATUS, _POINTS, _LABELED = 'status.npy', 'points.npy', 'parsing-status.npy'  # temporary arrays
 
 
 class PackedFaces(Faces):
-    """Faces out of a cache folder; images and label maps are views of the mapped files."""
+    """Faces of a cache folder; images and label maps are views of memory-mapped files."""
 
     labels_file = 'parsing.npy'
 
@@ -54,13 +54,13 @@ class PackedFaces(Faces):
         return self._images[row].transpose(1, 2, 0), self._labels[row] if self.has_parsing else None, self.landmarks(index)
 
     def identities(self, encoder: str) -> np.ndarray | None:
-        """(N,D) float32, unit length: how the encoder of that name sees each image; None where it was not asked."""
+        """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
         file = _identities_file(self.root, encoder)
         return np.load(file)[self._rows] if file.is_file() else None
 
     def _open(self):
-        # Copy-on-write mapping: nothing is copied unless somebody writes into an image, and the file never changes. Rows of a
-        # plain view of it are cut out faster.
+        # Copy-on-write mapping: writing into an image copies its pages and leaves the file unchanged. Indexing a plain array
+        # is faster than indexing a memmap.
         file = next((self.root / name for name in (IMAGES_FILE, _EARLIER_IMAGES_FILE) if (self.root / name).is_file()),
                     self.root / IMAGES_FILE)
         self._images = np.asarray(np.load(file, mmap_mode='c'))
@@ -75,7 +75,7 @@ class PackedFaces(Faces):
 
 
 class _Framed(Dataset):
-    """Images of a list as uint8 arrays in the frame of the cache; None where one is unreadable."""
+    """(index, uint8 arrays in the frame of the cache) of each image; (index, None) if it is unreadable."""
 
     def __init__(self, faces: Faces, to: Template):
         self.faces, self.to = faces, to
@@ -98,9 +98,9 @@ def packed(folder: str | Path, partition: str = 'all') -> Faces:
 
 
 def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) -> PackedFaces:
-    """Write a cache of the faces as they look in the template `to` and open it. Unreadable images are left out.
+    """Write a cache of the faces warped to the template `to` and open it. Unreadable images are left out.
 
-    ValueError where the folder holds the cache of another list of faces or another frame.
+    Raises ValueError if the folder holds the cache of another list of faces or another frame, or if no image is readable.
     """
     folder = Path(folder).expanduser()
     check_writable(folder / 'index.npz')
@@ -109,7 +109,7 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
         with np.load(folder / 'index.npz', allow_pickle=False) as index:
             if str(index['stamp']) != stamp:
                 raise ValueError(f'{folder} holds the cache of other images or another size; give another folder')
-        discard(folder / _STAMP, _STATUS, _POINTS)  # of an attempt that was killed among its last lines
+        discard(folder / _STAMP, _STATUS, _POINTS)  # of a run that was killed before it removed them
         return PackedFaces(folder)
 
     specs = {IMAGES_FILE: (np.uint8, (len(faces), 3, to.height, to.width), 0)}
@@ -117,8 +117,8 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
         specs['parsing.npy'] = np.uint8, (len(faces), to.height, to.width), 0
     specs |= {_STATUS: (np.uint8, (len(faces),), 0), _POINTS: (np.float32, (len(faces), 5, 2), np.nan)}
     arrays = PartialArrays(folder / _STAMP, stamp, specs, 'the cache')
-    todo = np.flatnonzero(arrays[_STATUS] == 0).tolist()
-    for index, framed in DataLoader(_Framed(faces, to), batch_size=None, sampler=todo, num_workers=workers, collate_fn=_as_is):
+    pending = np.flatnonzero(arrays[_STATUS] == 0).tolist()
+    for index, framed in DataLoader(_Framed(faces, to), batch_size=None, sampler=pending, num_workers=workers, collate_fn=_as_is):
         if framed is not None:
             image, labels, points = framed
             arrays[IMAGES_FILE][index] = image
@@ -143,10 +143,10 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
 
 def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, name: str = '', batch: int = 64,
           progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
-    """Add label maps to a cache of faces in the template `face` that has none, and open it.
+    """Add label maps to a cache of faces in the template `face`, unless it has them, and open it.
 
-    labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). name: of that parser. Labeling that was interrupted goes on
-    where it stopped, if it is with the same parser. ValueError where the cache shows more or less than the template `face`.
+    labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). name: name of that parser; interrupted labeling resumes only
+    with the same parser. Raises ValueError if the frame of the cache is not the template `face`.
     """
     faces = PackedFaces(folder)
     rows, note = faces._rows, faces.root / 'parsing.stamp.part'
@@ -166,10 +166,10 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, name: st
 
 def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Tensor], *, batch: int = 64,
           progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
-    """Add to a cache of faces in the template `face` how an identity encoder sees them, and open it.
+    """Add the embeddings of an identity encoder to a cache of faces in the template `face`, unless it has them, and open it.
 
-    encoder: a name for it and its weights. identities_of: images (B,3,H,W) in [-1,1] -> (B,D) unit length. ValueError
-    as for label.
+    encoder: name of the encoder and its weights. identities_of: images (B,3,H,W) in [-1,1] -> (B,D), unit length. Raises
+    ValueError as `label` does.
     """
     faces = PackedFaces(folder)
     _check_square(faces)
@@ -177,15 +177,15 @@ def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Te
     if file.is_file():
         return faces
     check_writable(file)
-    count, found = len(faces._images), []
+    count, embeddings = len(faces._images), []
     for start in range(0, count, batch):
         with torch.inference_mode():
-            found.append(identities_of(unit(torch.from_numpy(faces._images[start:start + batch]))).float().numpy())
+            embeddings.append(identities_of(unit(torch.from_numpy(faces._images[start:start + batch]))).float().numpy())
         if not start:
-            check_space(faces.root, count * found[0][0].nbytes, 'the file of identities')
+            check_space(faces.root, count * embeddings[0][0].nbytes, 'the file of identities')
         progress(min(start + batch, count), count)
     with replacing(file) as temporary, temporary.open('wb') as handle:
-        np.lib.format.write_array(handle, np.concatenate(found))
+        np.lib.format.write_array(handle, np.concatenate(embeddings))
     return faces
 
 
@@ -203,7 +203,7 @@ def _as_is(sample):
 
 
 def _stamp(faces: Faces, to: Template) -> str:
-    """Names the list of faces and the frame, so that a cache is never mistaken for another one's."""
+    """SHA-256 of the list of faces and the frame, which identifies the contents of a cache."""
     digest = hashlib.sha256(repr((str(faces.root.resolve()), to)).encode())
     for column in (faces.files, faces.people[faces.persons]):
         digest.update('\n'.join(map(str, column)).encode())

@@ -1,4 +1,4 @@
-"""Drawn faces with what they were drawn from, for the network that reads it off them again."""
+"""Rendered faces with their rendering parameters, for training a network that regresses the parameters."""
 import sys
 
 import numpy as np
@@ -8,10 +8,10 @@ from torch.utils.data import Dataset
 from datasets.synthetic import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, SyntheticFaces
 from models.batch import CauseBatch
 
-# Attributes that a face shows by itself; the rest is backdrop, clothes and camera.
+# Attributes of the face itself; the others describe the background, the clothes and the camera.
 READ_ATTRIBUTES = ATTRIBUTES[:ATTRIBUTES.index('background_hue')] + ('glasses',)
 CAUSES = (*IDENTITY, *READ_ATTRIBUTES)
-# What is there or not, above 0: of the source's person, and of the target's image.
+# Causes whose sign switches a feature on (above 0) or off.
 SWITCHES = ('makeup', 'freckles', 'bald', 'beard', 'glasses')
 
 _ROWS = [ATTRIBUTES.index(name) for name in READ_ATTRIBUTES]
@@ -19,13 +19,16 @@ _LOW, _HIGH = np.array([ATTRIBUTE_RANGES[name] for name in READ_ATTRIBUTES], np.
 
 
 def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
-    """The vectors of datasets.synthetic.causes -> (len(CAUSES),) float32 in [-1,1]."""
+    """The identity and attribute vectors of datasets.synthetic.causes as one (len(CAUSES),) float32 vector in [-1,1]."""
     scaled = 2 * (np.asarray(attributes, np.float32)[_ROWS] - _LOW) / (_HIGH - _LOW) - 1
     return torch.from_numpy(np.concatenate([np.asarray(identity, np.float32), scaled]))
 
 
 class DrawnCauses(Dataset):
-    """CauseBatch samples without the batch dimension; a key (epoch, index) never repeats an image, a bare index is epoch 0's."""
+    """CauseBatch samples without the batch dimension.
+
+    A key is an index of epoch 0 or a pair (epoch, index); different keys give different images.
+    """
 
     def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, persons: int = 10 ** 6):
         self.length = len(SyntheticFaces(split))
@@ -38,5 +41,5 @@ class DrawnCauses(Dataset):
         epoch, index = key if isinstance(key, tuple) else (0, key)
         if not 0 <= index < self.length:
             raise IndexError(index)
-        drawn = self.faces[epoch * self.length + index]
-        return CauseBatch(drawn['image'], causes_of(drawn['identity'], drawn['attributes']))
+        sample = self.faces[epoch * self.length + index]
+        return CauseBatch(sample['image'], causes_of(sample['identity'], sample['attributes']))

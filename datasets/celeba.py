@@ -1,7 +1,8 @@
-"""CelebA (Liu et al. 2015) in its official layout, whole or any part of it.
+"""CelebA (Liu et al. 2015) in its official layout, complete or in part.
 
-Images lie in img_align_celeba/ (aligned, 178x218) or img_celeba/ (in the wild), lists beside them; `Anno/`, `Eval/` and
-`Img/` of the official archive are looked into as well. Only the images are needed: what else is missing is said once.
+Images are in img_align_celeba/ (aligned, 178x218) or img_celeba/ (in the wild), annotation lists in the same folder; the folders
+`Anno/`, `Eval/` and `Img/` of the official archive are searched as well. Only the images are required; a missing list is logged
+once.
 """
 from pathlib import Path
 
@@ -15,19 +16,20 @@ _PLACES = ('', 'Anno', 'Eval', 'Img', 'celeba')
 _ALIGNED = ('img_align_celeba', 'img_align_celeba_png', 'img_align_celeba_png.7z/img_align_celeba_png')
 _WILD = ('img_celeba', 'img_celeba.7z/img_celeba')
 _MISSING = {
-    'identity_CelebA.txt': 'every image counts as a person of its own',
-    'list_landmarks_align_celeba.txt': 'landmarks are unknown, the alignment is taken as given',
-    'list_eval_partition.txt': 'train, validation and test are split 80/10/10 by person',
+    'identity_CelebA.txt': 'each image has an identity of its own',
+    'list_landmarks_align_celeba.txt': 'landmarks are unknown, the images are assumed to be aligned',
+    'list_eval_partition.txt': 'train, validation and test are split 80/10/10 by identity',
     'list_attr_celeba.txt': 'there are no attributes',
     'list_bbox_celeba.txt': 'there are no face boxes',
 }
 
 
 def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = None) -> Faces:
-    """The images of a CelebA folder. aligned None takes the aligned ones where they exist.
+    """The images of a CelebA folder.
 
-    `columns` of the result hold the 40 attributes by name ((N,) bool) and `box` ((N,4) x, y, width, height), where their
-    lists exist. ValueError where there are no images, or images in the wild without landmarks.
+    aligned: True for the aligned images, False for the images in the wild, None for the aligned ones if they exist. `columns` of
+    the result hold the 40 attributes by name, (N,) bool, and `box`, (N,4) x, y, width, height in pixels, if their lists exist.
+    Raises ValueError if there are no images, if images in the wild have no landmarks, and for malformed lists.
     """
     root = check_root(root)
     folder = _folder(root, _WILD if aligned is False else _ALIGNED + _WILD if aligned is None else _ALIGNED)
@@ -44,8 +46,8 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
     identity, points, split = (_table(root, name) for name in ('identity_CelebA.txt', landmarks, 'list_eval_partition.txt'))
     if points is None and not aligned:
         raise ValueError(f'{root} lacks list_landmarks_celeba.txt, without which images in the wild cannot be aligned; '
-                         'add it, or let scripts/prepare_data.py detect and align')
-    # A list that knows only some of the images limits the set to these.
+                         'add it, or align the images with scripts/prepare_data.py')
+    # Images missing from a list are left out.
     stems = sorted(set(present).intersection(*(table for table in (identity, points, split) if table is not None)))
     if not stems:
         raise ValueError(f'the lists under {root} name none of the images in {folder}; they belong to another set')
@@ -64,16 +66,16 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
 
 
 def find_list(root: Path, name: str) -> Path | None:
-    """A list of the official archive, or None."""
+    """Path of a list of the official archive, or None."""
     return next((root / place / name for place in _PLACES if (root / place / name).is_file()), None)
 
 
 def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
-    """Column names (empty where the list has none) and file stem -> values. ValueError names a malformed line."""
+    """Column names (empty if the list has no header) and file stem -> values. Raises ValueError for a malformed line."""
     header, rows, width = [], {}, None
     for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split()
-        if not fields or (number == 1 and len(fields) == 1):  # the first line may count the images
+        if not fields or (number == 1 and len(fields) == 1):  # an optional first line holds the number of images
             continue
         if Path(fields[0]).suffix.lower() not in SUFFIXES:
             if rows or header:
@@ -102,23 +104,23 @@ def _table(root: Path, name: str) -> dict[str, list[str]] | None:
 
 
 def numbers(rows: list[list[str]], width: int) -> np.ndarray:
-    """(N, width) float32 of the rows of a list. ValueError where they hold anything but finite numbers."""
+    """(N, width) float32 of the rows of a list. Raises ValueError for values that are not finite numbers."""
     try:
-        found = np.array(rows, np.float64)
+        values = np.array(rows, np.float64)
     except ValueError as error:
         raise ValueError(f'a list of CelebA holds something that is no number ({shown(error)}); unpack the list again') from error
-    if not np.isfinite(found).all():
+    if not np.isfinite(values).all():
         raise ValueError('a list of CelebA holds a number that is not finite; unpack the list again')
-    if found.shape[1] != width:
-        raise ValueError(f'a list of CelebA has {found.shape[1]} values per image where {width} are expected')
-    return found.astype(np.float32)
+    if values.shape[1] != width:
+        raise ValueError(f'a list of CelebA has {values.shape[1]} values per image where {width} are expected')
+    return values.astype(np.float32)
 
 
 def split_numbers(root: Path, values: list[str]) -> np.ndarray:
-    """(N,) int8 of the values of list_eval_partition.txt; ValueError names one that is no partition."""
-    odd = set(values) - {'0', '1', '2'}
-    if odd:
-        raise ValueError(f'list_eval_partition.txt of {root} holds {shown(repr(min(odd)))}; 0, 1 and 2 are known')
+    """(N,) int8 of the values of list_eval_partition.txt; raises ValueError for a value other than 0, 1 and 2."""
+    unknown = set(values) - {'0', '1', '2'}
+    if unknown:
+        raise ValueError(f'list_eval_partition.txt of {root} holds {shown(repr(min(unknown)))}; 0, 1 and 2 are known')
     return np.array(values, np.int8)
 
 

@@ -1,11 +1,11 @@
 """CelebAMask-HQ (Lee et al. 2020) in its official layout: CelebA-HQ images with masks of 18 parts.
 
-CelebA-HQ-img/N.jpg, CelebAMask-HQ-mask-anno/K/NNNNN_part.png, CelebA-HQ-to-CelebA-mapping.txt. The masks overlap; they are
-drawn one over the other in the order of models.batch.PARTS, which is the published one (a hat covers hair, hair covers an
-eye). Masks of another size than the image are resized to it with the nearest pixel.
+Files: CelebA-HQ-img/N.jpg, CelebAMask-HQ-mask-anno/K/NNNNN_part.png, CelebA-HQ-to-CelebA-mapping.txt. Overlapping masks are
+merged in the published order, that of models.batch.PARTS: later parts overwrite earlier ones (a hat covers hair, hair covers an
+eye). Masks are resized to the size of the image by nearest-neighbor interpolation.
 
-l_ and r_ of the official files are the pictured person's left and right, other sets in this layout mean the viewer's. PARTS
-means the viewer's: on which side l_ lies is seen in each image, and the two sides change places where it is the right one.
+In the official files l_ and r_ are the subject's left and right; in other data sets of this layout they are the viewer's, as in
+PARTS. The convention is detected per image from the positions of the parts, and the sides are exchanged if necessary.
 """
 from pathlib import Path
 
@@ -26,7 +26,7 @@ _HQ_SIDE = 1024
 
 
 class CelebAMask(Faces):
-    """Images with label maps. Landmarks: those of CelebA where its lists are at hand, else read off the masks."""
+    """Images with label maps. Landmarks come from the lists of CelebA if available, otherwise from the masks."""
 
     has_parsing = True
 
@@ -43,8 +43,11 @@ class CelebAMask(Faces):
 
 
 def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
-    """Persons, partition and landmarks come by the mapping from CelebA's lists, looked for in the same folder and its Anno/
-    and Eval/. Without the mapping every image counts as a person of its own."""
+    """The images of a CelebAMask-HQ folder.
+
+    Identities, partitions and landmarks are those of the lists of CelebA in the same folder, its Anno/ or its Eval/, by the
+    mapping file. Without the mapping each image has an identity of its own. Raises ValueError for another layout.
+    """
     root = check_root(root)
     for folder in (_IMAGES, _MASKS):
         if not (root / folder).is_dir():
@@ -55,9 +58,9 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
         raise ValueError(f'{root / _IMAGES} holds no image named by a number, such as 0.jpg')
     stems = _originals(root, [int(Path(name).stem) for name in files])
     tables = {name: _rows(root, name, stems, effect) for name, effect in (
-        ('identity_CelebA.txt', 'every image counts as a person of its own'),
-        ('list_eval_partition.txt', 'train, validation and test are split 80/10/10 by person'),
-        ('list_landmarks_celeba.txt', 'landmarks are read off the masks'))}
+        ('identity_CelebA.txt', 'each image has an identity of its own'),
+        ('list_eval_partition.txt', 'train, validation and test are split 80/10/10 by identity'),
+        ('list_landmarks_celeba.txt', 'landmarks are estimated from the masks'))}
     identity, split, wild = tables.values()
     # split_by_name hashes these names: another prefix would move images to other partitions.
     names = [f'picture {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
@@ -67,13 +70,13 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
 
 
 def merge(folder: Path, number: int, shape: tuple[int, int]) -> np.ndarray:
-    """(H,W) uint8 label map in ids of PARTS out of the part masks of one image; BrokenImage where it has none."""
+    """(H,W) uint8 label map in ids of PARTS from the part masks of an image. Raises BrokenImage if it has no mask."""
     labels = np.zeros(shape, np.uint8)
-    found = False
+    has_mask = False
     for label, part in enumerate(PARTS[1:], 1):
         path = folder / f'{number:05d}_{part}.png'
         if not path.is_file():
-            continue  # a part that the image does not show has no file
+            continue  # invisible parts have no file
         try:
             with open_image(path) as mask:
                 mask = mask.convert('L')
@@ -81,15 +84,15 @@ def merge(folder: Path, number: int, shape: tuple[int, int]) -> np.ndarray:
             raise BrokenImage(f'the mask {error}') from error
         mask = mask if mask.size == shape[::-1] else mask.resize(shape[::-1], Resampling.NEAREST)
         labels[np.asarray(mask) > 127] = label
-        found = True
-    if not found:
+        has_mask = True
+    if not has_mask:
         raise BrokenImage(f'{folder} holds no mask {number:05d}_<part>.png')
     return viewers_sides(labels)
 
 
 def viewers_sides(labels: np.ndarray) -> np.ndarray:
-    """The label map with l_ on the viewer's left: sides are exchanged where most l_ parts lie right of the r_ parts, or of
-    the skin's center where only one side is seen."""
+    """The label map with l_ on the viewer's left: sides are exchanged if most l_ parts are to the right of the r_ parts, or
+    of the center of the skin if only one of the two is visible."""
     def center(part):
         columns = np.nonzero((labels == PARTS.index(part)).any(0))[0]
         return columns.mean() if len(columns) else None
@@ -103,22 +106,24 @@ def viewers_sides(labels: np.ndarray) -> np.ndarray:
 
 
 def points_of(labels: np.ndarray) -> np.ndarray:
-    """(5,2) landmarks read off a label map: eyes are centroids, the nose tip lies at the nose mask's centroid column and
-    three quarters down its height, mouth corners are the outermost columns of mouth and lips. What is not visible is filled
-    in from FFHQ's template, which frames a face as CelebA-HQ does."""
+    """(5,2) landmarks in pixels, estimated from a label map.
+
+    Eyes are centroids; the nose tip has the mean column of the nose and three quarters of its height; mouth corners are the
+    outermost columns of mouth and lips. Invisible landmarks are those of the FFHQ template, whose crop is that of CelebA-HQ.
+    """
     height, width = labels.shape
     points = np.array(TEMPLATES['ffhq'].scaled(width, height).points, np.float32)
 
-    def where(*parts):
+    def pixels_of(*parts: str) -> tuple[np.ndarray, np.ndarray] | None:
         ys, xs = np.nonzero(np.isin(labels, [PARTS.index(part) for part in parts]))
         return (xs, ys) if len(xs) >= 4 else None
 
     for i, part in enumerate(('l_eye', 'r_eye')):
-        if eye := where(part):
+        if eye := pixels_of(part):
             points[i] = eye[0].mean(), eye[1].mean()
-    if nose := where('nose'):
+    if nose := pixels_of('nose'):
         points[2] = nose[0].mean(), nose[1].min() + 0.75 * np.ptp(nose[1])
-    if lips := where(*_LIPS):
+    if lips := pixels_of(*_LIPS):
         for i, x in ((3, lips[0].min()), (4, lips[0].max())):
             points[i] = x, lips[1][lips[0] == x].mean()
     return points
@@ -144,10 +149,10 @@ def hq_points(wild: np.ndarray) -> np.ndarray:
 
 
 def _originals(root: Path, numbers: list[int]) -> list[str] | None:
-    """Stem of the CelebA image behind each CelebA-HQ number, or None without the mapping."""
+    """Stem of the original CelebA image of each CelebA-HQ number, or None without the mapping."""
     path = root / _MAPPING
     if not path.is_file():
-        tell_once(f'{root} has no {_MAPPING}: every image counts as a person of its own, landmarks are read off the masks')
+        tell_once(f'{root} has no {_MAPPING}: each image has an identity of its own, landmarks are estimated from the masks')
         return None
     rows = [line.split() for line in read_text(path).splitlines()]
     table = {int(row[0]): Path(row[2]).stem for row in rows if len(row) == 3 and row[0].isdecimal()}

@@ -1,4 +1,4 @@
-"""Face images on disk: one record, and the list that every data set of faces is read into."""
+"""Face images on disk: the record of an image and the list common to all data sets of faces."""
 import functools
 import logging
 import math
@@ -25,9 +25,9 @@ class BrokenImage(ValueError):
 class Face:
     """A face image on disk.
 
-    person counts from 0 in the whole data set, name is how the data set calls that person. points are the (5, 2)
-    landmarks in pixels of the stored image. frame is set where the stored image is aligned already: the template
-    whose points the face lies on, whatever the number of pixels.
+    person: identity label from 0, unique in the data set. name: name of the identity in the data set. points: (5,2) landmarks in
+    pixels of the stored image, or None. frame: template to which the stored image is aligned, up to scale; None if it is not
+    aligned.
     """
 
     path: Path
@@ -38,10 +38,10 @@ class Face:
 
 
 class Faces:
-    """An indexed list of `Face` records held in columns, so that a million of them stay small and fork-safe.
+    """An indexed list of `Face` records stored as columns, which keeps millions of them small and fork-safe.
 
-    files: paths below root. names: who is on each image. points: (N,5,2) float32, NaN where unknown. splits: (N,) index
-    into PARTITIONS. columns: further facts with N rows each (attributes, boxes).
+    files: paths below root. names: identity name of each image. points: (N,5,2) float32, NaN where unknown. splits: (N,) index
+    into PARTITIONS. columns: further annotations with N rows each (attributes, boxes).
     """
 
     has_parsing = False
@@ -69,7 +69,7 @@ class Faces:
                     self.frame)
 
     def landmarks(self, index: int) -> np.ndarray | None:
-        """(5, 2) or None where the image's landmarks are unknown."""
+        """Landmarks (5,2) of an image in pixels, or None if they are unknown."""
         if self.points is None:
             return None
         points = self.points[index]
@@ -77,15 +77,15 @@ class Faces:
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Image (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2), or None.
-        BrokenImage where the file cannot be read."""
+        Raises BrokenImage if the file cannot be read."""
         return read_image(self.path(index)), None, self.landmarks(index)
 
     def identities(self, encoder: str) -> np.ndarray | None:
-        """(N,D) float32, unit length: how the identity encoder of that name sees each image, where that was kept; else None."""
+        """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
         return None
 
     def select(self, keep: np.ndarray) -> 'Faces':
-        """The rows of an index array or a boolean mask; persons keep their numbers."""
+        """The rows of an index array or a boolean mask; identity labels are unchanged."""
         chosen = object.__new__(type(self))
         chosen.__dict__.update(self.__dict__)
         chosen.files, chosen.persons, chosen.splits = self.files[keep], self.persons[keep], self.splits[keep]
@@ -94,7 +94,7 @@ class Faces:
         return chosen
 
     def partition(self, name: str) -> 'Faces':
-        """The images of one of PARTITIONS, or `all`; ValueError where there is none."""
+        """The images of one of PARTITIONS, or `all`. Raises ValueError if it is unknown or empty."""
         if name == 'all':
             return self
         if name not in PARTITIONS:
@@ -106,19 +106,19 @@ class Faces:
 
 
 def split_by_name(names: Sequence[str]) -> np.ndarray:
-    """Partition of each name, 80/10/10 by a checksum of it: a person never changes sides when others are added."""
-    known = {name: zlib.crc32(str(name).encode()) % 10 for name in set(map(str, names))}
-    return np.array([max(0, known[str(name)] - 7) for name in names], dtype=np.int8)
+    """Partition of each name, 80/10/10 by its CRC-32: independent of the other names."""
+    buckets = {name: zlib.crc32(str(name).encode()) % 10 for name in set(map(str, names))}
+    return np.array([max(0, buckets[str(name)] - 7) for name in names], dtype=np.int8)
 
 
 @functools.cache
 def tell_once(message: str) -> None:
-    """A warning about the data, given once per process."""
+    """Log a warning about the data, once per process."""
     log.warning(message)
 
 
 def check_root(root: str | Path) -> Path:
-    """ValueError where the folder does not exist."""
+    """The folder as a path, with ~ expanded. Raises ValueError if it does not exist."""
     root = Path(root).expanduser()
     if not root.is_dir():
         raise ValueError(f'{root} is not a folder; give the folder that holds the data set')
@@ -126,14 +126,14 @@ def check_root(root: str | Path) -> Path:
 
 
 def images_in(folder: Path, *, deep: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[str]:
-    """Sorted image paths below a folder, relative to it; hidden files and folders are passed over."""
-    found = folder.rglob('*') if deep else folder.iterdir()
-    relative = (path.relative_to(folder) for path in found if path.suffix.lower() in suffixes)
+    """Sorted image paths below a folder, relative to it; hidden files and folders are skipped."""
+    paths = folder.rglob('*') if deep else folder.iterdir()
+    relative = (path.relative_to(folder) for path in paths if path.suffix.lower() in suffixes)
     return sorted(path.as_posix() for path in relative if not any(part.startswith('.') for part in path.parts))
 
 
 def read_image(path: Path) -> np.ndarray:
-    """(H,W,3) uint8 sRGB, upright; BrokenImage where it cannot be decoded whole."""
+    """(H,W,3) uint8 sRGB with the EXIF orientation applied. Raises BrokenImage if it cannot be decoded completely."""
     try:
         return read_rgb(path)
     except ImageError as error:

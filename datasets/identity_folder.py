@@ -1,9 +1,8 @@
-"""Folders of images: one folder per person (LFW, VGGFace2, any `name/image.jpg`), or a plain heap of faces.
+"""Folders of face images: one folder per identity (LFW, VGGFace2, any `name/image.jpg`), or images without identities.
 
-`landmarks.csv` beside them (columns file, identity, then x and y of the five points) is used where it exists, and
-`list_eval_partition.txt` (file, 0 | 1 | 2) likewise. Images of 178x218 pixels with landmarks are taken as aligned in
-CelebA's geometry; others are aligned by their landmarks; without landmarks an image is taken as a face already framed,
-and its central square is used.
+Optional files in the root: `landmarks.csv` (columns file, identity, then x and y of the five points) and
+`list_eval_partition.txt` (file, 0 | 1 | 2). Images of 178x218 pixels with landmarks are treated as aligned like CelebA; other
+images are aligned by their landmarks. Images without landmarks are treated as face crops, of which the central square is used.
 """
 from pathlib import Path
 
@@ -19,7 +18,7 @@ LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 
 
 
 def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
-    """One sub-folder per person, however deep its images lie. ValueError where images lie at the top only."""
+    """One top-level folder per identity, with images at any depth. Raises ValueError if there are no such folders."""
     root = check_root(root)
     files = [name for name in images_in(root, deep=True) if '/' in name]
     if not files:
@@ -28,7 +27,7 @@ def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
 
 
 def plain(root: str | Path, partition: str = 'all') -> Faces:
-    """Every image below the folder, each as a person of its own."""
+    """All images below the folder, each with an identity of its own."""
     root = check_root(root)
     files = images_in(root, deep=True)
     if not files:
@@ -42,14 +41,14 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
     if path.is_file():
         table = read_landmarks(path)
         points = np.stack([table.get(name, np.full((5, 2), np.nan, np.float32)) for name in files])
-        unknown = int(np.isnan(points).any((1, 2)).sum())
-        if unknown == len(files):
+        missing = int(np.isnan(points).any((1, 2)).sum())
+        if missing == len(files):
             raise ValueError(f'{path} names none of the images under {root}; its column "file" must be relative to it')
-        if unknown:
-            tell_once(f'{path} does not name {unknown} of {len(files)} images: these are left out')
-            known = ~np.isnan(points).any((1, 2))
-            points = points[known]
-            files, names = ([value for value, keep in zip(column, known) if keep] for column in (files, names))
+        if missing:
+            tell_once(f'{path} does not name {missing} of {len(files)} images: these are left out')
+            has_points = ~np.isnan(points).any((1, 2))
+            points = points[has_points]
+            files, names = ([value for value, keep in zip(column, has_points) if keep] for column in (files, names))
         if all(_size(root / name) == (178, 218) for name in files[:8]):
             frame = TEMPLATES['celeba']
     splits = split_by_name(names)
@@ -64,7 +63,7 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
 
 
 def read_landmarks(path: Path) -> dict[str, np.ndarray]:
-    """file -> (5,2) float32. ValueError names the image whose line is malformed."""
+    """Landmarks of a CSV file: file -> (5,2) float32 in pixels. Raises ValueError for a malformed line, naming its image."""
     table = {}
     for row in read_rows(path, ('file', *LANDMARK_COLUMNS[2:])):
         try:

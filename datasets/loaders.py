@@ -1,4 +1,4 @@
-"""Data sets by name, and loaders whose place in the stream of batches can be saved and taken up again."""
+"""Data sets by name, and loaders whose position in the stream of batches can be saved and restored."""
 import atexit
 import multiprocessing
 import os
@@ -26,7 +26,7 @@ from datasets.unpaired import Unpaired, unpaired
 from datasets.webcaricature import webcaricature
 from models.batch import PairBatch, collate
 
-# name -> (root, partition) -> the list of its faces
+# name -> function (root, partition) -> Faces
 FACES: dict[str, Callable[..., Faces]] = {
     'celeba': celeba,
     'celebamask': celebamask,
@@ -40,13 +40,15 @@ _PREFETCH = 2  # batches that a worker prepares ahead
 
 
 class ResumableSampler(Sampler):
-    """A batch sampler whose keys are (epoch, index), so that a sample depends on nothing but its key.
+    """A batch sampler with keys (epoch, index) and a position that can be saved.
 
-    Shuffled, it is the endless stream of one rank's training batches: epoch after epoch in an order drawn from (seed, epoch),
-    each global batch of world_size * batch_size dealt out to the ranks; what is left at an epoch's end is dropped, and an
-    epoch too short for one global batch is filled up from its beginning. Unshuffled, it is one pass in order over this rank's
-    share, the last batch being short. epoch and position (in batches) say which batch of the stream comes next; they move
-    on when `advance` is called, by the loader when it hands a batch out, not when workers prefetch it.
+    shuffle True: the infinite stream of the training batches of a rank. The order of each epoch is a permutation seeded by
+    (seed, epoch); each global batch of world_size * batch_size samples is divided among the ranks. The incomplete global batch
+    at the end of an epoch is dropped; an epoch shorter than one global batch is repeated to fill it. shuffle False: one pass in
+    order over the samples of this rank, with a possibly smaller last batch. `epoch` and `position` (in batches) locate the next
+    batch; Loader calls `advance` when it returns a batch, so that prefetched batches do not count.
+
+    Raises ValueError for a length or batch size below 1 and for a rank outside [0, world_size).
     """
 
     def __init__(self, length: int, batch_size: int, *, seed: int, rank: int = 0, world_size: int = 1, shuffle: bool = True):
@@ -59,7 +61,7 @@ class ResumableSampler(Sampler):
         self.epoch = self.position = 0
 
     def __len__(self) -> int:
-        """Batches of one epoch on this rank."""
+        """Number of batches of an epoch on this rank."""
         if self.shuffle:
             return max(1, self.length // (self.batch_size * self.world_size))
         return -(-len(range(self.rank, self.length, self.world_size)) // self.batch_size)
@@ -79,7 +81,7 @@ class ResumableSampler(Sampler):
             epoch, position = epoch + 1, 0
 
     def advance(self) -> None:
-        """One batch was handed out."""
+        """Move the position forward by one batch."""
         self.position += 1
         if self.position == len(self):
             self.epoch, self.position = self.epoch + 1, 0
@@ -88,11 +90,11 @@ class ResumableSampler(Sampler):
         return {'length': self.length, 'batch_size': self.batch_size, 'seed': self.seed, 'world_size': self.world_size}
 
     def state_dict(self) -> dict[str, int]:
-        """The same on every rank."""
+        """Position and layout of the stream, equal on all ranks."""
         return {'epoch': self.epoch, 'position': self.position, **self._layout()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue after the batches that were handed out. ValueError where the stream would be another one."""
+        """Restore the position. Raises ValueError if the layout of the stream differs from the saved one."""
         changed = [f'{name} {state[name]} -> {value}' for name, value in self._layout().items() if state[name] != value]
         if changed:
             raise ValueError(f'the data loader differs from the saved one ({", ".join(changed)}); resume with the same data, '
@@ -101,7 +103,7 @@ class ResumableSampler(Sampler):
 
 
 class _Batches(Dataset):
-    """Whole batches by their keys, with images as uint8 where the data set can give them so, for Loader to unpack."""
+    """Batches by lists of keys, with uint8 images if the data set supports it; Loader converts them to float32."""
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
@@ -112,59 +114,61 @@ class _Batches(Dataset):
     def __getitems__(self, keys: list[tuple[int, int]]):
         if hasattr(self.dataset, 'batch'):
             return self.dataset.batch(keys)
-        take = getattr(self.dataset, 'stored', self.dataset.__getitem__)
-        return collate([take(key) for key in keys])
+        get_sample = getattr(self.dataset, 'stored', self.dataset.__getitem__)
+        return collate([get_sample(key) for key in keys])
 
 
-class _Sent:
-    """What a worker hands over: small fields as arrays, which go through its pipe, where each tensor takes a shared file.
+class _TransferCollate:
+    """Collate function that prepares a batch for the transfer from a worker process.
 
-    Stored images go into shared memory that is used again after `turns` batches, since new memory costs more than they do:
-    Loader unpacks each batch into memory of its own before the worker is so far. turns: more than batches are on their way.
+    Small fields become numpy arrays, which are sent through the pipe; a tensor would need a shared memory file each. uint8 images
+    are copied into shared memory buffers that are reused after `num_slots` batches, as allocation is slower than the copy; Loader
+    converts each batch into new memory. num_slots: must exceed the number of prefetched batches of a worker.
     """
 
-    def __init__(self, turns: int):
-        self.turns, self.turn, self.rooms = turns, 0, {}
+    def __init__(self, num_slots: int):
+        self.num_slots, self.slot, self.buffers = num_slots, 0, {}
 
     def __call__(self, batch):
-        self.turn = (self.turn + 1) % self.turns
-        return _changed(batch, self._handed)
+        self.slot = (self.slot + 1) % self.num_slots
+        return _map_named(batch, self._transferable)
 
-    def _handed(self, name: str, value: torch.Tensor):
+    def _transferable(self, name: str, value: torch.Tensor):
         if value.nbytes < 2 ** 14:
             return value.numpy()
         if value.dtype != torch.uint8 or get_worker_info() is None:
             return value
-        room = self.rooms.get((name, self.turn))
-        if room is None or room.shape != value.shape:
-            room = self.rooms[name, self.turn] = torch.empty_like(value).share_memory_()
-        return room.copy_(value)
+        buffer = self.buffers.get((name, self.slot))
+        if buffer is None or buffer.shape != value.shape:
+            buffer = self.buffers[name, self.slot] = torch.empty_like(value).share_memory_()
+        return buffer.copy_(value)
 
 
-def _received(batch):
+def _to_tensors(batch):
+    """The batch with numpy arrays as tensors."""
     return batch.map(lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
 
 
-def _changed(batch, change: Callable):
-    """The batch with each field that it has as `change` makes it of name and value."""
+def _map_named(batch, fn: Callable):
+    """The batch with fn(name, value) in place of each field that is not None."""
     values = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{name: change(name, value) for name, value in values.items() if value is not None})
+    return replace(batch, **{name: fn(name, value) for name, value in values.items() if value is not None})
 
 
 class Loader(DataLoader):
-    """A DataLoader that tells its ResumableSampler about each batch as it is handed out."""
+    """A DataLoader that advances its ResumableSampler with each batch that it returns."""
 
     def __iter__(self):
         for batch in super().__iter__():
             self.batch_sampler.advance()
-            yield unpacked(_received(batch))
+            yield unpacked(_to_tensors(batch))
 
 
 class Keyed(Dataset):
-    """Gives drawn samples, numbered without end, as epochs of `length` for keys (epoch, index); a bare index is epoch 0's."""
+    """An unlimited data set divided into epochs of `length` samples; a key is an index of epoch 0 or a pair (epoch, index)."""
 
-    def __init__(self, drawn: Dataset, length: int):
-        self.drawn, self.length = drawn, length
+    def __init__(self, samples: Dataset, length: int):
+        self.samples, self.length = samples, length
 
     def __len__(self) -> int:
         return self.length
@@ -173,20 +177,20 @@ class Keyed(Dataset):
         epoch, index = key if isinstance(key, tuple) else (0, key)
         if not 0 <= index < self.length:
             raise IndexError(index)
-        return self.drawn[epoch * self.length + index]
+        return self.samples[epoch * self.length + index]
 
 
 def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> Faces:
-    """The list of faces of one of FACES. ValueError for an unknown name, a missing root or an empty partition."""
+    """The list of faces of one of FACES. Raises ValueError for an unknown name, a missing root or an empty partition."""
     if name not in FACES:
         raise ValueError(f'unknown set of faces {name!r}; known: {", ".join(FACES)}')
-    return FACES[name](_given(name, root), partition)
+    return FACES[name](_require_root(name, root), partition)
 
 
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
                 seed: int = 0, augment: bool = False, encoder: str | None = None) -> Dataset:
-    """SwapBatch samples of a data set by name. Persons are balanced in the train partition; only there is `augment` heeded.
-    encoder: the identity encoder whose view of the sources a cache may have kept."""
+    """SwapBatch samples of a data set by name. Identities are balanced in the partitions train and all, the only ones that
+    `augment` applies to. encoder: name of the identity encoder whose embeddings are read from a cache that holds them."""
     if name == 'synthetic':
         return _synthetic(SyntheticSwaps, size, partition, seed, same_ratio=same_ratio)
     train = partition in ('train', 'all')
@@ -197,15 +201,15 @@ def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 
 def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
                   same_ratio: float = 0.5, seed: int = 0, augment: bool = False, crops: float = 0.0,
                   matching: Matching | None = None, encoder: str | None = None) -> Dataset:
-    """Samples of the type that a family is fed: build_pairs for PairBatch, where same_ratio and encoder mean nothing, else
-    build_swaps, where crops and matching mean nothing."""
+    """Samples of the batch type of a family: build_pairs for PairBatch, which ignores same_ratio and encoder, otherwise
+    build_swaps, which ignores crops and matching."""
     if batch is PairBatch:
         return build_pairs(name, root, size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
     return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment, encoder=encoder)
 
 
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:
-    """The swaps that a CSV lists (columns source and target), in its order."""
+    """The pairs of a CSV file (columns source and target), in its order."""
     return ListedSwaps(build_faces(name, root), pairs, size)
 
 
@@ -217,51 +221,52 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
         return _synthetic(SyntheticPairs, size, partition, seed)
     augment = augment and partition == 'train'
     if name == 'unpaired':
-        return unpaired(_given(name, root), size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
+        return unpaired(_require_root(name, root), size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
     if name != 'webcaricature':
         raise ValueError(f'{name!r} holds no two domains; use synthetic, unpaired or webcaricature')
     faces = build_faces(name, root, partition)
     drawing = faces.columns['drawing']
     if drawing.all() or not drawing.any():
-        raise ValueError(f'the partition {partition!r} of {root} shows photos or caricatures alone')
-    people = {str(person): number for number, person in enumerate(faces.people)}
-    return Unpaired(faces.select(~drawing), faces.select(drawing), size, people=people, seed=seed, random=partition == 'train',
+        raise ValueError(f'the partition {partition!r} of {root} does not hold both photos and caricatures')
+    labels = {str(name): label for label, name in enumerate(faces.people)}
+    return Unpaired(faces.select(~drawing), faces.select(drawing), size, people=labels, seed=seed, random=partition == 'train',
                     augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 
 def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,
                  shuffle: bool = True) -> Loader:
-    """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False is one pass in order for evaluation."""
+    """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False: one pass in order, for evaluation."""
     sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
-    # An own generator for the workers' seeds: making an iterator must not draw from the global stream of random numbers.
-    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_Sent(_PREFETCH + 2),
+    # A separate generator for the seeds of the workers: iterators do not consume the global random state.
+    return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_TransferCollate(_PREFETCH + 2),
                   prefetch_factor=_PREFETCH if workers else None,
                   persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
                   generator=torch.Generator().manual_seed(seed * world_size + rank),
-                  worker_init_fn=partial(_outlast_signals, _leaving()))
+                  worker_init_fn=partial(_ignore_signals, _exit_event()))
 
 
 @cache
-def _leaving():
-    """An event that is set when this process leaves."""
+def _exit_event():
+    """An event that is set when this process exits."""
     event = multiprocessing.Event()
     atexit.register(event.set)
     return event
 
 
-def _outlast_signals(leaving, worker: int) -> None:
-    """Ctrl-C and a scheduler's SIGTERM reach every process of a run: the main one saves, and needs its workers until then."""
+def _ignore_signals(leaving, worker: int) -> None:
+    """Ignore SIGINT, and SIGTERM until the main process exits: both reach all processes, and the main one needs its workers to
+    save a checkpoint."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if leaving.is_set() else None)
 
 
 def _synthetic(kind: type[Dataset], size: int, partition: str, seed: int, **options) -> Keyed:
-    """Drawn faces: training never repeats an image."""
+    """Rendered faces as a data set whose epochs have different images."""
     length = len(kind(partition, size, seed=seed, **options))
     return Keyed(kind(partition, size, seed=seed, length=sys.maxsize, **options), length)
 
 
-def _given(name: str, root: str | Path | None) -> str | Path:
+def _require_root(name: str, root: str | Path | None) -> str | Path:
     if root is None:
-        raise ValueError(f'the data set {name!r} lies on disk; say where with its root folder')
+        raise ValueError(f'the data set {name!r} is read from disk; set its root folder')
     return root

@@ -1,6 +1,6 @@
-"""Faces with label maps, for the training and measuring of face parsers.
+"""Faces with label maps, for the training and evaluation of face parsers.
 
-A folder is known by what it holds:
+The kind of a folder is determined by its contents:
     images/ masks/ index.csv   FASSEG: images/NAME.jpg, masks/NAME.png of ids of models.batch.COARSE; index.csv has the columns
                                name and split, and subset where there are several kinds of image
     labeled.npy               a cache with the labels of a teacher (datasets.preparation.pseudo_labels)
@@ -29,8 +29,8 @@ from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 from models.image_io import ImageError, open_image
 
-SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # of the training images, where all three are at hand
-_PATIENCE = 50  # unreadable images in a row before giving up
+SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # relative frequency in training
+_MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
 _EYES = {False: [PARTS.index('l_eye'), PARTS.index('r_eye')], True: [list(COARSE).index('eyes')]}
 _MOUTH = {False: [PARTS.index(name) for name in COARSE['mouth']], True: [list(COARSE).index('mouth')]}
 _MIRRORED = torch.from_numpy(MIRRORED).long()
@@ -58,7 +58,7 @@ def _read_ids(path: Path) -> np.ndarray:
 
 
 def coarse_faces(root: Path) -> CoarseFaces:
-    """The images whose masks show two eyes and a mouth, by which they are framed. ValueError where index.csv does not fit."""
+    """The images whose masks have two eyes and a mouth, which alignment needs. Raises ValueError for a malformed index.csv."""
     rows = read_rows(root / 'index.csv', ('name', 'split'))
     if not rows or any(row['split'] not in PARTITIONS for row in rows):
         raise ValueError(f'{root / "index.csv"} needs the columns name and split, the latter one of {", ".join(PARTITIONS)}')
@@ -75,24 +75,26 @@ def coarse_faces(root: Path) -> CoarseFaces:
 
 
 def centers(labels: np.ndarray, coarse: bool) -> np.ndarray | None:
-    """(3,2): center of the viewer's left eye, of the right eye and of the mouth in a label map, None where one is not seen."""
+    """(3,2): centers of the left eye, the right eye (the viewer's) and the mouth in a label map; None if one is missing."""
     unit = labels.shape[1] / 256
-    _, _, found, middle = cv2.connectedComponentsWithStats(np.isin(labels, _EYES[coarse]).astype(np.uint8))
-    area = found[1:, cv2.CC_STAT_AREA]
+    _, _, stats, centroids = cv2.connectedComponentsWithStats(np.isin(labels, _EYES[coarse]).astype(np.uint8))
+    area = stats[1:, cv2.CC_STAT_AREA]
     eyes = [1 + k for k in np.argsort(-area, kind='stable')[:2] if area[k] >= 8 * unit ** 2]
     mouth = np.argwhere(np.isin(labels, _MOUTH[coarse]))
     if len(eyes) < 2 or len(mouth) < 20 * unit ** 2:
         return None
-    left, right = sorted((middle[k] for k in eyes), key=lambda point: point[0])
+    left, right = sorted((centroids[k] for k in eyes), key=lambda point: point[0])
     if right[0] - left[0] < 15 * unit:
         return None
     return np.stack([left, right, mouth.mean(0)[::-1]]).astype(np.float32)
 
 
 class Labeled:
-    """The images of a list of faces with label maps, framed as `face` at `size` pixels: by the list's own frame, else by the
-    centers of eyes and mouth. coarse: the labels are ids of COARSE instead of PARTS. occluded: share of the varied ones with a
-    rendered object in front."""
+    """The images of a list of faces with label maps, aligned to the template `face` at `size` pixels.
+
+    Alignment uses the frame of the list, or otherwise the centers of eyes and mouth. coarse: labels are ids of COARSE instead of
+    PARTS. occluded: probability of a rendered occluder in an augmented sample.
+    """
 
     def __init__(self, faces: Faces, size: int, *, coarse: bool, occluded: float = 0.0):
         self.readable, self.to, self.coarse, self.occluded = Readable(faces), face_frame(size), coarse, occluded
@@ -103,14 +105,14 @@ class Labeled:
         return len(self.readable.faces)
 
     def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch | None:
-        """One image, varied where rng is given; None where it cannot be read or framed."""
+        """A sample, augmented if rng is given; None if the image cannot be read or aligned."""
         if (read := self.readable.read(index)) is None:
             return None
         (image, labels, _), frame = read, self.readable.faces.frame
         if frame is not None:
             matrix = geometry.between(frame.scaled(labels.shape[1], labels.shape[0]), self.to)
-        elif (found := centers(labels, self.coarse)) is not None:
-            matrix = geometry.similarity(torch.from_numpy(found), self._centers)
+        elif (points := centers(labels, self.coarse)) is not None:
+            matrix = geometry.similarity(torch.from_numpy(points), self._centers)
         else:
             return None
         flip = False
@@ -135,8 +137,8 @@ class Drawn:
         return len(self.faces)
 
     def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch:
-        drawn = self.faces[index]
-        return _sample(drawn['image'], drawn['parsing'], False, rng, self.occluded)
+        face = self.faces[index]
+        return _sample(face['image'], face['parsing'], False, rng, self.occluded)
 
 
 def _sample(image: Tensor, labels: Tensor, coarse: bool, rng: np.random.Generator | None, occluded: float) -> ParsingBatch:
@@ -144,12 +146,12 @@ def _sample(image: Tensor, labels: Tensor, coarse: bool, rng: np.random.Generato
         if occluded and rng.random() < occluded:
             image, labels = hidden(image, labels, coarse, rng)
         image = shaded(image, rng)
-    nothing = torch.full_like(labels, IGNORED)
-    return ParsingBatch(image, nothing, labels) if coarse else ParsingBatch(image, labels, nothing)
+    ignored = torch.full_like(labels, IGNORED)
+    return ParsingBatch(image, ignored, labels) if coarse else ParsingBatch(image, labels, ignored)
 
 
 def hidden(image: Tensor, labels: Tensor, coarse: bool, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A rendered object in front of an image (3,S,S), labeled `eye_g` where it is glasses, `background` otherwise."""
+    """An image (3,S,S) with a random rendered occluder, labeled `eye_g` if it is glasses and `background` otherwise."""
     kind = str(rng.choice(list(OCCLUDERS)))
     pixels = ((image.permute(1, 2, 0).numpy() + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
     pixels, mask = occlude(pixels, kind, rng)
@@ -158,7 +160,7 @@ def hidden(image: Tensor, labels: Tensor, coarse: bool, rng: np.random.Generator
 
 
 def place(image: np.ndarray, labels: np.ndarray, matrix: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """(H,W,3) uint8 and (H,W) ids -> (3,size,size) in [-1,1] and (size,size) int64, IGNORED where the label map ends."""
+    """(H,W,3) uint8 and (H,W) ids -> (3,size,size) in [-1,1] and (size,size) int64, IGNORED outside the label map."""
     image = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
     shifted = torch.from_numpy(labels)[None, None].float() + 1  # 0 is outside
     labels = geometry.warp(shifted, matrix, (size, size), mode='nearest', padding='zeros')[0, 0].long() - 1
@@ -166,7 +168,7 @@ def place(image: np.ndarray, labels: np.ndarray, matrix: Tensor, size: int) -> t
 
 
 def moved(rng: np.random.Generator, size: int) -> Tensor:
-    """(2,3): a random turn (7 degrees), scale (12 %) and shift (3 %), all standard deviations, about the center."""
+    """(2,3): a random rotation (7 degrees), scale (12 %) and shift (3 %) about the center; numbers are standard deviations."""
     angle, scale = 0.12 * rng.standard_normal(), np.exp(0.12 * rng.standard_normal())
     a, b, middle = scale * np.cos(angle), scale * np.sin(angle), (size - 1) / 2
     x, y = middle + size / 32 * rng.standard_normal(2)
@@ -174,12 +176,12 @@ def moved(rng: np.random.Generator, size: int) -> Tensor:
 
 
 def mirrored(matrix: Tensor, size: int) -> Tensor:
-    """The transform, and then left for right."""
+    """A (2,3) transform followed by a horizontal flip."""
     return geometry.compose(torch.tensor([[-1.0, 0.0, size - 1], [0.0, 1.0, 0.0]]), matrix)
 
 
 def shaded(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """An image (3,H,W) in other light, sometimes gray or of low resolution, and noisy."""
+    """An image (3,H,W) with random brightness, contrast, color, resolution and noise, grayscale with probability 0.15."""
     light = 0.1 * rng.standard_normal((3, 1, 1)) + 0.25 * rng.standard_normal()
     image = image * float(np.exp(0.3 * rng.standard_normal())) + torch.as_tensor(light, dtype=torch.float32)
     if rng.random() < 0.15:
@@ -193,8 +195,11 @@ def shaded(image: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 class Mixed(Dataset):
-    """ParsingBatch samples without the batch dimension, drawn from several sources in the given shares. A key is an index or a
-    pair (epoch, index); a sample depends on nothing but seed, key and the files. varied: with augmentation."""
+    """ParsingBatch samples without the batch dimension, sampled from several sources with the probabilities `shares`.
+
+    A key is an index or a pair (epoch, index); a sample depends only on the seed, the key and the files. varied: apply
+    augmentation.
+    """
 
     def __init__(self, sources: Sequence[Labeled | Drawn], shares: Sequence[float], *, seed: int = 0, varied: bool = True):
         self.sources, self.seed, self.varied = list(sources), seed, varied
@@ -209,15 +214,15 @@ class Mixed(Dataset):
             raise IndexError(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         source = self.sources[rng.choice(len(self.sources), p=self._shares)]
-        for _ in range(_PATIENCE):
+        for _ in range(_MAX_ATTEMPTS):
             if (sample := source.sample(int(rng.integers(len(source))), rng if self.varied else None)) is not None:
                 return sample
-        raise RuntimeError(f'none of {_PATIENCE} images under {source.readable.faces.root} could be read and framed; '
+        raise RuntimeError(f'none of {_MAX_ATTEMPTS} images under {source.readable.faces.root} could be read and framed; '
                            'check the disk or unpack the data again')
 
 
 def open_faces(root: str | Path) -> tuple[Faces, bool]:
-    """The faces of a folder, and whether their labels are coarse. ValueError where the folder is of no known kind."""
+    """The faces of a folder, and whether their labels are coarse. Raises ValueError for an unknown kind of folder."""
     root = check_root(root)
     if (root / LABELED).is_file():
         return LabeledFaces(root), False
@@ -231,8 +236,8 @@ def open_faces(root: str | Path) -> tuple[Faces, bool]:
 
 def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, varied: bool = True,
           occluded: float = 0.0) -> Mixed:
-    """Images of all folders and drawn ones, in SHARES. varied, occluded as for Mixed and Labeled. A folder without images of
-    the partition is passed over, unless it is to be learned from."""
+    """Images of all folders and rendered faces, with the frequencies SHARES. varied and occluded are as in Mixed and Labeled.
+    A folder without images of the partition is skipped; for the partition train this is an error."""
     sources, kinds = [Drawn(partition, size, occluded)], ['synthetic']
     for root in roots:
         faces, coarse = open_faces(root)
@@ -245,7 +250,7 @@ def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', s
 
 
 def by_subset(root: str | Path, size: int, partition: str = 'test') -> dict[str, Labeled]:
-    """The images of a folder by the subsets of its index, where it has them, for measuring; keys name folder and subset."""
+    """The images of a folder by the subsets of its index.csv, for evaluation; keys are the folder name and the subset."""
     faces, coarse = open_faces(root)
     faces, name = faces.partition(partition), Path(root).name
     subsets = faces.columns.get('subset', np.full(len(faces), ''))

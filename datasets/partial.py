@@ -1,7 +1,7 @@
-"""Memory-mapped arrays that are filled over several attempts, so that an interrupted command goes on where it stopped.
+"""Memory-mapped arrays that are filled over several runs of an interrupted command.
 
-An array lies at NAME.part until it is whole. A note beside them says what they are made of; it is written after every block of
-every array is reserved, and arrays without their note are begun anew.
+An array is stored as NAME.part until it is complete. A note file holds a stamp of the inputs; it is written after the disk space
+of all arrays is allocated, and arrays without a note are created anew.
 """
 import os
 from collections.abc import Callable
@@ -12,14 +12,16 @@ import numpy as np
 
 from models.files import check_space, create_array, remove, write_bytes, write_errors
 
-Spec = tuple[type, tuple[int, ...], float]  # dtype, shape, and the value that the array is filled with at first
+Spec = tuple[type, tuple[int, ...], float]  # dtype, shape, initial value
 
 
 class PartialArrays:
-    """arrays: name -> memory-mapped array. note: file that holds the stamp. stamp: identifies what the arrays are made of; arrays
-    of another stamp are replaced. purpose: a noun, for the sentence that says how much space is needed.
+    """A set of memory-mapped arrays with a common stamp; `arrays` maps names to arrays.
 
-    WriteError where a file cannot be written, SpaceError where the disk has too little space; nothing is left then.
+    note: file that holds the stamp. stamp: identifies the inputs of the arrays; arrays of another stamp are replaced.
+    specs: array name -> Spec. purpose: noun phrase for the error message about disk space.
+
+    Raises WriteError if a file cannot be written and SpaceError if the disk has too little space; both leave no files.
     """
 
     def __init__(self, note: Path, stamp: str, specs: dict[str, Spec], purpose: str):
@@ -45,44 +47,44 @@ class PartialArrays:
         return self.arrays[name]
 
     def keep(self, *names: str) -> None:
-        """Give these arrays their final names."""
+        """Flush these arrays and rename them to their final names."""
         for name in names:
             self.arrays[name].flush()
             with write_errors(self.folder / name):
                 os.replace(self._part(name), self.folder / name)
 
     def discard(self) -> None:
-        """Remove the note and the arrays that were not kept."""
+        """Remove the note and the incomplete arrays."""
         discard(self.note, *self.names)
 
     def _resumed(self, specs: dict[str, Spec]) -> dict[str, np.memmap] | None:
-        """The arrays of an earlier attempt; None where one of them is missing or damaged."""
+        """The arrays of an earlier run; None if one of them is missing or damaged."""
         for name in self.names:
-            if (self.folder / name).is_file() and not self._part(name).is_file():  # kept, but not all of the rest
+            if (self.folder / name).is_file() and not self._part(name).is_file():  # renamed before the others were complete
                 os.replace(self.folder / name, self._part(name))
         try:
             arrays = {name: np.lib.format.open_memmap(self._part(name), mode='r+') for name in self.names}
         except (OSError, ValueError):
             return None
-        fits = all((array.dtype, array.shape) == specs[name][:2] for name, array in arrays.items())
-        return arrays if fits else None
+        is_valid = all((array.dtype, array.shape) == specs[name][:2] for name, array in arrays.items())
+        return arrays if is_valid else None
 
     def _part(self, name: str) -> Path:
         return self.folder / f'{name}.part'
 
 
 def discard(note: Path, *names: str) -> None:
-    """Remove what an attempt left of the arrays of these names."""
+    """Remove the note and the incomplete arrays of these names."""
     for path in (note, *(note.with_name(f'{name}.part') for name in names)):
         remove(path)
 
 
 def fill_batches(parts: PartialArrays, name: str, status: str, rows: np.ndarray, batch: int,
                  values_of: Callable[[np.ndarray], np.ndarray], progress: Callable[[int, int], None]) -> None:
-    """Fill the rows of an array batch by batch; the array `status` holds 1 for each batch that is filled.
+    """Fill the rows of an array batch by batch, skipping the batches that the array `status` marks as filled (1).
 
-    Batches are the same in each attempt, since the result of a network may depend on what else is in a batch.
-    values_of: indices into `rows` -> values (len(indices), ...).
+    The division into batches is the same in each run, as the output of a network may depend on the composition of a batch.
+    values_of: indices into `rows` -> values (len(indices), ...). progress: called with the number of rows filled and the total.
     """
     for number, start in enumerate(range(0, len(rows), batch)):
         indices = np.arange(start, min(start + batch, len(rows)))

@@ -1,4 +1,4 @@
-"""Single faces with whom they show, for the training and measuring of face recognition."""
+"""Single faces with identity labels, for the training and evaluation of face recognition."""
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +15,27 @@ from datasets.transforms import Augmentation, into_frame, unpacked
 from models.batch import FaceBatch, collate
 from models.geometry import Template
 
-_PATIENCE = 50  # unreadable images in a row before giving up
+_MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
 
 
 class People(Dataset):
-    """FaceBatch samples without the batch dimension, each aligned by itself to the template `to`; people are counted anew, from
-    0 to `people` - 1, and called `names`.
+    """FaceBatch samples without the batch dimension, aligned to the template `to` by the landmarks of each image.
 
-    A key is an index or a pair (epoch, index); a sample depends on nothing but seed, key and the files. An unreadable image
-    gives way to the next one of the list. fewest: people with fewer images are left out; ValueError where nobody is left.
-    exaggerate: how far datasets.exaggeration goes.
+    Identity labels run from 0 to `people` - 1; `names` holds their names. A key is an index or a pair (epoch, index); a sample
+    depends only on the seed, the key and the files. An unreadable image is replaced by the next one of the list. fewest: minimal
+    number of images per identity; identities with fewer are left out. exaggerate: `amount` of datasets.exaggeration.
+
+    Raises ValueError if no identity has `fewest` images.
     """
 
     def __init__(self, faces: Faces, to: Template, *, fewest: int = 1, seed: int = 0, augmentation: Augmentation | None = None,
                  exaggerate: float = 0.0):
         _, place, count = np.unique(faces.persons, return_inverse=True, return_counts=True)
         if not (count >= fewest).any():
-            raise ValueError(f'nobody in {faces.root} has {fewest} images; give a data set with several images per person')
+            raise ValueError(f'no identity in {faces.root} has {fewest} images; use a data set with several images per identity')
         self.faces = faces.select(np.flatnonzero(count[place] >= fewest))
         self.to, self.seed, self.augmentation, self.exaggerate = to, seed, augmentation, exaggerate
-        present, self._person = np.unique(self.faces.persons, return_inverse=True)
+        present, self._label = np.unique(self.faces.persons, return_inverse=True)
         self.people = len(present)
         self.names = self.faces.people[present].tolist()
         self.readable = Readable(self.faces)
@@ -46,57 +47,64 @@ class People(Dataset):
         return unpacked(self.stored(key))
 
     def stored(self, key: int | tuple[int, int]) -> FaceBatch:
-        """The sample with its image still uint8."""
+        """The sample with a uint8 image."""
         epoch, index = key if isinstance(key, tuple) else (0, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
-        for step in range(min(_PATIENCE, len(self))):
-            found = (index + step) % len(self)
-            if (read := self.readable.read(found)) is not None:
+        for step in range(min(_MAX_ATTEMPTS, len(self))):
+            candidate = (index + step) % len(self)
+            if (read := self.readable.read(candidate)) is not None:
                 break
         else:
-            raise RuntimeError(f'no readable image among {_PATIENCE} in a row from {self.faces.path(index)} on; '
+            raise RuntimeError(f'no readable image among {_MAX_ATTEMPTS} in a row from {self.faces.path(index)} on; '
                                'check the disk or unpack the data again')
         jitter = self.augmentation.draw(np.random.default_rng([self.seed, epoch, index])) if self.augmentation else None
         image, _, points = read
-        frame = self.faces.frame if points is None else None  # its own landmarks fit a face better than the data set's frame
+        frame = self.faces.frame if points is None else None  # the landmarks are more accurate
         image, _, points = into_frame(image, None, points, frame, self.to, jitter)
         if self.exaggerate:
             image = exaggerate_image(image, points, self.to, self.exaggerate,
-                                         np.random.default_rng([self.seed, epoch, index, 1]))
+                                     np.random.default_rng([self.seed, epoch, index, 1]))
         drawing = self.faces.columns.get('drawing')
-        return FaceBatch(image, torch.tensor(self._person[found]), None if drawing is None else torch.tensor(drawing[found]))
+        kind = None if drawing is None else torch.tensor(drawing[candidate])
+        return FaceBatch(image, torch.tensor(self._label[candidate]), kind)
 
 
 class Couples(People):
-    """As People, but a batch of N keys holds N couples: image `index` and one of the other kind of its person, drawn by the
-    key, the photo before the drawing. Who was not both photographed and drawn is left out; ValueError where nobody is left."""
+    """Photo and drawing pairs of an identity: a batch of N keys holds 2N samples, the photo of each pair before the drawing.
+
+    A pair is image `index` and a random image of the other kind of the same identity. Identities without both kinds are left
+    out; raises ValueError if none is left.
+    """
 
     def __init__(self, faces: Faces, to: Template, **options):
         if 'drawing' not in faces.columns:
-            raise ValueError(f'{faces.root} does not say which images are drawings; take webcaricature or data.balanced=false')
+            raise ValueError(f'{faces.root} does not mark drawings; use webcaricature or data.balanced=false')
         drawing = faces.columns['drawing']
         both = np.intersect1d(faces.persons[drawing], faces.persons[~drawing])
         if not len(both):
-            raise ValueError(f'nobody in {faces.root} was both photographed and drawn')
+            raise ValueError(f'no identity in {faces.root} has both photos and drawings')
         super().__init__(faces.select(np.flatnonzero(np.isin(faces.persons, both))), to, **options)
         drawing = self.faces.columns['drawing']
-        self._rows = {(person, kind): np.flatnonzero((self._person == person) & (drawing == kind))
-                      for person in range(self.people) for kind in (False, True)}
+        self._rows = {(label, kind): np.flatnonzero((self._label == label) & (drawing == kind))
+                      for label in range(self.people) for kind in (False, True)}
 
     def batch(self, keys: list[tuple[int, int]]) -> FaceBatch:
-        """2N samples, their images still uint8."""
+        """2N samples with uint8 images."""
         samples = []
         for epoch, index in keys:
             rng, drawing = np.random.default_rng([self.seed, epoch, index, 2]), bool(self.faces.columns['drawing'][index])
-            other = int(rng.choice(self._rows[int(self._person[index]), not drawing]))
+            other = int(rng.choice(self._rows[int(self._label[index]), not drawing]))
             samples += [self.stored((epoch, row)) for row in ((other, index) if drawing else (index, other))]
         return collate(samples)
 
 
 class DrawnPeople(Dataset):
-    """Drawn faces of `people` persons, in the template `to`. A key is an index, whose person is index % people, or a pair
-    (epoch, index), which shows that person in another image in each epoch. `names` is empty: nobody real is shown."""
+    """Rendered faces of `people` identities in the template `to`.
+
+    A key is an index or a pair (epoch, index); the identity label is index % people, and each epoch renders another image of it.
+    `names` is empty.
+    """
 
     names: tuple[str, ...] = ()
 
@@ -110,19 +118,19 @@ class DrawnPeople(Dataset):
         return unpacked(self.stored(key))
 
     def stored(self, key: int | tuple[int, int]) -> FaceBatch:
-        """The sample with its image still uint8."""
+        """The sample with a uint8 image."""
         epoch, index = key if isinstance(key, tuple) else (0, int(key))
-        person = index % self.people
+        label = index % self.people
         side = max(self.to.width, self.to.height)
-        drawn = render(sample_identity(self.seed, person), sample_attributes(self.seed, index + epoch * len(self)), side)
-        return FaceBatch(into_frame(drawn.image, None, drawn.points, None, self.to)[0], torch.tensor(person))
+        rendering = render(sample_identity(self.seed, label), sample_attributes(self.seed, index + epoch * len(self)), side)
+        return FaceBatch(into_frame(rendering.image, None, rendering.points, None, self.to)[0], torch.tensor(label))
 
 
 def build_people(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
                  augment: bool = False, balanced: bool = False, exaggerate: float = 0.0) -> Dataset:
-    """Single faces of a data set by name (a set of faces, or `synthetic`). In the train partition people have at least two
-    images each, and only there are `augment` (a flip), `balanced` (Couples) and `exaggerate` heeded. ValueError as for
-    datasets.loaders.build_faces."""
+    """Single faces of a data set by name (a set of faces, or `synthetic`). In training partitions
+    identities have at least two images each; `augment` (a horizontal flip), `balanced` (Couples) and `exaggerate` apply to these
+    partitions only. Raises ValueError as datasets.loaders.build_faces does."""
     train = is_training(partition)
     if name == 'synthetic':
         if partition not in PARTITIONS:

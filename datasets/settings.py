@@ -1,11 +1,11 @@
-"""Which settings of DataConfig a kind of batches and a data set use."""
+"""Dependence of batches on the settings of DataConfig."""
 from configs.schema import DataConfig
 from models.batch import CauseBatch, FaceBatch, PairBatch, ParsingBatch, SwapBatch
 
 _DISK = 'a data set on disk'
 _TRAIN = 'images of a training partition on disk'
 _DOMAINS = 'photos and drawings on disk (data.name=unpaired or webcaricature)'
-# setting -> what it needs
+# setting -> its requirement
 _NEEDS = {
     'name': 'a script that chooses among data sets',
     'root': _DISK,
@@ -23,12 +23,12 @@ _NEEDS = {
 
 
 def is_training(partition: str) -> bool:
-    """Whether a partition is learned from: `train`, or a fold of webcaricature."""
+    """Whether a partition is used for training: `train`, or a training fold of webcaricature."""
     return partition not in ('all', 'validation', 'test') and not partition.endswith('-test')
 
 
 def ignored_data(batch: type, data: DataConfig) -> dict[str, str]:
-    """Settings of `data` (without `data.`) that the batches of a type, made from its data set, do not depend on -> why."""
+    """The settings of `data` that batches of type `batch` do not depend on: name (without `data.`) -> reason."""
     used = {'name', 'partition', *(('validation_partition',) if data.validation_batches else ())}
     disk, train = data.name != 'synthetic', data.partition == 'train'
     if batch is CauseBatch:

@@ -1,4 +1,4 @@
-"""Joint transforms of image, label map and landmarks, and the way into the template `face`."""
+"""Joint transforms of image, label map and landmarks, and alignment to the template `face`."""
 import functools
 from dataclasses import dataclass, fields, replace
 
@@ -11,7 +11,7 @@ from models import geometry
 from models.batch import MIRRORED_IDS, PARTS
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES, Template
 
-MIRRORED = np.arange(256, dtype=np.uint8)  # MIRRORED_IDS for a whole byte: ids that are none of PARTS stay
+MIRRORED = np.arange(256, dtype=np.uint8)  # MIRRORED_IDS for all byte values: other ids map to themselves
 MIRRORED[:len(PARTS)] = MIRRORED_IDS
 _MIRRORED_POINTS = [1, 0, 2, 4, 3]
 _LOWEST = torch.tensor(-1.0)
@@ -20,7 +20,7 @@ _LOWEST = torch.tensor(-1.0)
 def unit(image: Tensor) -> Tensor:
     """uint8 in 0..255 -> float32 in [-1,1]."""
     levels = image.float()
-    # In one pass, as loading is bound by memory; a hair under 2 / 255, so that 255 is not rounded to above 1.
+    # One pass, as loading is memory-bound; slightly below 2 / 255, so that 255 does not round to above 1.
     return torch.add(_LOWEST, levels, alpha=(2 - 2 ** -22) / 255, out=levels)
 
 
@@ -38,9 +38,9 @@ def first(batch):
 
 @dataclass(frozen=True)
 class Jitter:
-    """What augmentation does to one image: geometry first, then color. The default changes nothing.
+    """Parameters of the augmentation of one image, geometry before color. The default is the identity transform.
 
-    angle in degrees, shift in parts of the side, the rest as factors around 1.
+    angle in degrees; shift as a fraction of the side; scale, brightness, contrast and saturation as factors.
     """
 
     flip: bool = False
@@ -54,8 +54,11 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far `Jitter` may go. Draws are uniform in +- the given range; `affine` of the images are moved at all, and of `crops`
-    a random square of at least `area` of the image is taken."""
+    """Distribution of `Jitter`; values are uniform in +- the given ranges.
+
+    flip, affine, crops: probabilities of a horizontal flip, of an affine transform and of a random square crop, which replaces
+    the affine transform. area: smallest area of a crop, as a fraction of the image.
+    """
 
     flip: float = 0.5
     affine: float = 0.5
@@ -82,13 +85,15 @@ class Augmentation:
 
 
 def resampled(image: Tensor, matrix: Tensor, size: tuple[int, int], *, mask: bool = False) -> Tensor:
-    """An image or a mask (C,H,W) in another frame of `size` (height, width) by a (2,3) matrix. Images are resampled by cubics,
-    which keep them sharp, and filtered where they shrink; masks take the nearest pixel, and what lies outside repeats the border.
-    A matrix that only cuts out whole pixels and scales is done as cut and antialiased resize."""
+    """An image or a mask (C,H,W) warped by a (2,3) matrix to `size` (height, width).
+
+    Images use bicubic interpolation, antialiased when they shrink; masks use nearest-neighbor interpolation; the border is
+    replicated. A matrix that is a scaled crop of whole pixels is computed as a crop and an antialiased resize.
+    """
     box = _whole_pixels(matrix, size, image.shape[-2:])
     if box is None:
         part, matrix = _near(image, matrix, size)
-        if not mask and torch.linalg.det(matrix[:, :2]) > 0.8:  # hardly shrinks: no filter, for which OpenCV is the quickest
+        if not mask and torch.linalg.det(matrix[:, :2]) > 0.8:  # no antialiasing needed; OpenCV is the fastest
             part = cv2.warpAffine(part.permute(1, 2, 0).numpy(), matrix.numpy(), size[::-1], flags=cv2.INTER_CUBIC,
                                   borderMode=cv2.BORDER_REPLICATE)
             return torch.from_numpy(part).permute(2, 0, 1)
@@ -98,15 +103,15 @@ def resampled(image: Tensor, matrix: Tensor, size: tuple[int, int], *, mask: boo
     image = image[..., top:top + height, left:left + width]
     if (height, width) == size:
         return image
-    from torchvision.transforms import v2  # takes seconds and 170 MB, which the help texts of the scripts do without
+    from torchvision.transforms import v2  # slow to import, not needed for --help
 
     mode = v2.InterpolationMode.NEAREST_EXACT if mask else v2.InterpolationMode.BICUBIC
     return v2.functional.resize(image, list(size), interpolation=mode, antialias=not mask)
 
 
 def mirrored(image: Tensor, labels: Tensor | None, points: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Image (3,H,W), label map (H,W) and landmarks (5,2) flipped so that left is still left: labels and landmarks of the two
-    sides change places."""
+    """Image (3,H,W), label map (H,W) and landmarks (5,2) flipped horizontally; left and right labels and landmarks
+    are exchanged."""
     if labels is not None:
         labels = torch.from_numpy(cv2.LUT(cv2.flip(labels.byte().numpy(), 1), MIRRORED)).to(labels.dtype)
     if points is not None:
@@ -117,8 +122,8 @@ def mirrored(image: Tensor, labels: Tensor | None, points: Tensor | None) -> tup
 
 
 def colored(image: Tensor, jitter: Jitter) -> Tensor:
-    """uint8 (3,H,W) with brightness, contrast and saturation changed by known factors: the three steps b x,
-    c x + (1 - c) mean(gray(x)) and s x + (1 - s) gray(x) in one, limited to the range at the end."""
+    """uint8 (3,H,W) with brightness, contrast and saturation scaled by the factors of `jitter`: the steps b x,
+    c x + (1 - c) mean(gray(x)) and s x + (1 - s) gray(x) in one, clamped at the end."""
     from torchvision.transforms.v2 import functional as F
 
     levels = image.float()
@@ -129,8 +134,8 @@ def colored(image: Tensor, jitter: Jitter) -> Tensor:
 
 
 def face_frame(size: int, side: float = FACE_SIDE) -> Template:
-    """The template of a square of `side` CelebA pixels around the center of `face`, seen at `size` pixels. A side above 128
-    leaves room for jitter."""
+    """The template of a square of `side` CelebA pixels around the center of `face`, resized to `size` pixels. A side above 128
+    leaves a margin for augmentation."""
     margin = (side - FACE_SIDE) / 2
     corner = FACE_CORNER[0] - margin, FACE_CORNER[1] - margin
     scale = size / side
@@ -140,11 +145,10 @@ def face_frame(size: int, side: float = FACE_SIDE) -> Template:
 
 def into_frame(image: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None, frame: Template | None, to: Template,
                jitter: Jitter | None = None) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """A stored image (H,W,3) uint8 with its label map (H,W) and landmarks (5,2) as it looks in the template `to`.
+    """A stored image (H,W,3) uint8 with its label map (H,W) and landmarks (5,2), warped to the template `to`.
 
-    An aligned image (`frame` says how) is cut and scaled, another one is aligned by its landmarks, and of one without
-    either the central part is taken. Returns image (3,h,w) float32 in [-1,1], label map (h,w) int64 or None, landmarks
-    (5,2) float32 or None.
+    An image aligned to the template `frame` is cropped and scaled, an image with landmarks is aligned by them, and of other
+    images the central part is used. Returns image (3,h,w) uint8, label map (h,w) uint8 or None, landmarks (5,2) float32 or None.
     """
     jitter = jitter or Jitter()
     height, width = image.shape[:2]
@@ -152,7 +156,7 @@ def into_frame(image: np.ndarray, labels: np.ndarray | None, points: np.ndarray 
     image = torch.from_numpy(image).permute(2, 0, 1)
     labels = None if labels is None else torch.from_numpy(labels)
     points = None if points is None else torch.as_tensor(points, dtype=torch.float32)
-    # Only what changes something: a packed image often fits as it is.
+    # Skipped for the identity transform, which is frequent for cached images.
     if not (still and frame == to and (to.height, to.width) == (height, width)):
         size = to.height, to.width
         matrix = matrix_into(to, (height, width), points, frame)
@@ -181,7 +185,7 @@ def matrix_into(to: Template, shape: tuple[int, int], points: np.ndarray | None,
 
 @functools.lru_cache(maxsize=64)
 def _between(frame: Template, width: int, height: int, to: Template) -> Tensor:
-    """Asked for with every image, but the same throughout an aligned data set."""
+    """Transform between templates, cached as it is the same for all images of an aligned data set."""
     return geometry.between(frame.scaled(width, height), to)
 
 
@@ -195,7 +199,7 @@ def _move(jitter: Jitter, to: Template) -> Tensor:
 
 
 def _whole_pixels(matrix: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """(top, left, height, width) of the input that becomes the output, where it is a box of whole pixels inside the input."""
+    """(top, left, height, width) of the input that maps to the output, if it has whole pixels; otherwise None."""
     (a, b, tx), (c, d, ty) = matrix.tolist()
     if max(abs(b), abs(c), abs(a - d)) > 1e-5 * abs(a):
         return None
@@ -208,13 +212,13 @@ def _whole_pixels(matrix: Tensor, size: tuple[int, int], shape: tuple[int, int])
 
 
 def _near(image: Tensor, matrix: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """The part of the image that the output can see (with room for the filter), and the matrix from there."""
+    """The part of the image that the output depends on, with a margin for the filter, and the matrix from that part."""
     height, width = image.shape[-2:]
     corners = torch.tensor([[0., 0.], [size[1] - 1., 0.], [0., size[0] - 1.], [size[1] - 1., size[0] - 1.]])
     back = geometry.invert(matrix)
-    seen = geometry.apply(back, corners)
-    room = 3 * max(1.0, float(torch.linalg.det(back[:, :2]).abs().sqrt()))
-    low, high = (seen.amin(0) - room).floor(), (seen.amax(0) + room).ceil() + 1
+    footprint = geometry.apply(back, corners)
+    margin = 3 * max(1.0, float(torch.linalg.det(back[:, :2]).abs().sqrt()))
+    low, high = (footprint.amin(0) - margin).floor(), (footprint.amax(0) + margin).ceil() + 1
     left, right = (int(value) for value in torch.stack([low[0], high[0]]).clamp(0, width))
     top, bottom = (int(value) for value in torch.stack([low[1], high[1]]).clamp(0, height))
     if right - left < 1 or bottom - top < 1:

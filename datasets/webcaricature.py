@@ -1,16 +1,16 @@
-"""Photos and caricatures of the same people: WebCaricature (Huo et al. 2018, arXiv:1703.03230), and two-domain folders.
+"""Photos and caricatures of the same identities: WebCaricature (Huo et al. 2018, arXiv:1703.03230), and two-domain folders.
 
-The official layout below the root, whose lists separate words by tabs or spaces:
+The official layout, whose lists are separated by tabs or spaces:
 
-    OriginalImages/NAME/P00001.jpg, C00001.jpg     photos and caricatures of a person
+    OriginalImages/NAME/P00001.jpg, C00001.jpg     photos and caricatures of an identity
     FacialPoints/NAME/P00001.txt                   17 lines "x y", in the order of LANDMARKS
     EvaluationProtocols/FaceVerification/Restricted/RestrictedView1_DevTrain.txt, RestrictedView1_DevTest.txt, RestrictedView2.txt
     EvaluationProtocols/FaceVerification/UnRestricted/UnRestrictedView1_DevTrain.txt, ...
     EvaluationProtocols/FaceIdentification/FR_Train_dev.txt, FR_Train1.txt, ..., C2P/FR_Gallery_C2P_dev.txt, ...
 
-View 1 (dev) is for choosing parameters, the folds of view 2 for reporting. The other layout is trainA trainB testA testB of
-`<person>__<number>.jpg`, A photos and B drawings, with an optional landmarks.csv as datasets.identity_folder has it. Square
-images without landmarks are taken to lie in the template `face`, as datasets.unpaired takes them.
+View 1 (dev) is for model selection, the folds of view 2 are for reporting. The other layout has the folders trainA, trainB, testA
+and testB of `<identity>__<number>.jpg`, A photos and B drawings, with an optional landmarks.csv as in datasets.identity_folder.
+Square images without landmarks are assumed to be aligned to the template `face`, as in datasets.unpaired.
 """
 import re
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ FOLDS = 10
 SETTINGS = ('restricted', 'unrestricted', 'c2p', 'p2c')
 _IMAGE = re.compile(r'[CP]\d{5}')
 _OF_FOLD = re.compile(rf'(verification|identification)-([1-9]|{FOLDS})(-test)?')
-_FILTERED = 'report.csv'  # beside the folders of the layout where images were left out on purpose
+_FILTERED = 'report.csv'  # marks a data set from which images were filtered out
 
 
 @dataclass(frozen=True)
 class Fold:
-    """What is compared in one fold: rows (P,) of probes and (G,) of a gallery of the other kind. pairs: (N,2) places among probes
-    and gallery that a verification is restricted to; None means all of them."""
+    """The comparisons of a fold: rows (P,) of the probes and (G,) of a gallery of the other kind. pairs: (N,2) indices into
+    probes and gallery for restricted verification; None for all pairs."""
 
     name: str
     probes: np.ndarray
@@ -47,31 +47,31 @@ class Fold:
 
 
 def five(points: np.ndarray) -> np.ndarray:
-    """(...,17,2) landmarks -> (...,5,2): the middle between the corners of each eye, nose tip, corners of the mouth."""
+    """(...,17,2) landmarks -> (...,5,2): centers of the eyes (mean of the corners), nose tip, corners of the mouth."""
     at = LANDMARKS.index
     eyes = [points[..., at(f'{side}_eye_l'):at(f'{side}_eye_r') + 1, :].mean(-2) for side in 'lr']
     return np.stack([*eyes, *(points[..., at(name), :] for name in ('nose', 'mouth_l', 'mouth_r'))], -2)
 
 
 def seventeen(landmarks: np.ndarray) -> np.ndarray:
-    """The 17 landmarks (17,2) of a face whose 68 (68,2, iBUG) are known: the hairline, which is none of these, is put above the
-    brows by three quarters of their distance to the chin."""
+    """The 17 landmarks (17,2) from the 68 landmarks (68,2) of iBUG. The hairline, which is not among these, is estimated above
+    the brows at three quarters of their distance to the chin."""
     brows = landmarks[17:27].mean(0)
     return np.concatenate([[brows + 0.75 * (brows - landmarks[8])], landmarks[_OF_68]])
 
 
 def plain_name(name: str) -> str:
-    """How a person is called whatever the data set's way of writing: 'Aamir Khan' and 'aamir_khan' are one."""
+    """Normalized name of an identity: 'Aamir Khan' and 'aamir_khan' are equal."""
     return re.sub(r'[\W_]+', ' ', name).strip().casefold()
 
 
 def webcaricature(root: str | Path, partition: str = 'all') -> Faces:
     """The images of either layout. columns: drawing (N,) bool, landmarks (N,17,2) in pixels, NaN where unknown.
 
-    partition, by person: `all`; of the official layout `train` and `test` (or `validation`), the two parts of unrestricted view
-    1, and `verification-K` and `identification-K` with K from 1 to 10: whoever may be trained on before fold K of view 2 is
-    measured, and, with `-test` added, the others. Of the other layout `train`, `validation` (a tenth of the people of train, as
-    datasets.unpaired keeps it aside) and `test`. ValueError for another layout or partition.
+    Partitions are disjoint by identity: `all`; in the official layout `train` and `test` (or `validation`), the two parts of
+    unrestricted view 1, and `verification-K` and `identification-K` with K from 1 to 10, the training identities of fold K of
+    view 2, or with the suffix `-test` the other identities. In the other layout `train`, `validation` (the tenth of the training
+    identities that datasets.unpaired holds out) and `test`. Raises ValueError for another layout or partition.
     """
     root = check_root(root)
     if (root / 'OriginalImages').is_dir():
@@ -82,13 +82,13 @@ def webcaricature(root: str | Path, partition: str = 'all') -> Faces:
 
 
 def folds(faces: Faces, setting: str, view: int = 2, *, seed: int = 0) -> list[Fold]:
-    """What one of SETTINGS compares in each fold; faces are those of the partition `all`.
+    """The folds of one of SETTINGS. faces: the partition `all`.
 
-    Verification compares caricatures with photos: the listed pairs (restricted), or all of the fold's people (unrestricted).
-    c2p looks for each caricature among photos of all people, p2c the other way round. A layout without lists has no restricted
-    setting and no view 1; its drawings (for p2c its photos) of the people of `test` are dealt to 10 folds by the seed, and
-    are compared with all photos of these people, or with one photo of each for identification. ValueError names the list or
-    image that is missing.
+    Verification compares caricatures with photos: the listed pairs (restricted), or all pairs of the fold (unrestricted).
+    Identification has caricature probes and a gallery of photos of all identities (c2p), or the converse (p2c). A layout without
+    lists has no restricted setting and no view 1; its drawings (for p2c its photos) of the identities of `test` are divided into
+    10 folds by the seed, and are compared with all photos of these identities, or with one photo of each for identification.
+    Raises ValueError for an unknown setting or view, and for a missing list or image.
     """
     if setting not in SETTINGS or view not in (1, 2):
         raise ValueError(f'unknown setting {setting!r} or view {view}; known: {", ".join(SETTINGS)}, in the views 1 and 2')
@@ -96,18 +96,18 @@ def folds(faces: Faces, setting: str, view: int = 2, *, seed: int = 0) -> list[F
         if setting == 'restricted' or view == 1:
             raise ValueError(f'{faces.root} has no lists of pairs; use the settings unrestricted, c2p and p2c in view 2')
         return _dealt(faces, setting, seed)
-    known = _Known(faces)
+    lookup = _ImageLookup(faces)
     if setting in ('c2p', 'p2c'):
         folder, kind = faces.root / f'EvaluationProtocols/FaceIdentification/{setting.upper()}', setting.upper()
-        return [Fold(name, *(known.listed(folder / f'FR_{part}_{kind}{name}.txt') for part in ('Probe', 'Gallery')))
+        return [Fold(name, *(lookup.listed(folder / f'FR_{part}_{kind}{name}.txt') for part in ('Probe', 'Gallery')))
                 for name in (['_dev'] if view == 1 else map(str, range(1, FOLDS + 1)))]
     path = _verification(faces.root, setting, 'View1_DevTest' if view == 1 else 'View2')
-    build = known.pairs if setting == 'restricted' else known.people
+    build = lookup.pairs if setting == 'restricted' else lookup.people
     return [build(str(number), path, lines) for number, lines in enumerate(_blocks(path, 2 if setting == 'restricted' else 1), 1)]
 
 
 def people_of(faces: Faces, fold: Fold) -> set[str]:
-    """The plain names of all people whom a fold shows."""
+    """The normalized names of all identities of a fold."""
     return {plain_name(name) for name in faces.people[np.unique(faces.persons[np.concatenate([fold.probes, fold.gallery])])]}
 
 
@@ -115,7 +115,7 @@ def people_of(faces: Faces, fold: Fold) -> set[str]:
 
 
 def is_official(faces: Faces) -> bool:
-    """Whether they lie in the official layout, whose lists have two views."""
+    """Whether the faces are stored in the official layout, whose lists have two views."""
     return (faces.root / 'OriginalImages').is_dir()
 
 
@@ -133,7 +133,7 @@ def _official(root: Path) -> Faces:
 
 
 def _read_points(path: Path) -> np.ndarray:
-    """(17,2); ValueError where the file holds something else."""
+    """Landmarks (17,2) of a file. Raises ValueError if it is malformed."""
     try:
         points = np.array([line.replace(',', ' ').split() for line in read_text(path).splitlines() if line.strip()], np.float32)
     except ValueError:
@@ -175,15 +175,15 @@ def _verification(root: Path, setting: str, part: str) -> Path:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    """The words of each line; ValueError where there is no such list."""
+    """The words of each line. Raises ValueError if the list is missing."""
     if not path.is_file():
         raise ValueError(f'{path} is missing; unpack EvaluationProtocols of WebCaricature there')
     return [line.split() for line in path.read_text(encoding='utf-8-sig', errors='replace').splitlines() if line.strip()]
 
 
 def _blocks(path: Path, per: int) -> Iterator[list[list[str]]]:
-    """The lines of each fold, which are `per` times the number that stands before them. Before the first fold may stand how many
-    there are."""
+    """The lines of each fold. A fold begins with a line with a number n, followed by n * per lines; the number of folds may
+    precede the first fold."""
     lines = _lines(path)
     lone = [len(words) == 1 and words[0].isdecimal() for words in lines]
     place = 1 if lone[:2] == [True, True] else 0
@@ -196,12 +196,12 @@ def _blocks(path: Path, per: int) -> Iterator[list[list[str]]]:
 
 
 def _named(lines: list[list[str]]) -> list[str]:
-    """Plain names from lines of a name, a number of caricatures and one of photos."""
+    """Normalized names from lines of a name, a number of caricatures and a number of photos."""
     return [plain_name(' '.join(words[:-2])) for words in lines]
 
 
-class _Known:
-    """Rows of images by what lists call them."""
+class _ImageLookup:
+    """Look-up of image rows by the names and numbers in lists."""
 
     def __init__(self, faces: Faces):
         self.faces, self.drawing = faces, faces.columns['drawing']
@@ -212,11 +212,11 @@ class _Known:
         self.filtered = (faces.root / _FILTERED).is_file()
 
     def row(self, path: Path, name: list[str], image: str) -> int | None:
-        """None where the image was left out on purpose."""
-        found = self.rows.get((plain_name(' '.join(name)), image))
-        if found is None and not self.filtered:
+        """Row of an image; None if it was filtered out."""
+        row = self.rows.get((plain_name(' '.join(name)), image))
+        if row is None and not self.filtered:
             raise ValueError(f'{path} names {" ".join(name)} {image}, which is not among the images of {self.faces.root}')
-        return found
+        return row
 
     def listed(self, path: Path) -> np.ndarray:
         """Rows of a list of "NAME P00001" lines, whose parts a slash may separate."""
@@ -241,7 +241,7 @@ class _Known:
         return Fold(name, probes, gallery, np.stack([first, second], 1))
 
     def people(self, name: str, path: Path, lines: list[list[str]]) -> Fold:
-        """All caricatures and all photos of the people of a fold."""
+        """All caricatures and all photos of the identities of a fold."""
         persons = [self.persons.get(who) for who in _named(lines)]
         if None in persons and not self.filtered:
             absent = ' '.join(lines[persons.index(None)][:-2])

@@ -1,4 +1,4 @@
-"""How the parts of faces look in a data set, as a few typical features per label: what pix2pixHD can be told."""
+"""Typical features of each label in a data set, the style inputs of pix2pixHD."""
 import io
 from collections.abc import Iterable
 from pathlib import Path

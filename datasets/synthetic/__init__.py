@@ -1,8 +1,8 @@
-"""Faces drawn by the suite itself, with known causes: the embedded default data set.
+"""Rendered faces with known parameters, the built-in default data set.
 
-    drawn = render(sample_identity(seed, k), sample_attributes(seed, i), 64)
+    rendering = render(sample_identity(seed, k), sample_attributes(seed, i), 64)
 
-The true swap of person A into image B is render(identity of A, attributes of B, size).
+The ground truth of swapping identity A into image B is render(identity of A, attributes of B, size).
 """
 from datasets.synthetic.causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
 from datasets.synthetic.paint import DOMAINS, SIZES, Rendering, render

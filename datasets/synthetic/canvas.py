@@ -1,4 +1,4 @@
-"""An image and its label map, painted side by side with sub-pixel polygons."""
+"""Rasterization of subpixel polygons into an image and its label map."""
 import math
 from functools import lru_cache
 
@@ -13,8 +13,8 @@ _ID = {name: i for i, name in enumerate(PARTS)}
 
 
 class Canvas:
-    """`side` pixels square. Polygons are lists of what `corners` makes of points; colors RGB in 0..255 (what exceeds the range
-    is clipped)."""
+    """A square image of `side` pixels with a label map. Polygons are lists of results of `corners`; colors are RGB in 0..255
+    and are clamped."""
 
     def __init__(self, image: np.ndarray):
         self.image = image  # uint8 (side,side,3)
@@ -28,7 +28,7 @@ class Canvas:
         return np.rint(np.asarray(points) * k + (0.5 * k - 0.5 * (1 << _SHIFT))).astype(np.int32)
 
     def paint(self, polygons: list, color, *labels: str) -> None:
-        """Fill polygons, what lies in two of them excepted, and label each of them."""
+        """Fill polygons by the even-odd rule and write one label for each."""
         cv2.fillPoly(self.image, polygons, np.asarray(color).tolist(), cv2.LINE_AA, _SHIFT)
         self.label(polygons, *labels)
 
@@ -37,8 +37,8 @@ class Canvas:
             cv2.fillPoly(self.labels, [polygon], _ID[label], cv2.LINE_8, _SHIFT)
 
     def masks(self, *layers: list) -> np.ndarray:
-        """(layers,side,side) uint8: of each layer one group of (polygons, strength in 0..1) over the other; what lies in two
-        polygons of a group is left out."""
+        """(layers,side,side) uint8 coverage. A layer is a list of groups (polygons, strength in 0..1), of which later ones
+        overwrite earlier ones; the polygons of a group are filled by the even-odd rule."""
         masks = np.zeros((len(layers), self.side, self.side), np.uint8)
         for mask, groups in zip(masks, layers):
             for polygons, strength in groups:
@@ -46,8 +46,8 @@ class Canvas:
         return masks
 
     def soft(self, image: np.ndarray, *layers: tuple) -> np.ndarray:
-        """A float32 image (S,S,3) with layers over it: (groups of `masks`, their color, softness of the edge in units, None or
-        an (S,S) that says where and how much of it)."""
+        """A float32 image (S,S,3) with blurred layers composited over it. A layer is a tuple (groups as in `masks`, color,
+        standard deviation of the blur in units, weight (S,S) in [0,1] or None)."""
         size = len(image)
         weights = shares(self.masks(*[groups for groups, *_ in layers]), size)
         for weight, (_, color, softness, keep) in zip(weights, layers):
@@ -58,16 +58,16 @@ class Canvas:
         return image
 
     def reduced(self, size: int) -> np.ndarray:
-        """(size,size,3) float32: the image averaged down."""
+        """(size,size,3) float32: the image downsampled by area averaging."""
         return cv2.resize(self.image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
 
     def labels_at(self, size: int) -> np.ndarray:
-        """A view of the label map at the whole or half of the canvas's side."""
+        """A view of the label map at the full or half resolution."""
         step = self.side // size
         return self.labels[step - 1::step, step - 1::step]
 
     def strokes(self, closed: list, opened: list, width: float) -> np.ndarray:
-        """(side,side) uint8: lines of a width in units."""
+        """(side,side) uint8: coverage of closed and open polylines of a width in units."""
         mask = np.zeros((self.side, self.side), np.uint8)
         for lines, close in ((closed, True), (opened, False)):
             cv2.polylines(mask, lines, close, 255, max(1, round(width * self.scale)), cv2.LINE_AA, _SHIFT)
@@ -76,7 +76,7 @@ class Canvas:
 
 @lru_cache(maxsize=16)
 def positions(side: int) -> np.ndarray:
-    """x and y, (2,side,side) float32, of the pixels of an image, in units; not to be written to."""
+    """x and y, (2,side,side) float32, of the pixel centers of an image, in units. Cached; not to be modified."""
     axis = (np.arange(side, dtype=np.float32) + 0.5) * np.float32(UNITS / side) - 0.5
     return np.array(np.meshgrid(axis, axis))
 
@@ -93,7 +93,7 @@ def shares(masks: np.ndarray, size: int) -> np.ndarray:
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of float32, cut off at 2.2 deviations."""
+    """Gaussian blur of float32, truncated at 2.2 standard deviations."""
     k = 2 * math.ceil(2.2 * sigma) + 1
     return cv2.GaussianBlur(values, (k, k), sigma)
 

@@ -1,8 +1,8 @@
-"""The causes of a synthetic face: named identity and attribute vectors, and how they are drawn at random.
+"""Parameters of rendered faces: named identity and attribute vectors, and their distributions.
 
-Both are float32 vectors in the order of the names. Every entry of an identity lies in [-1, 1] and 0 is the mean face, so an
-identity scaled away from 0 is exaggerated; entries that switch something on (beard, freckles, bald ...) do so above 0.
-Identity k is a pure function of (seed, k), the attributes of image i of (seed, i).
+Both are float32 vectors in the order of the names. Entries of an identity are in [-1, 1], where 0 is the mean face; scaling
+an identity exaggerates it. Switches (beard, freckles, bald ...) are on above 0. Identity k is a function of (seed, k), the
+attributes of image i are a function of (seed, i).
 """
 import numpy as np
 
@@ -20,7 +20,7 @@ IDENTITY = (
     'hair_tone', 'hair_red', 'hair_gray', 'hair_length', 'hair_volume', 'hair_curl', 'hairline', 'fringe', 'parting', 'bald',
     'beard',
 )
-SHAPE = IDENTITY[:IDENTITY.index('skin_tone')]  # what a caricature exaggerates
+SHAPE = IDENTITY[:IDENTITY.index('skin_tone')]  # entries scaled by exaggerate
 
 # name -> (lowest, highest); angles in degrees, everything else without unit.
 ATTRIBUTE_RANGES = {
@@ -30,12 +30,12 @@ ATTRIBUTE_RANGES = {
     'mouth_open': (0, 1), 'smile': (-1, 1), 'brow_raise': (-1, 1), 'eye_close': (0, 1), 'gaze_x': (-1, 1), 'gaze_y': (-1, 1),
     'light_azimuth': (-75, 75),          # positive: from the viewer's right
     'light_elevation': (-10, 60),        # positive: from above
-    'light_strength': (0, 1),            # share of the light that has a direction
+    'light_strength': (0, 1),            # directional fraction of the light
     'light_warmth': (-1, 1), 'exposure': (-1, 1),
     'background_hue': (0, 1), 'background_saturation': (0, 1), 'background_value': (0, 1), 'background_contrast': (0, 1),
-    'background_pattern': (0, 1),        # picks the pattern; near values are unrelated
+    'background_pattern': (0, 1),        # selects the pattern; not continuous
     'cloth_hue': (0, 1), 'cloth_saturation': (0, 1), 'cloth_value': (0, 1), 'collar': (-1, 1),
-    'glasses': (-1, 1),                  # worn above 0; the value chooses the frame
+    'glasses': (-1, 1),                  # worn above 0; the value selects the frame
     'blur': (0, 1),                      # 1: a Gaussian of 1.5 % of the side
 }
 ATTRIBUTES = tuple(ATTRIBUTE_RANGES)
@@ -46,7 +46,7 @@ _FEMININE = {'jaw_width': -0.3, 'chin_width': -0.25, 'chin_length': -0.15, 'brow
 
 
 def named(vector, names) -> dict[str, float]:
-    """name -> value; ValueError where the length does not fit or a value is not finite."""
+    """name -> value. Raises ValueError for a wrong length or a value that is not finite."""
     values = np.asarray(vector, np.float64)
     if values.shape != (len(names),):
         raise ValueError(f'expected a vector of {len(names)} values ({names[0]} ... {names[-1]}), got the shape {values.shape}')
@@ -60,8 +60,8 @@ def _generator(*key: int) -> np.random.Generator:
 
 
 def sample_identity(seed: int, k: int) -> np.ndarray:
-    """(len(IDENTITY),) float32: person k. What goes together in people goes together here: dark skin with dark hair and
-    eyes, beards and baldness with heavy jaws and brows, gray hair with age."""
+    """(len(IDENTITY),) float32: identity k. Entries are correlated: dark skin with dark hair and eyes, beards and
+    baldness with heavy jaws and brows, gray hair with age."""
     rng = _generator(seed, k, 1)
     v = dict(zip(IDENTITY, (0.5 * rng.standard_normal(len(IDENTITY))).tolist()))
     u = dict(zip(IDENTITY, rng.random(len(IDENTITY)).tolist()))
@@ -89,7 +89,7 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
 
 
 def sample_attributes(seed: int, index: int) -> np.ndarray:
-    """(len(ATTRIBUTES),) float32: pose, expression, light, backdrop, clothes and camera of image `index`."""
+    """(len(ATTRIBUTES),) float32: pose, expression, light, background, clothes and camera of image `index`."""
     rng = _generator(seed, index, 2)
     a = dict(zip(ATTRIBUTES, (_LOW + (_HIGH - _LOW) * rng.random(len(ATTRIBUTES))).tolist()))
     n = dict(zip(ATTRIBUTES, rng.standard_normal(len(ATTRIBUTES)).tolist()))
@@ -107,7 +107,7 @@ def sample_attributes(seed: int, index: int) -> np.ndarray:
 
 
 def exaggerate(identity, amount: float = 2.0) -> np.ndarray:
-    """The caricature's identity: shape entries move away from the mean face by the factor `amount`, within [-1.8, 1.8]."""
+    """The identity with its shape entries scaled by `amount` and clamped to [-1.8, 1.8], as in a caricature."""
     shape = np.array([name in SHAPE for name in IDENTITY])
     identity = np.asarray(identity, np.float32)
     return np.where(shape, np.clip(identity * np.float32(amount), -1.8, 1.8), identity).astype(np.float32)

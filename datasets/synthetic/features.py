@@ -1,4 +1,4 @@
-"""The outlines of a face that looks straight ahead: polygons and the 68 landmarks in the plane of the face.
+"""The outlines of a frontal face: polygons and the 68 landmarks in the plane of the face.
 
 Positions are (x, y) in pixels of the template `face`, x from the face's axis to the viewer's right, y down from the eye line;
 head.Head.lift puts them onto the surface. Every curve is affine in a few measures, so that one product with a table, filled

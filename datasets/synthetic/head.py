@@ -62,7 +62,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 
 def layout(v: dict) -> dict[str, float]:
-    """Where an identity's features sit when it looks straight ahead and rests: x as half distances, y from the eye line."""
+    """Feature positions of an identity in a neutral frontal face: x as half distances, y from the eye line."""
     return {
         'eye_x': 19.1 + 1.7 * v['eye_distance'], 'eye_y': -0.9 * v['eye_height'],
         'nose_y': 23.6 + 2.6 * v['nose_length'], 'nose_x': 9.0 + 2.0 * v['nose_width'],
@@ -219,7 +219,7 @@ _RELIEF_SIDE, _PER_UNIT = 96, 0.75
 
 @lru_cache(maxsize=1)
 def _mean_relief() -> np.ndarray:
-    """(96,96) float32: the depth of the mean face that looks straight ahead, from which every other one is near."""
+    """(96,96) float32: the depth of the frontal mean face, the initial guess for other faces."""
     nothing = defaultdict(float)
     head, axis = Head(nothing, nothing), (np.arange(_RELIEF_SIDE, dtype=np.float32) - (_RELIEF_SIDE - 1) / 2) / _PER_UNIT
     xy = np.array(np.meshgrid(axis, axis), np.float32)

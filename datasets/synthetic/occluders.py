@@ -12,7 +12,7 @@ from datasets.synthetic.canvas import UNITS
 from datasets.synthetic.palette import hsv, noise
 from models.geometry import template
 
-_SAMPLES_PER_PIXEL = 2  # along each axis, averaged
+_SAMPLES_PER_PIXEL = 2  # along each axis
 _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_PLAIN)
 _POINTS = np.array(template('face').points, np.float32)  # (5,2): eyes, nose, corners of the mouth
 

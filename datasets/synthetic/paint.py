@@ -1,6 +1,6 @@
 """From causes to an image: the head is turned, its outlines are filled, its surface is lit, the layers are put together.
 
-Outlines are painted at twice the wanted side and averaged down; the label map is painted with the same polygons in the same
+Outlines are painted at twice the output side and downsampled; the label map is painted with the same polygons in the same
 order, without antialiasing.
 """
 import math
@@ -224,7 +224,7 @@ class Portrait:
 
     def render(self, size: int) -> Rendering:
         side = 2 * size
-        work = side if self.drawing else size  # outlines of a drawing are averaged down, too
+        work = side if self.drawing else size  # drawings are supersampled
         back = Canvas(palette.backdrop(self.a, side))
         image = self._behind(back, work)
         face = Canvas(flat(side, self.skin))

@@ -49,7 +49,7 @@ def test_a_part_of_celeba_says_once_what_is_missing_and_what_that_means(tmp_path
         build_faces('celeba', tmp_path)
     assert len(faces) == len(faces.people) == 20 and faces[0].points is None
     text = caplog.text
-    assert text.count('no identity_CelebA.txt (every image counts as a person of its own)') == 1
+    assert text.count('no identity_CelebA.txt (each image has an identity of its own)') == 1
     assert 'no list_attr_celeba.txt' in text and '20 of 21 listed' in text
     assert build_swaps('celeba', tmp_path, 32, 'all')[0].target.shape == (3, 32, 32)
 

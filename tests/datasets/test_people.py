@@ -34,7 +34,7 @@ def test_people_are_counted_anew_and_broken_images_passed_over(folder):
     assert {int(sample.label) for sample in samples} == set(range(5))
     assert all(sample.images.shape == (3, 48, 48) and sample.images.abs().max() <= 1 for sample in samples)
     assert people.readable.broken == 1
-    with pytest.raises(ValueError, match='nobody'):
+    with pytest.raises(ValueError, match='no identity'):
         People(build_faces('folder', folder), TO, fewest=9)
 
 
@@ -61,7 +61,7 @@ def test_couples_are_a_photo_and_a_drawing_of_one_person(tmp_path):
     assert len(batch) == 12 and batch.drawing.tolist() == [False, True] * 6
     assert torch.equal(batch.label[::2], batch.label[1::2]) and len(batch.label.unique()) > 1
     assert batch.images.dtype == torch.float32 and not torch.equal(batch.images[0], batch.images[1])
-    with pytest.raises(ValueError, match='photographed and drawn'):
+    with pytest.raises(ValueError, match='both photos and drawings'):
         Couples(faces.select(faces.columns['drawing']), TO)
 
 

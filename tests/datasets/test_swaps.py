@@ -89,7 +89,7 @@ def test_evaluation_takes_every_target_in_order_and_never_augments(celeba):
 
 def test_one_person_alone_cannot_be_swapped(tmp_path):
     layouts.folders(tmp_path, people=1)
-    with pytest.raises(ValueError, match='one person only'):
+    with pytest.raises(ValueError, match='single identity'):
         build_swaps('folder', tmp_path, 32, 'all')
     assert build_swaps('folder', tmp_path, 32, 'all', same_ratio=1)[0].same
     with pytest.raises(ValueError, match='between 0 and 1'):
