@@ -36,7 +36,7 @@ def test_a_run_resumes_as_the_version_that_began_it(run):
     expected = {name.replace('critic', 'discriminator'): value for name, value in expected.items()}
     assert trained.keys() == expected.keys()
     for name, value in expected.items():
-        torch.testing.assert_close(trained[name], value, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(trained[name], value, rtol=1e-3, atol=1e-4)  # one step changes weights by 1e-3
     steps = [line['step'] for line in read_journal(run) if 'train/discriminator' in line]
     assert steps == [1, 2, 3]
 
