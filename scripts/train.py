@@ -43,7 +43,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', choices=DATASETS, help='data set (default synthetic)')
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--steps', type=int, help='updates of each parameter group')
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
+    parser.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='any settings, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/FAMILY-DATE)')
     parser.add_argument('--init', type=Path, metavar='FILE', help="begin with another run's family.safetensors")
     parser.add_argument('--resume', type=Path, metavar='RUN', help='continue the run in this folder')

@@ -42,7 +42,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--preset', default='causes', help='YAML file, or its name in configs/')
     parser.add_argument('--steps', type=int, help='updates')
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
+    parser.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='any settings, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/causes-DATE)')
     parser.add_argument('--resume', type=Path, metavar='RUN', help='go on with a run folder')
     parser.add_argument('--evaluate', type=Path, metavar='FILE', help='measure a causes.safetensors instead of training one')

@@ -61,7 +61,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--data', choices=['synthetic', *FACES], help='data set (default synthetic)')
     parser.add_argument('--root', help='folder of the data set')
     parser.add_argument('--steps', type=int, help='updates')
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
+    parser.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='any settings, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/recognizer-DATE)')
     parser.add_argument('--resume', type=Path, metavar='RUN', help='go on with a run folder')
     parser.add_argument('--evaluate', metavar='NAME|FILE', help='measure this network instead of training one')

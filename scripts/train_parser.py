@@ -50,7 +50,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--root', nargs='+', default=[], metavar='FOLDER', help='folders of faces with label maps')
     parser.add_argument('--preset', default='parser', help='YAML file, or its name in configs/')
     parser.add_argument('--steps', type=int, help='updates')
-    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE', help='any setting, such as engine.seed=1')
+    parser.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE',
+                        help='any settings, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/parser-DATE)')
     parser.add_argument('--resume', type=Path, metavar='RUN', help='go on with a run folder')
     parser.add_argument('--evaluate', metavar='NAME|FILE', help='measure this parser instead of training one')

@@ -133,7 +133,6 @@ def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
         prepare(tmp_path / 'empty', tmp_path / 'out2')
 
 
-@pytest.mark.slow
 def test_leftovers_of_a_killed_command_are_in_nobodys_way(tmp_path):
     for name in ('.0001.jpg.123.tmp', 'stamp.part'):
         (tmp_path / name).write_text('half')
@@ -144,6 +143,7 @@ def test_leftovers_of_a_killed_command_are_in_nobodys_way(tmp_path):
         begin(tmp_path, 'stamp')
 
 
+@pytest.mark.slow
 def test_real_faces_in_parallel(tmp_path):
     """MTCNN in two processes finds the face of scikit-image's astronaut where it is, and none in noise."""
     from skimage.data import astronaut
