@@ -25,6 +25,7 @@ from datasets.transforms import Augmentation, unpacked
 from datasets.unpaired import Unpaired, unpaired
 from datasets.webcaricature import webcaricature
 from models.batch import PairBatch, collate
+from models.image_io import available_memory
 
 # name -> function (root, partition) -> Faces
 FACES: dict[str, Callable[..., Faces]] = {
@@ -37,6 +38,7 @@ FACES: dict[str, Callable[..., Faces]] = {
 }
 DATASETS = ('synthetic', *FACES, 'unpaired')
 _PREFETCH = 2  # batches that a worker prepares ahead
+_LARGE_BATCH = 4096  # samples from which a batch is compared with the free memory
 
 
 class ResumableSampler(Sampler):
@@ -235,7 +237,12 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
 
 def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,
                  shuffle: bool = True) -> Loader:
-    """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False: one pass in order, for evaluation."""
+    """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False: one pass in order, for evaluation.
+
+    ValueError for a batch that does not fit into the free memory.
+    """
+    if batch_size >= _LARGE_BATCH:
+        _check_memory(dataset, batch_size, 1 + workers * _PREFETCH)
     sampler = ResumableSampler(len(dataset), batch_size, seed=seed, rank=rank, world_size=world_size, shuffle=shuffle)
     # A separate generator for the seeds of the workers: iterators do not consume the global random state.
     return Loader(_Batches(dataset), batch_sampler=sampler, num_workers=workers, collate_fn=_TransferCollate(_PREFETCH + 2),
@@ -243,6 +250,16 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
                   persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
                   generator=torch.Generator().manual_seed(seed * world_size + rank),
                   worker_init_fn=partial(_ignore_signals, _exit_event()))
+
+
+def _check_memory(dataset: Dataset, batch_size: int, batches: int) -> None:
+    """ValueError where so many batches of the data set need more memory than is free, judged by its first sample."""
+    sample, available = dataset[0, 0], available_memory()
+    values = (getattr(sample, field.name) for field in fields(sample))
+    needed = batches * batch_size * sum(value.nbytes for value in values if isinstance(value, torch.Tensor))
+    if available is not None and needed > available:
+        raise ValueError(f'batches of {batch_size} samples need {needed / 1e9:.0f} GB of memory and {available / 1e9:.0f} GB are '
+                         'free: set data.batch lower and engine.accumulate higher')
 
 
 @cache

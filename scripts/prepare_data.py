@@ -88,10 +88,10 @@ def faces(args: argparse.Namespace) -> None:
     rules = Rules(args.score, args.eyes, args.misfit, args.several)
     counts = prepare(args.photos, args.output, layout=args.layout, rules=rules, detector=args.detector, workers=args.workers,
                      progress=progress)
-    told(args.output, counts)
+    print_counts(args.output, counts)
 
 
-def told(folder: Path, counts: Counter) -> None:
+def print_counts(folder: Path, counts: Counter) -> None:
     print(f'{folder}: ' + ', '.join(f'{count} {reason}' for reason, count in counts.most_common()))
 
 
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.task == 'faces':
             faces(args)
         elif args.task == 'webcaricature':
-            told(args.output, filter_images(args.root, args.output, Filter(args.area, args.yaw), progress=progress))
+            print_counts(args.output, filter_images(args.root, args.output, Filter(args.area, args.yaw), progress=progress))
         elif args.task == 'label':
             labeled = label(args.cache, load_parser(args.parser).labels, name=args.parser, progress=progress)
             print(f'{args.cache}: {len(labeled)} images with parsing maps')

@@ -199,9 +199,9 @@ def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | No
 
 def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
     """What the pieces of a video depend on besides the video."""
-    told = 'face', 'source_face', 'runtime', 'detector', 'no_color', 'mark', 'sampling', 'seed'
+    keys = 'face', 'source_face', 'runtime', 'detector', 'no_color', 'mark', 'sampling', 'seed'
     return {'photos': [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos], 'weights': weights.digest(chosen(args)),
-            'perception': network_digests('identity-mobilefacenet', PHOTO_PARSER), **{name: getattr(args, name) for name in told}}
+            'perception': network_digests('identity-mobilefacenet', PHOTO_PARSER), **{key: getattr(args, key) for key in keys}}
 
 
 def run(args: argparse.Namespace) -> int:

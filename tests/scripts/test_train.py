@@ -72,3 +72,11 @@ def test_help_config_prints_all_settings(train, capsys, words, key):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith('engine.steps (int, >= 1, default 2000): ') for line in lines)
     assert any(line.startswith(key) for line in lines)
+
+
+def test_a_batch_that_exceeds_the_memory_is_one_sentence(tmp_path, capsys):
+    assert importlib.import_module('scripts.train').main(
+        ['--family', 'cvae', '--out', str(tmp_path / 'run'), '--set', 'data.batch=100000000']) == 2
+    error = capsys.readouterr().err
+    assert error.count('\n') == 1 and 'batches of 100000000 samples need' in error and 'set data.batch lower' in error
+    assert not (tmp_path / 'run').exists()
