@@ -141,6 +141,7 @@ class Engine:
             self.progress_bar.close()
             if self.fabric.is_global_zero:
                 self.journal.close()
+            self.module = None  # DDP would keep the process group alive after destroy_process_group
 
     def _update(self, group: OptimizerGroup, batches: list[MicroBatch]) -> None:
         """One update of one parameter group over all micro-batches."""

@@ -1,5 +1,6 @@
 """Processes and devices, by Lightning Fabric."""
 import atexit
+import gc
 
 import torch
 from lightning_fabric import Fabric
@@ -50,6 +51,7 @@ def build_fabric(config: EngineConfig) -> Fabric:
 
 def _leave() -> None:
     """Destroy the process group, which Fabric does for nccl only: a gloo thread that frees a tensor at interpreter exit aborts
-    the process (pytorch/pytorch#179291)."""
+    the process (pytorch/pytorch#179291). Its threads end once nothing else refers to the group."""
     if torch.distributed.is_initialized():
+        gc.collect()
         torch.distributed.destroy_process_group()
