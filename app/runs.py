@@ -8,7 +8,7 @@ from app.images import PIXELS
 from app.results import Result, results
 from app.work import sentences
 from experiments.ablation.plots import curve
-from experiments.training.journal import learning_curves
+from experiments.training.logging.journal import learning_curves
 from models.pipelines.io.images import read_image
 
 _GRIDS = 8  # newest images that are shown

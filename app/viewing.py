@@ -14,7 +14,7 @@ from datasets.loaders import build_faces
 from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, examined
 from datasets.synthetic import exaggerate, render, sample_attributes, sample_identity
 from datasets.synthetic.mean_face import MEAN_POINTS
-from datasets.transforms import face_frame, matrix_into
+from datasets.transforms.joint import face_frame, matrix_into
 from datasets.webcaricature import seventeen
 from models import geometry
 from models.geometry import Template

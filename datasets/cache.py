@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from datasets.faces import BrokenImage, Faces, check_root, log
 from datasets.partial import PartialArrays, discard, fill_batches
-from datasets.transforms import face_frame, into_frame, unit
-from models.files import check_space, check_writable, replacing
+from datasets.transforms.joint import face_frame, into_frame, unit
 from models.geometry import Template
+from models.storage.files import check_space, check_writable, replacing
 
 _DONE, _BROKEN = 1, 2
 IMAGES_FILE, _EARLIER_IMAGES_FILE = 'images.npy', 'pictures.npy'

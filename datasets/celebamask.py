@@ -15,7 +15,7 @@ from PIL.Image import Resampling
 from configs.reading import read_text
 from datasets.celeba import find_list, numbers, read_list, split_numbers
 from datasets.faces import BrokenImage, Faces, check_root, images_in, split_by_name, tell_once
-from datasets.transforms import MIRRORED
+from datasets.transforms.joint import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
 from models.image_io import ImageError, open_image

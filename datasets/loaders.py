@@ -18,10 +18,10 @@ from datasets.celeba import celeba
 from datasets.celebamask import celebamask
 from datasets.faces import Faces
 from datasets.identity_folder import identity_folder, plain
-from datasets.matching import Matching
-from datasets.swaps import ListedSwaps, Swaps
+from datasets.samples.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
-from datasets.transforms import Augmentation, unpacked
+from datasets.transforms.joint import Augmentation, unpacked
+from datasets.transforms.matching import Matching
 from datasets.unpaired import Unpaired, unpaired
 from datasets.webcaricature import webcaricature
 from models.batch import PairBatch, collate

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.files import check_space, create_array, remove, write_bytes, write_errors
+from models.storage.files import check_space, create_array, remove, write_bytes, write_errors
 
 Spec = tuple[type, tuple[int, ...], float]  # dtype, shape, initial value
 

@@ -6,9 +6,9 @@ import torch
 from torch.utils.data import Dataset
 
 from datasets.faces import PARTITIONS, Faces, check_root, images_in, split_by_name
-from datasets.matching import Matching
-from datasets.swaps import Readable
-from datasets.transforms import Augmentation, face_frame, into_frame, unpacked
+from datasets.samples.swaps import Readable
+from datasets.transforms.joint import Augmentation, face_frame, into_frame, unpacked
+from datasets.transforms.matching import Matching
 from models.batch import PairBatch
 from models.geometry import TEMPLATES
 
@@ -19,7 +19,7 @@ class Unpaired(Dataset):
     """PairBatch samples without the batch dimension: an independently chosen photo and drawing at `size` in the template `face`.
 
     Images of 178x218 pixels are treated as aligned like CelebA; of other images the central square is used, which is assumed to
-    be aligned to `face`. Keys, seed and unreadable images are as in datasets.swaps.Swaps. The length is that of the larger
+    be aligned to `face`. Keys, seed and unreadable images are as in datasets.samples.swaps.Swaps. The length is that of the larger
     domain.
     random: sample the image of domain b uniformly; otherwise it is image `index` modulo the length of the domain.
     people: identity name -> label, shared by the two domains; None if identities are unknown.

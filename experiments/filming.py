@@ -9,9 +9,8 @@ from pathlib import Path
 from datasets.faces import images_in
 from experiments.photos import PHOTO_SUFFIXES
 from experiments.training.interruption import Interruption
-from experiments.training.progress import ProgressBar
+from experiments.training.logging.progress import ProgressBar
 from models import weights
-from models.files import WriteError, check_writable
 from models.perception.build import file_of
 from models.pipelines.io.images import FORMATS
 from models.pipelines.io.provenance import GenerationInfo
@@ -19,6 +18,7 @@ from models.pipelines.video.camera import Camera, Recording, VirtualCamera, Wind
 from models.pipelines.video.clip import ENDINGS, is_animated
 from models.pipelines.video.engine import ConversionReport, VideoEngine
 from models.pipelines.video.parts import parts_folder
+from models.storage.files import WriteError, check_writable
 
 _CAMERA = 'camera'
 

@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.downloads import LIMITS, DownloadError, Limits, Progress, download
-from models.files import WriteError, remove, sync, write_bytes, write_errors
+from models.storage.downloads import LIMITS, DownloadError, Limits, Progress, download
+from models.storage.files import WriteError, remove, sync, write_bytes, write_errors
 
 ZOO = Path(__file__).resolve().parent / 'zoo'
 

@@ -26,7 +26,7 @@ import torch
 from configs.ablation import RECOGNIZER, AblationConfig, read_ablation
 from experiments.ablation.plan import Run, plan
 from experiments.ablation.runner import Stopped, estimates, train_all, train_by_script
-from models.files import write_bytes
+from models.storage.files import write_bytes
 from models.weights import WeightsError
 
 

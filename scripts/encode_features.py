@@ -23,10 +23,10 @@ import torch
 from datasets.loaders import FACES, build_loader, build_swaps
 from datasets.preparation.feature_clusters import clustered, label_features, read_centers, write_centers
 from experiments.training.errors import RunError, memory_explained
-from models.files import write_bytes
 from models.perception.build import build_perception
 from models.pipelines.io.image_grid import encode_png, grid
 from models.registry import load_family
+from models.storage.files import write_bytes
 from models.translation.pix2pixhd.family import Pix2PixHD
 from models.weights import WeightsError
 

@@ -42,11 +42,11 @@ from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
 from experiments.training.errors import RunError, memory_explained
 from models import weights
-from models.files import write_bytes
 from models.geometry import TEMPLATES
 from models.perception.build import EMBEDDERS, build_perception, load_embedder
 from models.registry import FAMILIES, load_family
-from models.strict_json import json_text
+from models.storage.files import write_bytes
+from models.storage.strict_json import json_text
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

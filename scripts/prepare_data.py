@@ -30,7 +30,7 @@ from datasets.cache import embed, label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.preparation.photos import LAYOUTS, Rules, prepare
 from datasets.preparation.webcaricature import Filter, filter_images
-from datasets.transforms import face_frame
+from datasets.transforms.joint import face_frame
 from models.geometry import FACE_SIDE, TEMPLATES
 from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS

@@ -36,7 +36,6 @@ from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
 from models.ddpm.loading import ADM, ZOO, load_denoiser
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler
-from models.files import write_bytes
 from models.perception.build import load_embedder, load_parser
 from models.perception.detection import DETECTORS, build_detector
 from models.perception.parsers.parser import face_probability
@@ -44,6 +43,7 @@ from models.pipelines.framing import Framed, framed
 from models.pipelines.io.contact_sheet import contact_sheet
 from models.pipelines.io.image_grid import to_bytes
 from models.pipelines.io.images import check_output, read_image, write_image
+from models.storage.files import write_bytes
 from models.weights import WeightsError
 
 _CELL = 192  # least pixels of an image on the sheet

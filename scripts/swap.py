@@ -54,7 +54,6 @@ from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.base import Family, Perception
 from models.cgan.published import load_generator
-from models.files import WriteError
 from models.image_io import Photo
 from models.perception.build import PHOTO_PARSER, build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
@@ -70,6 +69,7 @@ from models.pipelines.video.tracking import Tracker
 from models.registry import SWAPPER, SWAPPERS, load_family
 from models.runtime.fusion import fused
 from models.runtime.sessions import opened
+from models.storage.files import WriteError
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

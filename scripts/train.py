@@ -24,7 +24,7 @@ from configs.describe import describe
 from configs.resolve import PRESETS, checked, load, parse_override
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS, build_loader, build_samples
-from datasets.matching import Matching
+from datasets.transforms.matching import Matching
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
 from experiments.training.errors import RunError

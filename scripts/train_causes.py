@@ -23,8 +23,8 @@ import torch
 
 from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
-from datasets.causes import CAUSES, DrawnCauses
 from datasets.loaders import build_loader
+from datasets.samples.causes import CAUSES, DrawnCauses
 from experiments.evaluation.protocols.causes import measure_causes
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
@@ -33,8 +33,8 @@ from experiments.training.fabric import build_fabric
 from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
 from models.batch import CauseBatch
-from models.files import write_bytes
 from models.perception.causes import CauseTraining, CauseTrainingConfig, causes_bytes, load_causes
+from models.storage.files import write_bytes
 from models.weights import WeightsError
 
 

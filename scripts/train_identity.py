@@ -32,7 +32,7 @@ from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_loader
-from datasets.people import build_people
+from datasets.samples.identities import build_people
 from experiments.evaluation.protocols.verification import verify
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
@@ -42,10 +42,10 @@ from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
 from models.base import Perception
 from models.batch import FaceBatch
-from models.files import write_bytes
 from models.perception.build import EMBEDDERS, load_embedder
 from models.perception.encoders.family import HEADS, NETWORKS, Recognizer, RecognizerConfig, frame
 from models.perception.encoders.files import encoder_bytes, load_encoder, start
+from models.storage.files import write_bytes
 from models.weights import WeightsError
 
 

@@ -29,8 +29,8 @@ from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_faces, build_loader
-from datasets.parsing import Drawn, by_subset, mixed
 from datasets.preparation.pseudo_labels import label
+from datasets.samples.parsing import Drawn, by_subset, mixed
 from experiments.evaluation.protocols.parsing import measure
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
@@ -39,9 +39,9 @@ from experiments.training.fabric import build_fabric
 from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
 from models.batch import ParsingBatch
-from models.files import write_bytes
 from models.perception.build import PARSERS, file_of, load_parser
 from models.perception.parsers.family import ParserTraining, ParserTrainingConfig, load_network, load_trained, parser_bytes
+from models.storage.files import write_bytes
 from models.weights import WeightsError
 
 

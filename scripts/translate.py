@@ -41,7 +41,6 @@ from experiments.photos import PHOTO_SUFFIXES, process_all, read_noted
 from experiments.provenance import add_provenance_options, signs
 from experiments.training.errors import RunError, memory_explained
 from models import weights
-from models.files import WriteError
 from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.framing import Framed
@@ -51,6 +50,7 @@ from models.pipelines.photo import LARGEST, FaceSwapper
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
 from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
+from models.storage.files import WriteError
 
 OUTPUT = Path('outputs/translate')
 

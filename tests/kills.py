@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-_ROOMS = tuple(str(ROOT / room) for room in ('datasets', 'experiments', 'models/files.py'))
+_ROOMS = tuple(str(ROOT / room) for room in ('datasets', 'experiments', 'models/storage/files.py'))
 
 
 def _child(work: Callable[[], object], last: int | None, tell: int) -> None:

@@ -8,7 +8,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 
 from models.batch import SwapBatch
-from models.files import write_bytes
+from models.storage.files import write_bytes
 from models.translation.pix2pixhd.family import Pix2PixHD
 
 LEAST = 0.5 / 32  # share of an image below which a part's features count for nothing, as published

@@ -21,12 +21,12 @@ from PIL import Image
 
 from datasets.faces import BrokenImage, check_root, images_in, read_image, split_by_name
 from datasets.identity_folder import LANDMARK_COLUMNS
-from datasets.transforms import into_frame, matrix_into
+from datasets.transforms.joint import into_frame, matrix_into
 from models import geometry
-from models.files import check_writable, sweep, write_bytes, write_errors
 from models.geometry import TEMPLATES
 from models.perception.detection import build_detector
-from models.strict_json import json_text
+from models.storage.files import check_writable, sweep, write_bytes, write_errors
+from models.storage.strict_json import json_text
 
 LAYOUTS = ('celeba', 'folder')
 _CANVAS = TEMPLATES['celeba']

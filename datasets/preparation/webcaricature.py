@@ -22,15 +22,15 @@ from PIL import Image
 from datasets.faces import BrokenImage
 from datasets.preparation.photos import begin
 from datasets.synthetic.mean_face import MEAN_POINTS
-from datasets.transforms import into_frame, matrix_into
+from datasets.transforms.joint import into_frame, matrix_into
 from datasets.webcaricature import LANDMARKS, five, webcaricature
 from models import geometry
-from models.files import check_writable, sweep, write_bytes
 from models.geometry import TEMPLATES, Template
 from models.pipelines.io.contact_sheet import contact_sheet
 from models.pipelines.io.image_grid import encode_png
 from models.pose import fit_pose
-from models.strict_json import json_text
+from models.storage.files import check_writable, sweep, write_bytes
+from models.storage.strict_json import json_text
 
 CANVAS = Template(200, 232, tuple((2 * (x + 2), 2 * (y + 2)) for x, y in TEMPLATES['sphereface'].points))
 REPORT, DROPPED = 'report.csv', 'dropped.png'

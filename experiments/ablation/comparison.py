@@ -22,7 +22,7 @@ from experiments.evaluation.protocols import webcaricature
 from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.protocols.translation import TranslationEvaluation, TranslationProtocol
 from experiments.evaluation.systems import DIRECTIONS, System, Trained, Untranslated, sanity_rows
-from experiments.training.journal import learning_curves
+from experiments.training.logging.journal import learning_curves
 from models.batch import collate
 from models.perception.build import build_perception
 from models.registry import build_family, load_family

@@ -13,7 +13,7 @@ from pathlib import Path
 from configs.ablation import RECOGNIZER, AblationConfig, Change, overrides
 from configs.resolve import PRESETS, checked, dump
 from configs.schema import RunConfig
-from experiments.training.journal import code_hash
+from experiments.training.logging.journal import code_hash
 from experiments.training.settings import started
 from models.base import FamilyConfig
 from models.batch import FaceBatch

@@ -20,9 +20,9 @@ from configs.resolve import dump
 from experiments.ablation.plan import Run
 from experiments.training.errors import RunError
 from experiments.training.interruption import Interruption
-from experiments.training.journal import ROOT, read_journal
-from models.files import write_bytes
-from models.strict_json import json_text
+from experiments.training.logging.journal import ROOT, read_journal
+from models.storage.files import write_bytes
+from models.storage.strict_json import json_text
 
 _POLL_SECONDS = 0.5  # between checks for signals
 _STOPPED_CODES = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # exit codes of an interrupted process

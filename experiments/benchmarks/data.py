@@ -15,9 +15,9 @@ from torchvision import transforms
 from datasets.cache import pack
 from datasets.faces import Faces
 from datasets.loaders import build_faces, build_loader
-from datasets.swaps import Swaps
+from datasets.samples.swaps import Swaps
 from datasets.synthetic import render, sample_attributes, sample_identity
-from datasets.transforms import Augmentation, face_frame
+from datasets.transforms.joint import Augmentation, face_frame
 from experiments.evaluation.metrics.distribution import Moments, frechet_distance
 from models.image_io import open_image
 

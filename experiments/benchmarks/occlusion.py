@@ -13,7 +13,7 @@ from datasets.loaders import build_faces
 from datasets.synthetic import person, render, sample_attributes, sample_identity
 from datasets.synthetic.occluders import OCCLUDERS, occlude
 from datasets.synthetic.samples import to_tensor
-from datasets.transforms import face_frame, into_frame
+from datasets.transforms.joint import face_frame, into_frame
 from models import geometry, weights
 from models.base import Family, Perception
 from models.batch import FACE_IDS, SwapBatch

@@ -12,7 +12,7 @@ from configs.resolve import read_preset
 from configs.schema import RunConfig
 from experiments.benchmarks.published_training import cyclegan_steps, ugatit_steps, use_published_spectral_norm
 from experiments.evaluation.metrics.cost import parameters, peak_megabytes
-from experiments.training.optimizers import build_optimizer_groups, set_trainable_group
+from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group
 from models.batch import PairBatch
 from models.registry import build_family
 from models.runtime.cpu_kernels import use_cpu_kernels

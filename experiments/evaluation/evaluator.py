@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datasets.causes import CAUSES, SWITCHES
+from datasets.samples.causes import CAUSES, SWITCHES
 from datasets.synthetic import IDENTITY
 from experiments.evaluation.groups import skin_angles, tone
 from experiments.evaluation.judges import Judges
@@ -30,13 +30,13 @@ from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, 
 from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.shards import Shards
 from experiments.evaluation.systems import ProtocolBatch, System
-from experiments.training.progress import ProgressBar
+from experiments.training.logging.progress import ProgressBar
 from models.batch import collate
-from models.files import write_bytes
 from models.perception.parsers.parser import face_mask
 from models.pipelines import blend
 from models.pose import expression_error, pose_error, shape_error
-from models.strict_json import json_text
+from models.storage.files import write_bytes
+from models.storage.strict_json import json_text
 
 VERSION = 1  # of the metrics below; another version invalidates stored rows
 MAX_SAMPLES = 5000  # of each set in a kernel distance, precision and recall

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.files import write_bytes
+from models.storage.files import write_bytes
 
 
 class Shards:

@@ -19,8 +19,8 @@ from configs.reading import shown
 from configs.renamed import renamed_checkpoint, renamed_tensors
 from experiments.training.errors import RunError
 from models.base import FamilyConfig
-from models.files import remove, replacing, sync, temporary_path, write_bytes
-from models.strict_json import json_text
+from models.storage.files import remove, replacing, sync, temporary_path, write_bytes
+from models.storage.strict_json import json_text
 
 
 def family_bytes(name: str, state: dict[str, Tensor], config: FamilyConfig) -> bytes:
@@ -68,7 +68,7 @@ class Checkpoints:
         files = {'model.safetensors': model, 'family.safetensors': family, 'state.pt': packed.getvalue(),
                  'metrics.json': json_text(metrics).encode()}
         try:
-            for leftover in self.folder.glob('.step-*.partial'):  # of suites before models.files
+            for leftover in self.folder.glob('.step-*.partial'):  # of suites before models.storage.files
                 remove(leftover)
             with replacing(final) as partial:
                 partial.mkdir()

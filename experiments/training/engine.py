@@ -18,20 +18,20 @@ from configs.resolve import dump
 from configs.schema import RunConfig
 from experiments.training import rng as randomness
 from experiments.training.checkpoint import Checkpoints, family_bytes, read_checkpoint
-from experiments.training.ema import EMA
 from experiments.training.errors import Interrupted, RunError, memory_explained
 from experiments.training.interruption import Interruption
-from experiments.training.journal import Journal
-from experiments.training.lr_schedule import learning_rate
-from experiments.training.meters import MeanMeter
-from experiments.training.monitor import TrainingMonitor
-from experiments.training.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
+from experiments.training.logging.journal import Journal
+from experiments.training.logging.meters import MeanMeter
+from experiments.training.logging.monitor import TrainingMonitor
+from experiments.training.logging.progress import ProgressBar
+from experiments.training.optimization.ema import EMA
+from experiments.training.optimization.lr_schedule import learning_rate
+from experiments.training.optimization.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
+from experiments.training.optimization.weighting import LossWeighting
 from experiments.training.processes import gather, run_on_first
-from experiments.training.progress import ProgressBar
-from experiments.training.weighting import LossWeighting
 from models.base import Family
-from models.files import write_bytes
 from models.runtime.cpu_kernels import use_cpu_kernels
+from models.storage.files import write_bytes
 
 UNUSED_LOSS_STEPS = 32  # after so many steps, a weighted loss that no parameter group has returned is an error
 

@@ -9,7 +9,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from configs.schema import EngineConfig
 from experiments.training.errors import RunError
-from experiments.training.precision import AutocastPrecision
+from experiments.training.optimization.precision import AutocastPrecision
 
 
 def accelerator_type(config: EngineConfig) -> str:

@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 
 from experiments.training.errors import RunError
-from models.files import WriteError, write_error
+from models.storage.files import WriteError, write_error
 
 
 def gather(fabric: Fabric, value: Any) -> list:

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry, weights
-from models.convert import read_state
 from models.images import from_signed
 from models.perception.detection import Detector, Face
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
@@ -17,6 +16,7 @@ from models.perception.parsers.parser import FaceParser, face_mask
 from models.pipelines import blend
 from models.pipelines.photo import PhotoSwapper
 from models.runtime.fusion import fused
+from models.storage.convert import read_state
 
 # Left profile, left, frontal, right and right profile in a crop of 112 pixels.
 _POSES = (((51.642, 50.115), (57.617, 49.990), (35.740, 69.007), (51.157, 89.050), (57.025, 89.702)),

@@ -4,8 +4,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from models.files import write_bytes
 from models.runtime.sessions import Inputs, Session
+from models.storage.files import write_bytes
 
 _QUANTIZED_OPERATIONS = ['Conv', 'Relu']
 _RANKING_IMAGES = 4  # images on which the error of each convolution alone is measured

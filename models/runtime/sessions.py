@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from configs.reading import shown
-from models.files import replacing
 from models.runtime.fusion import widened
+from models.storage.files import replacing
 
 MAX_EXPORT_ERROR = 1e-3  # absolute difference of onnxruntime and PyTorch, for values of about 1
 _OPSET = 17

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from models.convert import read_state
+from models.storage.convert import read_state
 from models.translation.pix2pixhd.family import Pix2PixHD
 from models.translation.translator import Translator
 from models.weights import WeightsError

@@ -4,7 +4,7 @@ from pathlib import Path
 import torch
 
 from experiments.training.checkpoint import save_family
-from experiments.training.journal import Journal
+from experiments.training.logging.journal import Journal
 from models.registry import build_family
 from tests.contract.test_family import TINY
 

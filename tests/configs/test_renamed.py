@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from configs import renamed
 from configs.renamed import renamed_settings
 from configs.resolve import load, merge
-from experiments.training.journal import learning_curves, read_journal
+from experiments.training.logging.journal import learning_curves, read_journal
 from models.registry import load_family
 from models.weights import ZOO
 from scripts import train

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from configs.schema import OptimizerConfig
 from experiments.training.checkpoint import save_family
-from experiments.training.optimizers import build_optimizer_groups, set_trainable_group
+from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group
 from models.base import Family
 from models.batch import PairBatch, SwapBatch
 from models.registry import FAMILIES, build_family, load_family

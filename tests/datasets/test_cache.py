@@ -9,7 +9,7 @@ import torch
 from datasets import cache
 from datasets.faces import BrokenImage
 from datasets.loaders import build_faces, build_swaps
-from datasets.transforms import face_frame
+from datasets.transforms.joint import face_frame
 from models.geometry import TEMPLATES
 from tests.datasets import layouts
 

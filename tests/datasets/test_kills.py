@@ -7,7 +7,7 @@ import torch
 from datasets import cache
 from datasets.loaders import build_faces
 from datasets.preparation import pseudo_labels
-from datasets.transforms import face_frame
+from datasets.transforms.joint import face_frame
 from tests import kills
 from tests.datasets import layouts
 

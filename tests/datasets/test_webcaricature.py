@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets.loaders import build_faces, build_pairs
-from datasets.transforms import into_frame
+from datasets.transforms.joint import into_frame
 from datasets.webcaricature import SETTINGS, five, folds, people_of
 from models.geometry import TEMPLATES
 from tests.datasets.layouts import domains, image, write

@@ -6,7 +6,7 @@ from models import registry
 
 @pytest.fixture(autouse=True)
 def toy_is_a_family(monkeypatch):
-    monkeypatch.setitem(registry.FAMILIES, 'toy', registry.FamilyEntry('tests.experiments.toy', 'Toy', 'ToyConfig', 'swap'))
+    monkeypatch.setitem(registry.FAMILIES, 'toy', registry.FamilyEntry('tests.experiments.training.toy', 'Toy', 'ToyConfig', 'swap'))
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from PIL import Image
 from experiments.console import escape_unprintable
 from experiments.filming import check_video_output, moving, video
 from models.pipelines.video.clip import Clip
+from tests.models.pipelines.video.stubs import encode, images, passing_engine
 from tests.models.stubs import photo
-from tests.models.video_stubs import encode, images, passing_engine
 
 
 @pytest.fixture(scope='module')

@@ -10,13 +10,13 @@ from datasets import cache
 from datasets.loaders import build_faces
 from datasets.preparation import photos as preparation
 from datasets.preparation.photos import prepare
-from datasets.transforms import face_frame
-from models.files import WriteError
+from datasets.transforms.joint import face_frame
 from models.pipelines.io.images import write_image
+from models.storage.files import WriteError
 from tests import kills
 from tests.datasets import layouts
+from tests.datasets.preparation.test_photos import Stub, photo
 from tests.datasets.test_kills import labels_of, vectors_of
-from tests.experiments.test_preparation import Stub, photo
 
 SIZE = 4 * 2 ** 20  # bytes of the small file system
 LEVELS = [0, 4096, 16_384, 40_960, 102_400]  # bytes left free at the first attempt

@@ -12,11 +12,11 @@ from experiments.evaluation.evaluator import Evaluation, cost
 from experiments.evaluation.judges import Judges
 from experiments.evaluation.protocols.swaps import synthetic
 from experiments.evaluation.systems import CopySource
-from models.files import write_bytes
+from models.storage.files import write_bytes
 from tests import kills
+from tests.datasets.preparation.test_photos import Stub, photo
 from tests.datasets.webcaricatures import webcaricatures
-from tests.experiments.test_ablation import ablation
-from tests.experiments.test_preparation import Stub, photo
+from tests.experiments.ablation.test_runner import ablation
 
 POINTS = [6, pytest.param(30, marks=pytest.mark.slow)]
 

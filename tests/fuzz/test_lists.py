@@ -9,7 +9,7 @@ from PIL import Image
 
 from datasets.celeba import celeba
 from datasets.identity_folder import LANDMARK_COLUMNS, identity_folder
-from datasets.swaps import ListedSwaps
+from datasets.samples.swaps import ListedSwaps
 from experiments.evaluation.groups import read_groups
 from experiments.evaluation.protocols.verification import read_pairs
 from tests.fuzz.contract import check

@@ -7,7 +7,7 @@ import pytest
 
 from app.results import results, weights_here
 from experiments.training.checkpoint import Checkpoints
-from experiments.training.journal import Journal, learning_curves
+from experiments.training.logging.journal import Journal, learning_curves
 from tests.contract.stubs import tiny_perception
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import BINARY, TEXT

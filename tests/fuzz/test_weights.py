@@ -10,13 +10,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from models.convert import halve, read_archive, read_state
 from models.perception.encoders.files import load_encoder, people_learned_from, start
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.upscaling import Upscaler
 from models.registry import build_family, family_name, load_family, load_weights
 from models.runtime.sessions import export
-from models.unpickle import read_module
+from models.storage.convert import halve, read_archive, read_state
+from models.storage.unpickle import read_module
 from models.weights import ZOO
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.fuzz.contract import check

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models import weights
-from models.convert import read_state
+from models.storage.convert import read_state
 from tests.parity.network import Network
 from tests.parity.networks import CHECKPOINTS, NETWORKS
 from tests.parity.rule import Facts, first_difference

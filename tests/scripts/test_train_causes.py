@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from datasets.causes import CAUSES, DrawnCauses, causes_of
+from datasets.samples.causes import CAUSES, DrawnCauses, causes_of
 from datasets.synthetic import ATTRIBUTES, sample_attributes, sample_identity
 from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.judges import Judges

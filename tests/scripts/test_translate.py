@@ -14,8 +14,8 @@ from models.pipelines.io.provenance import PART, WHOLE, inspect
 from models.pipelines.video.clip import VideoFormat
 from models.pipelines.video.mux import SegmentWriter, join
 from scripts import translate
+from tests.models.pipelines.test_translate import Dyer
 from tests.models.stubs import Oval, perception, photo
-from tests.models.test_translate import Dyer
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from datasets.causes import CAUSES, SWITCHES, DrawnCauses
+from datasets.samples.causes import CAUSES, SWITCHES, DrawnCauses
 from datasets.synthetic import IDENTITY
 from experiments.evaluation.metrics.identity import attribute_accuracy
 from models.batch import collate

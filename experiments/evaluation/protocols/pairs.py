@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import track
 
 from datasets.celeba import celeba
-from datasets.swaps import ListedSwaps
+from datasets.samples.swaps import ListedSwaps
 from models.base import Family
 from models.batch import collate
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES

@@ -20,13 +20,13 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from datasets.causes import causes_of
 from datasets.faces import Faces
 from datasets.loaders import build_faces
-from datasets.swaps import ListedSwaps
+from datasets.samples.causes import causes_of
+from datasets.samples.swaps import ListedSwaps
 from datasets.synthetic import SyntheticSwaps, sample_attributes, sample_identity
 from experiments.evaluation.protocols.ffpp import frames_of, official_pairs
-from models.files import write_bytes
+from models.storage.files import write_bytes
 
 VERSION = 1  # of the rules by which pairs, crops and masks are chosen
 PAIRS = 1000

@@ -18,7 +18,7 @@ from experiments.evaluation.metrics.images import diversity, l1, ssim
 from experiments.evaluation.metrics.translation import color_distance, color_histogram, edge_agreement
 from experiments.evaluation.shards import Shards
 from experiments.evaluation.systems import System
-from experiments.training.progress import ProgressBar
+from experiments.training.logging.progress import ProgressBar
 from models.batch import PairBatch, collate
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from configs.reading import read_text, shown
 from datasets.faces import Faces
-from datasets.transforms import into_frame, unit
+from datasets.transforms.joint import into_frame, unit
 from experiments.evaluation.metrics.verification import FOLDS, all_pairs, in_folds, verification
 from models.batch import collate
 from models.geometry import Template

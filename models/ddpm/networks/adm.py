@@ -8,9 +8,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from configs.base import Config
-from models.convert import read_state
 from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.parameterization import Schedule
+from models.storage.convert import read_state
 
 _MULTIPLIERS = {512: (0.5, 1, 1, 2, 2, 4, 4), 256: (1, 1, 2, 2, 4, 4), 128: (1, 1, 2, 3, 4), 64: (1, 2, 3, 4)}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.files import check_writable, replacing
 from models.image_io import MAX_PIXELS, Photo, read_photo
 from models.pipelines.io.provenance import GenerationInfo, sign
+from models.storage.files import check_writable, replacing
 
 FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
 
@@ -48,7 +48,7 @@ def _file(path: str | Path) -> tuple[int, int] | None:
 
 def check_output(path: str | Path, inputs: Iterable[str | Path] = (), *, overwrite: bool = False) -> Path:
     """The path, if an image can be written to it; to be asked before the work. Errors as check_name, check_not_input and
-    models.files.check_writable. Leaves nothing behind."""
+    models.storage.files.check_writable. Leaves nothing behind."""
     path = check_name(path)
     check_not_input([path], inputs, overwrite=overwrite)
     missing = [folder for folder in path.parents if not folder.exists()]

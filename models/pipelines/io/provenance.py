@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from models import weights
-from models.files import WriteError, replacing
+from models.storage.files import WriteError, replacing
 
 KINDS = {'.png': 'image/png', '.jpg': 'image/jpeg', '.jpeg': 'image/jpeg', '.mp4': 'video/mp4'}
 # What is made, in the vocabulary of the IPTC: part of an image, or all of it.

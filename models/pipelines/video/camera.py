@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
-from models.files import check_writable, remove, temporary_path, write_errors
 from models.pipelines.io.provenance import GenerationInfo
 from models.pipelines.video.clip import VideoFormat
 from models.pipelines.video.mux import SegmentWriter, join
+from models.storage.files import check_writable, remove, temporary_path, write_errors
 
 TITLE = 'face-swap-suite'
 _BASE = Fraction(1, 90_000)  # seconds per unit of the time stamps of what is recorded

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 
 from models import geometry
-from models.files import check_writable
 from models.pipelines import blend
 from models.pipelines.io.provenance import GenerationInfo, check_signing
 from models.pipelines.photo import crop_face
@@ -37,6 +36,7 @@ from models.pipelines.video.parts import Parts
 from models.pipelines.video.smoothing import TemporalSmoothing
 from models.pipelines.video.stages import StageTimer, flow
 from models.pipelines.video.tracking import EVERY, Seen, Tracker
+from models.storage.files import check_writable
 
 SEGMENT = 8  # chunks of frames from one resumable piece of a video to the next
 _ROOM = 12_000_000  # pixels of the frames of one chunk, of which six exist at a time: some 550 MB with all that belongs to them

@@ -11,9 +11,9 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from models.files import check_space, remove, replacing, sync, temporary_path, write_errors
 from models.pipelines.io.provenance import GenerationInfo, sign
 from models.pipelines.video.clip import EXACT, THREADS, Clip, VideoFormat, is_jump, reading
+from models.storage.files import check_space, remove, replacing, sync, temporary_path, write_errors
 
 QUALITY = 18  # constant rate factor of H.264: 0 loses nothing, 51 nearly everything
 _PIXELS = 'yuv420p'  # what H.264 decoders support

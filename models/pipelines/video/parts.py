@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from models.files import MAX_NAME_BYTES, check_writable, remove, temporary_path, write_bytes, write_errors
 from models.pipelines.video.clip import VideoFormat
 from models.pipelines.video.mux import SegmentWriter
+from models.storage.files import MAX_NAME_BYTES, check_writable, remove, temporary_path, write_bytes, write_errors
 
 _ENDING = '.parts'
 _FORMAT = 2  # of the files in the folder

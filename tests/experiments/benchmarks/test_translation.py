@@ -7,7 +7,7 @@ import torch
 from configs.schema import OptimizerConfig
 from experiments.benchmarks.published_training import cyclegan_steps, ugatit_steps, use_published_spectral_norm
 from experiments.benchmarks.translation import translation_figures
-from experiments.training.optimizers import build_optimizer_groups, set_trainable_group
+from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group
 from models.batch import PairBatch
 from models.registry import build_family
 from models.runtime.cpu_kernels import use_cpu_kernels

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from datasets.transforms import mirrored
+from datasets.transforms.joint import mirrored
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.cgan.family import CGAN, CGANConfig

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
-from models.convert import read_state
 from models.perception.build import PARSERS
 from models.perception.parsers.family import (
     COARSE_MEMBERS,
@@ -17,6 +16,7 @@ from models.perception.parsers.family import (
     parser_bytes,
 )
 from models.perception.parsers.small_unet import SmallUNet
+from models.storage.convert import read_state
 from models.weights import WeightsError
 
 

@@ -12,7 +12,7 @@ from models.runtime.cpu_kernels import use_cpu_kernels
 from models.runtime.cpu_kernels.instance_norm import GroupedInstanceNorm2d
 from models.runtime.cpu_kernels.narrow_convolution import NarrowConv2d
 from models.runtime.cpu_kernels.upsampling import UpsamplingConv2d
-from tests.experiments.toy import Toy, toy_engine
+from tests.experiments.training.toy import Toy, toy_engine
 
 LAYERS = {  # name -> kernel, replaced layer
     'instance norm': (GroupedInstanceNorm2d, lambda: nn.InstanceNorm2d(16)),

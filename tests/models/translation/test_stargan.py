@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from configs.schema import OptimizerConfig
-from experiments.training.optimizers import build_optimizer_groups
+from experiments.training.optimization.optimizers import build_optimizer_groups
 from models.translation.stargan.family import StarGAN, StarGANConfig
 from tests.contract.stubs import tiny_perception
 from tests.models.translation.batches import pairs, touched

@@ -1,0 +1,186 @@
+"""Source and target pairs for face swapping, from any list of faces."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from configs.reading import read_rows, shown
+from datasets.faces import BrokenImage, Faces, log
+from datasets.transforms.joint import Augmentation, face_frame, first, into_frame, unpacked
+from models.batch import SwapBatch
+
+_MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
+
+
+class Readable:
+    """Reader of a list of faces that logs each unreadable image once and counts these across all workers."""
+
+    def __init__(self, faces: Faces):
+        self.faces = faces
+        self._broken = torch.zeros(len(faces), dtype=torch.bool).share_memory_()
+
+    @property
+    def broken(self) -> int:
+        """The number of images that could not be read."""
+        return int(self._broken.sum())
+
+    @property
+    def broken_paths(self) -> list[Path]:
+        return [self.faces.path(i) for i in torch.nonzero(self._broken).flatten().tolist()]
+
+    def read(self, index: int):
+        """The result of Faces.read, or None if the image is unreadable."""
+        if self._broken.numpy()[index]:
+            return None
+        try:
+            return self.faces.read(index)
+        except BrokenImage as error:
+            if not self._broken[index]:
+                self._broken[index] = True
+                log.warning('left out: %s', error)
+            return None
+
+
+class Swaps(Dataset):
+    """SwapBatch samples without the batch dimension, in the template `face` at `size` pixels.
+
+    A key is an index, in the epoch of `set_epoch`, or a pair (epoch, index). A sample depends only on the seed, the key and the
+    files. With probability `same_ratio` the source is another image of the target's identity (the target image itself if there
+    is no other), otherwise an image of another identity, with uniform probability over identities. The target is image `index`;
+    with `balanced`, an identity with n images is sampled with a probability proportional to the square root of n instead. An
+    unreadable target is replaced by the next image of the list. encoder: name of the identity encoder whose stored embeddings
+    of the images, without augmentation, are returned as source_embedding if the list has them.
+
+    Raises ValueError for a same_ratio outside [0,1], and for a list with a single identity unless same_ratio is 1.
+    """
+
+    def __init__(self, faces: Faces, size: int, *, same_ratio: float = 0.5, seed: int = 0, balanced: bool = False,
+                 augmentation: Augmentation | None = None, encoder: str | None = None):
+        if not 0 <= same_ratio <= 1:
+            raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
+        self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
+        self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
+        self.readable = Readable(faces)
+        self._identities = None if encoder is None else faces.identities(encoder)
+        # Images sorted by identity: those of the k-th identity present are order[starts[k]:starts[k + 1]].
+        self._order = np.argsort(faces.persons, kind='stable')
+        present, self._rank, counts = np.unique(faces.persons, return_inverse=True, return_counts=True)
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        self._weights = np.cumsum(np.sqrt(counts)) / np.sqrt(counts).sum()
+        if len(present) < 2 and same_ratio < 1:
+            raise ValueError(f'{faces.root} holds a single identity, so there is no source of another identity; '
+                             'add identities or use same_ratio 1')
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @property
+    def broken(self) -> int:
+        return self.readable.broken
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of keys that are an index; workers receive it only when they start."""
+        self.epoch = epoch
+
+    def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
+        return unpacked(first(self.batch([key])))
+
+    def batch(self, keys: list) -> SwapBatch:
+        """The samples of several keys, with uint8 images and label maps, a quarter of the bytes to transfer between processes."""
+        source, target, labels, points, others, indices = zip(*map(self._sample, keys))
+        source_label, target_label = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
+        return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_label == target_label,
+                         target_parsing=None if labels[0] is None else torch.stack(labels),
+                         source_embedding=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
+                         source_label=source_label, target_label=target_label,
+                         target_landmarks=torch.stack([_landmarks_or_nan(at) for at in points]))
+
+    def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
+        """Source, target, label map and landmarks of the target, index of the source, index of the target."""
+        epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        if self.balanced:
+            index = self._image_of(int(self._weights.searchsorted(rng.random(), side='right')), rng)
+        index, target = self._target(index)
+        same = bool(rng.random() < self.same_ratio)
+        other, source = self._source(index, target, same, rng)
+        target, labels, points = self._framed(*target, rng)
+        source, _, at = source
+        return self._framed(source, None, at if self.faces.frame is None else None, rng)[0], target, labels, points, other, index
+
+    def _framed(self, image, labels, points, rng):
+        jitter = self.augmentation.draw(rng) if self.augmentation else None
+        return into_frame(image, labels, points, self.faces.frame, self.to, jitter)
+
+    def _image_of(self, rank: int, rng) -> int:
+        return int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1])])
+
+    def _target(self, index: int):
+        for step in range(min(_MAX_ATTEMPTS, len(self))):
+            candidate = (index + step) % len(self)
+            if (read := self.readable.read(candidate)) is not None:
+                return candidate, read
+        raise RuntimeError(f'no readable image among {_MAX_ATTEMPTS} in a row from {self.faces.path(index)} on; '
+                           'check the disk or unpack the data again')
+
+    def _source(self, target: int, read, same: bool, rng):
+        rank = int(self._rank[target])
+        if same and self._starts[rank + 1] - self._starts[rank] == 1:
+            return target, read
+        for _ in range(_MAX_ATTEMPTS):
+            # The range is one short and skips the target, so that all other images are equally likely.
+            if same:
+                candidate = int(rng.integers(self._starts[rank], self._starts[rank + 1] - 1))
+                candidate = int(self._order[candidate])
+                candidate = int(self._order[self._starts[rank + 1] - 1]) if candidate == target else candidate
+            else:
+                other = int(rng.integers(len(self._starts) - 2))
+                candidate = self._image_of(other + (other >= rank), rng)
+            if (source := self.readable.read(candidate)) is not None:
+                return candidate, source
+        if same:
+            return target, read
+        raise RuntimeError(f'no readable image of another identity in {_MAX_ATTEMPTS} attempts under {self.faces.root}; '
+                           'check the disk or unpack the data again')
+
+
+class ListedSwaps(Dataset):
+    """The pairs of a CSV (columns source and target, files relative to the images' folder), in its order.
+
+    Raises ValueError for a list that is malformed or names an unknown file, and BrokenImage for an unreadable image: pairs of
+    a fixed list are never replaced.
+    """
+
+    def __init__(self, faces: Faces, path: str | Path, size: int):
+        self.faces, self.to = faces, face_frame(size)
+        rows = {str(name): i for i, name in enumerate(faces.files)}
+        names = [(row['source'], row['target']) for row in read_rows(path, ('source', 'target'))]
+        if not names:
+            raise ValueError(f'{path} lists no pair; write a source and a target in each line')
+        unknown = [name for pair in names for name in pair if name not in rows]
+        if unknown:
+            raise ValueError(f'{path} names {shown(unknown[0])} (and {len(unknown) - 1} others), which is not among the images '
+                             f'of {faces.root}')
+        self.pairs = [(rows[source], rows[target]) for source, target in names]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
+        source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
+        image, labels, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
+        persons = self.faces.persons
+        return unpacked(SwapBatch(
+            source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=image,
+            same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
+            source_label=torch.tensor(persons[source]), target_label=torch.tensor(persons[target]),
+            target_landmarks=_landmarks_or_nan(points)))
+
+
+def _landmarks_or_nan(points: torch.Tensor | None) -> torch.Tensor:
+    """Landmarks (5,2); NaN if unknown, as samples with and without landmarks share a batch."""
+    return torch.full((5, 2), torch.nan) if points is None else points

@@ -1,0 +1,1 @@
+"""Transforms of images together with their annotations, and augmentations of pairs and identities. Import from the modules."""

@@ -1,0 +1,106 @@
+"""What a run leaves to read: journal.jsonl, TensorBoard events, image grids, the code's version."""
+import hashlib
+import json
+import math
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from configs.reading import parse_yaml, read_text
+from configs.renamed import renamed_journal
+from models.pipelines.io.image_grid import encode_png, grid
+from models.storage.files import write_bytes
+from models.storage.strict_json import json_text
+
+ROOT = Path(__file__).resolve().parents[3]
+CODE = ('models', 'datasets', 'configs', 'experiments')  # folders that a training run depends on
+
+
+def code_version() -> str:
+    """The git commit of the suite, with '+dirty' where tracked files differ from it; 'unknown' outside a git checkout."""
+    def git(*arguments: str) -> str:
+        return subprocess.run(['git', '-C', str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git('rev-parse', 'HEAD') + ('+dirty' if git('status', '--porcelain', '--untracked-files=no') else '')
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+
+
+def _family(folder: Path) -> str:
+    path = folder / 'config.yaml'
+    try:
+        settings = parse_yaml(read_text(path), path)
+    except ValueError:  # a journal can be read without it
+        return ''
+    return str(settings.get('family')) if isinstance(settings, dict) else ''
+
+
+def code_hash(root: Path = ROOT) -> str:
+    """sha256 over names and contents of the files in CODE that a run depends on: modules and weights, committed or not.
+    Documentation and YAML files do not count, as a run holds its resolved config."""
+    digest = hashlib.sha256()
+    for path in sorted(path for room in CODE for path in (root / room).rglob('*') if path.suffix in ('.py', '.safetensors')):
+        digest.update(f'{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0'.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_journal(folder: Path) -> list[dict]:
+    """The lines of a run's journal; one that a kill cut short, or that is damaged, is left out."""
+    path, lines, family = folder / 'journal.jsonl', [], _family(folder)
+    for text in path.read_text(encoding='utf-8', errors='replace').split('\n') if path.is_file() else []:
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict) and type(line.get('step')) is int:
+            lines.append(renamed_journal(line, family))
+    return lines
+
+
+def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Loss losses and noted figures of a run's journal: name -> [(step, value)]."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in read_journal(folder):
+        for name, value in line.items():
+            if name.startswith(('train/', 'seen/', 'validation/')) and isinstance(value, (int, float)):
+                found.setdefault(name, []).append((line['step'], value))
+    return found
+
+
+class Journal:
+    """One line of JSON per event: {"step": 20, "event": "train", ...}; a figure that is not finite is null. Opened
+    at `step`, it first forgets what lies beyond, so that a resumed run tells its story once."""
+
+    def __init__(self, folder: Path, step: int):
+        self.folder, self.path = folder, folder / 'journal.jsonl'
+        (folder / 'images').mkdir(parents=True, exist_ok=True)
+        kept = [line for line in read_journal(folder) if line['step'] <= step]
+        write_bytes(self.path, ''.join(f'{json_text(line)}\n' for line in kept).encode())
+        self._board = SummaryWriter(str(folder / 'tensorboard'), purge_step=step + 1)
+        self.write(step, 'start', {'commit': code_version(), 'torch': torch.__version__, 'python': platform.python_version()})
+
+    def write(self, step: int, event: str, values: dict) -> None:
+        """Append one line, and the numbers in it to TensorBoard."""
+        with open(self.path, 'a', encoding='utf-8') as handle:
+            handle.write(json_text({'step': step, 'event': event, **values}) + '\n')
+        for name, value in values.items():
+            if isinstance(value, float) and math.isfinite(value):
+                self._board.add_scalar(name, value, step)
+
+    def images(self, step: int, columns: dict[str, Tensor]) -> Path:
+        """Save a labeled grid as PNG and in TensorBoard; columns: title -> (B,3,H,W) in [-1,1]."""
+        image = grid(columns)
+        path = self.folder / 'images' / f'step-{step:08d}.png'
+        write_bytes(path, encode_png(image))
+        self._board.add_image('panel', image, step, dataformats='HWC')
+        return path
+
+    def close(self) -> None:
+        """Flush the TensorBoard events."""
+        self._board.close()

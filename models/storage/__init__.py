@@ -1,0 +1,1 @@
+"""Files: atomic writing, downloads, published formats and their conversion to safetensors. Import from the modules."""

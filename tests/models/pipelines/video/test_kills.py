@@ -1,0 +1,58 @@
+"""A video command that is killed at any moment loses nothing, leaves nothing and ends as an undisturbed one."""
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+
+from models.pipelines.io.provenance import GenerationInfo, inspect
+from models.pipelines.video import engine as video
+from tests.models.pipelines.video.stubs import encode, images, passing_engine
+
+
+def _convert(source, output, making, started):
+    video.SEGMENT, video.EVERY = 2, 4
+    started.set()
+    passing_engine().convert(source, output, making=making)
+
+
+def _killed(source, output, making, seconds: float | None) -> float:
+    """Convert in another process, which is killed after that time; the seconds that it ran."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['tests.models.pipelines.video.test_kills'])
+    started = context.Event()
+    process = context.Process(target=_convert, args=(source, output, making, started), daemon=True)
+    process.start()
+    assert started.wait(120)
+    began = time.monotonic()
+    process.join(seconds)
+    process.kill()
+    process.join()
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize('kills', [5, pytest.param(60, marks=pytest.mark.slow)])
+def test_kills(tmp_path, monkeypatch, kills):
+    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
+    monkeypatch.setattr(video, 'SEGMENT', 2)
+    monkeypatch.setattr(video, 'EVERY', 4)
+    source = encode(tmp_path / 'in.mp4', images(40), [40 * i for i in range(40)], sound=(0, 1.6))
+    folder, making = tmp_path / 'out', GenerationInfo('cvae', {}, 'faces were replaced')
+    passing_engine().convert(source, folder / 'whole.mp4')
+    whole = folder / 'whole.mp4'
+    seconds = _killed(source, folder / 'whole.mp4', making, None)
+    passing_engine().convert(source, whole)
+    rng, unfinished = np.random.default_rng(0), 0
+    for number in range(kills):
+        output, signing = folder / 'out.mp4', making if number % 2 else None
+        _killed(source, output, signing, rng.uniform(0, seconds))
+        unfinished += not output.exists()
+        report = passing_engine().convert(source, output, making=signing)
+        assert sorted(path.name for path in folder.iterdir()) == ['out.mp4', 'whole.mp4']
+        assert report.kept + report.frames == 40
+        if signing:
+            assert inspect(output).intact
+        else:
+            assert output.read_bytes() == whole.read_bytes()
+        output.unlink()
+    assert unfinished > kills / 3
