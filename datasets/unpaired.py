@@ -19,8 +19,8 @@ class Unpaired(Dataset):
     """PairBatch samples without the batch dimension: an independently chosen photo and drawing at `size` in the template `face`.
 
     Images of 178x218 pixels are treated as aligned like CelebA; of other images the central square is used, which is assumed to
-    be aligned to `face`. Keys, seed and unreadable images are as in datasets.samples.swaps.Swaps. The length is that of the larger
-    domain.
+    be aligned to `face`. Keys, seed and unreadable images are as in datasets.samples.swaps.Swaps. The length is that of the
+    larger domain.
     random: sample the image of domain b uniformly; otherwise it is image `index` modulo the length of the domain.
     people: identity name -> label, shared by the two domains; None if identities are unknown.
     """

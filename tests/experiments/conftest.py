@@ -6,7 +6,8 @@ from models import registry
 
 @pytest.fixture(autouse=True)
 def toy_is_a_family(monkeypatch):
-    monkeypatch.setitem(registry.FAMILIES, 'toy', registry.FamilyEntry('tests.experiments.training.toy', 'Toy', 'ToyConfig', 'swap'))
+    entry = registry.FamilyEntry('tests.experiments.training.toy', 'Toy', 'ToyConfig', 'swap')
+    monkeypatch.setitem(registry.FAMILIES, 'toy', entry)
 
 
 @pytest.fixture(autouse=True)
