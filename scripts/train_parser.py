@@ -30,7 +30,7 @@ from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_faces, build_loader
 from datasets.preparation.pseudo_labels import label
-from datasets.samples.parsing import RenderedFaces, by_subset, mixed
+from datasets.samples.parsing import RenderedFaces, build_parsing, parsing_subsets
 from experiments.evaluation.protocols.parsing import measure
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
@@ -84,9 +84,9 @@ def build(args: argparse.Namespace) -> Engine:
     model, data, seed = checked(ParserTrainingConfig, config.model), config.data, config.engine.seed
     folder = run_folder('parser', args.out, args.resume)
     roots = data.root.split(os.pathsep) if data.root else []
-    faces = mixed(roots, model.size, partition=data.partition, seed=seed, varied=data.augment,
+    faces = build_parsing(roots, model.size, partition=data.partition, seed=seed, augment=data.augment,
                   occluded=model.occluded)
-    held = mixed(roots, model.size, partition=data.validation_partition, seed=seed, varied=False)
+    held = build_parsing(roots, model.size, partition=data.validation_partition, seed=seed, augment=False)
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     family = ParserTraining(model)
@@ -106,7 +106,7 @@ def evaluate(name: str, roots: list[str], partition: str) -> None:
     parser = load_trained(name) if Path(name).is_file() else load_parser(name)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parser.to(device)
-    sources = {title: source for root in roots for title, source in by_subset(root, 128, partition).items()}
+    sources = {title: source for root in roots for title, source in parsing_subsets(root, 128, partition).items()}
     sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, 128)
     for title, source in sources.items():
         row = measure(parser, source, device=device)

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from datasets.faces import Faces
+from datasets.fasseg import eye_mouth_centers
 from datasets.loaders import build_loader
 from datasets.preparation.pseudo_labels import cleaned, label, spatial_prior
-from datasets.samples.parsing import Labeled, RenderedFaces, by_subset, centers, mixed, open_faces
+from datasets.samples.parsing import LabeledImages, RenderedFaces, build_parsing, open_labeled, parsing_subsets
 from datasets.transforms.joint import face_frame
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 from models.geometry import TEMPLATES
@@ -54,29 +55,29 @@ class Side(Faces):
 
 
 def test_coarse_images_are_framed_by_eyes_and_mouth(fasseg):
-    found = by_subset(fasseg, 128, 'test')
+    found = parsing_subsets(fasseg, 128, 'test')
     assert list(found) == ['fasseg turned'] and len(found['fasseg turned']) == 1
     sample = found['fasseg turned'].sample(0)
     assert (sample.labels == IGNORED).all() and sample.coarse.max() < len(COARSE)
     face = TEMPLATES['face'].tensor()
     wanted = torch.stack([face[0], face[1], face[3:].mean(0)])
-    assert np.abs(centers(sample.coarse.numpy().astype(np.uint8), True) - wanted.numpy()).max() < 4
+    assert np.abs(eye_mouth_centers(sample.coarse.numpy().astype(np.uint8), True) - wanted.numpy()).max() < 4
 
 
 def test_a_profile_cannot_be_framed():
-    assert centers(coarse_mask(2), True).shape == (3, 2) and centers(coarse_mask(1), True) is None
+    assert eye_mouth_centers(coarse_mask(2), True).shape == (3, 2) and eye_mouth_centers(coarse_mask(1), True) is None
 
 
 def test_outside_of_the_label_map_nothing_is_known():
     faces = Side(64)
     faces.frame = face_frame(64, side=100)  # shows less than the template
-    sample = Labeled(faces, 64, coarse=False).sample(0)
+    sample = LabeledImages(faces, 64, coarse=False).sample(0)
     assert (sample.labels[0] == IGNORED).all() and (sample.labels[32] != IGNORED).any()
 
 
 def test_a_flip_exchanges_the_sides_of_labels_and_image():
     """Left of any image, however moved and shaded, are still left eye labels; but what was bright may be dark there."""
-    data, bright = Labeled(Side(64), 64, coarse=False), set()
+    data, bright = LabeledImages(Side(64), 64, coarse=False), set()
     for seed in range(20):
         sample = data.sample(0, np.random.default_rng(seed))
         columns = torch.arange(64).expand(64, 64)
@@ -88,19 +89,19 @@ def test_a_flip_exchanges_the_sides_of_labels_and_image():
 
 def test_sources_are_mixed_and_repeat_by_key(fasseg, tmp_path):
     layouts.celebamask(tmp_path / 'hq', numbers=range(4))
-    faces = mixed([fasseg], 64, seed=1)
+    faces = build_parsing([fasseg], 64, seed=1)
     batch = next(iter(build_loader(faces, 24)))
     assert isinstance(batch, ParsingBatch) and batch.images.shape == (24, 3, 64, 64) and batch.images.abs().max() <= 1
     coarse = (batch.coarse != IGNORED).flatten(1).any(1)
     fine = (batch.labels != IGNORED).flatten(1).any(1)
     assert coarse.any() and fine.any() and not (coarse & fine).any()
     assert torch.equal(faces[2, 5].images, faces[2, 5].images) and not torch.equal(faces[2, 5].images, faces[3, 5].images)
-    assert len(mixed([fasseg], 64, partition='validation').sources) == 1
-    hq, is_coarse = open_faces(tmp_path / 'hq')
-    sample = Labeled(hq, 64, coarse=is_coarse).sample(0)
+    assert len(build_parsing([fasseg], 64, partition='validation').sources) == 1
+    hq, is_coarse = open_labeled(tmp_path / 'hq')
+    sample = LabeledImages(hq, 64, coarse=is_coarse).sample(0)
     assert {LEFT, RIGHT, PARTS.index('nose')} <= set(sample.labels.unique().tolist())
     with pytest.raises(ValueError, match='--label'):
-        open_faces(tmp_path)
+        open_labeled(tmp_path)
 
 
 def test_drawn_faces_carry_their_labels():
@@ -129,7 +130,7 @@ def test_the_prior_speaks_against_a_part_out_of_place():
 
 
 def test_labels_of_a_teacher_go_into_a_cache_that_is_learned_from(tmp_path):
-    faces = open_faces(layouts.celebamask(tmp_path / 'hq', numbers=range(6), side=160))[0]
+    faces = open_labeled(layouts.celebamask(tmp_path / 'hq', numbers=range(6), side=160))[0]
     seen = []
 
     def probability_of(images):
@@ -139,7 +140,7 @@ def test_labels_of_a_teacher_go_into_a_cache_that_is_learned_from(tmp_path):
 
     labeled = label(faces, tmp_path / 'cache', probability_of, batch=4)
     assert set(seen) == {(3, 150, 150)}
-    found, coarse = open_faces(tmp_path / 'cache')
+    found, coarse = open_labeled(tmp_path / 'cache')
     assert not coarse and len(found) == 6
     image, labels, _ = pickle.loads(pickle.dumps(found)).read(0)
     sure = labels != IGNORED

@@ -16,17 +16,17 @@ def image(low: int, high: int) -> torch.Tensor:
 @pytest.mark.parametrize('space', ['rgb', 'hsv', 'hls'])
 def test_a_matched_image_takes_the_levels_of_the_other(space):
     dark, light = image(0, 100), image(150, 256)
-    matched = Matching(space).matched(dark, light)
+    matched = Matching(space).match_histograms(dark, light)
     assert matched.shape == dark.shape and matched.dtype == torch.uint8
     assert abs(matched.float().mean() - light.float().mean()) < 12
-    assert Matching(space, ratio=0.5).matched(dark, light).float().mean() < matched.float().mean()
-    unchanged = Matching(space, ratio=0).matched(dark, light).int()
+    assert Matching(space, ratio=0.5).match_histograms(dark, light).float().mean() < matched.float().mean()
+    unchanged = Matching(space, ratio=0).match_histograms(dark, light).int()
     assert (unchanged - dark.int()).abs().float().mean() < 3  # the way to another color space and back rounds
 
 
 def test_rgb_matching_gives_each_channel_the_others_distribution():
     dark, light = image(0, 100), image(150, 256)
-    matched = Matching('rgb').matched(dark, light).float()
+    matched = Matching('rgb').match_histograms(dark, light).float()
     for channel in range(3):
         quantiles = torch.linspace(0.05, 0.95, 7)
         ours, theirs = matched[channel].quantile(quantiles), light[channel].float().quantile(quantiles)
@@ -35,11 +35,11 @@ def test_rgb_matching_gives_each_channel_the_others_distribution():
 
 def test_one_of_the_pair_changes_and_chance_says_which():
     a, b, rng = image(0, 100), image(150, 256), np.random.default_rng(0)
-    first, second = Matching('rgb', to_a=1.0).draw(a, b, rng)
+    first, second = Matching('rgb', to_a=1.0).match_pair(a, b, rng)
     assert torch.equal(first, a) and not torch.equal(second, b)
-    first, second = Matching('rgb', to_a=0.0).draw(a, b, rng)
+    first, second = Matching('rgb', to_a=0.0).match_pair(a, b, rng)
     assert not torch.equal(first, a) and torch.equal(second, b)
-    assert all(x is y for x, y in zip(Matching().draw(a, b, rng), (a, b)))
+    assert all(x is y for x, y in zip(Matching().match_pair(a, b, rng), (a, b)))
 
 
 def test_unpaired_images_are_matched_as_they_are_loaded(tmp_path):
