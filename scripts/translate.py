@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import STOPPED, quiet_interrupts, run_script
+from experiments.console import STOPPED, quiet_interrupts, run_script
 
 quiet_interrupts()
 
