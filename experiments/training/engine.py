@@ -67,7 +67,8 @@ class Engine:
                  validation: Sequence = ()):
         self.config, self.family, self.loader, self.fabric = config, family, loader, fabric
         self.folder, engine = Path(folder), config.engine
-        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
+        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is,
+                                       config.family)
         if engine.best and not validation:
             raise RunError(f'engine.best={engine.best} needs validation images; set data.validation_batches above 0')
         randomness.seed_all(engine.seed, fabric.global_rank)
@@ -154,10 +155,10 @@ class Engine:
                 losses = self.module(group.name, batch, self.step)
                 self.fabric.backward(self.weighting(group.name, losses) / len(batches))
             self.meter.add(self.step + 1, losses)
-            self.figures.add(self.step + 1, {f'seen/{name}': value for name, value in self.family.take_notes().items()})
+            self.figures.add(self.step + 1, {f'metrics/{name}': value for name, value in self.family.pop_metrics().items()})
         length = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
                                             error_if_nonfinite=False)
-        self.figures.add(self.step + 1, {f'gradient/{group.name}': length})
+        self.figures.add(self.step + 1, {f'grad_norm/{group.name}': length})
         group.optimizer.step()
         self.family.after_update(group.name)
 
@@ -198,10 +199,10 @@ class Engine:
     def _log(self, speed: float) -> None:
         """Write the mean losses of all processes since the last log; speed in images per second."""
         losses, figures = self._means(self.meter), self._means(self.figures)
-        rates = {f'rate/{group.name}': group.optimizer.param_groups[0]['lr'] for group in self.param_groups}
+        rates = {f'lr/{group.name}': group.optimizer.param_groups[0]['lr'] for group in self.param_groups}
         line = {**{f'train/{name}': value for name, value in losses.items()}, **figures, **rates, 'images_per_second': speed}
         self._run_on_first(lambda: self.journal.write(self.step, 'train', line))
-        seen = {name.removeprefix('seen/'): value for name, value in figures.items() if name.startswith('seen/')}
+        seen = {name.removeprefix('metrics/'): value for name, value in figures.items() if name.startswith('metrics/')}
         self.progress_bar.show(self.step, {**losses, **seen}, speed)
         for warning in self.watch.warnings(self.step, seen):
             self.progress_bar.say(f'warning: {warning}')
@@ -230,7 +231,7 @@ class Engine:
                     cache = {}
                     for group in self.param_groups:
                         losses = self.family(group.name, batch, self.step, cache)
-                        meter.add(self.step, {**losses, **self.family.take_notes()})
+                        meter.add(self.step, {**losses, **self.family.pop_metrics()})
             figures = {f'validation/{name}': value for name, value in meter.means().items()}
             if self.config.engine.best and self.config.engine.best not in figures:
                 raise RunError(f'engine.best={self.config.engine.best} is not measured; there are: {", ".join(figures)}')
