@@ -18,7 +18,7 @@ from configs.resolve import dump
 from configs.schema import RunConfig
 from experiments.training import rng as randomness
 from experiments.training.checkpoint import Checkpoints, family_bytes, read_checkpoint
-from experiments.training.errors import Interrupted, RunError, memory_explained
+from experiments.training.errors import Interrupted, RunError, explain_out_of_memory
 from experiments.training.interruption import Interruption
 from experiments.training.logging.journal import Journal
 from experiments.training.logging.meters import MeanMeter
@@ -82,7 +82,7 @@ class Engine:
         if engine.compile:
             family.compile(dynamic=False)
         self.param_groups = build_optimizer_groups(family, config.param_groups)
-        with memory_explained(self._less_memory):
+        with explain_out_of_memory(self._less_memory):
             self.validation = [self._placed(batch) for batch in validation]
             if family.perception is not None:
                 family.perception.to(fabric.device)
@@ -110,7 +110,7 @@ class Engine:
         self.progress_bar = ProgressBar(self.step, steps, self.fabric.is_global_zero)
         began, seen = time.monotonic(), 0
         try:
-            with Interruption() as interruption, memory_explained(self._less_memory):
+            with Interruption() as interruption, explain_out_of_memory(self._less_memory):
                 stream = map(self._placed, self.loader)
                 while self.step < steps:
                     batches = [MicroBatch(next(stream)) for _ in range(every.accumulate)]
@@ -148,7 +148,7 @@ class Engine:
         """One update of one parameter group over all micro-batches."""
         engine = self.config.engine
         set_trainable_group(self.param_groups, group)
-        group.set_rate(learning_rate(group.config, self.step, engine.steps))
+        group.set_lr(learning_rate(group.config, self.step, engine.steps))
         group.optimizer.zero_grad(set_to_none=True)
         for number, batch in enumerate(batches, 1):
             with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
@@ -205,7 +205,7 @@ class Engine:
         seen = {name.removeprefix('metrics/'): value for name, value in figures.items() if name.startswith('metrics/')}
         self.progress_bar.show(self.step, {**losses, **seen}, speed)
         for warning in self.watch.warnings(self.step, seen):
-            self.progress_bar.say(f'warning: {warning}')
+            self.progress_bar.print(f'warning: {warning}')
 
     def _means(self, meter: MeanMeter) -> dict[str, float]:
         """Means over all processes."""
@@ -245,7 +245,7 @@ class Engine:
         """Save the panel of the first validation batch, or of the given one."""
         with self._shown():
             path = self.journal.images(self.step, self.family.panel(self.validation[0] if self.validation else batch))
-        self.progress_bar.say(f'images: {path}')
+        self.progress_bar.print(f'images: {path}')
 
     # -- The run folder -----------------------------------------------------------------------------------------------------
 
