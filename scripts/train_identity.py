@@ -107,10 +107,10 @@ def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
     people = build_people(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
                           balanced=data.balanced, exaggerate=data.exaggerate)
     if not args.resume:
-        model = model.model_copy(update={'people': people.people})
+        model = model.model_copy(update={'num_identities': people.people})
         config = config.model_copy(update={'model': model.model_dump()})
-    elif model.people != people.people:
-        raise ValueError(f'the run learned from {model.people} people and the data set holds {people.people}; give the same data')
+    elif model.num_identities != people.people:
+        raise ValueError(f'the run learned from {model.num_identities} people and the data set holds {people.people}; give the same data')
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     perception = None
