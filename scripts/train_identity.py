@@ -110,7 +110,8 @@ def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
         model = model.model_copy(update={'num_identities': people.people})
         config = config.model_copy(update={'model': model.model_dump()})
     elif model.num_identities != people.people:
-        raise ValueError(f'the run learned from {model.num_identities} people and the data set holds {people.people}; give the same data')
+        raise ValueError(f'the run learned from {model.num_identities} identities and the data set holds {people.people}; '
+                         'give the same data')
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     perception = None

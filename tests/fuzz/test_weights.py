@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from models.perception.encoders.files import load_encoder, identities_learned_from, start
+from models.perception.encoders.files import identities_learned_from, load_encoder, start
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.upscaling import Upscaler
 from models.registry import build_family, family_name, load_family, load_weights

@@ -16,7 +16,7 @@ from experiments.evaluation.metrics.verification import in_folds, roc, verificat
 from experiments.evaluation.protocols.verification import identities
 from models.geometry import Template
 from models.perception.build import EMBEDDERS, load_embedder
-from models.perception.encoders.files import load_encoder, identities_learned_from
+from models.perception.encoders.files import identities_learned_from, load_encoder
 
 FARS = np.logspace(-3, 0, 61)
 RANKS = (1, 10)

@@ -10,7 +10,7 @@ from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import HEADS, Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, load_encoder, identities_learned_from, start
+from models.perception.encoders.files import encoder_bytes, identities_learned_from, load_encoder, start
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
@@ -191,7 +191,8 @@ def test_distillation_target_of_a_drawing_is_its_photo():
 @pytest.mark.parametrize('network', ['mobilefacenet', 'mobilefacenet-96', 'mobilefacenet-insight', 'iresnet18', 'sphere20'])
 def test_trains_last_changes_the_last_stage_only(network):
     size = 32 if network == 'mobilefacenet' else 112
-    recognizer = Recognizer(RecognizerConfig(network=network, size=size, embedding=8, num_identities=3, trains='last'), None).train()
+    config = RecognizerConfig(network=network, size=size, embedding=8, num_identities=3, trains='last')
+    recognizer = Recognizer(config, None).train()
     before = {name: value.clone() for name, value in recognizer.network.state_dict().items()}
     height, width = frame(recognizer.config).height, frame(recognizer.config).width
     faces = FaceBatch(torch.rand(4, 3, height, width), torch.tensor([0, 1, 2, 0]))
