@@ -25,7 +25,7 @@ def test_scripts_say_what_to_set(monkeypatch, capsys, script, work, arguments, a
 
 def test_the_page_says_what_to_do():
     gradio = pytest.importorskip('gradio')
-    from app.work import sentences
+    from app.tasks import user_messages
     for error in (torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB'), MemoryError()):
-        with pytest.raises(gradio.Error, match='^.The memory was not enough: take a smaller image'), sentences():
+        with pytest.raises(gradio.Error, match='^.The memory was not enough: take a smaller image'), user_messages():
             raise error
