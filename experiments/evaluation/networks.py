@@ -4,8 +4,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from configs.reading import shown
-from datasets.samples.identities import build_people
-from datasets.samples.parsing import Drawn, by_subset
+from datasets.samples.identities import build_identities
+from datasets.samples.parsing import RenderedFaces, by_subset
 from experiments.evaluation.protocols.causes import measure_causes
 from experiments.evaluation.protocols.parsing import measure
 from experiments.evaluation.protocols.verification import verify
@@ -47,7 +47,7 @@ def verification_report(source: str, data: str, root: str | None, partition: str
 
     Args:
         source: a name of EMBEDDERS, or an encoder.safetensors.
-        data, root, partition: as for datasets.samples.identities.build_people.
+        data, root, partition: as for datasets.samples.identities.build_identities.
         seed: of rendered faces.
         device: of the network.
         workers: loader processes.
@@ -59,7 +59,7 @@ def verification_report(source: str, data: str, root: str | None, partition: str
         embedder, template = load_encoder(source)
     else:
         embedder, template = load_embedder(source), EMBEDDERS[source][1]['template']
-    faces = build_people(data, root, embedder.template, partition, seed=seed)
+    faces = build_identities(data, root, embedder.template, partition, seed=seed)
     embedder.to(device)
     row = verify(lambda images: embedder(images, template=template), faces, device=device, workers=workers)
     figures = [f'{key} {value:.4f}' if isinstance(value, float) else f'{value} {key}' for key, value in row.items()]
@@ -81,7 +81,7 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
     parser = load_trained(source) if Path(source).is_file() else load_parser(source)
     parser.to(device)
     sources = {title: faces for root in roots for title, faces in by_subset(root, PARSER_SIZE, partition).items()}
-    sources['synthetic'] = Drawn('test' if partition == 'all' else partition, PARSER_SIZE)
+    sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, PARSER_SIZE)
     lines = []
     for title, faces in sources.items():
         row = measure(parser, faces, device=device)

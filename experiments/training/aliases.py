@@ -45,7 +45,7 @@ def run_alias(script: str, family: str, argv: list[str] | None = None) -> int:
         family: the family that it trains.
         argv: its arguments, None for those of the process.
     """
-    print(f'{script} is an alias of train.py --family {family} and will be removed in the next release', file=sys.stderr)
+    print(f'{script}: alias of train.py --family {family}; it will be removed in the next release', file=sys.stderr)
     try:
         arguments = replaced(sys.argv[1:] if argv is None else argv)
     except ValueError as error:

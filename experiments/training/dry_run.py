@@ -4,7 +4,7 @@ import time
 import torch
 
 from experiments.training.build import Training
-from experiments.training.errors import memory_explained
+from experiments.training.errors import explain_out_of_memory
 from experiments.training.memory import PeakMemory
 
 
@@ -19,7 +19,7 @@ def dry_run(training: Training) -> None:
     engine = training.engine
     device, counts = engine.fabric.device, {group: sum(parameter.numel() for parameter in parameters)
                                             for group, parameters in engine.family.param_groups().items()}
-    with memory_explained(engine.less_memory):
+    with explain_out_of_memory(engine.less_memory):
         steps = engine.micro_batches()
         first = next(steps)
         with PeakMemory(device) as memory:

@@ -32,7 +32,7 @@ def test_former_options_become_settings(old, new):
 def test_options_of_other_scripts_name_the_command(capsys, script, arguments, command):
     assert importlib.import_module(f'scripts.{script}').main(arguments) == 2
     notice, error = capsys.readouterr().err.splitlines()
-    assert notice.startswith(f'{script}.py is an alias of train.py --family ')
+    assert notice.startswith(f'{script}.py: alias of train.py --family ')
     assert error.startswith(f'{script}.py: write python {command}')
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from datasets.samples.causes import CAUSES, DrawnCauses, causes_of
+from datasets.samples.causes import CAUSES, RenderedCauses, causes_of
 from datasets.synthetic import ATTRIBUTES, sample_attributes, sample_identity
 from experiments.evaluation import networks
 from experiments.evaluation.evaluator import Evaluation
@@ -16,7 +16,7 @@ from models.perception.causes import CauseTrainingConfig, load_causes
 
 
 def test_causes_are_scaled_rendering_parameters():
-    sample = DrawnCauses('test', 32)[3]
+    sample = RenderedCauses('test', 32)[3]
     assert sample.causes.shape == (len(CAUSES),) and sample.causes.abs().max() <= 1
     attributes = sample_attributes(0, 1)
     attributes[ATTRIBUTES.index('yaw')], attributes[ATTRIBUTES.index('mouth_open')] = -40, 0.75

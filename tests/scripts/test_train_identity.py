@@ -75,7 +75,7 @@ def test_an_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_pat
 
 
 def test_fine_tuning_lists_the_identities_of_both_trainings(train, folder, tmp_path, capsys):
-    root = webcaricatures(tmp_path / 'webcaricature', people=20, size=32)
+    root = webcaricatures(tmp_path / 'webcaricature', num_identities=20, size=32)
     first, second = tmp_path / 'first', tmp_path / 'second'
     assert train('--data', 'folder', '--root', folder, '--steps', 1, '--out', first) == 0
     settings = ['data.partition=verification-2', 'data.balanced=true', 'data.exaggerate=1', 'model.weights.contrast=1',

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from configs.schema import RunConfig
-from datasets.samples.causes import DrawnCauses
+from datasets.samples.causes import RenderedCauses
 from experiments.evaluation.networks import causes_report
 from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, no_networks, report_device
@@ -13,8 +13,8 @@ from models.storage.files import write_bytes
 
 def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Rendered faces with their parameters."""
-    validation = DrawnCauses('validation', model.size) if config.data.validation_batches else None
-    return Samples(model, DrawnCauses('train', model.size, seed=config.engine.seed), validation)
+    validation = RenderedCauses('validation', model.size) if config.data.validation_batches else None
+    return Samples(model, RenderedCauses('train', model.size, seed=config.engine.seed), validation)
 
 
 def export(engine: Engine) -> Path:

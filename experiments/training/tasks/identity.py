@@ -9,7 +9,7 @@ from pathlib import Path
 
 from configs.data import RecognitionData, is_training
 from configs.schema import RunConfig
-from datasets.samples.identities import build_people
+from datasets.samples.identities import build_identities
 from experiments.evaluation.networks import verification_report
 from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, report_device
@@ -30,14 +30,14 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     if model.init and not resumed:
         settings, _, known = start(model.init)
         model = model.model_copy(update=settings)
-    train = build_people(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
+    train = build_identities(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
                          balanced=data.balanced, exaggerate=data.exaggerate)
-    if resumed and model.num_identities != train.people:
-        raise ValueError(f'the run was trained on {model.num_identities} identities and the data set holds {train.people}; '
-                         'give the same data')
-    validation = build_people(data.name, data.root, frame(model), data.validation_partition,
+    if resumed and model.num_identities != train.num_identities:
+        raise ValueError(f'the run was trained on {model.num_identities} identities and the data set holds '
+                         f'{train.num_identities}; give the same data')
+    validation = build_identities(data.name, data.root, frame(model), data.validation_partition,
                               seed=seed) if model.weights.get('distill') and data.validation_batches else None
-    return Samples(model.model_copy(update={'num_identities': train.people}), train, validation, (*train.names, *known))
+    return Samples(model.model_copy(update={'num_identities': train.num_identities}), train, validation, (*train.names, *known))
 
 
 def perception(config: RunConfig, model: FamilyConfig) -> Perception | None:

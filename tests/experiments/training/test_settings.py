@@ -87,8 +87,8 @@ def roots(tmp_path_factory):
     root = tmp_path_factory.mktemp('data')
     for number in range(24):
         write(root / 'unpaired' / ('trainA', 'trainB')[number % 2] / f'p{number // 2}__0.png', image(number))
-    return {'synthetic': None, 'folder': folders(root / 'folder', people=40, each=2), 'unpaired': root / 'unpaired',
-            'webcaricature': webcaricatures(root / 'webcaricature', people=12, size=32)}
+    return {'synthetic': None, 'folder': folders(root / 'folder', num_identities=40, each=2), 'unpaired': root / 'unpaired',
+            'webcaricature': webcaricatures(root / 'webcaricature', num_identities=12, size=32)}
 
 
 CHANGED = {'partition': 'validation', 'same_ratio': 0.0, 'augment': False, 'crops': 1.0, 'balanced': True, 'exaggerate': 1.5,
