@@ -3,8 +3,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datasets.synthetic.causes import sample_attributes, sample_identity
-from datasets.synthetic.paint import Rendering, render
+from datasets.synthetic.parameters import sample_attributes, sample_identity
+from datasets.synthetic.renderer import Rendering, render
 from models.batch import PairBatch, SwapBatch
 
 # The split of an identity is determined by its number modulo 10; the splits are disjoint for any number of identities.
