@@ -34,6 +34,7 @@ _RULES = (
     _Rule('mapping_pace', 'mapping_lr_scale', 'model', ('stargan',)),
     _Rule('initialisation', 'initialization_steps', 'model', ('cartoongan',)),
     _Rule('cam_sees', 'cam_input', 'model', ('ugatit',)),
+    _Rule('people', 'num_identities', 'model', ('recognizer',)),
     _Rule('identity', 'id_dim', 'model'),
     _Rule('identity', 'id_dim', 'generator'),
     _Rule('identity_form', 'id_loss_form'),
@@ -44,8 +45,10 @@ _RULES = (
 )
 _VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
-_JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 'seen/id_source',
-            'seen/identity_target': 'seen/id_target'}
+_METRICS = {'pictures_per_second': 'images_per_second', 'identity_source': 'id_source', 'identity_target': 'id_target',
+            'real_right': 'real_accuracy', 'fake_right': 'fake_accuracy'}
+_METRIC_SECTIONS = {'seen': 'metrics', 'rate': 'lr', 'gradient': 'grad_norm'}
+_ACCURACY = re.compile('_right_on_(real|fake)$')  # of a discriminator of CycleGAN
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
 _warned: set[str] = set()
@@ -77,6 +80,7 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
         if isinstance(value, dict):
             value = renamed_settings(value, family, (*parents, str(new)), warn=warn)
         elif isinstance(value, str):
+            value = renamed_metric(value, family) if (section, new) == ('engine', 'best') else value
             value = _VALUES.get((section, new), {}).get(value, value)
         found[new] = value
     return found
@@ -98,14 +102,17 @@ def renamed_checkpoint(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, 'optimizers': renamed_tensors(state['optimizers'])}
 
 
-def renamed_journal(line: dict[str, Any], family: str = '') -> dict[str, Any]:
-    """A line of journal.jsonl. Losses stand under `train/` and `validation/`, notes under `seen/`."""
-    found = {}
-    for key, value in line.items():
-        place, slash, name = key.partition('/')
-        if key in _JOURNAL:
-            key = _JOURNAL[key]
-        elif slash:
-            key = f'{place}/{_renamed(name, "weights" if place in ("train", "validation") else place, family)}'
-        found[key] = value
-    return found
+def renamed_metric(key: str, family: str = '') -> str:
+    """A key of journal.jsonl or metrics.json. Losses stand under `train/` and `validation/`, other metrics under `metrics/` and
+    `validation/`, learning rates under `lr/` and gradient norms under `grad_norm/`."""
+    section, slash, name = key.partition('/')
+    if not slash:
+        return _METRICS.get(key, key)
+    section = _METRIC_SECTIONS.get(section, section)
+    name = _METRICS.get(name) or _renamed(name, 'weights' if section in ('train', 'validation') else section, family)
+    return f'{section}/' + _ACCURACY.sub(r'_\1_accuracy', name)
+
+
+def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
+    """A line of journal.jsonl, or the content of metrics.json."""
+    return {renamed_metric(key, family): value for key, value in values.items()}
