@@ -1,6 +1,6 @@
 """The head as a star-shaped surface around its center, whose radius is a smooth function of direction.
 
-Units are pixels of the 128-pixel template `face`; x to the viewer's right, y down, z towards the viewer; the origin lies between
+Units are pixels of the 128-pixel template `face`; x to the viewer's right, y down, z toward the viewer; the origin lies between
 the ears, 8 units below the line of the eyes. Directions have stereographic coordinates (s, t) = (x, y) / (|p| + z), which cover
 the sphere except for the back of the head; in the face they are about 1/100 of (x, y).
 """
