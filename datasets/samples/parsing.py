@@ -23,11 +23,11 @@ from datasets.preparation.pseudo_labels import LABELED, LabeledFaces
 from datasets.samples.swaps import Readable
 from datasets.synthetic import SyntheticFaces
 from datasets.synthetic.occluders import OCCLUDERS, occlude
-from datasets.synthetic.samples import to_tensor
 from datasets.transforms.joint import MIRRORED, face_frame
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 from models.image_io import ImageError, open_image
+from models.images import to_tensor
 
 SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # relative frequency in training
 _MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
