@@ -288,7 +288,7 @@ def test_mistakes_are_named(tmp_path, settings, message):
 
 def test_resuming_with_another_model_is_refused(tmp_path):
     toy_engine(tmp_path, steps=2).fit()
-    with pytest.raises(RunError, match='leave data, model and parameter groups as they were'):
+    with pytest.raises(RunError, match='restore the settings of data, model and parameter groups'):
         toy_engine(tmp_path, model={'plain': True}).resume()
 
 

@@ -19,8 +19,8 @@ def test_the_first_bad_value_is_remembered_however_late_one_asks():
         late, once = float('nan') if step >= 6 else 1.0, float('inf') if step == 4 else 0.0
         meter.add(step, {'a': torch.tensor(late), 'b': torch.tensor(once)})
     meter.means()
-    assert meter.bad() == (4, 'b')
-    assert MeanMeter().bad() is None
+    assert meter.first_nonfinite() == (4, 'b')
+    assert MeanMeter().first_nonfinite() is None
 
 
 def test_means_leave_out_what_is_not_finite():

@@ -58,5 +58,5 @@ def test_a_model_that_changed_its_keys_is_refused():
 
 
 def test_a_module_from_elsewhere_is_refused():
-    with pytest.raises(ValueError, match="'net' is to be averaged"):
+    with pytest.raises(ValueError, match="'net' of ema_modules is no submodule"):
         EMA(Pair(), {'net': nn.Linear(1, 1)}, decay=0.9)
