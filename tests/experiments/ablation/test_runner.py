@@ -272,7 +272,7 @@ def test_encoders_are_compared_with_what_they_began_from_on_people_whom_none_kno
 
     knowing = plan(plan_of, tmp_path / 'others')
     train_all(knowing, encoder_of(name_of(19)), [{}])
-    with pytest.raises(ValueError, match='drawn person 19 is one'):
+    with pytest.raises(ValueError, match='identity 19 is one'):
         compare_encoders('tiny', plan_of, knowing, faces)
 
 
