@@ -4,6 +4,7 @@ import time
 import torch
 
 from experiments.training.build import Training
+from experiments.training.engine import Engine, MicroBatch
 from experiments.training.errors import explain_out_of_memory
 from experiments.training.memory import PeakMemory
 
@@ -19,22 +20,23 @@ def dry_run(training: Training) -> None:
     engine = training.engine
     device, counts = engine.fabric.device, {group: sum(parameter.numel() for parameter in parameters)
                                             for group, parameters in engine.family.param_groups().items()}
-    with explain_out_of_memory(engine.less_memory):
+    with explain_out_of_memory(engine.memory_advice):
         steps = engine.micro_batches()
         first = next(steps)
         with PeakMemory(device) as memory:
-            engine.update(first)
+            _step(engine, first)
         start = time.monotonic()
-        images = engine.update(next(steps))
+        second = next(steps)
+        _step(engine, second)
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
         seconds = time.monotonic() - start
-    del steps
+    images = sum(len(micro_batch.batch) for micro_batch in second) * engine.fabric.world_size
     engine.module = None  # DDP would keep the process group alive after destroy_process_group
     if not engine.fabric.is_global_zero:
         return
     losses = [f'{name} {weight:g}' for name, weight in engine.family.config.weights.items() if weight]
-    batches = len(engine.validation)
+    batches = len(engine.validation.batches)
     print('\n'.join([
         *(f'parameters of {group}: {count / 1e6:.3f} M' for group, count in counts.items()),
         f'active losses and their weights: {", ".join(losses)}',
@@ -42,6 +44,12 @@ def dry_run(training: Training) -> None:
         f'memory of a step: {memory.bytes / 2 ** 20:.0f} MiB ({_meaning(device)})',
         f'speed: {images / seconds:.2f} images per second (one step, with loading)',
     ]))
+
+
+def _step(engine: Engine, micro_batches: list[MicroBatch]) -> None:
+    for group in engine.due_groups():
+        engine.update(group, micro_batches)
+    engine.end_step(micro_batches)
 
 
 def _meaning(device: torch.device) -> str:

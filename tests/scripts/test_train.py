@@ -21,7 +21,7 @@ def train(run_train):
 
 def test_an_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
     run = tmp_path / 'run'
-    update = Engine._update
+    update = Engine.update
 
     def interrupted(engine, *rest):
         update(engine, *rest)
@@ -29,7 +29,7 @@ def test_an_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, '_update', interrupted)
+        patch.setattr(Engine, 'update', interrupted)
         assert train('--family', 'cvae', '--steps', 4, '--out', run, settings=TINY) == 128 + signal.SIGTERM
     errors = capsys.readouterr().err
     assert 'train.py: stopped by SIGTERM at step 3 of 4 and saved' in errors and f'--resume {run}' in errors
