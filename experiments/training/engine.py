@@ -1,6 +1,6 @@
 """The training loop, on Lightning Fabric: one or several processes on one or several nodes."""
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -65,7 +65,7 @@ class Engine:
         seed_all(engine.seed, fabric.global_rank)
         self._configure_family()
         self.param_groups = build_optimizer_groups(family, config.param_groups)
-        with explain_out_of_memory(self._memory_advice):
+        with explain_out_of_memory(self.memory_advice):
             validation_batches = [self._to_device(batch) for batch in validation]
             if family.perception is not None:
                 family.perception.to(fabric.device)
@@ -97,8 +97,8 @@ class Engine:
         if engine.compile:
             family.compile(dynamic=False)
 
-    def _memory_advice(self) -> str:
-        """The settings that reduce memory."""
+    def memory_advice(self) -> str:
+        """The settings that reduce memory, as a clause for messages."""
         engine, batch = self.config.engine, self.config.data.batch
         options = [f'data.batch below {batch}, with engine.accumulate higher by as much'] * (batch > 1)
         options += ['engine.precision=bf16-mixed'] * (engine.precision == '32-true')
@@ -122,11 +122,11 @@ class Engine:
         engine = self.config.engine
         self.progress_bar, self.throughput = ProgressBar(self.step, engine.steps, self.fabric.is_global_zero), Throughput()
         try:
-            with Interruption() as interruption, explain_out_of_memory(self._memory_advice):
-                batches = map(self._to_device, self.loader)
+            with Interruption() as interruption, explain_out_of_memory(self.memory_advice):
+                stream = self.micro_batches()
                 while self.step < engine.steps:
-                    micro_batches = [MicroBatch(next(batches)) for _ in range(engine.accumulate)]
-                    self._train_step(micro_batches)
+                    micro_batches = next(stream)
+                    self.throughput.add(self.train_step(micro_batches))
                     log, save = self._is_due(engine.log_every), self._is_due(engine.checkpoint_every)
                     stop_signal = self._synchronize(interruption, log or save)
                     if not self._resumed and self.step == min(UNUSED_LOSS_STEPS, engine.steps):
@@ -153,14 +153,21 @@ class Engine:
         """Whether `step` is a multiple of `every` or the last one."""
         return self.step == self.config.engine.steps or self.step % every == 0
 
-    def _train_step(self, micro_batches: list[MicroBatch]) -> None:
-        """Update the parameter groups in turn, then the EMA weights."""
+    def micro_batches(self) -> Iterator[list[MicroBatch]]:
+        """The endless micro-batches of each step, on the device."""
+        batches = map(self._to_device, self.loader)
+        while True:
+            yield [MicroBatch(next(batches)) for _ in range(self.config.engine.accumulate)]
+
+    def train_step(self, micro_batches: list[MicroBatch]) -> int:
+        """Update the parameter groups that are due in turn, then the EMA weights. Returns the number of images of all
+        processes."""
         for group in self.param_groups:
             if self.step % group.config.every == 0:
                 self._update(group, micro_batches)
         self.ema.update(self.step)
-        self.throughput.add(sum(len(micro_batch.batch) for micro_batch in micro_batches) * self.fabric.world_size)
         self.step += 1
+        return sum(len(micro_batch.batch) for micro_batch in micro_batches) * self.fabric.world_size
 
     def _update(self, group: OptimizerGroup, micro_batches: list[MicroBatch]) -> None:
         """One optimizer step of a parameter group on the mean loss of all micro-batches."""

@@ -1,4 +1,4 @@
-"""Settings that would have no effect are refused."""
+"""Refusal of settings that have no effect."""
 import importlib
 from collections.abc import Iterator
 from dataclasses import fields
@@ -8,19 +8,12 @@ import torch
 import yaml
 
 from configs.base import Config
+from configs.data import PairData, RecognitionData, SwapData
 from configs.resolve import PRESETS, merge, parse_override, read_preset, resolve
-from configs.schema import DataConfig
-from datasets.loaders import build_samples
-from datasets.samples.identities import build_identities
-from datasets.settings import ignored_data
-from datasets.transforms.matching import Matching
 from experiments.training.settings import ignored_settings, started
-from models.batch import CauseBatch, FaceBatch, PairBatch, ParsingBatch, SwapBatch
-from models.geometry import TEMPLATES
-from models.perception.causes import CauseTrainingConfig
-from models.perception.encoders.family import RecognizerConfig
-from models.perception.parsers.family import ParserTrainingConfig
-from models.registry import FAMILIES, build_family, family_types
+from experiments.training.tasks.base import load_task
+from models.batch import PairBatch, SwapBatch
+from models.registry import FAMILIES, GENERATORS, build_family, family_entry, family_types
 from tests.contract.stubs import tiny_perception
 from tests.contract.test_family import TINY
 from tests.datasets.layouts import folders, image, write
@@ -28,11 +21,6 @@ from tests.datasets.webcaricatures import webcaricatures
 
 
 @pytest.mark.parametrize(('family', 'override', 'reason'), [
-    ('cgan', 'data.crops=1', 'photos and drawings on disk'),
-    ('cgan', 'data.exaggerate=2', 'the training of an encoder'),
-    ('cgan', 'data.balanced=true', 'the training of an encoder'),
-    ('cgan', 'data.matching.space=hsv', 'photos and drawings on disk'),
-    ('cgan', 'data.matching.ratio=0.5', 'data.matching.space'),
     ('cgan', 'data.root=faces', 'a data set on disk'),
     ('cgan', 'data.augment=false', 'on disk'),
     ('cgan', 'model.threshold=0.5', 'model.id_loss_form=hinge'),
@@ -43,7 +31,12 @@ from tests.datasets.webcaricatures import webcaricatures
     ('ddpm', 'model.blend=0.5', 'only cvae and cgan'),
     ('ddpm', 'model.sampling.until=0.5', 'down above 0'),
     ('ddpm', 'perception.distillation_teacher=cvae', 'a loss or a condition'),
-    ('cut', 'data.same_ratio=0.1', 'a family that swaps faces'),
+    ('cut', 'data.crops=1', 'photos and drawings on disk'),
+    ('cut', 'data.matching.space=hsv', 'photos and drawings on disk'),
+    ('cut', 'data.matching.ratio=0.5', 'data.matching.space'),
+    ('recognizer', 'data.exaggerate=2', 'a training partition on disk'),
+    ('recognizer', 'data.balanced=true', 'webcaricature'),
+    ('parser', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'model.clip=0.1', 'model.adversary=wgan'),
     ('cvae', 'engine.best_is=max', 'engine.best'),
@@ -51,27 +44,31 @@ from tests.datasets.webcaricatures import webcaricatures
 def test_ignored_setting_is_refused_before_the_run_begins(family, override, reason, tmp_path, capsys):
     script = importlib.import_module('scripts.train')
     assert script.main(['--family', family, '--steps', '1', '--set', override, '--out', str(tmp_path / 'run')]) == 2
-    message = capsys.readouterr().err
+    error = capsys.readouterr().err
     name = override.partition('=')[0]
-    assert message.startswith(f'train.py: {name}=') and reason in message and message.count('\n') == 1
+    assert error.startswith(f'train.py: {name}=') and reason in error and error.count('\n') == 1
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(('family', 'key'), [
+    ('cgan', 'crops'), ('cgan', 'exaggerate'), ('cgan', 'balanced'), ('cgan', 'matching'), ('cut', 'same_ratio'),
+    ('pix2pixhd', 'crops'), ('recognizer', 'same_ratio'), ('parser', 'name'), ('causes', 'root'), ('causes', 'augment'),
+])
+def test_data_setting_of_another_task_is_unknown(family, key):
+    with pytest.raises(ValueError, match=f'there is no setting data.{key}; ') as error:
+        started(family, None, [{'data': {key: 1}}])
+    assert '\n' not in str(error.value)
+
+
 def test_setting_that_another_override_enables_is_accepted():
-    family, schema = family_types('cgan')
     overrides = [parse_override(text) for text in ('model.id_loss_form=hinge', 'model.threshold=0.5', 'engine.ema_from=0.5')]
-    config = started('cgan', schema, family.batch, 'cgan', overrides)
+    config = started('cgan', 'cgan', overrides)
     assert config.model['threshold'] == 0.5 and config.engine.ema_from == 0.5
 
 
 def test_preset_setting_without_effect_is_at_its_default():
-    family, schema = family_types('cgan')
-    config = started('cgan', schema, family.batch, 'cgan', [parse_override('data.validation_batches=0')])
+    config = started('cgan', 'cgan', [parse_override('data.validation_batches=0')])
     assert read_preset('cgan')['engine']['validate_every'] != config.engine.validate_every == 500
-
-
-OTHERS = {'recognizer': (RecognizerConfig, FaceBatch), 'parser': (ParserTrainingConfig, ParsingBatch),
-          'causes': (CauseTrainingConfig, CauseBatch)}
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in PRESETS.glob('*.yaml')))
@@ -79,15 +76,9 @@ def test_presets_hold_no_ignored_setting(name, tmp_path):
     settings = read_preset(name)
     if '--data unpaired' in (PRESETS / f'{name}.yaml').read_text():
         settings = {**settings, 'data': {**settings.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
-    family = settings['family']
-    if family in OTHERS:
-        schema, batch = OTHERS[family]
-    else:
-        family_type, schema = family_types(family)
-        batch = family_type.batch
     path = tmp_path / f'{name}.yaml'  # a file outside of configs/ is checked against the defaults
     path.write_text(yaml.safe_dump(settings))
-    assert started(family, schema, batch, str(path), []).family == family
+    assert started(settings['family'], str(path), []).family == settings['family']
 
 
 @pytest.fixture(scope='module')
@@ -103,16 +94,15 @@ CHANGED = {'partition': 'validation', 'same_ratio': 0.0, 'augment': False, 'crop
            'matching.space': 'rgb', 'matching.to_a': 1.0, 'matching.ratio': 0.3}
 
 
-def first_samples(batch: type, data: DataConfig, root) -> list:
-    """The first training samples of a data set, built as the training scripts do."""
-    if batch is FaceBatch:
-        faces = build_identities(data.name, root, TEMPLATES['arcface'].scaled(32), data.partition, augment=data.augment,
-                                 balanced=data.balanced, exaggerate=data.exaggerate)
-        return [faces.batch([(0, index)]) if data.balanced and hasattr(faces, 'batch') else faces[0, index]
-                for index in range(min(6, len(faces)))]
-    samples = build_samples(batch, data.name, root, 32, data.partition, same_ratio=data.same_ratio, augment=data.augment,
-                            crops=data.crops, matching=Matching(**data.matching.model_dump()))
-    return [samples[0, index] for index in range(min(6, len(samples)))]
+def first_samples(family: str, data: Config) -> list:
+    """The first training samples of a data set, as build_training takes them."""
+    entry = family_entry(family)
+    size = {'recognizer': 112}.get(family, 32)
+    config = resolve(family, entry.load()[1](size=size).model_dump(), {}, [], entry.data_section)
+    config = config.model_copy(update={'data': data})
+    samples = load_task(entry.data_task).samples(config, entry.load()[1](**config.model), False).train
+    batched = hasattr(samples, 'batch') and getattr(data, 'balanced', False)
+    return [samples.batch([(0, index)]) if batched else samples[0, index] for index in range(min(6, len(samples)))]
 
 
 def is_equal(first: list, second: list) -> bool:
@@ -125,23 +115,28 @@ def is_equal(first: list, second: list) -> bool:
         for a, b in zip(values(first), values(second), strict=True))
 
 
-@pytest.mark.parametrize(('batch', 'name', 'settings'), [
-    (SwapBatch, 'synthetic', {}), (SwapBatch, 'folder', {}), (PairBatch, 'synthetic', {}), (PairBatch, 'unpaired', {}),
-    (PairBatch, 'unpaired', {'matching': {'space': 'hsv'}}), (PairBatch, 'unpaired', {'augment': False}),
-    (FaceBatch, 'synthetic', {}), (FaceBatch, 'folder', {}), (FaceBatch, 'webcaricature', {'partition': 'verification-1'}),
+@pytest.mark.parametrize(('family', 'name', 'settings'), [
+    ('cvae', 'synthetic', {}), ('cvae', 'folder', {}), ('cut', 'synthetic', {}), ('cut', 'unpaired', {}),
+    ('cut', 'unpaired', {'matching': {'space': 'hsv'}}), ('cut', 'unpaired', {'augment': False}),
+    ('recognizer', 'synthetic', {}), ('recognizer', 'folder', {}),
+    ('recognizer', 'webcaricature', {'partition': 'verification-1'}),
 ], ids=str)
-def test_data_setting_changes_samples_or_is_refused(batch, name, settings, roots):
-    data = DataConfig(name=name, root=str(roots[name]) if roots[name] else None, **settings)
-    samples = first_samples(batch, data, roots[name])
+def test_data_setting_changes_samples_or_is_refused(family, name, settings, roots):
+    data_type = family_entry(family).data_section
+    assert data_type in (SwapData, PairData, RecognitionData)
+    data = data_type(name=name, root=str(roots[name]) if roots[name] else None, **settings)
+    samples = first_samples(family, data)
     for setting, value in CHANGED.items():
+        section, _, key = setting.partition('.')
+        if section not in data_type.model_fields:
+            continue
         if setting == 'partition' and name == 'webcaricature' or setting == 'balanced' and name == 'folder':
             continue  # WebCaricature has other partitions; balanced batches need photos and drawings
-        section, _, key = setting.partition('.')
-        changed = DataConfig(**merge(data.model_dump(), {section: {key: value} if key else value}))
+        changed = data_type(**merge(data.model_dump(), {section: {key: value} if key else value}))
         if changed == data:
             continue
-        equal = is_equal(samples, first_samples(batch, changed, roots[name]))
-        if setting in ignored_data(batch, changed):
+        equal = is_equal(samples, first_samples(family, changed))
+        if setting in changed.ignored():
             assert equal, f'{setting} is refused but changes samples'
         else:
             assert not equal, f'{setting} is accepted but changes nothing'
@@ -171,7 +166,7 @@ def leaf_fields(config: Config, prefix: str = '') -> Iterator[tuple[str, type, s
             yield f'{prefix}{name}', type(config), name
 
 
-@pytest.mark.parametrize('name', FAMILIES)
+@pytest.mark.parametrize('name', GENERATORS)
 def test_model_setting_is_read_or_refused(name, monkeypatch):
     family_type, schema = family_types(name)
     model = schema(**TINY[name][0])
@@ -180,8 +175,8 @@ def test_model_setting_is_read_or_refused(name, monkeypatch):
     same, labels, identity_labels = torch.arange(4) % 2 == 0, torch.ones(4, size, size, dtype=torch.int64), torch.arange(4)
     batch = PairBatch(first, second, same) if family_type.batch is PairBatch else SwapBatch(
         first, second, same, labels, source_label=identity_labels, target_label=identity_labels)
-    config = resolve(name, model.model_dump(), {}, [])
-    refused, expected = ignored_settings(config, schema, family_type.batch), list(leaf_fields(model))
+    config = resolve(name, model.model_dump(), {}, [], FAMILIES[name].data_section)
+    refused, expected = ignored_settings(config), list(leaf_fields(model))
     with monkeypatch.context() as patch:
         reads = recorded_reads(patch)
         family = build_family(name, model.model_dump(), perception)
