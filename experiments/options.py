@@ -2,7 +2,7 @@
 import argparse
 import sys
 
-from models.pipelines.io.provenance import POLICIES, signing
+from models.pipelines.io.provenance import POLICIES, resolve_signing
 
 
 def add_provenance_options(parser: argparse._ActionsContainer) -> None:
@@ -14,8 +14,8 @@ def add_provenance_options(parser: argparse._ActionsContainer) -> None:
 
 def is_signed(args: argparse.Namespace) -> bool:
     """Whether outputs get Content Credentials under the policy --provenance. With `if-possible` the reason for unsigned outputs
-    is printed as a note. ProvenanceError as models.pipelines.io.provenance.signing."""
-    signed, note = signing(args.provenance)
+    is printed as a note. ProvenanceError as models.pipelines.io.provenance.resolve_signing."""
+    signed, note = resolve_signing(args.provenance)
     if note:
         print(f'note: {note}', file=sys.stderr)
     return signed

@@ -47,7 +47,7 @@ import torch
 from experiments.evaluation.protocols.pairs import swap_pairs
 from experiments.options import RenamedOption, add_provenance_options, is_signed
 from experiments.reporting import ConsoleReport
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from experiments.training.interruption import Interruption
 from models import weights
 from models.base import Perception
@@ -59,10 +59,10 @@ from models.pipelines.demo import demo
 from models.pipelines.files.photos import ImageWriter, open_photo, photo_outputs
 from models.pipelines.files.swaps import SwapRequest, debug_path, swap_photo, swap_photos
 from models.pipelines.io.images import check_output
-from models.pipelines.io.provenance import with_visible_label
+from models.pipelines.io.visible_label import with_visible_label
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.photo import FaceSwapper, PhotoSwapper
-from models.pipelines.simswap import FRAMINGS
+from models.pipelines.simswap import CROP_TEMPLATES
 from models.pipelines.swap_model import SwapModel
 from models.pipelines.upscaling import Upscaler
 from models.pipelines.video.driver import VideoRun, network_digests
@@ -93,7 +93,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     model = parser.add_argument_group('model')
     model.add_argument('--family', default=SWAPPER, choices=SWAPPERS, help='family with weights in the zoo (%(default)s)')
     model.add_argument('--weights', help='instead of --family: family.safetensors of a run, .onnx file of export.py, or one of '
-                       f'{", ".join(FRAMINGS)}')
+                       f'{", ".join(CROP_TEMPLATES)}')
     model.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='runtime of the generator (%(default)s)')
     model.add_argument('--sampling', nargs='+', default=[], metavar='KEY=VALUE', help='sampling settings of the family ddpm, '
                        'such as steps=50 eta=1 guidance=2 id_guidance=1 inversion=0.5 sampler=dpm++')
@@ -118,7 +118,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    video, simswap = args.target is not None and is_video_target(args.target, args.output), args.weights in FRAMINGS
+    video, simswap = args.target is not None and is_video_target(args.target, args.output), args.weights in CROP_TEMPLATES
     one_task = args.demo + bool(args.source) + bool(args.identities) + bool(args.pairs) == 1
     if not one_task or bool(args.target) != bool(args.source or args.identities):
         parser.error('give --demo, or --source and --target, or --identities and --target, or --pairs and --root')
@@ -137,7 +137,7 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     if args.sampling and args.weights and (simswap or args.weights.endswith('.onnx')):
         parser.error(f'--sampling sets the sampler of the family ddpm; {args.weights} generates in one step')
     if args.parsing_mask and not simswap:
-        parser.error(f'--parsing-mask requires --weights {" or ".join(FRAMINGS)}')
+        parser.error(f'--parsing-mask requires --weights {" or ".join(CROP_TEMPLATES)}')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: PyTorch finds no GPU; use --device cpu')
 
@@ -233,7 +233,7 @@ def run_video(args: argparse.Namespace) -> int:
     info = model.info if signed else None
     sources, references = request.roles(swapper)
     tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=references)
-    engine = VideoEngine(swapper.maker(sources), swapper.size, tracker, color=not args.no_color,
+    engine = VideoEngine(swapper.face_generator(sources), swapper.size, tracker, color=not args.no_color,
                          finish=with_visible_label if args.mark else None)
     with Interruption() as interruption:
         result = VideoRun(engine, info, conversion_settings(args, model, request.photos), args.overwrite, REPORT,
@@ -257,7 +257,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --batch lower or --device cpu'):
+        with explain_out_of_memory(lambda: 'set --batch lower or --device cpu'):
             return run(parse(argv))
     except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'swap.py: {error}', file=sys.stderr)

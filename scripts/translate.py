@@ -35,7 +35,7 @@ from configs.schema import PerceptionConfig
 from datasets.preparation.feature_clusters import read_centers
 from experiments.options import add_provenance_options, is_signed
 from experiments.reporting import ConsoleReport
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from experiments.training.interruption import Interruption
 from models import weights
 from models.base import Perception
@@ -49,7 +49,7 @@ from models.pipelines.files.translations import (
     translate_files,
     translation_files,
 )
-from models.pipelines.io.provenance import PART, WHOLE, GenerationInfo
+from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, GenerationInfo
 from models.pipelines.photo import LARGEST, FaceSwapper
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator
 from models.pipelines.video.driver import VideoRun, network_digests
@@ -131,12 +131,12 @@ def build(args: argparse.Namespace) -> Job:
     perception = build_perception(id_encoder, None, parser).to(args.device)
     family, detector = load_translator(file, perception).to(args.device), build_detector(args.detector, args.device)
     translator = FaceTranslator(family, detector, args.direction, parser=perception.parser, centers=centers, device=args.device)
-    reference = None if reference_image is None else translator.framed(reference_image)
+    reference = None if reference_image is None else translator.align_image(reference_image)
     if reference is not None and reference.note:
         REPORT.message(f'note on {args.reference}: {reference.note}')
     translator.check(args.styles, reference is not None)
-    infos = {kind: GenerationInfo.of(translator.name, [file], translator.done, kind) if signed else None
-             for kind in (PART, WHOLE)}
+    infos = {kind: GenerationInfo.of(translator.name, [file], translator.description, kind) if signed else None
+             for kind in (COMPOSITE_MEDIA, GENERATED_MEDIA)}
     return Job(translator, perception, TranslationSettings(args.face, args.styles, args.style, reference, args.paste), infos,
                [str(file), id_encoder, parser])
 
@@ -169,13 +169,13 @@ def run_video(args: argparse.Namespace) -> int:
     translator, settings = job.translator, job.settings
     embed = FaceSwapper(translator.family, job.perception, translator.detector, device=args.device).embed
     tracker = Tracker(translator.detector, embed, choice=args.face)
-    engine = VideoEngine(translator.maker(style=settings.style, reference=settings.reference), translator.size, tracker)
+    engine = VideoEngine(translator.face_generator(style=settings.style, reference=settings.reference), translator.size, tracker)
     dependencies = {'networks': network_digests(*job.networks),
                     **{name: str(getattr(args, name)) for name in ('direction', 'style', 'face', 'detector')},
                     **{name: file and weights.digest(file)
                        for name, file in (('reference', args.reference), ('features', args.features))}}
     with Interruption() as interruption:
-        result = VideoRun(engine, job.infos[PART], dependencies, args.overwrite, REPORT,
+        result = VideoRun(engine, job.infos[COMPOSITE_MEDIA], dependencies, args.overwrite, REPORT,
                           lambda: interruption.signal is not None).convert(args.input, output)
     if not result.finished:
         return STOPPED
@@ -192,7 +192,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --device cpu or take smaller images'):
+        with explain_out_of_memory(lambda: 'set --device cpu or take smaller images'):
             return run(parse(argv))
     except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'translate.py: {error}', file=sys.stderr)

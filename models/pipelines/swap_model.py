@@ -14,9 +14,9 @@ from models.base import Family, Perception
 from models.perception.build import load_parser
 from models.perception.detection import Detector
 from models.pipelines.io.provenance import GenerationInfo
-from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator
-from models.pipelines.photo import DONE
-from models.pipelines.simswap import FRAMINGS, SimSwapper, files, load_simswap
+from models.pipelines.onnx_export import OnnxFamily, SwapSession, export_family, export_generator
+from models.pipelines.photo import SWAP_DESCRIPTION
+from models.pipelines.simswap import CROP_TEMPLATES, SimSwapper, load_simswap, weight_files
 from models.registry import SWAPPER, load_family
 from models.runtime.fusion import fused
 from models.runtime.sessions import opened
@@ -29,7 +29,8 @@ class SwapModel:
     Args:
         load_generator: loads the generator of a published SimSwap by its name.
         family: swap family whose zoo weights are used where `weights` is None.
-        weights: family.safetensors of a run, ONNX file of scripts/export.py, or a name of models.pipelines.simswap.FRAMINGS.
+        weights: family.safetensors of a run, ONNX file of scripts/export.py, or a published SimSwap, a name of
+            models.pipelines.simswap.CROP_TEMPLATES.
         runtime: 'torch' or 'onnx', which exports the generator and runs it by onnxruntime.
         sampling: KEY=VALUE overrides of the sampling settings of the family ddpm.
         device: torch device of the networks.
@@ -45,7 +46,7 @@ class SwapModel:
     @property
     def simswap(self) -> str | None:
         """The name of the published SimSwap, None for other models."""
-        return self.weights if self.weights in FRAMINGS else None
+        return self.weights if self.weights in CROP_TEMPLATES else None
 
     @property
     def file(self) -> Path:
@@ -61,8 +62,8 @@ class SwapModel:
     def info(self) -> GenerationInfo:
         """Content Credentials of images by this model."""
         if self.simswap:
-            return GenerationInfo.of(self.simswap, files(self.simswap), DONE)
-        return GenerationInfo.of(self.file.stem if self.weights else self.family, [self.file], DONE)
+            return GenerationInfo.of(self.simswap, weight_files(self.simswap), SWAP_DESCRIPTION)
+        return GenerationInfo.of(self.file.stem if self.weights else self.family, [self.file], SWAP_DESCRIPTION)
 
     def open_session(self, perception: Perception) -> SwapSession | None:
         """The generator as an onnxruntime session; None with the runtime 'torch'. perception: networks on the CPU. ValueError
@@ -78,7 +79,7 @@ class SwapModel:
     def load(self, perception: Perception, session: SwapSession | None = None) -> Family:
         """The family on `device`. session: as of `open_session`. ValueError where the weights are not of a swap family or the
         family has no sampling settings."""
-        family = PortableFamily(session, perception) if session else self._trained(perception)
+        family = OnnxFamily(session, perception) if session else self._trained(perception)
         return family.to(self.device)
 
     def load_simswap(self, detector: Detector, session: SwapSession | None = None, *, parsing_mask: bool = False) -> SimSwapper:

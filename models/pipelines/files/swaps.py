@@ -12,7 +12,7 @@ from models.image_io import Photo
 from models.perception.detection import Face
 from models.pipelines.files.photos import ImageWriter, open_photo, process_files
 from models.pipelines.files.report import Report
-from models.pipelines.photo import ALL, LARGEST, FaceSwapper, PhotoSwapper, Swapped, choose
+from models.pipelines.photo import ALL, LARGEST, FaceSwapper, PhotoSwapper, SwapResult, choose
 
 
 def read_identity_list(path: Path) -> list[tuple[Path, Path]]:
@@ -61,12 +61,13 @@ class SwapRequest:
         photos = (self.source, self.reference, *(photo for pair in self.identities for photo in pair))
         return [photo for photo in photos if photo is not None]
 
-    def swap(self, swapper: PhotoSwapper, target: np.ndarray) -> Swapped:
+    def swap(self, swapper: PhotoSwapper, target: np.ndarray) -> SwapResult:
         """Swap the faces of one photo. ValueError as PhotoSwapper."""
         if self.identities:
-            return swapper.swap_people(target, list(self.identities))
+            return swapper.swap_identities(target, list(self.identities))
         assert self.source is not None
-        return swapper.swap(self.source, target, source_face=self.source_face, target_face=self.target_face, like=self.reference)
+        return swapper.swap(self.source, target, source_face=self.source_face, target_face=self.target_face,
+                            reference=self.reference)
 
     def roles(self, swapper: FaceSwapper) -> tuple[list[tuple[np.ndarray, Face]], Tensor | None]:
         """Sources and references of a video: the photo and the face of each of R sources, and the embeddings (R,D) of the
@@ -109,7 +110,7 @@ def swap_photo(request: SwapRequest, swapper: PhotoSwapper, target: Photo, outpu
         write.report.message(f'note: {f"{name}: " if name else ""}{note}')
     write(output, target.with_rgb(swapped.image))
     if debug:
-        mask = np.repeat((swapped.cover * 255).round().astype(np.uint8)[..., None], 3, 2)
+        mask = np.repeat((swapped.coverage * 255).round().astype(np.uint8)[..., None], 3, 2)
         write(debug_path(output), Photo(np.hstack([target.rgb, swapped.image, mask])))
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from models.image_io import PHOTO_SUFFIXES, list_images
 from models.pipelines.files.photos import open_photo, process_files
 from models.pipelines.files.report import Report
-from models.pipelines.framing import Framed
+from models.pipelines.framing import AlignedImage
 from models.pipelines.io.images import FORMATS, check_not_input, check_output, write_image
-from models.pipelines.io.provenance import PART, WHOLE, GenerationInfo
+from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, GenerationInfo
 from models.pipelines.photo import LARGEST
-from models.pipelines.translate import FaceTranslator, sheet
+from models.pipelines.translate import FaceTranslator, translation_sheet
 from models.pipelines.video.targets import videos_in
 
 
@@ -36,7 +36,7 @@ class TranslationSettings:
     face: str = LARGEST
     styles: int = 1
     style: int = 0
-    reference: Framed | None = None
+    reference: AlignedImage | None = None
     paste: bool = False
 
 
@@ -92,22 +92,22 @@ def translate_file(file: TranslationFile, translator: FaceTranslator, settings: 
     """Translate one image and write its outputs: translated faces or images, and the contact sheet.
 
     Args:
-        infos: Content Credentials of images that are generated as a whole (WHOLE) and in part (PART).
+        infos: Content Credentials of images that are generated as a whole (GENERATED_MEDIA) and in part (COMPOSITE_MEDIA).
 
     Raises:
         ValueError: the image cannot be read or shows no face, or an output cannot be written.
     """
     photo = open_photo(file.source, report)
-    result = translator.image(photo.rgb, face=settings.face, aligned=file.aligned, styles=settings.styles, style=settings.style,
-                              reference=settings.reference, paste=settings.paste)
+    result = translator.translate_image(photo.rgb, face=settings.face, aligned=file.aligned, styles=settings.styles,
+                                        style=settings.style, reference=settings.reference, paste=settings.paste)
     outputs = [[photo.with_rgb(image) for image in result.pasted]] if settings.paste else [
         face.translations for face in result.faces]
     for number, images in enumerate(outputs):
         for style, image in enumerate(images):
             parts = [f'face{number}'] * (len(outputs) > 1) + [f'style{style + 1}'] * (len(images) > 1)
             name = '.'.join([file.output.stem, *parts]) + file.output.suffix
-            write_image(file.output.with_name(name), image, infos[PART if settings.paste else WHOLE])
-    write_image(file.sheet, sheet(result), infos[PART])
+            write_image(file.output.with_name(name), image, infos[COMPOSITE_MEDIA if settings.paste else GENERATED_MEDIA])
+    write_image(file.sheet, translation_sheet(result), infos[COMPOSITE_MEDIA])
 
 
 def translate_files(files: Sequence[TranslationFile], translator: FaceTranslator, settings: TranslationSettings,

@@ -11,7 +11,7 @@ from models.pipelines.files.report import Report, SilentReport
 from models.pipelines.io.provenance import GenerationInfo
 from models.pipelines.video.camera import Camera, Recording, VirtualCamera, Window
 from models.pipelines.video.engine import ConversionReport, VideoEngine
-from models.pipelines.video.parts import parts_folder
+from models.pipelines.video.segments import segments_folder
 from models.pipelines.video.targets import camera_name, check_video_output, video_outputs
 from models.storage.files import WriteError
 
@@ -89,9 +89,9 @@ class VideoRun:
                 if len(outputs) > 1:
                     self.report.message(str(error))
                 continue
-            if not conversion.done:
-                self.report.message(f'interrupted after {conversion.kept + conversion.frames} frames; the same command resumes '
-                                    f'from {parts_folder(path)}')
+            if not conversion.completed:
+                frames = conversion.resumed_frames + conversion.frames
+                self.report.message(f'interrupted after {frames} frames; the same command resumes from {segments_folder(path)}')
                 return VideoResult(finished=False)
             self.report.written(path)
         if len(errors) == len(outputs) == 1:
@@ -101,7 +101,7 @@ class VideoRun:
 
     def _video(self, video: Path, output: Path) -> ConversionReport:
         with self.report.progress() as progress:
-            conversion = self.engine.convert(video, output, making=self.info, settings=self.settings, progress=progress,
+            conversion = self.engine.convert(video, output, generation_info=self.info, settings=self.settings, progress=progress,
                                              stop=self.stop)
         self._summarize(conversion)
         return conversion
@@ -132,7 +132,7 @@ class VideoRun:
     def _summarize(self, conversion: ConversionReport) -> None:
         for note in conversion.notes:
             self.report.message(f'note: {note}')
-        if conversion.done:
-            self.report.message(conversion.sentence())
+        if conversion.completed:
+            self.report.message(conversion.summary())
             if conversion.frames and not conversion.faces:
                 self.report.message('note: no selected face was found; the frames are unchanged')

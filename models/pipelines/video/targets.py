@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.image_io import PHOTO_SUFFIXES, list_images
 from models.pipelines.io.images import FORMATS
-from models.pipelines.video.clip import ENDINGS, is_animated
+from models.pipelines.video.clip import VIDEO_SUFFIXES, is_animated
 from models.storage.files import check_writable
 
 _CAMERA = 'camera'
@@ -32,8 +32,8 @@ def videos_in(target: Path) -> list[Path]:
     """The target if it is a video, or the videos of a folder. A folder's animated images count if it holds videos or no other
     images."""
     if not os.path.isdir(target):
-        return [target] if target.suffix.lower() in ENDINGS or is_animated(target) else []
-    videos = [path for path in target.iterdir() if path.suffix.lower() in ENDINGS and path.is_file()]
+        return [target] if target.suffix.lower() in VIDEO_SUFFIXES or is_animated(target) else []
+    videos = [path for path in target.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
     if not videos and not all(is_animated(target / name) for name in list_images(target, suffixes=PHOTO_SUFFIXES)):
         return []
     return sorted(videos + [path for path in target.iterdir() if is_animated(path)])

@@ -75,8 +75,9 @@ def test_credentials_label_and_debug_image_are_written(run, stub_family, photos,
     arguments = ['--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.jpg']
     assert run(*arguments, '--mark', '--debug') == 0
     credentials = inspect(tmp_path / 'out.jpg')
-    assert credentials.intact and credentials.ours and credentials.made.model == 'cgan' and 'replaced' in credentials.made.done
-    assert credentials.made.weights == {'stub.safetensors': hashlib.sha256(WEIGHTS).hexdigest()}
+    info = credentials.generation_info
+    assert credentials.intact and credentials.signed_locally and info.model == 'cgan' and 'replaced' in info.description
+    assert info.weights == {'stub.safetensors': hashlib.sha256(WEIGHTS).hexdigest()}
     labeled, before = read_image(tmp_path / 'out.jpg'), demo_photo('astronaut')
     assert (labeled[-30:, -80:].astype(int) - before[-30:, -80:]).std() > 30
     debug = read_image(tmp_path / 'out.debug.png')

@@ -7,7 +7,7 @@ import pytest
 from models.perception.build import PHOTO_PARSER, build_perception
 from models.perception.detection import build_detector
 from models.pipelines.io.images import read_image
-from models.pipelines.photo import FaceSwapper, Swapped
+from models.pipelines.photo import FaceSwapper, SwapResult
 from models.registry import SWAPPER, load_family
 from models.weights import path
 
@@ -35,7 +35,7 @@ def upright(swapper, other_face, face):
     return swapper.swap(other_face, face)
 
 
-def id_similarity(swapper: FaceSwapper, first: Swapped, second: Swapped) -> float:
+def id_similarity(swapper: FaceSwapper, first: SwapResult, second: SwapResult) -> float:
     """Cosine of the embeddings of the largest faces that are detected in two results."""
     a, b = (swapper.embed(swapped.image, swapper.detector.detect(swapped.image)[:1]) for swapped in (first, second))
     return float((a * b).sum())
@@ -45,8 +45,8 @@ def id_similarity(swapper: FaceSwapper, first: Swapped, second: Swapped) -> floa
 def test_swap_of_rotated_target_equals_rotated_swap(swapper, face, other_face, upright, quarters):
     rotated = swapper.swap(other_face, np.ascontiguousarray(np.rot90(face, quarters)))
     difference = np.abs(np.rot90(rotated.image, -quarters).astype(int) - upright.image)
-    assert difference[upright.cover > 0.5].mean() < 3, 'levels of 255; other landmarks differ by tens'
-    assert difference[upright.cover == 0].max() == 0
+    assert difference[upright.coverage > 0.5].mean() < 3, 'levels of 255; other landmarks differ by tens'
+    assert difference[upright.coverage == 0].max() == 0
     assert id_similarity(swapper, rotated, upright) > 0.98
 
 

@@ -22,7 +22,7 @@ def test_every_frame_is_swapped(run, stub_family, photos, video, tmp_path, capsy
     captured = capsys.readouterr()
     assert captured.out.strip() == str(output) and 'frames/s' in captured.err
     assert sum(batch_sizes) == 6 and min(count_white_pixels(output)) > 10 * max(count_white_pixels(video)) + 500
-    assert inspect(output).made.model == 'cgan'
+    assert inspect(output).generation_info.model == 'cgan'
     with pytest.raises(SystemExit):
         run(*arguments, '--debug')
 

@@ -46,7 +46,7 @@ def test_videos_of_one_stem_keep_their_suffix(folder, tmp_path, clip, capsys):
         shutil.copy(clip, folder / name)
     names = ['Clip.mkv.mp4', 'clip.mov.mp4', 'clip.mov.mp4.mp4', 'clip.mp4.mp4', 'other.mp4']
     assert converted(folder, tmp_path / 'out') == names
-    assert Clip(tmp_path / 'out' / 'clip.mov.mp4').count == 2 and Clip(tmp_path / 'out' / 'clip.mp4.mp4').count == 3
+    assert Clip(tmp_path / 'out' / 'clip.mov.mp4').frame_count == 2 and Clip(tmp_path / 'out' / 'clip.mp4.mp4').frame_count == 3
     capsys.readouterr()
     assert converted(folder, tmp_path / 'out') == names and capsys.readouterr().err.count('exists already') == 5
 
@@ -80,7 +80,7 @@ def test_stopped_conversion_resumes(clip, tmp_path, capsys):
     output = tmp_path / 'out.mp4'
     result = VideoRun(passing_engine(), report=ConsoleReport(), stop=lambda: True).convert(clip, output)
     assert not result.finished and not output.exists() and 'the same command resumes' in capsys.readouterr().err
-    assert VideoRun(passing_engine()).convert(clip, output).finished and Clip(output).count == 3
+    assert VideoRun(passing_engine()).convert(clip, output).finished and Clip(output).frame_count == 3
 
 
 def test_unprintable_output_names_are_escaped(folder, tmp_path, clip, monkeypatch):
