@@ -48,6 +48,8 @@ _JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 
             'seen/identity_target': 'seen/id_target'}
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
+_VIDEO_STATE = {'looks': 'embedding_sum', 'people': 'identities', 'person': 'identity', 'steady': 'smoothing', 'filmed': 'face',
+                'made': 'generated', 'change': 'color_transfer', 'still': 'stillness'}
 _warned: set[str] = set()
 
 
@@ -109,3 +111,10 @@ def renamed_journal(line: dict[str, Any], family: str = '') -> dict[str, Any]:
             key = f'{place}/{_renamed(name, "weights" if place in ("train", "validation") else place, family)}'
         found[key] = value
     return found
+
+
+def renamed_video_state(state: Any) -> Any:
+    """The state of an interrupted video conversion, with nested dictionaries and lists."""
+    if isinstance(state, dict):
+        return {_VIDEO_STATE.get(key, key): renamed_video_state(value) for key, value in state.items()}
+    return [renamed_video_state(value) for value in state] if isinstance(state, list) else state
