@@ -9,8 +9,8 @@
 `faces` detects, aligns and filters faces; FOLDER/report.csv lists the result for each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds parsing maps and `embed` adds identity
 embeddings, which a training run then does not compute. `webcaricature` aligns and filters WebCaricature; FOLDER/dropped.png shows
-images that are left out, by reason. A command that is interrupted, or stopped by a full disk, is repeated with the same arguments: `faces`,
-`pack` and `label` resume, `embed` and `webcaricature` restart, and the result is the same to the byte.
+images that are left out, by reason. A command that is interrupted, or stopped by a full disk, is repeated with the same
+arguments: `faces`, `pack` and `label` resume, `embed` and `webcaricature` restart, and the result is the same to the byte.
 """
 import sys
 from pathlib import Path
@@ -80,7 +80,8 @@ def add_label(commands: argparse._SubParsersAction) -> None:
 def add_embed(commands: argparse._SubParsersAction) -> None:
     embedding = commands.add_parser('embed', help='add identity embeddings to a cache')
     embedding.add_argument('cache', type=Path, help='folder written by `pack`')
-    embedding.add_argument('--embedder', choices=EMBEDDERS, default='identity-mobilefacenet', help='identity encoder (%(default)s)')
+    embedding.add_argument('--embedder', choices=EMBEDDERS, default='identity-mobilefacenet',
+                           help='identity encoder (%(default)s)')
     embedding.add_argument('--identity', dest='embedder', choices=EMBEDDERS, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     embedding.set_defaults(run=embed_cache)
 
