@@ -4,13 +4,17 @@
     python scripts/prepare_data.py pack --data celeba --root FOLDER -o CACHE --size 128
     python scripts/prepare_data.py label CACHE
     python scripts/prepare_data.py embed CACHE
+    python scripts/prepare_data.py pseudo-labels --data celeba --root FOLDER -o CACHE
     python scripts/prepare_data.py webcaricature ROOT -o FOLDER
 
 `faces` detects, aligns and filters faces; FOLDER/report.csv lists the result for each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds parsing maps and `embed` adds identity
-embeddings, which a training run then does not compute. `webcaricature` aligns and filters WebCaricature; FOLDER/dropped.png shows
-images that are left out, by reason. A command that is interrupted, or stopped by a full disk, is repeated with the same
-arguments: `faces`, `pack` and `label` resume, `embed` and `webcaricature` restart, and the result is the same to the byte.
+embeddings, which a training run then does not compute. `pseudo-labels` packs a data set with cleaned parsing maps of a face
+parser, the training data of train.py --family parser. `webcaricature` aligns and filters WebCaricature; FOLDER/dropped.png shows
+images that are left out, by reason.
+
+A command that is interrupted, or stopped by a full disk, is repeated with the same arguments: `embed` and `webcaricature`
+restart, the other commands resume, and the result is the same to the byte.
 """
 import sys
 from pathlib import Path
@@ -26,9 +30,12 @@ import os
 from collections import Counter
 from collections.abc import Callable
 
+import torch
+
 from datasets.cache import embed, label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.preparation.photos import LAYOUTS, Rules, prepare
+from datasets.preparation.pseudo_labels import write_pseudo_labels
 from datasets.preparation.webcaricature import Filter, filter_images
 from datasets.transforms.joint import face_frame
 from models.geometry import FACE_SIDE, TEMPLATES
@@ -62,6 +69,15 @@ def add_pack(commands: argparse._SubParsersAction) -> None:
                          help='side of the packed square in CelebA pixels; above %(default)s leaves room for augmentation')
     packing.add_argument('--canvas', action='store_true', help='pack the whole aligned 178x218 image instead of a square')
     add_output(packing, pack_faces)
+
+
+def add_pseudo_labels(commands: argparse._SubParsersAction) -> None:
+    labeling = commands.add_parser('pseudo-labels', help='pack a data set with parsing maps for the training of a parser')
+    labeling.add_argument('--data', choices=[name for name in FACES if name != 'cache'], default='celeba',
+                          help='data set (%(default)s)')
+    labeling.add_argument('--root', type=Path, required=True, help='folder of the data set')
+    labeling.add_argument('--parser', choices=PARSERS, default='parsing-unet-small', help='face parser (%(default)s)')
+    add_output(labeling, label_faces)
 
 
 def add_output(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
@@ -101,7 +117,7 @@ def add_webcaricature(commands: argparse._SubParsersAction) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
-    for add in (add_faces, add_pack, add_label, add_embed, add_webcaricature):
+    for add in (add_faces, add_pack, add_label, add_embed, add_pseudo_labels, add_webcaricature):
         add(commands)
     args = parser.parse_args(argv)
     if args.command == 'pack' and (args.size < 8 or args.side < 8):
@@ -138,6 +154,19 @@ def label_cache(args: argparse.Namespace) -> None:
 def embed_cache(args: argparse.Namespace) -> None:
     embedded = embed(args.cache, fingerprint(args.embedder), load_embedder(args.embedder), progress=print_progress)
     print(f'{args.cache}: {len(embedded)} images with identity embeddings')
+
+
+def label_faces(args: argparse.Namespace) -> None:
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    parser = load_parser(args.parser).to(device)
+
+    @torch.no_grad()
+    def probability(images: torch.Tensor) -> torch.Tensor:
+        return parser(images.to(device), template='celebahq').softmax(1)
+
+    labeled = write_pseudo_labels(build_faces(args.data, args.root), args.output, probability, name=args.parser,
+                                  workers=args.workers, progress=print_progress)
+    print(f'{args.output}: {len(labeled)} images with parsing maps')
 
 
 def filter_webcaricature(args: argparse.Namespace) -> None:

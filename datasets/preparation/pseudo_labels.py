@@ -58,8 +58,9 @@ def clean_labels(probability: Tensor, prior: Tensor) -> np.ndarray:
     return maps
 
 
-def label(faces: Faces, folder: str | Path, probability_of: Callable[[Tensor], Tensor], *, name: str = '', batch: int = 16,
-          workers: int = 0, progress: Callable[[int, int], None] = lambda done, total: None) -> LabeledFaces:
+def write_pseudo_labels(faces: Faces, folder: str | Path, probability_of: Callable[[Tensor], Tensor], *, name: str = '',
+                        batch: int = 16, workers: int = 0,
+                        progress: Callable[[int, int], None] = lambda done, total: None) -> LabeledFaces:
     """Pack faces in the template `celebahq` into `folder` and add the label maps of a teacher. An interrupted call resumes.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 
 from datasets.faces import Faces
 from datasets.loaders import build_loader
-from datasets.preparation.pseudo_labels import clean_labels, label, spatial_prior
+from datasets.preparation.pseudo_labels import clean_labels, spatial_prior, write_pseudo_labels
 from datasets.samples.parsing import Labeled, RenderedFaces, by_subset, centers, mixed, open_faces
 from datasets.transforms.joint import face_frame
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
@@ -99,7 +99,7 @@ def test_sources_are_mixed_and_repeat_by_key(fasseg, tmp_path):
     hq, is_coarse = open_faces(tmp_path / 'hq')
     sample = Labeled(hq, 64, coarse=is_coarse).sample(0)
     assert {LEFT, RIGHT, PARTS.index('nose')} <= set(sample.labels.unique().tolist())
-    with pytest.raises(ValueError, match='--label'):
+    with pytest.raises(ValueError, match='pseudo-labels'):
         open_faces(tmp_path)
 
 
@@ -137,7 +137,7 @@ def test_labels_of_a_teacher_go_into_a_cache_that_is_learned_from(tmp_path):
         parts = torch.where(images.mean(1) > 0, 13, 1)
         return torch.nn.functional.one_hot(parts, 19).permute(0, 3, 1, 2).float()
 
-    labeled = label(faces, tmp_path / 'cache', probability_of, batch=4)
+    labeled = write_pseudo_labels(faces, tmp_path / 'cache', probability_of, batch=4)
     assert set(seen) == {(3, 150, 150)}
     found, coarse = open_faces(tmp_path / 'cache')
     assert not coarse and len(found) == 6
@@ -145,6 +145,6 @@ def test_labels_of_a_teacher_go_into_a_cache_that_is_learned_from(tmp_path):
     sure = labels != IGNORED
     assert sure.mean() > 0.5 and ((image.mean(2) > 127.5) == (labels == 13))[sure].mean() > 0.9
     before = len(seen)
-    label(faces, tmp_path / 'cache', probability_of)
+    write_pseudo_labels(faces, tmp_path / 'cache', probability_of)
     assert len(seen) == before, 'what was finished is not done again'
     assert np.array_equal(labeled.read(3)[1], found.read(3)[1])
