@@ -26,12 +26,10 @@ def dry_run(training: Training) -> None:
         with PeakMemory(device) as memory:
             _step(engine, first)
         start = time.monotonic()
-        second = next(steps)
-        _step(engine, second)
+        images = _step(engine, next(steps))
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
         seconds = time.monotonic() - start
-    images = sum(len(micro_batch.batch) for micro_batch in second) * engine.fabric.world_size
     engine.module = None  # DDP would keep the process group alive after destroy_process_group
     if not engine.fabric.is_global_zero:
         return
@@ -46,10 +44,10 @@ def dry_run(training: Training) -> None:
     ]))
 
 
-def _step(engine: Engine, micro_batches: list[MicroBatch]) -> None:
+def _step(engine: Engine, micro_batches: list[MicroBatch]) -> int:
     for group in engine.due_groups():
         engine.update(group, micro_batches)
-    engine.end_step(micro_batches)
+    return engine.end_step(micro_batches)
 
 
 def _meaning(device: torch.device) -> str:

@@ -98,7 +98,7 @@ class Engine:
             family.compile(dynamic=False)
 
     def memory_advice(self) -> str:
-        """The settings that reduce memory."""
+        """The settings that reduce memory, as a clause for messages."""
         engine, batch = self.config.engine, self.config.data.batch
         options = [f'data.batch below {batch}, with engine.accumulate higher by as much'] * (batch > 1)
         options += ['engine.precision=bf16-mixed'] * (engine.precision == '32-true')
@@ -128,7 +128,7 @@ class Engine:
                     micro_batches = next(steps)
                     for group in self.due_groups():
                         self.update(group, micro_batches)
-                    self.end_step(micro_batches)
+                    self.throughput.add(self.end_step(micro_batches))
                     log, save = self._is_due(engine.log_every), self._is_due(engine.checkpoint_every)
                     stop_signal = self._synchronize(interruption, log or save)
                     if not self._resumed and self.step == min(UNUSED_LOSS_STEPS, engine.steps):
@@ -165,11 +165,11 @@ class Engine:
         """The parameter groups that are updated in this step, in order."""
         return [group for group in self.param_groups if self.step % group.config.every == 0]
 
-    def end_step(self, micro_batches: list[MicroBatch]) -> None:
-        """Update the EMA weights and the counters after the updates of a step."""
+    def end_step(self, micro_batches: list[MicroBatch]) -> int:
+        """Update the EMA weights and the step after the updates of a step. Returns the number of images of all processes."""
         self.ema.update(self.step)
-        self.throughput.add(sum(len(micro_batch.batch) for micro_batch in micro_batches) * self.fabric.world_size)
         self.step += 1
+        return sum(len(micro_batch.batch) for micro_batch in micro_batches) * self.fabric.world_size
 
     def update(self, group: OptimizerGroup, micro_batches: list[MicroBatch]) -> None:
         """One optimizer step of a parameter group on the mean loss of all micro-batches."""

@@ -54,7 +54,7 @@ def test_ignored_setting_is_refused_before_the_run_begins(family, override, reas
     ('cgan', 'crops'), ('cgan', 'exaggerate'), ('cgan', 'balanced'), ('cgan', 'matching'), ('cut', 'same_ratio'),
     ('pix2pixhd', 'crops'), ('recognizer', 'same_ratio'), ('parser', 'name'), ('causes', 'root'), ('causes', 'augment'),
 ])
-def test_a_data_setting_of_another_task_is_unknown(family, key):
+def test_data_setting_of_another_task_is_unknown(family, key):
     with pytest.raises(ValueError, match=f'there is no setting data.{key}; ') as error:
         started(family, None, [{'data': {key: 1}}])
     assert '\n' not in str(error.value)
@@ -73,13 +73,12 @@ def test_preset_setting_without_effect_is_at_its_default():
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in PRESETS.glob('*.yaml')))
 def test_presets_hold_no_ignored_setting(name, tmp_path):
-    content = read_preset(name)
+    settings = read_preset(name)
     if '--data unpaired' in (PRESETS / f'{name}.yaml').read_text():
-        content = {**content, 'data': {**content.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
-    family = content['family']
-    path = tmp_path / f'{name}.yaml'  # as somebody's own file, which is checked against the defaults
-    path.write_text(yaml.safe_dump(content))
-    assert started(family, str(path), []).family == family
+        settings = {**settings, 'data': {**settings.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
+    path = tmp_path / f'{name}.yaml'  # a file outside of configs/ is checked against the defaults
+    path.write_text(yaml.safe_dump(settings))
+    assert started(settings['family'], str(path), []).family == settings['family']
 
 
 @pytest.fixture(scope='module')
@@ -101,9 +100,9 @@ def first_samples(family: str, data: Config) -> list:
     size = {'recognizer': 112}.get(family, 32)
     config = resolve(family, entry.load()[1](size=size).model_dump(), {}, [], entry.data_section)
     config = config.model_copy(update={'data': data})
-    dataset = load_task(entry.data_task).samples(config, entry.load()[1](**config.model), False).train
-    batches = hasattr(dataset, 'batch') and getattr(data, 'balanced', False)
-    return [dataset.batch([(0, index)]) if batches else dataset[0, index] for index in range(min(6, len(dataset)))]
+    samples = load_task(entry.data_task).samples(config, entry.load()[1](**config.model), False).train
+    batched = hasattr(samples, 'batch') and getattr(data, 'balanced', False)
+    return [samples.batch([(0, index)]) if batched else samples[0, index] for index in range(min(6, len(samples)))]
 
 
 def is_equal(first: list, second: list) -> bool:
@@ -123,25 +122,24 @@ def is_equal(first: list, second: list) -> bool:
     ('recognizer', 'webcaricature', {'partition': 'verification-1'}),
 ], ids=str)
 def test_data_setting_changes_samples_or_is_refused(family, name, settings, roots):
-    section = family_entry(family).data_section
-    assert section in (SwapData, PairData, RecognitionData)
-    usual = section(name=name, root=str(roots[name]) if roots[name] else None, **settings)
-    before = first_samples(family, usual)
+    data_type = family_entry(family).data_section
+    assert data_type in (SwapData, PairData, RecognitionData)
+    data = data_type(name=name, root=str(roots[name]) if roots[name] else None, **settings)
+    samples = first_samples(family, data)
     for setting, value in CHANGED.items():
-        if setting.split('.')[0] not in section.model_fields:
+        section, _, key = setting.partition('.')
+        if section not in data_type.model_fields:
             continue
         if setting == 'partition' and name == 'webcaricature' or setting == 'balanced' and name == 'folder':
-            continue  # other partitions; refused without labels of drawings
-        nested = parse_override(f'{setting}=null')
-        key, inner = next(iter(nested.items()))
-        change = {key: value} if inner is None else {key: {next(iter(inner)): value}}
-        data = section(**merge(usual.model_dump(), change))
-        if data == usual:
+            continue  # WebCaricature has other partitions; balanced batches need photos and drawings
+        changed = data_type(**merge(data.model_dump(), {section: {key: value} if key else value}))
+        if changed == data:
             continue
-        if setting in data.ignored():
-            assert is_equal(before, first_samples(family, data)), f'{setting} is refused but changes samples'
+        equal = is_equal(samples, first_samples(family, changed))
+        if setting in changed.ignored():
+            assert equal, f'{setting} is refused but changes samples'
         else:
-            assert not is_equal(before, first_samples(family, data)), f'{setting} is accepted but changes nothing'
+            assert not equal, f'{setting} is accepted but changes nothing'
 
 
 def recorded_reads(monkeypatch) -> set[tuple[type, str]]:
