@@ -3,10 +3,10 @@ import time
 
 import torch
 
-from experiments.training.build import Training
 from experiments.training.engine import Engine, MicroBatch
 from experiments.training.errors import explain_out_of_memory
-from experiments.training.memory import PeakMemory
+from experiments.training.launch.build import Training
+from experiments.training.launch.memory import PeakMemory
 
 
 def dry_run(training: Training) -> None:
