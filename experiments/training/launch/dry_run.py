@@ -3,7 +3,6 @@ import time
 
 import torch
 
-from experiments.training.engine import Engine, MicroBatch
 from experiments.training.errors import explain_out_of_memory
 from experiments.training.launch.build import Training
 from experiments.training.launch.memory import PeakMemory
@@ -24,9 +23,9 @@ def dry_run(training: Training) -> None:
         steps = engine.micro_batches()
         first = next(steps)
         with PeakMemory(device) as memory:
-            _step(engine, first)
+            engine.train_step(first)
         start = time.monotonic()
-        images = _step(engine, next(steps))
+        images = engine.train_step(next(steps))
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
         seconds = time.monotonic() - start
@@ -42,12 +41,6 @@ def dry_run(training: Training) -> None:
         f'memory of a step: {memory.bytes / 2 ** 20:.0f} MiB ({_meaning(device)})',
         f'speed: {images / seconds:.2f} images per second (one step, with loading)',
     ]))
-
-
-def _step(engine: Engine, micro_batches: list[MicroBatch]) -> int:
-    for group in engine.due_groups():
-        engine.update(group, micro_batches)
-    return engine.end_step(micro_batches)
 
 
 def _meaning(device: torch.device) -> str:
