@@ -11,7 +11,7 @@ import numpy as np
 from app.views import LANDMARKS, View, render_view
 from datasets.faces import BrokenImage, Faces, read_image
 from datasets.loaders import build_faces
-from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, examined
+from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, align_and_assess
 from datasets.synthetic import exaggerate, render, sample_attributes, sample_identity
 from datasets.webcaricature import seventeen
 
@@ -117,4 +117,4 @@ class DiskAlbum(Album):
 
 def _removal_reason(image: np.ndarray, landmarks: np.ndarray) -> str:
     """landmarks: (17,2) in pixels. Returns '' for images that the filter keeps."""
-    return examined(image, np.asarray(landmarks, np.float32), Filter())[1]['reason']
+    return align_and_assess(image, np.asarray(landmarks, np.float32), Filter())[1]['reason']

@@ -182,8 +182,8 @@ def open_labeled(root: str | Path) -> tuple[Faces, bool]:
         return fasseg(root), True
     if (root / 'CelebA-HQ-img').is_dir():
         return celebamask(root), False
-    raise ValueError(f'{root} holds no images with label maps: give a folder that --label wrote, one of CelebAMask-HQ, '
-                     'or one with images/, masks/ and index.csv')
+    raise ValueError(f'{root} holds no images with label maps: give a folder that `prepare_data.py pseudo-labels` '
+                     'wrote, one of CelebAMask-HQ, or one with images/, masks/ and index.csv')
 
 
 def build_parsing(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, augment: bool = True,

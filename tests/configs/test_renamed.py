@@ -10,7 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from configs import renamed
-from configs.renamed import renamed_metrics, renamed_settings
+from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
+from configs.renamed import renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
 from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
@@ -111,6 +112,22 @@ def test_present_names_pass_without_a_warning(recwarn):
     assert not recwarn.list
 
 
+def test_data_settings_of_other_tasks_are_dropped(run):
+    assert load(run / 'config.yaml').data.model_dump().keys() == SwapData.model_fields.keys()
+    settings = yaml.safe_load((run / 'config.yaml').read_text())
+    sections = {'ugatit': PairData, 'recognizer': RecognitionData, 'parser': ParsingData, 'causes': CauseData}
+    for family, section in sections.items():
+        assert renamed_settings(settings, family, warn=False)['data'].keys() == section.model_fields.keys()
+
+
+def test_a_data_setting_of_another_task_is_refused_unless_it_has_its_default(run):
+    settings = yaml.safe_load((run / 'config.yaml').read_text())
+    settings['data']['crops'] = 0.5
+    (run / 'config.yaml').write_text(yaml.safe_dump(settings))
+    with pytest.raises(ValueError, match='data.crops=0.5 has no effect on the family cgan'):
+        load(run / 'config.yaml')
+
+
 def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
     family = load_family(run / 'family.safetensors', None)
     stored = load_file(run / 'family.safetensors')
@@ -119,3 +136,11 @@ def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
     with safe_open(ZOO / 'cgan.safetensors', 'pt') as handle:
         weights = json.loads(handle.metadata()['config'])['weights']
     assert load_family(ZOO / 'cgan.safetensors', None).config.weights['id'] == weights.get('id', weights.get('identity'))
+
+
+def test_the_state_of_an_interrupted_video_is_converted():
+    earlier = {'tracker': {'people': [{'looks': 1, 'count': 2, 'box': None}], 'tracks': {3: {'person': 0, 'misses': 1}}},
+               'steady': {3: {'filmed': 4, 'made': 5, 'mask': 6, 'change': 7, 'still': 8}}, 'next': 9, 'stamps': [10]}
+    assert renamed_video_state(earlier) == {
+        'tracker': {'identities': [{'embedding_sum': 1, 'count': 2, 'box': None}], 'tracks': {3: {'identity': 0, 'misses': 1}}},
+        'smoothing': {3: {'face': 4, 'generated': 5, 'mask': 6, 'color_transfer': 7, 'stillness': 8}}, 'next': 9, 'stamps': [10]}
