@@ -13,7 +13,7 @@ from datasets.faces import BrokenImage, Faces, read_image
 from datasets.loaders import build_faces
 from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, align_and_assess
 from datasets.synthetic import exaggerate, render, sample_attributes, sample_identity
-from datasets.webcaricature import seventeen
+from datasets.webcaricature import landmarks_from_68
 
 _MAX_EXAMPLES = 8  # removed images that are shown of each reason
 _EXAGGERATION = 1.5  # of rendered drawings
@@ -80,7 +80,7 @@ class RenderedAlbum(Album):
             rendering = render(exaggerate(vector, _EXAGGERATION) if is_drawing else vector,
                                sample_attributes(0, number * (self.photos + self.drawings) + index), self.size, domain=domain)
             yield View(f'{identity}, {domain} {index}', rendering.image, rendering.landmarks, rendering.points, rendering.parsing,
-                       removal_reason=_removal_reason(rendering.image, seventeen(rendering.landmarks)))
+                       removal_reason=_removal_reason(rendering.image, landmarks_from_68(rendering.landmarks)))
 
 
 class DiskAlbum(Album):

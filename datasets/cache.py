@@ -61,9 +61,9 @@ class PackedFaces(Faces):
         """Images (B,3,H,W) in [-1,1] of rows of images.npy, which also holds images that are not selected."""
         return to_signed_float(torch.from_numpy(self._images[rows]))
 
-    def identities(self, encoder: str) -> np.ndarray | None:
+    def embeddings(self, encoder: str) -> np.ndarray | None:
         """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
-        file = _identities_file(self.root, encoder)
+        file = _embeddings_file(self.root, encoder)
         return np.load(file)[self._rows] if file.is_file() else None
 
     def _open(self) -> None:
@@ -174,16 +174,16 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, name: st
     return PackedFaces(folder)
 
 
-def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Tensor], *, batch: int = 64,
+def embed(folder: str | Path, encoder: str, encode: Callable[[Tensor], Tensor], *, batch: int = 64,
           progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
     """Add the embeddings of an identity encoder to a cache of faces in the template `face`, unless it has them, and open it.
 
-    encoder: name of the encoder and its weights. identities_of: images (B,3,H,W) in [-1,1] -> (B,D), unit length. Raises
+    encoder: name of the encoder and its weights. encode: images (B,3,H,W) in [-1,1] -> (B,D), unit length. Raises
     ValueError as `label` does.
     """
     faces = PackedFaces(folder)
     _check_square(faces)
-    file = _identities_file(faces.root, encoder)
+    file = _embeddings_file(faces.root, encoder)
     if file.is_file():
         return faces
     check_writable(file)
@@ -191,16 +191,16 @@ def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Te
     for start in range(0, count, batch):
         with torch.inference_mode():
             images = faces.float_images(slice(start, start + batch))
-            embeddings.append(identities_of(images).float().numpy())
+            embeddings.append(encode(images).float().numpy())
         if not start:
-            check_space(faces.root, count * embeddings[0][0].nbytes, 'the file of identities')
+            check_space(faces.root, count * embeddings[0][0].nbytes, 'the embeddings')
         progress(min(start + batch, count), count)
     with replacing(file) as temporary, temporary.open('wb') as handle:
         np.lib.format.write_array(handle, np.concatenate(embeddings))
     return faces
 
 
-def _identities_file(root: Path, encoder: str) -> Path:
+def _embeddings_file(root: Path, encoder: str) -> Path:
     return root / f'identities-{encoder}.npy'
 
 

@@ -82,7 +82,7 @@ class Faces:
         Raises BrokenImage if the file cannot be read."""
         return read_image(self.path(index)), None, self.landmarks(index)
 
-    def identities(self, encoder: str) -> np.ndarray | None:
+    def embeddings(self, encoder: str) -> np.ndarray | None:
         """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
         return None
 

@@ -33,7 +33,7 @@ class Swaps(Dataset):
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
-        self._embeddings = None if encoder is None else faces.identities(encoder)
+        self._embeddings = None if encoder is None else faces.embeddings(encoder)
         # Images sorted by identity: those of the k-th identity present are order[starts[k]:starts[k + 1]].
         self._order = np.argsort(faces.labels, kind='stable')
         present, self._rank, counts = np.unique(faces.labels, return_inverse=True, return_counts=True)

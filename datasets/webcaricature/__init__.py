@@ -4,8 +4,8 @@ layout: images, landmarks and partitions. lists: the official lists of identitie
 identification of caricatures and photos.
 """
 from datasets.webcaricature.folds import SETTINGS, Fold, fold_identities, folds
-from datasets.webcaricature.layout import FOLDS, LANDMARKS, five, is_official, seventeen, webcaricature
+from datasets.webcaricature.layout import FOLDS, LANDMARKS, five_landmarks, is_official, landmarks_from_68, webcaricature
 from datasets.webcaricature.lists import plain_name
 
-__all__ = ['FOLDS', 'LANDMARKS', 'SETTINGS', 'Fold', 'five', 'fold_identities', 'folds', 'is_official', 'plain_name', 'seventeen',
-           'webcaricature']
+__all__ = ['FOLDS', 'LANDMARKS', 'SETTINGS', 'Fold', 'five_landmarks', 'fold_identities', 'folds', 'is_official',
+           'landmarks_from_68', 'plain_name', 'webcaricature']

@@ -32,14 +32,14 @@ IMAGE_NAME = re.compile(r'[CP]\d{5}')
 _FOLD_PARTITION = re.compile(rf'(verification|identification)-([1-9]|{FOLDS})(-test)?')
 
 
-def five(points: np.ndarray) -> np.ndarray:
+def five_landmarks(points: np.ndarray) -> np.ndarray:
     """(...,17,2) landmarks -> (...,5,2): centers of the eyes (mean of the corners), nose tip, corners of the mouth."""
     at = LANDMARKS.index
     eyes = [points[..., at(f'{side}_eye_l'):at(f'{side}_eye_r') + 1, :].mean(-2) for side in 'lr']
     return np.stack([*eyes, *(points[..., at(name), :] for name in ('nose', 'mouth_l', 'mouth_r'))], -2)
 
 
-def seventeen(landmarks: np.ndarray) -> np.ndarray:
+def landmarks_from_68(landmarks: np.ndarray) -> np.ndarray:
     """The 17 landmarks (17,2) from the 68 landmarks (68,2) of iBUG. The hairline, which is not among these, is estimated above
     the brows at three quarters of their distance to the chin."""
     brows = landmarks[17:27].mean(0)
@@ -75,7 +75,7 @@ def _official(root: Path) -> Faces:
         path = (root / 'FacialPoints' / name).with_suffix('.txt')
         if path.is_file():
             landmarks[row] = _read_points(path)
-    points = None if np.isnan(landmarks).all() else five(landmarks)
+    points = None if np.isnan(landmarks).all() else five_landmarks(landmarks)
     return Faces(root, [f'OriginalImages/{name}' for name in files], names, points=points,
                  columns={'drawing': np.array([Path(name).stem[0] == 'C' for name in files], bool), 'landmarks': landmarks})
 

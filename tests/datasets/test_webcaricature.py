@@ -7,7 +7,7 @@ import pytest
 
 from datasets.loaders import build_faces, build_pairs
 from datasets.transforms.joint import into_frame
-from datasets.webcaricature import SETTINGS, five, fold_identities, folds
+from datasets.webcaricature import SETTINGS, five_landmarks, fold_identities, folds
 from models.geometry import TEMPLATES
 from tests.datasets.layouts import domains, image, write
 from tests.datasets.webcaricatures import webcaricatures
@@ -31,7 +31,7 @@ def test_official_layout_has_images_and_landmarks(official):
     faces = build_faces('webcaricature', official)
     assert len(faces) == 80 and len(faces.identity_names) == 20 and faces.columns['drawing'].sum() == 40
     first = faces.columns['landmarks'][0]
-    assert first.shape == (17, 2) and np.array_equal(five(first), faces.landmarks(0))
+    assert first.shape == (17, 2) and np.array_equal(five_landmarks(first), faces.landmarks(0))
     l_eye, r_eye, nose, l_mouth, r_mouth = faces.landmarks(0)
     assert l_eye[0] < nose[0] < r_eye[0] and l_eye[1] < nose[1] < l_mouth[1] and l_mouth[0] < r_mouth[0]
 
