@@ -24,7 +24,7 @@ def tab(networks: Networks, albums: dict[str, Album]) -> None:
             album = gr.Dropdown(list(albums), value=first, label='Data set', min_width=240, elem_id='data-album')
             search = gr.Textbox(label='Search identities', placeholder='part of a name', elem_id='data-search')
             identity = gr.Dropdown(_identities(albums[first], ''), label='Identity (number of images)', min_width=240,
-                                   elem_id='data-person')
+                                   elem_id='data-identity')
         summary = gr.Markdown(albums[first].summary, elem_id='data-summary')
         with gr.Row():
             overlays = gr.CheckboxGroup(list(OVERLAYS), value=[OVERLAYS[0]], label='Overlays', elem_id='data-overlays')
@@ -33,10 +33,10 @@ def tab(networks: Networks, albums: dict[str, Album]) -> None:
         gr.Markdown('### Images removed by the filter of the caricature study\nImages with misplaced landmarks, poor alignment '
                     'or a side view: see `python scripts/prepare_data.py webcaricature --help`.')
         with gr.Row():
-            start = gr.Button('Run the filter', elem_id='data-look', min_width=100)
-            cancel = gr.Button('Cancel', elem_id='data-stop', min_width=100)
+            start = gr.Button('Run the filter', elem_id='data-filter', min_width=100)
+            cancel = gr.Button('Cancel', elem_id='data-cancel', min_width=100)
         reasons = gr.Markdown('The filter has not been run yet.', elem_id='data-reasons')
-        removed_gallery = _gallery('Removed images', 'data-dropped', visible=False)
+        removed_gallery = _gallery('Removed images', 'data-removed', visible=False)
 
         def list_identities(album: str, search: str) -> tuple[str, dict[str, Any]]:
             identities = _identities(albums[album], search)

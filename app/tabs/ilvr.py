@@ -32,7 +32,7 @@ def tab(networks: Networks) -> None:
     with gr.Tab('ILVR', id='ilvr') as this_tab:
         with gr.Row():
             reference = upload('Reference: photo, drawing or sketch', 'ilvr-reference')
-            id_photo = upload('Identity (optional): photo of the face to resemble', 'ilvr-person')
+            id_photo = upload('Identity (optional): photo of the face to resemble', 'ilvr-identity')
         with gr.Row():
             denoisers = list(networks.denoisers())
             weights = gr.Dropdown(denoisers, value=first_or_none(denoisers), label='Weights', elem_id='ilvr-weights')
@@ -46,9 +46,9 @@ def tab(networks: Networks) -> None:
             sampler = gr.Dropdown(list(get_args(Sampler)), value='ddim', label='Sampler')
             strength = gr.Slider(0, 2, 0.3, step=0.05, label='Strength of the identity guidance', min_width=240)
         with gr.Row():
-            start = gr.Button('Generate', variant='primary', elem_id='ilvr-go', min_width=100)
-            cancel = gr.Button('Cancel', elem_id='ilvr-stop', min_width=100)
-        preview = gr.Image(label='Intermediate result', elem_id='ilvr-running', buttons=[], interactive=False, height=200,
+            start = gr.Button('Generate', variant='primary', elem_id='ilvr-start', min_width=100)
+            cancel = gr.Button('Cancel', elem_id='ilvr-cancel', min_width=100)
+        preview = gr.Image(label='Intermediate result', elem_id='ilvr-preview', buttons=[], interactive=False, height=200,
                            visible=False)
         gallery = gr.Gallery(label='Samples', elem_id='ilvr-gallery', columns=4, fit_columns=False, object_fit='contain',
                              interactive=False, buttons=['download', 'fullscreen'])

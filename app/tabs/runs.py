@@ -22,7 +22,7 @@ def tab(roots: list[Path]) -> None:
     with gr.Tab('Runs', id='runs') as this_tab:
         names = list(find_results(roots))
         name = gr.Dropdown(names, value=first_or_none(names), label='Result (newest first)', elem_id='runs-name')
-        heading = gr.Markdown(elem_id='runs-said')
+        heading = gr.Markdown(elem_id='runs-heading')
         tables = gr.Markdown(elem_id='runs-tables')
         curves = gr.HTML(elem_id='runs-curves')
         grids = gr.Gallery(label='Images (newest first)', elem_id='runs-grids', columns=2, fit_columns=False,

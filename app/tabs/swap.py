@@ -27,9 +27,9 @@ def tab(networks: Networks) -> None:
             color = gr.Checkbox(True, label='Match the colors of the target')
             label = gr.Checkbox(False, label='Write "face swapped" into the image')
         with gr.Row():
-            start = gr.Button('Swap', variant='primary', elem_id='swap-go', min_width=100)
-            cancel = gr.Button('Cancel', elem_id='swap-stop', min_width=100)
-        comparison = gr.ImageSlider(label='Before and after (drag the divider)', elem_id='swap-compared', buttons=['fullscreen'],
+            start = gr.Button('Swap', variant='primary', elem_id='swap-start', min_width=100)
+            cancel = gr.Button('Cancel', elem_id='swap-cancel', min_width=100)
+        comparison = gr.ImageSlider(label='Before and after (drag the divider)', elem_id='swap-comparison', buttons=['fullscreen'],
                                     interactive=False, max_height=640)
         notes = gr.Markdown(elem_id='swap-notes')
         file = gr.DownloadButton('Download', elem_id='swap-download', interactive=False)

@@ -31,8 +31,8 @@ def tab(networks: Networks) -> None:
             aligned = gr.Checkbox(False, label='The image is an aligned face', elem_id='translate-aligned')
             paste = gr.Checkbox(False, label='Paste the face into the image')
         with gr.Row():
-            start = gr.Button('Translate', variant='primary', elem_id='translate-go', min_width=100)
-            cancel = gr.Button('Cancel', elem_id='translate-stop', min_width=100)
+            start = gr.Button('Translate', variant='primary', elem_id='translate-start', min_width=100)
+            cancel = gr.Button('Cancel', elem_id='translate-cancel', min_width=100)
         gallery = gr.Gallery(label='Translations', elem_id='translate-gallery', columns=3, fit_columns=False,
                              object_fit='contain', interactive=False, buttons=['download', 'fullscreen'])
         notes = gr.Markdown(elem_id='translate-notes')

@@ -101,7 +101,7 @@ class _ImageLookup:
         labels = [self.labels.get(listed) for listed in listed_names(lines)]
         if None in labels and not self.is_filtered:
             absent = ' '.join(lines[labels.index(None)][:-2])
-            raise ValueError(f'{path} names {absent}, of whom {self.faces.root} has no image')
+            raise ValueError(f'{path} names {absent}, of which {self.faces.root} has no image')
         in_fold = np.isin(self.faces.labels, [label for label in labels if label is not None])
         return Fold(name, np.flatnonzero(in_fold & self.is_drawing), np.flatnonzero(in_fold & ~self.is_drawing))
 

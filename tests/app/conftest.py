@@ -67,6 +67,6 @@ def window(browser, requested_urls):
 def page(window, address, requested_urls):
     """The page, newly opened. Each test that uses it also checks that nothing was requested from other hosts."""
     window.goto(address)
-    window.wait_for_selector('#swap-go')
+    window.wait_for_selector('#swap-start')
     yield window
     assert not [url for url in requested_urls if not url.startswith((address, 'data:', 'blob:', 'about:'))]

@@ -14,7 +14,7 @@ def test_images_are_shown_with_overlays_and_filter_counts(page, tmp_path):
         page.wait_for_function('old => document.querySelector("#data-gallery img").getAttribute("src") != old', arg=source)
         images.add(saved_image(page, '#data-gallery img', tmp_path / 'image').read_bytes())
     assert len(images) == 3
-    page.click('#data-look')
+    page.click('#data-filter')
     page.wait_for_selector('#data-reasons td:has-text("kept")')
 
 

@@ -6,7 +6,7 @@ from app.page import Settings, serve
 from scripts import app as script
 from tests.app.browser import TIMEOUT_MS, open_tab
 
-TABS = {'Swap': '#swap-go', 'Translate': '#translate-go', 'ILVR': '#ilvr-go', 'Data': '#data-gallery img',
+TABS = {'Swap': '#swap-start', 'Translate': '#translate-start', 'ILVR': '#ilvr-start', 'Data': '#data-gallery img',
         'Runs': '#runs-tables table, #runs-curves svg'}  # title -> element that shows that the tab is loaded
 
 

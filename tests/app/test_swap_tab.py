@@ -11,8 +11,8 @@ from tests.app.browser import error_message, upload
 def test_swap_is_compared_and_downloaded_with_credentials(page, home, tmp_path):
     upload(page, 'swap-source', home / 'portrait.png')
     upload(page, 'swap-target', home / 'astronaut.png')
-    page.click('#swap-go')
-    page.wait_for_selector('#swap-compared img >> nth=1')
+    page.click('#swap-start')
+    page.wait_for_selector('#swap-comparison img >> nth=1')
     with page.expect_download() as download:
         page.click('#swap-download')
     download.value.save_as(tmp_path / 'swap.png')
@@ -26,5 +26,5 @@ def test_swap_is_compared_and_downloaded_with_credentials(page, home, tmp_path):
 
 
 def test_missing_images_give_an_error_message(page):
-    page.click('#swap-go')
+    page.click('#swap-start')
     assert 'Two images are needed' in error_message(page)

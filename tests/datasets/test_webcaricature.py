@@ -1,4 +1,4 @@
-"""WebCaricature's official layout and its lists; two-domain folders behind the same interface."""
+"""WebCaricature: official layout, lists, folds, and two-domain folders."""
 import shutil
 from pathlib import Path
 
