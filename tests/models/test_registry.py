@@ -70,6 +70,13 @@ def test_a_file_that_is_no_safetensors_is_an_error(tmp_path, load):
         load(tmp_path / 'family.safetensors')
 
 
+def test_a_family_of_another_task_is_refused(tmp_path):
+    saved(tmp_path / 'family.safetensors')
+    assert isinstance(load_family(tmp_path / 'family.safetensors', None, task='swap'), CVAE)
+    with pytest.raises(ValueError, match='holds a CVAE, which swaps faces .swap.py.; give weights of a family that translates'):
+        load_family(tmp_path / 'family.safetensors', None, task='translate')
+
+
 def test_an_unknown_family_names_the_known_ones():
     with pytest.raises(ValueError, match='known: cgan, cvae'):
         family_types('nvae')
