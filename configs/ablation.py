@@ -4,10 +4,11 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from configs.base import Config
 from configs.reading import parse_yaml, read_text, shown
+from configs.renamed import renamed_measure
 from configs.resolve import parse_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
@@ -57,6 +58,11 @@ class AblationConfig(Config):
     judges: list[str] = []
     columns: list[str] = []
     images: int = Field(6, ge=1, le=16)
+
+    @field_validator('columns')
+    @classmethod
+    def _renamed_columns(cls, columns: list[str]) -> list[str]:
+        return [renamed_measure(name) for name in columns]
 
     @model_validator(mode='after')
     def _something_varies(self):

@@ -1,4 +1,4 @@
-"""Names in files of earlier versions and the names that replace them: config keys, journal keys, tensors, metadata.
+"""Names in files of earlier versions and the names that replace them: config keys, journal keys, tensors, metadata, metrics.
 
 Readers pass what they read through these functions; nothing else in the suite knows the old names.
 """
@@ -48,6 +48,10 @@ _JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 
             'seen/identity_target': 'seen/id_target'}
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
+_MEASURES = {'colour_distance': 'color_distance'}
+_ARRAYS = {'source_person': 'source_label', 'target_person': 'target_label', 'colours': 'colors',
+           'wanted_colours': 'target_colors', 'wanted_colors': 'target_colors', 'wanted_features': 'target_features',
+           'wanted_identity': 'target_identity'}
 _warned: set[str] = set()
 
 
@@ -109,3 +113,18 @@ def renamed_journal(line: dict[str, Any], family: str = '') -> dict[str, Any]:
             key = f'{place}/{_renamed(name, "weights" if place in ("train", "validation") else place, family)}'
         found[key] = value
     return found
+
+
+def renamed_measure(name: str) -> str:
+    """The name of a metric, a column of tables."""
+    return _MEASURES.get(name, name)
+
+
+def renamed_figures(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a stored row of a table, by metric."""
+    return {renamed_measure(name): figure for name, figure in figures.items()}
+
+
+def renamed_array(name: str) -> str:
+    """The name of an array in the stored batches of an evaluation."""
+    return _ARRAYS.get(name, name)

@@ -29,17 +29,18 @@ from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
 from datasets.loaders import FACES, build_faces
 from datasets.webcaricature import SETTINGS
-from experiments.ablation.plots import roc
-from experiments.ablation.tables import from_evaluation
 from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.groups import read_groups
 from experiments.evaluation.judges import Judges, teachers
 from experiments.evaluation.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
+from experiments.evaluation.plots import roc
 from experiments.evaluation.protocols.swaps import PROTOCOLS, build_protocol
-from experiments.evaluation.protocols.translation import TranslationEvaluation, translation
+from experiments.evaluation.protocols.translation import translation
 from experiments.evaluation.protocols.verification import draw_pairs, read_pairs, verify_pairs
 from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
+from experiments.evaluation.tables import from_evaluation
+from experiments.evaluation.translation_evaluator import TranslationEvaluation
 from experiments.training.errors import RunError, memory_explained
 from models import weights
 from models.geometry import TEMPLATES

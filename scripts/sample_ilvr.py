@@ -28,9 +28,9 @@ from rich.progress import Progress
 
 from configs.resolve import checked
 from datasets.faces import SUFFIXES
-from experiments.ablation.plots import scatter
-from experiments.ablation.tables import Table
 from experiments.evaluation.ilvr import COLUMNS, Samples, compare
+from experiments.evaluation.plots import scatter
+from experiments.evaluation.tables import Table
 from experiments.training.errors import RunError, memory_explained
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
 from models.ddpm.loading import ADM, ZOO, load_denoiser

@@ -14,14 +14,15 @@ from configs.ablation import AblationConfig
 from datasets.faces import Faces
 from datasets.webcaricature import is_official
 from experiments.ablation.plan import SAMPLING, Run
-from experiments.ablation.tables import Cell, Row, Table
 from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.judges import Judges, teachers
 from experiments.evaluation.measures import DEFAULT_COLUMNS, MEASURES, RECOGNITION_COLUMNS, TRANSLATION_COLUMNS
 from experiments.evaluation.protocols import webcaricature
 from experiments.evaluation.protocols.swaps import SwapProtocol
-from experiments.evaluation.protocols.translation import TranslationEvaluation, TranslationProtocol
+from experiments.evaluation.protocols.translation import TranslationProtocol
 from experiments.evaluation.systems import DIRECTIONS, System, Trained, Untranslated, sanity_rows
+from experiments.evaluation.tables import Cell, Row, Table
+from experiments.evaluation.translation_evaluator import TranslationEvaluation
 from experiments.training.logging.journal import learning_curves
 from models.batch import collate
 from models.perception.build import build_perception

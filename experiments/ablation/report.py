@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from configs.resolve import dump
 from experiments.ablation.comparison import Comparison
-from experiments.ablation.plots import color, curve
-from experiments.ablation.tables import Cell, Table, shown
 from experiments.evaluation.measures import MEASURES
+from experiments.evaluation.plots import color, curve
+from experiments.evaluation.tables import Cell, Table, shown
 from models.pipelines.io.image_grid import encode_png, to_bytes
 
 TEMPLATES = Path(__file__).parent / 'templates'

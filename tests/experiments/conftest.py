@@ -1,7 +1,10 @@
+"""Fixtures of the tests of experiments: a toy family, one thread, and a small denoiser with references and an embedder."""
 import pytest
 import torch
 
 from models import registry
+from models.perception.encoders.embedder import Embedder
+from tests.contract.stubs import IDENTITY, TinyEmbedder
 
 
 @pytest.fixture(autouse=True)
@@ -12,8 +15,27 @@ def toy_is_a_family(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Equal to the last bit is promised for equal numbers of threads."""
+    """Results are bit-equal for equal numbers of threads only."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def embed():
+    torch.manual_seed(1)
+    return Embedder(TinyEmbedder(), 'arcface')
+
+
+@pytest.fixture
+def denoiser():
+    torch.manual_seed(0)
+    family = registry.build_family(
+        'ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
+    return family.eval().requires_grad_(False).denoiser
+
+
+@pytest.fixture
+def references():
+    return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(2)) - 0.5

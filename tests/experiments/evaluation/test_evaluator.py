@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from datasets.faces import read_image
-from experiments.ablation.tables import from_evaluation
-from experiments.evaluation.evaluator import Evaluation, spread
+from experiments.evaluation.aggregation import spread
+from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.judges import Judges, choose_embedder
 from experiments.evaluation.measures import MEASURES
 from experiments.evaluation.protocols.swaps import PAIRS, build_protocol, synthetic
 from experiments.evaluation.systems import CopySource, Images, System, sanity_rows
+from experiments.evaluation.tables import from_evaluation
 from models import weights
 from models.pipelines.io.image_grid import to_bytes
 from models.pipelines.io.images import write_image

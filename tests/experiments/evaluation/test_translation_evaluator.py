@@ -3,8 +3,9 @@ import torch
 
 from datasets.loaders import build_pairs
 from experiments.evaluation.judges import Judges
-from experiments.evaluation.protocols.translation import TranslationEvaluation, TranslationProtocol
+from experiments.evaluation.protocols.translation import TranslationProtocol
 from experiments.evaluation.systems import System, Untranslated
+from experiments.evaluation.translation_evaluator import TranslationEvaluation
 
 
 class Perfect(System):

@@ -11,8 +11,8 @@ import matplotlib.ticker
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.ablation.tables import Row
 from experiments.evaluation.measures import MEASURES
+from experiments.evaluation.tables import Row
 
 _COLORS = ('#1b6ca8', '#d1495b', '#2e933c', '#edae49', '#7b4b94', '#00798c', '#8d5524', '#5c6b73', '#c05299', '#3d405b')
 _PANEL_INCHES = 3.3  # side of a square panel

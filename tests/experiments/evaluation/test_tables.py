@@ -1,7 +1,7 @@
 import csv
 import io
 
-from experiments.ablation.tables import Cell, Row, Table
+from experiments.evaluation.tables import Cell, Row, Table
 
 TABLE = Table([Row('base_1', {'id_source': Cell(0.41, 0.02), 'background_l1': Cell(0.01)}),
                Row('b', {'id_source': Cell(0.52, 0.01, p=0.01), 'background_l1': Cell(0.03)}),

@@ -1,0 +1,43 @@
+"""Plans of ablations: keys of runs, runs that differ in sampling only, the ablations of the suite."""
+import json
+
+import pytest
+
+from configs.ablation import FOLDER, read_ablation
+from experiments.ablation import plan as planning
+from experiments.ablation.plan import plan, schema_of
+from tests.experiments.ablation.stubs import TINY, ablation
+
+
+def test_run_keys_depend_on_config_code_and_data(tmp_path, monkeypatch):
+    def keys(**changes):
+        return {(run.variant, run.seed): run.key for run in plan(ablation(**changes), tmp_path)}
+
+    first = keys(seeds=[0, 1])
+    assert len(set(first.values())) == 4 and first == keys(seeds=[0, 1])
+    variants = keys(variants={'equal': {}, 'other': {'settings': {'engine.steps': 5}}})
+    assert variants['equal', 0] == variants['base', 0] == first['base', 0] != variants['other', 0]
+    data = tmp_path / 'data'
+    data.mkdir()
+    base = {'family': 'cvae', 'settings': {**TINY, 'data.name': 'folder', 'data.root': str(data)}}
+    before = keys(base=base)
+    (data / 'new.png').write_bytes(b'1')
+    assert set(before.values()).isdisjoint(keys(base=base).values())
+    monkeypatch.setattr(planning, 'code_hash', lambda: 'other code')
+    assert set(first.values()).isdisjoint(keys(seeds=[0, 1]).values())
+
+
+def test_variants_of_sampling_share_a_run(tmp_path):
+    config = ablation(variants={}, grid={'model.sampling.steps': [5, 10]}, base={'family': 'ddpm'})
+    runs = plan(config, tmp_path)
+    assert len({run.key for run in runs}) == 1 and [run.config.model['sampling']['steps'] for run in runs[1:]] == [5, 10]
+
+
+@pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.yaml')))
+def test_ablations_of_the_suite_are_valid(name, tmp_path):
+    config = read_ablation(name)[1]
+    runs = plan(config, tmp_path)
+    assert len(runs) == len(config.expanded()) * len(config.seeds)
+    assert len({json.dumps(run.config.model_dump(mode='json')) for run in runs}) == len(runs) or config.grid
+    for run in runs:
+        assert schema_of(run.config.family)(**run.config.model)
