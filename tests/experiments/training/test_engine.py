@@ -14,7 +14,7 @@ from experiments.training.errors import Interrupted, RunError
 from models.registry import load_family
 from tests.experiments.training.toy import Toy, ToyConfig, toy_batches, toy_engine
 
-SCRIPT = Path(__file__).with_name('toy_run.py')
+SCRIPT = Path(__file__).resolve().parents[1] / 'toy_run.py'  # outside the folder that holds the package `logging`
 
 
 def equal(first: dict, second: dict) -> bool:

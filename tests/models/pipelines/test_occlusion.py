@@ -17,7 +17,7 @@ from models.pipelines.photo import FaceSwapper
 from models.pipelines.video.smoothing import TemporalSmoothing
 from models.registry import SWAPPER, load_family
 
-CASES = Path(__file__).parents[3] / 'fixtures/cases'
+CASES = Path(__file__).parents[2] / 'fixtures/cases'
 SKIN, HAIR, GLASSES, NECK = (PARTS.index(name) for name in ('skin', 'hair', 'eye_g', 'neck'))
 
 
