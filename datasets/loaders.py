@@ -230,8 +230,8 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
     drawing = faces.columns['drawing']
     if drawing.all() or not drawing.any():
         raise ValueError(f'the partition {partition!r} of {root} does not hold both photos and caricatures')
-    labels = {str(name): label for label, name in enumerate(faces.people)}
-    return Unpaired(faces.select(~drawing), faces.select(drawing), size, people=labels, seed=seed, random=partition == 'train',
+    labels = {str(name): label for label, name in enumerate(faces.identity_names)}
+    return Unpaired(faces.select(~drawing), faces.select(drawing), size, labels=labels, seed=seed, random=partition == 'train',
                     augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 

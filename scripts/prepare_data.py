@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             to = TEMPLATES['celeba'] if args.canvas else face_frame(args.size, args.side)
             packed = pack(build_faces(args.data, args.root), args.output, to, workers=args.workers)
-            print(f'{args.output}: {len(packed)} images of {len(packed.people)} persons')
+            print(f'{args.output}: {len(packed)} images of {len(packed.identity_names)} persons')
     except (ValueError, OSError, WeightsError) as error:
         print(f'prepare_data.py: {error}', file=sys.stderr)
         return 2

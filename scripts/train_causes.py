@@ -24,7 +24,7 @@ import torch
 from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
 from datasets.loaders import build_loader
-from datasets.samples.causes import CAUSES, DrawnCauses
+from datasets.samples.causes import CAUSES, RenderedCauses
 from experiments.evaluation.protocols.causes import measure_causes
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
@@ -70,9 +70,9 @@ def build(args: argparse.Namespace) -> Engine:
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     family = CauseTraining(model)
-    loader = build_loader(DrawnCauses('train', model.size, seed=seed), data.batch, seed=seed, workers=data.workers,
+    loader = build_loader(RenderedCauses('train', model.size, seed=seed), data.batch, seed=seed, workers=data.workers,
                           rank=fabric.global_rank, world_size=fabric.world_size)
-    held = build_loader(DrawnCauses('validation', model.size), data.batch, shuffle=False)
+    held = build_loader(RenderedCauses('validation', model.size), data.batch, shuffle=False)
     engine = Engine(config, family, loader, fabric=fabric, folder=fabric.broadcast(folder),
                     validation=list(islice(held, data.validation_batches)))
     if args.resume:

@@ -32,7 +32,7 @@ from configs.resolve import checked, parse_override
 from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_loader
-from datasets.samples.identities import build_people
+from datasets.samples.identities import build_identities
 from experiments.evaluation.protocols.verification import verify
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
@@ -104,13 +104,14 @@ def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
         model = model.model_copy(update=fixed)
     folder = run_folder('recognizer', args.out, args.resume)
     data, seed = config.data, config.engine.seed
-    people = build_people(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
-                          balanced=data.balanced, exaggerate=data.exaggerate)
+    people = build_identities(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
+                              balanced=data.balanced, exaggerate=data.exaggerate)
     if not args.resume:
-        model = model.model_copy(update={'people': people.people})
+        model = model.model_copy(update={'people': people.num_identities})
         config = config.model_copy(update={'model': model.model_dump()})
-    elif model.people != people.people:
-        raise ValueError(f'the run learned from {model.people} people and the data set holds {people.people}; give the same data')
+    elif model.people != people.num_identities:
+        raise ValueError(f'the run was trained on {model.people} identities and the data set holds {people.num_identities}; '
+                         'give the same data')
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     perception = None
@@ -143,7 +144,7 @@ def held_out(config: RunConfig, model: RecognizerConfig) -> list:
     data, seed = config.data, config.engine.seed
     if not model.weights.get('distill') or not data.validation_batches:
         return []
-    people = build_people(data.name, data.root, frame(model), data.validation_partition, seed=seed)
+    people = build_identities(data.name, data.root, frame(model), data.validation_partition, seed=seed)
     return list(islice(build_loader(people, data.batch, seed=seed, shuffle=False), data.validation_batches))
 
 
@@ -157,7 +158,7 @@ def evaluate(args: argparse.Namespace, name: str) -> None:
     device = 'cuda' if torch.cuda.is_available() and config.engine.accelerator != 'cpu' else 'cpu'
     part = config.data.partition  # of the people of a fold of webcaricature, the others are measured
     part = 'test' if part in (*PARTITIONS, 'all') else f'{part.removesuffix("-test")}-test'
-    people = build_people(config.data.name, config.data.root, embedder.template, part, seed=config.engine.seed)
+    people = build_identities(config.data.name, config.data.root, embedder.template, part, seed=config.engine.seed)
     embedder.to(device)
     row = verify(lambda images: embedder(images, template=template), people, device=device, workers=config.data.workers)
     words = [f'{key} {value:.4f}' if isinstance(value, float) else f'{value} {key}' for key, value in row.items()]

@@ -30,7 +30,7 @@ from configs.schema import RunConfig
 from datasets.faces import PARTITIONS
 from datasets.loaders import FACES, build_faces, build_loader
 from datasets.preparation.pseudo_labels import label
-from datasets.samples.parsing import Drawn, by_subset, mixed
+from datasets.samples.parsing import RenderedFaces, by_subset, mixed
 from experiments.evaluation.protocols.parsing import measure
 from experiments.training.completion import complete
 from experiments.training.engine import Engine
@@ -107,7 +107,7 @@ def evaluate(name: str, roots: list[str], partition: str) -> None:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     parser.to(device)
     sources = {title: source for root in roots for title, source in by_subset(root, 128, partition).items()}
-    sources['synthetic'] = Drawn('test' if partition == 'all' else partition, 128)
+    sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, 128)
     for title, source in sources.items():
         row = measure(parser, source, device=device)
         parts = ', '.join(f'{part} {iou:.3f}' for part, iou in row['parts'].items())

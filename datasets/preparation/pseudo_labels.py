@@ -28,7 +28,7 @@ _STATUS = 'labeled-status.npy'
 class LabeledFaces(PackedFaces):
     """Faces out of a cache with the labels of a teacher, in ids of PARTS or IGNORED."""
 
-    labels_file = LABELED
+    parsing_file = LABELED
 
 
 def spatial_prior(mean: Tensor) -> Tensor:

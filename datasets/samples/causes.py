@@ -24,15 +24,15 @@ def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([np.asarray(identity, np.float32), scaled]))
 
 
-class DrawnCauses(Dataset):
+class RenderedCauses(Dataset):
     """CauseBatch samples without the batch dimension.
 
     A key is an index of epoch 0 or a pair (epoch, index); different keys give different images.
     """
 
-    def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, persons: int = 10 ** 6):
+    def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, num_identities: int = 10 ** 6):
         self.length = len(SyntheticFaces(split))
-        self.faces = SyntheticFaces(split, size, seed=seed, persons=persons, length=sys.maxsize)
+        self.faces = SyntheticFaces(split, size, seed=seed, num_identities=num_identities, length=sys.maxsize)
 
     def __len__(self) -> int:
         return self.length

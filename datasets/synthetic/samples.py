@@ -12,7 +12,7 @@ SPLITS = {'train': range(0, 8), 'validation': range(8, 9), 'test': range(9, 10)}
 _LENGTHS = {'train': 20000, 'validation': 1000, 'test': 1000}
 
 
-def person(split: str, k: int) -> int:
+def identity_number(split: str, k: int) -> int:
     """The number of the k-th identity of a split. Raises ValueError for an unknown split."""
     if split not in SPLITS:
         raise ValueError(f'unknown split {split!r}; known: {", ".join(SPLITS)}')
@@ -28,14 +28,15 @@ def to_tensor(image: np.ndarray) -> torch.Tensor:
 class _Rendered(Dataset):
     """Base of the data sets of rendered faces; sample i is a function of (seed, split, i).
 
-    size: side in pixels, 32 to 256. persons: number of identities of the split. length: number of samples.
+    size: side in pixels, 32 to 256. num_identities: number of identities of the split. length: number of samples.
     """
 
-    def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, length: int | None = None, persons: int = 1000):
-        person(split, 0)
-        if persons < 2:
-            raise ValueError(f'persons must be at least 2, got {persons}')
-        self.split, self.size, self.seed, self.persons = split, size, seed, persons
+    def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, length: int | None = None,
+                 num_identities: int = 1000):
+        identity_number(split, 0)
+        if num_identities < 2:
+            raise ValueError(f'num_identities must be at least 2, got {num_identities}')
+        self.split, self.size, self.seed, self.num_identities = split, size, seed, num_identities
         self.length = _LENGTHS[split] if length is None else length
 
     def __len__(self) -> int:
@@ -47,9 +48,9 @@ class _Rendered(Dataset):
             raise IndexError(f'sample {index} of {self.length}')
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, SPLITS[self.split].start, index, 3))))
 
-    def _people(self, rng: np.random.Generator, count: int) -> list[int]:
+    def _identities(self, rng: np.random.Generator, count: int) -> list[int]:
         """Numbers of different identities of the split."""
-        return [person(self.split, int(k)) for k in rng.choice(self.persons, count, replace=False)]
+        return [identity_number(self.split, int(k)) for k in rng.choice(self.num_identities, count, replace=False)]
 
     def _render(self, identity: int, setting: int, domain: str = 'photo') -> Rendering:
         return render(sample_identity(self.seed, identity), sample_attributes(self.seed, setting), self.size, domain=domain)
@@ -76,7 +77,7 @@ class SyntheticSwaps(_Rendered):
         sample_attributes)."""
         rng = self._start(index)
         same = rng.random() < self.same_ratio
-        first, second = self._people(rng, 2)
+        first, second = self._identities(rng, 2)
         return first, first if same else second, _setting(rng), _setting(rng)
 
     def __getitem__(self, index: int) -> SwapBatch:
@@ -101,7 +102,7 @@ class SyntheticPairs(_Rendered):
 
     def __getitem__(self, index: int) -> PairBatch:
         rng = self._start(index)
-        a_id, b_id = self._people(rng, 2)
+        a_id, b_id = self._identities(rng, 2)
         a_setting, b_setting = _setting(rng), _setting(rng)
         if self.paired:
             b_id, b_setting = a_id, a_setting
@@ -112,14 +113,14 @@ class SyntheticPairs(_Rendered):
 
 class SyntheticFaces(_Rendered):
     """Single faces with their annotations and parameters, as a dict: image float32 (3,H,W) in [-1,1], parsing int64 (H,W),
-    landmarks float32 (68,2), points float32 (5,2), identity and attributes float32 vectors, person int64."""
+    landmarks float32 (68,2), points float32 (5,2), identity and attributes float32 vectors, label int64."""
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         rng = self._start(index)
-        label, setting = self._people(rng, 1)[0], _setting(rng)
+        label, setting = self._identities(rng, 1)[0], _setting(rng)
         identity, attributes = sample_identity(self.seed, label), sample_attributes(self.seed, setting)
         rendering = render(identity, attributes, self.size)
         return {'image': to_tensor(rendering.image), 'parsing': torch.from_numpy(rendering.parsing).long(),
                 'landmarks': torch.from_numpy(rendering.landmarks), 'points': torch.from_numpy(rendering.points),
                 'identity': torch.from_numpy(identity), 'attributes': torch.from_numpy(attributes),
-                'person': torch.tensor(label)}
+                'label': torch.tensor(label)}

@@ -34,7 +34,7 @@ def home(tmp_path_factory):
         patch.setenv('FACE_WEIGHTS_DIR', str(home / 'weights'))
         patch.setenv('GRADIO_TEMP_DIR', '')  # the server sets it, and is not to leave it behind
         results(home / 'runs')
-        webcaricatures(home / 'web', people=3, each=1, size=128)
+        webcaricatures(home / 'web', num_identities=3, each=1, size=128)
         for name in ('portrait', 'astronaut'):
             write_image(home / f'{name}.png', demo_photo(name))
         yield home

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from datasets.samples.causes import CAUSES, DrawnCauses, causes_of
+from datasets.samples.causes import CAUSES, RenderedCauses, causes_of
 from datasets.synthetic import ATTRIBUTES, sample_attributes, sample_identity
 from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.judges import Judges
@@ -15,7 +15,7 @@ from models.perception.causes import load_causes
 
 
 def test_causes_are_scaled_and_agree_with_what_is_drawn():
-    sample = DrawnCauses('test', 32)[3]
+    sample = RenderedCauses('test', 32)[3]
     assert sample.causes.shape == (len(CAUSES),) and sample.causes.abs().max() <= 1
     attributes = sample_attributes(0, 1)
     attributes[ATTRIBUTES.index('yaw')], attributes[ATTRIBUTES.index('mouth_open')] = -40, 0.75

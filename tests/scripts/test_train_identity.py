@@ -72,7 +72,7 @@ def test_a_mistake_is_one_sentence(train, tmp_path, monkeypatch, capsys, words, 
 
 
 def test_fine_tuning_notes_whom_it_knew_and_may_be_measured_on_the_others(train, folder, tmp_path, capsys):
-    root = webcaricatures(tmp_path / 'webcaricature', people=20, size=32)
+    root = webcaricatures(tmp_path / 'webcaricature', num_identities=20, size=32)
     first, second = tmp_path / 'first', tmp_path / 'second'
     assert train('--data', 'folder', '--root', folder, '--steps', 1, '--out', first) == 0
     options = ('data.partition=verification-2', 'data.balanced=true', 'data.exaggerate=1', 'model.weights.contrast=1',
@@ -81,7 +81,7 @@ def test_fine_tuning_notes_whom_it_knew_and_may_be_measured_on_the_others(train,
                  '--out', second, *(word for option in options for word in ('--set', option))) == 0
     known = people_learned_from(second / 'encoder.safetensors')
     assert set(json.loads((first / 'learned_from.json').read_text())) < set(known)
-    assert {name for name in known if name.startswith('Drawn')} == {
+    assert {name for name in known if name.startswith('Identity')} == {
         name_of(person) for person in range(20) if person not in (1, 11)}
     lines = [json.loads(line) for line in (second / 'journal.jsonl').read_text().splitlines()]
     assert all({'train/margin', 'train/contrast'} <= set(line) for line in lines if 'train/margin' in line)

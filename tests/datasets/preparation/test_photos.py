@@ -69,7 +69,7 @@ def test_kept_photos_are_aligned_and_the_layout_is_read_back(photos, tmp_path, d
     counts = prepare(photos, tmp_path / 'out', layout=layout, rules=Rules(several='drop'))
     assert counts['kept'] == 6
     faces = build_faces(layout, tmp_path / 'out')
-    assert len(faces) == 6 and len(faces.people) == 4 and faces.frame == TEMPLATES['celeba']
+    assert len(faces) == 6 and len(faces.identity_names) == 4 and faces.frame == TEMPLATES['celeba']
     assert np.allclose(faces.points, POINTS, atol=0.02)
     rows = report(tmp_path / 'out')
     seen = read_image(tmp_path / 'out' / rows['berta/a.png']['output'])

@@ -49,7 +49,7 @@ def test_each_rule_has_its_reason():
 
 def test_side_faces_go_and_the_rest_can_be_trained_on(tmp_path, capsys):
     root, out = webcaricatures(tmp_path / 'all', size=64, yaw=0), tmp_path / 'out'
-    turned = webcaricatures(tmp_path / 'turned', people=2, each=2, size=64, yaw=12)
+    turned = webcaricatures(tmp_path / 'turned', num_identities=2, each=2, size=64, yaw=12)
     for person in range(2):
         for part, suffix in (('OriginalImages', 'jpg'), ('FacialPoints', 'txt')):
             for number in (1, 2):
@@ -79,7 +79,7 @@ def test_side_faces_go_and_the_rest_can_be_trained_on(tmp_path, capsys):
 
 
 def test_without_landmarks_nothing_can_be_judged(tmp_path):
-    root = webcaricatures(tmp_path / 'all', people=10, each=1, size=32)
+    root = webcaricatures(tmp_path / 'all', num_identities=10, each=1, size=32)
     for path in (root / 'FacialPoints').rglob('*.txt'):
         path.unlink()
     with pytest.raises(ValueError, match='no FacialPoints'):

@@ -9,7 +9,7 @@ import torch
 from datasets.faces import Faces
 from datasets.loaders import build_loader
 from datasets.preparation.pseudo_labels import cleaned, label, spatial_prior
-from datasets.samples.parsing import Drawn, Labeled, by_subset, centers, mixed, open_faces
+from datasets.samples.parsing import Labeled, RenderedFaces, by_subset, centers, mixed, open_faces
 from datasets.transforms.joint import face_frame
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 from models.geometry import TEMPLATES
@@ -104,7 +104,7 @@ def test_sources_are_mixed_and_repeat_by_key(fasseg, tmp_path):
 
 
 def test_drawn_faces_carry_their_labels():
-    sample = Drawn('test', 64).sample(0)
+    sample = RenderedFaces('test', 64).sample(0)
     assert (sample.coarse == IGNORED).all() and sample.labels.max() < len(PARTS)
 
 

@@ -81,5 +81,5 @@ def test_encoders_trained_on_a_test_identity_are_refused(tmp_path, caricatures):
     config, faces = AblationConfig(**ENCODERS), build_faces('webcaricature', caricatures)
     runs = plan(config, tmp_path / 'runs')
     train_all(runs, encoder_writer(name_of(19)), [{}])
-    with pytest.raises(ValueError, match='person 19'):
+    with pytest.raises(ValueError, match='identity 19'):
         compare_encoders('tiny', config, runs, faces)

@@ -11,7 +11,7 @@ from configs.base import Config
 from configs.resolve import PRESETS, merge, parse_override, read_preset, resolve
 from configs.schema import DataConfig
 from datasets.loaders import build_samples
-from datasets.samples.identities import build_people
+from datasets.samples.identities import build_identities
 from datasets.settings import ignored_data
 from datasets.transforms.matching import Matching
 from experiments.training.settings import ignored_settings, started
@@ -92,8 +92,8 @@ def roots(tmp_path_factory):
     root = tmp_path_factory.mktemp('data')
     for number in range(24):
         write(root / 'unpaired' / ('trainA', 'trainB')[number % 2] / f'p{number // 2}__0.png', image(number))
-    return {'synthetic': None, 'folder': folders(root / 'folder', people=40, each=2), 'unpaired': root / 'unpaired',
-            'webcaricature': webcaricatures(root / 'webcaricature', people=12, size=32)}
+    return {'synthetic': None, 'folder': folders(root / 'folder', num_identities=40, each=2), 'unpaired': root / 'unpaired',
+            'webcaricature': webcaricatures(root / 'webcaricature', num_identities=12, size=32)}
 
 
 CHANGED = {'partition': 'validation', 'same_ratio': 0.0, 'augment': False, 'crops': 1.0, 'balanced': True, 'exaggerate': 1.5,
@@ -103,7 +103,7 @@ CHANGED = {'partition': 'validation', 'same_ratio': 0.0, 'augment': False, 'crop
 def samples(batch: type, data: DataConfig, root):
     """The first training samples of a data set, as train.py or train_identity.py make them."""
     if batch is FaceBatch:
-        faces = build_people(data.name, root, TEMPLATES['arcface'].scaled(32), data.partition, augment=data.augment,
+        faces = build_identities(data.name, root, TEMPLATES['arcface'].scaled(32), data.partition, augment=data.augment,
                              balanced=data.balanced, exaggerate=data.exaggerate)
         return [faces.batch([(0, index)]) if data.balanced and hasattr(faces, 'batch') else faces[0, index]
                 for index in range(min(6, len(faces)))]
