@@ -34,6 +34,7 @@ _RULES = (
     _Rule('mapping_pace', 'mapping_lr_scale', 'model', ('stargan',)),
     _Rule('initialisation', 'initialization_steps', 'model', ('cartoongan',)),
     _Rule('cam_sees', 'cam_input', 'model', ('ugatit',)),
+    _Rule('people', 'num_identities', 'model', ('recognizer',)),
     _Rule('identity', 'id_dim', 'model'),
     _Rule('identity', 'id_dim', 'generator'),
     _Rule('identity_form', 'id_loss_form'),

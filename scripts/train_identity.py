@@ -107,10 +107,10 @@ def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
     people = build_identities(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
                               balanced=data.balanced, exaggerate=data.exaggerate)
     if not args.resume:
-        model = model.model_copy(update={'people': people.num_identities})
+        model = model.model_copy(update={'num_identities': people.num_identities})
         config = config.model_copy(update={'model': model.model_dump()})
-    elif model.people != people.num_identities:
-        raise ValueError(f'the run was trained on {model.people} identities and the data set holds {people.num_identities}; '
+    elif model.num_identities != people.num_identities:
+        raise ValueError(f'the run was trained on {model.num_identities} identities and the data set holds {people.num_identities}; '
                          'give the same data')
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)

@@ -71,7 +71,7 @@ def test_film_is_adagn():
 
 @pytest.mark.parametrize(('family', 'old', 'new'), [
     ('stargan', 'mapping_pace', 'mapping_lr_scale'), ('cartoongan', 'initialisation', 'initialization_steps'),
-    ('ugatit', 'cam_sees', 'cam_input'),
+    ('ugatit', 'cam_sees', 'cam_input'), ('recognizer', 'people', 'num_identities'),
 ])
 def test_settings_of_translators_are_converted(family, old, new):
     with pytest.warns(FutureWarning, match=f'model.{old} is now called model.{new}'):

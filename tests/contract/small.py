@@ -58,7 +58,7 @@ def small_preset(name: str) -> 'Small':
     family, schema, batch = OTHERS[kind] if kind in OTHERS else (*family_types(kind), family_types(kind)[0].batch)
     config = resolve(kind, schema().model_dump(), settings, [])
     if kind == 'recognizer':
-        config.model['people'] = PEOPLE
+        config.model['num_identities'] = PEOPLE
     config.model.update(shrunk(config.model, {**SMALL, **OWN.get(kind, {}), **FIXED.get(name, {})}))
     return Small(family, schema, batch, config, False)
 

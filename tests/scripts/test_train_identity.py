@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from datasets.faces import PARTITIONS, split_by_name
-from models.perception.encoders.files import people_learned_from
+from models.perception.encoders.files import identities_learned_from
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
 TINY = ['model.size=32', 'model.embedding=16', 'data.batch=8', 'data.workers=0', 'engine.accelerator=cpu', 'engine.log_every=1',
@@ -53,7 +53,7 @@ def test_without_people_to_measure_on_the_encoder_is_there_all_the_same(train, f
             shutil.rmtree(path)
     assert train('--data', 'folder', '--root', folder, '--steps', 1, '--out', tmp_path / 'run') == 0
     assert 'encoder.safetensors is written but not measured' in capsys.readouterr().err
-    assert people_learned_from(tmp_path / 'run' / 'encoder.safetensors')
+    assert identities_learned_from(tmp_path / 'run' / 'encoder.safetensors')
 
 
 @pytest.mark.parametrize(('words', 'message'), [
@@ -79,7 +79,7 @@ def test_fine_tuning_notes_whom_it_knew_and_may_be_measured_on_the_others(train,
                'model.trains=last')
     assert train('--data', 'webcaricature', '--root', root, '--init', first / 'encoder.safetensors', '--steps', 2,
                  '--out', second, *(word for option in options for word in ('--set', option))) == 0
-    known = people_learned_from(second / 'encoder.safetensors')
+    known = identities_learned_from(second / 'encoder.safetensors')
     assert set(json.loads((first / 'learned_from.json').read_text())) < set(known)
     assert {name for name in known if name.startswith('Identity')} == {
         name_of(person) for person in range(20) if person not in (1, 11)}

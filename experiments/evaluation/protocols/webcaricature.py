@@ -16,7 +16,7 @@ from experiments.evaluation.metrics.verification import in_folds, roc, verificat
 from experiments.evaluation.protocols.verification import identities
 from models.geometry import Template
 from models.perception.build import EMBEDDERS, load_embedder
-from models.perception.encoders.files import load_encoder, people_learned_from
+from models.perception.encoders.files import identities_learned_from, load_encoder
 
 FARS = np.logspace(-3, 0, 61)
 RANKS = (1, 10)
@@ -36,7 +36,7 @@ class Encoder:
 def read_encoder(source: str | Path, device: str | torch.device = 'cpu') -> Encoder:
     """An encoder.safetensors of a run, or one of models.perception.build.EMBEDDERS by its name. ValueError where a file is none
     or does not say whom it learned from; errors as for load_embedder."""
-    known = people_learned_from(source)
+    known = identities_learned_from(source)
     if source in EMBEDDERS:
         embedder, template = load_embedder(source), EMBEDDERS[source][1]['template']
     elif known is None:
