@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from configs.base import Config
 from configs.reading import parse_yaml, read_text, shown
-from configs.renamed import renamed_measure
+from configs.renamed import renamed_metric
 from configs.resolve import parse_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
@@ -62,7 +62,7 @@ class AblationConfig(Config):
     @field_validator('columns')
     @classmethod
     def _renamed_columns(cls, columns: list[str]) -> list[str]:
-        return [renamed_measure(name) for name in columns]
+        return [renamed_metric(name) for name in columns]
 
     @model_validator(mode='after')
     def _something_varies(self):

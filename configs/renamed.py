@@ -45,11 +45,13 @@ _RULES = (
 )
 _VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
-_JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 'seen/id_source',
-            'seen/identity_target': 'seen/id_target'}
+_METRICS = {'pictures_per_second': 'images_per_second', 'identity_source': 'id_source', 'identity_target': 'id_target',
+            'real_right': 'real_accuracy', 'fake_right': 'fake_accuracy',
+            'colour_distance': 'color_distance'}
+_METRIC_SECTIONS = {'seen': 'metrics', 'rate': 'lr', 'gradient': 'grad_norm'}
+_ACCURACY = re.compile('_right_on_(real|fake)$')  # of a discriminator of CycleGAN
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
-_MEASURES = {'colour_distance': 'color_distance'}
 _ARRAYS = {'source_person': 'source_label', 'target_person': 'target_label', 'colours': 'colors',
            'wanted_colours': 'target_colors', 'wanted_colors': 'target_colors', 'wanted_features': 'target_features',
            'wanted_identity': 'target_identity'}
@@ -82,6 +84,7 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
         if isinstance(value, dict):
             value = renamed_settings(value, family, (*parents, str(new)), warn=warn)
         elif isinstance(value, str):
+            value = renamed_metric(value, family) if (section, new) == ('engine', 'best') else value
             value = _VALUES.get((section, new), {}).get(value, value)
         found[new] = value
     return found
@@ -103,27 +106,20 @@ def renamed_checkpoint(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, 'optimizers': renamed_tensors(state['optimizers'])}
 
 
-def renamed_journal(line: dict[str, Any], family: str = '') -> dict[str, Any]:
-    """A line of journal.jsonl. Losses stand under `train/` and `validation/`, notes under `seen/`."""
-    found = {}
-    for key, value in line.items():
-        place, slash, name = key.partition('/')
-        if key in _JOURNAL:
-            key = _JOURNAL[key]
-        elif slash:
-            key = f'{place}/{_renamed(name, "weights" if place in ("train", "validation") else place, family)}'
-        found[key] = value
-    return found
+def renamed_metric(key: str, family: str = '') -> str:
+    """A key of journal.jsonl or metrics.json. Losses stand under `train/` and `validation/`, other metrics under `metrics/` and
+    `validation/`, learning rates under `lr/` and gradient norms under `grad_norm/`."""
+    section, slash, name = key.partition('/')
+    if not slash:
+        return _METRICS.get(key, key)
+    section = _METRIC_SECTIONS.get(section, section)
+    name = _METRICS.get(name) or _renamed(name, 'weights' if section in ('train', 'validation') else section, family)
+    return f'{section}/' + _ACCURACY.sub(r'_\1_accuracy', name)
 
 
-def renamed_measure(name: str) -> str:
-    """The name of a metric, a column of tables."""
-    return _MEASURES.get(name, name)
-
-
-def renamed_figures(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a stored row of a table, by metric."""
-    return {renamed_measure(name): figure for name, figure in figures.items()}
+def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
+    """A line of journal.jsonl, the content of metrics.json, or the figures of a row of a table, by metric."""
+    return {renamed_metric(key, family): value for key, value in values.items()}
 
 
 def renamed_array(name: str) -> str:

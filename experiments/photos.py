@@ -66,7 +66,7 @@ def process_all(todo: list[T], count: int, one: Callable[[T], None], *, name: Ca
             except ValueError as error:
                 failed += 1
                 text = str(error)
-                progress_bar.say(text if str(name(item)) in text else f'{name(item)}: {text}')
+                progress_bar.print(text if str(name(item)) in text else f'{name(item)}: {text}')
             progress_bar.step(number)
             progress_bar.show(number, {}, number / (time.monotonic() - began))
     finally:

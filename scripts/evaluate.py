@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -41,7 +41,7 @@ from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
 from experiments.evaluation.tables import from_evaluation
 from experiments.evaluation.translation_evaluator import TranslationEvaluation
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.geometry import TEMPLATES
 from models.perception.build import EMBEDDERS, build_perception, load_embedder
@@ -177,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
             print(verify(args))
             return 0
         on_pairs = args.protocol == 'translation'
-        with memory_explained(lambda: f'set --batch below {args.batch} or --device cpu'):
+        with explain_out_of_memory(lambda: f'set --batch below {args.batch} or --device cpu'):
             rows, folder, sanity = (translations if on_pairs else swaps)(args, out)
         table = from_evaluation(rows, args.columns or (TRANSLATION_COLUMNS if on_pairs else DEFAULT_COLUMNS), sanity)
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):

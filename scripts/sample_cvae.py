@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -15,7 +15,7 @@ import argparse
 
 import torch
 
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.batch import SwapBatch
 from models.cvae.family import CVAE
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --n lower'):
+        with explain_out_of_memory(lambda: 'set --n lower'):
             run(parse(argv))
     except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'sample_cvae.py: {error}', file=sys.stderr)

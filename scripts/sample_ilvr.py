@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -31,7 +31,7 @@ from datasets.faces import SUFFIXES
 from experiments.evaluation.ilvr import COLUMNS, Samples, compare
 from experiments.evaluation.plots import scatter
 from experiments.evaluation.tables import Table
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
 from models.ddpm.loading import ADM, ZOO, load_denoiser
 from models.ddpm.lowpass import low_pass
@@ -173,7 +173,7 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --batch lower or --device cpu'):
+        with explain_out_of_memory(lambda: 'set --batch lower or --device cpu'):
             run(parse(argv))
     except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'sample_ilvr.py: {error}', file=sys.stderr)

@@ -32,7 +32,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import STOPPED, quiet_interrupts, run_script
+from experiments.console import STOPPED, quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -50,7 +50,7 @@ from experiments.evaluation.protocols.pairs import swap_pairs
 from experiments.filming import camera_name, check_video_output, moving, network_digests, video, videos_in
 from experiments.photos import photos_in, process_all, read_noted, read_people
 from experiments.provenance import add_provenance_options, signs
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.base import Family, Perception
 from models.cgan.published import load_generator
@@ -300,7 +300,7 @@ def write(args: argparse.Namespace, path: Path, photo: Photo, made: GenerationIn
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --batch lower or --device cpu'):
+        with explain_out_of_memory(lambda: 'set --batch lower or --device cpu'):
             return run(parse(argv))
     except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'swap.py: {error}', file=sys.stderr)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import STOPPED, quiet_interrupts, run_script
+from experiments.console import STOPPED, quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -39,7 +39,7 @@ from datasets.preparation.feature_clusters import read_centers
 from experiments.filming import camera_name, check_video_output, moving, network_digests, video, videos_in
 from experiments.photos import PHOTO_SUFFIXES, process_all, read_noted
 from experiments.provenance import add_provenance_options, signs
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
@@ -227,7 +227,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --device cpu or take smaller images'):
+        with explain_out_of_memory(lambda: 'set --device cpu or take smaller images'):
             return run(parse(argv))
     except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'translate.py: {error}', file=sys.stderr)

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from configs.renamed import renamed_figures
+from configs.renamed import renamed_metrics
 from datasets.samples.causes import CAUSES, SWITCHES
 from datasets.synthetic import IDENTITY
 from experiments.evaluation.aggregation import Figure, set_distances, single, spread
@@ -84,7 +84,7 @@ class Evaluation:
         stored = json.loads(row_file.read_text(encoding='utf-8'))
         return {'name': system.name, 'protocol': self.protocol.name, 'sha256': self.protocol.sha256,
                 'pairs': len(self.protocol.names), 'judges': self.judges.names, 'missing': self.judges.missing,
-                'notes': self.judges.notes, 'figures': renamed_figures(stored['figures'])}
+                'notes': self.judges.notes, 'figures': renamed_metrics(stored['figures'])}
 
     def _row_folder(self, system: System) -> Path:
         name = re.sub(r'[^\w.-]+', '-', system.name)
@@ -126,7 +126,7 @@ class Evaluation:
         """Fill the shards; returns the cost metrics of the system."""
         costs = shards.folder / 'costs.json'
         progress_bar = ProgressBar(0, len(self.protocol.names), self.visible)
-        progress_bar.say(f'{self.protocol.name}: {system.name}')
+        progress_bar.print(f'{self.protocol.name}: {system.name}')
         start, measured_pairs = time.monotonic(), 0
         try:
             for rows in shards.parts():

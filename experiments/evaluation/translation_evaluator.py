@@ -50,7 +50,7 @@ class TranslationEvaluation:
         """Row of a system with the keys of Evaluation.row, without sha256."""
         shards, count = self._shards(system), self.protocol.count
         progress_bar, start = ProgressBar(0, count, self.visible), time.monotonic()
-        progress_bar.say(f'{self.protocol.name} {self.direction}: {system.name}')
+        progress_bar.print(f'{self.protocol.name} {self.direction}: {system.name}')
         try:
             for part in shards.parts():
                 if not shards.has(part):

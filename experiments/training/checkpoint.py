@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from configs.reading import shown
-from configs.renamed import renamed_checkpoint, renamed_tensors
+from configs.renamed import renamed_checkpoint, renamed_metrics, renamed_tensors
 from experiments.training.errors import RunError
 from models.base import FamilyConfig
 from models.storage.files import remove, replacing, sync, temporary_path, write_bytes
@@ -35,10 +35,10 @@ def save_family(path: str | Path, name: str, state: dict[str, Tensor], config: F
 
 
 class Checkpoints:
-    """The checkpoints of a run: the newest `keep` and, where `best` names a metric, the best by it."""
+    """The checkpoints of a run of `family` in `folder`: the newest `keep` and, where `best` names a metric, the best by it."""
 
-    def __init__(self, folder: Path, keep: int, best: str | None = None, best_is: str = 'min'):
-        self.folder, self.keep, self.best_metric, self.best_is = folder, keep, best, best_is
+    def __init__(self, folder: Path, keep: int, best: str | None = None, best_is: str = 'min', family: str = ''):
+        self.folder, self.keep, self.best_metric, self.best_is, self.family = folder, keep, best, best_is, family
 
     def all(self) -> list[Path]:
         """Complete checkpoints, oldest first."""
@@ -53,7 +53,7 @@ class Checkpoints:
         """The checkpoint with the best value of the named metric; the newest of equals."""
         scored = []
         for path in self.all():
-            metrics = _metrics(path) or {}
+            metrics = self._metrics(path) or {}
             if metrics.get(self.best_metric) is not None:
                 scored.append((metrics[self.best_metric] * (1 if self.best_is == 'max' else -1), path))
         return max(scored)[1] if scored else None
@@ -89,19 +89,18 @@ class Checkpoints:
     def _prune(self) -> None:
         staying = {*self.all()[-self.keep:], self.best() if self.best_metric else None}
         for path in self.all():
-            if path not in staying and (not self.best_metric or _metrics(path) is not None):
+            if path not in staying and (not self.best_metric or self._metrics(path) is not None):
                 doomed = temporary_path(path)  # renamed first: a half-deleted folder never looks complete
                 os.replace(path, doomed)
                 remove(doomed)
 
-
-def _metrics(path: Path) -> dict[str, float] | None:
-    """The finite validation figures of a checkpoint, None where its metrics.json cannot be read."""
-    try:
-        metrics = json.loads((path / 'metrics.json').read_text(encoding='utf-8'))
-        return {name: value for name, value in metrics.items() if isinstance(value, (int, float)) and math.isfinite(value)}
-    except (OSError, ValueError, AttributeError, RecursionError, OverflowError):
-        return None
+    def _metrics(self, path: Path) -> dict[str, float] | None:
+        """The finite validation metrics of a checkpoint, None where its metrics.json cannot be read."""
+        try:
+            metrics = renamed_metrics(json.loads((path / 'metrics.json').read_text(encoding='utf-8')), self.family)
+            return {name: value for name, value in metrics.items() if isinstance(value, (int, float)) and math.isfinite(value)}
+        except (OSError, ValueError, AttributeError, RecursionError, OverflowError):
+            return None
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:

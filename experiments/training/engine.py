@@ -18,7 +18,7 @@ from configs.resolve import dump
 from configs.schema import RunConfig
 from experiments.training import rng as randomness
 from experiments.training.checkpoint import Checkpoints, family_bytes, read_checkpoint
-from experiments.training.errors import Interrupted, RunError, memory_explained
+from experiments.training.errors import Interrupted, RunError, explain_out_of_memory
 from experiments.training.interruption import Interruption
 from experiments.training.logging.journal import Journal
 from experiments.training.logging.meters import MeanMeter
@@ -67,7 +67,8 @@ class Engine:
                  validation: Sequence = ()):
         self.config, self.family, self.loader, self.fabric = config, family, loader, fabric
         self.folder, engine = Path(folder), config.engine
-        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is)
+        self.checkpoints = Checkpoints(self.folder / 'checkpoints', engine.keep, engine.best, engine.best_is,
+                                       config.family)
         if engine.best and not validation:
             raise RunError(f'engine.best={engine.best} needs validation images; set data.validation_batches above 0')
         randomness.seed_all(engine.seed, fabric.global_rank)
@@ -81,7 +82,7 @@ class Engine:
         if engine.compile:
             family.compile(dynamic=False)
         self.param_groups = build_optimizer_groups(family, config.param_groups)
-        with memory_explained(self._less_memory):
+        with explain_out_of_memory(self._less_memory):
             self.validation = [self._placed(batch) for batch in validation]
             if family.perception is not None:
                 family.perception.to(fabric.device)
@@ -109,7 +110,7 @@ class Engine:
         self.progress_bar = ProgressBar(self.step, steps, self.fabric.is_global_zero)
         began, seen = time.monotonic(), 0
         try:
-            with Interruption() as interruption, memory_explained(self._less_memory):
+            with Interruption() as interruption, explain_out_of_memory(self._less_memory):
                 stream = map(self._placed, self.loader)
                 while self.step < steps:
                     batches = [MicroBatch(next(stream)) for _ in range(every.accumulate)]
@@ -147,17 +148,17 @@ class Engine:
         """One update of one parameter group over all micro-batches."""
         engine = self.config.engine
         set_trainable_group(self.param_groups, group)
-        group.set_rate(learning_rate(group.config, self.step, engine.steps))
+        group.set_lr(learning_rate(group.config, self.step, engine.steps))
         group.optimizer.zero_grad(set_to_none=True)
         for number, batch in enumerate(batches, 1):
             with self.fabric.no_backward_sync(self.module, enabled=number < len(batches)):
                 losses = self.module(group.name, batch, self.step)
                 self.fabric.backward(self.weighting(group.name, losses) / len(batches))
             self.meter.add(self.step + 1, losses)
-            self.figures.add(self.step + 1, {f'seen/{name}': value for name, value in self.family.take_notes().items()})
+            self.figures.add(self.step + 1, {f'metrics/{name}': value for name, value in self.family.pop_metrics().items()})
         length = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
                                             error_if_nonfinite=False)
-        self.figures.add(self.step + 1, {f'gradient/{group.name}': length})
+        self.figures.add(self.step + 1, {f'grad_norm/{group.name}': length})
         group.optimizer.step()
         self.family.after_update(group.name)
 
@@ -198,13 +199,13 @@ class Engine:
     def _log(self, speed: float) -> None:
         """Write the mean losses of all processes since the last log; speed in images per second."""
         losses, figures = self._means(self.meter), self._means(self.figures)
-        rates = {f'rate/{group.name}': group.optimizer.param_groups[0]['lr'] for group in self.param_groups}
+        rates = {f'lr/{group.name}': group.optimizer.param_groups[0]['lr'] for group in self.param_groups}
         line = {**{f'train/{name}': value for name, value in losses.items()}, **figures, **rates, 'images_per_second': speed}
         self._run_on_first(lambda: self.journal.write(self.step, 'train', line))
-        seen = {name.removeprefix('seen/'): value for name, value in figures.items() if name.startswith('seen/')}
+        seen = {name.removeprefix('metrics/'): value for name, value in figures.items() if name.startswith('metrics/')}
         self.progress_bar.show(self.step, {**losses, **seen}, speed)
         for warning in self.watch.warnings(self.step, seen):
-            self.progress_bar.say(f'warning: {warning}')
+            self.progress_bar.print(f'warning: {warning}')
 
     def _means(self, meter: MeanMeter) -> dict[str, float]:
         """Means over all processes."""
@@ -230,7 +231,7 @@ class Engine:
                     cache = {}
                     for group in self.param_groups:
                         losses = self.family(group.name, batch, self.step, cache)
-                        meter.add(self.step, {**losses, **self.family.take_notes()})
+                        meter.add(self.step, {**losses, **self.family.pop_metrics()})
             figures = {f'validation/{name}': value for name, value in meter.means().items()}
             if self.config.engine.best and self.config.engine.best not in figures:
                 raise RunError(f'engine.best={self.config.engine.best} is not measured; there are: {", ".join(figures)}')
@@ -244,7 +245,7 @@ class Engine:
         """Save the panel of the first validation batch, or of the given one."""
         with self._shown():
             path = self.journal.images(self.step, self.family.panel(self.validation[0] if self.validation else batch))
-        self.progress_bar.say(f'images: {path}')
+        self.progress_bar.print(f'images: {path}')
 
     # -- The run folder -----------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 
 from configs import renamed
 from configs.ablation import AblationConfig
-from configs.renamed import renamed_array, renamed_figures, renamed_settings
+from configs.renamed import renamed_array, renamed_metrics, renamed_settings
 from configs.resolve import load, merge
+from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
 from models.registry import load_family
 from models.weights import ZOO
@@ -47,6 +48,24 @@ def test_curves_of_both_versions_are_one(run):
     curves = learning_curves(run)
     assert [step for step, _ in curves['train/id']] == [1, 2, 3]
     assert not any('critic' in name or 'drift' in name.split('/') for name in curves)
+    assert {'metrics/id_source', 'metrics/real_accuracy', 'validation/fake_accuracy'} <= curves.keys()
+
+
+@pytest.mark.parametrize(('family', 'old', 'new'), [
+    ('cgan', 'seen/identity_source', 'metrics/id_source'), ('cgan', 'validation/identity_target', 'validation/id_target'),
+    ('cvae', 'seen/real_right', 'metrics/real_accuracy'), ('cyclegan', 'rate/critics', 'lr/discriminators'),
+    ('cyclegan', 'seen/critic_a_right_on_fake', 'metrics/discriminator_a_fake_accuracy'),
+    ('cyclegan', 'train/identity', 'train/identity_mapping'), ('ddpm', 'gradient/denoiser', 'grad_norm/denoiser'),
+    ('ddpm', 'pictures_per_second', 'images_per_second'),
+])
+def test_keys_of_metrics_are_converted(family, old, new):
+    assert renamed_metrics({old: 1.0}, family) == renamed_metrics({new: 1.0}, family) == {new: 1.0}
+
+
+def test_the_best_checkpoint_of_an_earlier_run_is_recognized(run):
+    best = renamed_settings({'engine': {'best': 'validation/identity'}}, 'cgan')['engine']['best']
+    assert best == 'validation/id'
+    assert Checkpoints(run / 'checkpoints', 1, best, family='cgan').best().name == 'step-00000002'
 
 
 def test_the_resolved_settings_keep_their_values(run):
@@ -104,7 +123,7 @@ def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
 
 
 def test_metrics_and_arrays_of_evaluations_are_converted():
-    assert renamed_figures({'colour_distance': {'mean': 0.1}, 'fid': {'mean': 2.0}}) == {
+    assert renamed_metrics({'colour_distance': {'mean': 0.1}, 'fid': {'mean': 2.0}}) == {
         'color_distance': {'mean': 0.1}, 'fid': {'mean': 2.0}}
     assert [renamed_array(name) for name in ('source_person', 'colours', 'wanted_colours', 'wanted_features', 'edges')] == [
         'source_label', 'colors', 'target_colors', 'target_features', 'edges']

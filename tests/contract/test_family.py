@@ -206,7 +206,7 @@ def test_training_embedders_lists_the_embedders_used_in_training(family, batch):
     for role in ('id_encoder', 'teacher'):
         getattr(family.perception, role).network.maps[0].register_forward_hook(lambda *_, role=role: used.add(role))
     for group in family.param_groups():
-        family(group, batch, 1, {})  # at multiples of NOTE_EVERY notes use the teacher as well
+        family(group, batch, 1, {})  # at multiples of METRICS_EVERY the metrics use the teacher as well
     assert used <= family.training_embedders()
 
 

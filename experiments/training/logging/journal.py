@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from configs.reading import parse_yaml, read_text
-from configs.renamed import renamed_journal
+from configs.renamed import renamed_metrics
 from models.pipelines.io.image_grid import encode_png, grid
 from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
@@ -59,7 +59,7 @@ def read_journal(folder: Path) -> list[dict]:
         except (ValueError, RecursionError):
             continue
         if isinstance(line, dict) and type(line.get('step')) is int:
-            lines.append(renamed_journal(line, family))
+            lines.append(renamed_metrics(line, family))
     return lines
 
 
@@ -68,7 +68,7 @@ def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     for line in read_journal(folder):
         for name, value in line.items():
-            if name.startswith(('train/', 'seen/', 'validation/')) and isinstance(value, (int, float)):
+            if name.startswith(('train/', 'metrics/', 'validation/')) and isinstance(value, (int, float)):
                 found.setdefault(name, []).append((line['step'], value))
     return found
 

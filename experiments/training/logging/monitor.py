@@ -6,7 +6,7 @@ _SPAN = 10  # lines of the journal that a judgment looks back on
 
 class TrainingMonitor:
     """Reads the figures that a family notes: `id_source` and `id_target` (cosine of the swap to either person, over
-    pairs of different people), `real_right` and `fake_right` (share of real and of generated images that a discriminator
+    pairs of different people), `real_accuracy` and `fake_accuracy` (share of real and of generated images that a discriminator
     tells)."""
 
     def __init__(self):
@@ -34,7 +34,7 @@ class TrainingMonitor:
                 found['copy'] = (f'the swap is more like its target (cosine {target:.2f}) than its source ({source:.2f}): it '
                                  'redraws the target; lower data.same_ratio or the losses that pull to the target')
             self._best = max(self._best, source)
-        real, fake = self._mean('real_right'), self._mean('fake_right')
+        real, fake = self._mean('real_accuracy'), self._mean('fake_accuracy')
         if real is not None and min(real, fake) > 0.97:
             found['discriminator'] = (
                 f'the discriminator tells {100 * real:.0f} % of the real and {100 * fake:.0f} % of the generated '

@@ -43,9 +43,9 @@ class ProgressBar:
             self._words.plain = words
         elif time.monotonic() - self._said > QUIET_SECONDS or step == self.steps:
             self._said = time.monotonic()
-            self.say(f'step {step}/{self.steps}  {self._left(step)}  {words}')
+            self.print(f'step {step}/{self.steps}  {self._left(step)}  {words}')
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Print a line above the bar."""
         if self._live:
             self._live.console.print(line, highlight=False, markup=False)

@@ -19,7 +19,7 @@ class OptimizerGroup:
     config: OptimizerConfig
     optimizer: Optimizer
 
-    def set_rate(self, rate: float) -> None:
+    def set_lr(self, rate: float) -> None:
         """Use this learning rate for the next update, slower where the family wants it so."""
         for param_group in self.optimizer.param_groups:
             param_group['lr'] = rate * param_group.get('factor', 1.0)

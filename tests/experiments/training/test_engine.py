@@ -59,10 +59,10 @@ def test_a_run_folder_holds_all_that_is_promised(tmp_path):
     assert 'steps: 8' in (tmp_path / 'config.yaml').read_text()
     assert lines(tmp_path, 'start')[0]['commit']
     assert [line['step'] for line in lines(tmp_path, 'train')] == list(range(1, 9))
-    assert {'train/discriminator', 'train/reconstruction', 'train/adversarial', 'rate/painter', 'images_per_second'} <= \
+    assert {'train/discriminator', 'train/reconstruction', 'train/adversarial', 'lr/painter', 'images_per_second'} <= \
         lines(tmp_path, 'train')[-1].keys()
-    assert lines(tmp_path, 'train')[-1].keys() >= {'seen/brightness', 'gradient/discriminator', 'gradient/painter'}
-    assert lines(tmp_path, 'train')[-1]['gradient/painter'] > 0
+    assert lines(tmp_path, 'train')[-1].keys() >= {'metrics/brightness', 'grad_norm/discriminator', 'grad_norm/painter'}
+    assert lines(tmp_path, 'train')[-1]['grad_norm/painter'] > 0
     assert lines(tmp_path, 'validation')[-1]['validation/reconstruction'] > 0
     assert -1 < lines(tmp_path, 'validation')[-1]['validation/brightness'] < 1
     assert list((tmp_path / 'tensorboard').glob('events.*'))

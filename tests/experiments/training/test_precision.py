@@ -38,7 +38,7 @@ def test_gradients_that_overflow_are_null_in_the_journal(tmp_path):
     toy_engine(tmp_path, steps=2, precision='16-mixed', model={'weights': {'reconstruction': 1e9, 'adversarial': 0.1,
                                                                            'discriminator': 1.0}}).fit()
     first = next(line for line in precise_lines(tmp_path) if line['event'] == 'train')
-    assert first['gradient/painter'] is None and first['train/reconstruction'] > 0
+    assert first['grad_norm/painter'] is None and first['train/reconstruction'] > 0
 
 
 @pytest.mark.parametrize('error, precision, advice', [

@@ -56,7 +56,7 @@ class Toy(Family):
                 + F.softplus(-self.discriminator(batch.target)).mean()
             }
         losses = {}
-        self.note(brightness=swap.mean())
+        self.log_metrics(brightness=swap.mean())
         if self.is_active('reconstruction'):
             losses['reconstruction'] = F.l1_loss(swap, batch.target) / (0.0 if step == self.config.broken_at else 1.0)
         if self.is_active('adversarial'):

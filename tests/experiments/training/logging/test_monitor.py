@@ -30,7 +30,7 @@ def test_a_redrawn_target_is_said():
 
 
 def test_a_discriminator_that_has_won_is_said_and_said_again_only_after_a_recovery():
-    won, fair = [{'real_right': 0.99, 'fake_right': 1.0}], [{'real_right': 0.7, 'fake_right': 0.6}]
+    won, fair = [{'real_accuracy': 0.99, 'fake_accuracy': 1.0}], [{'real_accuracy': 0.7, 'fake_accuracy': 0.6}]
     words = said(won * 15 + fair * 15 + won * 15)
     assert len(words) == 2 and all('it has won' in line for line in words)
 
