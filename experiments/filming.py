@@ -15,9 +15,9 @@ from models.perception.build import file_of
 from models.pipelines.io.images import FORMATS
 from models.pipelines.io.provenance import GenerationInfo
 from models.pipelines.video.camera import Camera, Recording, VirtualCamera, Window
-from models.pipelines.video.clip import ENDINGS, is_animated
+from models.pipelines.video.clip import VIDEO_SUFFIXES, is_animated
 from models.pipelines.video.engine import ConversionReport, VideoEngine
-from models.pipelines.video.parts import parts_folder
+from models.pipelines.video.segments import segments_folder
 from models.storage.files import WriteError, check_writable
 
 _CAMERA = 'camera'
@@ -42,8 +42,8 @@ def videos_in(target: Path) -> list[Path]:
     """The target where it is a video, or the videos of a folder. Animated images of a folder count where it holds videos, or no
     other images."""
     if not os.path.isdir(target):
-        return [target] if target.suffix.lower() in ENDINGS or is_animated(target) else []
-    videos = [path for path in target.iterdir() if path.suffix.lower() in ENDINGS and path.is_file()]
+        return [target] if target.suffix.lower() in VIDEO_SUFFIXES or is_animated(target) else []
+    videos = [path for path in target.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
     if not videos and not all(is_animated(target / name) for name in images_in(target, suffixes=PHOTO_SUFFIXES)):
         return []
     return sorted(videos + [path for path in target.iterdir() if is_animated(path)])
@@ -88,26 +88,26 @@ def check_video_output(target: str | Path, output: Path | None) -> None:
     check_writable(max(outputs.values(), key=lambda goal: len(os.fsencode(goal.name))))
 
 
-def video(engine: VideoEngine, target: str | Path, output: Path | None, *, making: GenerationInfo | None = None,
+def video(engine: VideoEngine, target: str | Path, output: Path | None, *, generation_info: GenerationInfo | None = None,
          settings: dict | None = None, overwrite: bool = False) -> bool:
     """Send a video, each video of a folder, or a camera through the engine; False where that was interrupted.
 
     output: an MP4; for a folder of videos a folder, where videos that are there already stay unless `overwrite`; for a camera an
-    MP4, a virtual camera (/dev/video...), or None for a window. making, settings as VideoEngine.convert. ValueError, one
+    MP4, a virtual camera (/dev/video...), or None for a window. generation_info, settings as VideoEngine.convert. ValueError, one
     sentence; a video of a folder that cannot be converted is reported and passed over first.
     """
     check_video_output(target, output)
     with Interruption() as wish:
         name = camera_name(target)
         if name is not None:
-            return _camera(engine, name, output, making, wish)
+            return _camera(engine, name, output, generation_info, wish)
         outputs, failed = _outputs(Path(target), output), 0
         for path, goal in outputs.items():
             if os.path.isdir(target) and goal.exists() and not overwrite:
                 print(f'{goal} is there already', file=sys.stderr)
                 continue
             try:
-                report = _one(engine, path, goal, making, settings, wish)
+                report = _one(engine, path, goal, generation_info, settings, wish)
             except WriteError:  # the next one could not be written either
                 raise
             except ValueError as error:
@@ -116,9 +116,9 @@ def video(engine: VideoEngine, target: str | Path, output: Path | None, *, makin
                 failed += 1
                 print(error, file=sys.stderr)
                 continue
-            if not report.done:
-                print(f'{report.kept + report.frames} frames were made; the same command goes on after those that are in '
-                      f'{parts_folder(goal)}', file=sys.stderr)
+            if not report.completed:
+                print(f'{report.resumed_frames + report.frames} frames were made; the same command goes on after those that are '
+                      f'in {segments_folder(goal)}', file=sys.stderr)
                 return False
             print(goal)
         if failed:
@@ -126,7 +126,7 @@ def video(engine: VideoEngine, target: str | Path, output: Path | None, *, makin
     return True
 
 
-def _one(engine: VideoEngine, path: Path, goal: Path, making: GenerationInfo | None, settings: dict | None,
+def _one(engine: VideoEngine, path: Path, goal: Path, generation_info: GenerationInfo | None, settings: dict | None,
          wish: Interruption) -> ConversionReport:
     progress_bar, begun = None, None
 
@@ -140,7 +140,7 @@ def _one(engine: VideoEngine, path: Path, goal: Path, making: GenerationInfo | N
             progress_bar.show(done, {}, (done - begun[0]) / (time.monotonic() - begun[1]))
 
     try:
-        report = engine.convert(path, goal, making=making, settings=settings, progress=progress,
+        report = engine.convert(path, goal, generation_info=generation_info, settings=settings, progress=progress,
                                 stop=lambda: wish.signal is not None)
     finally:
         if progress_bar is not None:
@@ -149,12 +149,13 @@ def _one(engine: VideoEngine, path: Path, goal: Path, making: GenerationInfo | N
     return report
 
 
-def _camera(engine: VideoEngine, name: str, output: Path | None, making: GenerationInfo | None, wish: Interruption) -> bool:
+def _camera(engine: VideoEngine, name: str, output: Path | None, generation_info: GenerationInfo | None,
+            wish: Interruption) -> bool:
     camera = Camera(name)
     if output is None:
         sink = Window()
     elif output.suffix.lower() == '.mp4':
-        sink = Recording(output, camera.rate, making)
+        sink = Recording(output, camera.rate, generation_info)
     else:
         sink = VirtualCamera(output, camera.rate)
     try:
@@ -176,7 +177,7 @@ def _camera(engine: VideoEngine, name: str, output: Path | None, making: Generat
 def _say(report: ConversionReport) -> None:
     for note in report.notes:
         print(f'note: {note}', file=sys.stderr)
-    if report.done:
-        print(report.sentence(), file=sys.stderr)
+    if report.completed:
+        print(report.summary(), file=sys.stderr)
         if report.frames and not report.faces:
             print('note: none of its faces was meant, or none was found: its images are as they were', file=sys.stderr)

@@ -2,7 +2,7 @@
 import argparse
 import sys
 
-from models.pipelines.io.provenance import POLICIES, signing
+from models.pipelines.io.provenance import POLICIES, resolve_signing
 
 
 def add_provenance_options(parser: argparse._ActionsContainer) -> None:
@@ -12,8 +12,9 @@ def add_provenance_options(parser: argparse._ActionsContainer) -> None:
 
 
 def signs(args: argparse.Namespace) -> bool:
-    """Whether the output is signed; a note is printed where it was to be if possible and is not. ProvenanceError as `signing`."""
-    signed, note = signing(args.provenance)
+    """Whether the output is signed; a note is printed where it was to be if possible and is not.
+    ProvenanceError as `resolve_signing`."""
+    signed, note = resolve_signing(args.provenance)
     if note:
         print(f'note: {note}', file=sys.stderr)
     return signed

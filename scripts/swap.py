@@ -59,10 +59,11 @@ from models.perception.build import PHOTO_PARSER, build_perception, load_parser
 from models.perception.detection import DETECTORS, Face, build_detector
 from models.pipelines.demo import demo
 from models.pipelines.io.images import check_output, write_image
-from models.pipelines.io.provenance import GenerationInfo, with_visible_label
-from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator
-from models.pipelines.photo import ALL, DONE, LARGEST, FaceSwapper, choose
-from models.pipelines.simswap import FRAMINGS, files, load_simswap
+from models.pipelines.io.provenance import GenerationInfo
+from models.pipelines.io.visible_label import with_visible_label
+from models.pipelines.onnx_export import OnnxFamily, SwapSession, export_family, export_generator
+from models.pipelines.photo import ALL, LARGEST, SWAP_DESCRIPTION, FaceSwapper, choose
+from models.pipelines.simswap import CROP_TEMPLATES, load_simswap, weight_files
 from models.pipelines.upscaling import Upscaler
 from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
@@ -91,7 +92,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how.add_argument('--family', default=SWAPPER, choices=SWAPPERS,
                      help='model family whose own weights are used (%(default)s)')
     how.add_argument('--weights', help='instead: weights of a run (family.safetensors), a file of export.py (.onnx), or '
-                     f'{", ".join(FRAMINGS)}')
+                     f'{", ".join(CROP_TEMPLATES)}')
     how.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='what runs the generator')
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
     how.add_argument('--no-color', action='store_true', help="keep the generator's tones instead of matching the target's")
@@ -115,18 +116,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error('--like says whom --source replaces in --target: give these')
     if args.pairs and not (args.root and args.output):
         parser.error('--pairs wants the CelebA folder as --root and a folder to write to as -o')
-    if args.weights in FRAMINGS and args.pairs:
+    if args.weights in CROP_TEMPLATES and args.pairs:
         parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
-    if args.target and moving(args.target, args.output) and (args.weights in FRAMINGS or args.debug):
+    if args.target and moving(args.target, args.output) and (args.weights in CROP_TEMPLATES or args.debug):
         parser.error(f'videos and cameras go without {"--debug" if args.debug else args.weights}')
     if args.target and args.target.is_dir() and args.debug:
         parser.error('--debug looks at one photo: give one as --target')
-    if args.upscale and (args.pairs or args.weights in FRAMINGS or args.target and moving(args.target, args.output)):
+    if args.upscale and (args.pairs or args.weights in CROP_TEMPLATES or args.target and moving(args.target, args.output)):
         parser.error('--upscale refines the made faces of photos; it goes with neither videos, nor --pairs, nor SimSwap')
-    if args.sampling and args.weights and (args.weights in FRAMINGS or args.weights.endswith('.onnx')):
+    if args.sampling and args.weights and (args.weights in CROP_TEMPLATES or args.weights.endswith('.onnx')):
         parser.error(f'--sampling says how the family ddpm draws; {args.weights} draws in one step')
-    if args.parsing_mask and args.weights not in FRAMINGS:
-        parser.error(f'--parsing-mask belongs to --weights {" and ".join(FRAMINGS)}')
+    if args.parsing_mask and args.weights not in CROP_TEMPLATES:
+        parser.error(f'--parsing-mask belongs to --weights {" and ".join(CROP_TEMPLATES)}')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
         parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
     return args
@@ -162,7 +163,7 @@ def open_session(args: argparse.Namespace, perception: Perception) -> SwapSessio
         session = SwapSession(Path(args.weights), args.device)
     elif args.runtime == 'torch':
         return None
-    elif args.weights in FRAMINGS:
+    elif args.weights in CROP_TEMPLATES:
         session = opened(partial(export_generator, load_generator(args.weights)), args.device, SwapSession)
     else:
         session = opened(partial(export_family, loaded(args, perception)), args.device, SwapSession)
@@ -170,13 +171,13 @@ def open_session(args: argparse.Namespace, perception: Perception) -> SwapSessio
     return session
 
 
-def making(args: argparse.Namespace, signed: bool) -> GenerationInfo | None:
+def generation_info(args: argparse.Namespace, signed: bool) -> GenerationInfo | None:
     """What the images say of themselves."""
     if not signed:
         return None
-    read = files(args.weights) if args.weights in FRAMINGS else [chosen(args)]
-    name = args.weights if args.weights in FRAMINGS else read[0].stem if args.weights else args.family
-    return GenerationInfo.of(name, read, DONE)
+    read = weight_files(args.weights) if args.weights in CROP_TEMPLATES else [chosen(args)]
+    name = args.weights if args.weights in CROP_TEMPLATES else read[0].stem if args.weights else args.family
+    return GenerationInfo.of(name, read, SWAP_DESCRIPTION)
 
 
 def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | None, like: np.ndarray | None,
@@ -230,12 +231,12 @@ def run(args: argparse.Namespace) -> int:
     perception = build_perception(parser='parsing-unet' if args.pairs else PHOTO_PARSER)
     session = open_session(args, perception)
     perception.to(args.device)
-    if args.weights in FRAMINGS:
+    if args.weights in CROP_TEMPLATES:
         generator = session or fused(load_generator(args.weights)).to(args.device, memory_format=torch.channels_last)
         swapper = load_simswap(args.weights, generator.swap, build_detector(args.detector, args.device), device=args.device,
                                parser=load_parser('bisenet').to(args.device) if args.parsing_mask else None)
     else:
-        family = PortableFamily(session, perception) if session else loaded(args, perception)
+        family = OnnxFamily(session, perception) if session else loaded(args, perception)
         family.to(args.device)
         if args.pairs:
             written, kept = swap_pairs(family, args.root, args.pairs, output, device=args.device, batch=args.batch,
@@ -244,7 +245,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
                               color=not args.no_color, upscale=args.upscale and Upscaler(args.upscale, args.device))
-    made = making(args, signed)
+    made = generation_info(args, signed)
     if args.demo:
         for name, image in zip(('swap.png', 'contact.png'), demo(swapper)):
             write(args, output / name, Photo(image), made)
@@ -252,11 +253,11 @@ def run(args: argparse.Namespace) -> int:
     if filming:
         givers, known = cast(args, swapper, source, like, people)
         tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=known)
-        engine = VideoEngine(swapper.maker(givers), swapper.size, tracker, color=not args.no_color,
+        engine = VideoEngine(swapper.face_generator(givers), swapper.size, tracker, color=not args.no_color,
                              finish=with_visible_label if args.mark else None)
         given = settings(args, [photo for photo in (source, like, *chain(*people)) if photo is not None])
         try:
-            if not video(engine, args.target, output, making=made, settings=given, overwrite=args.overwrite):
+            if not video(engine, args.target, output, generation_info=made, settings=given, overwrite=args.overwrite):
                 return STOPPED
         except ValueError as error:
             if not photos or isinstance(error, WriteError):
@@ -264,13 +265,13 @@ def run(args: argparse.Namespace) -> int:
             failure = error  # raised once the photos of the folder are swapped
 
     def swap(photo: Photo, path: Path) -> None:
-        swapped = swapper.swap_people(photo.rgb, people) if people else swapper.swap(
-            source, photo.rgb, source_face=args.source_face, target_face=args.face, like=like)
+        swapped = swapper.swap_identities(photo.rgb, people) if people else swapper.swap(
+            source, photo.rgb, source_face=args.source_face, target_face=args.face, reference=like)
         for note in swapped.notes:
             print(f'note: {f"{path}: " if photos else ""}{note}', file=sys.stderr)
         write(args, path, photo.with_rgb(swapped.image), made)
         if args.debug:
-            cover = np.repeat((swapped.cover * 255).round().astype(np.uint8)[..., None], 3, 2)
+            cover = np.repeat((swapped.coverage * 255).round().astype(np.uint8)[..., None], 3, 2)
             write(args, path.with_suffix('.debug.png'), Photo(np.hstack([photo.rgb, swapped.image, cover])), made)
 
     if target is not None:

@@ -110,8 +110,8 @@ def build(args: argparse.Namespace) -> tuple[Engine, list[str]]:
         model = model.model_copy(update={'num_identities': people.num_identities})
         config = config.model_copy(update={'model': model.model_dump()})
     elif model.num_identities != people.num_identities:
-        raise ValueError(f'the run was trained on {model.num_identities} identities and the data set holds {people.num_identities}; '
-                         'give the same data')
+        raise ValueError(f'the run was trained on {model.num_identities} identities and the data set holds '
+                         f'{people.num_identities}; give the same data')
     fabric = build_fabric(config.engine)
     torch.manual_seed(seed)
     perception = None

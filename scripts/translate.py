@@ -43,11 +43,11 @@ from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
-from models.pipelines.framing import Framed
+from models.pipelines.framing import AlignedImage
 from models.pipelines.io.images import FORMATS, check_not_input, check_output, write_image
-from models.pipelines.io.provenance import PART, WHOLE, GenerationInfo
+from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, GenerationInfo
 from models.pipelines.photo import LARGEST, FaceSwapper
-from models.pipelines.translate import FaceTranslator, default_weights, load_translator, sheet
+from models.pipelines.translate import FaceTranslator, default_weights, load_translator, translation_sheet
 from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
 from models.storage.files import WriteError
@@ -142,35 +142,35 @@ def _listed(args: argparse.Namespace, direction: str) -> Iterator[Work]:
         yield Work(folder / name, out / f'{stem if shared[stem] == 1 else name}.png', args.aligned or deep)
 
 
-def translated(work: Work, args: argparse.Namespace, translator: FaceTranslator, reference: Framed | None,
-               makings: dict[str, GenerationInfo | None]) -> None:
+def translated(work: Work, args: argparse.Namespace, translator: FaceTranslator, reference: AlignedImage | None,
+               generation_infos: dict[str, GenerationInfo | None]) -> None:
     """Write the images of one input; ValueError where it shows no face or cannot be read."""
     photo = read_noted(work.source)
-    made = translator.image(photo.rgb, face=args.face, aligned=work.aligned, styles=args.styles, style=args.style,
+    made = translator.translate_image(photo.rgb, face=args.face, aligned=work.aligned, styles=args.styles, style=args.style,
                               reference=reference, paste=args.paste)
     wanted = [[photo.with_rgb(one) for one in made.pasted]] if args.paste else [face.translations for face in made.faces]
     for number, images in enumerate(wanted):
         for style, image in enumerate(images):
             parts = [f'face{number}'] * (len(wanted) > 1) + [f'style{style + 1}'] * (len(images) > 1)
             name = '.'.join([work.out.stem, *parts]) + work.out.suffix
-            write_image(work.out.with_name(name), image, makings[PART if args.paste else WHOLE])
-    write_image(sheet_of(work), sheet(made), makings[PART])  # last: where it is, the rest is as well
+            write_image(work.out.with_name(name), image, generation_infos[COMPOSITE_MEDIA if args.paste else GENERATED_MEDIA])
+    write_image(sheet_of(work), translation_sheet(made), generation_infos[COMPOSITE_MEDIA])  # last: marks the others as complete
 
 
 def sheet_of(work: Work) -> Path:
     return work.out.with_name(f'{work.out.stem}.sheet.png')
 
 
-def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: Framed | None,
-           networks: list[str], output: Path | None, making: GenerationInfo | None) -> bool:
+def filmed(args: argparse.Namespace, translator: FaceTranslator, tracker: Tracker, reference: AlignedImage | None,
+           networks: list[str], output: Path | None, generation_info: GenerationInfo | None) -> bool:
     """Videos and cameras; False where that was interrupted. networks: what the translations depend on, as network_digests."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
     given = {'networks': network_digests(*networks),
              **{name: str(getattr(args, name)) for name in ('direction', 'style', 'face', 'detector')},
              **{name: file and weights.digest(file)
                 for name, file in (('reference', args.reference), ('features', args.features))}}
-    engine = VideoEngine(translator.maker(style=args.style, reference=reference), translator.size, tracker)
-    return video(engine, args.input, output, making=making, settings=given, overwrite=args.overwrite)
+    engine = VideoEngine(translator.face_generator(style=args.style, reference=reference), translator.size, tracker)
+    return video(engine, args.input, output, generation_info=generation_info, settings=given, overwrite=args.overwrite)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -194,17 +194,17 @@ def run(args: argparse.Namespace) -> int:
     family, detector = load_translator(file, perception).to(args.device), build_detector(args.detector, args.device)
     translator = FaceTranslator(family, detector, args.direction, parser=perception.parser, centers=centers, device=args.device)
     if reference is not None:
-        reference = translator.framed(reference)
+        reference = translator.align_image(reference)
         if reference.note:
             print(f'note on {args.reference}: {reference.note}', file=sys.stderr)
     translator.check(args.styles, reference is not None)
-    makings = {kind: GenerationInfo.of(translator.name, [file], translator.done, kind) if signed else None
-               for kind in (PART, WHOLE)}
+    generation_infos = {kind: GenerationInfo.of(translator.name, [file], translator.description, kind) if signed else None
+               for kind in (COMPOSITE_MEDIA, GENERATED_MEDIA)}
     if filming:
         embed = FaceSwapper(family, perception, detector, device=args.device).embed
         tracker = Tracker(detector, embed, choice=args.face)
         try:
-            if not filmed(args, translator, tracker, reference, [str(file), *looks], output, makings[PART]):
+            if not filmed(args, translator, tracker, reference, [str(file), *looks], output, generation_infos[COMPOSITE_MEDIA]):
                 return STOPPED
         except ValueError as error:
             if not photos or isinstance(error, WriteError):
@@ -215,9 +215,9 @@ def run(args: argparse.Namespace) -> int:
     everything = photos or listed(args, translator.direction)
     todo = [work for work in everything if args.overwrite or not sheet_of(work).is_file()]
     if len(everything) == 1 and todo:
-        translated(todo[0], args, translator, reference, makings)
+        translated(todo[0], args, translator, reference, generation_infos)
     else:
-        print(process_all(todo, len(everything), lambda work: translated(work, args, translator, reference, makings),
+        print(process_all(todo, len(everything), lambda work: translated(work, args, translator, reference, generation_infos),
                           name=lambda work: work.source, done='translated'), file=sys.stderr)
     print(sheet_of(everything[0]) if len(everything) == 1 else args.output or OUTPUT)
     if failure is not None:

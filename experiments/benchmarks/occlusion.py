@@ -92,7 +92,7 @@ def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOT
     perception = build_perception('identity-mobilefacenet', None, None)
     perception.parser = load_parser(parser) if parser in PARSERS else load_trained(parser)
     family = load_family(Path(file) if file else weights.path(SWAPPER), perception)
-    kinds, limits = [NO_OCCLUDER, *OCCLUDERS], limits or [(occlusion.MIN_BARE, occlusion.MAX_RESIDUAL)]
+    kinds, limits = [NO_OCCLUDER, *OCCLUDERS], limits or [(occlusion.MIN_BARE_PROBABILITY, occlusion.MAX_RESIDUAL_LAB)]
     counts = {(limit, kind): np.zeros(4) for limit in limits for kind in kinds}
     milliseconds = []
     for index, (image, points, face) in enumerate(_faces(name, root, images, reference_parser)):

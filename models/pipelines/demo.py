@@ -40,7 +40,7 @@ def demo(swapper: PhotoSwapper) -> tuple[np.ndarray, np.ndarray]:
     images, rows = [], []
     for source, source_face, target, target_face in PAIRS:
         source_face, target_face = faces[source][source_face], faces[target][target_face]
-        images.append(swapper.exchange(photos[source], source_face, photos[target], [target_face])[0])
+        images.append(swapper.swap_faces(photos[source], source_face, photos[target], [target_face])[0])
         rows.append([portrait(photos[source], source_face), portrait(photos[target], target_face),
                      portrait(images[-1], target_face)])
     return images[0], contact_sheet(rows, ['source', 'target', 'swap'])

@@ -14,28 +14,28 @@ _RAMP = 1 / 16  # part of the square's side over which `known` rises from the bo
 
 
 @dataclass(frozen=True)
-class Framed:
+class AlignedImage:
     """square (1,3,S,S) in [-1,1]; known (1,1,S,S) in [0,1], 0 beyond the border of the image, where the square repeats it;
     note, what the user should know, or None."""
 
-    square: Tensor
-    known: Tensor
+    image: Tensor
+    inside: Tensor
     note: str | None
 
 
-def framed(image: np.ndarray, detector: Detector, size: int, template: str = 'face') -> Framed:
+def align_image(image: np.ndarray, detector: Detector, size: int, template: str = 'face') -> AlignedImage:
     """(H,W,3) uint8 RGB of any size -> a square of `size` pixels with the largest face where `template` has it, or the middle of
     the image where no face is found."""
     faces = detector.detect(image)
     if faces:
         several = f'it shows {len(faces)} faces, of which the largest was taken' if len(faces) > 1 else None
         points = faces[0].points
-        return Framed(crop_face(image, points, size, template), _known(image, points, size, template), several)
-    return Framed(middle(image, size), torch.ones(1, 1, size, size),
+        return AlignedImage(crop_face(image, points, size, template), _known(image, points, size, template), several)
+    return AlignedImage(center_crop(image, size), torch.ones(1, 1, size, size),
                   'no face was found in it, so its middle was taken without alignment')
 
 
-def middle(image: np.ndarray, size: int) -> Tensor:
+def center_crop(image: np.ndarray, size: int) -> Tensor:
     """The central square of (H,W,3) uint8 RGB: (1,3,size,size) in [-1,1]."""
     height, width = image.shape[:2]
     side = min(height, width)

@@ -10,8 +10,8 @@ from models.batch import FACE_IDS, PARTS
 
 MASK_SIDE = 256  # pixels of the template `face` in which masks are made
 # Both are measured by `scripts/benchmark.py occlusion`.
-MIN_BARE = 0.5  # probability of bare skin below which the target stays
-MAX_RESIDUAL = 30.0  # CIELAB distance of swap and target above which the target stays
+MIN_BARE_PROBABILITY = 0.5  # probability of bare skin below which the target stays
+MAX_RESIDUAL_LAB = 30.0  # CIELAB distance of swap and target above which the target stays
 _FACE_AREA = (0.05, 0.85)  # least and largest part of the crop that a face covers
 _HULL_GROWTH = 1.75  # how far the hull of the five points is stretched to reach brows and chin
 # What a swap may cover: the parts of a face, and ears and neck, which a jaw may be taken for; glasses stay.
@@ -100,13 +100,14 @@ def lettering(detail: Tensor, skin: np.ndarray, features: np.ndarray) -> np.ndar
 
 
 def face_masks(parser, targets: Tensor, swaps: Tensor, seen: Tensor | None = None, *, details: Tensor | None = None,
-               min_bare: float = MIN_BARE, max_residual: float = MAX_RESIDUAL) -> tuple[Tensor, list[bool]]:
+               min_bare: float = MIN_BARE_PROBABILITY, max_residual: float = MAX_RESIDUAL_LAB) -> tuple[Tensor, list[bool]]:
     """Where each swap covers its target: where either crop shows a face and the target shows bare skin, so that a swap neither
     covers what is in front of the face nor leaves the head.
 
     parser as models.base.Perception.parser, or None; targets, swaps (B,3,S,S) in [-1,1] in the template `face`; seen (B,19,S,S):
     the parser's logits of the targets, where they are known; details (B,3,D,D): the targets in more pixels, where there are;
-    min_bare, max_residual: see MIN_BARE and MAX_RESIDUAL. Returns hard masks (B,1,MASK_SIDE,MASK_SIDE) and, for each, whether
+    min_bare, max_residual: see MIN_BARE_PROBABILITY and MAX_RESIDUAL_LAB. Returns hard masks
+    (B,1,MASK_SIDE,MASK_SIDE) and, for each, whether
     the parser found no face in the target, so that the hull of the landmarks is used.
     """
     masks = [hull(MASK_SIDE)] * len(targets)

@@ -41,7 +41,7 @@ def _noise(count: int, size: int, length: int) -> Inputs:
 
 
 @torch.no_grad()
-def inputs_of(family: Family, batch: SwapBatch) -> Inputs:
+def onnx_inputs(family: Family, batch: SwapBatch) -> Inputs:
     """What the exported form of a family is given to draw a batch."""
     return {'target': batch.target, 'labels': family.perception.parser.labels(batch.target),
             'identity': family.perception.id_encoder(batch.source)}
@@ -90,7 +90,7 @@ class SwapSession(Session):
         return self(target=target, identity=identity)
 
 
-class PortableFamily(Family):
+class OnnxFamily(Family):
     """A family whose images an ONNX file draws."""
 
     task = 'swap'

@@ -16,17 +16,17 @@ from models.pipelines import blend, occlusion
 from models.runtime.sessions import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'
-DONE = 'faces were replaced by those of other people'  # for GenerationInfo
+SWAP_DESCRIPTION = 'faces were replaced by those of other people'  # for GenerationInfo
 MIN_ID_SIMILARITY = 0.3  # cosine of two identities below which nobody is taken for the other
 
 
 @dataclass(frozen=True)
-class Swapped:
+class SwapResult:
     """image (H,W,3) uint8 RGB, the target with its faces replaced; cover (H,W) float32 in [0,1], how much of a pixel is made;
     targets, the faces that were replaced; notes, sentences that the user should read."""
 
     image: np.ndarray
-    cover: np.ndarray
+    coverage: np.ndarray
     targets: list[Face]
     notes: list[str]
 
@@ -77,8 +77,8 @@ class PhotoSwapper:
         self.detector = detector
 
     def swap(self, source: np.ndarray, target: np.ndarray, *, source_face: str | int | None = None,
-             target_face: str | int = LARGEST, like: np.ndarray | None = None,
-             generator: torch.Generator | None = None) -> Swapped:
+             target_face: str | int = LARGEST, reference: np.ndarray | None = None,
+             generator: torch.Generator | None = None) -> SwapResult:
         """Put the face of `source` on `target`, both (H,W,3) uint8 RGB of any size.
 
         source_face: largest, a number, or None where one face is expected; target_face: largest, all or a number; like: instead,
@@ -89,8 +89,8 @@ class PhotoSwapper:
         giver, = choose(self.detector.detect(source), source_face, 'source')
         found = self.detector.detect(target)
         notes = []
-        if like is not None:
-            takers = [face for face, _ in self.recognised(target, choose(found, ALL, 'target'), [like])]
+        if reference is not None:
+            takers = [face for face, _ in self.match_references(target, choose(found, ALL, 'target'), [reference])]
             if not takers:
                 raise ValueError('nobody in the target is like the person of the reference; give another photo of that person, '
                                  'or say which face is meant by its number')
@@ -98,16 +98,16 @@ class PhotoSwapper:
             takers = choose(found, target_face, 'target')
             if target_face == LARGEST and len(found) > 1:
                 notes.append(f'the target shows {len(found)} faces; the largest was taken')
-        image, cover, more = self.exchange(source, giver, target, takers, generator=generator)
-        return Swapped(image, cover, takers, notes + more)
+        image, cover, more = self.swap_faces(source, giver, target, takers, generator=generator)
+        return SwapResult(image, cover, takers, notes + more)
 
-    def swap_people(self, target: np.ndarray, people: list[tuple[np.ndarray, np.ndarray]], *,
-                    generator: torch.Generator | None = None) -> Swapped:
+    def swap_identities(self, target: np.ndarray, people: list[tuple[np.ndarray, np.ndarray]], *,
+                    generator: torch.Generator | None = None) -> SwapResult:
         """Give each person his own source. people: photos of a person in the target, and of the one who takes his place; of each
         photo the largest face counts. Nobody else is changed. ValueError, one sentence, where a photo shows no face or none of
         the people is in the target; a note says who is not."""
         found = choose(self.detector.detect(target), ALL, 'target')
-        matches = self.recognised(target, found, [reference for reference, _ in people])
+        matches = self.match_references(target, found, [reference for reference, _ in people])
         if not matches:
             raise ValueError('none of the people is in the target; give other photos of them')
         there = {person for _, person in matches}
@@ -116,11 +116,11 @@ class PhotoSwapper:
         for face, person in matches:
             source = people[person][1]
             giver, = choose(self.detector.detect(source), LARGEST, f'source of person {person}')
-            image, more, said = self.exchange(source, giver, image, [face], generator=generator)
+            image, more, said = self.swap_faces(source, giver, image, [face], generator=generator)
             cover, notes = np.maximum(cover, more), notes + said
-        return Swapped(image, cover, [face for face, _ in matches], notes)
+        return SwapResult(image, cover, [face for face, _ in matches], notes)
 
-    def recognised(self, photo: np.ndarray, faces: list[Face], references: list[np.ndarray]) -> list[tuple[Face, int]]:
+    def match_references(self, photo: np.ndarray, faces: list[Face], references: list[np.ndarray]) -> list[tuple[Face, int]]:
         """Which of the photo's faces is the largest one of each reference: (face, number of the reference), the surest first.
         No face and no reference twice, and none whose identity similarity is below MIN_ID_SIMILARITY."""
         known = [self.embed(reference, choose(self.detector.detect(reference), LARGEST, f'reference {index}'))
@@ -132,7 +132,7 @@ class PhotoSwapper:
         """Identities (N,D), unit length, of faces of a photo."""
         raise TypeError(f'{type(self).__name__} embeds no faces')
 
-    def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
+    def swap_faces(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
                  generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """`swap` with faces already found: the finished image, its cover and the notes."""
         raise TypeError(f'{type(self).__name__} exchanges no faces')
@@ -157,7 +157,7 @@ class FaceSwapper(PhotoSwapper):
         return self.perception.id_encoder(crops.to(self.device))
 
     @torch.no_grad()
-    def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
+    def swap_faces(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
                  generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         targets = torch.cat([crop_face(target, face.points, self.size) for face in takers])
         points = torch.stack([torch.as_tensor(face.points, dtype=torch.float32) for face in takers])
@@ -194,7 +194,7 @@ class FaceSwapper(PhotoSwapper):
         masks, missed = occlusion.face_masks(self.perception.parser, targets, swaps, seen, details=details)
         return swaps.float().cpu(), masks.float().cpu(), missed
 
-    def maker(self, sources: list[tuple[np.ndarray, Face]]):
+    def face_generator(self, sources: list[tuple[np.ndarray, Face]]):
         """For models.pipelines.video.engine: makes faces with the role r look like the face sources[r] of a photo (H,W,3)."""
         crops = torch.cat([crop_face(photo, face.points, self.size) for photo, face in sources])
         identities = torch.cat([self.embed(photo, [face]) for photo, face in sources])

@@ -25,7 +25,7 @@ _POSES = (((51.642, 50.115), (57.617, 49.990), (35.740, 69.007), (51.157, 89.050
           ((46.845, 50.872), (67.382, 50.118), (72.737, 68.111), (48.167, 86.758), (67.236, 86.190)),
           ((54.796, 49.990), (60.771, 50.115), (76.673, 69.007), (55.388, 89.702), (61.257, 89.050)))
 # name -> the framings of which a face gets the one that fits it best
-FRAMINGS = {
+CROP_TEMPLATES = {
     'simswap-224': tuple(geometry.Template(224, 224, tuple((2 * x, 2 * y) for x, y in pose)) for pose in _POSES),
     'simswap-512': (geometry.template('ffhq'),),
 }
@@ -40,7 +40,7 @@ def softening_kernel() -> Tensor:
     return (kernel / kernel.sum())[None, None]
 
 
-def smoothed(mask: Tensor) -> Tensor:
+def smooth_inwards(mask: Tensor) -> Tensor:
     """(B,1,H,W) in [0,1] -> the same shape, falling off inwards: seven times a wide cone, which at first may only lower it."""
     kernel = softening_kernel().to(mask)
     for _ in range(6):
@@ -49,8 +49,8 @@ def smoothed(mask: Tensor) -> Tensor:
 
 
 def soft_mask(mask: Tensor) -> Tensor:
-    """(B,1,H,W) in [0,1] -> the same shape: smoothed; what is then nearly 1 becomes 1 and the rest is stretched to that."""
-    mask = smoothed(mask)
+    """(B,1,H,W) in [0,1] -> the same shape: smooth_inwards; what is then nearly 1 becomes 1 and the rest is stretched to that."""
+    mask = smooth_inwards(mask)
     hard = mask >= 0.9
     rest = mask.masked_fill(hard, 0)
     return torch.where(hard, 1.0, rest / rest.amax((1, 2, 3), keepdim=True).clamp(min=1e-6))
@@ -74,7 +74,8 @@ def border_alpha(matrix: np.ndarray, size: int, height: int, width: int) -> np.n
 
 
 class SimSwapper(PhotoSwapper):
-    """generate: target (B,3,S,S) in [-1,1], identity (B,512) -> swap (B,3,S,S), such as Generator.swap. framings: of FRAMINGS.
+    """generate: target (B,3,S,S) in [-1,1], identity (B,512) -> swap (B,3,S,S), such as Generator.swap. framings: of
+    CROP_TEMPLATES.
     encoder and parser lie on `device`; where a parser is given, the swap shows only where it sees a face."""
 
     def __init__(self, generate: Callable[[Tensor, Tensor], Tensor], encoder: nn.Module, detector: Detector,
@@ -110,7 +111,7 @@ class SimSwapper(PhotoSwapper):
         return swap * soft + crop * (1 - soft)
 
     @torch.no_grad()
-    def exchange(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
+    def swap_faces(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
                  generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
         identity = self.embed(source, [giver])
         image, (height, width) = target.astype(np.float32), target.shape[:2]
@@ -128,7 +129,7 @@ class SimSwapper(PhotoSwapper):
         return image.round().clip(0, 255).astype(np.uint8), cover, []
 
 
-def files(name: str) -> list[Path]:
+def weight_files(name: str) -> list[Path]:
     """What is read: the converted generator where there is one, the published archive otherwise; the identity encoder."""
     return [weights.converted(name) or weights.path(name), weights.entry('simswap-arcface').path.with_suffix('.safetensors')]
 
@@ -147,6 +148,6 @@ def load_encoder() -> SimSwapArcFace:
 
 def load_simswap(name: str, generate: Callable[[Tensor, Tensor], Tensor], detector: Detector, *,
                  device: str | torch.device = 'cpu', parser: FaceParser | None = None) -> SimSwapper:
-    """The published SimSwap by its name, a key of FRAMINGS, around its generator; its encoder is loaded."""
+    """The published SimSwap by its name, a key of CROP_TEMPLATES, around its generator; its encoder is loaded."""
     encoder = fused(load_encoder()).to(device, memory_format=torch.channels_last)
-    return SimSwapper(generate, encoder, detector, FRAMINGS[name], device=device, parser=parser)
+    return SimSwapper(generate, encoder, detector, CROP_TEMPLATES[name], device=device, parser=parser)

@@ -1,9 +1,9 @@
 """Faces of photos as drawings and back: detect, align, translate, and paste into the photo where that is wanted.
 
     translator = FaceTranslator(load_translator(default_weights(), perception), build_detector())
-    made = translator.image(photo, styles=3, paste=True)
-    made.faces[0].translations[2], made.pasted[2], sheet(made)
-    VideoEngine(translator.maker(style=2), translator.size, Tracker(detector)).convert(video, output)
+    made = translator.translate_image(photo, styles=3, paste=True)
+    made.faces[0].translations[2], made.pasted[2], translation_sheet(made)
+    VideoEngine(translator.face_generator(style=2), translator.size, Tracker(detector)).convert(video, output)
 """
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from models import weights
 from models.base import Family, Perception
 from models.perception.detection import Detector, Face
 from models.pipelines import blend, occlusion
-from models.pipelines.framing import Framed, framed, middle
+from models.pipelines.framing import AlignedImage, align_image, center_crop
 from models.pipelines.io.contact_sheet import contact_sheet, portrait
 from models.pipelines.photo import LARGEST, choose, crop_face
 from models.registry import TRANSLATORS, family_name, load_family
@@ -29,11 +29,11 @@ class TranslatedFace:
 
     face: np.ndarray
     translations: list[np.ndarray]
-    found: Face | None
+    detection: Face | None
 
 
 @dataclass(frozen=True)
-class Translated:
+class TranslatedImage:
     """An image (H,W,3) uint8 RGB with its translated faces; pasted, the image with all of them in it, for each style, or empty
     where that was not asked for; reference (S,S,3), the image that gave the style, or None."""
 
@@ -86,7 +86,7 @@ class FaceTranslator:
         return self.family.config.size
 
     @property
-    def done(self) -> str:
+    def description(self) -> str:
         """What is done to a face, for GenerationInfo."""
         return ('a face of a photograph was translated into a drawing' if self.direction == 'a2b' else
                 'a drawing of a face was translated into a photograph')
@@ -106,7 +106,7 @@ class FaceTranslator:
                                 if self.family.styled else 'for several styles use munit, satnet or stargan'))
 
     @torch.no_grad()
-    def draw(self, crops: Tensor, *, style: int = 0, reference: Tensor | None = None) -> Tensor:
+    def translate_crops(self, crops: Tensor, *, style: int = 0, reference: Tensor | None = None) -> Tensor:
         """Aligned faces (B,3,S,S) in [-1,1] -> their translations, the same on the CPU. style: number of a style that chance
         makes, the same for all images of all calls; reference (1,3,S,S): gives the style instead."""
         def chance() -> torch.Generator:
@@ -124,28 +124,28 @@ class FaceTranslator:
             made = [self.family.translate(crops, self.direction, reference=given, generator=chance())]
         return torch.cat(made).float().cpu()
 
-    def maker(self, *, style: int = 0, reference: Framed | None = None):
-        """For models.pipelines.video.engine: translates every face in one style, as `draw`."""
+    def face_generator(self, *, style: int = 0, reference: AlignedImage | None = None):
+        """For models.pipelines.video.engine: translates every face in one style, as `translate_crops`."""
         self.check(reference=reference is not None)
 
         def make(faces) -> tuple[Tensor, Tensor]:
-            made = self.draw(faces.crops, style=style, reference=reference and reference.square)
+            made = self.translate_crops(faces.crops, style=style, reference=reference and reference.image)
             return made, self.masks(faces.crops, made)
 
         return make
 
-    def framed(self, reference: np.ndarray) -> Framed:
-        """An image that is to give the style, as `image` wants it; its note says what the user should know."""
+    def align_image(self, reference: np.ndarray) -> AlignedImage:
+        """An image that is to give the style, as `translate_image` wants it; its note says what the user should know."""
         self.check(reference=True)
-        return framed(reference, self.detector, self.size)
+        return align_image(reference, self.detector, self.size)
 
-    def image(self, image: np.ndarray, *, face: str | int = LARGEST, aligned: bool = False, styles: int = 1, style: int = 0,
-                reference: Framed | None = None, paste: bool = False) -> Translated:
+    def translate_image(self, image: np.ndarray, *, face: str | int = LARGEST, aligned: bool = False, styles: int = 1,
+                style: int = 0, reference: AlignedImage | None = None, paste: bool = False) -> TranslatedImage:
         """Translate faces of (H,W,3) uint8 RGB of any size.
 
         face: which, as models.pipelines.photo.choose; aligned: the image is a face as the data sets have it, of which the
         central square is taken, and nothing is detected. styles, style: how many, and the number of the first; reference: what
-        `framed` made of the image that gives the style; paste: put the translations into the image, too. ValueError, one
+        `align_image` made of the image that gives the style; paste: put the translations into the image, too. ValueError, one
         sentence, where no face is found and where something does not go together.
         """
         self.check(styles, reference is not None)
@@ -153,15 +153,16 @@ class FaceTranslator:
             raise ValueError('an aligned face is translated as a whole, so there is nothing to paste it into; leave out one of '
                              'the two')
         if aligned:
-            found, crops = [None], middle(image, self.size)
+            found, crops = [None], center_crop(image, self.size)
         else:
             found = choose(self.detector.detect(image), face, 'image')
             crops = torch.cat([crop_face(image, one.points, self.size) for one in found])
-        made = [self.draw(crops, style=style + number, reference=reference and reference.square) for number in range(styles)]
+        made = [self.translate_crops(crops, style=style + number, reference=reference and reference.image)
+                for number in range(styles)]
         faces = [TranslatedFace(_seen(crops[index]), [_seen(one[index]) for one in made], place)
                  for index, place in enumerate(found)]
         pasted = [self.paste(image, found, crops, one) for one in made] if paste else []
-        return Translated(image, faces, pasted, _seen(reference.square[0]) if reference else None)
+        return TranslatedImage(image, faces, pasted, _seen(reference.image[0]) if reference else None)
 
     def paste(self, image: np.ndarray, faces: list[Face], crops: Tensor, made: Tensor) -> np.ndarray:
         """The image with the translations (N,3,S,S) of its faces' crops (N,3,S,S) in it."""
@@ -178,7 +179,7 @@ class FaceTranslator:
         return occlusion.face_masks(self.parser, photos, photos)[0].cpu()
 
 
-def sheet(made: Translated) -> np.ndarray:
+def translation_sheet(made: TranslatedImage) -> np.ndarray:
     """A row for each face: the face, the reference where there is one, its translations, and where they were pasted the image
     before and after; (H,W,3) uint8 RGB."""
     count = len(made.faces[0].translations)
@@ -187,7 +188,7 @@ def sheet(made: Translated) -> np.ndarray:
     places = ['before', 'after'] if made.pasted else []
     rows = []
     for one in made.faces:
-        shown = [portrait(whole, one.found) for whole in (made.image, *made.pasted[:1])] if made.pasted else []
+        shown = [portrait(whole, one.detection) for whole in (made.image, *made.pasted[:1])] if made.pasted else []
         rows.append([one.face, *given, *one.translations, *shown])
     return contact_sheet(rows, ['face', *['reference'] * len(given), *styles, *places])
 

@@ -41,7 +41,7 @@ def test_videos_of_one_stem_get_two_outputs(folder, tmp_path, clip, capsys):
         shutil.copy(clip, folder / name)
     names = ['Clip.mkv.mp4', 'clip.mov.mp4', 'clip.mov.mp4.mp4', 'clip.mp4.mp4', 'other.mp4']
     assert outputs(folder, tmp_path / 'out') == names
-    assert Clip(tmp_path / 'out' / 'clip.mov.mp4').count == 2 and Clip(tmp_path / 'out' / 'clip.mp4.mp4').count == 3
+    assert Clip(tmp_path / 'out' / 'clip.mov.mp4').frame_count == 2 and Clip(tmp_path / 'out' / 'clip.mp4.mp4').frame_count == 3
     capsys.readouterr()
     assert outputs(folder, tmp_path / 'out') == names and capsys.readouterr().err.count('there already') == 5
 

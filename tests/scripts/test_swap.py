@@ -132,8 +132,9 @@ def test_a_swapped_photo_says_so(paint, photos, tmp_path):
     arguments = ['--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.jpg']
     assert run(*arguments, '--mark', '--debug') == 0
     found = inspect(tmp_path / 'out.jpg')
-    assert found.intact and found.ours and found.made.model == 'cgan' and 'replaced' in found.made.done
-    assert found.made.weights == {'stand-in.safetensors': hashlib.sha256(b'no weights').hexdigest()}
+    assert found.intact and found.signed_locally
+    assert found.generation_info.model == 'cgan' and 'replaced' in found.generation_info.description
+    assert found.generation_info.weights == {'stand-in.safetensors': hashlib.sha256(b'no weights').hexdigest()}
     with_visible_label, before = read_image(tmp_path / 'out.jpg'), demo_photo('astronaut')
     assert (with_visible_label[-30:, -80:].astype(int) - before[-30:, -80:]).std() > 30, 'the label'
     strip = read_image(tmp_path / 'out.debug.png')
@@ -454,7 +455,7 @@ def test_a_video_gets_the_face_in_every_frame(paint, photos, video, tmp_path, ca
     captured = capsys.readouterr()
     assert captured.out.strip() == str(tmp_path / 'out.mp4') and 'frames/s' in captured.err and 'limits' in captured.err
     assert sum(asked) == 6 and min(white_pixels(tmp_path / 'out.mp4')) > 10 * max(white_pixels(video)) + 500
-    assert inspect(tmp_path / 'out.mp4').made.model == 'cgan'
+    assert inspect(tmp_path / 'out.mp4').generation_info.model == 'cgan'
     with pytest.raises(SystemExit):
         run(*arguments, '--debug')
 

@@ -7,7 +7,7 @@ import pytest
 from models.perception.build import build_perception
 from models.perception.detection import build_detector
 from models.pipelines.io.images import read_image
-from models.pipelines.photo import FaceSwapper, Swapped
+from models.pipelines.photo import FaceSwapper, SwapResult
 from scripts import swap
 
 CASES = Path(__file__).parents[1] / 'fixtures' / 'cases'
@@ -35,7 +35,7 @@ def upright(swapper, drawn, face):
     return swapper.swap(drawn, face)
 
 
-def id_similarity(swapper, first: Swapped, second: Swapped) -> float:
+def id_similarity(swapper, first: SwapResult, second: SwapResult) -> float:
     """Cosine of the identities of the swapped faces, where each is searched anew."""
     a, b = (swapper.embed(one.image, swapper.detector.detect(one.image)[:1]) for one in (first, second))
     return float((a * b).sum())
@@ -45,8 +45,8 @@ def id_similarity(swapper, first: Swapped, second: Swapped) -> float:
 def test_a_turned_photo_gives_the_turned_swap(swapper, face, drawn, upright, quarters):
     turned = swapper.swap(drawn, np.ascontiguousarray(np.rot90(face, quarters)))
     difference = np.abs(np.rot90(turned.image, -quarters).astype(int) - upright.image)
-    assert difference[upright.cover > 0.5].mean() < 3, 'levels of 255; a swap at other landmarks differs by tens'
-    assert difference[upright.cover == 0].max() == 0
+    assert difference[upright.coverage > 0.5].mean() < 3, 'levels of 255; a swap at other landmarks differs by tens'
+    assert difference[upright.coverage == 0].max() == 0
     assert id_similarity(swapper, turned, upright) > 0.98
 
 

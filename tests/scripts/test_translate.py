@@ -10,7 +10,7 @@ from PIL import Image
 
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
-from models.pipelines.io.provenance import PART, WHOLE, inspect
+from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, inspect
 from models.pipelines.video.clip import VideoFormat
 from models.pipelines.video.mux import SegmentWriter, join
 from scripts import translate
@@ -38,17 +38,17 @@ def test_a_photo_gets_its_translation_a_sheet_and_credentials(run, tmp_path):
     out = tmp_path / 'new' / 'out.png'
     assert run('--input', tmp_path / 'photo.png', '-o', out) == 0
     face = read_image(out)
-    assert face.shape == (32, 32, 3) and (face == face[0, 0]).all() and inspect(out).source == WHOLE
+    assert face.shape == (32, 32, 3) and (face == face[0, 0]).all() and inspect(out).source_type == GENERATED_MEDIA
     found = inspect(tmp_path / 'new' / 'out.sheet.png')
-    assert found.intact and found.made.model == 'Dyer' and 'into a drawing' in found.made.done
-    assert found.made.weights == {'dyer.safetensors': hashlib.sha256(b'no weights').hexdigest()}
+    assert found.intact and found.generation_info.model == 'Dyer' and 'into a drawing' in found.generation_info.description
+    assert found.generation_info.weights == {'dyer.safetensors': hashlib.sha256(b'no weights').hexdigest()}
 
     assert run('--input', tmp_path / 'photo.png', '-o', out, '--paste', '--styles', 2, '--overwrite') == 0
     first, second = (read_image(out.with_name(f'out.style{number}.png')) for number in (1, 2))
     before = demo_photo('astronaut')
     assert first.shape == before.shape and (first[:50] == before[:50]).all()
     assert (first[115:125, 220:230] == face[0, 0]).all() and (second[120, 225] != face[0, 0]).any()
-    assert inspect(out.with_name('out.style1.png')).source == PART
+    assert inspect(out.with_name('out.style1.png')).source_type == COMPOSITE_MEDIA
 
 
 def test_of_a_folder_what_cannot_be_done_is_said_and_what_is_done_stays(run, tmp_path, capsys):
@@ -106,7 +106,7 @@ def test_every_frame_of_a_video_or_of_a_camera_is_translated_in_one_style(run, t
     piece.close()
     join([piece.path], piece.stamps, piece.end, look, clip)
     assert run('--input', f'camera:{clip}' if camera else clip, '-o', out, '--style', 1) == 0
-    assert inspect(out).intact and inspect(out).made.model == 'Dyer'
+    assert inspect(out).intact and inspect(out).generation_info.model == 'Dyer'
     video = cv2.VideoCapture(str(out))
     frames = [frame[..., ::-1] for there, frame in iter(video.read, (False, None)) if there]
     assert len(frames) == 6 or camera and frames

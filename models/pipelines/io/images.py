@@ -61,14 +61,14 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = (), *, overwri
     return path
 
 
-def write_image(path: str | Path, image: np.ndarray | Photo, making: GenerationInfo | None = None) -> None:
+def write_image(path: str | Path, image: np.ndarray | Photo, generation_info: GenerationInfo | None = None) -> None:
     """Write (H,W,3) uint8 sRGB or a Photo as PNG or JPEG (quality 95) by the file's ending; with Content Credentials where
-    `making` is given. A Photo keeps its profile, and in a PNG its alpha. ValueError, as WriteError or ProvenanceError, where that
-    fails; the file is then as it was."""
+    `generation_info` is given. A Photo keeps its profile, and in a PNG its alpha. ValueError, as WriteError or ProvenanceError,
+    where that fails; the file is then as it was."""
     path = check_name(path)
     photo = Photo(image) if isinstance(image, np.ndarray) else image
     kind = FORMATS[path.suffix.lower()]
     with replacing(path) as temporary:
         photo.image(alpha=kind == 'PNG').save(temporary, kind, quality=95, icc_profile=photo.icc_profile)
-        if making is not None:
-            sign(temporary, making, path.name)
+        if generation_info is not None:
+            sign(temporary, generation_info, path.name)

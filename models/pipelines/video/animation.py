@@ -20,17 +20,17 @@ class Animation:
     sound, origin, exact = False, Fraction(0), True
 
     def __init__(self, path: str | Path):
-        self.path, self.broken, self.notes, self.count = Path(path), 0, [], 0
+        self.path, self.broken, self.notes, self.frame_count = Path(path), 0, [], 0
         with open_image(path, formats=IMAGE_FORMATS) as pil_image:
             check_size(path, *pil_image.size)
             self.hidden = int(getattr(pil_image, 'default_image', False))  # a PNG's image for programs that show no animation
             self.size, count = pil_image.size, pil_image.n_frames - self.hidden
-        self.look = VideoFormat(*self.size, Fraction(25), Fraction(1, 1000), colors=BT709)
+        self.format = VideoFormat(*self.size, Fraction(25), Fraction(1, 1000), colors=BT709)
         first = next(self.frames(), None)
         if first is None:
             raise ValueError(f'{path} shows no image that can be decoded; it may be damaged, export it again')
-        self.count = count
-        self.look = VideoFormat(*self.size, Fraction(1000, first.duration), self.look.base, colors=BT709)
+        self.frame_count = count
+        self.format = VideoFormat(*self.size, Fraction(1000, first.duration), self.format.time_base, colors=BT709)
 
     def frames(self, skip: int = 0, seek: int | None = None) -> Iterator[Frame]:
         """Every frame from number `skip` on; `seek` is not needed."""
@@ -50,13 +50,13 @@ class Animation:
                         image = Image.alpha_composite(Image.new('RGBA', self.size, _WHITE), pil_image.convert('RGBA'))
                         yield Frame(start, np.array(image.convert('RGB')), None, round(time) - start)
                     number += 1
-            self.broken = max(0, self.count - number)
+            self.broken = max(0, self.frame_count - number)
         except ImageError:
-            self.broken = max(1, self.count - number)
+            self.broken = max(1, self.frame_count - number)
 
     def missing(self, frames: int) -> int:
         """How many images could not be decoded, when `frames` were."""
-        return max(0, self.count - frames)
+        return max(0, self.frame_count - frames)
 
 
 def open_clip(path: str | Path) -> Clip | Animation:

@@ -115,17 +115,18 @@ class Recording:
     """Writes images as an MP4, with the times at which they were filmed; whole when it is closed. WriteError where it cannot be
     written, at once where that can be known."""
 
-    def __init__(self, output: Path, rate: float, making: GenerationInfo | None = None):
-        self.output, self.rate, self.making, self.piece = output, Fraction(rate).limit_denominator(1001), making, None
+    def __init__(self, output: Path, rate: float, generation_info: GenerationInfo | None = None):
+        self.output, self.rate = output, Fraction(rate).limit_denominator(1001)
+        self.generation_info, self.piece = generation_info, None
         check_writable(output)
         self.folder = temporary_path(output.with_name('recording'))
 
     def __call__(self, seconds: float, image: np.ndarray) -> bool:
         if self.piece is None:
-            self.look = VideoFormat(image.shape[1], image.shape[0], self.rate, _BASE)
+            self.format = VideoFormat(image.shape[1], image.shape[0], self.rate, _BASE)
             with write_errors(self.output):
                 self.folder.mkdir(exist_ok=True)
-            self.piece = SegmentWriter(self.folder / 'piece.mp4', self.look)
+            self.piece = SegmentWriter(self.folder / 'piece.mp4', self.format)
         stamp = round(seconds / _BASE)
         if not self.piece.stamps or stamp > self.piece.stamps[-1]:
             self.piece.write(stamp, image)
@@ -138,8 +139,8 @@ class Recording:
         try:
             piece.close()
             first = piece.stamps[0]
-            join([piece.path], [stamp - first for stamp in piece.stamps], piece.end - first, self.look, self.output,
-                 making=self.making)
+            join([piece.path], [stamp - first for stamp in piece.stamps], piece.end - first, self.format, self.output,
+                 generation_info=self.generation_info)
         finally:
             piece.abandon()
             remove(self.folder)

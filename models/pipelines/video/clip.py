@@ -14,9 +14,9 @@ from av.video.reformatter import Interpolation
 from models.image_io import ImageError, open_image
 from models.pipelines.video.color import TRANSFERS, ToneMap
 
-ENDINGS = ('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.ts', '.mts', '.m2ts', '.wmv', '.flv', '.3gp',
-           '.ogv')
-IMAGE_ENDINGS, IMAGE_FORMATS = ('.gif', '.webp', '.png', '.apng'), ('GIF', 'WEBP', 'PNG')  # of animated images
+VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.ts', '.mts', '.m2ts', '.wmv', '.flv',
+                  '.3gp', '.ogv')
+ANIMATION_SUFFIXES, IMAGE_FORMATS = ('.gif', '.webp', '.png', '.apng'), ('GIF', 'WEBP', 'PNG')  # of animated images
 MAX_PIXELS = 1 << 26  # of a frame, twice those of 8K; decoding more would fill a laptop's memory
 THREADS = max(1, (os.cpu_count() or 1) // 4)  # of the decoder and of the encoder; the networks want the others
 UNSPECIFIED = 2  # of color matrices, primaries and transfer curves
@@ -51,19 +51,19 @@ class VideoFormat:
     width: int
     height: int
     rate: Fraction
-    base: Fraction
+    time_base: Fraction
     aspect: Fraction = Fraction(1)
     colors: tuple[int, int, int, int] = (UNSPECIFIED, 0, UNSPECIFIED, UNSPECIFIED)
 
     @property
     def step(self) -> int:
         """Usual time from one frame to the next, in units of `base`."""
-        return max(1, round(1 / (self.rate * self.base)))
+        return max(1, round(1 / (self.rate * self.time_base)))
 
 
 def is_animated(path: str | Path) -> bool:
     """Whether a file is a GIF, WebP or PNG with more than one image; False where it cannot be read."""
-    if Path(path).suffix.lower() not in IMAGE_ENDINGS:
+    if Path(path).suffix.lower() not in ANIMATION_SUFFIXES:
         return False
     try:
         with open_image(path, formats=IMAGE_FORMATS) as pil_image:
@@ -107,7 +107,7 @@ class Clip:
         if not os.path.isfile(path):
             raise ValueError(f'{path} is no file; give a video (MP4, MOV, MKV, WebM, ...)')
         with self._opened() as (container, stream):
-            self.look = None
+            self.format = None
             first = next(self._decoded(stream), None)
             if first is None:
                 raise ValueError(f'{path} shows no frame that can be decoded; it may be damaged, export it again')
@@ -115,14 +115,14 @@ class Clip:
             self.size = first.width, first.height
             transfer = TRANSFERS.get(int(first.color_trc))
             self.hdr = transfer and ToneMap(transfer, self._deep(first))
-            self.look = self._look(stream, first)
+            self.format = self._look(stream, first)
             # Broadcast streams count from an arbitrary moment; elsewhere a late start is meant.
             continuous = container.format.flags & av.format.Flags.ts_discont.value == 0
             self.origin = Fraction(0) if continuous else Fraction(container.start_time or 0, av.time_base)
             seconds = stream.duration and stream.duration * stream.time_base
             # AVI counts chunks, some of which are empty or hold no image of their own (packed B-frames).
             self.exact, self.timed = stream.frames > 0 and container.format.name != 'avi', first.pts is not None
-            self.count = max(0, stream.frames or round((seconds or 0) * self.look.rate)) or None
+            self.frame_count = max(0, stream.frames or round((seconds or 0) * self.format.rate)) or None
             self.sound = bool(container.streams.audio)
 
     def _look(self, stream, first: av.VideoFrame) -> VideoFormat:
@@ -203,30 +203,30 @@ class Clip:
 
     @property
     def _shift(self) -> int:
-        return round(self.origin / self.look.base)
+        return round(self.origin / self.format.time_base)
 
     def _stamped(self, frames: Iterator[av.VideoFrame]) -> Iterator[tuple[int, av.VideoFrame]]:
         last, shift = None, self._shift
         for frame in frames:
             stamp = None if frame.pts is None else frame.pts - shift
-            if last is not None and stamp is not None and is_jump((stamp - last) * self.look.base):
-                shift, stamp = frame.pts - last - self.look.step, None
+            if last is not None and stamp is not None and is_jump((stamp - last) * self.format.time_base):
+                shift, stamp = frame.pts - last - self.format.step, None
             if last is not None and (stamp is None or stamp <= last):
-                stamp = last + (self.look.step if stamp is None else 1)
+                stamp = last + (self.format.step if stamp is None else 1)
             last = 0 if stamp is None else stamp
             yield last, frame
 
     def _upright(self, stamp: int, frame: av.VideoFrame) -> Frame:
         duration = frame.duration or 0
-        if not 0 < duration * self.look.base < _LONGEST_SECONDS:
+        if not 0 < duration * self.format.time_base < _LONGEST_SECONDS:
             duration = 0
         same = (frame.width, frame.height) == self.size
         image = self._rgb(frame) if same else self._letterboxed(frame)
         if self.turn:
             image = np.ascontiguousarray(np.rot90(image, self.turn))
         format = frame.format
-        encodable = same and not (self.turn or self.hdr or format.is_rgb or format.has_palette or self.look.width % 2
-                                  or self.look.height % 2)
+        encodable = same and not (self.turn or self.hdr or format.is_rgb or format.has_palette or self.format.width % 2
+                                  or self.format.height % 2)
         return Frame(stamp, image, frame if encodable else None, duration)
 
     def _rgb(self, frame: av.VideoFrame) -> np.ndarray:
@@ -252,10 +252,10 @@ class Clip:
     def missing(self, frames: int) -> int:
         """How many images of the file are lost, when `frames` were decoded: those that its index counts and its data lack, and
         those whose packets were broken. Images that edits leave out do not count."""
-        if not self.exact or frames >= self.count:
+        if not self.exact or frames >= self.frame_count:
             return self.broken
         packets = 0
         with suppress(ValueError), self._opened() as (container, stream), suppress(FFmpegError):
             for packet in container.demux(stream):
                 packets += packet.size > 0
-        return max(self.broken, self.count - packets)
+        return max(self.broken, self.frame_count - packets)

@@ -2,7 +2,7 @@
 
     tracker = Tracker(detector, embed, choice='largest')
     engine = VideoEngine(make, size, tracker)
-    report = engine.convert(Path('clip.mp4'), Path('out.mp4'), making=GenerationInfo.of(...))
+    report = engine.convert(Path('clip.mp4'), Path('out.mp4'), generation_info=GenerationInfo.of(...))
     report = engine.live(Camera('0'), Window())
 
 `make` is all that the engine knows of a model. It gets Faces and returns made faces (B,3,S,S) in [-1,1] in the template `face`
@@ -10,7 +10,7 @@ and masks (B,1,M,M) in [0,1] of where they are to show, hard: the engine steadie
 A translator is such a function:
 
     def make(faces):
-        made = translator.draw(faces.crops)
+        made = translator.translate_crops(faces.crops)
         return made, translator.masks(faces.crops, made)
 """
 import time
@@ -32,7 +32,7 @@ from models.pipelines.video.animation import Animation, open_clip
 from models.pipelines.video.clip import Clip, Frame
 from models.pipelines.video.color import gray, is_gray
 from models.pipelines.video.mux import QUALITY, Sound, join
-from models.pipelines.video.parts import Parts
+from models.pipelines.video.segments import Parts
 from models.pipelines.video.smoothing import TemporalSmoothing
 from models.pipelines.video.stages import StageTimer, flow
 from models.pipelines.video.tracking import EVERY, Seen, Tracker
@@ -63,14 +63,14 @@ class ConversionReport:
 
     frames: int = 0
     faces: int = 0
-    kept: int = 0
+    resumed_frames: int = 0
     seconds: float = 0.0
     cpu: float = 0.0
-    done: bool = True
+    completed: bool = True
     notes: list[str] = field(default_factory=list)
     stages: dict[str, StageTimer] = field(default_factory=lambda: {name: StageTimer() for name in _STAGES})
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Speed, and which stage limits it."""
         if not self.frames:
             return 'no frame was made'
@@ -111,7 +111,7 @@ class VideoEngine:
         self.color, self.finish, self.batch, self.quality = color, finish, batch, quality
         self.steady: dict[int, TemporalSmoothing] = {}
 
-    def convert(self, video: Path, output: Path, *, making: GenerationInfo | None = None, settings: dict | None = None,
+    def convert(self, video: Path, output: Path, *, generation_info: GenerationInfo | None = None, settings: dict | None = None,
                 progress: Callable[[int, int | None], None] = lambda done, count: None,
                 stop: Callable[[], bool] = lambda: False) -> ConversionReport:
         """Make the faces of a video anew, frame by frame, with its time stamps and its sound, as an MP4.
@@ -126,15 +126,15 @@ class VideoEngine:
             raise ValueError(f'{output} does not end in .mp4, which is what videos are written as')
         clip = open_clip(video)
         check_writable(output)
-        if making is not None:
+        if generation_info is not None:
             check_signing()
         sound = Sound(clip)
         parts = Parts(output, video, {**(settings or {}), 'quality': self.quality, 'size': self.size})
         report, began = ConversionReport(), (time.perf_counter(), time.process_time())
-        report.kept = len(parts.stamps)
-        report.done = self._convert(clip, parts, report, progress, stop)
-        if report.done:
-            join(parts.files, parts.stamps, parts.end, clip.look, output, sound=sound, making=making)
+        report.resumed_frames = len(parts.stamps)
+        report.completed = self._convert(clip, parts, report, progress, stop)
+        if report.completed:
+            join(parts.files, parts.stamps, parts.end, clip.format, output, sound=sound, generation_info=generation_info)
             parts.remove()
             report.notes += clip.notes + sound.notes
             missing = clip.missing(len(parts.stamps))
@@ -147,20 +147,20 @@ class VideoEngine:
                  stop: Callable) -> bool:
         """Make the pieces that are not there yet; False where that was stopped. No folder stays that holds no finished piece."""
         self._restore(parts.state)
-        progress(report.kept, clip.count)
+        progress(report.resumed_frames, clip.frame_count)
         line = flow(self._chunks(clip, parts), self._works(report), report.stages['decoding'])
         piece = None
         try:
             for chunk in line:
                 with report.stages['encoding']:
-                    piece = piece or parts.begin(clip.look, self.quality)
+                    piece = piece or parts.begin(clip.format, self.quality)
                     for frame, image in zip(chunk.frames, chunk.images):
                         piece.write(frame.stamp, image, frame.duration)
                     if chunk.last:
                         parts.finish(piece, chunk.state)
                         piece = None
                 report.frames, report.faces = report.frames + len(chunk.frames), report.faces + chunk.faces
-                progress(report.kept + report.frames, clip.count)
+                progress(report.resumed_frames + report.frames, clip.frame_count)
                 if stop():
                     return False
         finally:
@@ -205,14 +205,14 @@ class VideoEngine:
                 self.steady[number].restore(kept)
 
     def _chunks(self, clip: Clip | Animation, parts: Parts) -> Iterator[_Chunk]:
-        size = max(1, min(EVERY, _ROOM // (clip.look.width * clip.look.height)))
+        size = max(1, min(EVERY, _ROOM // (clip.format.width * clip.format.height)))
         frames = clip.frames(len(parts.stamps), parts.next)
         group, number = list(islice(frames, size)), 1
         while group:
             after = list(islice(frames, size))
             last = number % SEGMENT == 0 or not after
             stamp = after[0].stamp if after else None
-            yield _Chunk(group, [float(frame.stamp * clip.look.base) for frame in group], last, state={'next': stamp})
+            yield _Chunk(group, [float(frame.stamp * clip.format.time_base) for frame in group], last, state={'next': stamp})
             group, number = after, number + 1
 
     def _track(self, chunk: _Chunk) -> _Chunk:

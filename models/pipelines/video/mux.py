@@ -46,7 +46,7 @@ class SegmentWriter:
     QUALITY. Odd sides get one more row or column, the last one again. stamps, of the frames so far; end, of the last one."""
 
     def __init__(self, path: Path, look: VideoFormat, quality: int = QUALITY):
-        self.path, self.look, self.stamps, self.end = path, look, [], 0
+        self.path, self.format, self.stamps, self.end = path, look, [], 0
         self.temporary = temporary_path(path)
         with _writing(path):
             self.container = av.open(str(self.temporary), 'w', format='mp4')
@@ -55,14 +55,14 @@ class SegmentWriter:
             stream = self.container.add_stream('libx264', rate=look.rate.limit_denominator(65535), options=options)
             context = stream.codec_context
             stream.width, stream.height, stream.pix_fmt = look.width + look.width % 2, look.height + look.height % 2, _PIXELS
-            context.thread_count, context.time_base, context.sample_aspect_ratio = THREADS, look.base, look.aspect
+            context.thread_count, context.time_base, context.sample_aspect_ratio = THREADS, look.time_base, look.aspect
             context.colorspace, context.color_range, context.color_primaries, context.color_trc = look.colors
-            stream.time_base = look.base
+            stream.time_base = look.time_base
             self.stream = stream
 
     def write(self, stamp: int, image: np.ndarray | av.VideoFrame, duration: int = 0) -> None:
         """(H,W,3) uint8 RGB, or a decoded frame of even size."""
-        matrix, reach = self.look.colors[:2]
+        matrix, reach = self.format.colors[:2]
         if isinstance(image, np.ndarray):
             height, width = image.shape[:2]
             if height % 2 or width % 2:
@@ -73,8 +73,8 @@ class SegmentWriter:
             frame = image if image.format.name == _PIXELS else image.reformat(format=_PIXELS)
             frame.pict_type = av.video.frame.PictureType.NONE  # the decoder's would be forced on the encoder
         self.stamps.append(stamp)
-        self.end = stamp + (duration or self.look.step)
-        frame.pts, frame.time_base = stamp - self.stamps[0], self.look.base
+        self.end = stamp + (duration or self.format.step)
+        frame.pts, frame.time_base = stamp - self.stamps[0], self.format.time_base
         with _writing(self.path):
             self.container.mux(self.stream.encode(frame))
 
@@ -240,31 +240,31 @@ def _images(pieces: list[Path], stamps: list[int], end: int, base: Fraction, str
 
 
 def join(pieces: list[Path], stamps: list[int], end: int, look: VideoFormat, output: Path, *, sound: Sound | None = None,
-         making: GenerationInfo | None = None) -> None:
+         generation_info: GenerationInfo | None = None) -> None:
     """Pieces, one after the other, as one MP4 with sound.
 
-    stamps: of all frames; end: of the last frame. making: for Content Credentials. WriteError, EncodeError or ProvenanceError
-    where it cannot be written; the output is then as it was.
+    stamps: of all frames; end: of the last frame. generation_info: for Content Credentials. WriteError, EncodeError or
+    ProvenanceError where it cannot be written; the output is then as it was.
     """
     try:
-        _join(pieces, stamps, end, look, output, sound, making)
+        _join(pieces, stamps, end, look, output, sound, generation_info)
     except EncodeError:
         if sound is None or not sound.simplify():
             raise
-        join(pieces, stamps, end, look, output, sound=sound, making=making)
+        join(pieces, stamps, end, look, output, sound=sound, generation_info=generation_info)
 
 
 def _join(pieces: list[Path], stamps: list[int], end: int, look: VideoFormat, output: Path, sound: Sound | None,
-          making: GenerationInfo | None) -> None:
+          generation_info: GenerationInfo | None) -> None:
     size = sum(piece.stat().st_size for piece in pieces)
     output.parent.mkdir(parents=True, exist_ok=True)
-    check_space(output.parent, size * (1 if making is None else 2), f'{output.name}, of which the frames are made,')
+    check_space(output.parent, size * (1 if generation_info is None else 2), f'{output.name}, of which the frames are made,')
     with replacing(output) as temporary:
         with (_writing(output), av.open(str(pieces[0])) as first,
               av.open(str(temporary), 'w', format='mp4', options=_OPTIONS) as container):
             video = container.add_stream_from_template(first.streams.video[0])
-            video.time_base = look.base
-            packets = [_images(pieces, stamps, end, look.base, video)]
+            video.time_base = look.time_base
+            packets = [_images(pieces, stamps, end, look.time_base, video)]
             if sound is not None and sound.kept:
                 packets.append(sound.packets(container))
                 next(packets[1])
@@ -276,5 +276,5 @@ def _join(pieces: list[Path], stamps: list[int], end: int, look: VideoFormat, ou
                     if isinstance(error, OSError) or packet.stream is video:
                         raise
                     sound.lost()
-        if making is not None:
-            sign(temporary, making, output.name)
+        if generation_info is not None:
+            sign(temporary, generation_info, output.name)

@@ -39,7 +39,7 @@ def test_what_is_in_front_of_a_photo_stays(swapper, name, lost):
 
 def test_a_face_with_nothing_in_front_loses_nothing(swapper):
     source, clear = (read_image(CASES / file) for file in ('drawn-source.jpg', 'face.jpg'))
-    cover = swapper.swap(source, clear).cover
+    cover = swapper.swap(source, clear).coverage
     found, _ = cv2.findContours((cover > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     assert len(found) == 1, 'one piece without a hole'
     assert (cover > 0.5).mean() > 0.08

@@ -179,4 +179,4 @@ def test_what_is_no_animation(tmp_path):
     clip = Animation(tmp_path / 'cut.gif')
     assert 0 < len(list(clip.frames())) < 6
     report = passing_engine().convert(tmp_path / 'cut.gif', tmp_path / 'out.mp4')
-    assert report.frames and clip.look.base == Fraction(1, 1000)
+    assert report.frames and clip.format.time_base == Fraction(1, 1000)

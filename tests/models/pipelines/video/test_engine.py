@@ -153,18 +153,18 @@ def test_an_interrupted_video_becomes_the_same_file(tmp_path, monkeypatch):
         return shown, torch.ones(len(shown), 1, 32, 32)
 
     whole = engine(make, color=True).convert(clip_file, tmp_path / 'whole.mp4')
-    assert whole.done and sum(made) == 30
+    assert whole.completed and sum(made) == 30
     halves = engine(make, color=True)
     seen = []
     first = halves.convert(clip_file, tmp_path / 'out.mp4', progress=lambda done, count: seen.append((done, count)),
                            stop=lambda: seen[-1][0] >= 20)
-    assert not first.done and seen[-1] == (20, 30) and not (tmp_path / 'out.mp4').exists()
+    assert not first.completed and seen[-1] == (20, 30) and not (tmp_path / 'out.mp4').exists()
     (tmp_path / 'out.mp4.parts' / 'current.mp4').write_bytes(b'left by a crash')
     with pytest.raises(ValueError, match='another job'):
         engine(make, color=True).convert(clip_file, tmp_path / 'out.mp4', settings={'face': '1'})
     made.clear()
     second = engine(make, color=True).convert(clip_file, tmp_path / 'out.mp4')
-    assert second.done and second.kept == 16 and sum(made) == second.frames == 14
+    assert second.completed and second.resumed_frames == 16 and sum(made) == second.frames == 14
     assert (tmp_path / 'out.mp4').read_bytes() == (tmp_path / 'whole.mp4').read_bytes()
     assert not (tmp_path / 'out.mp4.parts').exists()
 
@@ -191,10 +191,10 @@ def test_broken_videos_are_one_sentence(tmp_path):
 
 def test_a_video_says_that_it_was_made(tmp_path, monkeypatch):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
-    making = GenerationInfo('cvae', {}, 'faces were replaced')
-    engine().convert(written(tmp_path / 'a.mp4', moving(4)), tmp_path / 'out.mp4', making=making)
+    generation_info = GenerationInfo('cvae', {}, 'faces were replaced')
+    engine().convert(written(tmp_path / 'a.mp4', moving(4)), tmp_path / 'out.mp4', generation_info=generation_info)
     found = inspect(tmp_path / 'out.mp4')
-    assert found.intact and found.made == making and found.title == 'out.mp4'
+    assert found.intact and found.generation_info == generation_info and found.title == 'out.mp4'
     assert moments(tmp_path / 'out.mp4') == [0, 40, 80, 120]
 
 
@@ -312,7 +312,7 @@ def test_signing_is_checked_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'file'))
     clip = written(tmp_path / 'a.mp4', moving(3))
     with pytest.raises(ValueError, match='XDG_CONFIG_HOME'):
-        passing_engine().convert(clip, tmp_path / 'out.mp4', making=GenerationInfo('cvae', {}, 'done'),
+        passing_engine().convert(clip, tmp_path / 'out.mp4', generation_info=GenerationInfo('cvae', {}, 'done'),
                                  progress=lambda done, count: pytest.fail('begun'))
     assert {path.name for path in tmp_path.iterdir()} == {'file', 'a.mp4'}
 

@@ -166,7 +166,7 @@ def test_interrupted_in_every_container(tmp_path, monkeypatch, ending):
     done = []
     report = passing_engine().convert(source, tmp_path / 'out.mp4', progress=lambda number, count: done.append(number),
                                       stop=lambda: done[-1] >= 20)
-    assert not report.done
+    assert not report.completed
     report = passing_engine().convert(source, tmp_path / 'out.mp4')
-    assert (report.kept, report.frames) == (16, 14)
+    assert (report.resumed_frames, report.frames) == (16, 14)
     assert (tmp_path / 'out.mp4').read_bytes() == (tmp_path / 'whole.mp4').read_bytes()

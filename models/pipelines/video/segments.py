@@ -16,7 +16,7 @@ _ENDING = '.parts'
 _FORMAT = 2  # of the files in the folder
 
 
-def parts_folder(output: Path) -> Path:
+def segments_folder(output: Path) -> Path:
     """OUTPUT.parts beside the output; a name that gets too long by that is cut and bears a digest of the whole one."""
     name = output.name + _ENDING
     whole = os.fsencode(output.name)
@@ -35,7 +35,7 @@ class Parts:
     """
 
     def __init__(self, output: Path, video: Path, settings: dict):
-        self.folder, self.files, self.stamps, self.end, self.next, self.state = parts_folder(output), [], [], 0, None, None
+        self.folder, self.files, self.stamps, self.end, self.next, self.state = segments_folder(output), [], [], 0, None, None
         about = video.stat()
         job = json.dumps({**settings, 'format': _FORMAT, 'video': [video.name, about.st_size, about.st_mtime_ns]}, sort_keys=True)
         job, note = hashlib.sha256(job.encode()).hexdigest().encode(), self.folder / 'job'
