@@ -3,17 +3,17 @@ import functools
 import logging
 import math
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.geometry import Template
-from models.image_io import ImageError, read_rgb
+from models.image_io import IMAGE_SUFFIXES, ImageError, list_images, read_rgb
 
 PARTITIONS = ('train', 'validation', 'test')
-SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+SUFFIXES, images_in = IMAGE_SUFFIXES, list_images
 log = logging.getLogger(__name__)
 
 
@@ -123,13 +123,6 @@ def check_root(root: str | Path) -> Path:
     if not root.is_dir():
         raise ValueError(f'{root} is not a folder; give the folder that holds the data set')
     return root
-
-
-def images_in(folder: Path, *, deep: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[str]:
-    """Sorted image paths below a folder, relative to it; hidden files and folders are skipped."""
-    paths = folder.rglob('*') if deep else folder.iterdir()
-    relative = (path.relative_to(folder) for path in paths if path.suffix.lower() in suffixes)
-    return sorted(path.as_posix() for path in relative if not any(part.startswith('.') for part in path.parts))
 
 
 def read_image(path: Path) -> np.ndarray:
