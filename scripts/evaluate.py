@@ -36,7 +36,7 @@ from experiments.evaluation.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATI
 from experiments.evaluation.plots import roc
 from experiments.evaluation.protocols.swaps import PROTOCOLS, build_protocol
 from experiments.evaluation.protocols.translation import translation
-from experiments.evaluation.protocols.verification import draw_pairs, read_pairs, verify_pairs
+from experiments.evaluation.protocols.verification import read_pairs, sample_pairs, verify_pairs
 from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
 from experiments.evaluation.tables import from_evaluation
@@ -142,7 +142,7 @@ def verify(args: argparse.Namespace) -> str:
     name = args.judge or 'identity-mobilefacenet'
     embedder, template = load_embedder(name).to(args.device), EMBEDDERS[name][1]['template']
     faces = build_faces(args.data, args.root, 'all' if args.pairs else 'test')
-    pairs = read_pairs(args.pairs, faces) if args.pairs else draw_pairs(faces)
+    pairs = read_pairs(args.pairs, faces) if args.pairs else sample_pairs(faces)
     found = verify_pairs(lambda images: embedder(images, template=template), faces, pairs, TEMPLATES[template],
                          device=args.device)
     figures = ', '.join(f'{measure} {mean:.4f} ± {deviation:.4f}' for measure, (mean, deviation) in found.items())

@@ -16,7 +16,7 @@ TINY = ['model.size=32', 'data.batch=4', 'data.workers=0', 'data.validation_batc
 def script(monkeypatch):
     module = importlib.import_module('scripts.train_parser')
     measured = module.measure
-    monkeypatch.setattr(module, 'measure', lambda *given, **named: measured(*given, **named, most=6))
+    monkeypatch.setattr(module, 'measure', lambda *given, **named: measured(*given, **named, max_images=6))
     return lambda *words: module.main([*map(str, words), *(word for setting in TINY for word in ('--set', setting))])
 
 
