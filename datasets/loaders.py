@@ -24,7 +24,7 @@ from datasets.transforms.joint import Augmentation, unpacked
 from datasets.transforms.matching import Matching
 from datasets.unpaired import Unpaired, unpaired
 from datasets.webcaricature import webcaricature
-from models.batch import PairBatch, collate
+from models.batch import collate
 from models.image_io import available_memory
 
 # name -> function (root, partition) -> Faces
@@ -198,16 +198,6 @@ def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 
     train = partition in ('train', 'all')
     return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
                  augmentation=Augmentation() if augment and train else None, encoder=encoder)
-
-
-def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
-                  same_ratio: float = 0.5, seed: int = 0, augment: bool = False, crops: float = 0.0,
-                  matching: Matching | None = None, encoder: str | None = None) -> Dataset:
-    """Samples of the batch type of a family: build_pairs for PairBatch, which ignores same_ratio and encoder, otherwise
-    build_swaps, which ignores crops and matching."""
-    if batch is PairBatch:
-        return build_pairs(name, root, size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
-    return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment, encoder=encoder)
 
 
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:

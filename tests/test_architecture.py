@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.registry import FAMILIES
+from models.registry import FAMILIES, GENERATORS
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ('configs', 'models', 'datasets', 'experiments', 'scripts', 'app')
@@ -27,7 +27,7 @@ TEMPORARY_CIRCLES = {
     ('models.storage.convert', 'models.weights'), ('models.storage.unpickle', 'models.weights'),
     ('datasets.samples.identities', 'datasets.loaders'), ('models.perception.encoders.files', 'models.perception.published'),
 }
-FAMILY_PACKAGES = {'.'.join(entry.module.split('.')[:2]) for entry in FAMILIES.values()}
+FAMILY_PACKAGES = {'.'.join(FAMILIES[name].module.split('.')[:2]) for name in GENERATORS}
 
 
 @cache

@@ -78,13 +78,13 @@ def listing(names: Iterable[tuple[str, str]]) -> str:
 def synthetic(size: int = 64, count: int = PAIRS, *, seed: int = 0) -> SwapProtocol:
     """Rendered identities of the test split, with true swaps."""
     dataset = SyntheticSwaps('test', size, seed=seed, length=count, num_identities=_NUM_IDENTITIES, same_ratio=0.0)
-    causes = [dataset.causes(index) for index in range(count)]
-    names = tuple((f'{first}/{source_setting}', f'{second}/{target_setting}')
-                  for first, second, source_setting, target_setting in causes)
+    numbers = [dataset.numbers(index) for index in range(count)]
+    names = tuple((f'{first}/{source_attributes}', f'{second}/{target_attributes}')
+                  for first, second, source_attributes, target_attributes in numbers)
 
     def true_causes(index: int) -> Tensor:
-        identity, _, _, setting = causes[index]
-        return causes_of(sample_identity(seed, identity), sample_attributes(seed, setting))
+        identity, _, _, attributes = numbers[index]
+        return causes_of(sample_identity(seed, identity), sample_attributes(seed, attributes))
 
     return SwapProtocol('synthetic', size, names, dataset, true_causes, f'seed {seed}')
 

@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from configs.ablation import FOLDER, read_ablation
+from configs.ablation import FOLDER, AblationConfig, read_ablation
 from experiments.ablation import plan as planning
-from experiments.ablation.plan import plan, schema_of
+from experiments.ablation.plan import plan
+from models.registry import family_types
 from tests.experiments.ablation.stubs import TINY, ablation
 
 
@@ -33,6 +34,15 @@ def test_variants_of_sampling_share_a_run(tmp_path):
     assert len({run.key for run in runs}) == 1 and [run.config.model['sampling']['steps'] for run in runs[1:]] == [5, 10]
 
 
+@pytest.mark.parametrize(('base', 'variant', 'message'), [
+    ('recognizer', 'cvae', 'a and the base are an encoder'), ('parser', 'parser', 'runs of the family parser are not compared'),
+])
+def test_families_whose_runs_are_not_compared_are_refused(tmp_path, base, variant, message):
+    config = AblationConfig(question='?', base={'family': base}, variants={'a': {'family': variant}})
+    with pytest.raises(ValueError, match=message):
+        plan(config, tmp_path)
+
+
 @pytest.mark.parametrize('name', sorted(path.stem for path in FOLDER.glob('*.yaml')))
 def test_ablations_of_the_suite_are_valid(name, tmp_path):
     config = read_ablation(name)[1]
@@ -40,4 +50,4 @@ def test_ablations_of_the_suite_are_valid(name, tmp_path):
     assert len(runs) == len(config.expanded()) * len(config.seeds)
     assert len({json.dumps(run.config.model_dump(mode='json')) for run in runs}) == len(runs) or config.grid
     for run in runs:
-        assert schema_of(run.config.family)(**run.config.model)
+        assert family_types(run.config.family)[1](**run.config.model)

@@ -85,16 +85,17 @@ def test_estimates_come_from_runs_of_equal_cost_or_a_stored_probe(tmp_path):
     assert estimates(runs, cache) == {run.key: 1.0 for run in runs[1:]}
 
 
-def test_encoders_have_a_script_and_couples_count_as_two_images(tmp_path, monkeypatch):
+def test_encoders_have_the_same_script_and_pairs_count_as_two_images(tmp_path, monkeypatch):
     runs = plan(AblationConfig(**ENCODERS), tmp_path / 'runs')
-    script = tmp_path / 'scripts' / 'train_identity.py'
+    script = tmp_path / 'scripts' / 'train.py'
     script.parent.mkdir()
     script.write_text('import sys\nsys.exit(" ".join(sys.argv[1:]))\n')
     monkeypatch.setattr(runner, 'ROOT', tmp_path)
     with pytest.raises(RunError) as error:
         runner.train_by_script(runs[0], {}, lambda: False)
     preset = runs[0].folder.with_suffix('.yaml')
-    assert str(error.value) == f'--preset {preset} --out {runs[0].folder}' and 'identity-mobilefacenet' in preset.read_text()
+    assert str(error.value) == f'--family recognizer --preset {preset} --out {runs[0].folder}'
+    assert 'identity-mobilefacenet' in preset.read_text()
 
     def probe(run, environment, stopping):
         run.folder.mkdir(parents=True)
