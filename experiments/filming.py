@@ -8,8 +8,8 @@ from pathlib import Path
 
 from datasets.faces import images_in
 from experiments.photos import PHOTO_SUFFIXES
+from experiments.progress import ProgressBar
 from experiments.training.interruption import Interruption
-from experiments.training.logging.progress import ProgressBar
 from models import weights
 from models.perception.build import file_of
 from models.pipelines.io.images import FORMATS

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from configs.reading import listed_file, read_rows
 from datasets.faces import SUFFIXES, images_in
-from experiments.training.logging.progress import ProgressBar
+from experiments.progress import ProgressBar
 from models.image_io import Photo, read_photo
 from models.pipelines.io.images import FORMATS, check_not_input, check_output
 

@@ -35,7 +35,7 @@ from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, 
 from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.shards import Shards
 from experiments.evaluation.systems import ProtocolBatch, System
-from experiments.training.logging.progress import ProgressBar
+from experiments.progress import ProgressBar
 from models.batch import collate
 from models.perception.parsers.parser import face_mask
 from models.pipelines import blend

@@ -21,7 +21,7 @@ from experiments.evaluation.metrics.translation import color_distance, color_his
 from experiments.evaluation.protocols.translation import TranslationProtocol
 from experiments.evaluation.shards import Shards
 from experiments.evaluation.systems import System
-from experiments.training.logging.progress import ProgressBar
+from experiments.progress import ProgressBar
 from models.batch import PairBatch, collate
 
 
