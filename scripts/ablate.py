@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
         protocol = build_protocol(wanted.name, out / 'lists', root=wanted.root, targets=wanted.targets, size=wanted.size,
                                   count=wanted.count)
     if not args.compare_only:
-        train_all(runs, say=lambda line: print(line, file=sys.stderr, flush=True))
+        train_all(runs, log=lambda line: print(line, file=sys.stderr, flush=True))
     comparison = compare_encoders(name, ablation, runs, protocol, device=args.device) if encoders else compare(
         name, ablation, runs, protocol, out / 'evaluation', device=args.device)
     out.mkdir(parents=True, exist_ok=True)

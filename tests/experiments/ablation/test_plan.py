@@ -35,7 +35,8 @@ def test_variants_of_sampling_share_a_run(tmp_path):
 
 
 @pytest.mark.parametrize(('base', 'variant', 'message'), [
-    ('recognizer', 'cvae', 'a and the base are an encoder'), ('parser', 'parser', 'runs of the family parser are not compared'),
+    ('recognizer', 'cvae', 'a and the base are an identity encoder'),
+    ('parser', 'parser', 'runs of the family parser are not compared'),
 ])
 def test_families_whose_runs_are_not_compared_are_refused(tmp_path, base, variant, message):
     config = AblationConfig(question='?', base={'family': base}, variants={'a': {'family': variant}})
