@@ -69,6 +69,8 @@ _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_sta
 _ARRAYS = {'source_person': 'source_label', 'target_person': 'target_label', 'colours': 'colors',
            'wanted_colours': 'target_colors', 'wanted_colors': 'target_colors', 'wanted_features': 'target_features',
            'wanted_identity': 'target_identity'}
+_VIDEO_STATE = {'looks': 'embedding_sum', 'people': 'identities', 'person': 'identity', 'steady': 'smoothing', 'filmed': 'face',
+                'made': 'generated', 'change': 'color_transfer', 'still': 'stillness'}
 _warned: set[str] = set()
 
 
@@ -153,3 +155,10 @@ def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
 def renamed_array(name: str) -> str:
     """The name of an array in the stored batches of an evaluation."""
     return _ARRAYS.get(name, name)
+
+
+def renamed_video_state(state: Any) -> Any:
+    """The state of an interrupted video conversion, with nested dictionaries and lists."""
+    if isinstance(state, dict):
+        return {_VIDEO_STATE.get(key, key): renamed_video_state(value) for key, value in state.items()}
+    return [renamed_video_state(value) for value in state] if isinstance(state, list) else state

@@ -26,6 +26,7 @@ TOP_LEVEL = {'models', 'datasets', 'configs', 'experiments', 'scripts', 'tests',
 TEMPORARY_CIRCLES = {
     ('models.storage.convert', 'models.weights'), ('models.storage.unpickle', 'models.weights'),
     ('datasets.samples.identities', 'datasets.loaders'), ('models.perception.encoders.files', 'models.perception.published'),
+    ('models.pipelines.files.translations', 'models.pipelines.video.targets'),
 }
 FAMILY_PACKAGES = {'.'.join(FAMILIES[name].module.split('.')[:2]) for name in GENERATORS}
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from configs import renamed
 from configs.ablation import AblationConfig
 from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
-from configs.renamed import renamed_array, renamed_metrics, renamed_settings
+from configs.renamed import renamed_array, renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
 from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
@@ -146,3 +146,11 @@ def test_metrics_and_arrays_of_evaluations_are_converted():
         'source_label', 'colors', 'target_colors', 'target_features', 'edges']
     config = AblationConfig(question='?', base={'family': 'cut'}, variants={'a': {}}, columns=['colour_distance', 'edges'])
     assert config.columns == ['color_distance', 'edges']
+
+
+def test_the_state_of_an_interrupted_video_is_converted():
+    earlier = {'tracker': {'people': [{'looks': 1, 'count': 2, 'box': None}], 'tracks': {3: {'person': 0, 'misses': 1}}},
+               'steady': {3: {'filmed': 4, 'made': 5, 'mask': 6, 'change': 7, 'still': 8}}, 'next': 9, 'stamps': [10]}
+    assert renamed_video_state(earlier) == {
+        'tracker': {'identities': [{'embedding_sum': 1, 'count': 2, 'box': None}], 'tracks': {3: {'identity': 0, 'misses': 1}}},
+        'smoothing': {3: {'face': 4, 'generated': 5, 'mask': 6, 'color_transfer': 7, 'stillness': 8}}, 'next': 9, 'stamps': [10]}

@@ -1,21 +1,25 @@
 """Fixtures of the tests of experiments: a toy family, one thread, and a small denoiser with references and an embedder."""
+import subprocess
+
 import pytest
 import torch
 
 from models import registry
 from models.perception.encoders.embedder import Embedder
 from tests.contract.stubs import IDENTITY, TinyEmbedder
+from tests.experiments.disks import SIZE
 
 
 @pytest.fixture(autouse=True)
-def toy_is_a_family(monkeypatch):
+def registered_toy(monkeypatch):
+    """The toy family in the registry."""
     entry = registry.FamilyEntry('tests.experiments.training.toy', 'Toy', 'ToyConfig', 'swap')
     monkeypatch.setitem(registry.FAMILIES, 'toy', entry)
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Results are bit-equal for equal numbers of threads only."""
+def single_thread():
+    """Results are bit-exact for equal numbers of threads only."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -39,3 +43,14 @@ def denoiser():
 @pytest.fixture
 def references():
     return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(2)) - 0.5
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of SIZE bytes."""
+    folder = tmp_path / 'disk'
+    folder.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={SIZE}', 'tmpfs', folder], capture_output=True).returncode:
+        pytest.skip('mounting a small file system needs privileges')
+    yield folder
+    subprocess.run(['umount', folder], check=True)

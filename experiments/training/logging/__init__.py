@@ -1,1 +1,1 @@
-"""Journal, running means and monitor of a run. Import from the modules."""
+"""Journal, running means and diagnosis of a run. Import from the modules."""
