@@ -2,6 +2,7 @@
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +33,9 @@ class Shards:
     def write(self, part: range, arrays: Mapping[str, Tensor | np.ndarray | None]) -> None:
         """Store tensors or arrays with one row per sample, without those that are None. The file is written atomically."""
         packed = io.BytesIO()
-        np.savez(packed, **{key: value.cpu().numpy() if isinstance(value, Tensor) else value for key, value in arrays.items()
-                            if value is not None})
+        values: dict[str, Any] = {key: value.cpu().numpy() if isinstance(value, Tensor) else value
+                                  for key, value in arrays.items() if value is not None}
+        np.savez(packed, **values)
         write_bytes(self._path(part), packed.getvalue())
 
     def read(self, part: range) -> dict[str, Tensor]:

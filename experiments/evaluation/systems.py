@@ -56,6 +56,8 @@ class System:
 class Trained(System):
     """A family with weights loaded from a file."""
 
+    family: Family
+
     def __init__(self, name: str, family: Family, file: Path):
         self.name, self.family, self.key = name, family, weights.digest(file)
         self.directions = getattr(family, 'directions', ())
@@ -138,6 +140,8 @@ class Truth(System):
     name, key = 'the truth', 'truth-1'
 
     def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
+        if pairs.batch.truth is None:
+            raise ValueError('the protocol has no true swaps')
         return pairs.batch.truth
 
 

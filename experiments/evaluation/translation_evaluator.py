@@ -72,15 +72,15 @@ def _pair_values(batch: PairBatch, direction: str, system: System, judges: Judge
     """Metrics (B,) of each pair; embeddings, features and color histograms of translations and targets."""
     source, target = (batch.a, batch.b) if direction == 'a2b' else (batch.b, batch.a)
     translated, second_sample = (system.translate(source, direction, seed=seed + offset) for offset in (0, 1))
-    embedding = judges.identity(translated)
+    embedding, source_embedding = judges.identity(translated), judges.identity(source)
     values: dict[str, Tensor | None] = {
         'edges': edge_agreement(source, translated), 'diversity': diversity(torch.stack([translated, second_sample])),
         'identity': embedding, 'features': judges.features(translated), 'colors': color_histogram(translated),
         'target_identity': judges.identity(target), 'target_features': judges.features(target),
         'target_colors': color_histogram(target),
     }
-    if embedding is not None:
-        values['id_source'] = cosine(embedding, judges.identity(source))
+    if embedding is not None and source_embedding is not None:
+        values['id_source'] = cosine(embedding, source_embedding)
     if batch.paired.all():
         values |= {'truth_l1': l1(translated, target), 'truth_ssim': ssim(translated, target)}
     return values
