@@ -79,7 +79,9 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
     """
     parser = load_trained(source) if Path(source).is_file() else load_parser(source)
     parser.to(device)
-    sources: dict[str, Labeled | RenderedFaces] = {title: faces for root in roots for title, faces in by_subset(root, PARSER_SIZE_PX, partition).items()}
+    sources: dict[str, Labeled | RenderedFaces] = {}
+    for root in roots:
+        sources.update(by_subset(root, PARSER_SIZE_PX, partition))
     sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, PARSER_SIZE_PX)
     lines = []
     for title, faces in sources.items():
