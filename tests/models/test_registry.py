@@ -72,7 +72,7 @@ def test_file_in_another_format_raises(tmp_path, load):
 
 
 def test_family_of_another_task_is_refused(tmp_path):
-    saved(tmp_path / 'family.safetensors')
+    saved_family(tmp_path / 'family.safetensors')
     assert isinstance(load_family(tmp_path / 'family.safetensors', None, task='swap'), CVAE)
     with pytest.raises(ValueError, match='holds a CVAE, which swaps faces .swap.py.; give weights of a family that translates'):
         load_family(tmp_path / 'family.safetensors', None, task='translate')
