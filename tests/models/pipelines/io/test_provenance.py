@@ -123,7 +123,7 @@ def test_another_machines_signature_is_intact_but_not_ours(signed, tmp_path, mon
         found = inspect(path)
         assert found.intact and not found.signed_locally and found.source_type == 'trainedAlgorithmicMedia'
         certificates.certificate_folder()  # from now on the machine has another one
-    assert script.main([str(path)]) == 0 and 'does not know' in capsys.readouterr().out
+    assert script.main([str(path)]) == 0 and 'unknown to this machine' in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_one_sentence(tmp_path, capsys):
