@@ -16,8 +16,8 @@ class FunctionFamily(Family):
 
     task = 'swap'
 
-    def __init__(self, function: Callable[[SwapBatch], Tensor], size: int = 64):
-        super().__init__(FamilyConfig(size=size), None)
+    def __init__(self, function: Callable[[SwapBatch], Tensor], size: int = 64, perception: Perception | None = None):
+        super().__init__(FamilyConfig(size=size), perception)
         self.function = function
 
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:

@@ -75,8 +75,7 @@ def test_unconditional_generator_is_exported_without_labels():
 
 
 def test_export_of_a_sampling_family_raises(tmp_path):
-    family = FunctionFamily(lambda batch: torch.randn_like(batch.target), 32)
-    object.__setattr__(family, 'perception', tiny_perception())
+    family = FunctionFamily(lambda batch: torch.randn_like(batch.target), 32, tiny_perception())
     with pytest.raises(ValueError, match='from noise'):
         export_family(family, tmp_path / 'a.onnx')
     assert not any(tmp_path.iterdir()) and family.config == FamilyConfig(size=32)
