@@ -57,7 +57,7 @@ def sample(name: str, shape: list[int], rule: str) -> np.ndarray:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file. NAME__subS or NAME__subScC, with every S-th pixel and every C-th channel of a large output, becomes NAME
+    """The arrays of a file. NAME__subS or NAME__subScC, every S-th pixel and every C-th channel of a large output, becomes NAME
     and NAME__stride."""
     with np.load(path) as file:
         arrays = dict(file)
