@@ -3,12 +3,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from app.results import local_weights, perception_of
 from models import weights
-from models.base import Family, Perception
+from models.base import Perception
+from models.cgan.generator import Generator
 from models.cgan.published import load_generator
 from models.ddpm.loading import ADM, load_denoiser
 from models.ddpm.networks.denoiser import Denoiser
@@ -18,7 +20,7 @@ from models.perception.encoders.embedder import Embedder
 from models.perception.parsers.parser import FaceParser
 from models.pipelines.photo import FaceSwapper, PhotoSwapper
 from models.pipelines.simswap import CROP_TEMPLATES, load_simswap, weight_files
-from models.pipelines.translate import load_translator
+from models.pipelines.translate import TranslatorFamily, load_translator
 from models.registry import SWAPPERS, TRANSLATORS, load_family
 from models.runtime.fusion import fused
 
@@ -92,7 +94,7 @@ class Networks:
         """color: match the colors of the target."""
         return self._swapper(choice, choice.mtime_ns, color)
 
-    def translator(self, choice: WeightsChoice) -> tuple[Family, Perception]:
+    def translator(self, choice: WeightsChoice) -> tuple[TranslatorFamily, Perception]:
         """The family and its perception."""
         return self._translator(choice, choice.mtime_ns)
 
@@ -114,14 +116,14 @@ class Networks:
 
     def _load_swapper(self, choice: WeightsChoice, mtime_ns: int, color: bool) -> PhotoSwapper:
         if choice.family in CROP_TEMPLATES:
-            generator = fused(load_generator(choice.family)).to(self.device)
+            generator = cast(Generator, fused(load_generator(choice.family))).to(self.device)
             generator = generator.to(memory_format=torch.channels_last)
             return load_simswap(choice.family, generator.swap, self.detector, device=self.device)
         perception = self._perception_for(choice, PHOTO_PARSER)
         family = load_family(choice.files[0], perception).to(self.device)
         return FaceSwapper(family, perception, self.detector, device=self.device, color=color)
 
-    def _load_translator(self, choice: WeightsChoice, mtime_ns: int) -> tuple[Family, Perception]:
+    def _load_translator(self, choice: WeightsChoice, mtime_ns: int) -> tuple[TranslatorFamily, Perception]:
         perception = self._perception_for(choice)
         return load_translator(choice.files[0], perception).to(self.device), perception
 

@@ -10,8 +10,8 @@ from app.networks import Networks
 from app.selection import first_or_none
 from app.tasks import NETWORK_QUEUE, PROGRESS, Update, run_in_thread, user_messages
 from configs.resolve import checked
-from experiments.ablation.tables import Table
 from experiments.evaluation.ilvr import COLUMNS, compare
+from experiments.evaluation.tables import Table
 from models.ddpm.ilvr import ILVRConfig
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler

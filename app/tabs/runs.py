@@ -9,7 +9,7 @@ from app.images import MAX_IMAGE_PX
 from app.results import ResultFolder, find_results
 from app.selection import first_or_none
 from app.tasks import user_messages
-from experiments.ablation.plots import curve
+from experiments.evaluation.plots import curve
 from experiments.training.logging.journal import learning_curves
 from models.pipelines.io.images import read_image
 

@@ -29,8 +29,8 @@ def tab(networks: Networks) -> None:
         with gr.Row():
             start = gr.Button('Swap', variant='primary', elem_id='swap-start', min_width=100)
             cancel = gr.Button('Cancel', elem_id='swap-cancel', min_width=100)
-        comparison = gr.ImageSlider(label='Before and after (drag the divider)', elem_id='swap-comparison', buttons=['fullscreen'],
-                                    interactive=False, max_height=640)
+        comparison = gr.ImageSlider(label='Before and after (drag the divider)', elem_id='swap-comparison',
+                                    buttons=['fullscreen'], interactive=False, max_height=640)
         notes = gr.Markdown(elem_id='swap-notes')
         file = gr.DownloadButton('Download', elem_id='swap-download', interactive=False)
 

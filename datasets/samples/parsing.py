@@ -33,7 +33,9 @@ _GRAY_PROBABILITY, _LOW_RESOLUTION_PROBABILITY = 0.15, 0.5
 
 
 class ParsingSource(Protocol):
-    """Images with label maps from which ParsingSamples are sampled."""
+    """Images with label maps from which ParsingSamples are sampled. coarse: labels are ids of COARSE instead of PARTS."""
+
+    coarse: bool
 
     def __len__(self) -> int: ...
 

@@ -47,10 +47,10 @@ def test_other_hosts_and_blocked_paths_are_refused(address):
 
 
 def test_public_host_requires_a_password(home, capsys, monkeypatch):
-    monkeypatch.setenv('GRADIO_TEMP_DIR', '')  # set by each server; the first one still uses its own
+    monkeypatch.setenv('GRADIO_TEMP_DIR', '')  # the second server sets it, and the first one uses it too
     with pytest.raises(SystemExit):
         script.main(['--host', '0.0.0.0'])
-    assert 'give --password' in capsys.readouterr().err
+    assert 'requires --password' in capsys.readouterr().err
     with pytest.raises(ValueError, match='password'):
         serve(Settings(), host='0.0.0.0')
     page, locked = serve(Settings(), password='secret', block=False)
