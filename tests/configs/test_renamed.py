@@ -20,7 +20,8 @@ from models.registry import load_family
 from models.weights import ZOO
 from scripts import train
 
-EARLIER = Path(__file__).resolve().parents[1] / 'fixtures' / 'earlier'  # a run of two steps, and the weights after a third one, of the earlier version
+# run: two steps of an earlier version; resumed.safetensors: the weights after a third step
+EARLIER = Path(__file__).resolve().parents[1] / 'fixtures' / 'earlier'
 
 
 @pytest.fixture
