@@ -4,8 +4,8 @@ import time
 import torch
 
 from experiments.training.build import Training
+from experiments.training.devices.memory import PeakMemory
 from experiments.training.errors import explain_out_of_memory
-from experiments.training.memory import PeakMemory
 
 
 def dry_run(training: Training) -> None:

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 from configs.reading import shown
 from configs.resolve import dump
 from configs.schema import RunConfig
-from experiments.training.checkpoint import Checkpoints, read_checkpoint
+from experiments.training.devices.fabric import LossModule, MicroBatch
+from experiments.training.devices.processes import gather, run_on_first
 from experiments.training.errors import Interrupted, RunError, explain_out_of_memory
-from experiments.training.fabric import LossModule, MicroBatch
 from experiments.training.interruption import Interruption
 from experiments.training.logging.journal import Journal
 from experiments.training.logging.meters import MeanMeter, Throughput
@@ -25,9 +25,9 @@ from experiments.training.optimization.ema import EMA
 from experiments.training.optimization.lr_schedule import learning_rate
 from experiments.training.optimization.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
 from experiments.training.optimization.weighting import LossWeighting
-from experiments.training.processes import gather, run_on_first
-from experiments.training.rng import seed_all
-from experiments.training.state import TrainingState
+from experiments.training.state.checkpoint import Checkpoints, read_checkpoint
+from experiments.training.state.rng import seed_all
+from experiments.training.state.training_state import TrainingState
 from experiments.training.validation import Validation
 from models.base import Family
 from models.runtime.cpu_kernels import use_cpu_kernels

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import torch
 
-from experiments.training.checkpoint import save_family
 from experiments.training.logging.journal import Journal
+from experiments.training.state.checkpoint import save_family
 from models.registry import build_family
 from tests.contract.test_family import TINY
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from configs.schema import OptimizerConfig
-from experiments.training.checkpoint import save_family
 from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group
+from experiments.training.state.checkpoint import save_family
 from models.base import Family
 from models.batch import PairBatch, SwapBatch
 from models.registry import GENERATORS, build_family, load_family

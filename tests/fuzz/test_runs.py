@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.results import results, weights_here
-from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import Journal, learning_curves
+from experiments.training.state.checkpoint import Checkpoints
 from tests.contract.stubs import tiny_perception
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import BINARY, TEXT

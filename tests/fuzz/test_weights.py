@@ -34,7 +34,7 @@ class _Runs:
 
 @pytest.fixture(scope='module')
 def family() -> bytes:
-    from experiments.training.checkpoint import family_bytes
+    from experiments.training.state.checkpoint import family_bytes
     model = build_family('cvae', TINY, tiny_perception())
     return family_bytes('cvae', model.state_dict(), model.config)
 

@@ -4,7 +4,7 @@ import csv
 import pytest
 import torch
 
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.perception.build import load_embedder
 from models.perception.encoders.embedder import Embedder
 from models.pipelines.demo import demo_photo

@@ -25,8 +25,8 @@ from experiments.ablation.report import report
 from experiments.ablation.runner import Stopped, estimates, train_all
 from experiments.evaluation.protocols.swaps import synthetic
 from experiments.evaluation.protocols.translation import translation
-from experiments.training.checkpoint import save_family
 from experiments.training.errors import RunError
+from experiments.training.state.checkpoint import save_family
 from models.perception.encoders.family import Recognizer, RecognizerConfig
 from models.perception.encoders.files import encoder_bytes
 from models.registry import build_family, family_types

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from configs.resolve import resolve
 from datasets.loaders import build_loader
+from experiments.training.devices.fabric import build_fabric
 from experiments.training.engine import Engine
-from experiments.training.fabric import build_fabric
 from models import registry
 from models.batch import PARTS, SwapBatch
 from models.registry import build_family, family_types

@@ -3,7 +3,7 @@ on disk:
 
     model.safetensors    weights in training
     family.safetensors   EMA weights, the file that models.registry.load_family reads
-    state.pt             all other state (experiments.training.state), read with weights_only=True
+    state.pt             all other state (training_state.py), read with weights_only=True
     metrics.json         validation metrics of that step
 """
 import io
