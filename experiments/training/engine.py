@@ -162,26 +162,28 @@ class Engine:
     def train_step(self, micro_batches: list[MicroBatch]) -> int:
         """Update the parameter groups that are due in turn, then the EMA weights. Returns the number of images of all
         processes."""
+        engine = self.config.engine
         for group in self.param_groups:
-            if self.step % group.config.every == 0:
-                self._update(group, micro_batches)
+            if self.step % group.config.every != 0:
+                continue
+            set_trainable_group(self.param_groups, group)
+            group.set_lr(learning_rate(group.config, self.step, engine.steps))
+            group.optimizer.zero_grad(set_to_none=True)
+            for number, micro_batch in enumerate(micro_batches, 1):
+                with self.fabric.no_backward_sync(self.module, enabled=number < len(micro_batches)):
+                    losses = self.module(group.name, micro_batch, self.step)
+                    self.fabric.backward(self.weighting(group.name, losses) / len(micro_batches))
+                self.losses.add(self.step + 1, losses)
+                metrics = {f'metrics/{name}': value for name, value in self.family.pop_metrics().items()}
+                self.metrics.add(self.step + 1, metrics)
+            self._apply_gradients(group)
         self.ema.update(self.step)
         self.step += 1
         return sum(len(micro_batch.batch) for micro_batch in micro_batches) * self.fabric.world_size
 
-    def _update(self, group: OptimizerGroup, micro_batches: list[MicroBatch]) -> None:
-        """One optimizer step of a parameter group on the mean loss of all micro-batches."""
-        engine = self.config.engine
-        set_trainable_group(self.param_groups, group)
-        group.set_lr(learning_rate(group.config, self.step, engine.steps))
-        group.optimizer.zero_grad(set_to_none=True)
-        for number, micro_batch in enumerate(micro_batches, 1):
-            with self.fabric.no_backward_sync(self.module, enabled=number < len(micro_batches)):
-                losses = self.module(group.name, micro_batch, self.step)
-                self.fabric.backward(self.weighting(group.name, losses) / len(micro_batches))
-            self.losses.add(self.step + 1, losses)
-            self.metrics.add(self.step + 1, {f'metrics/{name}': value for name, value in self.family.pop_metrics().items()})
-        norm = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
+    def _apply_gradients(self, group: OptimizerGroup) -> None:
+        """Clip the gradients of a parameter group and update its parameters."""
+        norm = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=self.config.engine.clip or float('inf'),
                                           error_if_nonfinite=False)
         if norm is not None:
             self.metrics.add(self.step + 1, {f'grad_norm/{group.name}': norm})
