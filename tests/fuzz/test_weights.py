@@ -18,11 +18,11 @@ from models.runtime.sessions import export
 from models.storage.convert import halve, read_archive, read_state
 from models.storage.unpickle import read_module
 from models.weights import ZOO
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import TEXT
 
-TINY = {'size': 32, 'widths': [8, 16], 'depth': 1, 'id_dim': IDENTITY}
+TINY = {'size': 32, 'widths': [8, 16], 'depth': 1, 'id_dim': ID_DIM}
 
 
 class _Runs:

@@ -11,7 +11,7 @@ from experiments.evaluation.ilvr import COLUMNS, against_published, compare, id_
 from models.ddpm.ilvr import ILVRConfig
 from models.perception.encoders.embedder import Embedder
 from models.registry import build_family
-from tests.contract.stubs import IDENTITY, TinyEmbedder
+from tests.contract.stubs import ID_DIM, TinyEmbedder
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def embed():
 @pytest.fixture
 def denoiser():
     torch.manual_seed(0)
-    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': ID_DIM}, None)
     return family.eval().requires_grad_(False).denoiser
 
 
