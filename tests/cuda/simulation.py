@@ -108,7 +108,7 @@ class SimulatedDevice(TorchDispatchMode):
 
 
 def _check_devices(name: str, args: tuple, of_cpu: list[torch.Tensor]) -> None:
-    """Raise RuntimeError for CPU tensors in an operation of the GPU. CPU scalars are valid inputs and CPU tensors valid indices."""
+    """Raise RuntimeError for CPU tensors in an operation of the GPU. CPU scalars are valid inputs, CPU tensors valid indices."""
     if name in _INDEXING and _simulated(args[0]):
         of_cpu = [value for value in of_cpu if not any(value is index for index in args[1])]
     into_cpu = name.endswith('_') and isinstance(args[0], torch.Tensor) and not _simulated(args[0])

@@ -1,1 +1,1 @@
-"""Devices and processes of a run, and the memory that it uses. Import from the modules."""
+"""Devices and processes of a run. Import from the modules."""
