@@ -50,7 +50,7 @@ def test_half_precision_losses_equal_float32_losses(run):
 
 
 class RecordingCache(dict):
-    """A cache that records whether each entry that a family looks up exists."""
+    """A cache that records for each lookup whether the entry exists."""
 
     def __init__(self, hits: list[bool]):
         super().__init__()
