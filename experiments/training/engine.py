@@ -141,7 +141,7 @@ class Engine:
                         self._save()
                     if stop_signal and self.step < engine.steps:
                         raise Interrupted(f'stopped by {signal.Signals(stop_signal).name} at step {self.step} of {engine.steps} '
-                                          f'and saved; go on with --resume {self.folder}', stop_signal)
+                                          f'and saved; continue with --resume {self.folder}', stop_signal)
                     self.progress_bar.step(self.step)
         finally:
             self.progress_bar.close()
