@@ -58,7 +58,7 @@ def test_packages_have_at_most_13_modules():
 def test_former_words_do_not_occur():
     words = {name: former_words(path.read_text(encoding='utf-8')) for name, path in files('*.py').items()
              if name not in CONVERSION | TEMPORARY_WORDS}
-    assert {name: found for name, found in words.items() if found} == {}
+    assert {name: former for name, former in words.items() if former} == {}
 
 
 def test_former_words_are_found():
