@@ -1,4 +1,5 @@
 """Weights that can be chosen in the tabs, and a cache of loaded networks."""
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -6,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from torch import Tensor
 
 from app.results import local_weights, perception_of
 from models import weights
@@ -118,7 +120,8 @@ class Networks:
         if choice.family in CROP_TEMPLATES:
             generator = cast(Generator, fused(load_generator(choice.family))).to(self.device)
             generator = generator.to(memory_format=torch.channels_last)
-            return load_simswap(choice.family, generator.swap, self.detector, device=self.device)
+            swap = cast(Callable[[Tensor, Tensor], Tensor], generator.swap)
+            return load_simswap(choice.family, swap, self.detector, device=self.device)
         perception = self._perception_for(choice, PHOTO_PARSER)
         family = load_family(choice.files[0], perception).to(self.device)
         return FaceSwapper(family, perception, self.detector, device=self.device, color=color)

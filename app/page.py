@@ -118,5 +118,3 @@ def serve(settings: Settings, *, host: str = LOOPBACK, port: int | None = None, 
         print(address, flush=True)
         page.block_thread()
     return page, address
-
-
