@@ -14,8 +14,8 @@ from configs.ablation import AblationConfig
 from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
 from configs.renamed import renamed_array, renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
-from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
+from experiments.training.state.checkpoint import Checkpoints
 from models.registry import load_family
 from models.weights import ZOO
 from scripts import train

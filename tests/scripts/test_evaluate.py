@@ -6,7 +6,7 @@ import torch
 
 from configs.resolve import dump
 from configs.schema import RunConfig
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.registry import build_family
 from tests.datasets.layouts import celeba, image, write
 

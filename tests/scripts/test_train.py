@@ -8,9 +8,9 @@ import yaml
 
 from experiments.training.engine import Engine
 from models.registry import FAMILIES, load_family
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 
-TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.id_dim={IDENTITY}', 'data.batch=2', 'data.workers=0',
+TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.id_dim={ID_DIM}', 'data.batch=2', 'data.workers=0',
         'data.validation_batches=1', 'engine.accelerator=cpu', 'engine.checkpoint_every=2', 'engine.log_every=1']
 
 
