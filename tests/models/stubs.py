@@ -1,4 +1,4 @@
-"""Small stand-ins for trained networks, so that pipelines can be tested for what they do themselves."""
+"""Stubs of trained networks for tests of the pipelines."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from models.perception.detection import Detector, Face
 
 
 class Painter(Family):
-    """A family that paints with a function of the batch."""
+    """Swap family whose generator is a function of the batch."""
 
     task = 'swap'
 
@@ -23,14 +23,14 @@ class Painter(Family):
 
 
 class MeanColor(nn.Module):
-    """Identity of an image: its mean color, as a direction."""
+    """Identity encoder: the normalized mean color."""
 
     def forward(self, images):
         return F.normalize(images.mean((2, 3)) + 2, dim=1)
 
 
 class Oval(nn.Module):
-    """A parser that sees skin in an oval in the middle, and background elsewhere; `everywhere` is what it sees instead."""
+    """Parser of skin in a central oval on background. everywhere: one part for all pixels, 'background' or 'skin'."""
 
     def __init__(self, everywhere: str | None = None):
         super().__init__()
@@ -46,7 +46,7 @@ class Oval(nn.Module):
 
 
 class Planted(Detector):
-    """Finds the faces that it was told of for an image, by the image's shape."""
+    """Detector of fixed faces. faces: (H,W) of an image -> its faces."""
 
     def __init__(self, faces: dict[tuple[int, int], list[Face]]):
         self.faces = faces
@@ -67,7 +67,7 @@ def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def face_at(x: float, y: float, eyes: float, angle: float = 0.0) -> Face:
-    """A face whose five points have their mean at (x, y), `eyes` pixels from eye to eye, turned by `angle` degrees."""
+    """A face whose five points have their mean at (x, y), `eyes` pixels from eye to eye, rotated by `angle` degrees."""
     points = np.array([[-19, -21], [19, -21], [0, 3], [-17, 20], [17, 20]], np.float32) * eyes / 38
     turn = np.deg2rad(angle)
     points = points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]], np.float32) + [x, y]

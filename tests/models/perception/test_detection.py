@@ -30,7 +30,7 @@ def test_mtcnn_detects_the_astronaut(mtcnn, astronaut):
     assert face.box.shape == (4,) and face.points.shape == (5, 2) and face.score > 0.9
     assert left_eye[0] < nose[0] < right_eye[0] and left_mouth[0] < right_mouth[0], 'the viewer\'s left comes first'
     assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
-    # Seen in the photo: the eyes are near (205,102) and (247,104).
+    # The eyes of the photo are near (205,102) and (247,104).
     assert np.abs(left_eye - [205, 102]).max() < 5 and np.abs(right_eye - [247, 104]).max() < 5
     assert (face.points >= face.box[:2]).all() and (face.points <= face.box[2:]).all()
 
@@ -117,9 +117,9 @@ def test_scrfd_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
             constants.append(onnx.numpy_helper.from_array(values, f'{name}_value'))
             nodes.append(onnx.helper.make_node('Add', [f'{name}_value', 'zero'], [name]))
             outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(values.shape)))
-    nodes.insert(0, onnx.helper.make_node('Mul', ['mean', 'nothing'], ['zero']))
+    nodes.insert(0, onnx.helper.make_node('Mul', ['mean', 'no_scale'], ['zero']))
     nodes.insert(0, onnx.helper.make_node('ReduceMean', ['input'], ['mean'], keepdims=0))
-    constants.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), 'nothing'))
+    constants.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), 'no_scale'))
     image = onnx.helper.make_tensor_value_info('input', onnx.TensorProto.FLOAT, [1, 3, 640, 640])
     graph = onnx.helper.make_graph(nodes, 'detector', [image], outputs, constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8)
@@ -127,7 +127,7 @@ def test_scrfd_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
         pack.writestr('det_10g.onnx', model.SerializeToString())
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
 
-    side = 1280 - 2 * MARGIN  # with its margin twice the network's input
+    side = 1280 - 2 * MARGIN  # with the margin, twice the side of the network's input
     face, = build_detector('scrfd').detect(np.zeros((side, side, 3), np.uint8))
     np.testing.assert_allclose(face.box, np.array([64, 24, 96, 56]) * 2 - MARGIN, atol=1)
     np.testing.assert_allclose(face.points, (landmarks + [80, 40]) * 2 - MARGIN, atol=1)
@@ -142,7 +142,7 @@ def test_damaged_model_pack_raises(tmp_path, monkeypatch):
 
 
 def test_retinaface_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
-    """Weights that call every anchor a face and move none: the answers are the anchors themselves."""
+    """Weights with a high score and a zero offset at each anchor: the faces are the anchors."""
     from facexlib.detection.retinaface import RetinaFace
 
     state = RetinaFace('mobile0.25', device=torch.device('cpu')).state_dict()
