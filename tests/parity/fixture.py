@@ -1,8 +1,8 @@
-"""Deterministic weights and inputs, drawn from one numpy stream per name, and the fixtures that were computed with them.
+"""Parity fixtures: deterministic weights and inputs, one numpy random stream per name, with stored outputs.
 
-Fixtures come in two forms. Manifests of the first name the rule of each entry and the range of the inputs. Those of the second
-do neither: the rule follows from name and shape (`rule_of`), images are uniform in [-1,1], a network smaller than the published
-one has its own manifest_fixture.json, and big outputs are stored with a stride in their key (`out__sub2`).
+Manifests come in two forms. The first names the distribution of each entry (key `rule`) and the range of the inputs. In the
+second, the distribution follows from name and shape (`distribution`), images are uniform in [-1,1], a network smaller than the
+published one has its own manifest_fixture.json, and large outputs are stored with a stride in their key (`out__sub2`).
 """
 import json
 import re
@@ -19,12 +19,12 @@ NOT_OUTPUTS = {'input_shape', 'input_head', 'weights_sum', 'weights_abs_sum', 's
 
 
 def stream(name: str) -> np.random.Generator:
-    """The random stream that belongs to a name."""
+    """Random generator seeded with the SHA-256 of a name."""
     return np.random.default_rng(int.from_bytes(sha256(name.encode()).digest()[:8], 'little'))
 
 
-def rule_of(name: str, shape: list[int], dtype: str) -> str:
-    """The rule of an entry whose manifest says none; 'kept' for fixed values that the network makes itself."""
+def distribution(name: str, shape: list[int], dtype: str) -> str:
+    """Distribution of an entry without `rule` in its manifest; 'kept' for buffers that the network computes."""
     last = name.rpartition('.')[2]
     if last in ('rho', 'filt'):
         return {'rho': 'rho', 'filt': 'kept'}[last]
@@ -38,8 +38,8 @@ def rule_of(name: str, shape: list[int], dtype: str) -> str:
     return next((rule for ending, rule in endings.items() if name.endswith(ending)), 'bias')
 
 
-def draw(name: str, shape: list[int], rule: str) -> np.ndarray:
-    """The value of one state_dict entry: its rule applied to its own stream."""
+def sample_entry(name: str, shape: list[int], rule: str) -> np.ndarray:
+    """Value of a state_dict entry: a sample of its distribution from the stream of its name."""
     random = stream(name)
     if rule == 'int':
         return np.zeros(shape, np.int64)
@@ -57,56 +57,56 @@ def draw(name: str, shape: list[int], rule: str) -> np.ndarray:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a fixture. A part of a big one may be stored as NAME__subS or NAME__subScC (every S-th place, every C-th
-    channel); it is given as NAME, with NAME__stride."""
+    """Arrays of a fixture by name. A strided array is stored as NAME__subS or NAME__subScC (every S-th pixel, every C-th
+    channel) and returned as NAME, with NAME__stride."""
     with np.load(path) as file:
         arrays = dict(file)
     for key in list(arrays):
         if part := re.fullmatch(r'(.+)__sub(\d+)(?:c(\d+))?', key):
-            name, places, channels = part[1], int(part[2]), int(part[3] or 1)
+            name, pixels, channels = part[1], int(part[2]), int(part[3] or 1)
             arrays[name] = arrays.pop(key)
-            arrays[f'{name}__stride'] = np.array([1, channels, places, places])
+            arrays[f'{name}__stride'] = np.array([1, channels, pixels, pixels])
     return arrays
 
 
 @dataclass(frozen=True)
-class Facts:
-    """One folder: the manifest that one of its fixtures was made with, and that fixture with the inputs that belong to it."""
+class Fixture:
+    """Fixture of a folder: manifest, stored arrays, and the inputs and weights that they were computed with."""
 
     folder: Path
     config: dict
     entries: dict
-    fixture: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
     input_stream: str
 
     @classmethod
-    def read(cls, folder: Path, input_stream: str, fixture: str = 'fixture') -> 'Facts':
-        manifests = [path for path in (folder / f'manifest_{fixture}.json', folder / 'manifest.json') if path.is_file()]
-        # What has no weights has no manifest.
+    def read(cls, folder: Path, input_stream: str, name: str = 'fixture') -> 'Fixture':
+        manifests = [path for path in (folder / f'manifest_{name}.json', folder / 'manifest.json') if path.is_file()]
+        # Functions without weights have no manifest.
         manifest = json.loads(manifests[0].read_text()) if manifests else {'config': {}, 'entries': {}}
-        return cls(folder, manifest['config'], manifest['entries'], _read(folder / f'{fixture}.npz'), input_stream)
+        return cls(folder, manifest['config'], manifest['entries'], _read(folder / f'{name}.npz'), input_stream)
 
     def tensor(self, key: str) -> Tensor:
-        return torch.from_numpy(self.fixture[key])
+        return torch.from_numpy(self.arrays[key])
 
     def uniform(self, shape: list[int], name: str = '', low: float = -1, high: float = 1) -> Tensor:
-        """Drawn from the input stream, or from the one called NAME beside it."""
+        """Uniform values in [low, high) from the input stream, or from the stream INPUT_STREAM:NAME."""
         return torch.from_numpy((low + (high - low) * self.stream(name).random(shape)).astype(np.float32))
 
     def normal(self, shape: list[int], name: str = '') -> Tensor:
-        """Standard normal values from the input stream, or from the one called NAME beside it."""
+        """Standard normal values from the input stream, or from the stream INPUT_STREAM:NAME."""
         return torch.from_numpy(self.stream(name).standard_normal(shape).astype(np.float32))
 
     def stream(self, name: str = '') -> np.random.Generator:
         return stream(f'{self.input_stream}:{name}' if name else self.input_stream)
 
     def shapes(self) -> list[list[int]]:
-        """Those of the inputs."""
-        given = self.config.get('fixture_inputs') or [self.config.get('fixture_input') or self.config['input']]
-        return [list(self.fixture.get('input_shape', given[0])), *given[1:]]
+        """Shapes of the inputs."""
+        shapes = self.config.get('fixture_inputs') or [self.config.get('fixture_input') or self.config['input']]
+        return [list(self.arrays.get('input_shape', shapes[0])), *shapes[1:]]
 
     def inputs(self) -> list[Tensor]:
-        """An image from the input stream, uniform in config.input_range, then unit-length latents from NAME:latent."""
+        """An image from the input stream, uniform in config.input_range, then unit-length latents from INPUT_STREAM:latent."""
         low, high = self.config.get('input_range', (-1, 1))
         first, *latents = self.shapes()
         inputs = [self.uniform(first, low=low, high=high)]
@@ -116,41 +116,40 @@ class Facts:
         return inputs
 
     def weights(self) -> dict[str, Tensor]:
-        """The deterministic state dict, without what a network makes itself; a fixture that brings its own weights (the heads)
-        uses those."""
+        """Deterministic state dict without computed buffers. Weights that the fixture stores (those of heads) take precedence."""
         values = {}
         for name, entry in self.entries.items():
-            rule = entry.get('rule') or rule_of(name, entry['shape'], entry['dtype'])
-            if name in self.fixture:
+            rule = entry.get('rule') or distribution(name, entry['shape'], entry['dtype'])
+            if name in self.arrays:
                 values[name] = self.tensor(name)
             elif rule != 'kept':
-                values[name] = torch.from_numpy(draw(name, entry['shape'], rule))
+                values[name] = torch.from_numpy(sample_entry(name, entry['shape'], rule))
         return values
 
     def outputs(self) -> list[str]:
         """Names of the arrays that the network must reproduce."""
-        return [key for key in self.fixture if '__' not in key and key not in NOT_OUTPUTS]
+        return [key for key in self.arrays if '__' not in key and key not in NOT_OUTPUTS]
 
 
-def first_difference(network: nn.Module, facts: Facts) -> str:
-    """The first inner module, in order of the fixture, whose output has another mean, deviation or maximum: for messages."""
-    seen = {}
+def first_difference(network: nn.Module, fixture: Fixture) -> str:
+    """Sentence with the first inner module, in the order of the fixture, whose output statistics differ."""
+    statistics = {}
 
-    def note(name):
+    def recorder(name):
         def hook(module, inputs, output):
-            if isinstance(output, Tensor) and name not in seen:
+            if isinstance(output, Tensor) and name not in statistics:
                 value = output.double()
-                seen[name] = np.array([value.mean(), value.std(correction=0), value.abs().max()])
+                statistics[name] = np.array([value.mean(), value.std(correction=0), value.abs().max()])
         return hook
 
-    names = [str(name) for name in facts.fixture.get('stage_names', [])]
+    names = [str(name) for name in fixture.arrays.get('stage_names', [])]
     modules = dict(network.named_modules())
-    hooks = [modules[name].register_forward_hook(note(name)) for name in names if name in modules]
+    hooks = [modules[name].register_forward_hook(recorder(name)) for name in names if name in modules]
     with torch.no_grad():
-        network(*facts.inputs())
+        network(*fixture.inputs())
     for hook in hooks:
         hook.remove()
-    for name, stats in zip(names, facts.fixture.get('stage_stats', [])):
-        if name in seen and np.abs(seen[name] - stats).max() > 1e-5 * stats[2]:
+    for name, stats in zip(names, fixture.arrays.get('stage_stats', [])):
+        if name in statistics and np.abs(statistics[name] - stats).max() > 1e-5 * stats[2]:
             return f'the first inner module that differs is {name}'
-    return 'no inner module that the fixture knows differs'
+    return 'no inner module with stored statistics differs'

@@ -1,4 +1,4 @@
-"""The networks that the parity suite knows: one entry per folder name."""
+"""Networks of the parity suite by folder name."""
 from tests.parity.cgan import CGAN
 from tests.parity.ddpm import DDPM
 from tests.parity.ilvr import ILVR

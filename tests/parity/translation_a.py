@@ -6,8 +6,8 @@ from models.blocks.patch import PatchDiscriminator
 from models.translation.cyclegan.networks import AttentionDiscriminator, AttentionGenerator
 from models.translation.generators import ResNetGenerator, UNetGenerator
 from models.translation.stargan.networks import DomainDiscriminator, MappingNetwork, StyleEncoder, StyleGenerator
+from tests.parity.fixture import Fixture
 from tests.parity.network import Network, forward
-from tests.parity.rule import Facts
 
 
 def resnet_generator(config: dict) -> nn.Module:
@@ -20,29 +20,29 @@ def patch_discriminator(config: dict) -> nn.Module:
 
 
 @torch.no_grad()
-def image_and_maps(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    layers = facts.config['nce_layers']
-    maps = network.maps(*facts.inputs(), layers)
-    return {'out': network(*facts.inputs()), **{f'feat{layer}': value for layer, value in zip(layers, maps)}}
+def image_and_maps(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    layers = fixture.config['nce_layers']
+    maps = network.maps(*fixture.inputs(), layers)
+    return {'out': network(*fixture.inputs()), **{f'feat{layer}': value for layer, value in zip(layers, maps)}}
 
 
 @torch.no_grad()
-def styled(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    return {'out': network(*facts.inputs(), facts.normal([1, facts.config['style_dim']], 'style'))}
+def styled(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    return {'out': network(*fixture.inputs(), fixture.normal([1, fixture.config['style_dim']], 'style'))}
 
 
 @torch.no_grad()
-def of_domains(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    return {'out': network(*facts.inputs(), torch.tensor(facts.config['y']))}
+def of_domains(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    return {'out': network(*fixture.inputs(), torch.tensor(fixture.config['y']))}
 
 
 @torch.no_grad()
-def mapped(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    return {'out': network(facts.normal(facts.config['input']), torch.tensor(facts.config['y']))}
+def mapped(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    return {'out': network(fixture.normal(fixture.config['input']), torch.tensor(fixture.config['y']))}
 
 
 def widths(config: dict) -> tuple[int, int]:
-    """First and largest."""
+    """Width of the first layer and largest width."""
     return 2 ** 14 // config['img_size'], config.get('max_conv_dim', 512)
 
 

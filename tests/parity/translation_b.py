@@ -6,8 +6,8 @@ from models.losses.adversarial import discriminator_on_fake, discriminator_on_re
 from models.translation.content_style.networks import ScaleDiscriminator, StyleGenerator
 from models.translation.pix2pixhd.networks import FeatureEncoder, GlobalGenerator, LocalEnhancer, PatchDiscriminators, spread
 from models.translation.ugatit.networks import Discriminator, Generator
+from tests.parity.fixture import Fixture
 from tests.parity.network import Network, forward
-from tests.parity.rule import Facts
 
 
 def _style_generator(attention: bool):
@@ -25,24 +25,24 @@ def _scale_discriminator(attention: bool):
 
 
 @torch.no_grad()
-def _munit_generator(network: StyleGenerator, facts: Facts) -> dict[str, Tensor]:
-    outputs = _satnet_generator(network, facts)
-    style = facts.normal([2, 8, 1, 1], 'style')
+def _munit_generator(network: StyleGenerator, fixture: Fixture) -> dict[str, Tensor]:
+    outputs = _satnet_generator(network, fixture)
+    style = fixture.normal([2, 8, 1, 1], 'style')
     return {**outputs, 'recon': network.decode(outputs['content'], outputs['style']),
             'adain_params': network.mlp(style.flatten(1))}
 
 
 @torch.no_grad()
-def _satnet_generator(network: StyleGenerator, facts: Facts) -> dict[str, Tensor]:
-    content, style = network.encode(facts.inputs()[0])
-    drawn = facts.normal([2, 8, 1, 1], 'style')
-    return {'content': content, 'style': style, 'random_style_out': network.decode(content, drawn)}
+def _satnet_generator(network: StyleGenerator, fixture: Fixture) -> dict[str, Tensor]:
+    content, style = network.encode(fixture.inputs()[0])
+    random_style = fixture.normal([2, 8, 1, 1], 'style')
+    return {'content': content, 'style': style, 'random_style_out': network.decode(content, random_style)}
 
 
 @torch.no_grad()
-def _munit_discriminator(network: ScaleDiscriminator, facts: Facts) -> dict[str, Tensor]:
-    image = facts.inputs()[0]
-    real, fake = network(image), network(facts.uniform(list(image.shape), 'fake'))
+def _munit_discriminator(network: ScaleDiscriminator, fixture: Fixture) -> dict[str, Tensor]:
+    image = fixture.inputs()[0]
+    real, fake = network(image), network(fixture.uniform(list(image.shape), 'fake'))
     scales = len(real)
     return {**{f'out{scale}': logits for scale, logits in enumerate(real)},
             'lsgan_d_loss': scales * (discriminator_on_real('lsgan', real) + discriminator_on_fake('lsgan', fake))[None],
@@ -59,41 +59,42 @@ def _enhanced_generator(config: dict) -> nn.Module:
 
 
 @torch.no_grad()
-def _ugatit_discriminator(network: Discriminator, facts: Facts) -> dict[str, Tensor]:
+def _ugatit_discriminator(network: Discriminator, fixture: Fixture) -> dict[str, Tensor]:
     names = 'out', 'cam_logit', 'heatmap'
-    outputs = dict(zip(names, network(*facts.inputs())))
-    trained = network.train()(*facts.inputs())
+    outputs = dict(zip(names, network(*fixture.inputs())))
+    trained = network.train()(*fixture.inputs())
     first = network.model[1]
     return {**outputs, **{f'train_{name}': value for name, value in zip(names, trained)},
             'train_u_first': first.weight_u, 'train_v_first': first.weight_v}
 
 
 @torch.no_grad()
-def _enhanced_discriminator(network: Discriminator, facts: Facts) -> dict[str, Tensor]:
-    mask = torch.from_numpy(facts.stream('mask').random((1, 1, 64, 64)) > 0.5).float()
-    out, cam, heatmap = network.train()(*facts.inputs(), cam_mask=mask)
+def _enhanced_discriminator(network: Discriminator, fixture: Fixture) -> dict[str, Tensor]:
+    mask = torch.from_numpy(fixture.stream('mask').random((1, 1, 64, 64)) > 0.5).float()
+    out, cam, heatmap = network.train()(*fixture.inputs(), cam_mask=mask)
     return {'train_out': out, 'train_cam_logit': cam, 'train_heatmap': heatmap}
 
 
 @torch.no_grad()
-def _feature_encoder(network: FeatureEncoder, facts: Facts) -> dict[str, Tensor]:
-    image = facts.inputs()[0]
-    regions = torch.from_numpy(facts.stream('inst').integers(0, 5, (2, 1, 8, 8))).repeat_interleave(8, 2).repeat_interleave(8, 3)
+def _feature_encoder(network: FeatureEncoder, fixture: Fixture) -> dict[str, Tensor]:
+    image = fixture.inputs()[0]
+    regions = torch.from_numpy(fixture.stream('inst').integers(0, 5, (2, 1, 8, 8)))
+    regions = regions.repeat_interleave(8, 2).repeat_interleave(8, 3)
     means, _ = network(image, regions[:, 0], 5)
     return {'raw': network.model(image), 'out': spread(means, regions[:, 0])}
 
 
 @torch.no_grad()
-def _patch_discriminators(network: PatchDiscriminators, facts: Facts) -> dict[str, Tensor]:
-    return {f'scale{scale}_feat{layer}': value for scale, maps in enumerate(network(*facts.inputs()))
+def _patch_discriminators(network: PatchDiscriminators, fixture: Fixture) -> dict[str, Tensor]:
+    return {f'scale{scale}_feat{layer}': value for scale, maps in enumerate(network(*fixture.inputs()))
             for layer, value in enumerate(maps)}
 
 
 _TRANSLATED = forward('out', 'cam_logit', 'heatmap', 'attention')
 
 
-def _translated(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    return {name: value for name, value in _TRANSLATED(network, facts).items() if value is not None}
+def _translated(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    return {name: value for name, value in _TRANSLATED(network, fixture).items() if value is not None}
 
 
 TRANSLATION_B = {
