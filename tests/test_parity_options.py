@@ -1,4 +1,4 @@
-"""Options of the parity suite: `pytest tests/parity --fixtures DIR --input-stream NAME`."""
+"""The options --fixtures and --input-stream of the parity suite."""
 import os
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.parity.fixture import Fixture
-from tests.parity.networks import NETWORKS
+from tests.parity.registry import NETWORKS
 from tests.parity.test_parity import _check_inputs_and_weights
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,8 +18,8 @@ NAME = 'mobilefacenet_112x96'
 
 
 @pytest.fixture
-def other(tmp_path) -> Fixture:
-    """A fixture whose input is from the stream `other`; its parent folder also has one without an entry."""
+def other_fixture(tmp_path) -> Fixture:
+    """A folder of fixtures with a network of the suite, whose input has the stream `other`, and an unknown network."""
     folder = tmp_path / NAME
     folder.mkdir()
     shutil.copy(ROOT / 'tests/fixtures/parity' / NAME / 'manifest.json', folder)
@@ -34,14 +34,15 @@ def other(tmp_path) -> Fixture:
     return fixture
 
 
-def test_other_fixtures_run_and_those_without_an_entry_are_skipped(other):
-    result = subprocess.run([sys.executable, '-m', 'pytest', 'tests/parity/test_parity.py', '-q', '-rs', '-p', 'no:cacheprovider',
-                           '--fixtures', str(other.folder.parent), '--input-stream', 'other'],
-                          cwd=ROOT, capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'}, timeout=300)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert '2 passed' in result.stdout and 'no entry some_other_network' in result.stdout
+def test_fixtures_of_another_folder_are_run_and_unknown_networks_skipped(other_fixture):
+    process = subprocess.run([sys.executable, '-m', 'pytest', 'tests/parity/test_parity.py', '-q', '-rs',
+                              '-p', 'no:cacheprovider', '--fixtures', str(other_fixture.folder.parent),
+                              '--input-stream', 'other'],
+                             cwd=ROOT, capture_output=True, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'}, timeout=300)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert '2 passed' in process.stdout and 'no entry for some_other_network' in process.stdout
 
 
-def test_an_input_from_another_stream_fails(other):
+def test_inputs_of_another_stream_fail(other_fixture):
     with pytest.raises(AssertionError, match='not that of the fixture'):
-        _check_inputs_and_weights(NETWORKS[NAME].build(other.config), replace(other, input_stream='input'))
+        _check_inputs_and_weights(NETWORKS[NAME].build(other_fixture.config), replace(other_fixture, input_stream='input'))

@@ -71,6 +71,13 @@ def test_file_in_another_format_raises(tmp_path, load):
         load(tmp_path / 'family.safetensors')
 
 
+def test_family_of_another_task_is_refused(tmp_path):
+    saved_family(tmp_path / 'family.safetensors')
+    assert isinstance(load_family(tmp_path / 'family.safetensors', None, task='swap'), CVAE)
+    with pytest.raises(ValueError, match='holds a CVAE, which swaps faces .swap.py.; give weights of a family that translates'):
+        load_family(tmp_path / 'family.safetensors', None, task='translate')
+
+
 def test_unknown_family_raises_with_the_known_names():
     with pytest.raises(ValueError, match='known: cgan, cvae'):
         family_types('nvae')

@@ -1,4 +1,4 @@
-"""Networks of SimSwap: one entry per folder of fixtures."""
+"""SimSwap: generators, discriminators, soft masks."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,11 +9,11 @@ from models.pipelines.simswap import smooth_inwards, soft_mask, softening_kernel
 from tests.parity.fixture import Fixture
 from tests.parity.network import Network, forward
 
-_BARE = ProjectedConfig(pretrained=False, value_range='signed')  # images of the fixture are not rescaled
+_BARE = ProjectedConfig(pretrained=False, value_range='signed')  # without ImageNet normalization
 
 
 def _generator(config: dict) -> Generator:
-    """The training code's forms are linear, those of the published checkpoints end in tanh."""
+    """The generator of the training code, with linear output, or of the published checkpoints, with tanh."""
     deep = config['deep'] or config.get('extra_level', False)
     name = f'simswap-{512 if deep else 224}' + ('-training' if config['output'] == 'linear' else '')
     return Generator(PUBLISHED[name].model_copy(update={'blocks': config['n_blocks'], 'id_dim': config['latent_size']}))
@@ -34,7 +34,7 @@ def _projected(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
 
 
 def _softened(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
-    """The soft mask of an ellipse with the center and radii of the fixture."""
+    """The soft mask of an ellipse, whose center and radii are in the fixture."""
     ellipse = fixture.tensor('ellipse')
     y, x, ry, rx = ellipse.tolist()
     rows, columns = torch.arange(224.0)[:, None], torch.arange(224.0)

@@ -1,4 +1,4 @@
-"""Diffusion: one entry per folder of fixtures."""
+"""Diffusion: denoisers, posterior, losses, schedules."""
 import torch
 from diffusers import UNet2DModel
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ def adm(config: dict) -> nn.Module:
 
 
 def diffusion(network: ADMUNet, fixture: Fixture) -> dict[str, Tensor]:
-    """Output of the network, the posterior, and the hybrid loss with the input as the clean image."""
+    """Output of the network, posterior, and hybrid loss with the input as the clean image."""
     image, t = fixture.inputs()[0], torch.tensor(fixture.config['t'])
     noise = fixture.normal(fixture.config['input'], 'noise')
     process = Process(betas('linear'))
@@ -54,21 +54,21 @@ def unet2d(config: dict) -> UNet2DModel:
 
 
 def schedules(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
-    respacings = {'spaced_1000_10': (1000, '10'), 'spaced_1000_100': (1000, '100'), 'spaced_1000_ddim25': (1000, 'ddim25'),
-            'spaced_300_10_15_20': (300, '10,15,20')}
+    arguments = {'spaced_1000_10': (1000, '10'), 'spaced_1000_100': (1000, '100'), 'spaced_1000_ddim25': (1000, 'ddim25'),
+                 'spaced_300_10_15_20': (300, '10,15,20')}
     process = Process(betas('linear'), spaced(1000, '10'))
     spaced10 = {'betas': process.betas, 'alphas_cumprod': process.alphas_cumprod, 'timestep_map': process.timesteps,
                 'posterior_variance': process.posterior_variance,
                 'posterior_log_variance_clipped': process.posterior_log_variance, 'posterior_mean_coef1': process.mean_of_clean,
                 'posterior_mean_coef2': process.mean_of_noisy}
     return {'betas_linear': betas('linear'), 'betas_cosine': betas('cosine'),
-            **{name: torch.tensor(spaced(*arguments)) for name, arguments in respacings.items()},
+            **{name: torch.tensor(spaced(*values)) for name, values in arguments.items()},
             **{f'spaced10_{name}': value for name, value in spaced10.items()}}
 
 
 DDPM = {
     'ddpm_celebahq256': Network(unet2d, celebahq),
-    # At t = 0 the likelihood is a difference of two probabilities that are close to float32 resolution.
+    # At t = 0 the likelihood is a difference of two probabilities near the precision of float32.
     'ilvr_adm_unet': Network(adm, diffusion, {f'{run}loss_{loss}': 1e-4 for run in ('', 'rescaled_') for loss in ('vb', 'loss')}),
     'diffusion_schedules': Network(lambda config: nn.Identity(), schedules),
 }

@@ -1,8 +1,8 @@
-"""Parity fixtures: deterministic weights and inputs, one numpy random stream per name, with stored outputs.
+"""Parity fixtures: outputs of published networks with deterministic weights and inputs, sampled from one stream per name.
 
-Manifests come in two forms. The first names the distribution of each entry (key `rule`) and the range of the inputs. In the
-second, the distribution follows from name and shape (`distribution`), images are uniform in [-1,1], a network smaller than the
-published one has its own manifest_fixture.json, and large outputs are stored with a stride in their key (`out__sub2`).
+Fixtures have two formats. Manifests of the first contain the rule of each entry and the range of the inputs. In the second, the
+rule follows from name and shape (`rule_of`), images are uniform in [-1,1], a network smaller than the published one has a
+manifest_fixture.json, and large outputs are stored with a stride in their key (`out__sub2`).
 """
 import json
 import re
@@ -19,12 +19,12 @@ NOT_OUTPUTS = {'input_shape', 'input_head', 'weights_sum', 'weights_abs_sum', 's
 
 
 def stream(name: str) -> np.random.Generator:
-    """Random generator seeded with the SHA-256 of a name."""
+    """The random stream of a name."""
     return np.random.default_rng(int.from_bytes(sha256(name.encode()).digest()[:8], 'little'))
 
 
-def distribution(name: str, shape: list[int], dtype: str) -> str:
-    """Distribution of an entry without `rule` in its manifest; 'kept' for buffers that the network computes."""
+def rule_of(name: str, shape: list[int], dtype: str) -> str:
+    """The rule of an entry without one in the manifest; 'kept' for constants that the network computes."""
     last = name.rpartition('.')[2]
     if last in ('rho', 'filt'):
         return {'rho': 'rho', 'filt': 'kept'}[last]
@@ -38,16 +38,16 @@ def distribution(name: str, shape: list[int], dtype: str) -> str:
     return next((rule for ending, rule in endings.items() if name.endswith(ending)), 'bias')
 
 
-def sample_entry(name: str, shape: list[int], rule: str) -> np.ndarray:
-    """Value of a state_dict entry: a sample of its distribution from the stream of its name."""
-    random = stream(name)
+def sample(name: str, shape: list[int], rule: str) -> np.ndarray:
+    """The value of a state_dict entry: its rule applied to its stream."""
+    rng = stream(name)
     if rule == 'int':
         return np.zeros(shape, np.int64)
     if rule == 'matrix':
-        return random.standard_normal(shape).astype(np.float32) * np.float32(1 / np.sqrt(np.prod(shape[1:])))
+        return rng.standard_normal(shape).astype(np.float32) * np.float32(1 / np.sqrt(np.prod(shape[1:])))
     if rule == 'var':
-        return (0.5 + random.random(shape)).astype(np.float32)
-    normal = random.standard_normal(shape)
+        return (0.5 + rng.random(shape)).astype(np.float32)
+    normal = rng.standard_normal(shape)
     if rule == 'rho':
         return np.clip(0.5 + 0.1 * normal, 0, 1).astype(np.float32)
     if rule == 'sn_vector':
@@ -57,8 +57,8 @@ def sample_entry(name: str, shape: list[int], rule: str) -> np.ndarray:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """Arrays of a fixture by name. A strided array is stored as NAME__subS or NAME__subScC (every S-th pixel, every C-th
-    channel) and returned as NAME, with NAME__stride."""
+    """The arrays of a file. NAME__subS or NAME__subScC, every S-th pixel and every C-th channel of a large output, becomes NAME
+    and NAME__stride."""
     with np.load(path) as file:
         arrays = dict(file)
     for key in list(arrays):
@@ -71,33 +71,35 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Fixture:
-    """Fixture of a folder: manifest, stored arrays, and the inputs and weights that they were computed with."""
+    """Outputs of a network, with its config and the rules of its weights and inputs."""
 
     folder: Path
-    config: dict
-    entries: dict
-    arrays: dict[str, np.ndarray]
-    input_stream: str
+    config: dict                   # of the manifest
+    entries: dict                  # of the state dict: name -> shape, dtype, rule
+    arrays: dict[str, np.ndarray]  # outputs and their statistics
+    input_stream: str              # name of the stream of the inputs
 
     @classmethod
     def read(cls, folder: Path, input_stream: str, name: str = 'fixture') -> 'Fixture':
+        """Read a fixture of a folder; functions without weights have no manifest."""
         manifests = [path for path in (folder / f'manifest_{name}.json', folder / 'manifest.json') if path.is_file()]
-        # Functions without weights have no manifest.
         manifest = json.loads(manifests[0].read_text()) if manifests else {'config': {}, 'entries': {}}
         return cls(folder, manifest['config'], manifest['entries'], _read(folder / f'{name}.npz'), input_stream)
 
     def tensor(self, key: str) -> Tensor:
+        """An array as a tensor."""
         return torch.from_numpy(self.arrays[key])
 
     def uniform(self, shape: list[int], name: str = '', low: float = -1, high: float = 1) -> Tensor:
-        """Uniform values in [low, high) from the input stream, or from the stream INPUT_STREAM:NAME."""
+        """Uniform values from the input stream, or from its sub-stream `name`."""
         return torch.from_numpy((low + (high - low) * self.stream(name).random(shape)).astype(np.float32))
 
     def normal(self, shape: list[int], name: str = '') -> Tensor:
-        """Standard normal values from the input stream, or from the stream INPUT_STREAM:NAME."""
+        """Standard normal values from the input stream, or from its sub-stream `name`."""
         return torch.from_numpy(self.stream(name).standard_normal(shape).astype(np.float32))
 
     def stream(self, name: str = '') -> np.random.Generator:
+        """The input stream, or its sub-stream `name`."""
         return stream(f'{self.input_stream}:{name}' if name else self.input_stream)
 
     def shapes(self) -> list[list[int]]:
@@ -106,7 +108,7 @@ class Fixture:
         return [list(self.arrays.get('input_shape', shapes[0])), *shapes[1:]]
 
     def inputs(self) -> list[Tensor]:
-        """An image from the input stream, uniform in config.input_range, then unit-length latents from INPUT_STREAM:latent."""
+        """An image from the input stream, uniform in config.input_range, and unit latents from the sub-stream `latent`."""
         low, high = self.config.get('input_range', (-1, 1))
         first, *latents = self.shapes()
         inputs = [self.uniform(first, low=low, high=high)]
@@ -116,14 +118,15 @@ class Fixture:
         return inputs
 
     def weights(self) -> dict[str, Tensor]:
-        """Deterministic state dict without computed buffers. Weights that the fixture stores (those of heads) take precedence."""
+        """The deterministic state dict without the constants that a network computes; weights in `arrays` (of heads) replace the
+        rules."""
         values = {}
         for name, entry in self.entries.items():
-            rule = entry.get('rule') or distribution(name, entry['shape'], entry['dtype'])
+            rule = entry.get('rule') or rule_of(name, entry['shape'], entry['dtype'])
             if name in self.arrays:
                 values[name] = self.tensor(name)
             elif rule != 'kept':
-                values[name] = torch.from_numpy(sample_entry(name, entry['shape'], rule))
+                values[name] = torch.from_numpy(sample(name, entry['shape'], rule))
         return values
 
     def outputs(self) -> list[str]:
@@ -132,10 +135,10 @@ class Fixture:
 
 
 def first_difference(network: nn.Module, fixture: Fixture) -> str:
-    """Sentence with the first inner module, in the order of the fixture, whose output statistics differ."""
+    """A message with the first inner module, in order of the fixture, whose output differs in mean, deviation or maximum."""
     statistics = {}
 
-    def recorder(name):
+    def record(name):
         def hook(module, inputs, output):
             if isinstance(output, Tensor) and name not in statistics:
                 value = output.double()
@@ -144,7 +147,7 @@ def first_difference(network: nn.Module, fixture: Fixture) -> str:
 
     names = [str(name) for name in fixture.arrays.get('stage_names', [])]
     modules = dict(network.named_modules())
-    hooks = [modules[name].register_forward_hook(recorder(name)) for name in names if name in modules]
+    hooks = [modules[name].register_forward_hook(record(name)) for name in names if name in modules]
     with torch.no_grad():
         network(*fixture.inputs())
     for hook in hooks:
@@ -152,4 +155,4 @@ def first_difference(network: nn.Module, fixture: Fixture) -> str:
     for name, stats in zip(names, fixture.arrays.get('stage_stats', [])):
         if name in statistics and np.abs(statistics[name] - stats).max() > 1e-5 * stats[2]:
             return f'the first inner module that differs is {name}'
-    return 'no inner module with stored statistics differs'
+    return 'no inner module of the fixture differs'

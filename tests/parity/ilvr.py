@@ -1,4 +1,4 @@
-"""ILVR: the resizer and whole trajectories of the published sampler."""
+"""ILVR: the resizer and complete trajectories of the published sampler."""
 import json
 from unittest.mock import patch
 
@@ -13,35 +13,35 @@ from tests.parity.ddpm import adm
 from tests.parity.fixture import Fixture
 from tests.parity.network import Network
 
-_SIDE = 64
+_SIDE_PX = 64
 
 
 def _resizer(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
-    image, outputs = fixture.uniform([1, 3, _SIDE, _SIDE]), {}
+    image, outputs = fixture.uniform([1, 3, _SIDE_PX, _SIDE_PX]), {}
     for factor in (4, 8):
         outputs |= {f'down{factor}': reduced(image, factor), f'updown{factor}': low_pass(image, factor)}
-        for name, row in (('down', (_SIDE, 1 / factor, _SIDE // factor)), ('up', (_SIDE // factor, factor, _SIDE))):
+        for name, row in (('down', (_SIDE_PX, 1 / factor, _SIDE_PX // factor)), ('up', (_SIDE_PX // factor, factor, _SIDE_PX))):
             outputs[f'{name}{factor}_weights'], outputs[f'{name}{factor}_fov'] = taps(*row)
     return outputs
 
 
-def _network_fixture(fixture: Fixture) -> Fixture:
-    """Fixture of the small network, in a sibling folder."""
+def _denoiser_fixture(fixture: Fixture) -> Fixture:
+    """The fixture of the small denoiser, a sibling folder."""
     return Fixture.read(fixture.folder.parent / 'ilvr_adm_unet', fixture.input_stream)
 
 
 def _trajectories(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
     settings = json.loads((fixture.folder / 'config.json').read_text())
     steps, shape = int(settings['timestep_respacing']), settings['shape']
-    denoiser = adm(_network_fixture(fixture).config).eval()
-    denoiser.load_state_dict(_network_fixture(fixture).weights())
+    denoiser = adm(_denoiser_fixture(fixture).config).eval()
+    denoiser.load_state_dict(_denoiser_fixture(fixture).weights())
     reference, outputs = fixture.uniform(shape, 'ref'), {}
     for prefix, last_steps in (('range0', 0), ('range5', 5), ('uncond', None)):
-        normal, sizes, states = fixture.stream('noise'), [], []
+        rng, shapes, states = fixture.stream('noise'), [], []
 
-        def randn(size, normal=normal, sizes=sizes, **options) -> Tensor:
-            sizes.append(size)
-            return torch.from_numpy(normal.standard_normal(tuple(size)).astype('float32'))
+        def randn(size, rng=rng, shapes=shapes, **options) -> Tensor:
+            shapes.append(size)
+            return torch.from_numpy(rng.standard_normal(tuple(size)).astype('float32'))
 
         config = ILVRConfig(corrects='noisy', down=settings['down_N'], until=(last_steps or 0) / steps, steps=steps)
         correct = (lambda x, step: x) if last_steps is None else published(reference, config)
@@ -56,7 +56,7 @@ def _trajectories(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
         outputs |= {f'{prefix}_final': final, f'{prefix}_after_first_step': states[0][:, :, ::4, ::4],
                     f'{prefix}_step_means': torch.stack([x.double().mean() for x in states]),
                     f'{prefix}_step_stds': torch.stack([x.double().std(correction=0) for x in states]),
-                    f'{prefix}_draws': torch.tensor([len(sizes)])}
+                    f'{prefix}_draws': torch.tensor([len(shapes)])}
     return outputs
 
 

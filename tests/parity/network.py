@@ -1,4 +1,4 @@
-"""Entry of the parity suite: construction and call of a network."""
+"""A network of the parity suite: its construction and its call."""
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,10 +10,13 @@ from tests.parity.fixture import Fixture
 
 @dataclass(frozen=True)
 class Network:
-    """build: config of the manifest -> module. call: module with the weights of the fixture, fixture -> named outputs.
+    """Construction and call of a network.
 
-    tolerance: largest difference of an output, relative to its largest value; 2e-5 by default. labels: outputs that are
-    class ids; one in a thousand may differ, where two classes are equally likely.
+    Args:
+        build: config of the manifest -> module.
+        call: module with the weights of the fixture, fixture -> outputs.
+        tolerance: output -> largest difference over largest value; 2e-5 for other outputs.
+        labels: outputs that are class ids; one in a thousand may differ, where two classes are equally likely.
     """
 
     build: Callable[[dict], nn.Module]
@@ -23,7 +26,7 @@ class Network:
 
 
 def forward(*names: str) -> Callable[[nn.Module, Fixture], dict[str, Tensor]]:
-    """Call of the module with the deterministic inputs; `names` are those of its outputs."""
+    """A call that runs the module on the inputs of the fixture and names its outputs."""
     def call(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
         with torch.no_grad():
             outputs = network(*fixture.inputs())

@@ -1,4 +1,4 @@
-"""Perception networks: one entry per folder of fixtures."""
+"""Perception networks: encoders, parsers, detectors, and the heads of their training."""
 from collections.abc import Callable
 
 import torch
@@ -21,7 +21,7 @@ def parse(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
 
 
 def _with_gradients(head: nn.Module, fixture: Fixture, loss_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss and its gradients with respect to the embedding and to the class weights."""
+    """A loss and its gradients with respect to the embedding and the class weights."""
     x = fixture.tensor('x').requires_grad_()
     loss = loss_of(x)
     return loss, *torch.autograd.grad(loss, [x, head.weight])

@@ -1,4 +1,4 @@
-"""State dicts and outputs of networks against those of the published ones.
+"""Parity with published networks: names, shapes and dtypes of the weights, values of the outputs.
 
 `pytest tests/parity --fixtures DIR --input-stream NAME` reads another folder of the same format.
 """
@@ -14,14 +14,14 @@ from models import weights
 from models.storage.convert import read_state
 from tests.parity.fixture import Fixture, first_difference
 from tests.parity.network import Network
-from tests.parity.networks import CHECKPOINTS, NETWORKS
+from tests.parity.registry import CHECKPOINTS, NETWORKS
 
 
 def pytest_generate_tests(metafunc):
     root = metafunc.config.getoption('--fixtures')
     folders = sorted(path for path in root.glob('*') if path.is_dir() and any(path.glob('*.npz')))
     if not folders:
-        raise pytest.UsageError(f'{root} holds no parity fixtures; expected NETWORK/manifest.json and NETWORK/fixture.npz')
+        raise pytest.UsageError(f'{root} has no parity fixtures; expected NETWORK/manifest.json and NETWORK/fixture.npz')
     if 'checkpoint' in metafunc.fixturenames:
         cases = [case for case in CHECKPOINTS if (root / case[0] / f'{case[1]}.npz').is_file()]
         metafunc.parametrize('checkpoint', cases, ids='-'.join)
@@ -31,10 +31,10 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope='module')
 def case(request) -> tuple[Network, nn.Module, Fixture]:
-    """Entry, network with its initial weights, and fixture; folders without an entry are skipped."""
+    """A network, its module without the weights of the fixture, and the fixture. Skips folders without an entry in NETWORKS."""
     folder: Path = request.param
     if folder.name not in NETWORKS:
-        pytest.skip(f'no entry {folder.name} in tests/parity/networks.py')
+        pytest.skip(f'no entry for {folder.name} in tests/parity/registry.py')
     fixture = Fixture.read(folder, request.config.getoption('--input-stream'))
     return NETWORKS[folder.name], NETWORKS[folder.name].build(fixture.config).eval(), fixture
 
@@ -45,17 +45,17 @@ def _entries(network: nn.Module) -> dict[str, dict]:
 
 
 def test_state_dict_has_the_published_entries(case):
-    """At the size of the fixture and of every other manifest in the folder; the latter on the meta device."""
+    """At the size of the fixture, and on the meta device at every published size with a manifest."""
     entry, network, fixture = case
     for path in fixture.folder.glob('manifest*.json'):
-        manifest, built = json.loads(path.read_text()), network
+        manifest, module = json.loads(path.read_text()), network
         if manifest['config'] != fixture.config:
             with torch.device('meta'):
-                built = entry.build(manifest['config'])
-        actual = _entries(built)
-        expected = {name: {'shape': value['shape'], 'dtype': value['dtype']} for name, value in manifest['entries'].items()}
-        assert actual == expected, path.name
-        assert list(actual) == list(expected), f'{path.name}: the order of entries differs'
+                module = entry.build(manifest['config'])
+        ours = _entries(module)
+        published = {name: {'shape': entry['shape'], 'dtype': entry['dtype']} for name, entry in manifest['entries'].items()}
+        assert ours == published, path.name
+        assert list(ours) == list(published), f'{path.name}: equal entries in another order'
 
 
 def test_outputs_equal_the_published_network(case):
@@ -72,12 +72,12 @@ def test_published_checkpoint(checkpoint, request):
     folder, name = checkpoint
     fixture = Fixture.read(request.config.getoption('--fixtures') / folder, request.config.getoption('--input-stream'), name)
     network = NETWORKS[folder].build(fixture.config).eval()
-    published = weights.entry(CHECKPOINTS[checkpoint])
-    directories = [path for path in (request.config.getoption('--weights-dir'), weights.cache()) if path is not None]
-    files = [path for path in (directory / published.file for directory in directories) if path.is_file()]
+    entry = weights.entry(CHECKPOINTS[checkpoint])
+    folders = [request.config.getoption('--weights-dir'), weights.cache()]
+    files = [folder / entry.file for folder in folders if folder is not None and (folder / entry.file).is_file()]
     if not files:
-        pytest.skip(f'{published.file} is missing: set --weights-dir or run `python scripts/weights.py fetch {published.name}`')
-    network.load_state_dict(read_state(files[0], published.member))
+        pytest.skip(f'{entry.file} is missing: give --weights-dir or run `python scripts/weights.py fetch {entry.name}`')
+    network.load_state_dict(read_state(files[0], entry.member))
     _check_inputs_and_weights(network, fixture)
     for name, output in NETWORKS[folder].call(network, fixture).items():
         _check_output(name, output, NETWORKS[folder], network, fixture)
@@ -95,20 +95,20 @@ def _check_inputs_and_weights(network: nn.Module, fixture: Fixture) -> None:
 
 
 def _check_output(name: str, output: Tensor, entry: Network, network: nn.Module, fixture: Fixture) -> None:
-    """Compares shape, stored values, and mean, deviation and largest absolute value of the whole output."""
+    """Compare shape, stored values, and mean, deviation and maximum of the whole output."""
     expected = fixture.arrays[name]
     stats = fixture.arrays.get(f'{name}__stats', np.array([np.nan, np.nan, np.abs(expected).max()]))
     stride = fixture.arrays.get(f'{name}__stride', [1] * expected.ndim)
     assert list(output.shape) == list(fixture.arrays.get(f'{name}__shape', expected.shape)), name
     value = output.double().numpy()
     difference = np.abs(value[tuple(slice(None, None, step) for step in stride)] - expected)
-    statistics = np.array([value.mean(), value.std(), np.abs(value).max()])
+    ours = np.array([value.mean(), value.std(), np.abs(value).max()])
     if name in entry.labels:
-        assert (difference > 0).mean() <= 1e-3, f'{name}: more than 0.1 % of the labels differ'
-        assert np.allclose(statistics, stats, rtol=0, atol=1e-3 * stats[2]), f'{name}: statistics of all labels differ'
+        assert (difference > 0).mean() <= 1e-3, f'{name}: more labels differ than ties explain'
+        assert np.allclose(ours, stats, rtol=0, atol=1e-3 * stats[2]), f'{name}: statistics of all labels differ'
         return
     tolerance = entry.tolerance.get(name, 2e-5) * stats[2]
-    if difference.max() > tolerance or np.nanmax(np.abs(statistics - stats)) > tolerance or not np.isfinite(value).all():
-        where = first_difference(network, fixture) if 'stage_names' in fixture.arrays else 'the fixture stores no inner module'
+    if difference.max() > tolerance or np.nanmax(np.abs(ours - stats)) > tolerance or not np.isfinite(value).all():
+        where = first_difference(network, fixture) if 'stage_names' in fixture.arrays else 'the fixture has no inner modules'
         pytest.fail(f'{name}: largest difference {difference.max() / stats[2]:.2e} of the largest value, statistics off by '
-                    f'{np.nanmax(np.abs(statistics - stats)) / stats[2]:.2e}, allowed {tolerance / stats[2]:.0e}; {where}')
+                    f'{np.nanmax(np.abs(ours - stats)) / stats[2]:.2e}, allowed {tolerance / stats[2]:.0e}; {where}')

@@ -59,7 +59,7 @@ def test_translators_have_a_row_per_direction(evaluate, tmp_path, capsys):
     assert all(f'| {row} |' in output for row in ('none a2b', 'none b2a', 'run a2b', 'run b2a')) and 'FD-id ↓' in output
     swapper = write_run('cvae', tmp_path / 'swapper')
     assert evaluate('--run', swapper, '--protocol', 'translation', '--count', 6, '--device', 'cpu') == 2
-    assert 'requires the task translate' in capsys.readouterr().err
+    assert 'holds a CVAE, which swaps faces' in capsys.readouterr().err
 
 
 def test_verification_of_listed_and_random_pairs(evaluate, tmp_path, capsys):

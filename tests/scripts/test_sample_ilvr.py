@@ -12,7 +12,7 @@ from models.pipelines.io.images import read_image, write_image
 from models.registry import build_family
 from scripts import sample_ilvr
 from tests.contract.stubs import IDENTITY, TinyEmbedder
-from tests.models.stubs import Oval, Planted, face_at, photo
+from tests.models.stubs import FixedDetector, OvalParser, face_at, photo
 
 
 @pytest.fixture(scope='module')
@@ -24,8 +24,8 @@ def weights(tmp_path_factory):
     return path
 
 
-class TemplateOval(Oval):
-    """Oval with the argument `template`."""
+class TemplateOval(OvalParser):
+    """OvalParser with the argument `template`."""
 
     def forward(self, images, *, template='face'):
         return super().forward(images)
@@ -38,7 +38,7 @@ def folder(tmp_path, monkeypatch):
     embedders = {'identity-mobilefacenet': Embedder(TinyEmbedder(), 'arcface')}
     monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: embedders[name] if name in embedders else load_embedder(name))
     monkeypatch.setattr(sample_ilvr, 'load_parser', lambda name: TemplateOval())
-    monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *_: Planted({(90, 120): [face_at(60, 45, 30)]}))
+    monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *_: FixedDetector({(90, 120): [face_at(60, 45, 30)]}))
     write_image(tmp_path / 'refs' / 'face.png', photo(90, 120))
     write_image(tmp_path / 'refs' / 'drawing.jpg', photo(80, 80, seed=1))
     (tmp_path / 'refs' / 'notes.txt').write_text('no image')

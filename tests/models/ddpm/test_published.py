@@ -11,7 +11,7 @@ from models.ddpm.networks.published import CELEBAHQ_256, PublishedUNet
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import scheduler
 from tests.parity.fixture import Fixture
-from tests.parity.networks import NETWORKS
+from tests.parity.registry import NETWORKS
 
 SMALL = {**CELEBAHQ_256, 'sample_size': 32, 'block_out_channels': (32,) * 6, 'layers_per_block': 1}
 SETTINGS = {'image_size': 64, 'num_channels': 32, 'num_head_channels': 32}
@@ -27,12 +27,12 @@ def test_load_pipeline_and_network_folders(network, tmp_path):
     network.save_pretrained(tmp_path / 'bare')
     DDPMPipeline(network, DDPMScheduler(prediction_type='v_prediction', beta_schedule='squaredcos_cap_v2')).save_pretrained(
         tmp_path / 'pipeline')
-    bare, pipeline = (PublishedUNet.load(tmp_path / name) for name in ('bare', 'pipeline'))
+    bare, whole = (PublishedUNet.load(tmp_path / name) for name in ('bare', 'pipeline'))
     assert (bare.size, bare.prediction, bare.schedule, bare.learned_sigma) == (32, 'epsilon', 'linear', False)
-    assert (pipeline.prediction, pipeline.schedule) == ('v_prediction', 'cosine')
+    assert (whole.prediction, whole.schedule) == ('v_prediction', 'cosine')
     image, t = torch.randn(2, 3, 32, 32), torch.tensor([3, 700])
     with torch.no_grad():
-        for loaded in (bare, pipeline):
+        for loaded in (bare, whole):
             torch.testing.assert_close(loaded(image, t), network(image, t).sample)
     generated = sample(bare, scheduler('unipc', bare.schedule), image, steps=2)
     assert generated.shape == image.shape and torch.isfinite(generated).all()
@@ -58,9 +58,9 @@ def test_adm_checkpoint_loads_strictly(tmp_path):
         assert torch.equal(loaded(image, t), network(image, t))
     state = network.state_dict()
     state.pop('out.2.bias')
-    save_file(state, tmp_path / 'incomplete.safetensors')
+    save_file(state, tmp_path / 'less.safetensors')
     with pytest.raises(ValueError, match='does not fit'):
-        ADMUNet.load(tmp_path / 'incomplete.safetensors', ADMConfig(**SETTINGS))
+        ADMUNet.load(tmp_path / 'less.safetensors', ADMConfig(**SETTINGS))
     with pytest.raises(ValueError, match='64, 128, 256 or 512'):
         ADMUNet(ADMConfig(image_size=100))
 

@@ -10,7 +10,7 @@ from models.registry import build_family
 from models.runtime.quantization import quantize
 from models.runtime.sessions import opened
 from tests.contract.stubs import IDENTITY, tiny_perception
-from tests.models.stubs import Painter
+from tests.models.stubs import FunctionFamily
 
 CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'id_dim': IDENTITY}
 CGAN = {
@@ -75,8 +75,7 @@ def test_unconditional_generator_is_exported_without_labels():
 
 
 def test_export_of_a_sampling_family_raises(tmp_path):
-    family = Painter(lambda batch: torch.randn_like(batch.target), 32)
-    object.__setattr__(family, 'perception', tiny_perception())
+    family = FunctionFamily(lambda batch: torch.randn_like(batch.target), 32, tiny_perception())
     with pytest.raises(ValueError, match='from noise'):
         export_family(family, tmp_path / 'a.onnx')
     assert not any(tmp_path.iterdir()) and family.config == FamilyConfig(size=32)

@@ -125,7 +125,7 @@ def test_signature_of_another_machine_is_intact_but_not_local(signed, tmp_path, 
         assert credentials.intact and not credentials.signed_locally
         assert credentials.source_type == 'trainedAlgorithmicMedia'
         certificates.certificate_folder()  # creates another certificate
-    assert script.main([str(path)]) == 0 and 'does not know' in capsys.readouterr().out
+    assert script.main([str(path)]) == 0 and 'unknown to this machine' in capsys.readouterr().out
 
 
 def test_unreadable_files_are_reported_in_one_sentence(tmp_path, capsys):
