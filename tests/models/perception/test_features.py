@@ -39,7 +39,7 @@ def test_inception_differs_from_torchvision_in_its_pooling():
     x = torch.rand(1, 8, 9, 9) + 1
     difference = (ours(x) - theirs(x)).abs().amax((0, 1))
     assert difference[1:-1, 1:-1].max() < 1e-6 and difference[0].min() > 0 and difference[:, -1].min() > 0
-    last, theirs = inception._E(8, highest=True).eval(), InceptionE(8).eval()
+    last, theirs = inception._E(8, max_pooling=True).eval(), InceptionE(8).eval()
     theirs.load_state_dict(last.state_dict())
     flat, spike = torch.zeros(1, 8, 9, 9), torch.zeros(1, 8, 9, 9)
     spike[0, :, 4, 4] = 9

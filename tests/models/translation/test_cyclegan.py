@@ -121,7 +121,7 @@ def test_weights_are_clipped_only_for_wgan_without_penalty():
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({**ATTENTION, 'size': 96}, 'made for size 64'),
+    ({**ATTENTION, 'size': 96}, 'size 64 only'),
     ({'size': 18}, 'multiple of 4'),
     ({'size': 96, 'generator': 'unet'}, 'multiple of 256'),
     ({'discriminator_layers': 3}, 'fewer discriminator_layers'),

@@ -81,7 +81,7 @@ def test_conversion_of_a_published_translator_to_a_family_file(tmp_path, capsys)
     assert weights_script([*arguments, *settings, '--set', 'model.blocks=2']) == 2
     assert 'does not fit the network' in capsys.readouterr().err
     assert weights_script(['translator', 'cvae', *arguments[2:4]]) == 2
-    assert 'there are some for: cyclegan' in capsys.readouterr().err
+    assert 'presets with files: cyclegan' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('change', [{'model.99.weight': torch.zeros(2)}, {'model.1.weight': torch.zeros(1)}])
