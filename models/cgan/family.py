@@ -1,6 +1,7 @@
 """Conditional GAN for face swapping after SimSwap (Chen et al. 2020), with the self-attention of SAGAN (Zhang et al. 2019).
 
-Losses in addition to those of models.swap.losses, with the weights of SimSwap's published training code (0: the code lacks the loss):
+Losses in addition to those of models.swap.losses, with the weights of SimSwap's published training code, 0 where it lacks the
+loss:
 
 | loss | group | formula | published | source |
 | --- | --- | --- | --- | --- |

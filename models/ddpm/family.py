@@ -140,7 +140,8 @@ class DDPM(SwapFamily):
         keep_structure = uniform >= without_structure
         keep_id = (uniform >= config.drop_both) & ~(keep_structure & (uniform < without_structure + config.drop_id))
         keep_landmarks = _broadcastable(uniform_landmarks >= config.drop_landmarks)
-        structure = torch.cat([condition.structure[:, :-_NUM_LANDMARKS], condition.structure[:, -_NUM_LANDMARKS:] * keep_landmarks], 1)
+        structure, heat = condition.structure.split([condition.structure.shape[1] - _NUM_LANDMARKS, _NUM_LANDMARKS], 1)
+        structure = torch.cat([structure, heat * keep_landmarks], 1)
         return Condition(structure, condition.id_embedding).masked(keep_structure, keep_id), keep_structure, keep_id
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
