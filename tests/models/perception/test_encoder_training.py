@@ -10,7 +10,7 @@ from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import HEADS, Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, identities_learned_from, load_encoder, start
+from models.perception.encoders.files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
@@ -207,23 +207,23 @@ def test_trains_last_changes_the_last_stage_only(network):
 def test_start_from_an_encoder_file(tmp_path):
     recognizer, file = _build(), tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer, ['Adele', 'Bob']))
-    settings, state, names = start(str(file))
+    settings, state, names = initial_encoder(str(file))
     assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and names == ['Adele', 'Bob']
     assert torch.equal(state['linear1.conv.weight'], recognizer.network.linear1.conv.weight)
     file.write_bytes(encoder_bytes(recognizer))
-    with pytest.raises(ValueError, match='does not list the identities'):
-        start(str(file))
+    with pytest.raises(ValueError, match='does not list its training identities'):
+        initial_encoder(str(file))
 
 
 def test_zoo_encoder_lists_its_training_identities():
-    names = identities_learned_from('identity-caricature')
-    assert len(names) == 179 and start('identity-caricature')[2] == names
-    assert identities_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
+    names = training_identities('identity-caricature')
+    assert len(names) == 179 and initial_encoder('identity-caricature')[2] == names
+    assert training_identities('identity-mobilefacenet') is None and initial_encoder('identity-mobilefacenet')[2] == []
 
 
 def test_start_from_a_zoo_encoder():
-    settings, state, _ = start('identity-mobilefacenet')
+    settings, state, _ = initial_encoder('identity-mobilefacenet')
     network = Recognizer(RecognizerConfig(num_identities=2, **settings), None).network
     network.load_state_dict({name: state[name] for name in network.state_dict()})
     with pytest.raises(ValueError, match='nobody'):
-        start('nobody')
+        initial_encoder('nobody')
