@@ -4,6 +4,7 @@ import resource
 import statistics
 import time
 import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,9 @@ from models.registry import build_family
 from models.runtime.cpu_kernels import use_cpu_kernels
 from models.runtime.sessions import bf16_on_cpu
 
-PUBLISHED_STEPS = {'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}  # family, which is also its preset -> losses by group
+# family, which is also its preset -> total losses by parameter group
+PUBLISHED_STEPS: dict[str, Callable[[Any, PairBatch], dict[str, Callable[[], torch.Tensor]]]] = {
+    'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}
 ALL_GRADIENTS = ('ugatit',)  # publications that compute gradients of all parameter groups in every update
 PLAIN, OURS, KERNELS, BF16 = 'plain', 'ours', 'ours with CPU kernels', 'ours in bf16'
 
@@ -88,14 +91,14 @@ def _serve(pipe: Any, threads: int, options: dict[str, Any]) -> None:
             start = _seconds(device)
             step.run()
             pipe.send((_seconds(device) - start, peak_megabytes(device)))
-    except Exception as error:  # raised again by the process that measures
+    except Exception as error:  # raised again by the measuring process
         traceback.print_exc()
         pipe.send(error)
 
 
 def _seconds(device: torch.device) -> float:
-    """Clock of a measurement. On a CPU: processor seconds of this process, over all threads and with the system's share, which
-    other processes hardly change."""
+    """Clock of a measurement in seconds. On a CPU: user and system time of all threads of this process, on which the load of the
+    machine has little effect."""
     if device.type != 'cpu':
         return time.perf_counter()
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -103,10 +106,10 @@ def _seconds(device: torch.device) -> float:
 
 
 def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1, compiled: bool = False,
-                        device: str = 'cpu', **model) -> dict[str, float]:
+                        device: str = 'cpu', **model: object) -> dict[str, float]:
     """Seconds and peak megabytes of a training step in each form of TrainingStep that the device supports.
 
-    The forms take turns, after one step each to warm up; figures are medians.
+    The forms alternate after one warm-up step each; figures are medians.
 
     Args:
         model: changes of the preset's model config.
@@ -143,7 +146,7 @@ def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads:
         for process in processes:
             process.terminate()
     median = {form: statistics.median(seconds[form][1:]) for form in forms}
-    figures = {'million numbers': million_parameters}
+    figures = {'million parameters': million_parameters}
     for form in forms:
         figures |= {f'{form}, s/step': median[form], f'{form}, peak MB': megabytes[form]}
     return figures | {f'times as fast, {form}': median[PLAIN] / median[form] for form in forms[1:]}

@@ -93,7 +93,7 @@ class SwapModel:
             models.weights.WeightsError: missing weights.
         """
         assert self.simswap
-        generator = session or fused(self.load_generator(self.simswap)).to(self.device, memory_format=torch.channels_last)
+        generator = session or fused(self.load_generator(self.simswap)).to(self.device).to(memory_format=torch.channels_last)
         parser = load_parser('bisenet').to(self.device) if parsing_mask else None
         return load_simswap(self.simswap, generator.swap, detector, device=self.device, parser=parser)
 

@@ -7,10 +7,10 @@ Lists of pairs have the format of LFW's pairs.txt (Huang et al. 2007):
     Robert_Downey_Jr 1 Tommy_Shane_Steiner 1    impostor pair
 """
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from configs.reading import read_text, shown
 from datasets.faces import Faces
-from datasets.transforms.joint import into_frame, unit
+from datasets.transforms.joint import into_frame, to_signed_float
 from experiments.evaluation.metrics.verification import FOLDS, all_pairs, in_folds, verification
 from models.batch import collate
 from models.geometry import Template
@@ -39,7 +39,7 @@ def verify(embed: Callable[[Tensor], Tensor], dataset: Dataset, *, device: str |
     Returns:
         The metrics, and the numbers of `images` and `identities`.
     """
-    length = len(dataset)  # type: ignore[arg-type]
+    length = len(cast(Sized, dataset))
     rows = np.unique(np.linspace(0, length - 1, min(max_images, length)).round().astype(int)).tolist()
     embeddings, labels = [], []
     for faces in DataLoader(Subset(dataset, rows), batch, num_workers=workers, collate_fn=collate):
@@ -122,7 +122,7 @@ def embed_rows(embed: Callable[[Tensor], Tensor], faces: Faces, rows: np.ndarray
         images = []
         for row in part:
             image, _, points = faces.read(int(row))
-            images.append(unit(into_frame(image, None, points, faces.frame if points is None else None, template)[0]))
+            images.append(to_signed_float(into_frame(image, None, points, faces.frame if points is None else None, template)[0]))
         embeddings.append(F.normalize(embed(torch.stack(images).to(device)).float(), dim=1).cpu())
     return torch.cat(embeddings)
 

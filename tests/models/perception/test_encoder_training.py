@@ -1,4 +1,4 @@
-"""Recognizer: losses, config errors, encoder files."""
+"""Losses, initial weights and files of the recognizer."""
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Face parser: losses, saved files, the published small U-Net."""
+"""Losses and files of the face parser; the published small U-Net."""
 import pytest
 import torch
 import torch.nn.functional as F
