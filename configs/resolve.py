@@ -2,7 +2,7 @@
 one sentence."""
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from configs.renamed import renamed_settings
 from configs.schema import RunConfig
 
 PRESETS = Path(__file__).resolve().parent
+ConfigT = TypeVar('ConfigT', bound=Config)
 
 
 def read_preset(name: str) -> dict:
@@ -82,7 +83,7 @@ def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dic
     return checked(RunConfig, settings)
 
 
-def checked(schema: type[Config], settings: Any) -> Config:
+def checked(schema: type[ConfigT], settings: Any) -> ConfigT:
     """The settings as an instance of the schema, its complaints as one sentence."""
     try:
         return schema.model_validate(settings)

@@ -25,7 +25,9 @@ def _converted(image: Image.Image, profile: bytes, to_srgb: bool) -> Image.Image
     own, srgb = _profile(profile), ImageCms.createProfile('sRGB')
     first, second = (own, srgb) if to_srgb else (srgb, own)
     transform = ImageCms.buildTransform(first, second, image.mode, 'RGB', ImageCms.Intent.RELATIVE_COLORIMETRIC, _FLAGS)
-    return ImageCms.applyTransform(image, transform)
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None  # as of a transform in place
+    return converted
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

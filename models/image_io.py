@@ -8,13 +8,13 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from models import icc
 
@@ -89,7 +89,7 @@ class Photo:
         return image
 
 
-def read_photo(path: str | Path, *, formats: Sequence[str] | None = None, name: str | None = None,
+def read_photo(path: str | Path, *, formats: tuple[str, ...] | None = None, name: str | None = None,
                max_pixels: int = MAX_PIXELS) -> Photo:
     """Decode an image of any mode and depth. ImageError as `open_image`, whose parameters these are."""
     with open_image(path, formats=formats, name=name, max_pixels=max_pixels) as image:
@@ -102,8 +102,8 @@ def read_rgb(path: str | Path) -> np.ndarray:
 
 
 @contextmanager
-def open_image(path: str | Path, *, formats: Sequence[str] | None = None, name: str | None = None,
-               max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+def open_image(path: str | Path, *, formats: tuple[str, ...] | None = None, name: str | None = None,
+               max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
     """A Pillow image that is not decoded yet; inside the context, every exception of a decoder becomes an ImageError.
 
     formats: of Pillow, the only ones that are tried; None for all. name: what the file is called in messages. ImageError where
@@ -175,17 +175,17 @@ def _silent_stderr() -> Iterator[None]:
             os.close(saved)
 
 
-def _decoded(image: Image.Image, name: str) -> Photo:
+def _decoded(file: ImageFile.ImageFile, name: str) -> Photo:
     notes = []
-    if _is_animated(image):
+    if _is_animated(file):
         notes.append(f'{name} is animated; its first image was taken')
-    if ';16' in str(image.tile) or image.mode in ('I', 'F'):
+    if ';16' in str(file.tile) or file.mode in ('I', 'F'):
         notes.append(f'{name} has more than 8 bits per channel, of which 8 are kept')
-    image = _upright(image)
+    image = _upright(file)
     profile = image.info.get('icc_profile') or None
     image, alpha = _split(image)
     rgb, profile, native = _to_srgb(image, profile, name, notes)
-    if alpha is not None and alpha.getextrema()[0] < 255:
+    if alpha is not None and alpha.getextrema() != (255, 255):
         native = native or rgb
         ground = Image.new('RGB', rgb.size, (BACKGROUND,) * 3)
         native = Image.composite(native, ground, alpha.point(lambda level: 255 if level else 0))
@@ -240,22 +240,22 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
 def _to_srgb(image: Image.Image, profile: bytes | None, name: str, notes: list[str]) \
         -> tuple[Image.Image, bytes | None, Image.Image | None]:
     """Mode RGB in sRGB, the RGB profile to be written or None for sRGB, and the pixels in its color space where these differ."""
-    space = profile and icc.color_space(profile)
-    try:
-        if space == 'RGB' and image.mode not in ('CMYK', 'LAB'):
-            own = _rgb(image)
-            if icc.is_srgb(profile):
-                return own, profile, None
-            srgb = icc.to_srgb(own, profile)
-            return (srgb, profile, own) if icc.is_invertible(profile) else (srgb, None, None)
-        if (space, image.mode) in (('GRAY', 'L'), ('CMYK', 'CMYK')):
-            if image.mode == 'CMYK':
-                notes.append(f'{name} is CMYK and was converted to sRGB')
-            return icc.to_srgb(image, profile), None, None
-        if profile:
+    if profile is not None:
+        try:
+            space = icc.color_space(profile)
+            if space == 'RGB' and image.mode not in ('CMYK', 'LAB'):
+                own = _rgb(image)
+                if icc.is_srgb(profile):
+                    return own, profile, None
+                srgb = icc.to_srgb(own, profile)
+                return (srgb, profile, own) if icc.is_invertible(profile) else (srgb, None, None)
+            if (space, image.mode) in (('GRAY', 'L'), ('CMYK', 'CMYK')):
+                if image.mode == 'CMYK':
+                    notes.append(f'{name} is CMYK and was converted to sRGB')
+                return icc.to_srgb(image, profile), None, None
             notes.append(f'{name} has a color profile that does not fit it and was ignored')
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        notes.append(f'{name} has a damaged color profile, which was ignored')
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            notes.append(f'{name} has a damaged color profile, which was ignored')
     if image.mode == 'CMYK':
         notes.append(f'{name} is CMYK without a usable profile; its colors are approximate')
     return _rgb(image), None, None

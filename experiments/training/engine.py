@@ -76,14 +76,14 @@ class Engine:
             raise RunError(f'engine.cpu_kernels=true has no effect on {config.family} on {fabric.device.type}; leave it away')
         if engine.channels_last:
             family.to(memory_format=torch.channels_last)
-            if family.perception is not None:
+            if family.has_perception:
                 family.perception.to(memory_format=torch.channels_last)
         if engine.compile:
             family.compile(dynamic=False)
         self.param_groups = build_optimizer_groups(family, config.param_groups)
         with memory_explained(self._less_memory):
             self.validation = [self._placed(batch) for batch in validation]
-            if family.perception is not None:
+            if family.has_perception:
                 family.perception.to(fabric.device)
             self.module, *optimizers = fabric.setup(LossModule(family), *(group.optimizer for group in self.param_groups))
             self.ema = EMA(family, family.ema_modules(), engine.ema, round(engine.ema_from * engine.steps))

@@ -1,4 +1,4 @@
-"""Pre-activation residual blocks."""
+"""Pre-activation residual blocks, and sequences of blocks with a style."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,6 +23,15 @@ class AdaINResidual(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         y = self.conv1(F.silu(self.norm1(x, style)))
         return self.skip(x) + self.conv2(F.silu(self.norm2(y, style)))
+
+
+class StyledBlocks(nn.ModuleList):
+    """Blocks that take a style, one after the other: x, style -> x."""
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        for block in self:
+            x = block(x, style)
+        return x
 
 
 class Residual(nn.Module):

@@ -92,6 +92,8 @@ class DDPMConfig(SwapFamilyConfig):
 class DDPM(SwapFamily):
     """Conditional diffusion for face swaps. `denoiser` with the condition None is the unconditional network."""
 
+    config: DDPMConfig
+
     def __init__(self, config: DDPMConfig, perception: Perception | None):
         super().__init__(config, perception)
         cell = config.fold * 2 ** (len(config.widths) - 1)

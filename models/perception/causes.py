@@ -44,6 +44,8 @@ class CauseTrainingConfig(FamilyConfig):
 class CauseTraining(Family):
     """Trains CauseNet on CauseBatches."""
 
+    config: CauseTrainingConfig
+
     def __init__(self, config: CauseTrainingConfig, perception: Perception | None = None):
         super().__init__(config, perception)
         self.network = CauseNet(config.causes, config.width)

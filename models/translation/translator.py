@@ -19,9 +19,6 @@ class Translator(Family):
     directions: tuple[str, ...] = ('a2b', 'b2a')
     styled = False
 
-    def training_embedders(self) -> set[str]:
-        return set()
-
     def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """`translate` without its checks and its clamping."""
         raise TypeError(f'{type(self).__name__} does not implement render')

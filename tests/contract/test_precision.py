@@ -29,7 +29,7 @@ def small(run: str) -> Small:
 def losses(run: str, dtype: torch.dtype) -> tuple[dict[str, float], Family]:
     """The losses of all groups for one batch, and the family with their gradients."""
     family, batch = small(run).build().to(DEVICE).train(), next(iter(small(run).loader())).to(DEVICE)
-    if family.perception is not None:
+    if family.has_perception:
         family.perception.to(DEVICE)
     found, cache = {}, {}
     for group, parameters in family.param_groups().items():

@@ -88,6 +88,8 @@ class Recognizer(Family):
     requirements (classes, teacher, feature maps) are missing.
     """
 
+    config: RecognizerConfig
+
     def __init__(self, config: RecognizerConfig, perception: Perception | None):
         super().__init__(config, perception)
         frame(config)

@@ -62,6 +62,7 @@ class CartoonGAN(Translator):
     """Photos to drawings. The perception needs a teacher, and a VGG for the published content loss."""
 
     directions = ('a2b',)
+    config: CartoonGANConfig
 
     def __init__(self, config: CartoonGANConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -76,9 +77,6 @@ class CartoonGAN(Translator):
 
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'generator': self.generator}
-
-    def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('content') or self.is_active('id') else set()
 
     def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         return self.generator(images)

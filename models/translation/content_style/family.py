@@ -75,6 +75,7 @@ class ContentStyle(Translator):
     """Auto-encoders `gen` and discriminators `dis` of domain a and b, with the names of the published checkpoints."""
 
     styled = True
+    config: ContentStyleConfig
 
     def __init__(self, config: ContentStyleConfig, perception: Perception | None):
         super().__init__(config, perception)

@@ -64,6 +64,7 @@ class Pix2PixHD(Family):
 
     directions = ('a2b',)
     task = 'translate'
+    config: Pix2PixHDConfig
 
     def __init__(self, config: Pix2PixHDConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -82,9 +83,6 @@ class Pix2PixHD(Family):
             layout_channels + 3, config.discriminator_width, config.discriminator_layers, config.scales), init)
         if config.features:
             self.encoder = initialize(FeatureEncoder(config.features, config.feature_width, config.downs), init)
-
-    def training_embedders(self) -> set[str]:
-        return set()
 
     def param_groups(self) -> dict[str, list[Parameter]]:
         self.require('vgg', 'perceptual')

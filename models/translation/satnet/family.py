@@ -64,9 +64,6 @@ class SATNet(ContentStyle):
                                     + reconstruction_l1(self.gen['a'].decode(content_b, style_a), batch.a, same_identity))
         return losses
 
-    def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('id') else set()
-
     def id_loss(self, translation: Tensor, source: Tensor) -> Tensor:
         """The identity loss of one direction for images (B,3,H,W), a scalar."""
         embedding = self.perception.teacher(translation)

@@ -70,6 +70,7 @@ class StarGAN(Translator):
     """Translation in both directions, in a sampled style or that of a reference image."""
 
     styled = True
+    config: StarGANConfig
 
     def __init__(self, config: StarGANConfig, perception: Perception | None):
         super().__init__(config, perception)

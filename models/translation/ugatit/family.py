@@ -103,6 +103,8 @@ class UGATITConfig(FamilyConfig):
 class UGATIT(Translator):
     """Translation in both directions. The networks have the names of the published checkpoints."""
 
+    config: UGATITConfig
+
     def __init__(self, config: UGATITConfig, perception: Perception | None):
         super().__init__(config, perception)
         if config.one_way:

@@ -64,6 +64,8 @@ class XGAN(Translator):
     `tell` is the domain classifier and `read` the linear map to the teacher's embedding.
     """
 
+    config: XGANConfig
+
     def __init__(self, config: XGANConfig, perception: Perception | None):
         super().__init__(config, perception)
         count, embedding = halvings(config.size), config.embedding
@@ -90,9 +92,6 @@ class XGAN(Translator):
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'encode_a': self.encode_a, 'encode_b': self.encode_b, 'encode': self.encode, 'decode': self.decode,
                 'decode_a': self.decode_a, 'decode_b': self.decode_b}
-
-    def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('teacher') else set()
 
     def encode_images(self, images: Tensor, domain: str) -> Tensor:
         """(B,3,H,W) of domain 'a' or 'b' -> (B,embedding)."""

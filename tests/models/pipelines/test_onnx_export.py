@@ -76,7 +76,7 @@ def test_a_published_form_is_exported_without_conditions():
 
 def test_what_cannot_be_exported_is_one_sentence(tmp_path):
     family = Painter(lambda batch: torch.randn_like(batch.target), 32)
-    object.__setattr__(family, 'perception', tiny_perception())
+    family._perception = tiny_perception()
     with pytest.raises(ValueError, match='from noise'):
         export_family(family, tmp_path / 'a.onnx')
     assert not any(tmp_path.iterdir()) and family.config == FamilyConfig(size=32)
