@@ -1,4 +1,4 @@
-"""Pre-activation residual blocks, and sequences of blocks with a style."""
+"""Pre-activation residual blocks, and sequences of blocks with a condition."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,12 +25,12 @@ class AdaINResidual(nn.Module):
         return self.skip(x) + self.conv2(F.silu(self.norm2(y, style)))
 
 
-class StyledBlocks(nn.ModuleList):
-    """Blocks that take a style, one after the other: x, style -> x."""
+class ConditionedBlocks(nn.ModuleList):
+    """Blocks that take the same second input, such as a style (B,S), one after the other: x, condition -> x."""
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         for block in self:
-            x = block(x, style)
+            x = block(x, condition)
         return x
 
 

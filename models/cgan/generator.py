@@ -14,7 +14,7 @@ from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
-from models.blocks.residual import StyledBlocks
+from models.blocks.residual import ConditionedBlocks
 from models.blocks.spectral import spectral
 from models.images import ValueRange, from_signed, to_signed
 
@@ -169,12 +169,13 @@ class Generator(nn.Module):
             conv = spectral(nn.Conv2d(widths[level], widths[level + 1], 3, 2, 1), config.spectral)
             self.add_module(f'down{config.first + level}',
                             nn.Sequential(conv, _norm(config.norm, widths[level + 1]), nn.ReLU()))
-        self.BottleNeck = StyledBlocks(InjectionBlock(widths[-1], style, config) for _ in range(config.blocks))
+        self.BottleNeck = ConditionedBlocks(InjectionBlock(widths[-1], style, config) for _ in range(config.blocks))
         for level in reversed(range(levels)):
             skip = {'none': 0, 'background_image': config.skip_width, 'target': widths[level]}[config.skips]
             self.add_module(f'up{config.first + level}', Up(widths[level + 1], widths[level], skip, config))
-        self.injected = nn.ModuleList(StyledBlocks(InjectionBlock(width, style, config) for _ in range(config.decoder_blocks))
-                                      for width in widths[:-1])
+        self.injected = nn.ModuleList(
+            ConditionedBlocks(InjectionBlock(width, style, config) for _ in range(config.decoder_blocks))
+            for width in widths[:-1])
         self.attention = nn.ModuleDict({
             str(side): SelfAttention(widths[config.sides.index(side)], pooled=config.pooled,
                                      wrap=lambda conv: spectral(conv, config.spectral)) for side in config.attention})

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.folding import folded, folded_channels, unfolding
-from models.blocks.residual import AdaINResidual, Residual, StyledBlocks
+from models.blocks.residual import AdaINResidual, ConditionedBlocks, Residual
 
 
 class Encoder(nn.Module):
@@ -48,8 +48,8 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList()
         previous = widths[-1]
         for width in reversed(widths):
-            self.levels.append(StyledBlocks(AdaINResidual(width if i else previous + background, width, style)
-                                            for i in range(depth)))
+            self.levels.append(ConditionedBlocks(AdaINResidual(width if i else previous + background, width, style)
+                                                 for i in range(depth)))
             previous = width
         self.fine = None
         if fine:

@@ -51,7 +51,7 @@ class Translator(Family):
         return self.translate(getattr(batch, self.directions[0][0]), self.directions[0], generator=generator)
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
-        columns = {}
+        columns: dict[str, Tensor] = {}
         for direction in self.directions:
             images = getattr(batch, direction[0])
             columns |= {direction[0]: images, direction: self.translate(images, direction)}

@@ -85,7 +85,7 @@ class _Level(nn.Module):
     def __init__(self, width: int, out: int, depth: int, emb: int, token: int | None):
         super().__init__()
         self.blocks = nn.ModuleList(_Residual(out if i else width, out, emb) for i in range(depth))
-        self.attention = nn.ModuleList(_Attention(out, token) for _ in range(depth if token else 0))
+        self.attention = nn.ModuleList(_Attention(out, token) for _ in range(depth)) if token else nn.ModuleList()
 
     def forward(self, x: Tensor, emb: Tensor, tokens: Tensor) -> Tensor:
         for index, block in enumerate(self.blocks):
@@ -126,7 +126,8 @@ class SwapUNet(Denoiser):
         schedule: Schedule,
     ):
         super().__init__(size, prediction=prediction, learned_sigma=learned_sigma, schedule=schedule)
-        self.fold, self.count, base = fold, tokens, widths[0]
+        self.fold, self.count = fold, tokens
+        self.base = base = widths[0]
         emb, token, levels = 4 * base, widths[-1], len(widths)
         self.level = nn.Sequential(nn.Linear(base, emb), nn.SiLU(), nn.Linear(emb, emb))
         self.identity = nn.Sequential(nn.Linear(id_dim, emb), nn.SiLU(), nn.Linear(emb, emb))
@@ -153,7 +154,7 @@ class SwapUNet(Denoiser):
             x = x + self.structure(
                 torch.cat([F.pixel_unshuffle(background_image, self.fold), F.avg_pool2d(condition_channels, self.fold)], 1)
             )
-        emb = F.silu(self.level(frequencies(timestep, self.level[0].in_features)) + self.identity(id_embedding))
+        emb = F.silu(self.level(frequencies(timestep, self.base)) + self.identity(id_embedding))
         tokens = self.tokens(id_embedding).unflatten(1, (self.count, -1))  # (B,T,W)
         maps = []
         for index, level in enumerate(self.down):

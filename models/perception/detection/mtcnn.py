@@ -40,8 +40,8 @@ class MTCNN(Detector):
             center = start + (side - 1) / 2
             crops.append(_cut(image, square, 48) if upright else Region(image, center, side[0], 48).derotated(face.roll)[0])
             inverses.append(None if upright else cv2.getRotationMatrix2D(center.tolist(), -face.roll, 1.0))
-        crops = (torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() - 127.5) / 128
-        shifts, points, scores = (out.cpu().numpy() for out in self.networks[2](crops.to(self.device)))
+        pixels = (torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() - 127.5) / 128  # (N,3,48,48)
+        shifts, points, scores = (out.cpu().numpy() for out in self.networks[2](pixels.to(self.device)))
         boxes = squares + shifts * np.tile(sides, 2)
         points = points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides[:, None] + starts[:, None]
         height, width = image.shape[:2]

@@ -75,9 +75,11 @@ class ONet(nn.Module):
 
 def mtcnn_network(network: type[nn.Module]) -> nn.Module:
     """PNet, RNet or ONet with the weights that the package facenet-pytorch carries, frozen."""
-    package = Path(importlib.util.find_spec('facenet_pytorch').origin).parent
-    built = network()
-    built.load_state_dict(torch.load(package / f'data/{network.__name__.lower()}.pt', map_location='cpu', weights_only=True))
+    package = importlib.util.find_spec('facenet_pytorch')
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError('the package facenet-pytorch, which carries the weights of MTCNN, is not installed')
+    file, built = Path(package.origin).parent / f'data/{network.__name__.lower()}.pt', network()
+    built.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
     return built.eval().requires_grad_(False)
 
 
@@ -102,9 +104,9 @@ def detect(image: np.ndarray, networks: list[nn.Module], thresholds: tuple[float
     boxes, points, shifts = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1), points[passed], shifts[passed]
     sides = boxes[:, 2:4] - boxes[:, :2] + 1
     points = torch.stack([sides[:, :1] * points[:, :5] + boxes[:, :1] - 1, sides[:, 1:] * points[:, 5:] + boxes[:, 1:2] - 1], 2)
-    boxes = _corrected(boxes, shifts).cpu().numpy()
-    kept = _suppressed_by_smaller(boxes, STAGE_OVERLAP)
-    return boxes[kept], points.cpu().numpy()[kept]
+    corrected = _corrected(boxes, shifts).cpu().numpy()
+    rows = _suppressed_by_smaller(corrected, STAGE_OVERLAP)
+    return corrected[rows], points.cpu().numpy()[rows]
 
 
 def _proposals(pixels: Tensor, pnet: nn.Module, threshold: float, least: int) -> Tensor:

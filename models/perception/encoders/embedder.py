@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from models import geometry
+from models.perception.encoders.network import FeatureNetwork
 from models.precision import full_precision, normalized
 from models.runtime.fusion import fused
 
@@ -59,20 +60,20 @@ class Embedder(nn.Module):
 
     def maps(self, images: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
         """The `count` finest feature maps (B,C,.,.), for perceptual losses; ValueError for a network without feature maps."""
-        self._check_maps()
-        return self.network.features(self.aligned(images, template=template), count)
+        return self._feature_network().features(self.aligned(images, template=template), count)
 
     def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
                           jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
         """Results of `forward`, without mirroring, and `maps` in one pass; jitter as for `aligned`, ValueError as for `maps`."""
-        self._check_maps()
-        maps = self.network.features(self.aligned(images, template=template, jitter=jitter))
-        return normalized(self.network.head(maps[-1])), maps[:count]
+        network = self._feature_network()
+        maps = network.features(self.aligned(images, template=template, jitter=jitter))
+        return normalized(network.head(maps[-1])), maps[:count]
 
-    def _check_maps(self) -> None:
-        if not hasattr(self.network, 'head'):  # `features` alone exists in other networks too
+    def _feature_network(self) -> FeatureNetwork:
+        if not isinstance(self.network, FeatureNetwork):
             raise ValueError(f'{type(self.network).__name__} has no feature maps; use a MobileFaceNet such as '
                              'identity-mobilefacenet, or set the weights of perceptual losses to 0')
+        return self.network
 
 
 def _jittered(frame: geometry.Template, count: int, jitter: float) -> Tensor:

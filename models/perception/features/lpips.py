@@ -17,6 +17,9 @@ class LPIPS(nn.Module):
     heads holds the weight of each channel of the five layers, `lin0` to `lin4` of the published file.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self):
         super().__init__()
         self.features = alexnet(weights=None).features

@@ -112,7 +112,8 @@ class Decoder(nn.Module):
     def forward(self, content: Tensor, affine: Tensor) -> Tensor:
         layers = [tuple(pair.unbind(1)) for pair in affine.unflatten(1, (self.layers, 2, self.width, 1, 1)).unbind(1)]
         x, index = content, 0
-        for module in [*self.model[0].model, *self.model[1:]]:
+        residuals, *rest = self.model
+        for module in [*residuals.get_submodule('model').children(), *rest]:
             if isinstance(module, ResidualPair):
                 x, index = module(x, (layers[index], layers[index + 1])), index + 2
             else:

@@ -66,7 +66,7 @@ class DTN(Translator):
         widths, discriminator_widths = ([width * 2 ** level for level in range(count)]
                                         for width in (config.width, config.discriminator_width))
         init = partial(nn.init.normal_, std=0.02)
-        self.encoder = nn.Identity()
+        self.encoder: nn.Module = nn.Identity()
         if config.encoder == 'joint':
             self.encoder = initialize(vector_encoder(widths, config.features), init)
         self.decoder = initialize(vector_decoder(widths, config.features), init)
