@@ -74,7 +74,7 @@ class AblationConfig(Config):
 
     def expanded(self) -> dict[str, Change]:
         """Name -> what is changed against the defaults of its family, the base first."""
-        found = {self.base_name: self.base}
+        found: dict[str, Change] = {self.base_name: self.base}
         for name, change in self.variants.items():
             found[name] = self._over_base(change)
         for values in itertools.product(*self.grid.values()) if self.grid else ():

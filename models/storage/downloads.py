@@ -107,7 +107,8 @@ class _Transfer:
 
     def __init__(self, address: str, path: Path, size: int | None, limits: Limits, progress: Progress | None):
         self.address, self.path, self.size, self.limits, self.progress = address, path, size, limits, progress
-        self.received, self.stopped, self.error = 0, False, None
+        self.received, self.stopped = 0, False
+        self.error: Exception | None = None
 
     def run(self) -> None:
         try:

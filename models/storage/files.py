@@ -40,7 +40,7 @@ class WriteError(OSError, ValueError):
     `filename` are those of the underlying error."""
 
     def __str__(self) -> str:
-        advice = _ADVICE.get(self.errno, f'{self.strerror}; give another output path')
+        advice = _ADVICE.get(self.errno or 0, f'{self.strerror}; give another output path')
         return f'{self.filename} cannot be written: {advice}'
 
 

@@ -9,7 +9,7 @@ import struct
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ _CONTAINERS = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, '
 class _Reader(pickle.Unpickler):
     """Unpickler of tensors, containers and stand-ins; `storage(key, dtype, count)` returns the flat tensor of a key."""
 
-    def __init__(self, stream: BinaryIO, storage):
+    def __init__(self, stream: IO[bytes], storage):
         super().__init__(stream)
         self.storage = storage
 
@@ -85,7 +85,7 @@ def _read_zip(file: Path):
         if len(pickles) != 1:
             raise WeightsError(f'{file} is an archive, but no PyTorch file: fetch it again')
         folder = pickles[0].removesuffix('data.pkl')
-        flats = {}
+        flats: dict[str, Tensor] = {}
 
         def storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
             if key not in flats:
@@ -98,7 +98,7 @@ def _read_zip(file: Path):
 
 def _read_old(file: Path):
     """Before PyTorch 1.6: magic number, version, system, content, names of the storages, then their bytes."""
-    flats = {}
+    flats: dict[str, Tensor] = {}
 
     def storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
         return flats.setdefault(key, torch.empty(count, dtype=dtype))
