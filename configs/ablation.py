@@ -59,7 +59,7 @@ class AblationConfig(Config):
     images: int = Field(6, ge=1, le=16)
 
     @model_validator(mode='after')
-    def _something_varies(self):
+    def _something_varies(self) -> 'AblationConfig':
         if not self.variants and not self.grid:
             raise ValueError('give variants or a grid: with the base alone there is nothing to compare')
         if self.base_name in self.variants:

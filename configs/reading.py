@@ -33,12 +33,12 @@ def read_text(path: str | Path) -> str:
 class _Loader(yaml.SafeLoader):
     """Scalars, lists, and mappings with unique text keys. Aliases are refused: a few of them expand to more than any memory."""
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError('aliases (*name) are not supported')
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         mapping = super().construct_mapping(node, deep=True)
         odd = [key for key in mapping if not isinstance(key, str)]
         if odd:

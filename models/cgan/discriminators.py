@@ -110,7 +110,7 @@ class Projector(nn.Module):
     """Frozen feature maps of a classification network, mixed across channels and scales by frozen random convolutions (Sauer et
     al. 2021, section 3.2)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.pretrained = EfficientNetLite0()
         mixed = (64, 128, 256, 512)

@@ -85,7 +85,7 @@ class DDPMConfig(SwapFamilyConfig):
                                       description='weight of each loss; a loss of weight 0 is not computed')
 
     def ignored(self) -> dict[str, str]:
-        return {**dict.fromkeys(('jitter', 'blend'), 'only cvae and cgan have it'),
+        return {**dict.fromkeys(('jitter', 'blend'), 'a denoiser is not trained with it'),
                 **needing('a weight of noise', self.is_active('noise'), 'weighting'),
                 **needing('model.weighting=p2 or min_snr', self.is_active('noise') and self.weighting != 'none', 'gamma')}
 

@@ -2,6 +2,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -14,7 +15,7 @@ from models.storage.unpickle import read_member, read_module
 from models.weights import Entry, WeightsError, entry, path, verify
 
 
-def _load(file: Path | io.BytesIO):
+def _load(file: Path | io.BytesIO) -> Any:
     """Content of a PyTorch file; WeightsError where it is none, or has other objects than tensors and containers."""
     try:
         return torch.load(file, map_location='cpu', weights_only=True)

@@ -6,8 +6,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
+from typing import IO, BinaryIO
 from urllib.parse import urlsplit
 
 from models.storage.files import check_space, write_errors
@@ -44,7 +45,8 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 10
     inf_msg = 'it redirects in a loop: '
 
-    def redirect_request(self, request, response, code, message, headers, address):
+    def redirect_request(self, request: urllib.request.Request, response: IO[bytes], code: int, message: str,
+                         headers: HTTPMessage, address: str) -> urllib.request.Request | None:
         kind, origin = urlsplit(address).scheme, urlsplit(request.full_url).scheme
         if kind not in ('http', 'https') or (origin == 'https' and kind == 'http'):
             raise DownloadError(f'it redirects from {origin} to {kind}, which is not followed')
@@ -165,7 +167,7 @@ class _Transfer:
             raise DownloadError(f'it states a length of {total} bytes where {self.size} are expected')
         return total
 
-    def _copy(self, response: HTTPResponse, handle, have: int, total: int | None) -> None:
+    def _copy(self, response: HTTPResponse, handle: BinaryIO, have: int, total: int | None) -> None:
         limit = self.limits.size if total is None else total
         while True:
             with _network_errors():

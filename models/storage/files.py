@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 MAX_NAME_BYTES = 255  # of a file name, on the file systems in common use
 STALE_SECONDS = 86_400  # age from which a temporary file of another machine counts as abandoned
@@ -210,7 +211,7 @@ def _allocate(handle: BinaryIO, length: int, size: int) -> None:
         os.fsync(handle.fileno())
 
 
-def create_array(path: str | Path, dtype, shape: tuple[int, ...]) -> np.memmap:
+def create_array(path: str | Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap:
     """A memory-mapped array in a new .npy file, zeros, whose blocks are all reserved. SpaceError and WriteError as `reserve`."""
     path = Path(path)
     header = {'descr': np.lib.format.dtype_to_descr(np.dtype(dtype)), 'fortran_order': False, 'shape': tuple(shape)}

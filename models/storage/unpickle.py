@@ -8,8 +8,9 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -28,17 +29,17 @@ _DTYPES = {'FloatStorage': torch.float32, 'DoubleStorage': torch.float64, 'HalfS
 class _StandIn:
     """Attributes of an unpickled network class."""
 
-    def __new__(cls, *args):
+    def __new__(cls, *args: object) -> '_StandIn':
         return super().__new__(cls)
 
 
-def _tensor(flat: Tensor, offset: int, size: tuple, stride: tuple, *unused) -> Tensor:
+def _tensor(flat: Tensor, offset: int, size: tuple, stride: tuple, *unused: object) -> Tensor:
     if math.prod(size) > flat.numel():
         raise ValueError('a tensor is larger than its storage')
     return flat.as_strided(size, stride, offset)
 
 
-def _parameter(tensor: Tensor, *unused) -> Tensor:
+def _parameter(tensor: Tensor, *unused: object) -> Tensor:
     return tensor
 
 
@@ -50,7 +51,7 @@ _CONTAINERS = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, '
 class _Reader(pickle.Unpickler):
     """Unpickler of tensors, containers and stand-ins; `storage(key, dtype, count)` returns the flat tensor of a key."""
 
-    def __init__(self, stream: IO[bytes], storage):
+    def __init__(self, stream: IO[bytes], storage: Callable[[str, torch.dtype, int], Tensor]):
         super().__init__(stream)
         self.storage = storage
 
@@ -78,7 +79,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(name)
 
 
-def _read_zip(file: Path):
+def _read_zip(file: Path) -> Any:
     """PyTorch 1.6 and later: a zip archive of one pickle and one member per storage."""
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith('/data.pkl')]
@@ -96,7 +97,7 @@ def _read_zip(file: Path):
             return _Reader(stream, storage).load()
 
 
-def _read_old(file: Path):
+def _read_old(file: Path) -> Any:
     """Before PyTorch 1.6: magic number, version, system, content, names of the storages, then their bytes."""
     flats: dict[str, Tensor] = {}
 

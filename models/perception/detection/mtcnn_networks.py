@@ -20,7 +20,7 @@ BATCH = 512  # crops at a time
 class PNet(nn.Module):
     """(B,3,H,W) -> corrections (B,4,h,w) and probabilities (B,2,h,w) of windows of CELL pixels."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.prelu1 = nn.Conv2d(3, 10, 3), nn.PReLU(10)
         self.conv2, self.prelu2 = nn.Conv2d(10, 16, 3), nn.PReLU(16)
@@ -36,7 +36,7 @@ class PNet(nn.Module):
 class RNet(nn.Module):
     """(B,3,24,24) -> corrections (B,4) and probabilities (B,2)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.prelu1 = nn.Conv2d(3, 28, 3), nn.PReLU(28)
         self.conv2, self.prelu2 = nn.Conv2d(28, 48, 3), nn.PReLU(48)
@@ -55,7 +55,7 @@ class RNet(nn.Module):
 class ONet(nn.Module):
     """(B,3,48,48) -> corrections (B,4), landmarks (B,10), x before y, in shares of the box, and probabilities (B,2)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.prelu1 = nn.Conv2d(3, 32, 3), nn.PReLU(32)
         self.conv2, self.prelu2 = nn.Conv2d(32, 64, 3), nn.PReLU(64)

@@ -13,17 +13,17 @@ class Embedder(nn.Module):
 
     Args:
         network: (B,3,h,w) -> (B,D); copied.
-        template: alignment of the network's training images, of size (h,w).
+        template: alignment of the network's training images, of size (h,w); a template or its name.
         scale: factor of [-1,1] (models.images.SCALE_128 for networks trained on (x - 127.5) / 128).
         bgr: whether the channel order is BGR.
         mirrored: whether the embedding is the normalized sum of those of the image and its mirror image.
     """
 
-    def __init__(self, network: nn.Module, template: str, *, scale: float = 1.0, bgr: bool = False,
+    def __init__(self, network: nn.Module, template: str | geometry.Template, *, scale: float = 1.0, bgr: bool = False,
                  mirrored: bool = False):
         super().__init__()
         self.network = fused(network)
-        self.template = geometry.template(template)
+        self.template = geometry.template(template) if isinstance(template, str) else template
         self.scale, self.bgr, self.mirrored = scale, bgr, mirrored
         self.eval().requires_grad_(False)
 

@@ -64,7 +64,7 @@ class EfficientNetLite0(nn.Module):
 
     widths = (24, 40, 112, 320)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         width, stages = 16, []
         for blocks, kernel, out, stride in _STAGES:

@@ -20,7 +20,7 @@ class LPIPS(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.features = alexnet(weights=None).features
         self.heads = nn.ParameterList(torch.ones(width) for width in _WIDTHS)
