@@ -163,9 +163,9 @@ def open_session(args: argparse.Namespace, perception: Perception) -> SwapSessio
     elif args.runtime == 'torch':
         return None
     elif args.weights in FRAMINGS:
-        session = opened(partial(export_generator, load_generator(args.weights)), args.device, SwapSession)
+        session = opened(partial(export_generator, load_generator(args.weights)), args.device, open_file=SwapSession)
     else:
-        session = opened(partial(export_family, loaded(args, perception)), args.device, SwapSession)
+        session = opened(partial(export_family, loaded(args, perception)), args.device, open_file=SwapSession)
     print(f'onnxruntime runs the generator on {session.provider}')
     return session
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -39,7 +40,6 @@ class SelfAttention(nn.Module):
         query, key, value = (self.get_submodule(name)(x) for name in self.names)
         if self.pooled:
             key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
-        query, key, value = (y.flatten(2).transpose(1, 2) for y in (query, key, value))  # (B,HW,C/8), (B,N,C/8), (B,N,V)
+        query, key, value = (rearrange(y, 'b c h w -> b (h w) c') for y in (query, key, value))  # (B,HW,C/8), (B,N,C/8), (B,N,V)
         attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # (B,HW,V)
-        attended = attended.transpose(1, 2).unflatten(2, x.shape[2:])  # (B,V,H,W)
-        return x + self.gamma * self.out(attended)
+        return x + self.gamma * self.out(rearrange(attended, 'b (h w) v -> b v h w', h=x.shape[2]))

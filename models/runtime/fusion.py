@@ -5,6 +5,7 @@ from operator import add
 from typing import TypeVar
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -32,7 +33,8 @@ class _RowConv2d(nn.Module):
 
     def __init__(self, conv: nn.Conv2d):
         super().__init__()
-        self.weight = nn.Parameter(conv.weight.transpose(0, 2).transpose(1, 2).flatten(0, 1).unsqueeze(2), requires_grad=False)
+        rows = rearrange(conv.weight, 'out inner row column -> (row out) inner 1 column')
+        self.weight = nn.Parameter(rows, requires_grad=False)
         self.bias, self.rows = conv.bias, conv.kernel_size[0]
 
     def forward(self, x: Tensor) -> Tensor:

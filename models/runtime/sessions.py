@@ -131,7 +131,7 @@ def _write(network: nn.Module, inputs: Inputs, output: str, notes: dict[str, str
     file.write_bytes(content)
 
 
-def opened(write: Callable[[Path], object], device: str, open_file: Callable[[Path, str], T]) -> T:
+def opened(write: Callable[[Path], object], device: str = 'cpu', *, open_file: Callable[[Path, str], T]) -> T:
     """Open a network from a temporary file.
 
     Args:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -75,8 +76,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         flat = x.flatten(2)  # (B,C,L)
-        q, k, v = self.qkv(self.norm(flat)).unflatten(1, (self.heads, -1)).transpose(2, 3).chunk(3, 3)  # (B,heads,L,c)
-        h = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(1, 2)
+        q, k, v = rearrange(self.qkv(self.norm(flat)), 'b (heads qkv c) l -> qkv b heads l c', heads=self.heads, qkv=3)
+        h = rearrange(F.scaled_dot_product_attention(q, k, v), 'b heads l c -> b (heads c) l')
         return (flat + self.proj_out(h)).view(x.shape)
 
 

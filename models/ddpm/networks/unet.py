@@ -9,6 +9,7 @@ from math import gcd
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from models.blocks.folding import unfolding
@@ -71,11 +72,11 @@ class _Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
-        q, *key_value = self.places(self.norm(x).flatten(2).transpose(1, 2)).chunk(3, 2)  # (B,hw,C) each
+        q, *key_value = self.places(rearrange(self.norm(x), 'b c h w -> b (h w) c')).chunk(3, 2)  # (B,hw,C) each
         k, v = (torch.cat(pair, 1) for pair in zip(key_value, self.tokens(tokens).chunk(2, 2)))  # (B,hw+T,C)
-        q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B,hw,C)
-        return x + self.out(h).transpose(1, 2).view_as(x)
+        q, k, v = (rearrange(y, 'b n (heads c) -> b heads n c', heads=self.heads) for y in (q, k, v))
+        h = rearrange(F.scaled_dot_product_attention(q, k, v), 'b heads n c -> b n (heads c)')
+        return x + rearrange(self.out(h), 'b (h w) c -> b c h w', h=x.shape[2])
 
 
 class _Level(nn.Module):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -48,7 +49,7 @@ class RNet(nn.Module):
         x = F.max_pool2d(self.prelu1(self.conv1(x)), 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
         x = self.prelu3(self.conv3(x))  # (B,64,3,3)
-        x = self.prelu4(self.dense4(x.transpose(1, 3).flatten(1)))  # (B,128); its weights count width, height, channel
+        x = self.prelu4(self.dense4(rearrange(x, 'b c h w -> b (w h c)')))  # (B,128)
         return self.dense5_2(x), self.dense5_1(x).softmax(1)
 
 
@@ -69,7 +70,7 @@ class ONet(nn.Module):
         x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.prelu3(self.conv3(x)), 2, 2, ceil_mode=True)
         x = self.prelu4(self.conv4(x))  # (B,128,3,3)
-        x = self.prelu5(self.dense5(x.transpose(1, 3).flatten(1)))  # (B,256)
+        x = self.prelu5(self.dense5(rearrange(x, 'b c h w -> b (w h c)')))  # (B,256)
         return self.dense6_2(x), self.dense6_3(x), self.dense6_1(x).softmax(1)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from models.blocks.norms import LIN, AdaLIN
@@ -128,7 +129,7 @@ class Generator(nn.Module):
             return Translation(decoded, cam, heatmap, None)
         attention = self.UpBlock_attention(x)  # (B,k,H,W)
         images = torch.cat([image, decoded], 1) if self.keep_input else decoded
-        blended = (images.unflatten(1, (3, self.masks)) * attention[:, None]).sum(2)
+        blended = (rearrange(images, 'b (color mask) h w -> b color mask h w', color=3) * attention[:, None]).sum(2)
         return Translation(blended, cam, heatmap, attention)
 
 
