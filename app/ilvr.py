@@ -13,9 +13,10 @@ from experiments.evaluation.ilvr import COLUMNS, compare
 from models.ddpm.ilvr import ILVRConfig
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler
-from models.pipelines.framing import framed
-from models.pipelines.io.image_grid import grid, to_bytes
-from models.pipelines.io.provenance import WHOLE, GenerationInfo
+from models.images import to_uint8
+from models.pipelines.framing import align_image
+from models.pipelines.io.image_grid import grid
+from models.pipelines.io.provenance import GENERATED_MEDIA, GenerationInfo
 
 _MOST = 4  # samples at a time
 
@@ -56,24 +57,25 @@ def tab(networks: Networks) -> None:
                 given = {'down': down, 'until': until / 100, 'steps': steps, 'sampler': sampler}
                 config = checked(ILVRConfig, given | {'id_guidance': strength if person is not None else 0.0})
                 folder = gallery.GRADIO_CACHE
-                making = GenerationInfo.of(what.name, what.files,
-                                           'a face was drawn after the coarse content of a reference', WHOLE)
+                generation_info = GenerationInfo.of(what.name, what.files,
+                                           'a face was drawn after the coarse content of a reference', GENERATED_MEDIA)
 
                 def work(tell):
                     denoiser, template = networks.denoiser(what)
-                    found = framed(reference.rgb, networks.detector, denoiser.size, template)
-                    square = found.square.to(networks.device)
+                    found = align_image(reference.rgb, networks.detector, denoiser.size, template)
+                    square = found.image.to(networks.device)
                     identity = None if person is None else networks.embed(
-                        framed(person.rgb, networks.detector, 2 * denoiser.size, template).square.to(networks.device),
+                        align_image(person.rgb, networks.detector, 2 * denoiser.size, template).image.to(networks.device),
                         template=template)[0]
                     samples, = compare(
                         denoiser, square, {'this setting': config}, networks.embed, template=template, count=count, seed=seed,
-                        mask=found.known.to(networks.device), identity=identity,
+                        mask=found.inside.to(networks.device), identity=identity,
                         callback=lambda step: tell((step.index + 1, step.clean)))
                     low = low_pass(square, config.finest)
                     shown = [(square, 'reference'), (low, 'what is kept of it'),
                              *((one[None], f'sample {number}') for number, one in enumerate(samples.images[0], 1))]
-                    return ([(download(to_bytes(one)[0], f'{title.replace(" ", "-")}.png', making if 'sample' in title else None,
+                    return ([(download(to_uint8(one)[0], f'{title.replace(" ", "-")}.png',
+                                       generation_info if 'sample' in title else None,
                                        folder), title) for one, title in shown],
                             Table([samples.row], COLUMNS).markdown(), found.note)
 
@@ -82,7 +84,7 @@ def tab(networks: Networks) -> None:
                         index, clean = update
                         progress((index, config.steps), desc='drawing', unit='steps')
                         strip = grid({f'{number}': one[None] for number, one in enumerate(_large(clean), 1)})
-                        path = download(strip, 'on-the-way.png', making, folder)
+                        path = download(strip, 'on-the-way.png', generation_info, folder)
                         yield gr.update(value=path, visible=True), gr.skip(), gr.skip()
                     else:
                         images, table, note = done

@@ -79,9 +79,9 @@ def upload(label: str, elem_id: str) -> Upload:
     return image
 
 
-def download(image: np.ndarray | Photo, name: str, making: GenerationInfo | None, folder: str) -> str:
+def download(image: np.ndarray | Photo, name: str, generation_info: GenerationInfo | None, folder: str) -> str:
     """Write (H,W,3) uint8 RGB or a photo with its Content Credentials where the page may show it; its path. folder: GRADIO_CACHE
     of a component."""
     path = Path(folder) / secrets.token_hex(16) / name
-    write_image(path, image, making)
+    write_image(path, image, generation_info)
     return str(path)

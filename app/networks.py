@@ -16,7 +16,7 @@ from models.perception.build import PHOTO_PARSER, build_perception, load_embedde
 from models.perception.detection import build_detector
 from models.perception.encoders.embedder import Embedder
 from models.pipelines.photo import FaceSwapper, PhotoSwapper
-from models.pipelines.simswap import FRAMINGS, files, load_simswap
+from models.pipelines.simswap import CROP_TEMPLATES, load_simswap, weight_files
 from models.pipelines.translate import load_translator
 from models.registry import SWAPPERS, TRANSLATORS, load_family
 from models.runtime.fusion import fused
@@ -59,10 +59,10 @@ class Networks:
     def swappers(self) -> dict[str, dict[str, Chosen]]:
         """Family -> name of weights -> what is read; a family without weights has none."""
         found = {family: {} for family in SWAPPERS} | self._found(SWAPPERS)
-        for name in FRAMINGS:
+        for name in CROP_TEMPLATES:
             with suppress(weights.MissingWeights):
-                if all(path.is_file() for path in files(name)):
-                    found[name] = {_PUBLISHED: Chosen(name, tuple(files(name)))}
+                if all(path.is_file() for path in weight_files(name)):
+                    found[name] = {_PUBLISHED: Chosen(name, tuple(weight_files(name)))}
         return found
 
     def translators(self) -> dict[str, dict[str, Chosen]]:
@@ -99,7 +99,7 @@ class Networks:
         return self._perception(trained.id_encoder, parser if trained.parser in (None, 'parsing-unet') else trained.parser)
 
     def _load_swapper(self, chosen: Chosen, stamp: int, color: bool) -> PhotoSwapper:
-        if chosen.name in FRAMINGS:
+        if chosen.name in CROP_TEMPLATES:
             generator = fused(load_generator(chosen.name)).to(self.device, memory_format=torch.channels_last)
             return load_simswap(chosen.name, generator.swap, self.detector, device=self.device)
         perception = self._seen_with(chosen, PHOTO_PARSER)

@@ -5,8 +5,9 @@ from app.choice import chosen, family_and_weights
 from app.images import download, upload
 from app.networks import Networks
 from app.work import NETWORKS, PROGRESS, apart, sentences
-from models.pipelines.io.provenance import GenerationInfo, with_visible_label
-from models.pipelines.photo import ALL, DONE, LARGEST
+from models.pipelines.io.provenance import GenerationInfo
+from models.pipelines.io.visible_label import with_visible_label
+from models.pipelines.photo import ALL, LARGEST, SWAP_DESCRIPTION
 from models.registry import SWAPPER
 
 
@@ -43,8 +44,8 @@ def tab(networks: Networks) -> None:
                     photo = target.with_rgb(made.image)
                     photo = photo.with_rgb(with_visible_label(photo.rgb), opaque=True) if mark else photo
                     tell((0.8, 'signing'))
-                    making, folder = GenerationInfo.of(what.name, what.files, DONE), compared.GRADIO_CACHE
-                    after = download(photo, 'swap.png', making, folder)
+                    generation_info, folder = GenerationInfo.of(what.name, what.files, SWAP_DESCRIPTION), compared.GRADIO_CACHE
+                    after = download(photo, 'swap.png', generation_info, folder)
                     return (download(target, 'before.png', None, folder), after), [*target.notes, *made.notes], after
 
                 for update, made in apart(work):

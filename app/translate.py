@@ -5,7 +5,7 @@ from app.choice import chosen, family_and_weights
 from app.images import download, upload
 from app.networks import Networks
 from app.work import NETWORKS, PROGRESS, apart, sentences
-from models.pipelines.io.provenance import PART, WHOLE, GenerationInfo
+from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, GenerationInfo
 from models.pipelines.translate import FaceTranslator
 
 _STYLES = 6  # most at a time
@@ -37,7 +37,7 @@ def tab(networks: Networks) -> None:
                 if image is None:
                     raise ValueError('an image is needed: upload one or take one with the camera')
                 what = chosen(networks.translators(), family, name, 'cyclegan')
-                folder, kind = gallery.GRADIO_CACHE, PART if paste else WHOLE
+                folder, kind = gallery.GRADIO_CACHE, COMPOSITE_MEDIA if paste else GENERATED_MEDIA
 
                 def work(tell):
                     tell([])
@@ -45,14 +45,14 @@ def tab(networks: Networks) -> None:
                     translator = FaceTranslator(network, networks.detector, direction, parser=perception.parser,
                                                 device=networks.device)
                     translator.check(styles, reference is not None)
-                    given = None if reference is None else translator.framed(reference.rgb)
-                    making, made = GenerationInfo.of(what.name, what.files, translator.done, kind), []
+                    given = None if reference is None else translator.align_image(reference.rgb)
+                    generation_info, made = GenerationInfo.of(what.name, what.files, translator.description, kind), []
                     for number in range(styles):
-                        found = translator.image(image.rgb, aligned=aligned, style=style + number, reference=given,
+                        found = translator.translate_image(image.rgb, aligned=aligned, style=style + number, reference=given,
                                                    paste=paste)
                         drawn = image.with_rgb(found.pasted[0]) if paste else found.faces[0].translations[0]
                         title = f'style {style + number}' if styles > 1 else 'translation'
-                        made.append((download(drawn, f'{title}.png'.replace(' ', '-'), making, folder), title))
+                        made.append((download(drawn, f'{title}.png'.replace(' ', '-'), generation_info, folder), title))
                         tell(list(made))
                     return made, given.note if given else None
 

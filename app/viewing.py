@@ -11,7 +11,7 @@ import torch
 
 from datasets.faces import BrokenImage, Faces, read_image
 from datasets.loaders import build_faces
-from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, examined
+from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, align_and_assess
 from datasets.synthetic import exaggerate, render, sample_attributes, sample_identity
 from datasets.synthetic.mean_face import MEAN_POINTS
 from datasets.transforms.joint import face_frame, matrix_into
@@ -113,12 +113,12 @@ class OnDisk(Album):
 
     def __init__(self, name: str, root: str | Path):
         self.root, self.faces = Path(root), build_faces(name, root)
-        counts = np.bincount(self.faces.persons, minlength=len(self.faces.people))
-        self.people = {str(who): int(count) for who, count in zip(self.faces.people, counts) if count}
+        counts = np.bincount(self.faces.labels, minlength=len(self.faces.identity_names))
+        self.people = {str(who): int(count) for who, count in zip(self.faces.identity_names, counts) if count}
 
     def views(self, person: str, start: int = 0, stop: int | None = None) -> Iterator[View]:
         faces: Faces = self.faces
-        for row in np.flatnonzero(faces.persons == np.searchsorted(faces.people, person))[start:stop]:
+        for row in np.flatnonzero(faces.labels == np.searchsorted(faces.identity_names, person))[start:stop]:
             name, known = str(faces.files[row]), faces.columns.get('landmarks')
             known = None if known is None or np.isnan(known[row]).all() else known[row]
             try:
@@ -184,7 +184,7 @@ def _mask(view: View, parser: FaceParser | None) -> np.ndarray | None:
 
 
 def _verdict(image: np.ndarray, points: np.ndarray) -> str:
-    return examined(image, np.asarray(points, np.float32), Filter())[1]['reason']
+    return align_and_assess(image, np.asarray(points, np.float32), Filter())[1]['reason']
 
 
 def _tensor(points: np.ndarray) -> torch.Tensor:

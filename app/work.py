@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import gradio as gr
 
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models.weights import WeightsError
 
 NETWORKS = 'networks'  # concurrency group of the events that run networks
@@ -23,7 +23,7 @@ class _Stopped(Exception):
 def sentences():
     """Convert errors of the suite into messages of the page."""
     try:
-        with memory_explained(lambda: 'take a smaller image, or start the page with --device cpu'):
+        with explain_out_of_memory(lambda: 'take a smaller image, or start the page with --device cpu'):
             yield
     except (ValueError, WeightsError, RunError) as error:
         raise gr.Error(_capital(str(error)), duration=20, print_exception=False) from error

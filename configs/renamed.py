@@ -6,6 +6,8 @@ import re
 import warnings
 from typing import Any, NamedTuple
 
+from configs.data import SECTIONS, DataConfig
+
 _FACE_ID = ('cgan', 'cvae', 'ddpm', 'satnet', 'cartoongan')  # families whose loss `identity` compared faces
 _IDENTITY_MAPPING = ('cyclegan', 'dtn', 'cut', 'ugatit')  # families where it compared images
 
@@ -34,6 +36,7 @@ _RULES = (
     _Rule('mapping_pace', 'mapping_lr_scale', 'model', ('stargan',)),
     _Rule('initialisation', 'initialization_steps', 'model', ('cartoongan',)),
     _Rule('cam_sees', 'cam_input', 'model', ('ugatit',)),
+    _Rule('people', 'num_identities', 'model', ('recognizer',)),
     _Rule('identity', 'id_dim', 'model'),
     _Rule('identity', 'id_dim', 'generator'),
     _Rule('identity_form', 'id_loss_form'),
@@ -43,11 +46,27 @@ _RULES = (
     _Rule('plate', 'background_image', 'generator'),
 )
 _VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
+# The section `data` had these keys for every family.
+_COMMON_DATA: dict[str, Any] = {
+    'name': 'synthetic', 'root': None, 'same_ratio': 0.5, 'partition': 'train', 'validation_partition': 'validation',
+    'augment': True, 'crops': 0.0, 'balanced': False, 'exaggerate': 0.0,
+    'matching': {'space': 'none', 'to_a': 0.5, 'ratio': 1.0},
+}
+_DATA: dict[str, type[DataConfig]] = {
+    **dict.fromkeys(('cgan', 'cvae', 'ddpm', 'pix2pixhd'), SECTIONS['swap']),
+    **dict.fromkeys(('cyclegan', 'cut', 'stargan', 'xgan', 'dtn', 'cartoongan', 'munit', 'satnet', 'ugatit'),
+                    SECTIONS['translate']),
+    'recognizer': SECTIONS['identity'], 'parser': SECTIONS['parsing'], 'causes': SECTIONS['causes'],
+}
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
-_JOURNAL = {'pictures_per_second': 'images_per_second', 'seen/identity_source': 'seen/id_source',
-            'seen/identity_target': 'seen/id_target'}
+_METRICS = {'pictures_per_second': 'images_per_second', 'identity_source': 'id_source', 'identity_target': 'id_target',
+            'real_right': 'real_accuracy', 'fake_right': 'fake_accuracy'}
+_METRIC_SECTIONS = {'seen': 'metrics', 'rate': 'lr', 'gradient': 'grad_norm'}
+_ACCURACY = re.compile('_right_on_(real|fake)$')  # of a discriminator of CycleGAN
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
+_VIDEO_STATE = {'looks': 'embedding_sum', 'people': 'identities', 'person': 'identity', 'steady': 'smoothing', 'filmed': 'face',
+                'made': 'generated', 'change': 'color_transfer', 'still': 'stillness'}
 _warned: set[str] = set()
 
 
@@ -70,6 +89,8 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
     stand in, from the top, ('model',) for a family's own config. warn: whether to raise a FutureWarning per old
     name, once in a process; not for files that nobody edits."""
     section, found = parents[-1] if parents else '', {}
+    if not parents and isinstance(settings.get('data'), dict):
+        settings = {**settings, 'data': _of_task(settings['data'], family)}
     for key, value in settings.items():
         new = _renamed(key, section, family) if isinstance(key, str) else key
         if warn and new != key:
@@ -77,9 +98,22 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
         if isinstance(value, dict):
             value = renamed_settings(value, family, (*parents, str(new)), warn=warn)
         elif isinstance(value, str):
+            value = renamed_metric(value, family) if (section, new) == ('engine', 'best') else value
             value = _VALUES.get((section, new), {}).get(value, value)
         found[new] = value
     return found
+
+
+def _of_task(data: dict[str, Any], family: str) -> dict[str, Any]:
+    """A section `data` with the keys of every task, without those of other tasks than the family's. ValueError where one of them
+    has another value than its default."""
+    if family not in _DATA or not _COMMON_DATA.keys() <= data.keys():
+        return data
+    others = _COMMON_DATA.keys() - _DATA[family].model_fields.keys()
+    for key in sorted(others):
+        if data[key] != _COMMON_DATA[key]:
+            raise ValueError(f'data.{key}={data[key]} has no effect on the family {family}; remove it from the file')
+    return {key: value for key, value in data.items() if key not in others}
 
 
 def renamed_tensors(state: dict[str, Any]) -> dict[str, Any]:
@@ -98,14 +132,24 @@ def renamed_checkpoint(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, 'optimizers': renamed_tensors(state['optimizers'])}
 
 
-def renamed_journal(line: dict[str, Any], family: str = '') -> dict[str, Any]:
-    """A line of journal.jsonl. Losses stand under `train/` and `validation/`, notes under `seen/`."""
-    found = {}
-    for key, value in line.items():
-        place, slash, name = key.partition('/')
-        if key in _JOURNAL:
-            key = _JOURNAL[key]
-        elif slash:
-            key = f'{place}/{_renamed(name, "weights" if place in ("train", "validation") else place, family)}'
-        found[key] = value
-    return found
+def renamed_metric(key: str, family: str = '') -> str:
+    """A key of journal.jsonl or metrics.json. Losses stand under `train/` and `validation/`, other metrics under `metrics/` and
+    `validation/`, learning rates under `lr/` and gradient norms under `grad_norm/`."""
+    section, slash, name = key.partition('/')
+    if not slash:
+        return _METRICS.get(key, key)
+    section = _METRIC_SECTIONS.get(section, section)
+    name = _METRICS.get(name) or _renamed(name, 'weights' if section in ('train', 'validation') else section, family)
+    return f'{section}/' + _ACCURACY.sub(r'_\1_accuracy', name)
+
+
+def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
+    """A line of journal.jsonl, or the content of metrics.json."""
+    return {renamed_metric(key, family): value for key, value in values.items()}
+
+
+def renamed_video_state(state: Any) -> Any:
+    """The state of an interrupted video conversion, with nested dictionaries and lists."""
+    if isinstance(state, dict):
+        return {_VIDEO_STATE.get(key, key): renamed_video_state(value) for key, value in state.items()}
+    return [renamed_video_state(value) for value in state] if isinstance(state, list) else state

@@ -30,7 +30,7 @@ _STATUS, _POINTS, _LABELED = 'status.npy', 'points.npy', 'parsing-status.npy'  #
 class PackedFaces(Faces):
     """Faces of a cache folder; images and label maps are views of memory-mapped files."""
 
-    labels_file = 'parsing.npy'
+    parsing_file = 'parsing.npy'
 
     def __init__(self, folder: str | Path):
         folder = check_root(folder)
@@ -41,7 +41,7 @@ class PackedFaces(Faces):
             super().__init__(folder, index['files'], index['names'], points=index['points'], splits=index['splits'],
                              frame=Template(width, height, tuple(map(tuple, index['frame'].tolist()))))
             self._rows = index['rows']
-        self.has_parsing = (folder / self.labels_file).is_file()
+        self.has_parsing = (folder / self.parsing_file).is_file()
         self._open()
 
     def select(self, keep):
@@ -51,7 +51,7 @@ class PackedFaces(Faces):
 
     def read(self, index: int):
         row = self._rows[index]
-        return self._images[row].transpose(1, 2, 0), self._labels[row] if self.has_parsing else None, self.landmarks(index)
+        return self._images[row].transpose(1, 2, 0), self._parsing[row] if self.has_parsing else None, self.landmarks(index)
 
     def identities(self, encoder: str) -> np.ndarray | None:
         """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
@@ -64,10 +64,10 @@ class PackedFaces(Faces):
         file = next((self.root / name for name in (IMAGES_FILE, _EARLIER_IMAGES_FILE) if (self.root / name).is_file()),
                     self.root / IMAGES_FILE)
         self._images = np.asarray(np.load(file, mmap_mode='c'))
-        self._labels = np.asarray(np.load(self.root / self.labels_file, mmap_mode='c')) if self.has_parsing else None
+        self._parsing = np.asarray(np.load(self.root / self.parsing_file, mmap_mode='c')) if self.has_parsing else None
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name not in ('_images', '_labels')}
+        return {name: value for name, value in self.__dict__.items() if name not in ('_images', '_parsing')}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -133,7 +133,7 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
         arrays.discard()
         raise ValueError(f'none of the {len(faces)} images under {faces.root} can be read')
     index = {'stamp': stamp, 'shape': (to.height, to.width), 'frame': to.points, 'rows': rows, 'files': faces.files[rows],
-             'names': faces.people[faces.persons[rows]], 'splits': faces.splits[rows], 'points': arrays[_POINTS][rows]}
+             'names': faces.identity_names[faces.labels[rows]], 'splits': faces.splits[rows], 'points': arrays[_POINTS][rows]}
     arrays.keep(*({IMAGES_FILE, 'parsing.npy'} & set(specs)))
     with replacing(folder / 'index.npz') as temporary, temporary.open('wb') as handle:
         np.savez(handle, **index)
@@ -205,6 +205,6 @@ def _as_is(sample):
 def _stamp(faces: Faces, to: Template) -> str:
     """SHA-256 of the list of faces and the frame, which identifies the contents of a cache."""
     digest = hashlib.sha256(repr((str(faces.root.resolve()), to)).encode())
-    for column in (faces.files, faces.people[faces.persons]):
+    for column in (faces.files, faces.identity_names[faces.labels]):
         digest.update('\n'.join(map(str, column)).encode())
     return digest.hexdigest()

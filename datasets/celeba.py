@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.reading import read_text, shown
-from datasets.faces import SUFFIXES, Faces, check_root, images_in, split_by_name, tell_once
+from datasets.faces import SUFFIXES, Faces, check_root, images_in, split_by_name, warn_once
 from models.geometry import TEMPLATES
 
 _PLACES = ('', 'Anno', 'Eval', 'Img', 'celeba')
@@ -42,7 +42,7 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
     missing = [f'no {name} ({effect})' for name, effect in _MISSING.items() if find_list(root, name) is None
                and (aligned or 'align' not in name)]
     if missing:
-        tell_once(f'{root} has {"; ".join(missing)}')
+        warn_once(f'{root} has {"; ".join(missing)}')
     identity, points, split = (_table(root, name) for name in ('identity_CelebA.txt', landmarks, 'list_eval_partition.txt'))
     if points is None and not aligned:
         raise ValueError(f'{root} lacks list_landmarks_celeba.txt, without which images in the wild cannot be aligned; '
@@ -52,10 +52,10 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
     if not stems:
         raise ValueError(f'the lists under {root} name none of the images in {folder}; they belong to another set')
     if len(stems) < len(present):
-        tell_once(f'{root}: {len(present) - len(stems)} of {len(present)} images are left out, no list names them')
+        warn_once(f'{root}: {len(present) - len(stems)} of {len(present)} images are left out, no list names them')
     listed = max((len(table) for table in (identity, points, split) if table is not None), default=0)
     if listed > len(stems):
-        tell_once(f'{root} holds a part of CelebA only: {len(stems)} of {listed} listed images')
+        warn_once(f'{root} holds a part of CelebA only: {len(stems)} of {listed} listed images')
 
     names = stems if identity is None else [identity[stem][0] for stem in stems]
     faces = Faces(folder, [present[stem] for stem in stems], names,
@@ -133,7 +133,7 @@ def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
         header, rows = read_list(path)
         missing = [stem for stem in stems if stem not in rows]
         if missing:
-            tell_once(f'{path} does not name {len(missing)} images, such as {missing[0]}: it is left unused')
+            warn_once(f'{path} does not name {len(missing)} images, such as {missing[0]}: it is left unused')
             continue
         values = numbers([rows[stem] for stem in stems], len(header) if 'attr' in name else 4)
         columns.update({title: values[:, i] > 0 for i, title in enumerate(header)} if 'attr' in name else {'box': values})

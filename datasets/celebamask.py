@@ -14,7 +14,7 @@ from PIL.Image import Resampling
 
 from configs.reading import read_text
 from datasets.celeba import find_list, numbers, read_list, split_numbers
-from datasets.faces import BrokenImage, Faces, check_root, images_in, split_by_name, tell_once
+from datasets.faces import BrokenImage, Faces, check_root, images_in, split_by_name, warn_once
 from datasets.transforms.joint import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
@@ -152,7 +152,7 @@ def _originals(root: Path, numbers: list[int]) -> list[str] | None:
     """Stem of the original CelebA image of each CelebA-HQ number, or None without the mapping."""
     path = root / _MAPPING
     if not path.is_file():
-        tell_once(f'{root} has no {_MAPPING}: each image has an identity of its own, landmarks are estimated from the masks')
+        warn_once(f'{root} has no {_MAPPING}: each image has an identity of its own, landmarks are estimated from the masks')
         return None
     rows = [line.split() for line in read_text(path).splitlines()]
     table = {int(row[0]): Path(row[2]).stem for row in rows if len(row) == 3 and row[0].isdecimal()}
@@ -167,11 +167,11 @@ def _rows(root: Path, name: str, stems: list[str] | None, effect: str) -> list[l
         return None
     path = find_list(root, name)
     if path is None:
-        tell_once(f'{root} has no {name} of CelebA: {effect}')
+        warn_once(f'{root} has no {name} of CelebA: {effect}')
         return None
     table = read_list(path)[1]
     missing = [stem for stem in stems if stem not in table]
     if missing:
-        tell_once(f'{path} does not name {missing[0]} (and {len(missing) - 1} others): {effect}')
+        warn_once(f'{path} does not name {missing[0]} (and {len(missing) - 1} others): {effect}')
         return None
     return [table[stem] for stem in stems]

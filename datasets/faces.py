@@ -3,17 +3,17 @@ import functools
 import logging
 import math
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.geometry import Template
-from models.image_io import ImageError, read_rgb
+from models.image_io import IMAGE_SUFFIXES, ImageError, list_images, read_rgb
 
 PARTITIONS = ('train', 'validation', 'test')
-SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+SUFFIXES, images_in = IMAGE_SUFFIXES, list_images
 log = logging.getLogger(__name__)
 
 
@@ -25,13 +25,13 @@ class BrokenImage(ValueError):
 class Face:
     """A face image on disk.
 
-    person: identity label from 0, unique in the data set. name: name of the identity in the data set. points: (5,2) landmarks in
+    label: identity label from 0, unique in the data set. name: name of the identity in the data set. points: (5,2) landmarks in
     pixels of the stored image, or None. frame: template to which the stored image is aligned, up to scale; None if it is not
     aligned.
     """
 
     path: Path
-    person: int
+    label: int
     name: str
     points: np.ndarray | None = None
     frame: Template | None = None
@@ -52,8 +52,8 @@ class Faces:
         if not len(files):
             raise ValueError(f'no face image was found under {root}; check the folder and its layout')
         self.root, self.files, self.frame = root, np.asarray(files), frame
-        self.people, persons = np.unique(np.asarray(names), return_inverse=True)
-        self.persons = persons.astype(np.int64)
+        self.identity_names, labels = np.unique(np.asarray(names), return_inverse=True)
+        self.labels = labels.astype(np.int64)
         self.points = points
         self.splits = split_by_name(names) if splits is None else splits
         self.columns = columns or {}
@@ -65,8 +65,8 @@ class Faces:
         return self.root / str(self.files[index])
 
     def __getitem__(self, index: int) -> Face:
-        return Face(self.path(index), int(self.persons[index]), str(self.people[self.persons[index]]), self.landmarks(index),
-                    self.frame)
+        label = int(self.labels[index])
+        return Face(self.path(index), label, str(self.identity_names[label]), self.landmarks(index), self.frame)
 
     def landmarks(self, index: int) -> np.ndarray | None:
         """Landmarks (5,2) of an image in pixels, or None if they are unknown."""
@@ -88,7 +88,7 @@ class Faces:
         """The rows of an index array or a boolean mask; identity labels are unchanged."""
         chosen = object.__new__(type(self))
         chosen.__dict__.update(self.__dict__)
-        chosen.files, chosen.persons, chosen.splits = self.files[keep], self.persons[keep], self.splits[keep]
+        chosen.files, chosen.labels, chosen.splits = self.files[keep], self.labels[keep], self.splits[keep]
         chosen.points = None if self.points is None else self.points[keep]
         chosen.columns = {name: column[keep] for name, column in self.columns.items()}
         return chosen
@@ -112,7 +112,7 @@ def split_by_name(names: Sequence[str]) -> np.ndarray:
 
 
 @functools.cache
-def tell_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Log a warning about the data, once per process."""
     log.warning(message)
 
@@ -123,13 +123,6 @@ def check_root(root: str | Path) -> Path:
     if not root.is_dir():
         raise ValueError(f'{root} is not a folder; give the folder that holds the data set')
     return root
-
-
-def images_in(folder: Path, *, deep: bool = False, suffixes: Collection[str] = SUFFIXES) -> list[str]:
-    """Sorted image paths below a folder, relative to it; hidden files and folders are skipped."""
-    paths = folder.rglob('*') if deep else folder.iterdir()
-    relative = (path.relative_to(folder) for path in paths if path.suffix.lower() in suffixes)
-    return sorted(path.as_posix() for path in relative if not any(part.startswith('.') for part in path.parts))
 
 
 def read_image(path: Path) -> np.ndarray:

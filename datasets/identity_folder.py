@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.reading import read_rows, read_text, shown
-from datasets.faces import Faces, check_root, images_in, split_by_name, tell_once
+from datasets.faces import Faces, check_root, images_in, split_by_name, warn_once
 from models.geometry import TEMPLATES
 from models.image_io import ImageError, open_image
 
@@ -45,7 +45,7 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
         if missing == len(files):
             raise ValueError(f'{path} names none of the images under {root}; its column "file" must be relative to it')
         if missing:
-            tell_once(f'{path} does not name {missing} of {len(files)} images: these are left out')
+            warn_once(f'{path} does not name {missing} of {len(files)} images: these are left out')
             has_points = ~np.isnan(points).any((1, 2))
             points = points[has_points]
             files, names = ([value for value, keep in zip(column, has_points) if keep] for column in (files, names))

@@ -24,7 +24,7 @@ from datasets.transforms.joint import Augmentation, unpacked
 from datasets.transforms.matching import Matching
 from datasets.unpaired import Unpaired, unpaired
 from datasets.webcaricature import webcaricature
-from models.batch import PairBatch, collate
+from models.batch import collate
 from models.image_io import available_memory
 
 # name -> function (root, partition) -> Faces
@@ -200,16 +200,6 @@ def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 
                  augmentation=Augmentation() if augment and train else None, encoder=encoder)
 
 
-def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
-                  same_ratio: float = 0.5, seed: int = 0, augment: bool = False, crops: float = 0.0,
-                  matching: Matching | None = None, encoder: str | None = None) -> Dataset:
-    """Samples of the batch type of a family: build_pairs for PairBatch, which ignores same_ratio and encoder, otherwise
-    build_swaps, which ignores crops and matching."""
-    if batch is PairBatch:
-        return build_pairs(name, root, size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
-    return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment, encoder=encoder)
-
-
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:
     """The pairs of a CSV file (columns source and target), in its order."""
     return ListedSwaps(build_faces(name, root), pairs, size)
@@ -230,8 +220,8 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
     drawing = faces.columns['drawing']
     if drawing.all() or not drawing.any():
         raise ValueError(f'the partition {partition!r} of {root} does not hold both photos and caricatures')
-    labels = {str(name): label for label, name in enumerate(faces.people)}
-    return Unpaired(faces.select(~drawing), faces.select(drawing), size, people=labels, seed=seed, random=partition == 'train',
+    labels = {str(name): label for label, name in enumerate(faces.identity_names)}
+    return Unpaired(faces.select(~drawing), faces.select(drawing), size, labels=labels, seed=seed, random=partition == 'train',
                     augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 

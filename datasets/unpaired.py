@@ -22,12 +22,12 @@ class Unpaired(Dataset):
     be aligned to `face`. Keys, seed and unreadable images are as in datasets.samples.swaps.Swaps. The length is that of the
     larger domain.
     random: sample the image of domain b uniformly; otherwise it is image `index` modulo the length of the domain.
-    people: identity name -> label, shared by the two domains; None if identities are unknown.
+    labels: identity name -> label, shared by the two domains; None if identities are unknown.
     """
 
-    def __init__(self, a: Faces, b: Faces, size: int, *, people: dict[str, int] | None, seed: int = 0, random: bool = False,
+    def __init__(self, a: Faces, b: Faces, size: int, *, labels: dict[str, int] | None, seed: int = 0, random: bool = False,
                  augmentation: Augmentation | None = None, matching: Matching | None = None):
-        self.a, self.b, self.people = Readable(a), Readable(b), people
+        self.a, self.b, self.labels = Readable(a), Readable(b), labels
         self.seed, self.random, self.augmentation, self.epoch = seed, random, augmentation, 0
         self.to, self.matching = face_frame(size), matching or Matching()
 
@@ -61,8 +61,8 @@ class Unpaired(Dataset):
         for step in range(min(_MAX_ATTEMPTS, len(faces))):
             candidate = (index + step) % len(faces)
             if (read := domain.read(candidate)) is not None:
-                jitter = self.augmentation.draw(rng) if self.augmentation else None
-                label = None if self.people is None else torch.tensor(self.people[faces[candidate].name])
+                jitter = self.augmentation.sample(rng) if self.augmentation else None
+                label = None if self.labels is None else torch.tensor(self.labels[faces[candidate].name])
                 aligned = TEMPLATES['celeba']
                 frame = aligned if read[0].shape[:2] == (aligned.height, aligned.width) else faces.frame
                 return into_frame(*read, frame, self.to, jitter)[0], label
@@ -92,8 +92,8 @@ def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int
         if not keep.any():
             raise ValueError(f'{root}: no image of domain {side} falls into {partition!r}; add images')
         domains.append(Faces(root / f'{"test" if partition == "test" else "train"}{side}', files, names).select(keep))
-    people = sorted({str(name) for faces in domains for name in faces.people})
-    return Unpaired(*domains, size, people={name: i for i, name in enumerate(people)} if has_identities else None, seed=seed,
+    names = sorted({str(name) for faces in domains for name in faces.identity_names})
+    return Unpaired(*domains, size, labels={name: i for i, name in enumerate(names)} if has_identities else None, seed=seed,
                     random=partition == 'train', augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.reading import read_text, shown
-from datasets.faces import PARTITIONS, Faces, check_root, images_in, read_image, split_by_name, tell_once
+from datasets.faces import PARTITIONS, Faces, check_root, images_in, read_image, split_by_name, warn_once
 from datasets.identity_folder import read_landmarks
 from models.geometry import TEMPLATES
 
@@ -102,13 +102,14 @@ def folds(faces: Faces, setting: str, view: int = 2, *, seed: int = 0) -> list[F
         return [Fold(name, *(lookup.listed(folder / f'FR_{part}_{kind}{name}.txt') for part in ('Probe', 'Gallery')))
                 for name in (['_dev'] if view == 1 else map(str, range(1, FOLDS + 1)))]
     path = _verification(faces.root, setting, 'View1_DevTest' if view == 1 else 'View2')
-    build = lookup.pairs if setting == 'restricted' else lookup.people
+    build = lookup.pairs if setting == 'restricted' else lookup.all_pairs
     return [build(str(number), path, lines) for number, lines in enumerate(_blocks(path, 2 if setting == 'restricted' else 1), 1)]
 
 
-def people_of(faces: Faces, fold: Fold) -> set[str]:
+def fold_identities(faces: Faces, fold: Fold) -> set[str]:
     """The normalized names of all identities of a fold."""
-    return {plain_name(name) for name in faces.people[np.unique(faces.persons[np.concatenate([fold.probes, fold.gallery])])]}
+    labels = np.unique(faces.labels[np.concatenate([fold.probes, fold.gallery])])
+    return {plain_name(name) for name in faces.identity_names[labels]}
 
 
 # -- The official layout ----------------------------------------------------------------------------------------------------
@@ -162,7 +163,7 @@ def _part(faces: Faces, partition: str) -> Faces:
     else:
         raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}, all, verification-K and '
                          f'identification-K with K from 1 to {FOLDS}, each also with -test')
-    inside = np.array([plain_name(name) in train for name in faces.people])[faces.persons]
+    inside = np.array([plain_name(name) in train for name in faces.identity_names])[faces.labels]
     keep = np.flatnonzero(~inside if test else inside)
     if not len(keep):
         raise ValueError(f'partition {partition!r} of {root} is empty; compare the names of its lists with those of its folders')
@@ -205,10 +206,10 @@ class _ImageLookup:
 
     def __init__(self, faces: Faces):
         self.faces, self.drawing = faces, faces.columns['drawing']
-        names = [plain_name(name) for name in faces.people]
-        self.persons = {name: person for person, name in enumerate(names)}
-        self.rows = {(names[person], Path(str(file)).stem): row
-                     for row, (file, person) in enumerate(zip(faces.files, faces.persons))}
+        names = [plain_name(name) for name in faces.identity_names]
+        self.labels = {name: label for label, name in enumerate(names)}
+        self.rows = {(names[label], Path(str(file)).stem): row
+                     for row, (file, label) in enumerate(zip(faces.files, faces.labels))}
         self.filtered = (faces.root / _FILTERED).is_file()
 
     def row(self, path: Path, name: list[str], image: str) -> int | None:
@@ -240,20 +241,20 @@ class _ImageLookup:
         (probes, first), (gallery, second) = (np.unique(side, return_inverse=True) for side in pairs.T)
         return Fold(name, probes, gallery, np.stack([first, second], 1))
 
-    def people(self, name: str, path: Path, lines: list[list[str]]) -> Fold:
+    def all_pairs(self, name: str, path: Path, lines: list[list[str]]) -> Fold:
         """All caricatures and all photos of the identities of a fold."""
-        persons = [self.persons.get(who) for who in _named(lines)]
-        if None in persons and not self.filtered:
-            absent = ' '.join(lines[persons.index(None)][:-2])
+        labels = [self.labels.get(name) for name in _named(lines)]
+        if None in labels and not self.filtered:
+            absent = ' '.join(lines[labels.index(None)][:-2])
             raise ValueError(f'{path} names {absent}, of whom {self.faces.root} has no image')
-        inside = np.isin(self.faces.persons, [person for person in persons if person is not None])
+        inside = np.isin(self.faces.labels, [label for label in labels if label is not None])
         return Fold(name, np.flatnonzero(inside & self.drawing), np.flatnonzero(inside & ~self.drawing))
 
     @staticmethod
     def _kept(path: Path, values: list) -> np.ndarray:
         kept = [value for value in values if value is not None]
         if len(kept) < len(values):
-            tell_once(f'{path}: {len(values) - len(kept)} of {len(values)} lines name images that were filtered out')
+            warn_once(f'{path}: {len(values) - len(kept)} of {len(values)} lines name images that were filtered out')
         return np.array(kept, np.int64)
 
 
@@ -282,15 +283,15 @@ def _two_domains(root: Path) -> Faces:
 def _dealt(faces: Faces, setting: str, seed: int) -> list[Fold]:
     rng, test = np.random.default_rng(seed), faces.splits == PARTITIONS.index('test')
     drawing = faces.columns['drawing']
-    both = np.intersect1d(faces.persons[test & drawing], faces.persons[test & ~drawing])
+    both = np.intersect1d(faces.labels[test & drawing], faces.labels[test & ~drawing])
     if not len(both):
         raise ValueError(f'{faces.root} shows nobody in testA and in testB; add images')
-    test &= np.isin(faces.persons, both)
+    test &= np.isin(faces.labels, both)
     searched = drawing if setting != 'p2c' else ~drawing
     probes, gallery = np.flatnonzero(test & searched), np.flatnonzero(test & ~searched)
     dealt = []
     for fold, part in enumerate(np.array_split(rng.permutation(probes), FOLDS), 1):
         shown = gallery if setting == 'unrestricted' else np.array(
-            [rng.choice(gallery[faces.persons[gallery] == person]) for person in both])
+            [rng.choice(gallery[faces.labels[gallery] == label]) for label in both])
         dealt.append(Fold(str(fold), np.sort(part), shown))
     return dealt

@@ -13,7 +13,7 @@ from models.perception.encoders.embedder import Embedder
 from models.perception.parsers.parser import FaceParser
 
 Task = Literal['swap', 'translate', 'identity', 'parsing', 'causes']
-NOTE_EVERY = 20  # steps between two notes that cost an additional forward pass
+METRICS_EVERY = 20  # steps between two records of metrics that cost an additional forward pass
 
 
 class FamilyConfig(Config):
@@ -95,7 +95,7 @@ class Family(nn.Module):
         super().__init__()
         self.config = config
         self._perception = perception
-        self._notes: dict[str, Tensor] = {}
+        self._metrics: dict[str, Tensor] = {}
 
     @property
     def has_perception(self) -> bool:
@@ -123,25 +123,26 @@ class Family(nn.Module):
         """Embedders of the perception that are used in training, of `id_encoder` and `teacher`. Evaluation refuses them."""
         return self.config.networks() & {'id_encoder', 'teacher'}
 
-    def note(self, **figures: Tensor) -> None:
+    def log_metrics(self, **metrics: Tensor) -> None:
         """Record scalars of this forward pass, other than losses, for the journal."""
-        self._notes |= {name: value.detach() for name, value in figures.items()}
+        self._metrics |= {name: value.detach() for name, value in metrics.items()}
 
-    def take_notes(self) -> dict[str, Tensor]:
+    def pop_metrics(self) -> dict[str, Tensor]:
         """The scalars recorded since the last call."""
-        notes, self._notes = self._notes, {}
-        return notes
+        metrics, self._metrics = self._metrics, {}
+        return metrics
 
-    def note_id_similarity(self, swap: Tensor, source: Tensor, batch: SwapBatch) -> None:
+    def log_id_similarity(self, swap: Tensor, source: Tensor, batch: SwapBatch) -> None:
         """Record `id_source` and `id_target`, the mean cosines of swaps to source and target over pairs of different identities.
 
-        swap, source: the teacher's embeddings, (B,D). The targets cost a pass of the teacher: see NOTE_EVERY.
+        swap, source: the teacher's embeddings, (B,D). The targets cost a pass of the teacher: see METRICS_EVERY.
         """
         different = ~batch.same
         if different.any():
             with torch.no_grad():
                 target = self.perception.teacher(batch.target[different])
-            self.note(id_source=(swap * source).sum(1)[different].mean(), id_target=(swap[different] * target).sum(1).mean())
+            self.log_metrics(id_source=(swap * source).sum(1)[different].mean(),
+                             id_target=(swap[different] * target).sum(1).mean())
 
     def compile(self, **options: Any) -> None:
         """torch.compile of each submodule; options as there. The losses around them depend on the step and are not compiled; nor

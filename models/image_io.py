@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from models import icc
 
+IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}  # of the images of data sets
+PHOTO_SUFFIXES = IMAGE_SUFFIXES | {'.avif', '.gif', '.heic', '.heif', '.jp2', '.tif', '.tiff'}  # some need plugins of Pillow
 MAX_PIXELS = 200_000_000  # the largest photos of phones; every decoder of Pillow stays below 4 GB
 BYTES_PER_PIXEL = 30  # peak of decoding and swapping with alpha and a profile, without the networks; a third of it with neither
 _ALWAYS_FITS = 10_000_000  # pixels for which the free memory is not looked up
@@ -29,6 +31,13 @@ _stderr_lock = threading.Lock()
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow itself refuses twice as many, for images inside of images, too
 warnings.filterwarnings('ignore', module=r'PIL\.')
 logging.getLogger('PIL').setLevel(logging.CRITICAL)
+
+
+def list_images(folder: Path, *, deep: bool = False, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[str]:
+    """Sorted paths of the images in a folder, relative to it. deep: include subfolders. Hidden files and folders are skipped."""
+    paths = folder.rglob('*') if deep else folder.iterdir()
+    relative = (path.relative_to(folder) for path in paths if path.suffix.lower() in suffixes)
+    return sorted(path.as_posix() for path in relative if not any(part.startswith('.') for part in path.parts))
 
 
 class ImageError(ValueError):

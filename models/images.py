@@ -22,7 +22,7 @@ def to_tensor(image: np.ndarray) -> Tensor:
 
 def to_uint8(image: Tensor) -> np.ndarray:
     """Image (...,3,H,W) in [-1,1] -> (...,H,W,3) uint8, rounded and clipped, on the CPU."""
-    return ((image + 1) * HALF_RANGE).round().clamp(0, 255).byte().movedim(-3, -1).cpu().numpy()
+    return ((image.detach().float() + 1) * HALF_RANGE).round().clamp(0, 255).byte().movedim(-3, -1).cpu().numpy()
 
 
 def imagenet_statistics(like: Tensor) -> tuple[Tensor, Tensor]:

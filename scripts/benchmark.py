@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -21,8 +21,8 @@ from itertools import islice
 import torch
 
 from datasets.loaders import FACES, build_loader, build_swaps
-from datasets.preparation.feature_clusters import clustered, label_features, read_centers, write_centers
-from experiments.training.errors import RunError, memory_explained
+from datasets.preparation.feature_clusters import cluster_features, label_features, read_centers, write_centers
+from experiments.training.errors import RunError, explain_out_of_memory
 from models.perception.build import build_perception
 from models.pipelines.io.image_grid import encode_png, grid
 from models.registry import load_family
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     data = build_swaps(args.data, args.root, family.config.size, args.partition, seed=args.seed)
     batches = islice(build_loader(data, 8, seed=args.seed, shuffle=False), max(1, args.limit // 8))
     if args.features is None:
-        write_centers(args.out, clustered(label_features(family, batches), args.clusters, args.seed))
+        write_centers(args.out, cluster_features(label_features(family, batches), args.clusters, args.seed))
     else:
         centers, chance, batch = read_centers(args.features), torch.Generator().manual_seed(args.seed), next(batches)
         labels = family.labels(batch)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --limit or --samples lower'):
+        with explain_out_of_memory(lambda: 'set --limit or --samples lower'):
             run(parse(argv))
     except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'encode_features.py: {error}', file=sys.stderr)

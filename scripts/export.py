@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -31,9 +31,9 @@ from models.base import Family
 from models.cgan.published import load_generator
 from models.ddpm.networks.onnx_export import SPARED, export_denoiser, noisy
 from models.perception.build import build_perception
-from models.pipelines.onnx_export import export_family, export_generator, inputs_of
-from models.pipelines.simswap import FRAMINGS
-from models.registry import FAMILIES, SWAPPER, load_family
+from models.pipelines.onnx_export import export_family, export_generator, onnx_inputs
+from models.pipelines.simswap import CROP_TEMPLATES
+from models.registry import SWAPPER, SWAPPERS, load_family
 from models.runtime.quantization import quantize
 from models.runtime.sessions import Inputs
 
@@ -42,21 +42,21 @@ _BATCH, _BATCHES = 8, 7  # images and batches of the calibration; the last batch
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--family', default=SWAPPER, choices=FAMILIES,
+    parser.add_argument('--family', default=SWAPPER, choices=SWAPPERS,
                         help='family whose zoo weights are exported (%(default)s)')
-    parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(FRAMINGS)}')
+    parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(CROP_TEMPLATES)}')
     parser.add_argument('-o', '--output', type=Path, required=True, help='file to write')
     parser.add_argument('--int8', action='store_true', help='8-bit convolutions')
     parser.add_argument('--data', choices=list(FACES), help='data set of the calibration (rendered faces)')
     parser.add_argument('--root', help='folder of the data set')
     args = parser.parse_args(argv)
-    if args.int8 and args.weights in FRAMINGS:
+    if args.int8 and args.weights in CROP_TEMPLATES:
         parser.error(f'--int8 is calibrated on the crops of the suite\'s families; {args.weights} has its own')
     return args
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.weights in FRAMINGS:
+    if args.weights in CROP_TEMPLATES:
         difference = export_generator(load_generator(args.weights), args.output)
     else:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
@@ -75,7 +75,7 @@ def calibration(args: argparse.Namespace, family: Family) -> list[Inputs]:
     """Inputs of the exported network for images of the data set."""
     faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
     rng = torch.Generator().manual_seed(0)
-    return [noisy(batch.target, family.denoiser, rng) if denoises(family) else inputs_of(family, batch)
+    return [noisy(batch.target, family.denoiser, rng) if denoises(family) else onnx_inputs(family, batch)
             for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
 import argparse
 
-from models.pipelines.io.provenance import PART, WHOLE, Credentials, ProvenanceError, inspect
+from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, Credentials, ProvenanceError, inspect
 
-SOURCES = {PART: 'made by a trained model in part', WHOLE: 'made by a trained model as a whole'}
+SOURCES = {COMPOSITE_MEDIA: 'made by a trained model in part', GENERATED_MEDIA: 'made by a trained model as a whole'}
 
 
 def lines(found: Credentials) -> list[str]:
@@ -26,13 +26,13 @@ def lines(found: Credentials) -> list[str]:
     if not found.present:
         return ['no Content Credentials']
     said = ['intact: as it was signed' if found.intact else f'CHANGED since it was signed ({", ".join(found.problems)})',
-            f'signed by {found.signer or "somebody unnamed"}' + (', on this machine' if found.ours else
+            f'signed by {found.signer or "somebody unnamed"}' + (', on this machine' if found.signed_locally else
                                                                  ', with a certificate that this machine does not know')]
-    said += [f'{what}: {value}' for what, value in (('title', found.title), ('signed at', found.when),
-                                                    ('source', SOURCES.get(found.source, found.source))) if value]
-    if found.made:
-        said += [f'done: {found.made.done}', f'model: {found.made.model}']
-        said += [f'weights: {name} sha256 {digest}' for name, digest in found.made.weights.items()]
+    said += [f'{what}: {value}' for what, value in (('title', found.title), ('signed at', found.signed_at),
+                                                    ('source', SOURCES.get(found.source_type, found.source_type))) if value]
+    if found.generation_info:
+        said += [f'done: {found.generation_info.description}', f'model: {found.generation_info.model}']
+        said += [f'weights: {name} sha256 {digest}' for name, digest in found.generation_info.weights.items()]
     return [''.join(sign for sign in line if sign.isprintable()) for line in said]  # the file may come from anybody
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -15,15 +15,15 @@ import argparse
 
 import torch
 
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.batch import SwapBatch
 from models.cvae.family import CVAE
+from models.images import to_uint8
 from models.perception.build import build_perception
 from models.perception.detection import DETECTORS, build_detector
-from models.pipelines.framing import framed
+from models.pipelines.framing import align_image
 from models.pipelines.io.contact_sheet import contact_sheet
-from models.pipelines.io.image_grid import to_bytes
 from models.pipelines.io.images import check_output, read_image, write_image
 from models.registry import load_family
 
@@ -51,22 +51,22 @@ def run(args: argparse.Namespace) -> None:
     if not isinstance(family, CVAE):
         raise ValueError(f'{args.weights} is no CVAE and has no prior to draw from; give the family.safetensors of a cvae run')
     detector = build_detector(args.detector, 'cpu')
-    crops = [framed(photo, detector, family.config.size) for photo in photos]
+    crops = [align_image(photo, detector, family.config.size) for photo in photos]
     for path, crop in zip((args.source, args.target), crops):
         if crop.note:
             print(f'note: {path}: {crop.note}', file=sys.stderr)
-    batch = SwapBatch(crops[0].square, crops[1].square, torch.tensor([False]))
+    batch = SwapBatch(crops[0].image, crops[1].image, torch.tensor([False]))
     chance = torch.Generator().manual_seed(args.seed)
-    images = [*(crop.square for crop in crops), family.generate(batch),
+    images = [*(crop.image for crop in crops), family.generate(batch),
                 *(family.sample(batch, generator=chance) for _ in range(args.n))]
     headings = ['source', 'target', 'swap', *(f'sample {number + 1}' for number in range(args.n))]
-    write_image(args.output, contact_sheet([[to_bytes(image)[0] for image in images]], headings))
+    write_image(args.output, contact_sheet([[to_uint8(image)[0] for image in images]], headings))
     print(args.output)
 
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --n lower'):
+        with explain_out_of_memory(lambda: 'set --n lower'):
             run(parse(argv))
     except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'sample_cvae.py: {error}', file=sys.stderr)

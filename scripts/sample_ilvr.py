@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
@@ -31,17 +31,17 @@ from datasets.faces import SUFFIXES
 from experiments.ablation.plots import scatter
 from experiments.ablation.tables import Table
 from experiments.evaluation.ilvr import COLUMNS, Samples, compare
-from experiments.training.errors import RunError, memory_explained
+from experiments.training.errors import RunError, explain_out_of_memory
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
 from models.ddpm.loading import ADM, ZOO, load_denoiser
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler
+from models.images import to_uint8
 from models.perception.build import load_embedder, load_parser
 from models.perception.detection import DETECTORS, build_detector
 from models.perception.parsers.parser import face_probability
-from models.pipelines.framing import Framed, framed
+from models.pipelines.framing import AlignedImage, align_image
 from models.pipelines.io.contact_sheet import contact_sheet
-from models.pipelines.io.image_grid import to_bytes
 from models.pipelines.io.images import check_output, read_image, write_image
 from models.storage.files import write_bytes
 from models.weights import WeightsError
@@ -116,8 +116,8 @@ def write_sheet(path: Path, reference: torch.Tensor, made: list[Samples], index:
     """The reference and its low-passes, samples below."""
     blank = np.full((1, 1, 3), 250, np.uint8)
     lows = torch.cat([low_pass(reference[None], samples.config.finest) for samples in made])
-    rows = [list(to_bytes(torch.cat([reference[None], lows])))]
-    rows += [[blank, *to_bytes(torch.stack([samples.images[index, k] for samples in made]))]
+    rows = [list(to_uint8(torch.cat([reference[None], lows])))]
+    rows += [[blank, *to_uint8(torch.stack([samples.images[index, k] for samples in made]))]
              for k in range(made[0].images.shape[1])]
     write_image(path, contact_sheet(rows, ['reference', *(samples.row.name for samples in made)],
                                       max(_CELL, reference.shape[-1])))
@@ -131,20 +131,20 @@ def run(args: argparse.Namespace) -> None:
     denoiser.to(memory_format=torch.channels_last)
     detector, embed = build_detector(args.detector, args.device), load_embedder(args.encoder).to(args.device)
 
-    def seen(image: np.ndarray, name: str | Path, size: int) -> Framed:
-        found = framed(image, detector, size, template)
+    def seen(image: np.ndarray, name: str | Path, size: int) -> AlignedImage:
+        found = align_image(image, detector, size, template)
         if found.note:
             print(f'{name}: {found.note}', file=sys.stderr)
         return found
 
     names = list(images)
     found = [seen(image, name, denoiser.size) for name, image in images.items()]
-    references, mask = (torch.cat(parts).to(args.device) for parts in zip(*((one.square, one.known) for one in found)))
+    references, mask = (torch.cat(parts).to(args.device) for parts in zip(*((one.image, one.inside) for one in found)))
     if args.mix:
         names, references, mask = ['mixture'], mixed(references, args.mix)[None], mask.amin(0, keepdim=True)
     identity = None
     if person is not None:
-        identity = embed(seen(person, args.identity, 2 * denoiser.size).square.to(args.device), template=template)[0]
+        identity = embed(seen(person, args.identity, 2 * denoiser.size).image.to(args.device), template=template)[0]
     if args.mask:
         face = face_probability(load_parser('parsing-unet').to(args.device)(references, template=template))
         mask = mask * (face if args.mask == 'inside' else 1 - face)
@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> None:
             made.append(samples)
             label = samples.row.name.replace(', ', '_').replace(' ', '').replace(':', '-')
             for name, drawn in zip(names, samples.images):
-                for k, image in enumerate(to_bytes(drawn)):
+                for k, image in enumerate(to_uint8(drawn)):
                     write_image(args.output / f'{name}_{label}_{k}.png', image)
             bar.console.print(f'{samples.row.name}: {samples.row.cells["seconds"].mean:.2f} s an image', highlight=False)
     for index, name in enumerate(names):
@@ -173,7 +173,7 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        with memory_explained(lambda: 'set --batch lower or --device cpu'):
+        with explain_out_of_memory(lambda: 'set --batch lower or --device cpu'):
             run(parse(argv))
     except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'sample_ilvr.py: {error}', file=sys.stderr)

@@ -19,20 +19,20 @@ _LOW, _HIGH = np.array([ATTRIBUTE_RANGES[name] for name in READ_ATTRIBUTES], np.
 
 
 def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
-    """The identity and attribute vectors of datasets.synthetic.causes as one (len(CAUSES),) float32 vector in [-1,1]."""
+    """The identity and attribute vectors of datasets.synthetic.parameters as one (len(CAUSES),) float32 vector in [-1,1]."""
     scaled = 2 * (np.asarray(attributes, np.float32)[_ROWS] - _LOW) / (_HIGH - _LOW) - 1
     return torch.from_numpy(np.concatenate([np.asarray(identity, np.float32), scaled]))
 
 
-class DrawnCauses(Dataset):
+class RenderedCauses(Dataset):
     """CauseBatch samples without the batch dimension.
 
     A key is an index of epoch 0 or a pair (epoch, index); different keys give different images.
     """
 
-    def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, persons: int = 10 ** 6):
+    def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, num_identities: int = 10 ** 6):
         self.length = len(SyntheticFaces(split))
-        self.faces = SyntheticFaces(split, size, seed=seed, persons=persons, length=sys.maxsize)
+        self.faces = SyntheticFaces(split, size, seed=seed, num_identities=num_identities, length=sys.maxsize)
 
     def __len__(self) -> int:
         return self.length

@@ -5,10 +5,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from configs.data import is_training
 from datasets.faces import PARTITIONS, Faces
 from datasets.loaders import build_faces
 from datasets.samples.swaps import Readable
-from datasets.settings import is_training
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms.exaggeration import exaggerate_image
 from datasets.transforms.joint import Augmentation, into_frame, unpacked
@@ -18,26 +18,27 @@ from models.geometry import Template
 _MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
 
 
-class People(Dataset):
+class IdentityImages(Dataset):
     """FaceBatch samples without the batch dimension, aligned to the template `to` by the landmarks of each image.
 
-    Identity labels run from 0 to `people` - 1; `names` holds their names. A key is an index or a pair (epoch, index); a sample
-    depends only on the seed, the key and the files. An unreadable image is replaced by the next one of the list. fewest: minimal
-    number of images per identity; identities with fewer are left out. exaggerate: `amount` of datasets.transforms.exaggeration.
+    Identity labels run from 0 to `num_identities` - 1; `names` holds their names. A key is an index or a pair (epoch, index); a
+    sample depends only on the seed, the key and the files. An unreadable image is replaced by the next one of the list.
+    fewest: minimal number of images per identity; identities with fewer are left out. exaggerate: `amount` of
+    datasets.transforms.exaggeration.
 
     Raises ValueError if no identity has `fewest` images.
     """
 
     def __init__(self, faces: Faces, to: Template, *, fewest: int = 1, seed: int = 0, augmentation: Augmentation | None = None,
                  exaggerate: float = 0.0):
-        _, place, count = np.unique(faces.persons, return_inverse=True, return_counts=True)
+        _, place, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
         if not (count >= fewest).any():
             raise ValueError(f'no identity in {faces.root} has {fewest} images; use a data set with several images per identity')
         self.faces = faces.select(np.flatnonzero(count[place] >= fewest))
         self.to, self.seed, self.augmentation, self.exaggerate = to, seed, augmentation, exaggerate
-        present, self._label = np.unique(self.faces.persons, return_inverse=True)
-        self.people = len(present)
-        self.names = self.faces.people[present].tolist()
+        present, self._label = np.unique(self.faces.labels, return_inverse=True)
+        self.num_identities = len(present)
+        self.names = self.faces.identity_names[present].tolist()
         self.readable = Readable(self.faces)
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class People(Dataset):
         else:
             raise RuntimeError(f'no readable image among {_MAX_ATTEMPTS} in a row from {self.faces.path(index)} on; '
                                'check the disk or unpack the data again')
-        jitter = self.augmentation.draw(np.random.default_rng([self.seed, epoch, index])) if self.augmentation else None
+        jitter = self.augmentation.sample(np.random.default_rng([self.seed, epoch, index])) if self.augmentation else None
         image, _, points = read
         frame = self.faces.frame if points is None else None  # the landmarks are more accurate
         image, _, points = into_frame(image, None, points, frame, self.to, jitter)
@@ -70,7 +71,7 @@ class People(Dataset):
         return FaceBatch(image, torch.tensor(self._label[candidate]), kind)
 
 
-class Couples(People):
+class PhotoDrawingPairs(IdentityImages):
     """Photo and drawing pairs of an identity: a batch of N keys holds 2N samples, the photo of each pair before the drawing.
 
     A pair is image `index` and a random image of the other kind of the same identity. Identities without both kinds are left
@@ -81,13 +82,13 @@ class Couples(People):
         if 'drawing' not in faces.columns:
             raise ValueError(f'{faces.root} does not mark drawings; use webcaricature or data.balanced=false')
         drawing = faces.columns['drawing']
-        both = np.intersect1d(faces.persons[drawing], faces.persons[~drawing])
+        both = np.intersect1d(faces.labels[drawing], faces.labels[~drawing])
         if not len(both):
             raise ValueError(f'no identity in {faces.root} has both photos and drawings')
-        super().__init__(faces.select(np.flatnonzero(np.isin(faces.persons, both))), to, **options)
+        super().__init__(faces.select(np.flatnonzero(np.isin(faces.labels, both))), to, **options)
         drawing = self.faces.columns['drawing']
         self._rows = {(label, kind): np.flatnonzero((self._label == label) & (drawing == kind))
-                      for label in range(self.people) for kind in (False, True)}
+                      for label in range(self.num_identities) for kind in (False, True)}
 
     def batch(self, keys: list[tuple[int, int]]) -> FaceBatch:
         """2N samples with uint8 images."""
@@ -99,20 +100,21 @@ class Couples(People):
         return collate(samples)
 
 
-class DrawnPeople(Dataset):
-    """Rendered faces of `people` identities in the template `to`.
+class RenderedIdentities(Dataset):
+    """Rendered faces of `num_identities` identities in the template `to`.
 
-    A key is an index or a pair (epoch, index); the identity label is index % people, and each epoch renders another image of it.
+    A key is an index or a pair (epoch, index); the identity label is index % num_identities, and each epoch renders another
+    image of it.
     `names` is empty.
     """
 
     names: tuple[str, ...] = ()
 
-    def __init__(self, to: Template, *, people: int = 200, images: int = 10, seed: int = 0):
-        self.to, self.people, self.images, self.seed = to, people, images, seed
+    def __init__(self, to: Template, *, num_identities: int = 200, images: int = 10, seed: int = 0):
+        self.to, self.num_identities, self.images, self.seed = to, num_identities, images, seed
 
     def __len__(self) -> int:
-        return self.people * self.images
+        return self.num_identities * self.images
 
     def __getitem__(self, key: int | tuple[int, int]) -> FaceBatch:
         return unpacked(self.stored(key))
@@ -120,23 +122,24 @@ class DrawnPeople(Dataset):
     def stored(self, key: int | tuple[int, int]) -> FaceBatch:
         """The sample with a uint8 image."""
         epoch, index = key if isinstance(key, tuple) else (0, int(key))
-        label = index % self.people
+        label = index % self.num_identities
         side = max(self.to.width, self.to.height)
         rendering = render(sample_identity(self.seed, label), sample_attributes(self.seed, index + epoch * len(self)), side)
         return FaceBatch(into_frame(rendering.image, None, rendering.points, None, self.to)[0], torch.tensor(label))
 
 
-def build_people(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
-                 augment: bool = False, balanced: bool = False, exaggerate: float = 0.0) -> Dataset:
+def build_identities(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
+                     augment: bool = False, balanced: bool = False, exaggerate: float = 0.0) -> Dataset:
     """Single faces of a data set by name (a set of faces, or `synthetic`). In training partitions
-    identities have at least two images each; `augment` (a horizontal flip), `balanced` (Couples) and `exaggerate` apply to these
-    partitions only. Raises ValueError as datasets.loaders.build_faces does."""
+    identities have at least two images each; `augment` (a horizontal flip), `balanced` (PhotoDrawingPairs) and `exaggerate` apply
+    to these partitions only. Raises ValueError as datasets.loaders.build_faces does."""
     train = is_training(partition)
     if name == 'synthetic':
         if partition not in PARTITIONS:
             raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}')
-        return DrawnPeople(to, people=200 if train else 40, seed=seed * len(PARTITIONS) + PARTITIONS.index(partition))
+        return RenderedIdentities(to, num_identities=200 if train else 40,
+                                  seed=seed * len(PARTITIONS) + PARTITIONS.index(partition))
     flip = Augmentation(affine=0, color=0) if augment and train else None
     faces = build_faces(name, root, partition)
     options = {'fewest': 2, 'augmentation': flip, 'exaggerate': exaggerate} if train else {}
-    return (Couples if balanced and train else People)(faces, to, seed=seed, **options)
+    return (PhotoDrawingPairs if balanced and train else IdentityImages)(faces, to, seed=seed, **options)

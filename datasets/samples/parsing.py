@@ -18,16 +18,16 @@ from torch.utils.data import Dataset
 
 from configs.reading import read_rows
 from datasets.celebamask import celebamask
-from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, tell_once
+from datasets.faces import PARTITIONS, BrokenImage, Faces, check_root, warn_once
 from datasets.preparation.pseudo_labels import LABELED, LabeledFaces
 from datasets.samples.swaps import Readable
 from datasets.synthetic import SyntheticFaces
 from datasets.synthetic.occluders import OCCLUDERS, occlude
-from datasets.synthetic.samples import to_tensor
 from datasets.transforms.joint import MIRRORED, face_frame
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 from models.image_io import ImageError, open_image
+from models.images import to_tensor
 
 SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # relative frequency in training
 _MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
@@ -68,7 +68,7 @@ def coarse_faces(root: Path) -> CoarseFaces:
     masks = (_read_ids(root / 'masks' / f'{row["name"]}.png') for row in rows)
     kept = [index for index, mask in enumerate(masks) if centers(mask, True) is not None]
     if len(kept) < len(rows):
-        tell_once(f'{root}: {len(rows) - len(kept)} of {len(rows)} images do not show two eyes and a mouth and are left out')
+        warn_once(f'{root}: {len(rows) - len(kept)} of {len(rows)} images do not show two eyes and a mouth and are left out')
     if not kept:
         raise ValueError(f'no mask under {root} shows two eyes and a mouth; check that the ids are those of FASSEG')
     return whole.select(np.array(kept))
@@ -125,7 +125,7 @@ class Labeled:
         return _sample(image, labels, self.coarse, rng, self.occluded)
 
 
-class Drawn:
+class RenderedFaces:
     """Synthetic faces with their label maps."""
 
     coarse = False
@@ -201,7 +201,8 @@ class Mixed(Dataset):
     augmentation.
     """
 
-    def __init__(self, sources: Sequence[Labeled | Drawn], shares: Sequence[float], *, seed: int = 0, varied: bool = True):
+    def __init__(self, sources: Sequence[Labeled | RenderedFaces], shares: Sequence[float], *, seed: int = 0,
+                 varied: bool = True):
         self.sources, self.seed, self.varied = list(sources), seed, varied
         self._shares = np.array(shares) / sum(shares)
 
@@ -230,15 +231,15 @@ def open_faces(root: str | Path) -> tuple[Faces, bool]:
         return coarse_faces(root), True
     if (root / 'CelebA-HQ-img').is_dir():
         return celebamask(root), False
-    raise ValueError(f'{root} holds no images with label maps: give a folder that --label wrote, one of CelebAMask-HQ, '
-                     'or one with images/, masks/ and index.csv')
+    raise ValueError(f'{root} holds no images with label maps: give a folder that `prepare_data.py pseudo-labels` '
+                     'wrote, one of CelebAMask-HQ, or one with images/, masks/ and index.csv')
 
 
 def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, varied: bool = True,
           occluded: float = 0.0) -> Mixed:
     """Images of all folders and rendered faces, with the frequencies SHARES. varied and occluded are as in Mixed and Labeled.
     A folder without images of the partition is skipped; for the partition train this is an error."""
-    sources, kinds = [Drawn(partition, size, occluded)], ['synthetic']
+    sources, kinds = [RenderedFaces(partition, size, occluded)], ['synthetic']
     for root in roots:
         faces, coarse = open_faces(root)
         if partition == 'train' or (faces.splits == PARTITIONS.index(partition)).any():

@@ -65,8 +65,8 @@ class Swaps(Dataset):
         self.readable = Readable(faces)
         self._identities = None if encoder is None else faces.identities(encoder)
         # Images sorted by identity: those of the k-th identity present are order[starts[k]:starts[k + 1]].
-        self._order = np.argsort(faces.persons, kind='stable')
-        present, self._rank, counts = np.unique(faces.persons, return_inverse=True, return_counts=True)
+        self._order = np.argsort(faces.labels, kind='stable')
+        present, self._rank, counts = np.unique(faces.labels, return_inverse=True, return_counts=True)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self._weights = np.cumsum(np.sqrt(counts)) / np.sqrt(counts).sum()
         if len(present) < 2 and same_ratio < 1:
@@ -90,7 +90,7 @@ class Swaps(Dataset):
     def batch(self, keys: list) -> SwapBatch:
         """The samples of several keys, with uint8 images and label maps, a quarter of the bytes to transfer between processes."""
         source, target, labels, points, others, indices = zip(*map(self._sample, keys))
-        source_label, target_label = [torch.from_numpy(self.faces.persons.take(rows)) for rows in (others, indices)]
+        source_label, target_label = [torch.from_numpy(self.faces.labels.take(rows)) for rows in (others, indices)]
         return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_label == target_label,
                          target_parsing=None if labels[0] is None else torch.stack(labels),
                          source_embedding=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
@@ -113,7 +113,7 @@ class Swaps(Dataset):
         return self._framed(source, None, at if self.faces.frame is None else None, rng)[0], target, labels, points, other, index
 
     def _framed(self, image, labels, points, rng):
-        jitter = self.augmentation.draw(rng) if self.augmentation else None
+        jitter = self.augmentation.sample(rng) if self.augmentation else None
         return into_frame(image, labels, points, self.faces.frame, self.to, jitter)
 
     def _image_of(self, rank: int, rng) -> int:
@@ -173,11 +173,11 @@ class ListedSwaps(Dataset):
     def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
         source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
         image, labels, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
-        persons = self.faces.persons
+        labels = self.faces.labels
         return unpacked(SwapBatch(
             source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=image,
-            same=torch.tensor(bool(persons[source] == persons[target])), target_parsing=labels,
-            source_label=torch.tensor(persons[source]), target_label=torch.tensor(persons[target]),
+            same=torch.tensor(bool(labels[source] == labels[target])), target_parsing=labels,
+            source_label=torch.tensor(labels[source]), target_label=torch.tensor(labels[target]),
             target_landmarks=_landmarks_or_nan(points)))
 
 

@@ -69,7 +69,7 @@ class Augmentation:
     crops: float = 0.0
     area: float = 0.748
 
-    def draw(self, rng: np.random.Generator) -> Jitter:
+    def sample(self, rng: np.random.Generator) -> Jitter:
         flip, moved, *rest = rng.random(9).tolist()
         flip, moved = flip < self.flip, moved < self.affine
         angle, scale, dx, dy, *color = [2 * value - 1 for value in rest]

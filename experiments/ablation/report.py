@@ -13,7 +13,8 @@ from experiments.ablation.comparison import Comparison
 from experiments.ablation.plots import color, curve
 from experiments.ablation.tables import Cell, Table, shown
 from experiments.evaluation.measures import MEASURES
-from models.pipelines.io.image_grid import encode_png, to_bytes
+from models.images import to_uint8
+from models.pipelines.io.image_grid import encode_png
 
 TEMPLATES = Path(__file__).parent / 'templates'
 _ARROWS = {'high': ' ↑', 'low': ' ↓', '': ''}
@@ -68,7 +69,7 @@ def _cell(name: str, cell: Cell | None, rank: int | None) -> dict[str, str] | No
 
 def _images(comparison: Comparison) -> dict[str, list]:
     """Heads and rows of PNG images as data URIs."""
-    columns = {title: to_bytes(images) for title, images in comparison.images.items()}
+    columns = {title: to_uint8(images) for title, images in comparison.images.items()}
     rows = [[{'title': title, 'data': _data_uri(image)} for title, image in zip(columns, row)] for row in zip(*columns.values())]
     return {'heads': _heads(columns), 'rows': rows}
 

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets.loaders import build_faces
-from datasets.synthetic import person, render, sample_attributes, sample_identity
+from datasets.synthetic import identity_number, render, sample_attributes, sample_identity
 from datasets.synthetic.occluders import OCCLUDERS, occlude
-from datasets.synthetic.samples import to_tensor
 from datasets.transforms.joint import face_frame, into_frame
 from models import geometry, weights
 from models.base import Family, Perception
 from models.batch import FACE_IDS, SwapBatch
+from models.images import to_tensor
 from models.perception.build import PARSERS, PHOTO_PARSER, build_perception, load_parser
 from models.perception.parsers.family import load_trained
 from models.pipelines import occlusion
@@ -34,7 +34,7 @@ def _faces(name: str | None, root: Path | None, count: int, parser: nn.Module) -
     """
     if name is None:
         for index in range(count):
-            face = render(sample_identity(0, person('test', index)), sample_attributes(0, index), _SIDE_PX)
+            face = render(sample_identity(0, identity_number('test', index)), sample_attributes(0, index), _SIDE_PX)
             yield face.image, face.points, np.isin(face.parsing, FACE_IDS)
         return
     faces = build_faces(name, root, 'all')
@@ -54,7 +54,7 @@ def _swapped(family: Family, perception: Perception, targets: Tensor, points: np
         parsed: parsing logits (B,19,S,S) of the targets.
     """
     size = targets.shape[-1]
-    source = to_tensor(render(sample_identity(0, person('test', 0)), sample_attributes(0, 1), _SIDE_PX).image)[None]
+    source = to_tensor(render(sample_identity(0, identity_number('test', 0)), sample_attributes(0, 1), _SIDE_PX).image)[None]
     landmarks = geometry.template('face').scaled(size).tensor() if points is None else torch.from_numpy(points).float()
     landmarks = landmarks if points is None else (landmarks + 0.5) * (size / _SIDE_PX) - 0.5
     count = len(targets)
@@ -92,7 +92,7 @@ def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOT
     perception = build_perception('identity-mobilefacenet', None, None)
     perception.parser = load_parser(parser) if parser in PARSERS else load_trained(parser)
     family = load_family(Path(file) if file else weights.path(SWAPPER), perception)
-    kinds, limits = [NO_OCCLUDER, *OCCLUDERS], limits or [(occlusion.MIN_BARE, occlusion.MAX_RESIDUAL)]
+    kinds, limits = [NO_OCCLUDER, *OCCLUDERS], limits or [(occlusion.MIN_BARE_PROBABILITY, occlusion.MAX_RESIDUAL_LAB)]
     counts = {(limit, kind): np.zeros(4) for limit in limits for kind in kinds}
     milliseconds = []
     for index, (image, points, face) in enumerate(_faces(name, root, images, reference_parser)):

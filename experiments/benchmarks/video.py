@@ -52,8 +52,8 @@ def video_figures(
         swapper = FaceSwapper(family, perception, build_detector('mtcnn', device), device=device)
         photo = read_image(source) if source else demo_photo('astronaut')
         source_face, = choose(swapper.detector.detect(photo), LARGEST, 'source')
-        engine = VideoEngine(swapper.maker([(photo, source_face)]), swapper.size, Tracker(swapper.detector, swapper.embed),
-                             color=True)
+        tracker = Tracker(swapper.detector, swapper.embed)
+        engine = VideoEngine(swapper.face_generator([(photo, source_face)]), swapper.size, tracker, color=True)
         with tempfile.TemporaryDirectory() as folder:
             output = Path(folder) / 'swapped.mp4'
             report = engine.convert(video, output)

@@ -112,7 +112,7 @@ class Evaluation:
         """Fill the shards; returns the cost metrics of the system."""
         costs = shards.folder / 'costs.json'
         progress_bar = ProgressBar(0, len(self.protocol.names), self.visible)
-        progress_bar.say(f'{self.protocol.name}: {system.name}')
+        progress_bar.print(f'{self.protocol.name}: {system.name}')
         start, measured_pairs = time.monotonic(), 0
         try:
             for rows in shards.parts():

@@ -18,7 +18,7 @@ Losses beside those of models.swap.losses, with the weights of SimSwap's publish
 Real images are the targets, so that the background is alike on both sides and does not separate them.
 
 Known failures in the journal: `id_source` flat and `id_target` high (the generator copies the target), `id_source` falling late
-(the identity is lost), `real_right` and `fake_right` near 1 (the discriminator separates all images).
+(the identity is lost), `real_accuracy` and `fake_accuracy` near 1 (the discriminator separates all images).
 """
 from collections.abc import Callable
 from functools import partial
@@ -143,7 +143,7 @@ class CGAN(SwapFamily):
         swap = RenderedSwap(image, batch, labels, conditions.face, embedding, self.perception, mix,
                             config.jitter if self.training else 0.0, self.id_form)
         losses = swap_losses(swap, config.weights)
-        self.note_swap(swap, step)
+        self.log_swap_metrics(swap, step)
         if any(map(self.is_active, ('adversarial', 'feature_matching', 'classes'))):
             losses |= self._adversarial_losses(image, batch)
         if self.is_active('cycle'):
@@ -178,8 +178,9 @@ class CGAN(SwapFamily):
             losses['r1'] = self.config.lazy * r1_penalty(lambda images: self.discriminator(images).logits, batch.target)
         if self.is_active('discriminator_classes'):
             losses['discriminator_classes'] = self._class_loss(real.classes, batch.target_label)
-        real_right, fake_right = accuracy(real.logits, fake.logits, threshold=0.5 if self.config.adversary == 'lsgan' else 0.0)
-        self.note(real_right=real_right, fake_right=fake_right)
+        threshold = 0.5 if self.config.adversary == 'lsgan' else 0.0
+        real_accuracy, fake_accuracy = accuracy(real.logits, fake.logits, threshold=threshold)
+        self.log_metrics(real_accuracy=real_accuracy, fake_accuracy=fake_accuracy)
         return losses
 
     def _class_loss(self, logits: Tensor | None, label: Tensor | None) -> Tensor:

@@ -106,7 +106,7 @@ class CVAE(SwapFamily):
 
         swap = RenderedSwap(image, batch, labels, face, embedding, self.perception, mix, config.jitter if self.training else 0.0)
         losses = swap_losses(swap, config.weights)
-        self.note_swap(swap, step)
+        self.log_swap_metrics(swap, step)
         if self.is_active('kl'):
             warmup = min(1.0, (step + 1) / max(1, config.kl_warmup))
             losses['kl'] = warmup * kl_divergence(mean, logvar, free_bits=config.free_bits)
@@ -119,7 +119,7 @@ class CVAE(SwapFamily):
         # One pass: compiled, the power iterations of spectral norms must not step again before the backward pass.
         logits = discriminator(torch.cat([batch.target, swap]))  # (2B,1,h,w)
         real, fake = ([half] for half in logits.chunk(2))
-        self.note(**dict(zip(('real_right', 'fake_right'), accuracy(real, fake))))
+        self.log_metrics(**dict(zip(('real_accuracy', 'fake_accuracy'), accuracy(real, fake))))
         if not self.is_active('discriminator'):
             return {}
         return {'discriminator': discriminator_on_real('hinge', real) + discriminator_on_fake('hinge', fake)}

@@ -44,6 +44,8 @@ class CauseTrainingConfig(FamilyConfig):
 class CauseTraining(Family):
     """Trains CauseNet on CauseBatches."""
 
+    task = 'causes'
+    batch = CauseBatch
     config: CauseTrainingConfig
 
     def __init__(self, config: CauseTrainingConfig, perception: Perception | None = None):

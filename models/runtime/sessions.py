@@ -4,7 +4,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +131,19 @@ def _write(network: nn.Module, inputs: Inputs, output: str, notes: dict[str, str
     file.write_bytes(content)
 
 
-def opened(write: Callable[[Path], object], device: str = 'cpu', *, open_file: Callable[[Path, str], T]) -> T:
+@overload
+def opened(write: Callable[[Path], object], device: str = 'cpu') -> Session: ...
+
+
+@overload
+def opened(write: Callable[[Path], object], device: str = 'cpu', *, open_file: Callable[[Path, str], T]) -> T: ...
+
+
+@overload
+def opened(write: Callable[[Path], object], device: str, open_file: Callable[[Path, str], T]) -> T: ...
+
+
+def opened(write: Callable[[Path], object], device: str = 'cpu', open_file: Callable[[Path, str], Any] = Session) -> Any:
     """Open a network from a temporary file.
 
     Args:

@@ -4,7 +4,7 @@ from pydantic import Field
 from torch import Tensor
 
 from configs.base import needing
-from models.base import NOTE_EVERY, Family, FamilyConfig, Perception
+from models.base import METRICS_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.swap.conditions import SwapConditions, dilated_face, swap_conditions
 from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap
@@ -87,7 +87,7 @@ class SwapFamily(Family):
         """The face mask (B,1,H,W), dilated by the margin: the region that the background image does not show."""
         return dilated_face(face, self.config.margin_px)
 
-    def note_swap(self, swap: RenderedSwap, step: int) -> None:
-        """Note the id similarity of swaps to source and target, every NOTE_EVERY steps."""
-        if step % NOTE_EVERY == 0:
-            self.note_id_similarity(swap.teacher_output[0], swap.target_id, swap.batch)
+    def log_swap_metrics(self, swap: RenderedSwap, step: int) -> None:
+        """Record the id similarity of swaps to source and target, every METRICS_EVERY steps."""
+        if step % METRICS_EVERY == 0:
+            self.log_id_similarity(swap.teacher_output[0], swap.target_id, swap.batch)

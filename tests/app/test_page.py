@@ -15,7 +15,7 @@ from app.viewing import OnDisk
 from models import weights
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
-from models.pipelines.io.provenance import PART, WHOLE, inspect
+from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, inspect
 from scripts import app as script
 from tests.app.site import results
 from tests.datasets.webcaricatures import webcaricatures
@@ -34,7 +34,7 @@ def home(tmp_path_factory):
         patch.setenv('FACE_WEIGHTS_DIR', str(home / 'weights'))
         patch.setenv('GRADIO_TEMP_DIR', '')  # the server sets it, and is not to leave it behind
         results(home / 'runs')
-        webcaricatures(home / 'web', people=3, each=1, size=128)
+        webcaricatures(home / 'web', num_identities=3, each=1, size=128)
         for name in ('portrait', 'astronaut'):
             write_image(home / f'{name}.png', demo_photo(name))
         yield home
@@ -120,8 +120,9 @@ def test_a_face_is_swapped_compared_and_downloaded_with_its_credentials(page, ho
         page.click('#swap-download')
     download.value.save_as(tmp_path / 'swap.png')
     found = inspect(tmp_path / 'swap.png')
-    assert found.intact and found.ours and found.source == PART and found.made.model == 'cgan'
-    assert found.made.weights == {'cgan.safetensors': weights.digest(weights.path('cgan'))}
+    assert found.intact and found.signed_locally and found.source_type == COMPOSITE_MEDIA
+    assert found.generation_info.model == 'cgan'
+    assert found.generation_info.weights == {'cgan.safetensors': weights.digest(weights.path('cgan'))}
     before, after = demo_photo('astronaut'), read_image(tmp_path / 'swap.png')
     changed = np.abs(before.astype(int) - after).max(2) > 40  # more than writing the upload anew as JPEG does
     assert changed[60:180, 170:270].mean() > 0.05 and changed[300:].mean() < 0.001
@@ -181,7 +182,8 @@ def test_a_photo_is_translated_in_several_styles(page, home, tmp_path):
     page.click('#translate-go')
     page.wait_for_selector('#translate-gallery img >> nth=2')
     found = inspect(fetched(page, '#translate-gallery img', tmp_path / 'style.png'))
-    assert found.intact and found.source == WHOLE and found.made.model == 'munit' and 'into a drawing' in found.made.done
+    assert found.intact and found.source_type == GENERATED_MEDIA
+    assert found.generation_info.model == 'munit' and 'into a drawing' in found.generation_info.description
     choose(page, 'translate-family', 'cyclegan')
     page.click('#translate-go')
     assert 'one translation of an image' in said(page)
@@ -201,7 +203,7 @@ def test_faces_are_drawn_after_a_reference_and_the_drawing_can_be_stopped(page, 
     page.wait_for_selector('#ilvr-figures td:has-text("this setting")')
     assert page.locator('#ilvr-figures td').nth(4).inner_text() == '4'
     found = inspect(fetched(page, '#ilvr-gallery img >> nth=2', tmp_path / 'sample.png'))
-    assert found.intact and found.source == WHOLE and 'reference' in found.made.done
+    assert found.intact and found.source_type == GENERATED_MEDIA and 'reference' in found.generation_info.description
     give(page, 'ilvr-person', home / 'portrait.png')
     page.click('#ilvr-go')
     first = page.locator('#ilvr-gallery img').nth(2).get_attribute('src')

@@ -10,8 +10,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from configs import renamed
-from configs.renamed import renamed_settings
+from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
+from configs.renamed import renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
+from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
 from models.registry import load_family
 from models.weights import ZOO
@@ -46,6 +48,24 @@ def test_curves_of_both_versions_are_one(run):
     curves = learning_curves(run)
     assert [step for step, _ in curves['train/id']] == [1, 2, 3]
     assert not any('critic' in name or 'drift' in name.split('/') for name in curves)
+    assert {'metrics/id_source', 'metrics/real_accuracy', 'validation/fake_accuracy'} <= curves.keys()
+
+
+@pytest.mark.parametrize(('family', 'old', 'new'), [
+    ('cgan', 'seen/identity_source', 'metrics/id_source'), ('cgan', 'validation/identity_target', 'validation/id_target'),
+    ('cvae', 'seen/real_right', 'metrics/real_accuracy'), ('cyclegan', 'rate/critics', 'lr/discriminators'),
+    ('cyclegan', 'seen/critic_a_right_on_fake', 'metrics/discriminator_a_fake_accuracy'),
+    ('cyclegan', 'train/identity', 'train/identity_mapping'), ('ddpm', 'gradient/denoiser', 'grad_norm/denoiser'),
+    ('ddpm', 'pictures_per_second', 'images_per_second'),
+])
+def test_keys_of_metrics_are_converted(family, old, new):
+    assert renamed_metrics({old: 1.0}, family) == renamed_metrics({new: 1.0}, family) == {new: 1.0}
+
+
+def test_the_best_checkpoint_of_an_earlier_run_is_recognized(run):
+    best = renamed_settings({'engine': {'best': 'validation/identity'}}, 'cgan')['engine']['best']
+    assert best == 'validation/id'
+    assert Checkpoints(run / 'checkpoints', 1, best, family='cgan').best().name == 'step-00000002'
 
 
 def test_the_resolved_settings_keep_their_values(run):
@@ -70,7 +90,7 @@ def test_film_is_adagn():
 
 @pytest.mark.parametrize(('family', 'old', 'new'), [
     ('stargan', 'mapping_pace', 'mapping_lr_scale'), ('cartoongan', 'initialisation', 'initialization_steps'),
-    ('ugatit', 'cam_sees', 'cam_input'),
+    ('ugatit', 'cam_sees', 'cam_input'), ('recognizer', 'people', 'num_identities'),
 ])
 def test_settings_of_translators_are_converted(family, old, new):
     with pytest.warns(FutureWarning, match=f'model.{old} is now called model.{new}'):
@@ -92,6 +112,22 @@ def test_present_names_pass_without_a_warning(recwarn):
     assert not recwarn.list
 
 
+def test_data_settings_of_other_tasks_are_dropped(run):
+    assert load(run / 'config.yaml').data.model_dump().keys() == SwapData.model_fields.keys()
+    settings = yaml.safe_load((run / 'config.yaml').read_text())
+    sections = {'ugatit': PairData, 'recognizer': RecognitionData, 'parser': ParsingData, 'causes': CauseData}
+    for family, section in sections.items():
+        assert renamed_settings(settings, family, warn=False)['data'].keys() == section.model_fields.keys()
+
+
+def test_a_data_setting_of_another_task_is_refused_unless_it_has_its_default(run):
+    settings = yaml.safe_load((run / 'config.yaml').read_text())
+    settings['data']['crops'] = 0.5
+    (run / 'config.yaml').write_text(yaml.safe_dump(settings))
+    with pytest.raises(ValueError, match='data.crops=0.5 has no effect on the family cgan'):
+        load(run / 'config.yaml')
+
+
 def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
     family = load_family(run / 'family.safetensors', None)
     stored = load_file(run / 'family.safetensors')
@@ -100,3 +136,11 @@ def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
     with safe_open(ZOO / 'cgan.safetensors', 'pt') as handle:
         weights = json.loads(handle.metadata()['config'])['weights']
     assert load_family(ZOO / 'cgan.safetensors', None).config.weights['id'] == weights.get('id', weights.get('identity'))
+
+
+def test_the_state_of_an_interrupted_video_is_converted():
+    earlier = {'tracker': {'people': [{'looks': 1, 'count': 2, 'box': None}], 'tracks': {3: {'person': 0, 'misses': 1}}},
+               'steady': {3: {'filmed': 4, 'made': 5, 'mask': 6, 'change': 7, 'still': 8}}, 'next': 9, 'stamps': [10]}
+    assert renamed_video_state(earlier) == {
+        'tracker': {'identities': [{'embedding_sum': 1, 'count': 2, 'box': None}], 'tracks': {3: {'identity': 0, 'misses': 1}}},
+        'smoothing': {3: {'face': 4, 'generated': 5, 'mask': 6, 'color_transfer': 7, 'stillness': 8}}, 'next': 9, 'stamps': [10]}

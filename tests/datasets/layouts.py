@@ -21,18 +21,18 @@ def write(path, array, **options):
     Image.fromarray(array).save(path, **options)
 
 
-def celeba(root, people=7, each=3, *, suffix='.jpg', nested=False):
-    """people * each aligned images; persons 100, 101, ... of which the last three are one for validation and two
+def celeba(root, num_identities=7, each=3, *, suffix='.jpg', nested=False):
+    """num_identities * each aligned images; identities 100, 101, ... of which the last three are one for validation and two
     for test."""
     images = root / ('Img' if nested else '') / 'img_align_celeba'
     lists, evaluation = root / ('Anno' if nested else ''), root / ('Eval' if nested else '')
     rows = {'identity_CelebA.txt': [], 'list_eval_partition.txt': [], 'list_landmarks_align_celeba.txt': [],
             'list_attr_celeba.txt': [], 'list_bbox_celeba.txt': []}
-    for i in range(people * each):
-        name, person = f'{i + 1:06d}.jpg', i % people
+    for i in range(num_identities * each):
+        name, label = f'{i + 1:06d}.jpg', i % num_identities
         write((images / name).with_suffix(suffix), image(i), **({'quality': 95} if suffix == '.jpg' else {}))
-        rows['identity_CelebA.txt'].append(f'{name} {100 + person}')
-        rows['list_eval_partition.txt'].append(f'{name} {min(2, max(0, person - people + 4))}')
+        rows['identity_CelebA.txt'].append(f'{name} {100 + label}')
+        rows['list_eval_partition.txt'].append(f'{name} {min(2, max(0, label - num_identities + 4))}')
         rows['list_landmarks_align_celeba.txt'].append(f'{name}  ' + '  '.join(map(str, POINTS.flatten())))
         rows['list_attr_celeba.txt'].append(f'{name} {1 if i % 2 else -1} -1')
         rows['list_bbox_celeba.txt'].append(f'{name} {i} 2 30 40')
@@ -41,19 +41,19 @@ def celeba(root, people=7, each=3, *, suffix='.jpg', nested=False):
     for name, lines in rows.items():
         folder = evaluation if 'partition' in name else lists
         folder.mkdir(parents=True, exist_ok=True)
-        head = [str(people * each), titles[name]] if name in titles else []
+        head = [str(num_identities * each), titles[name]] if name in titles else []
         (folder / name).write_text('\n'.join(head + lines) + '\n')
     return root
 
 
-def folders(root, people=5, each=3, *, landmarks=True):
+def folders(root, num_identities=5, each=3, *, landmarks=True):
     """name/image.png in CelebA's canvas, with landmarks.csv."""
     rows = []
-    for i in range(people * each):
-        person = f'person_{i % people}'
-        name = f'{person}/{person}_{i // people}.png'
+    for i in range(num_identities * each):
+        label = f'person_{i % num_identities}'
+        name = f'{label}/{label}_{i // num_identities}.png'
         write(root / name, image(i))
-        rows.append([name, person, *POINTS.flatten()])
+        rows.append([name, label, *POINTS.flatten()])
     if landmarks:
         with (root / 'landmarks.csv').open('w', newline='', encoding='utf-8-sig') as handle:
             csv.writer(handle).writerows([LANDMARK_COLUMNS, *rows])

@@ -17,7 +17,7 @@ from tests.datasets import layouts
 
 @pytest.fixture(autouse=True)
 def fresh_warnings():
-    faces_module.tell_once.cache_clear()
+    faces_module.warn_once.cache_clear()
 
 
 @pytest.mark.parametrize('nested', [False, True])
@@ -29,7 +29,7 @@ def test_celeba_with_all_its_lists(tmp_path, nested, caplog):
     assert face.frame == TEMPLATES['celeba'] and face.points.tolist() == layouts.POINTS.tolist()
     assert faces.columns['Smiling'].tolist() == [bool(i % 2) for i in range(21)]
     assert not faces.columns['Bald'].any() and faces.columns['box'][7].tolist() == [7, 2, 30, 40]
-    people = {part: set(build_faces('celeba', tmp_path, part).persons) for part in ('train', 'validation', 'test')}
+    people = {part: set(build_faces('celeba', tmp_path, part).labels) for part in ('train', 'validation', 'test')}
     assert [len(people[part]) for part in people] == [4, 1, 2]
     assert not people['train'] & people['validation'] and not people['train'] & people['test']
     assert people['test'] == {5, 6}  # persons keep their numbers in every partition
@@ -47,7 +47,7 @@ def test_a_part_of_celeba_says_once_what_is_missing_and_what_that_means(tmp_path
     with caplog.at_level(logging.WARNING):
         faces = build_faces('celeba', tmp_path)
         build_faces('celeba', tmp_path)
-    assert len(faces) == len(faces.people) == 20 and faces[0].points is None
+    assert len(faces) == len(faces.identity_names) == 20 and faces[0].points is None
     text = caplog.text
     assert text.count('no identity_CelebA.txt (each image has an identity of its own)') == 1
     assert 'no list_attr_celeba.txt' in text and '20 of 21 listed' in text
@@ -117,7 +117,7 @@ def test_celebamask_mapping_gives_persons_partition_and_landmarks(tmp_path):
     (tmp_path / 'identity_CelebA.txt').write_text('000005.jpg 77\n000010.jpg 77\n')
     (tmp_path / 'list_eval_partition.txt').write_text('000005.jpg 2\n000010.jpg 0\n')
     faces = celebamask(tmp_path)
-    assert faces.people.tolist() == ['77'] and faces.splits.tolist() == [0, 2]
+    assert faces.identity_names.tolist() == ['77'] and faces.splits.tolist() == [0, 2]
     assert celebamask(tmp_path, 'test')[0].path.name == '1.jpg'
 
 
@@ -135,10 +135,10 @@ def test_hq_points_follow_the_published_alignment():
 def test_identity_folders_and_plain_ones(tmp_path):
     layouts.folders(tmp_path)
     faces = build_faces('folder', tmp_path)
-    assert faces.people.tolist() == [f'person_{i}' for i in range(5)] and faces.frame == TEMPLATES['celeba']
-    splits = [set(faces.persons[faces.splits == i]) for i in range(3)]
+    assert faces.identity_names.tolist() == [f'person_{i}' for i in range(5)] and faces.frame == TEMPLATES['celeba']
+    splits = [set(faces.labels[faces.splits == i]) for i in range(3)]
     assert sum(map(len, splits)) == 5  # nobody is in two partitions
-    assert len(build_faces('plain', tmp_path).people) == 15
+    assert len(build_faces('plain', tmp_path).identity_names) == 15
     (tmp_path / 'list_eval_partition.txt').write_text(''.join(f'{name} {i % 2}\n' for i, name in enumerate(faces.files)))
     assert len(build_faces('folder', tmp_path, 'validation')) == 7
 
@@ -182,7 +182,7 @@ def test_validation_of_two_domains_is_never_trained_on(tmp_path):
     people = {}
     for part in ('train', 'validation'):
         faces = build_pairs('unpaired', tmp_path, 16, part).a.faces
-        people[part] = set(faces.people[faces.persons])
+        people[part] = set(faces.identity_names[faces.labels])
     assert people['validation'] and not people['train'] & people['validation']
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from datasets.loaders import build_faces, build_pairs
 from datasets.transforms.joint import into_frame
-from datasets.webcaricature import SETTINGS, five, folds, people_of
+from datasets.webcaricature import SETTINGS, five, fold_identities, folds
 from models.geometry import TEMPLATES
 from tests.datasets.layouts import domains, image, write
 from tests.datasets.webcaricatures import webcaricatures
@@ -24,12 +24,12 @@ def copy(official, tmp_path):
 
 
 def people(faces):
-    return set(faces.people[np.unique(faces.persons)])
+    return set(faces.identity_names[np.unique(faces.labels)])
 
 
 def test_the_official_layout_is_read(official):
     faces = build_faces('webcaricature', official)
-    assert len(faces) == 80 and len(faces.people) == 20 and faces.columns['drawing'].sum() == 40
+    assert len(faces) == 80 and len(faces.identity_names) == 20 and faces.columns['drawing'].sum() == 40
     first = faces.columns['landmarks'][0]
     assert first.shape == (17, 2) and np.array_equal(five(first), faces.landmarks(0))
     l_eye, r_eye, nose, l_mouth, r_mouth = faces.landmarks(0)
@@ -51,7 +51,7 @@ def test_training_people_of_a_fold_are_the_others(official):
     for kind, setting in (('verification', 'unrestricted'), ('identification', 'c2p')):
         train, test = (build_faces('webcaricature', official, f'{kind}-3{part}') for part in ('', '-test'))
         assert people(train) | people(test) == people(faces) and not people(train) & people(test)
-        assert people_of(faces, folds(faces, setting)[2]) == {name.casefold() for name in people(test)}
+        assert fold_identities(faces, folds(faces, setting)[2]) == {name.casefold() for name in people(test)}
     train, test = (build_faces('webcaricature', official, part) for part in ('train', 'test'))
     assert len(people(train)) == len(people(test)) == 10 and not people(train) & people(test)
 
@@ -62,13 +62,13 @@ def test_every_fold_compares_drawings_with_photos(official, setting, view):
     faces = build_faces('webcaricature', official)
     found = folds(faces, setting, view)
     assert len(found) == (1 if view == 1 else 10)
-    shown = [people_of(faces, fold) for fold in found]
+    shown = [fold_identities(faces, fold) for fold in found]
     assert sum(map(len, shown)) == len(set.union(*shown)) == (10 if view == 1 else 20)
     for fold in found:
         assert (faces.columns['drawing'][fold.probes] == (setting != 'p2c')).all()
         assert (faces.columns['drawing'][fold.gallery] == (setting == 'p2c')).all()
     if setting == 'restricted':
-        first, second = (faces.persons[side] for side in (found[0].probes[found[0].pairs[:, 0]],
+        first, second = (faces.labels[side] for side in (found[0].probes[found[0].pairs[:, 0]],
                                                           found[0].gallery[found[0].pairs[:, 1]]))
         assert (first == second).mean() == 0.5
 
@@ -86,9 +86,9 @@ def test_lists_with_a_count_of_folds_and_with_paths_are_read(copy):
 
 
 def test_a_missing_image_is_named_unless_it_was_filtered_out(copy):
-    (copy / 'OriginalImages/Drawn Person 03/C00002.jpg').unlink()
+    (copy / 'OriginalImages/Identity 03/C00002.jpg').unlink()
     faces = build_faces('webcaricature', copy)
-    with pytest.raises(ValueError, match='Drawn Person 03 C00002'):
+    with pytest.raises(ValueError, match='Identity 03 C00002'):
         folds(faces, 'c2p')
     (copy / 'report.csv').write_text('file,kept\n')
     assert sum(len(fold.probes) for fold in folds(faces, 'c2p')) == 39
@@ -101,13 +101,13 @@ def test_what_does_not_fit_is_one_sentence(copy, tmp_path):
     with pytest.raises(ValueError, match='verification-K'):
         build_faces('webcaricature', copy, 'verification-11')
     path = copy / 'EvaluationProtocols/FaceVerification/UnRestricted/UnRestrictedView2.txt'
-    path.write_text('3\nDrawn Person 01\t2\t2\n')
+    path.write_text('3\nIdentity 01\t2\t2\n')
     with pytest.raises(ValueError, match="announces in '3'"):
         folds(build_faces('webcaricature', copy), 'unrestricted')
     path.unlink()
     with pytest.raises(ValueError, match='UnRestrictedView2.txt is missing'):
         folds(build_faces('webcaricature', copy), 'unrestricted')
-    (copy / 'FacialPoints/Drawn Person 00/P00001.txt').write_text('1 2\n')
+    (copy / 'FacialPoints/Identity 00/P00001.txt').write_text('1 2\n')
     with pytest.raises(ValueError, match='17 lines'):
         build_faces('webcaricature', copy)
 
@@ -129,6 +129,6 @@ def test_two_domains_have_the_same_interface(tmp_path):
         assert len(found) == 10 and len(probes) == len(set(probes.tolist()))
         assert set(faces.splits[probes]) == {2}
         if setting != 'unrestricted':
-            assert all(len(fold.gallery) == len(people_of(faces, fold)) for fold in found)
+            assert all(len(fold.gallery) == len(fold_identities(faces, fold)) for fold in found)
     with pytest.raises(ValueError, match='no lists of pairs'):
         folds(faces, 'restricted')

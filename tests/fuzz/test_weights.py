@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from models.perception.encoders.files import load_encoder, people_learned_from, start
+from models.perception.encoders.files import identities_learned_from, load_encoder, start
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.upscaling import Upscaler
 from models.registry import build_family, family_name, load_family, load_weights
@@ -85,7 +85,7 @@ def test_encoders(tmp_path, count):
     size = int.from_bytes(data[:8], 'little')
 
     def load(path: Path) -> None:
-        people_learned_from(str(path))
+        identities_learned_from(str(path))
         start(str(path))
         load_encoder(path)
 

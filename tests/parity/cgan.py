@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from models.cgan.discriminators import PatchConfig, PatchDiscriminator, ProjectedConfig, ProjectedDiscriminator
 from models.cgan.generator import PUBLISHED, Generator
-from models.pipelines.simswap import smoothed, soft_mask, softening_kernel
+from models.pipelines.simswap import smooth_inwards, soft_mask, softening_kernel
 from tests.parity.network import Network, forward
 from tests.parity.rule import Facts
 
@@ -42,7 +42,7 @@ def _softened(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
     soft = soft_mask(hard)
     return {'ellipse': ellipse, 'kernel': softening_kernel(), 'soft_mask': soft[:, :, ::2, ::2],
             'soft_mask_stats': torch.stack([soft.mean(), soft.std(correction=0), soft.max()]),
-            'hard_count': (smoothed(hard) >= 0.9).sum()}
+            'hard_count': (smooth_inwards(hard) >= 0.9).sum()}
 
 
 CGAN = {

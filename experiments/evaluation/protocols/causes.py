@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from datasets.samples.causes import CAUSES, SWITCHES, DrawnCauses
+from datasets.samples.causes import CAUSES, SWITCHES, RenderedCauses
 from datasets.synthetic import IDENTITY
 from experiments.evaluation.metrics.identity import attribute_accuracy
 from models.batch import collate
@@ -14,7 +14,7 @@ def measure_causes(reader: nn.Module, *, size: int = 64, images: int = 1000, dev
     """On rendered faces of the test split: cause_identity and cause_attributes, mean absolute errors of causes scaled to [-1,1];
     attributes, share of switches predicted correctly; guess, the errors of predicting the mean; worst, the five causes with
     the largest error relative to guess."""
-    rows = Subset(DrawnCauses('test', size), range(min(images, len(DrawnCauses('test', size)))))
+    rows = Subset(RenderedCauses('test', size), range(min(images, len(RenderedCauses('test', size)))))
     predicted, target = [], []
     for batch in DataLoader(rows, 64, collate_fn=collate):
         predicted.append(reader(batch.images.to(device)).float().cpu())

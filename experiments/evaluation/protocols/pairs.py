@@ -11,7 +11,7 @@ from datasets.samples.swaps import ListedSwaps
 from models.base import Family
 from models.batch import collate
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES
-from models.pipelines.io.image_grid import to_bytes
+from models.images import to_uint8
 from models.pipelines.io.images import write_image
 
 
@@ -33,7 +33,7 @@ def swap_pairs(family: Family, root: str | Path, pairs: str | Path, out: str | P
         swaps = family.generate(collate([listed[index] for index in chunk]).to(device))
         if swaps.shape[-1] != FACE_SIDE:
             swaps = F.interpolate(swaps.float(), (FACE_SIDE, FACE_SIDE), mode='bicubic', antialias=True)
-        for index, square in zip(chunk, to_bytes(swaps)):
+        for index, square in zip(chunk, to_uint8(swaps)):
             write_image(_place(out, index), _on_canvas(faces, listed.pairs[index][1], square))
     return len(rows), len(listed) - len(rows)
 

@@ -13,7 +13,7 @@ _HEAD = [list(COARSE).index(name) for name in ('skin', 'eyes', 'nose', 'mouth')]
 @torch.no_grad()
 def measure(parser: nn.Module, source, *, device: str | torch.device = 'cpu', batch: int = 32, most: int = 300) -> dict:
     """face: mean over images of the IoU of face against rest; parts: IoU of each part over all pixels, by name; images: how
-    many took part, at most `most`, spread evenly over the source (datasets.samples.parsing.Labeled or Drawn).
+    many took part, at most `most`, spread evenly over the source (datasets.samples.parsing.Labeled or RenderedFaces).
 
     Against coarse labels `face` is skin, eyes, nose and mouth with ears and neck, which are not separate classes there.
     Raises ValueError without usable images.

@@ -72,8 +72,8 @@ def listing(names) -> str:
 
 def synthetic(size: int = 64, count: int = PAIRS, *, seed: int = 0) -> SwapProtocol:
     """Rendered identities of the test split, with true swaps."""
-    dataset = SyntheticSwaps('test', size, seed=seed, length=count, persons=_PEOPLE, same_ratio=0.0)
-    causes = [dataset.causes(index) for index in range(count)]
+    dataset = SyntheticSwaps('test', size, seed=seed, length=count, num_identities=_PEOPLE, same_ratio=0.0)
+    causes = [dataset.numbers(index) for index in range(count)]
     names = tuple((f'{first}/{source_setting}', f'{second}/{target_setting}')
                   for first, second, source_setting, target_setting in causes)
 
@@ -89,12 +89,12 @@ def across_people(name: str, root: str | Path, folder: Path, size: int = 128, co
     """Pairs of two people of a partition of celeba, celebamask, or any other set of faces; the list is written to `folder`.
     ValueError where the partition shows one person only."""
     faces = build_faces(name, root, partition)
-    if len(np.unique(faces.persons)) < 2:
+    if len(np.unique(faces.labels)) < 2:
         raise ValueError(f'the partition {partition!r} of {root} shows one person only, so there is nobody to swap with')
     rng, rows = np.random.default_rng(seed), []
     while len(rows) < count:
         source, target = rng.integers(len(faces), size=2)
-        if faces.persons[source] != faces.persons[target]:
+        if faces.labels[source] != faces.labels[target]:
             rows.append((str(faces.files[source]), str(faces.files[target])))
     return _listed(name, faces, rows, folder, size, f'partition {partition}, seed {seed}')
 

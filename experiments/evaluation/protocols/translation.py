@@ -58,7 +58,7 @@ class TranslationEvaluation:
         """The row of a system, in the form of experiments.evaluation.evaluator."""
         shards, count = self._shards(system), self.protocol.count
         progress_bar, began = ProgressBar(0, count, self.visible), time.monotonic()
-        progress_bar.say(f'{self.protocol.name} {self.direction}: {system.name}')
+        progress_bar.print(f'{self.protocol.name} {self.direction}: {system.name}')
         try:
             for part in shards.parts():
                 if not shards.has(part):

@@ -85,10 +85,10 @@ def draw_pairs(faces: Faces, each: int = 300, *, seed: int = 0) -> Pairs:
     """Random 10 folds of `each` genuine and `each` impostor pairs with disjoint identities. Raises ValueError for too few
     identities with several images."""
     rng = np.random.default_rng(seed)
-    people = np.unique(faces.persons)
+    people = np.unique(faces.labels)
     parts, rows = np.array_split(rng.permutation(people), FOLDS), []
     for fold, part in enumerate(parts):
-        of = {person: np.flatnonzero(faces.persons == person) for person in part}
+        of = {person: np.flatnonzero(faces.labels == person) for person in part}
         several = [person for person in part if len(of[person]) > 1]
         if len(part) < 2 or not several:
             raise ValueError(f'{faces.root} shows too few people with several images for {FOLDS} folds of pairs')

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from datasets.faces import Faces
-from datasets.webcaricature import SETTINGS, Fold, folds, people_of, plain_name
+from datasets.webcaricature import SETTINGS, Fold, fold_identities, folds, plain_name
 from experiments.evaluation.metrics.identity import share_within
 from experiments.evaluation.metrics.verification import in_folds, roc, verification
 from experiments.evaluation.protocols.verification import identities
 from models.geometry import Template
 from models.perception.build import EMBEDDERS, load_embedder
-from models.perception.encoders.files import load_encoder, people_learned_from
+from models.perception.encoders.files import identities_learned_from, load_encoder
 
 FARS = np.logspace(-3, 0, 61)
 RANKS = (1, 10)
@@ -36,7 +36,7 @@ class Encoder:
 def read_encoder(source: str | Path, device: str | torch.device = 'cpu') -> Encoder:
     """An encoder.safetensors of a run, or one of models.perception.build.EMBEDDERS by its name. ValueError where a file is none
     or does not say whom it learned from; errors as for load_embedder."""
-    known = people_learned_from(source)
+    known = identities_learned_from(source)
     if source in EMBEDDERS:
         embedder, template = load_embedder(source), EMBEDDERS[source][1]['template']
     elif known is None:
@@ -83,7 +83,7 @@ def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] =
 
 def chosen(encoders: Sequence[Encoder], faces: Faces, fold: Fold) -> Encoder:
     """The first encoder that learned from nobody whom the fold shows; ValueError names a person where there is none."""
-    shown, known = people_of(faces, fold), None
+    shown, known = fold_identities(faces, fold), None
     for encoder in encoders:
         known = shown & {plain_name(name) for name in encoder.learned_from or ()}
         if not known:
@@ -106,7 +106,7 @@ def _compared(faces: Faces, fold: Fold, look: Callable[[np.ndarray], Tensor]) ->
     """(P,G) cosines of probes and gallery, and whether they show one person; ValueError where the fold has no images left."""
     if not len(fold.probes) or not len(fold.gallery):
         raise ValueError(f'fold {fold.name.strip("_")} has no images left; filter less, or measure the data set as published')
-    same = faces.persons[fold.probes][:, None] == faces.persons[fold.gallery]
+    same = faces.labels[fold.probes][:, None] == faces.labels[fold.gallery]
     return (look(fold.probes) @ look(fold.gallery).t()).numpy(), same
 
 

@@ -57,7 +57,7 @@ class RecognizerConfig(FamilyConfig):
     network: Architecture = Field('mobilefacenet', description='architecture, a name of NETWORKS')
     embedding: int = Field(128, ge=2, description='length of the embedding')
     head: Head = Field('arcface', description='margin head, a name of HEADS')
-    people: int = Field(0, ge=0, description='classes of the head; the identities of the data set are counted')
+    num_identities: int = Field(0, ge=0, description='classes of the head; the identities of the data set are counted')
     mixup: float = Field(0.0, ge=0, le=1, description='share of the images blended with another of the batch by weights of '
                                                       'Beta(0.8, 0.8), for distillation (Beyer et al. 2022, section 3)')
     init: str = Field('', description='published network or encoder file with the initial weights')
@@ -70,7 +70,7 @@ class RecognizerConfig(FamilyConfig):
         return {'teacher'} if self.is_active('distill', 'hints') else set()
 
     def ignored(self) -> dict[str, str]:
-        return {'people': 'the identities of the data set are counted',
+        return {'num_identities': 'the identities of the data set are counted',
                 **needing('a weight of margin', self.is_active('margin'), 'head'),
                 **needing('a weight of distill', self.is_active('distill'), 'distill_to')}
 
@@ -92,6 +92,8 @@ class Recognizer(Family):
     requirements (classes, teacher, feature maps) are missing.
     """
 
+    task = 'identity'
+    batch = FaceBatch
     config: RecognizerConfig
 
     def __init__(self, config: RecognizerConfig, perception: Perception | None):
@@ -104,9 +106,9 @@ class Recognizer(Family):
             for name, parameter in self.network.named_parameters():
                 parameter.requires_grad_(parameter.requires_grad and name.startswith(self.network.last_stage))
         if self.is_active('margin'):
-            if config.people < 2:
+            if config.num_identities < 2:
                 raise ValueError('a margin needs at least 2 identities; set model.weights.margin=0 to train without')
-            self.head = HEADS[config.head](config.embedding, config.people)
+            self.head = HEADS[config.head](config.embedding, config.num_identities)
         self.is_distilled = self.is_active('distill') or self.is_active('hints')
         if self.is_distilled and perception is None:
             raise ValueError('distillation needs a teacher; name one or set model.weights.distill=0 and model.weights.hints=0')

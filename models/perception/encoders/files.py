@@ -8,7 +8,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from configs.reading import parse_json, shown
-from configs.renamed import renamed_metadata
+from configs.renamed import renamed_metadata, renamed_settings
 from configs.resolve import checked
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import NETWORKS, Recognizer, RecognizerConfig, frame
@@ -33,14 +33,14 @@ def start(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
     the names of the identities of its training, empty where a published network does not list them. ValueError where a file
     does not list them; errors as for load_embedder."""
     if Path(source).is_file():
-        config, names = _config(source), people_learned_from(source)
+        config, names = _config(source), identities_learned_from(source)
         if names is None:
             raise ValueError(f'{source} does not list the identities that it learned from; train it again')
         return config.model_dump(include={'network', 'size', 'embedding'}), read_state(Path(source)), names
     state = published(source).state_dict()
     architecture = f'iresnet{source.rpartition("-r")[2]}' if source.startswith('arcface-') else _ARCHITECTURES[source]
     settings = {'network': architecture, 'size': 112, 'embedding': 128 if 'mobile' in architecture else 512}
-    return settings, state, people_learned_from(source) or []
+    return settings, state, identities_learned_from(source) or []
 
 
 def _metadata(path: str | Path) -> dict[str, str]:
@@ -62,10 +62,12 @@ def _encoder_metadata(path: str | Path) -> dict[str, str]:
 
 def _config(path: str | Path) -> RecognizerConfig:
     """The config in a file of encoder_bytes; ValueError where it is none."""
-    return checked(RecognizerConfig, parse_json(_encoder_metadata(path)['recognizer'], f'the config in {path}'))
+    settings = parse_json(_encoder_metadata(path)['recognizer'], f'the config in {path}')
+    return checked(RecognizerConfig, renamed_settings(settings, 'recognizer', ('model',), warn=False)
+                   if isinstance(settings, dict) else settings)
 
 
-def people_learned_from(source: str | Path) -> list[str] | None:
+def identities_learned_from(source: str | Path) -> list[str] | None:
     """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None where they are not listed.
     ValueError as for load_encoder, errors as for load_embedder."""
     if source in EMBEDDERS and file_of(source).suffix != '.safetensors':

@@ -31,6 +31,8 @@ class ParserTrainingConfig(FamilyConfig):
 class ParserTraining(Family):
     """Trains models.perception.parsers.parser.ParsingUNet on ParsingBatches."""
 
+    task = 'parsing'
+    batch = ParsingBatch
     config: ParserTrainingConfig
 
     def __init__(self, config: ParserTrainingConfig, perception: Perception | None = None):

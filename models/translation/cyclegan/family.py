@@ -180,7 +180,8 @@ class CycleGAN(Translator):
             on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)
             losses['discriminator'] = discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])
             shares = accuracy([on_real], [on_fake], threshold=0.5 if kind == 'lsgan' else 0.0)
-            self.note(**{f'discriminator_{domain}_right_on_{name}': share for name, share in zip(('real', 'fake'), shares)})
+            for name, share in zip(('real', 'fake'), shares):
+                self.log_metrics(**{f'discriminator_{domain}_{name}_accuracy': share})
         if self.is_active('penalty'):
             losses['penalty'] = gradient_penalty(lambda mixture: [discriminator(mixture)], real, fake)
         return losses

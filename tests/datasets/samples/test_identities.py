@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from datasets.loaders import build_faces, build_loader
-from datasets.samples.identities import Couples, People, build_people
+from datasets.samples.identities import IdentityImages, PhotoDrawingPairs, build_identities
 from models import geometry
 from models.batch import FaceBatch
 from tests.datasets.webcaricatures import webcaricatures
@@ -28,47 +28,47 @@ def folder(tmp_path):
 
 
 def test_people_are_counted_anew_and_broken_images_passed_over(folder):
-    people = People(build_faces('folder', folder), TO, fewest=2)
-    assert people.people == 5 and len(people) == 14
-    samples = [people[index] for index in range(len(people))]
+    images = IdentityImages(build_faces('folder', folder), TO, fewest=2)
+    assert images.num_identities == 5 and len(images) == 14
+    samples = [images[index] for index in range(len(images))]
     assert {int(sample.label) for sample in samples} == set(range(5))
     assert all(sample.images.shape == (3, 48, 48) and sample.images.abs().max() <= 1 for sample in samples)
-    assert people.readable.broken == 1
+    assert images.readable.broken == 1
     with pytest.raises(ValueError, match='no identity'):
-        People(build_faces('folder', folder), TO, fewest=9)
+        IdentityImages(build_faces('folder', folder), TO, fewest=9)
 
 
 def test_drawn_people_come_back_in_other_images_and_partitions_share_nobody():
-    train, test = (build_people('synthetic', None, TO, partition) for partition in ('train', 'test'))
+    train, test = (build_identities('synthetic', None, TO, partition) for partition in ('train', 'test'))
     first, again, later = train[0, 3], train[0, 3], train[1, 3]
     assert torch.equal(first.images, again.images) and not torch.equal(first.images, later.images)
     assert first.label == later.label == 3
     assert not torch.equal(first.images, test[0, 3].images)
     with pytest.raises(ValueError, match='validation'):
-        build_people('synthetic', None, TO, 'valid')
+        build_identities('synthetic', None, TO, 'valid')
 
 
 def test_a_loader_makes_batches_of_them():
-    batch = next(iter(build_loader(build_people('synthetic', None, TO), 5)))
+    batch = next(iter(build_loader(build_identities('synthetic', None, TO), 5)))
     assert isinstance(batch, FaceBatch) and batch.images.shape == (5, 3, 48, 48) and batch.label.dtype == torch.int64
 
 
 def test_couples_are_a_photo_and_a_drawing_of_one_person(tmp_path):
-    faces = build_faces('webcaricature', webcaricatures(tmp_path, people=4, size=32), 'all')
-    couples = Couples(faces.select(np.arange(len(faces) - 2)), TO)  # the last person has no photos left
-    assert couples.people == 3
-    batch = next(iter(build_loader(couples, 6)))
+    faces = build_faces('webcaricature', webcaricatures(tmp_path, num_identities=4, size=32), 'all')
+    pairs = PhotoDrawingPairs(faces.select(np.arange(len(faces) - 2)), TO)  # the last person has no photos left
+    assert pairs.num_identities == 3
+    batch = next(iter(build_loader(pairs, 6)))
     assert len(batch) == 12 and batch.drawing.tolist() == [False, True] * 6
     assert torch.equal(batch.label[::2], batch.label[1::2]) and len(batch.label.unique()) > 1
     assert batch.images.dtype == torch.float32 and not torch.equal(batch.images[0], batch.images[1])
     with pytest.raises(ValueError, match='both photos and drawings'):
-        Couples(faces.select(faces.columns['drawing']), TO)
+        PhotoDrawingPairs(faces.select(faces.columns['drawing']), TO)
 
 
 def test_exaggeration_is_for_training_only_and_repeats(tmp_path):
     root = webcaricatures(tmp_path, size=32)
-    plain, moved, again, test = (build_people('webcaricature', root, TO, partition, exaggerate=amount)[0, 0]
+    plain, moved, again, test = (build_identities('webcaricature', root, TO, partition, exaggerate=amount)[0, 0]
                                  for partition, amount in (('train', 0), ('train', 2), ('train', 2), ('test', 2)))
     assert torch.equal(moved.images, again.images) and not torch.equal(moved.images, plain.images)
-    assert torch.equal(test.images, build_people('webcaricature', root, TO, 'test')[0, 0].images)
+    assert torch.equal(test.images, build_identities('webcaricature', root, TO, 'test')[0, 0].images)
     assert bool(plain.drawing)  # C00001 is the first image of a person

@@ -65,14 +65,14 @@ def test_same_means_another_image_where_there_is_one(celeba, uneven):
     others = Counter(round(float(dataset[epoch, 0].source.sum()), 3) for epoch in range(60))
     assert len(others) == 2 and min(others.values()) > 15  # both other images come up
     faces = build_faces('folder', uneven)
-    single = int(np.flatnonzero(faces.people[faces.persons] == 'once_2')[0])
+    single = int(np.flatnonzero(faces.identity_names[faces.labels] == 'once_2')[0])
     sample = Swaps(faces, 8, same_ratio=1)[single]
     assert torch.equal(sample.source, sample.target) and sample.same
 
 
 def test_a_person_with_many_images_does_not_dominate(uneven):
     dataset = build_swaps('folder', uneven, 8, 'all', same_ratio=0)
-    often = dataset.faces.people.tolist().index('often')
+    often = dataset.faces.identity_names.tolist().index('often')
     samples = [dataset[epoch, i] for epoch in range(20) for i in range(len(dataset))]
     targets = np.mean([int(s.target_label) == often for s in samples])
     assert targets == pytest.approx(40 ** 0.5 / (40 ** 0.5 + 4), abs=0.06)  # 0.91 of the images
@@ -88,7 +88,7 @@ def test_evaluation_takes_every_target_in_order_and_never_augments(celeba):
 
 
 def test_one_person_alone_cannot_be_swapped(tmp_path):
-    layouts.folders(tmp_path, people=1)
+    layouts.folders(tmp_path, num_identities=1)
     with pytest.raises(ValueError, match='single identity'):
         build_swaps('folder', tmp_path, 32, 'all')
     assert build_swaps('folder', tmp_path, 32, 'all', same_ratio=1)[0].same
@@ -211,7 +211,7 @@ def test_color_jitter_touches_the_image_only_and_stays_in_range():
 
 def test_draws_stay_within_the_stated_range():
     rng = np.random.default_rng(0)
-    draws = [Augmentation(flip=0.5, angle=3, scale=0.1).draw(rng) for _ in range(400)]
+    draws = [Augmentation(flip=0.5, angle=3, scale=0.1).sample(rng) for _ in range(400)]
     assert 0.4 < np.mean([draw.flip for draw in draws]) < 0.6
     assert 2.5 < max(abs(draw.angle) for draw in draws) <= 3
     assert all(0.9 <= draw.scale <= 1.1 for draw in draws)

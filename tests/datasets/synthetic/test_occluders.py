@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from datasets.samples.parsing import Drawn
+from datasets.samples.parsing import RenderedFaces
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.synthetic.occluders import OCCLUDERS, occlude
 from models.batch import PARTS
@@ -30,7 +30,7 @@ def test_an_unknown_kind_is_named():
 
 
 def test_a_training_image_is_labeled_as_what_is_in_front():
-    clear, hidden = Drawn('train', 64), Drawn('train', 64, occluded=1.0)
+    clear, hidden = RenderedFaces('train', 64), RenderedFaces('train', 64, occluded=1.0)
     changed = []
     for index in range(12):
         plain = clear.sample(index, np.random.default_rng(index)).labels

@@ -16,7 +16,7 @@ from datasets.synthetic import (
     SyntheticPairs,
     SyntheticSwaps,
     exaggerate,
-    person,
+    identity_number,
     render,
     sample_attributes,
     sample_identity,
@@ -247,7 +247,7 @@ def test_samples_stack_into_batches_and_repeat():
 
 
 def test_no_person_is_in_two_splits():
-    people = {split: {person(split, k) for k in range(400)} for split in SPLITS}
+    people = {split: {identity_number(split, k) for k in range(400)} for split in SPLITS}
     assert all(len(p) == 400 for p in people.values())
     assert not people['train'] & people['validation'] and not people['train'] & people['test']
     assert not people['validation'] & people['test']

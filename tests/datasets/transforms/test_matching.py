@@ -54,7 +54,7 @@ def test_unpaired_images_are_matched_as_they_are_loaded(tmp_path):
 
 
 def test_crops_stay_inside_the_image():
-    draws = [Augmentation(crops=1.0).draw(np.random.default_rng(i)) for i in range(50)]
+    draws = [Augmentation(crops=1.0).sample(np.random.default_rng(i)) for i in range(50)]
     assert len({draw.scale for draw in draws}) > 40
     for draw in draws:
         assert 1 <= draw.scale <= 0.748 ** -0.5 + 1e-6

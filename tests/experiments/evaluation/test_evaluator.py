@@ -13,7 +13,7 @@ from experiments.evaluation.measures import MEASURES
 from experiments.evaluation.protocols.swaps import PAIRS, build_protocol, synthetic
 from experiments.evaluation.systems import CopySource, Images, System, sanity_rows
 from models import weights
-from models.pipelines.io.image_grid import to_bytes
+from models.images import to_uint8
 from models.pipelines.io.images import write_image
 from tests.datasets.layouts import celeba
 
@@ -95,7 +95,7 @@ def test_an_evaluation_goes_on_where_it_was_stopped(judges, protocol, tmp_path, 
 
 def test_images_of_another_system_enter_the_same_table(judges, protocol, tmp_path, rows):
     for row in range(COUNT):
-        write_image(tmp_path / 'theirs' / f'{row:06d}.png', to_bytes(protocol.pairs[row].truth[None])[0])
+        write_image(tmp_path / 'theirs' / f'{row:06d}.png', to_uint8(protocol.pairs[row].truth[None])[0])
     evaluation = Evaluation(protocol, judges, tmp_path, batch=4, visible=False)
     figures = evaluation.row(Images('theirs', tmp_path / 'theirs'))['figures']
     assert figures['truth_l1']['mean'] < 1e-6 and figures['id_source'] == pytest.approx(
@@ -134,7 +134,7 @@ def test_two_folders_give_each_target_a_source(tmp_path):
     assert sorted(target for _, target in protocol.names) == ['b/0.png', 'b/1.png', 'b/2.png']
     source, target = protocol.names[1]
     assert source.startswith('a/')
-    shown = to_bytes(protocol.pairs[1].target[None])[0]
+    shown = to_uint8(protocol.pairs[1].target[None])[0]
     assert abs(int(shown[5, 5, 0]) - int(read_image(tmp_path / target)[5, 5, 0])) <= 1
     with pytest.raises(ValueError, match='--targets'):
         build_protocol('folder', tmp_path / 'list', root=tmp_path / 'a')

@@ -1,4 +1,4 @@
-"""A setting changes something or is refused."""
+"""Refusal of settings that have no effect."""
 import importlib
 from collections.abc import Iterator
 from dataclasses import fields
@@ -8,19 +8,12 @@ import torch
 import yaml
 
 from configs.base import Config
+from configs.data import PairData, RecognitionData, SwapData
 from configs.resolve import PRESETS, merge, parse_override, read_preset, resolve
-from configs.schema import DataConfig
-from datasets.loaders import build_samples
-from datasets.samples.identities import build_people
-from datasets.settings import ignored_data
-from datasets.transforms.matching import Matching
 from experiments.training.settings import ignored_settings, started
-from models.batch import CauseBatch, FaceBatch, PairBatch, ParsingBatch, SwapBatch
-from models.geometry import TEMPLATES
-from models.perception.causes import CauseTrainingConfig
-from models.perception.encoders.family import RecognizerConfig
-from models.perception.parsers.family import ParserTrainingConfig
-from models.registry import FAMILIES, build_family, family_types
+from experiments.training.tasks.base import load_task
+from models.batch import PairBatch, SwapBatch
+from models.registry import FAMILIES, GENERATORS, build_family, family_entry, family_types
 from tests.contract.stubs import tiny_perception
 from tests.contract.test_family import TINY
 from tests.datasets.layouts import folders, image, write
@@ -28,11 +21,6 @@ from tests.datasets.webcaricatures import webcaricatures
 
 
 @pytest.mark.parametrize(('family', 'override', 'reason'), [
-    ('cgan', 'data.crops=1', 'photos and drawings on disk'),
-    ('cgan', 'data.exaggerate=2', 'the training of an encoder'),
-    ('cgan', 'data.balanced=true', 'the training of an encoder'),
-    ('cgan', 'data.matching.space=hsv', 'photos and drawings on disk'),
-    ('cgan', 'data.matching.ratio=0.5', 'data.matching.space'),
     ('cgan', 'data.root=faces', 'a data set on disk'),
     ('cgan', 'data.augment=false', 'on disk'),
     ('cgan', 'model.threshold=0.5', 'model.id_loss_form=hinge'),
@@ -43,48 +31,54 @@ from tests.datasets.webcaricatures import webcaricatures
     ('ddpm', 'model.blend=0.5', 'not trained with it'),
     ('ddpm', 'model.sampling.until=0.5', 'down above 0'),
     ('ddpm', 'perception.distillation_teacher=cvae', 'a loss or a condition'),
-    ('cut', 'data.same_ratio=0.1', 'a family that swaps faces'),
+    ('cut', 'data.crops=1', 'photos and drawings on disk'),
+    ('cut', 'data.matching.space=hsv', 'photos and drawings on disk'),
+    ('cut', 'data.matching.ratio=0.5', 'data.matching.space'),
+    ('recognizer', 'data.exaggerate=2', 'a training partition on disk'),
+    ('recognizer', 'data.balanced=true', 'webcaricature'),
+    ('parser', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'model.clip=0.1', 'model.adversary=wgan'),
     ('cvae', 'engine.best_is=max', 'engine.best'),
 ])
-def test_a_setting_that_would_be_ignored_is_refused_before_the_run_begins(family, override, reason, tmp_path, capsys):
+def test_ignored_setting_is_refused_before_the_run_begins(family, override, reason, tmp_path, capsys):
     script = importlib.import_module('scripts.train')
     assert script.main(['--family', family, '--steps', '1', '--set', override, '--out', str(tmp_path / 'run')]) == 2
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     name = override.partition('=')[0]
-    assert said.startswith(f'train.py: {name}=') and reason in said and said.count('\n') == 1
+    assert error.startswith(f'train.py: {name}=') and reason in error and error.count('\n') == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_what_one_setting_switches_on_another_may_set():
-    kind, schema = family_types('cgan')
+@pytest.mark.parametrize(('family', 'key'), [
+    ('cgan', 'crops'), ('cgan', 'exaggerate'), ('cgan', 'balanced'), ('cgan', 'matching'), ('cut', 'same_ratio'),
+    ('pix2pixhd', 'crops'), ('recognizer', 'same_ratio'), ('parser', 'name'), ('causes', 'root'), ('causes', 'augment'),
+])
+def test_data_setting_of_another_task_is_unknown(family, key):
+    with pytest.raises(ValueError, match=f'there is no setting data.{key}; ') as error:
+        started(family, None, [{'data': {key: 1}}])
+    assert '\n' not in str(error.value)
+
+
+def test_setting_that_another_override_enables_is_accepted():
     overrides = [parse_override(text) for text in ('model.id_loss_form=hinge', 'model.threshold=0.5', 'engine.ema_from=0.5')]
-    config = started('cgan', schema, kind.batch, 'cgan', overrides)
+    config = started('cgan', 'cgan', overrides)
     assert config.model['threshold'] == 0.5 and config.engine.ema_from == 0.5
 
 
-def test_a_setting_of_a_preset_that_an_override_leaves_without_effect_is_at_its_default():
-    kind, schema = family_types('cgan')
-    config = started('cgan', schema, kind.batch, 'cgan', [parse_override('data.validation_batches=0')])
+def test_preset_setting_without_effect_is_at_its_default():
+    config = started('cgan', 'cgan', [parse_override('data.validation_batches=0')])
     assert read_preset('cgan')['engine']['validate_every'] != config.engine.validate_every == 500
 
 
-OTHERS = {'recognizer': (RecognizerConfig, FaceBatch), 'parser': (ParserTrainingConfig, ParsingBatch),
-          'causes': (CauseTrainingConfig, CauseBatch)}
-
-
 @pytest.mark.parametrize('name', sorted(path.stem for path in PRESETS.glob('*.yaml')))
-def test_presets_hold_nothing_that_their_data_ignore(name, tmp_path):
-    content = read_preset(name)
+def test_presets_hold_no_ignored_setting(name, tmp_path):
+    settings = read_preset(name)
     if '--data unpaired' in (PRESETS / f'{name}.yaml').read_text():
-        content = {**content, 'data': {**content.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
-    family = content['family']
-    kind = OTHERS.get(family) or family_types(family)[::-1]
-    schema, batch = kind[0], kind[1] if family in OTHERS else kind[1].batch
-    path = tmp_path / f'{name}.yaml'  # as somebody's own file, which is checked against the defaults
-    path.write_text(yaml.safe_dump(content))
-    assert started(family, schema, batch, str(path), []).family == family
+        settings = {**settings, 'data': {**settings.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
+    path = tmp_path / f'{name}.yaml'  # a file outside of configs/ is checked against the defaults
+    path.write_text(yaml.safe_dump(settings))
+    assert started(settings['family'], str(path), []).family == settings['family']
 
 
 @pytest.fixture(scope='module')
@@ -92,95 +86,99 @@ def roots(tmp_path_factory):
     root = tmp_path_factory.mktemp('data')
     for number in range(24):
         write(root / 'unpaired' / ('trainA', 'trainB')[number % 2] / f'p{number // 2}__0.png', image(number))
-    return {'synthetic': None, 'folder': folders(root / 'folder', people=40, each=2), 'unpaired': root / 'unpaired',
-            'webcaricature': webcaricatures(root / 'webcaricature', people=12, size=32)}
+    return {'synthetic': None, 'folder': folders(root / 'folder', num_identities=40, each=2), 'unpaired': root / 'unpaired',
+            'webcaricature': webcaricatures(root / 'webcaricature', num_identities=12, size=32)}
 
 
 CHANGED = {'partition': 'validation', 'same_ratio': 0.0, 'augment': False, 'crops': 1.0, 'balanced': True, 'exaggerate': 1.5,
            'matching.space': 'rgb', 'matching.to_a': 1.0, 'matching.ratio': 0.3}
 
 
-def samples(batch: type, data: DataConfig, root):
-    """The first training samples of a data set, as train.py or train_identity.py make them."""
-    if batch is FaceBatch:
-        faces = build_people(data.name, root, TEMPLATES['arcface'].scaled(32), data.partition, augment=data.augment,
-                             balanced=data.balanced, exaggerate=data.exaggerate)
-        return [faces.batch([(0, index)]) if data.balanced and hasattr(faces, 'batch') else faces[0, index]
-                for index in range(min(6, len(faces)))]
-    found = build_samples(batch, data.name, root, 32, data.partition, same_ratio=data.same_ratio, augment=data.augment,
-                          crops=data.crops, matching=Matching(**data.matching.model_dump()))
-    return [found[0, index] for index in range(min(6, len(found)))]
+def first_samples(family: str, data: Config) -> list:
+    """The first training samples of a data set, as build_training takes them."""
+    entry = family_entry(family)
+    size = {'recognizer': 112}.get(family, 32)
+    config = resolve(family, entry.load()[1](size=size).model_dump(), {}, [], entry.data_section)
+    config = config.model_copy(update={'data': data})
+    samples = load_task(entry.data_task).samples(config, entry.load()[1](**config.model), False).train
+    batched = hasattr(samples, 'batch') and getattr(data, 'balanced', False)
+    return [samples.batch([(0, index)]) if batched else samples[0, index] for index in range(min(6, len(samples)))]
 
 
-def alike(first: list, second: list) -> bool:
-    def values(found):
-        return [getattr(sample, field.name) for sample in found for field in fields(sample)]
+def is_equal(first: list, second: list) -> bool:
+    """Whether two lists of samples have bit-exact values."""
+    def values(samples):
+        return [getattr(sample, field.name) for sample in samples for field in fields(sample)]
 
-    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) else a is b
-               for a, b in zip(values(first), values(second), strict=True)) if len(first) == len(second) else False
+    return len(first) == len(second) and all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) else a is b
+        for a, b in zip(values(first), values(second), strict=True))
 
 
-@pytest.mark.parametrize(('batch', 'name', 'switched'), [
-    (SwapBatch, 'synthetic', {}), (SwapBatch, 'folder', {}), (PairBatch, 'synthetic', {}), (PairBatch, 'unpaired', {}),
-    (PairBatch, 'unpaired', {'matching': {'space': 'hsv'}}), (PairBatch, 'unpaired', {'augment': False}),
-    (FaceBatch, 'synthetic', {}), (FaceBatch, 'folder', {}), (FaceBatch, 'webcaricature', {'partition': 'verification-1'}),
+@pytest.mark.parametrize(('family', 'name', 'settings'), [
+    ('cvae', 'synthetic', {}), ('cvae', 'folder', {}), ('cut', 'synthetic', {}), ('cut', 'unpaired', {}),
+    ('cut', 'unpaired', {'matching': {'space': 'hsv'}}), ('cut', 'unpaired', {'augment': False}),
+    ('recognizer', 'synthetic', {}), ('recognizer', 'folder', {}),
+    ('recognizer', 'webcaricature', {'partition': 'verification-1'}),
 ], ids=str)
-def test_every_data_setting_changes_samples_or_is_refused(batch, name, switched, roots):
-    usual = DataConfig(name=name, root=str(roots[name]) if roots[name] else None, **switched)
-    before = samples(batch, usual, roots[name])
+def test_data_setting_changes_samples_or_is_refused(family, name, settings, roots):
+    data_type = family_entry(family).data_section
+    assert data_type in (SwapData, PairData, RecognitionData)
+    data = data_type(name=name, root=str(roots[name]) if roots[name] else None, **settings)
+    samples = first_samples(family, data)
     for setting, value in CHANGED.items():
-        if setting == 'partition' and name == 'webcaricature' or setting == 'balanced' and name == 'folder':
-            continue  # partitions of its own; it is refused where photos and drawings are not told apart
-        nested = parse_override(f'{setting}=null')
-        key, inner = next(iter(nested.items()))
-        change = {key: value} if inner is None else {key: {next(iter(inner)): value}}
-        data = DataConfig(**merge(usual.model_dump(), change))
-        if data == usual:
+        section, _, key = setting.partition('.')
+        if section not in data_type.model_fields:
             continue
-        if setting in ignored_data(batch, data):
-            assert alike(before, samples(batch, data, roots[name])), f'{setting} is refused but changes samples'
+        if setting == 'partition' and name == 'webcaricature' or setting == 'balanced' and name == 'folder':
+            continue  # WebCaricature has other partitions; balanced batches need photos and drawings
+        changed = data_type(**merge(data.model_dump(), {section: {key: value} if key else value}))
+        if changed == data:
+            continue
+        equal = is_equal(samples, first_samples(family, changed))
+        if setting in changed.ignored():
+            assert equal, f'{setting} is refused but changes samples'
         else:
-            assert not alike(before, samples(batch, data, roots[name])), f'{setting} is accepted but changes nothing'
+            assert not equal, f'{setting} is accepted but changes nothing'
 
 
-class Reads:
-    """Notes which fields of which config are read."""
+def recorded_reads(monkeypatch) -> set[tuple[type, str]]:
+    """The (config type, field) pairs that are read from now on, as a set that grows."""
+    reads: set[tuple[type, str]] = set()
+    getattribute = Config.__getattribute__
 
-    def __init__(self, monkeypatch):
-        self.seen: set[tuple[type, str]] = set()
-        own = Config.__getattribute__
+    def recording(config, name):
+        if not name.startswith(('_', 'model_')):
+            reads.add((type(config), name))
+        return getattribute(config, name)
 
-        def noting(config, name):
-            if not name.startswith(('_', 'model_')):
-                self.seen.add((type(config), name))
-            return own(config, name)
-
-        monkeypatch.setattr(Config, '__getattribute__', noting)
+    monkeypatch.setattr(Config, '__getattribute__', recording)
+    return reads
 
 
-def leaves(config: Config, place: str = '') -> Iterator[tuple[str, type, str]]:
+def leaf_fields(config: Config, prefix: str = '') -> Iterator[tuple[str, type, str]]:
+    """(dotted name, config type, field) of each field that is no section."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, Config):
-            yield from leaves(value, f'{place}{name}.')
+            yield from leaf_fields(value, f'{prefix}{name}.')
         else:
-            yield f'{place}{name}', type(config), name
+            yield f'{prefix}{name}', type(config), name
 
 
-@pytest.mark.parametrize('name', FAMILIES)
-def test_every_model_setting_is_read_or_refused(name, monkeypatch):
-    kind, schema = family_types(name)
+@pytest.mark.parametrize('name', GENERATORS)
+def test_model_setting_is_read_or_refused(name, monkeypatch):
+    family_type, schema = family_types(name)
     model = schema(**TINY[name][0])
-    perception, size, draw = tiny_perception(), model.size, torch.Generator().manual_seed(0)
-    first, second = torch.rand(2, 4, 3, size, size, generator=draw) * 2 - 1
-    half = torch.arange(4) % 2 == 0
-    labels, people = torch.ones(4, size, size, dtype=torch.int64), torch.arange(4)
-    batch = PairBatch(first, second, half) if kind.batch is PairBatch else SwapBatch(
-        first, second, half, labels, source_label=people, target_label=people)
-    config = resolve(name, model.model_dump(), {}, [])
-    refused, expected = ignored_settings(config, schema, kind.batch), list(leaves(model))
+    perception, size, rng = tiny_perception(), model.size, torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, 4, 3, size, size, generator=rng) * 2 - 1
+    same, labels, identity_labels = torch.arange(4) % 2 == 0, torch.ones(4, size, size, dtype=torch.int64), torch.arange(4)
+    batch = PairBatch(first, second, same) if family_type.batch is PairBatch else SwapBatch(
+        first, second, same, labels, source_label=identity_labels, target_label=identity_labels)
+    config = resolve(name, model.model_dump(), {}, [], FAMILIES[name].data_section)
+    refused, expected = ignored_settings(config), list(leaf_fields(model))
     with monkeypatch.context() as patch:
-        reads = Reads(patch)
+        reads = recorded_reads(patch)
         family = build_family(name, model.model_dump(), perception)
         family.lr_scales()
         cache = {}
@@ -189,6 +187,6 @@ def test_every_model_setting_is_read_or_refused(name, monkeypatch):
             family.after_update(group)
         family.eval()
         family.panel(batch)
-    unread = {place for place, owner, field in expected
-              if (owner, field) not in reads.seen and field not in ('kind', 'weights')}
+    unread = {key for key, config_type, field in expected
+              if (config_type, field) not in reads and field not in ('kind', 'weights')}
     assert unread <= {key.removeprefix('model.') for key in refused}, 'accepted but never read'

@@ -210,7 +210,7 @@ def test_a_discriminator_learns_against_a_fixed_generator(adversary):
         optimizer.step()
         losses.append(objective.item())
     assert losses[-1] < losses[0]
-    assert family.take_notes().keys() == {'real_right', 'fake_right'}
+    assert family.pop_metrics().keys() == {'real_accuracy', 'fake_accuracy'}
 
 
 def test_clipping_concerns_the_discriminator_only():

@@ -12,7 +12,7 @@ from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import HEADS, NETWORKS, Architecture, Head, Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, load_encoder, people_learned_from, start
+from models.perception.encoders.files import encoder_bytes, identities_learned_from, load_encoder, start
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
@@ -32,8 +32,8 @@ def test_config_lists_every_network_and_head():
     assert get_args(Architecture) == tuple(NETWORKS) and get_args(Head) == tuple(HEADS)
 
 
-def _build(people=6, teacher=None, **overrides):
-    config = RecognizerConfig(size=32, embedding=12, people=people, **overrides)
+def _build(num_identities=6, teacher=None, **overrides):
+    config = RecognizerConfig(size=32, embedding=12, num_identities=num_identities, **overrides)
     return Recognizer(config, teacher and Perception(teacher, teacher))
 
 
@@ -72,7 +72,7 @@ def test_each_head_separates_identities(head):
 
 def test_distillation_loss_decreases():
     torch.manual_seed(0)
-    recognizer = _build(people=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1})
+    recognizer = _build(num_identities=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1})
     first, last = _train(recognizer, _faces(), 'distill')
     assert last < 0.5 * first
 
@@ -91,7 +91,7 @@ def test_hints_loss_decreases():
         torch.manual_seed(0)
         teacher = Seeing()
         teacher.cut = cut
-        recognizer = _build(people=0, teacher=teacher, mixup=0.5, weights={'margin': 0, 'hints': 1})
+        recognizer = _build(num_identities=0, teacher=teacher, mixup=0.5, weights={'margin': 0, 'hints': 1})
         first, last = _train(recognizer, _faces(), 'hints')
         assert last < 0.7 * first
 
@@ -103,7 +103,7 @@ def test_eval_mode_has_no_margin_loss():
 
 
 @pytest.mark.parametrize(('overrides', 'message'), [
-    ({'people': 1}, '2 identities'),
+    ({'num_identities': 1}, '2 identities'),
     ({'weights': {'margin': 0, 'distill': 1}}, 'teacher'),
     ({'network': 'iresnet18'}, 'model.size=112'),
     ({'mixup': 0.5}, 'model.mixup=0'),
@@ -114,13 +114,13 @@ def test_incompatible_config_raises(overrides, message):
 
 
 def test_teacher_of_another_width_raises():
-    recognizer = _build(people=0, teacher=_Teacher(6), weights={'margin': 0, 'distill': 1})
+    recognizer = _build(num_identities=0, teacher=_Teacher(6), weights={'margin': 0, 'distill': 1})
     with pytest.raises(ValueError, match='model.embedding=6'):
         recognizer('encoder', _faces(), 0, {})
 
 
 def test_frozen_scale_of_iresnet_is_no_parameter_of_the_group():
-    recognizer = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None)
+    recognizer = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, num_identities=3), None)
     learned = {id(parameter) for parameter in recognizer.param_groups()['encoder']}
     assert id(recognizer.network.features.weight) not in learned and id(recognizer.head.weight) in learned
 
@@ -143,11 +143,11 @@ def test_saved_encoder_equals_the_recognizer(tmp_path):
 
 
 def test_networks_without_feature_maps_raise():
-    network = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3), None).network
+    network = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, num_identities=3), None).network
     with pytest.raises(ValueError, match='IResNet has no feature maps'):
         Embedder(network, 'arcface').embedding_and_maps(torch.zeros(1, 3, 112, 112), 2)
     with pytest.raises(ValueError, match='iresnet18 has no feature maps'):
-        Recognizer(RecognizerConfig(network='iresnet18', embedding=8, people=3, weights={'margin': 1, 'hints': 1}),
+        Recognizer(RecognizerConfig(network='iresnet18', embedding=8, num_identities=3, weights={'margin': 1, 'hints': 1}),
                    Perception(_Teacher(8), _Teacher(8)))
 
 
@@ -160,7 +160,7 @@ def _couples(people=4):
 
 def test_contrast_brings_photos_and_drawings_of_an_identity_together():
     torch.manual_seed(0)
-    recognizer, faces = _build(people=0, weights={'margin': 0, 'contrast': 1}), _couples()
+    recognizer, faces = _build(num_identities=0, weights={'margin': 0, 'contrast': 1}), _couples()
     first, last = _train(recognizer, faces, 'contrast', 15)
     assert last < 0.7 * first
     with torch.no_grad():
@@ -182,7 +182,7 @@ def test_contrast_uses_pairs_of_photo_and_drawing_only():
 
 def test_distillation_target_of_a_drawing_is_its_photo():
     torch.manual_seed(0)
-    recognizer = _build(people=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1}, distill_to='photo')
+    recognizer = _build(num_identities=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1}, distill_to='photo')
     faces = _couples()
     first, last = _train(recognizer, faces, 'distill', 15)
     assert last < 0.7 * first
@@ -197,7 +197,8 @@ def test_distillation_target_of_a_drawing_is_its_photo():
 @pytest.mark.parametrize('network', ['mobilefacenet', 'mobilefacenet-96', 'mobilefacenet-insight', 'iresnet18', 'sphere20'])
 def test_trains_last_changes_the_last_stage_only(network):
     size = 32 if network == 'mobilefacenet' else 112
-    recognizer = Recognizer(RecognizerConfig(network=network, size=size, embedding=8, people=3, trains='last'), None).train()
+    config = RecognizerConfig(network=network, size=size, embedding=8, num_identities=3, trains='last')
+    recognizer = Recognizer(config, None).train()
     before = {name: value.clone() for name, value in recognizer.network.state_dict().items()}
     height, width = frame(recognizer.config).height, frame(recognizer.config).width
     faces = FaceBatch(torch.rand(4, 3, height, width), torch.tensor([0, 1, 2, 0]))
@@ -221,14 +222,14 @@ def test_start_from_an_encoder_file(tmp_path):
 
 
 def test_zoo_encoder_lists_its_training_identities():
-    names = people_learned_from('identity-caricature')
+    names = identities_learned_from('identity-caricature')
     assert len(names) == 179 and start('identity-caricature')[2] == names
-    assert people_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
+    assert identities_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
 
 
 def test_start_from_a_zoo_encoder():
     settings, state, _ = start('identity-mobilefacenet')
-    network = Recognizer(RecognizerConfig(people=2, **settings), None).network
+    network = Recognizer(RecognizerConfig(num_identities=2, **settings), None).network
     network.load_state_dict({name: state[name] for name in network.state_dict()})
     with pytest.raises(ValueError, match='nobody'):
         start('nobody')

@@ -17,7 +17,7 @@ from models.pipelines.photo import FaceSwapper
 from models.pipelines.video.smoothing import TemporalSmoothing
 from models.registry import SWAPPER, load_family
 
-CASES = Path(__file__).parents[3] / 'fixtures/cases'
+CASES = Path(__file__).parents[2] / 'fixtures/cases'
 SKIN, HAIR, GLASSES, NECK = (PARTS.index(name) for name in ('skin', 'hair', 'eye_g', 'neck'))
 
 
@@ -39,7 +39,7 @@ def test_what_is_in_front_of_a_photo_stays(swapper, name, lost):
 
 def test_a_face_with_nothing_in_front_loses_nothing(swapper):
     source, clear = (read_image(CASES / file) for file in ('drawn-source.jpg', 'face.jpg'))
-    cover = swapper.swap(source, clear).cover
+    cover = swapper.swap(source, clear).coverage
     found, _ = cv2.findContours((cover > 0.5).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     assert len(found) == 1, 'one piece without a hole'
     assert (cover > 0.5).mean() > 0.08
@@ -129,9 +129,9 @@ def test_an_object_that_moves_in_front_of_a_filmed_face_does_not_smear():
     for top in range(8, 50, 6):
         filmed, mask = np.zeros((64, 64, 3), np.float32), np.ones((256, 256), np.float32)
         filmed[top:top + 6], mask[4 * top:4 * top + 24] = -1, 0
-        steady.face(filmed, made)
-        held = steady.outline(mask)
+        steady.smooth_face(filmed, made)
+        held = steady.smooth_mask(mask)
         assert held[4 * top + 4:4 * top + 20].max() < 0.05
         assert held[4 * max(top - 7, 0):4 * top - 5].min(initial=1) > 0.95
-    steady.face(filmed, made)
-    assert 0.3 < steady.outline(np.zeros((256, 256), np.float32))[10:20].mean() < 0.7, 'at rest the mask is averaged'
+    steady.smooth_face(filmed, made)
+    assert 0.3 < steady.smooth_mask(np.zeros((256, 256), np.float32))[10:20].mean() < 0.7, 'at rest the mask is averaged'

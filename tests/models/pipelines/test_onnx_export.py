@@ -5,7 +5,7 @@ import torch
 from models.base import FamilyConfig
 from models.batch import SwapBatch
 from models.cgan.generator import Generator, GeneratorConfig
-from models.pipelines.onnx_export import PortableFamily, SwapSession, export_family, export_generator, inputs_of
+from models.pipelines.onnx_export import OnnxFamily, SwapSession, export_family, export_generator, onnx_inputs
 from models.registry import build_family
 from models.runtime.quantization import quantize
 from models.runtime.sessions import opened
@@ -57,7 +57,7 @@ def test_an_exported_family_draws_the_same_images_for_any_number_of_faces(name, 
     assert export_family(family, file) < 1e-4
     session = SwapSession(file)
     assert session.provider == 'CPUExecutionProvider' and list(file.parent.iterdir()) == [file]
-    portable = PortableFamily(session, family.perception)
+    portable = OnnxFamily(session, family.perception)
     for count in (1, 5):
         given = batch(count, random)
         torch.testing.assert_close(portable.generate(given), family.generate(given), rtol=0, atol=1e-4)
@@ -71,7 +71,7 @@ def test_a_published_form_is_exported_without_conditions():
     with torch.no_grad():
         torch.testing.assert_close(session(target=target, identity=identity), generator.swap(target, identity), rtol=0, atol=1e-4)
     with pytest.raises(ValueError, match='runtime onnx'):
-        PortableFamily(session, tiny_perception())
+        OnnxFamily(session, tiny_perception())
 
 
 def test_what_cannot_be_exported_is_one_sentence(tmp_path):
@@ -96,11 +96,11 @@ def test_int8_draws_nearly_the_same_from_a_smaller_file(tmp_path):
     file, random = tmp_path / 'swap.onnx', torch.Generator().manual_seed(1)
     export_family(family, file)
     before, plain = file.stat().st_size, SwapSession(file)
-    samples = [inputs_of(family, batch(3, random)) for _ in range(3)]
+    samples = [onnx_inputs(family, batch(3, random)) for _ in range(3)]
     moved = quantize(file, samples)
     assert file.stat().st_size < before and list(tmp_path.iterdir()) == [file]
     given = batch(5, random)
-    exact, small = (PortableFamily(session, family.perception).generate(given) for session in (plain, SwapSession(file)))
+    exact, small = (OnnxFamily(session, family.perception).generate(given) for session in (plain, SwapSession(file)))
     assert 0 < (exact - small).abs().max() < 0.2 and 0 < moved < 0.05
     with pytest.raises(ValueError, match='two samples'):
         quantize(file, samples[:1])

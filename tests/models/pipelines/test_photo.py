@@ -194,8 +194,8 @@ def test_hair_and_hands_stay_in_front():
     crop = geometry.invert(geometry.align(torch.from_numpy(faces[300, 400][0].points), geometry.template('face').scaled(32)))
     for place, kept in (((16.0, 11.0), True), ((16.0, 20.0), True), ((16.0, 16.0), False)):
         x, y = geometry.apply(crop, torch.tensor([place]))[0].round().int().tolist()
-        assert plain.cover[y, x] > 0.99
-        assert (barred.image[y, x] == target[y, x]).all() == kept and (barred.cover[y, x] == 0) == kept
+        assert plain.coverage[y, x] > 0.99
+        assert (barred.image[y, x] == target[y, x]).all() == kept and (barred.coverage[y, x] == 0) == kept
 
 
 def test_detail_changes_over_more_sharply_than_tones():
@@ -203,7 +203,7 @@ def test_detail_changes_over_more_sharply_than_tones():
     checks = np.indices((200, 200)).sum(0)[..., None] % 2 * np.ones(3, np.float32) * 200 - 100
     mask = np.clip((np.arange(200, dtype=np.float32) - 80) / 40, 0, 1)[None].repeat(200, 0)
     for image in (flat + 100, checks.astype(np.float32)):
-        share = np.abs(blend.mix(flat, image, mask)).mean((0, 2)) / 100
+        share = np.abs(blend.multiband_mix(flat, image, mask)).mean((0, 2)) / 100
         width.append(((share > 0.1) & (share < 0.9)).sum())
         assert share[:80].max() == 0 and share[160:].min() > 0.98
     assert width[1] < 0.6 * width[0]
@@ -274,22 +274,22 @@ def test_faces_are_found_by_id_similarity():
     def noses(swapped):
         return [swapped.image[y, x].tolist() for x, y in (face.points[2].round().astype(int) for face in several)]
 
-    assert noses(copier.swap(red, target, like=blue)) == [[255, 0, 0], [255, 0, 0]], 'the blue one got the red face'
-    exchanged = copier.swap_people(target, [(red, blue), (blue, red)])
+    assert noses(copier.swap(red, target, reference=blue)) == [[255, 0, 0], [255, 0, 0]], 'the blue one got the red face'
+    exchanged = copier.swap_identities(target, [(red, blue), (blue, red)])
     assert noses(exchanged) == [[0, 0, 255], [255, 0, 0]] and exchanged.notes == []
-    assert exchanged.cover[100, 100] > 0.9 and exchanged.cover[100, 200] == 0
-    one = copier.swap_people(target, [(blue, red)])
+    assert exchanged.coverage[100, 100] > 0.9 and exchanged.coverage[100, 200] == 0
+    one = copier.swap_identities(target, [(blue, red)])
     assert noses(one) == [[255, 0, 0], [255, 0, 0]] and len(one.targets) == 1
     with pytest.raises(ValueError, match='reference 0'):
-        copier.swap(red, target, like=np.zeros((92, 92, 3), np.uint8))
+        copier.swap(red, target, reference=np.zeros((92, 92, 3), np.uint8))
 
 
 def test_nobody_is_taken_for_a_stranger(monkeypatch):
     faces = {(300, 400): [face_at(200, 160, 70)], (100, 120): [face_at(60, 50, 20)]}
     plain = swapper(lambda b: b.target, faces, parser=Oval())
     monkeypatch.setattr(plain, 'embed', lambda image, found: torch.eye(2)[[int(len(image) == 100)]].expand(len(found), 2))
-    for call in (lambda: plain.swap(photo(100, 120), photo(300, 400), like=photo(100, 120)),
-                 lambda: plain.swap_people(photo(300, 400), [(photo(100, 120), photo(100, 120))])):
+    for call in (lambda: plain.swap(photo(100, 120), photo(300, 400), reference=photo(100, 120)),
+                 lambda: plain.swap_identities(photo(300, 400), [(photo(100, 120), photo(100, 120))])):
         with pytest.raises(ValueError, match='in the target') as caught:
             call()
         assert '\n' not in str(caught.value)

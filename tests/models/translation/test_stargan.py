@@ -50,7 +50,7 @@ def test_the_mapping_network_has_its_own_learning_rate():
     group = build_optimizer_groups(family, {'default': OptimizerConfig(name='adam', lr=1e-3)})[0]
     weights = family.mapping.shared[0].weight, family.generator.from_rgb.weight
     before = [weight.detach().clone() for weight in weights]
-    group.set_rate(2e-3)
+    group.set_lr(2e-3)
     sum(family('generator', pairs(size=32), 0, {}).values()).backward()
     group.optimizer.step()
     slow, usual = ((weight - old).abs().max().item() for weight, old in zip(weights, before))

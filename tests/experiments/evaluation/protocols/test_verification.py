@@ -46,12 +46,12 @@ def test_a_malformed_list_is_one_sentence(lfw, tmp_path, lines, message):
 
 
 def test_drawn_pairs_repeat_and_folds_share_nobody(tmp_path):
-    faces = build_faces('celeba', celeba(tmp_path, people=21, each=2))
+    faces = build_faces('celeba', celeba(tmp_path, num_identities=21, each=2))
     pairs, again = draw_pairs(faces, 4, seed=3), draw_pairs(faces, 4, seed=3)
     assert all(np.array_equal(getattr(pairs, name), getattr(again, name)) for name in ('first', 'second', 'same', 'fold'))
-    assert (faces.persons[pairs.first] == faces.persons[pairs.second]).tolist() == pairs.same.tolist()
+    assert (faces.labels[pairs.first] == faces.labels[pairs.second]).tolist() == pairs.same.tolist()
     assert (pairs.first != pairs.second).all() and len(pairs.same) == 80
-    people = [set(faces.persons[pairs.first[pairs.fold == k]]) | set(faces.persons[pairs.second[pairs.fold == k]])
+    people = [set(faces.labels[pairs.first[pairs.fold == k]]) | set(faces.labels[pairs.second[pairs.fold == k]])
               for k in range(10)]
     assert sum(map(len, people)) == len(set.union(*people))
 

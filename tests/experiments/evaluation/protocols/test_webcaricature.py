@@ -13,7 +13,7 @@ from experiments.evaluation.protocols import webcaricature
 from experiments.evaluation.protocols.webcaricature import Encoder, measure
 from models.geometry import TEMPLATES
 from models.perception.encoders.family import Recognizer, RecognizerConfig
-from models.perception.encoders.files import encoder_bytes, people_learned_from
+from models.perception.encoders.files import encoder_bytes, identities_learned_from
 from tests.datasets.layouts import write
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
@@ -56,8 +56,8 @@ def test_who_sees_the_person_scores_full_and_who_sees_nothing_scores_nothing(roo
 
 def test_a_fold_is_measured_by_an_encoder_that_never_saw_its_people(root):
     faces = build_faces('webcaricature', root)
-    knowing = encoder(learned_from=['drawn_person_03'], name='a')
-    with pytest.raises(ValueError, match='a was trained on 1 of the 2 people of fold 4 .drawn person 03'):
+    knowing = encoder(learned_from=['identity_03'], name='a')
+    with pytest.raises(ValueError, match='a was trained on 1 of the 2 people of fold 4 .identity 03'):
         measure(faces, [knowing], ['unrestricted'])
     asked = []
 
@@ -74,11 +74,11 @@ def test_a_fold_is_measured_by_an_encoder_that_never_saw_its_people(root):
 
 def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, tmp_path, capsys, monkeypatch):
     torch.manual_seed(0)
-    recognizer, files = Recognizer(RecognizerConfig(size=32, embedding=8, people=2), None), {}
-    for name, people in (('good', ['Somebody Else']), ('bad', ['drawn person 07']), ('mute', None)):
+    recognizer, files = Recognizer(RecognizerConfig(size=32, embedding=8, num_identities=2), None), {}
+    for name, people in (('good', ['Somebody Else']), ('bad', ['identity 07']), ('mute', None)):
         files[name] = tmp_path / f'{name}.safetensors'
         files[name].write_bytes(encoder_bytes(recognizer, people))
-        assert people_learned_from(files[name]) == people
+        assert identities_learned_from(files[name]) == people
     script = importlib.import_module('scripts.evaluate')
 
     def run(*words):
@@ -95,6 +95,6 @@ def test_the_script_measures_a_file_and_refuses_one_that_knew_the_people(root, t
     for name, message in (('bad', 'worthless'), ('mute', 'does not say whom it learned from')):
         code, said = run('--encoder', files[name])
         assert code == 2 and message in said.err and said.err.count('\n') == 1
-    monkeypatch.setattr(webcaricature, 'people_learned_from', {'identity-caricature': ['drawn person 07']}.get)
+    monkeypatch.setattr(webcaricature, 'identities_learned_from', {'identity-caricature': ['identity 07']}.get)
     code, said = run('--judge', 'identity-caricature')
     assert code == 2 and 'worthless' in said.err

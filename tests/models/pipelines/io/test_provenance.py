@@ -5,18 +5,18 @@ import cv2
 import numpy as np
 import pytest
 
-from models.pipelines.io import provenance
+from models.pipelines.io import certificates
 from models.pipelines.io.images import read_image, write_image
 from models.pipelines.io.provenance import (
-    WHOLE,
+    GENERATED_MEDIA,
     GenerationInfo,
     ProvenanceError,
     check_signing,
     inspect,
+    resolve_signing,
     sign,
-    signing,
-    with_visible_label,
 )
+from models.pipelines.io.visible_label import with_visible_label
 from scripts import provenance as script
 from tests.models.stubs import photo
 
@@ -35,16 +35,16 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def signed(tmp_path):
     """A signed file by its ending."""
-    def make(ending: str, making: GenerationInfo = MAKING):
+    def make(ending: str, generation_info: GenerationInfo = MAKING):
         path = tmp_path / f'made{ending}'
         if ending != '.mp4':
-            write_image(path, photo(60, 80), making)
+            write_image(path, photo(60, 80), generation_info)
             return path
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 10, (80, 60))
         for seed in range(4):
             writer.write(photo(60, 80, seed))
         writer.release()
-        sign(path, making)
+        sign(path, generation_info)
         return path
     return make
 
@@ -53,11 +53,11 @@ def signed(tmp_path):
 def test_a_file_says_how_it_was_made(signed, ending, capsys):
     path = signed(ending)
     found = inspect(path)
-    assert found.intact and found.ours and found.made == MAKING and found.title == path.name
-    assert found.source == 'compositeWithTrainedAlgorithmicMedia'
+    assert found.intact and found.signed_locally and found.generation_info == MAKING and found.title == path.name
+    assert found.source_type == 'compositeWithTrainedAlgorithmicMedia'
     assert script.main([str(path)]) == 0
     said = capsys.readouterr().out
-    for word in ('intact', 'on this machine', 'in part', 'cvae', MAKING.weights['cvae.safetensors'], MAKING.done):
+    for word in ('intact', 'on this machine', 'in part', 'cvae', MAKING.weights['cvae.safetensors'], MAKING.description):
         assert word in said
 
 
@@ -109,20 +109,20 @@ def test_a_key_among_the_weights_moves_to_the_users_settings(signed, home, tmp_p
     (tmp_path / 'weights').mkdir()
     key = (home / 'provenance' / 'key.pem').read_bytes()
     (home / 'provenance').rename(tmp_path / 'weights' / 'provenance')
-    assert inspect(path).ours, 'before it is moved'
+    assert inspect(path).signed_locally, 'before it is moved'
     signed('.jpg')
-    assert inspect(path).ours and not (tmp_path / 'weights' / 'provenance').exists()
+    assert inspect(path).signed_locally and not (tmp_path / 'weights' / 'provenance').exists()
     assert (home / 'provenance' / 'key.pem').read_bytes() == key
     assert (home / 'provenance' / 'key.pem').stat().st_mode & 0o777 == 0o600
 
 
 def test_another_machines_signature_is_intact_but_not_ours(signed, tmp_path, monkeypatch, capsys):
-    path = signed('.png', GenerationInfo('cyclegan', {}, 'drawn', WHOLE))
+    path = signed('.png', GenerationInfo('cyclegan', {}, 'drawn', GENERATED_MEDIA))
     for home in ('none', 'other'):
         monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / home))
         found = inspect(path)
-        assert found.intact and not found.ours and found.source == 'trainedAlgorithmicMedia'
-        provenance.certificate_folder()  # from now on the machine has another one
+        assert found.intact and not found.signed_locally and found.source_type == 'trainedAlgorithmicMedia'
+        certificates.certificate_folder()  # from now on the machine has another one
     assert script.main([str(path)]) == 0 and 'does not know' in capsys.readouterr().out
 
 
@@ -148,10 +148,10 @@ def test_settings_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch)
         write_image(tmp_path / 'out.png', photo(60, 80), MAKING)
     assert not (tmp_path / 'out.png').exists()
     with pytest.raises(ProvenanceError, match='XDG_CONFIG_HOME'):
-        signing('require')
-    sign_it, note = signing('if-possible')
+        resolve_signing('require')
+    sign_it, note = resolve_signing('if-possible')
     assert not sign_it and 'XDG_CONFIG_HOME' in note and '\n' not in note
-    assert signing('off') == (False, None)
+    assert resolve_signing('off') == (False, None)
 
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
@@ -159,7 +159,7 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
         raise RuntimeError('Could not determine home directory.')
 
     monkeypatch.delenv('XDG_CONFIG_HOME')
-    monkeypatch.setattr(provenance.Path, 'home', homeless)
+    monkeypatch.setattr(certificates.Path, 'home', homeless)
     with pytest.raises(ProvenanceError, match='XDG_CONFIG_HOME'):
         check_signing()
 

@@ -10,18 +10,18 @@ from models.pipelines.video import engine as video
 from tests.models.pipelines.video.stubs import encode, images, passing_engine
 
 
-def _convert(source, output, making, started):
-    video.SEGMENT, video.EVERY = 2, 4
+def _convert(source, output, generation_info, started):
+    video.CHUNKS_PER_SEGMENT, video.DETECTION_INTERVAL = 2, 4
     started.set()
-    passing_engine().convert(source, output, making=making)
+    passing_engine().convert(source, output, generation_info=generation_info)
 
 
-def _killed(source, output, making, seconds: float | None) -> float:
+def _killed(source, output, generation_info, seconds: float | None) -> float:
     """Convert in another process, which is killed after that time; the seconds that it ran."""
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['tests.models.pipelines.video.test_kills'])
     started = context.Event()
-    process = context.Process(target=_convert, args=(source, output, making, started), daemon=True)
+    process = context.Process(target=_convert, args=(source, output, generation_info, started), daemon=True)
     process.start()
     assert started.wait(120)
     began = time.monotonic()
@@ -34,22 +34,22 @@ def _killed(source, output, making, seconds: float | None) -> float:
 @pytest.mark.parametrize('kills', [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_kills(tmp_path, monkeypatch, kills):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
-    monkeypatch.setattr(video, 'SEGMENT', 2)
-    monkeypatch.setattr(video, 'EVERY', 4)
+    monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
+    monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     source = encode(tmp_path / 'in.mp4', images(40), [40 * i for i in range(40)], sound=(0, 1.6))
-    folder, making = tmp_path / 'out', GenerationInfo('cvae', {}, 'faces were replaced')
+    folder, generation_info = tmp_path / 'out', GenerationInfo('cvae', {}, 'faces were replaced')
     passing_engine().convert(source, folder / 'whole.mp4')
     whole = folder / 'whole.mp4'
-    seconds = _killed(source, folder / 'whole.mp4', making, None)
+    seconds = _killed(source, folder / 'whole.mp4', generation_info, None)
     passing_engine().convert(source, whole)
     rng, unfinished = np.random.default_rng(0), 0
     for number in range(kills):
-        output, signing = folder / 'out.mp4', making if number % 2 else None
+        output, signing = folder / 'out.mp4', generation_info if number % 2 else None
         _killed(source, output, signing, rng.uniform(0, seconds))
         unfinished += not output.exists()
-        report = passing_engine().convert(source, output, making=signing)
+        report = passing_engine().convert(source, output, generation_info=signing)
         assert sorted(path.name for path in folder.iterdir()) == ['out.mp4', 'whole.mp4']
-        assert report.kept + report.frames == 40
+        assert report.resumed_frames + report.frames == 40
         if signing:
             assert inspect(output).intact
         else:

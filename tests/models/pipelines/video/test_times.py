@@ -154,8 +154,8 @@ def test_a_clock_that_is_set_anew_makes_no_pause_and_no_rush(tmp_path):
 @pytest.mark.parametrize('ending', [*CODECS, 'gif'])
 def test_interrupted_in_every_container(tmp_path, monkeypatch, ending):
     """What goes on after an interruption is the same file as what was never interrupted."""
-    monkeypatch.setattr(video, 'SEGMENT', 2)
-    monkeypatch.setattr(video, 'EVERY', 4)
+    monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
+    monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     decoded, source = images(30), tmp_path / f'in.{ending}'
     if ending == 'gif':
         first, *more = map(Image.fromarray, decoded)
@@ -166,7 +166,7 @@ def test_interrupted_in_every_container(tmp_path, monkeypatch, ending):
     done = []
     report = passing_engine().convert(source, tmp_path / 'out.mp4', progress=lambda number, count: done.append(number),
                                       stop=lambda: done[-1] >= 20)
-    assert not report.done
+    assert not report.completed
     report = passing_engine().convert(source, tmp_path / 'out.mp4')
-    assert (report.kept, report.frames) == (16, 14)
+    assert (report.resumed_frames, report.frames) == (16, 14)
     assert (tmp_path / 'out.mp4').read_bytes() == (tmp_path / 'whole.mp4').read_bytes()

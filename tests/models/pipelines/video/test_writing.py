@@ -14,7 +14,7 @@ from models.pipelines.video import engine as video
 from models.pipelines.video import mux
 from models.pipelines.video.camera import Recording
 from models.pipelines.video.clip import Clip
-from models.pipelines.video.parts import parts_folder
+from models.pipelines.video.segments import segments_folder
 from models.storage.files import WriteError, temporary_path
 from tests.models.pipelines.video.stubs import CODECS, encode, images, passing_engine
 
@@ -52,12 +52,12 @@ def mounted(tmp_path):
 
 def test_names_as_long_as_the_file_system_takes(tmp_path, source):
     for name in ('a' * 251 + '.mp4', 'あ' * 83 + '.mp4', 'b' * 245 + '.mp4'):
-        for making in (None, MAKING):
-            passing_engine().convert(source, tmp_path / name, making=making)
-            assert Clip(tmp_path / name).count == 6
+        for generation_info in (None, MAKING):
+            passing_engine().convert(source, tmp_path / name, generation_info=generation_info)
+            assert Clip(tmp_path / name).frame_count == 6
             (tmp_path / name).unlink()
-        parts = parts_folder(tmp_path / name)
-        assert len(os.fsencode(parts.name)) <= 255 and parts != parts_folder(tmp_path / f'{name[1:]}')
+        parts = segments_folder(tmp_path / name)
+        assert len(os.fsencode(parts.name)) <= 255 and parts != segments_folder(tmp_path / f'{name[1:]}')
     assert os.listdir(tmp_path) == ['in.mp4']
 
 
@@ -79,19 +79,19 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path, source, mount
 @pytest.mark.parametrize('levels', [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_full_disk(tmp_path, monkeypatch, mounted, levels):
     """At any fill level a sentence, and when there is space again, the same command ends as an undisturbed one."""
-    monkeypatch.setattr(video, 'SEGMENT', 2)
-    monkeypatch.setattr(video, 'EVERY', 4)
+    monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
+    monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     rng, size = np.random.default_rng(0), 1 << 20
     noise = list(rng.integers(0, 255, (32, 64, 64, 3), dtype=np.uint8))
     source = encode(tmp_path / 'in.mp4', noise, [40 * i for i in range(32)], sound=(0, 1.2))
     whole, disk, refused = tmp_path / 'whole.mp4', mounted(f'size={size}'), 0
     passing_engine(quality=8).convert(source, whole)
     for level in np.linspace(0.35, 0.99, levels):
-        for making in (None, MAKING):
+        for generation_info in (None, MAKING):
             output, ballast = disk / 'out.mp4', disk / 'ballast'
             ballast.write_bytes(bytes(int(level * size) // 4096 * 4096))
             try:
-                passing_engine(quality=8).convert(source, output, making=making)
+                passing_engine(quality=8).convert(source, output, generation_info=generation_info)
             except WriteError as error:
                 refused += 1
                 assert 'full' in str(error) and '.tmp' not in str(error) and '\n' not in str(error)
@@ -99,8 +99,8 @@ def test_a_full_disk(tmp_path, monkeypatch, mounted, levels):
                 assert not [name for name in left if name.startswith('.')] and 'out.mp4' not in left
                 assert sum(name.endswith('.mp4') for name in left) == sum(name.endswith('.pt') for name in left)
                 ballast.unlink()
-                passing_engine(quality=8).convert(source, output, making=making)
-            assert inspect(output).intact if making else output.read_bytes() == whole.read_bytes()
+                passing_engine(quality=8).convert(source, output, generation_info=generation_info)
+            assert inspect(output).intact if generation_info else output.read_bytes() == whole.read_bytes()
             output.unlink()
             ballast.unlink(missing_ok=True)
             assert not list(disk.iterdir())
@@ -185,12 +185,13 @@ def test_mutated_videos(tmp_path, count):
         assert sorted(os.listdir(tmp_path)) == before
 
 
-@pytest.mark.parametrize('refused, codecs', [(lambda sound: any(sound.kept.values()), ['aac']), (lambda sound: sound.kept, [])])
+@pytest.mark.parametrize('refused, codecs', [(lambda sound: any(sound.copied.values()), ['aac']),
+                                             (lambda sound: sound.copied, [])])
 def test_sound_that_the_muxer_refuses_does_not_lose_the_video(tmp_path, monkeypatch, refused, codecs):
-    def refusing(pieces, stamps, end, look, output, sound, making):
+    def refusing(pieces, stamps, end, look, output, sound, generation_info):
         if refused(sound):
             raise mux.EncodeError('invalid data')  # as some damaged sound ends, when the file is closed
-        return original(pieces, stamps, end, look, output, sound, making)
+        return original(pieces, stamps, end, look, output, sound, generation_info)
 
     original = mux._join
     monkeypatch.setattr(mux, '_join', refusing)
@@ -207,7 +208,7 @@ def test_a_video_that_cannot_be_signed_keeps_its_pieces_and_its_sound(tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(mux, 'sign', Mock(side_effect=ProvenanceError('the signature failed')))
         with pytest.raises(ProvenanceError, match='the signature failed'):
-            passing_engine().convert(path, tmp_path / 'out.mp4', making=MAKING)
+            passing_engine().convert(path, tmp_path / 'out.mp4', generation_info=MAKING)
     assert sorted(os.listdir(tmp_path)) == ['in.mkv', 'out.mp4.parts']
-    report = passing_engine().convert(path, tmp_path / 'out.mp4', making=MAKING)
-    assert (report.kept, report.frames, report.notes) == (4, 0, []) and inspect(tmp_path / 'out.mp4').intact
+    report = passing_engine().convert(path, tmp_path / 'out.mp4', generation_info=MAKING)
+    assert (report.resumed_frames, report.frames, report.notes) == (4, 0, []) and inspect(tmp_path / 'out.mp4').intact

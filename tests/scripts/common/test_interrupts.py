@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.training.interruption import EXTRAS, run_script
+from experiments.console import EXTRAS, run_script
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = sorted((ROOT / 'scripts').glob('*.py'))
 
 _SLEEPER = '''
 import sys, time
 sys.argv[0] = 'sleeper.py'
-from experiments.training.interruption import quiet_interrupts, run_script
+from experiments.console import quiet_interrupts, run_script
 quiet_interrupts()
 print('ready', flush=True)
 if sys.argv[1] == 'importing':
@@ -56,7 +56,7 @@ def test_other_errors_and_statuses_pass(capsys):
 def test_a_missing_package_is_one_sentence(package, extra, tmp_path):
     """The package of an extra is hidden from a script that imports it."""
     script = tmp_path / 'show.py'
-    script.write_text(f'import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom experiments.training.interruption import '
+    script.write_text(f'import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom experiments.console import '
                       f'quiet_interrupts\nquiet_interrupts()\nsys.modules[{package!r}] = None\nimport {package}\n')
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert done.returncode == 2
