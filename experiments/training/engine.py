@@ -23,7 +23,7 @@ from experiments.training.logging.monitor import TrainingMonitor
 from experiments.training.logging.progress import ProgressBar
 from experiments.training.optimization.ema import EMA
 from experiments.training.optimization.lr_schedule import learning_rate
-from experiments.training.optimization.optimizers import OptimizerGroup, build_optimizer_groups, set_trainable_group
+from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group
 from experiments.training.optimization.weighting import LossWeighting
 from experiments.training.processes import gather, run_on_first
 from experiments.training.rng import seed_all
@@ -160,33 +160,34 @@ class Engine:
             yield [MicroBatch(next(batches)) for _ in range(self.config.engine.accumulate)]
 
     def train_step(self, micro_batches: list[MicroBatch]) -> int:
-        """Update the parameter groups that are due in turn, then the EMA weights. Returns the number of images of all
-        processes."""
+        """One optimizer step of each parameter group that is due, on the mean loss of all micro-batches, then of the EMA weights.
+
+        Returns:
+            The number of images of all processes.
+        """
+        engine = self.config.engine
         for group in self.param_groups:
-            if self.step % group.config.every == 0:
-                self._update(group, micro_batches)
+            if self.step % group.config.every:
+                continue
+            set_trainable_group(self.param_groups, group)
+            group.set_lr(learning_rate(group.config, self.step, engine.steps))
+            group.optimizer.zero_grad(set_to_none=True)
+            for number, micro_batch in enumerate(micro_batches, 1):
+                with self.fabric.no_backward_sync(self.module, enabled=number < len(micro_batches)):
+                    losses = self.module(group.name, micro_batch, self.step)
+                    self.fabric.backward(self.weighting(group.name, losses) / len(micro_batches))
+                self.losses.add(self.step + 1, losses)
+                metrics = {f'metrics/{name}': value for name, value in self.family.pop_metrics().items()}
+                self.metrics.add(self.step + 1, metrics)
+            norm = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
+                                              error_if_nonfinite=False)
+            if norm is not None:
+                self.metrics.add(self.step + 1, {f'grad_norm/{group.name}': norm})
+            group.optimizer.step()
+            self.family.after_update(group.name)
         self.ema.update(self.step)
         self.step += 1
         return sum(len(micro_batch.batch) for micro_batch in micro_batches) * self.fabric.world_size
-
-    def _update(self, group: OptimizerGroup, micro_batches: list[MicroBatch]) -> None:
-        """One optimizer step of a parameter group on the mean loss of all micro-batches."""
-        engine = self.config.engine
-        set_trainable_group(self.param_groups, group)
-        group.set_lr(learning_rate(group.config, self.step, engine.steps))
-        group.optimizer.zero_grad(set_to_none=True)
-        for number, micro_batch in enumerate(micro_batches, 1):
-            with self.fabric.no_backward_sync(self.module, enabled=number < len(micro_batches)):
-                losses = self.module(group.name, micro_batch, self.step)
-                self.fabric.backward(self.weighting(group.name, losses) / len(micro_batches))
-            self.losses.add(self.step + 1, losses)
-            self.metrics.add(self.step + 1, {f'metrics/{name}': value for name, value in self.family.pop_metrics().items()})
-        norm = self.fabric.clip_gradients(self.module, group.optimizer, max_norm=engine.clip or float('inf'),
-                                          error_if_nonfinite=False)
-        if norm is not None:
-            self.metrics.add(self.step + 1, {f'grad_norm/{group.name}': norm})
-        group.optimizer.step()
-        self.family.after_update(group.name)
 
     def _synchronize(self, interruption: Interruption, due: bool) -> int | None:
         """Exchange losses that are not finite and received signals between the processes.
