@@ -50,5 +50,5 @@ def build_perception(id_encoder: str = 'identity-mobilefacenet', teacher: str | 
     if distillation_teacher:
         is_file = distillation_teacher.endswith('.safetensors')
         file = distillation_teacher if is_file else weights.path(distillation_teacher)
-        perception.distillation_teacher = load_family(file, replace(perception))
+        perception.distillation_teacher = load_family(file, replace(perception), task='swap')
     return perception

@@ -39,7 +39,7 @@ class SwapResult:
 
 
 @dataclass(frozen=True)
-class FaceBatch:
+class AlignedFaces:
     """Aligned faces of some frames of a video.
 
     Attributes:
@@ -54,7 +54,7 @@ class FaceBatch:
 
 
 # Faces -> generated faces (B,3,S,S) in [-1,1] and hard masks (B,1,M,M) in [0,1] of where they replace the crops.
-FaceGenerator = Callable[[FaceBatch], tuple[Tensor, Tensor]]
+FaceGenerator = Callable[[AlignedFaces], tuple[Tensor, Tensor]]
 
 
 def choose(faces: list[Face], choice: str | int | None, image_name: str) -> list[Face]:
@@ -269,7 +269,7 @@ class FaceSwapper(PhotoSwapper):
         crops = torch.cat([crop_face(photo, face.points, self.size) for photo, face in sources])
         embeddings = torch.cat([self.embed(photo, [face]) for photo, face in sources])
 
-        def generate_faces(faces: FaceBatch) -> tuple[Tensor, Tensor]:
+        def generate_faces(faces: AlignedFaces) -> tuple[Tensor, Tensor]:
             indices = faces.reference_indices
             # bfloat16 is faster on processors with instructions for it; images for measurements use float32.
             half = self.device.type == 'cpu' and bf16_on_cpu()

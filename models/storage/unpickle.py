@@ -19,15 +19,14 @@ from configs.reading import shown
 from models.weights import WeightsError
 
 _MAX_BYTES = 2 << 30  # of one member of an archive
-# Prefixes of classes that become stand-ins.
-_NETWORKS = ('torch.nn.', 'models.arcface_models.')
+_NETWORK_PREFIXES = ('torch.nn.', 'models.arcface_models.')  # of classes that become stand-ins
 _DTYPES = {'FloatStorage': torch.float32, 'DoubleStorage': torch.float64, 'HalfStorage': torch.float16,
            'BFloat16Storage': torch.bfloat16, 'LongStorage': torch.int64, 'IntStorage': torch.int32, 'ShortStorage': torch.int16,
            'CharStorage': torch.int8, 'ByteStorage': torch.uint8, 'BoolStorage': torch.bool}
 
 
 class _StandIn:
-    """Attributes of an unpickled network class."""
+    """Holds the attributes of an unpickled network."""
 
     def __new__(cls, *args: object) -> '_StandIn':
         return super().__new__(cls)
@@ -43,13 +42,18 @@ def _parameter(tensor: Tensor, *unused: object) -> Tensor:
     return tensor
 
 
-_CONTAINERS = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, 'builtins.set': set,
+_CONTAINERS: dict[str, Any] = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, 'builtins.set': set,
                'torch._utils._rebuild_tensor_v2': _tensor, 'torch._utils._rebuild_parameter': _parameter,
                **{f'torch.{name}': dtype for name, dtype in _DTYPES.items()}}
 
 
 class _Reader(pickle.Unpickler):
-    """Unpickler of tensors, containers and stand-ins; `storage(key, dtype, count)` returns the flat tensor of a key."""
+    """Unpickler of tensors, containers and stand-ins.
+
+    Args:
+        stream: of the pickle.
+        storage: (key, dtype, number of elements) -> flat tensor.
+    """
 
     def __init__(self, stream: IO[bytes], storage: Callable[[str, torch.dtype, int], Tensor]):
         super().__init__(stream)
@@ -59,7 +63,7 @@ class _Reader(pickle.Unpickler):
         full = f'{module}.{name}'
         if full in _CONTAINERS:
             return _CONTAINERS[full]
-        if full.startswith(_NETWORKS):
+        if full.startswith(_NETWORK_PREFIXES):
             return type(name, (_StandIn,), {'__module__': module})
         raise WeightsError(f'the file names {shown(full)}, which is no part of a supported network: it is not read')
 
@@ -72,7 +76,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member of an archive; WeightsError above _MAX_BYTES."""
+    """Read a member of an archive. WeightsError above _MAX_BYTES."""
     size = archive.getinfo(name).file_size
     if size > _MAX_BYTES:
         raise WeightsError(f'its member {shown(name)} has {size >> 20} MB')
@@ -97,8 +101,8 @@ def _read_zip(file: Path) -> Any:
             return _Reader(stream, storage).load()
 
 
-def _read_old(file: Path) -> Any:
-    """Before PyTorch 1.6: magic number, version, system, content, names of the storages, then their bytes."""
+def _read_legacy(file: Path) -> Any:
+    """Before PyTorch 1.6: magic number, version, system, content, keys of the storages, then their bytes."""
     flats: dict[str, Tensor] = {}
 
     def storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
@@ -129,13 +133,13 @@ def _collect(module: _StandIn, prefix: str = '') -> dict[str, Tensor]:
 
 
 def read_module(file: Path) -> dict[str, Tensor]:
-    """State dict of a pickled network, or of that under the key `model`, without the prefix `module.`.
+    """State dict of a pickled network, or of the one under the key `model`, without the prefix `module.`.
 
-    WeightsError names the first object in the file that is neither a tensor, a container nor part of a supported network.
+    WeightsError for a damaged file, or one with an object that is neither a tensor, a container nor part of a supported network.
     """
     file = Path(file)
     try:
-        content = _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
+        content = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
         network = content.get('model') if isinstance(content, dict) else content
         state = _collect(network) if isinstance(network, _StandIn) else {}
     except WeightsError:

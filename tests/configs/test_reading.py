@@ -24,7 +24,7 @@ def test_a_csv_that_cannot_be_used_is_one_sentence(tmp_path, content, message):
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('a: &x [1, 1]\nb: [*x, *x]\n', 'aliases'),
-    ('a: 1\na: 2\n', "'a' stands there twice"),
+    ('a: 1\na: 2\n', "'a' occurs twice"),
     ('1: 2\n', 'key 1 is no text'),
     ('[' * 5000 + ']' * 5000, 'nested too deeply'),
     ('!!python/object/apply:os.getcwd []', 'not readable as YAML'),
