@@ -19,6 +19,7 @@ from models.batch import PairBatch
 from models.blocks.norms import LIN, AdaLIN
 from models.blocks.spectral import SpectralConv2d, unnormalized_weight
 from models.translation.cyclegan.family import CycleGAN
+from models.translation.ugatit.cam import Classifier
 from models.translation.ugatit.family import UGATIT
 from models.translation.ugatit.networks import Discriminator, Generator, StyledResidual, Translation
 
@@ -28,12 +29,13 @@ def use_published_spectral_norm(module: nn.Module) -> None:
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, SpectralConv2d):
-                conv = nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,
+                conv = nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size[0], layer.stride[0],
+                                 layer.padding if isinstance(layer.padding, str) else layer.padding[0],
                                  bias=layer.bias is not None, device='meta')
                 conv.weight, conv.bias = layer.weight_orig, layer.bias
                 conv = nn.utils.spectral_norm(conv)
-                conv.weight_u.copy_(layer.weight_u)
-                conv.weight_v.copy_(layer.weight_v)
+                conv.get_buffer('weight_u').copy_(layer.weight_u)
+                conv.get_buffer('weight_v').copy_(layer.weight_v)
                 setattr(parent, name, conv.train(layer.training))
 
 
@@ -45,7 +47,7 @@ def _layer_instance_norm(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, e
     return (rho * instance + (1 - rho) * layer) * scale + shift
 
 
-def _cam_attention(x: Tensor, avg_classifier: nn.Linear, max_classifier: nn.Linear, merge: nn.Conv2d) -> tuple[Tensor, Tensor]:
+def _cam_attention(x: Tensor, avg_classifier: Classifier, max_classifier: Classifier, merge: nn.Conv2d) -> tuple[Tensor, Tensor]:
     """Logits (B,2) of the two classifiers and the merged, weighted feature map (B,C,H,W)."""
     logits, weighted = [], []
     for pool, classifier in ((F.adaptive_avg_pool2d, avg_classifier), (F.adaptive_max_pool2d, max_classifier)):

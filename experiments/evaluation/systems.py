@@ -16,6 +16,7 @@ from models.batch import SwapBatch
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES
 from models.images import to_tensor
 from models.pipelines import blend
+from models.translation.translator import TranslatorFamily
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Trained(System):
 
     def translate(self, images: Tensor, direction: str, *, seed: int = 0) -> Tensor:
         """Translations resized from the size of the family to that of the images. Raises ValueError for a swap family."""
-        if not self.directions:
+        if not isinstance(self.family, TranslatorFamily):
             raise ValueError(f'{type(self.family).__name__} is a swap family; give a run of a translation family')
         generator = torch.Generator(images.device).manual_seed(seed)
         generated = self.family.translate(_resize(images, self.family.config.size), direction, generator=generator)

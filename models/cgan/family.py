@@ -125,10 +125,9 @@ class CGAN(SwapFamily):
         """Swaps (B,3,H,W) of targets (B,3,H,W) in [-1,1] for embeddings (B,D), not clamped, and, where the generator predicts
         it, the mask (B,1,H,W) in [0,1], 1 = generated."""
         config = self.generator.config
-        output = self.generator.swap(target, embedding,
-                                     parsing_onehot=conditions.parsing_onehot if config.condition_channels else None,
-                                     background_image=conditions.background_image if config.background_image else None)
-        return output if isinstance(output, tuple) else (output, None)
+        return self.generator.swap_and_mask(
+            target, embedding, parsing_onehot=conditions.parsing_onehot if config.condition_channels else None,
+            background_image=conditions.background_image if config.background_image else None)
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         if group == 'discriminator':

@@ -223,9 +223,16 @@ class Generator(nn.Module):
         return (mask * image + (1 - mask) * target, mask) if self.config.mask else image
 
     def swap(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
-             background_image: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """forward for images in [-1,1], whatever the network's value range; differentiable, not clamped."""
+             background_image: Tensor | None = None) -> Tensor:
+        """The swap alone, as `swap_and_mask`."""
+        return self.swap_and_mask(target, embedding, parsing_onehot=parsing_onehot, background_image=background_image)[0]
+
+    def swap_and_mask(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
+                      background_image: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """forward for images in [-1,1], whatever the network's value range; differentiable, not clamped. The mask is None where
+        the network predicts none."""
         value_range = self.config.value_range
         output = self(from_signed(target, value_range), embedding, parsing_onehot=parsing_onehot,
                       background_image=background_image)
-        return (to_signed(output[0], value_range), output[1]) if self.config.mask else to_signed(output, value_range)
+        image, mask = output if self.config.mask else (output, None)
+        return to_signed(image, value_range), mask

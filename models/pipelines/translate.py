@@ -8,14 +8,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from models import weights
-from models.base import FamilyConfig, Perception
+from models.base import Perception
 from models.images import to_uint8
 from models.perception.detection import Detector, Face
 from models.pipelines import blend, occlusion
@@ -23,18 +23,7 @@ from models.pipelines.framing import AlignedImage, align_image, center_crop
 from models.pipelines.io.contact_sheet import contact_sheet, portrait
 from models.pipelines.photo import LARGEST, AlignedFaces, FaceGenerator, choose, crop_face
 from models.registry import TRANSLATORS, family_name, load_family
-
-
-class TranslatorFamily(Protocol):
-    """The interface of a translation family; see models.translation.translator.Translator."""
-
-    config: FamilyConfig
-    directions: tuple[str, ...]
-    styled: bool
-
-    def translate(self, images: Tensor, direction: str = ..., *, reference: Tensor | None = None,
-                  generator: torch.Generator | None = None) -> Tensor:
-        """(B,3,H,W) in [-1,1] -> (B,3,H,W)."""
+from models.translation.translator import TranslatorFamily
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ LEARNED_FROM = 'learned_from.json'
 def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Single faces. The classes of the margin head are the identities of the training set; validation faces are of other
     identities, which have no class, and are used by the distillation loss alone."""
-    data, seed, known = config.data, config.engine.seed, []
+    data, seed = config.data, config.engine.seed
+    known: list[str] = []
     assert isinstance(data, RecognitionData) and isinstance(model, RecognizerConfig)
     if model.init and not resumed:
         settings, _, known = start(model.init)
@@ -66,6 +67,7 @@ def begin(folder: Path, samples: Samples) -> None:
 
 def export(engine: Engine) -> Path:
     """Write encoder.safetensors with the EMA weights."""
+    assert isinstance(engine.family, Recognizer)
     path = engine.folder / 'encoder.safetensors'
     with engine.ema.applied():
         write_bytes(path, encoder_bytes(engine.family, json.loads((engine.folder / LEARNED_FROM).read_text())))

@@ -37,6 +37,7 @@ def initialize(family: Family) -> None:
 
 def export(engine: Engine) -> Path:
     """Write parser.safetensors with the EMA weights."""
+    assert isinstance(engine.family, ParserTraining)
     path = engine.folder / 'parser.safetensors'
     with engine.ema.applied():
         write_bytes(path, parser_bytes(engine.family))
