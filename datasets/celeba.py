@@ -72,7 +72,9 @@ def find_list(root: Path, name: str) -> Path | None:
 
 def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Column names (empty if the list has no header) and file stem -> values. Raises ValueError for a malformed line."""
-    header, rows, width = [], {}, None
+    header: list[str] = []
+    rows: dict[str, list[str]] = {}
+    width = None
     for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split()
         if not fields or (number == 1 and len(fields) == 1):  # an optional first line holds the number of images
@@ -125,7 +127,7 @@ def split_numbers(root: Path, values: list[str]) -> np.ndarray:
 
 
 def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for name in ('list_attr_celeba.txt', 'list_bbox_celeba.txt'):
         path = find_list(root, name)
         if path is None:

@@ -57,8 +57,8 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
         rows = [line.rsplit(None, 1) for line in read_text(path).splitlines() if line.strip()]
         if any(len(row) != 2 or row[1] not in ('0', '1', '2') for row in rows):
             raise ValueError(f'{path} must hold an image and 0, 1 or 2 in each line')
-        table = {name: int(value) for name, value in rows}
-        splits = np.array([table.get(name, split) for name, split in zip(files, splits)], dtype=np.int8)
+        parts = {name: int(value) for name, value in rows}
+        splits = np.array([parts.get(name, split) for name, split in zip(files, splits)], dtype=np.int8)
     return Faces(root, files, names, points=points, splits=splits, frame=frame)
 
 

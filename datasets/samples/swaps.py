@@ -7,40 +7,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from configs.reading import read_rows, shown
-from datasets.faces import BrokenImage, Faces, log
+from datasets.faces import Faces
+from datasets.samples.readable import MAX_ATTEMPTS, FaceImage, Readable
 from datasets.transforms.joint import Augmentation, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
-
-_MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
-
-
-class Readable:
-    """Reader of a list of faces that logs each unreadable image once and counts these across all workers."""
-
-    def __init__(self, faces: Faces):
-        self.faces = faces
-        self._broken = torch.zeros(len(faces), dtype=torch.bool).share_memory_()
-
-    @property
-    def broken(self) -> int:
-        """The number of images that could not be read."""
-        return int(self._broken.sum())
-
-    @property
-    def broken_paths(self) -> list[Path]:
-        return [self.faces.path(i) for i in torch.nonzero(self._broken).flatten().tolist()]
-
-    def read(self, index: int):
-        """The result of Faces.read, or None if the image is unreadable."""
-        if self._broken.numpy()[index]:
-            return None
-        try:
-            return self.faces.read(index)
-        except BrokenImage as error:
-            if not self._broken[index]:
-                self._broken[index] = True
-                log.warning('left out: %s', error)
-            return None
 
 
 class Swaps(Dataset):
@@ -63,12 +33,12 @@ class Swaps(Dataset):
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
-        self._identities = None if encoder is None else faces.identities(encoder)
+        self._embeddings = None if encoder is None else faces.embeddings(encoder)
         # Images sorted by identity: those of the k-th identity present are order[starts[k]:starts[k + 1]].
         self._order = np.argsort(faces.labels, kind='stable')
         present, self._rank, counts = np.unique(faces.labels, return_inverse=True, return_counts=True)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._weights = np.cumsum(np.sqrt(counts)) / np.sqrt(counts).sum()
+        self._cdf = np.cumsum(np.sqrt(counts)) / np.sqrt(counts).sum()
         if len(present) < 2 and same_ratio < 1:
             raise ValueError(f'{faces.root} holds a single identity, so there is no source of another identity; '
                              'add identities or use same_ratio 1')
@@ -89,13 +59,14 @@ class Swaps(Dataset):
 
     def batch(self, keys: list) -> SwapBatch:
         """The samples of several keys, with uint8 images and label maps, a quarter of the bytes to transfer between processes."""
-        source, target, labels, points, others, indices = zip(*map(self._sample, keys))
-        source_label, target_label = [torch.from_numpy(self.faces.labels.take(rows)) for rows in (others, indices)]
-        return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_label == target_label,
-                         target_parsing=None if labels[0] is None else torch.stack(labels),
-                         source_embedding=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
+        sources, targets, parsing, points, source_rows, target_rows = zip(*map(self._sample, keys))
+        source_label, target_label = (torch.from_numpy(self.faces.labels.take(rows)) for rows in (source_rows, target_rows))
+        return SwapBatch(source=torch.stack(sources), target=torch.stack(targets), same=source_label == target_label,
+                         target_parsing=None if parsing[0] is None else torch.stack(parsing),
+                         source_embedding=None if self._embeddings is None else
+                         torch.from_numpy(self._embeddings[list(source_rows)]),
                          source_label=source_label, target_label=target_label,
-                         target_landmarks=torch.stack([_landmarks_or_nan(at) for at in points]))
+                         target_landmarks=torch.stack([_landmarks_or_nan(landmarks) for landmarks in points]))
 
     def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
         """Source, target, label map and landmarks of the target, index of the source, index of the target."""
@@ -104,47 +75,41 @@ class Swaps(Dataset):
             raise IndexError(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         if self.balanced:
-            index = self._image_of(int(self._weights.searchsorted(rng.random(), side='right')), rng)
-        index, target = self._target(index)
+            index = self._random_image(int(self._cdf.searchsorted(rng.random(), side='right')), rng)
+        index, target_content = self.readable.read_next(index)
         same = bool(rng.random() < self.same_ratio)
-        other, source = self._source(index, target, same, rng)
-        target, labels, points = self._framed(*target, rng)
-        source, _, at = source
-        return self._framed(source, None, at if self.faces.frame is None else None, rng)[0], target, labels, points, other, index
+        source_index, (source_image, _, source_points) = self._source(index, target_content, same, rng)
+        target, labels, points = self._framed(*target_content, rng)
+        source, _, _ = self._framed(source_image, None, source_points if self.faces.frame is None else None, rng)
+        return source, target, labels, points, source_index, index
 
-    def _framed(self, image, labels, points, rng):
+    def _framed(self, image: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None,
+                rng: np.random.Generator) -> tuple[Tensor, Tensor | None, Tensor | None]:
         jitter = self.augmentation.sample(rng) if self.augmentation else None
         return into_frame(image, labels, points, self.faces.frame, self.to, jitter)
 
-    def _image_of(self, rank: int, rng) -> int:
+    def _random_image(self, rank: int, rng: np.random.Generator) -> int:
+        """Row of a random image of the identity of this rank."""
         return int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1])])
 
-    def _target(self, index: int):
-        for step in range(min(_MAX_ATTEMPTS, len(self))):
-            candidate = (index + step) % len(self)
-            if (read := self.readable.read(candidate)) is not None:
-                return candidate, read
-        raise RuntimeError(f'no readable image among {_MAX_ATTEMPTS} in a row from {self.faces.path(index)} on; '
-                           'check the disk or unpack the data again')
-
-    def _source(self, target: int, read, same: bool, rng):
+    def _source(self, target: int, content: FaceImage, same: bool, rng: np.random.Generator) -> tuple[int, FaceImage]:
+        """Row and content of a random source. content: that of the target, the source if its identity has no other image."""
         rank = int(self._rank[target])
         if same and self._starts[rank + 1] - self._starts[rank] == 1:
-            return target, read
-        for _ in range(_MAX_ATTEMPTS):
+            return target, content
+        for _ in range(MAX_ATTEMPTS):
             # The range is one short and skips the target, so that all other images are equally likely.
             if same:
-                candidate = int(rng.integers(self._starts[rank], self._starts[rank + 1] - 1))
-                candidate = int(self._order[candidate])
+                candidate = int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1] - 1)])
                 candidate = int(self._order[self._starts[rank + 1] - 1]) if candidate == target else candidate
             else:
                 other = int(rng.integers(len(self._starts) - 2))
-                candidate = self._image_of(other + (other >= rank), rng)
+                candidate = self._random_image(other + (other >= rank), rng)
             if (source := self.readable.read(candidate)) is not None:
                 return candidate, source
         if same:
-            return target, read
-        raise RuntimeError(f'no readable image of another identity in {_MAX_ATTEMPTS} attempts under {self.faces.root}; '
+            return target, content
+        raise RuntimeError(f'no readable image of another identity in {MAX_ATTEMPTS} attempts under {self.faces.root}; '
                            'check the disk or unpack the data again')
 
 
@@ -172,15 +137,15 @@ class ListedSwaps(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
         source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
-        image, labels, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
+        image, parsing, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
         labels = self.faces.labels
         return unpacked(SwapBatch(
             source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=image,
-            same=torch.tensor(bool(labels[source] == labels[target])), target_parsing=labels,
+            same=torch.tensor(bool(labels[source] == labels[target])), target_parsing=parsing,
             source_label=torch.tensor(labels[source]), target_label=torch.tensor(labels[target]),
             target_landmarks=_landmarks_or_nan(points)))
 
 
-def _landmarks_or_nan(points: torch.Tensor | None) -> torch.Tensor:
+def _landmarks_or_nan(points: Tensor | None) -> Tensor:
     """Landmarks (5,2); NaN if unknown, as samples with and without landmarks share a batch."""
     return torch.full((5, 2), torch.nan) if points is None else points

@@ -5,7 +5,7 @@ from safetensors import SafetensorError, safe_open
 
 from configs.reading import shown
 from datasets.samples.identities import build_identities
-from datasets.samples.parsing import Labeled, RenderedFaces, by_subset
+from datasets.samples.parsing import ParsingSource, RenderedFaces, parsing_subsets
 from experiments.evaluation.protocols.causes import measure_causes
 from experiments.evaluation.protocols.parsing import measure
 from experiments.evaluation.protocols.verification import verify
@@ -79,9 +79,9 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
     """
     parser = load_trained(source) if Path(source).is_file() else load_parser(source)
     parser.to(device)
-    sources: dict[str, Labeled | RenderedFaces] = {}
+    sources: dict[str, ParsingSource] = {}
     for root in roots:
-        sources.update(by_subset(root, PARSER_SIZE_PX, partition))
+        sources.update(parsing_subsets(root, PARSER_SIZE_PX, partition))
     sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, PARSER_SIZE_PX)
     lines = []
     for title, faces in sources.items():
