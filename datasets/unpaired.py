@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
+from datasets.base import SizedDataset
 from datasets.faces import PARTITIONS, Faces, check_root, images_in, split_by_name
 from datasets.samples.readable import Readable
 from datasets.transforms.joint import Augmentation, face_frame, into_frame, unpacked
@@ -13,7 +13,7 @@ from models.batch import PairBatch
 from models.geometry import TEMPLATES
 
 
-class Unpaired(Dataset):
+class Unpaired(SizedDataset):
     """PairBatch samples without the batch dimension: an independently chosen photo and drawing at `size` in the template `face`.
 
     Images of 178x218 pixels are treated as aligned like CelebA; of other images the central square is used, which is assumed to

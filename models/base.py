@@ -9,8 +9,6 @@ from torch.nn import Parameter
 
 from configs.base import Config
 from models.batch import SwapBatch
-from models.perception.encoders.embedder import Embedder
-from models.perception.parsers.parser import FaceParser
 
 Task = Literal['swap', 'translate', 'identity', 'parsing', 'causes']
 METRICS_EVERY = 20  # steps between two records of metrics that cost an additional forward pass
@@ -31,6 +29,27 @@ class FamilyConfig(Config):
         return set()
 
 
+class EmbeddingNetwork(nn.Module):
+    """Base of frozen identity encoders: images (B,3,H,W) in [-1,1] -> embeddings (B,D) of unit length."""
+
+    def maps(self, images: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
+        """The `count` finest feature maps (B,C,.,.) of images aligned to a template of models.geometry."""
+        raise TypeError(f'{type(self).__name__} does not implement maps')
+
+    def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
+                           jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
+        """Embeddings and `maps` in one pass. jitter: largest random shift, rotation and scaling of the images, as shares."""
+        raise TypeError(f'{type(self).__name__} does not implement embedding_and_maps')
+
+
+class ParsingNetwork(nn.Module):
+    """Base of frozen face parsers: images (B,3,H,W) in [-1,1] -> logits (B,19,H,W) of models.batch.PARTS."""
+
+    def labels(self, images: Tensor) -> Tensor:
+        """(B,3,H,W) in [-1,1] -> (B,H,W) int64 ids of PARTS."""
+        return self(images).argmax(1)
+
+
 @dataclass
 class Perception:
     """Frozen networks that a family uses: no submodules of it, absent from its state_dict and from DDP.
@@ -42,9 +61,9 @@ class Perception:
     SwapBatch with parsing and source embedding.
     """
 
-    id_encoder: Embedder
-    teacher: Embedder
-    parser: FaceParser | None = None
+    id_encoder: EmbeddingNetwork
+    teacher: EmbeddingNetwork
+    parser: ParsingNetwork | None = None
     vgg: nn.Module | None = None
     landmarks: nn.Module | None = None
     distillation_teacher: 'Family | None' = None
@@ -55,7 +74,7 @@ class Perception:
         return {network for network in networks if network is not None}
 
     @overload
-    def require(self, network: Literal['parser'], loss: str | None = None) -> FaceParser: ...
+    def require(self, network: Literal['parser'], loss: str | None = None) -> ParsingNetwork: ...
 
     @overload
     def require(self, network: Literal['distillation_teacher'], loss: str | None = None) -> 'Family': ...

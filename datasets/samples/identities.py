@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from configs.data import is_training
+from datasets.base import SizedDataset
 from datasets.faces import PARTITIONS, Faces
 from datasets.loaders import build_faces
 from datasets.samples.readable import Readable
@@ -19,7 +19,7 @@ from models.geometry import Template
 _TRAIN_IDENTITIES, _TEST_IDENTITIES = 200, 40  # of the rendered faces
 
 
-class IdentityImages(Dataset):
+class IdentityImages(SizedDataset):
     """FaceBatch samples without the batch dimension, aligned to the template `to` by the landmarks of each image.
 
     Identity labels run from 0 to `num_identities` - 1; `names` holds their names. A key is an index or a pair (epoch, index); a
@@ -93,7 +93,7 @@ class PhotoDrawingPairs(IdentityImages):
         return collate(samples)
 
 
-class RenderedIdentities(Dataset):
+class RenderedIdentities(SizedDataset):
     """Rendered faces of `num_identities` identities in the template `to`.
 
     A key is an index or a pair (epoch, index); the identity label is index % num_identities, and each epoch renders another

@@ -16,7 +16,7 @@ from models.batch import SwapBatch
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES
 from models.images import to_tensor
 from models.pipelines import blend
-from models.translation.translator import TranslatorFamily
+from models.pipelines.translate import TranslatorFamily
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from models import weights
-from models.base import Perception
+from models.base import FamilyConfig, Perception
 from models.images import to_uint8
 from models.perception.detection import Detector, Face
 from models.pipelines import blend, occlusion
@@ -23,7 +23,21 @@ from models.pipelines.framing import AlignedImage, align_image, center_crop
 from models.pipelines.io.contact_sheet import contact_sheet, portrait
 from models.pipelines.photo import LARGEST, AlignedFaces, FaceGenerator, choose, crop_face
 from models.registry import TRANSLATORS, family_name, load_family
-from models.translation.translator import TranslatorFamily
+
+
+@runtime_checkable
+class TranslatorFamily(Protocol):
+    """The interface of a family that translates; attributes and methods as of
+    models.translation.translator.Translator."""
+
+    config: FamilyConfig
+    directions: tuple[str, ...]
+
+    @property
+    def styled(self) -> bool: ...
+
+    def translate(self, images: Tensor, direction: str = 'a2b', *, reference: Tensor | None = None,
+                  generator: torch.Generator | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True)

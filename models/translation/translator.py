@@ -1,25 +1,9 @@
-"""Interface and base class of translators between photos and drawings."""
-from typing import Protocol, runtime_checkable
-
+"""Base class of translators between photos and drawings."""
 import torch
 from torch import Tensor
 
-from models.base import Family, FamilyConfig
+from models.base import Family
 from models.batch import PairBatch
-
-
-@runtime_checkable
-class TranslatorFamily(Protocol):
-    """The interface of a family that translates; attributes and methods as of Translator."""
-
-    config: FamilyConfig
-    directions: tuple[str, ...]
-
-    @property
-    def styled(self) -> bool: ...
-
-    def translate(self, images: Tensor, direction: str = 'a2b', *, reference: Tensor | None = None,
-                  generator: torch.Generator | None = None) -> Tensor: ...
 
 
 class Translator(Family):

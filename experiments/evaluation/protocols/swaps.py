@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from datasets.base import SizedDataset
 from datasets.faces import Faces
 from datasets.loaders import build_faces
 from datasets.samples.causes import causes_of
@@ -47,7 +47,7 @@ class SwapProtocol:
     name: str
     size: int
     names: tuple[tuple[str, str], ...]
-    pairs: Dataset[SwapBatch]
+    pairs: SizedDataset[SwapBatch]
     causes: Callable[[int], Tensor] | None = None
     settings: str = ''
 

@@ -2,8 +2,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch.utils.data import Dataset
-
+from datasets.base import SizedDataset
 from datasets.loaders import build_pairs
 from models.batch import PairBatch
 
@@ -12,7 +11,7 @@ from models.batch import PairBatch
 class TranslationProtocol:
     """The first `count` samples of a data set of pairs."""
 
-    pairs: Dataset[PairBatch]
+    pairs: SizedDataset[PairBatch]
     count: int
     name: str = 'translation'
 

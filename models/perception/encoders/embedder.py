@@ -3,12 +3,13 @@ import torch
 from torch import Tensor, nn
 
 from models import geometry
+from models.base import EmbeddingNetwork
 from models.perception.encoders.network import FeatureNetwork
 from models.precision import full_precision, normalized
 from models.runtime.fusion import fused
 
 
-class Embedder(nn.Module):
+class Embedder(EmbeddingNetwork):
     """Images (B,3,H,W) in [-1,1] -> identity embeddings (B,D) of unit length. Frozen, in eval mode, differentiable in the images.
 
     Args:
