@@ -72,8 +72,8 @@ def parse_json(text: str, name: str | Path) -> Any:
 
 
 def read_rows(path: str | Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a CSV file as dicts with the keys of its first line. ValueError where that line lacks one of `columns`, or a
-    row a field."""
+    """The rows of a CSV file as dicts with the keys of its first line. ValueError where that line lacks one of `columns`, or
+    a row a field."""
     try:
         reader = csv.DictReader(read_text(path).splitlines(keepends=True), strict=True)
         missing = [name for name in columns if name not in (reader.fieldnames or ())]

@@ -233,9 +233,16 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
 
 def build_loader(dataset: SizedDataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,
                  shuffle: bool = True) -> Loader:
-    """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False: one pass in order, for evaluation.
+    """Batches of one process; its `batch_sampler` is a ResumableSampler.
 
-    ValueError for a batch that does not fit into the free memory.
+    Args:
+        dataset: samples by keys (epoch, index). `batch(keys)` and `stored(key)` are used where it has them.
+        batch_size: samples per batch of this process.
+        seed, rank, world_size, shuffle: as for ResumableSampler.
+        workers: loader processes.
+
+    Raises:
+        ValueError: a batch does not fit into the free memory.
     """
     if batch_size >= _LARGE_BATCH:
         _check_memory(dataset, batch_size, 1 + workers * _PREFETCH)

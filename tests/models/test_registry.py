@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.cvae.family import CVAE, CVAEConfig
 from models.registry import FAMILIES, GENERATORS, SWAPPERS, TRANSLATORS, family_types, load_family, load_weights
 from models.translation.ugatit.family import UGATIT, UGATITConfig

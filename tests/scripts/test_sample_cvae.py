@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.cvae.family import CVAE, CVAEConfig
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image

@@ -4,21 +4,21 @@ import csv
 import pytest
 import torch
 
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.perception.build import load_embedder
 from models.perception.encoders.embedder import Embedder
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
 from models.registry import build_family
 from scripts import sample_ilvr
-from tests.contract.stubs import IDENTITY, TinyEmbedder
+from tests.contract.stubs import ID_DIM, TinyEmbedder
 from tests.models.stubs import FixedDetector, OvalParser, face_at, photo
 
 
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
     torch.manual_seed(0)
-    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': ID_DIM}, None)
     path = tmp_path_factory.mktemp('weights') / 'family.safetensors'
     save_family(path, 'ddpm', family.state_dict(), family.config)
     return path

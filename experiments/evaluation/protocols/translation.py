@@ -26,4 +26,5 @@ def translation(root: str | Path | None = None, size: int | None = None, count: 
     """
     name = 'synthetic' if root is None else 'webcaricature' if (Path(root) / 'OriginalImages').is_dir() else 'unpaired'
     pairs = build_pairs(name, root, size or 64, 'test')
-    return TranslationProtocol(pairs, min(count or len(pairs), len(pairs)))
+    length = len(pairs)
+    return TranslationProtocol(pairs, min(count or length, length))

@@ -30,7 +30,7 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
 
 def initialize(family: Family) -> None:
     """Load the weights of model.init."""
-    assert isinstance(family, ParserTraining)
+    assert isinstance(family, ParserTraining) and isinstance(family.config, ParserTrainingConfig)
     init = family.config.init
     if init:
         family.network.load_state_dict(load_network(file_of(init) if init in PARSERS else init).state_dict())

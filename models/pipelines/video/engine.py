@@ -116,7 +116,7 @@ class VideoEngine:
             WriteError: the output cannot be written.
         """
         if output.suffix.lower() != '.mp4':
-            raise ValueError(f'{output} does not end in .mp4, which is what videos are written as')
+            raise ValueError(f'{output} does not end in .mp4, the format of converted videos')
         clip = open_clip(video)
         check_writable(output)
         if generation_info is not None:
