@@ -14,11 +14,11 @@ from PIL.Image import Resampling
 
 from configs.reading import read_text
 from datasets.celeba import find_list, numbers, read_list, split_numbers
-from datasets.faces import BrokenImage, Faces, check_root, images_in, split_by_name, warn_once
+from datasets.faces import BrokenImage, Faces, check_root, split_by_name, warn_once
 from datasets.transforms.joint import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
-from models.image_io import ImageError, open_image
+from models.image_io import ImageError, list_images, open_image
 
 _IMAGES, _MASKS, _MAPPING = 'CelebA-HQ-img', 'CelebAMask-HQ-mask-anno', 'CelebA-HQ-to-CelebA-mapping.txt'
 _LIPS = ('mouth', 'u_lip', 'l_lip')
@@ -53,7 +53,7 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
     for folder in (_IMAGES, _MASKS):
         if not (root / folder).is_dir():
             raise ValueError(f'{root} holds no folder {folder}; give the folder CelebAMask-HQ of the official archive')
-    files = [name for name in images_in(root / _IMAGES) if Path(name).stem.isdecimal()]
+    files = [name for name in list_images(root / _IMAGES) if Path(name).stem.isdecimal()]
     files.sort(key=lambda name: int(Path(name).stem))
     if not files:
         raise ValueError(f'{root / _IMAGES} holds no image named by a number, such as 0.jpg')

@@ -11,10 +11,9 @@ from typing import TypeVar
 import numpy as np
 
 from models.geometry import Template
-from models.image_io import IMAGE_SUFFIXES, ImageError, list_images, read_rgb
+from models.image_io import ImageError, read_rgb
 
 PARTITIONS = ('train', 'validation', 'test')
-SUFFIXES, images_in = IMAGE_SUFFIXES, list_images
 log = logging.getLogger(__name__)
 FacesT = TypeVar('FacesT', bound='Faces')
 

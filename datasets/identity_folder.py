@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from configs.reading import read_rows, read_text, shown
-from datasets.faces import Faces, check_root, images_in, split_by_name, warn_once
+from datasets.faces import Faces, check_root, split_by_name, warn_once
 from models.geometry import TEMPLATES
-from models.image_io import ImageError, open_image
+from models.image_io import ImageError, list_images, open_image
 
 LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 'righteye_y', 'nose_x', 'nose_y',
                     'leftmouth_x', 'leftmouth_y', 'rightmouth_x', 'rightmouth_y')
@@ -20,7 +20,7 @@ LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 
 def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
     """One top-level folder per identity, with images at any depth. Raises ValueError if there are no such folders."""
     root = check_root(root)
-    files = [name for name in images_in(root, deep=True) if '/' in name]
+    files = [name for name in list_images(root, deep=True) if '/' in name]
     if not files:
         raise ValueError(f'{root} holds no folders of images; arrange it as name/image.jpg or use the data set "plain"')
     return _faces(root, files, [name.split('/')[0] for name in files]).partition(partition)
@@ -29,7 +29,7 @@ def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
 def plain(root: str | Path, partition: str = 'all') -> Faces:
     """All images below the folder, each with an identity of its own."""
     root = check_root(root)
-    files = images_in(root, deep=True)
+    files = list_images(root, deep=True)
     if not files:
         raise ValueError(f'{root} holds no image')
     return _faces(root, files, files).partition(partition)

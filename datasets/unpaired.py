@@ -5,12 +5,13 @@ import numpy as np
 import torch
 
 from datasets.base import SizedDataset
-from datasets.faces import PARTITIONS, Faces, check_root, images_in, split_by_name
+from datasets.faces import PARTITIONS, Faces, check_root, split_by_name
 from datasets.samples.readable import Readable
 from datasets.transforms.joint import Augmentation, face_frame, into_frame, unpacked
 from datasets.transforms.matching import Matching
 from models.batch import PairBatch
 from models.geometry import TEMPLATES
+from models.image_io import list_images
 
 
 class Unpaired(SizedDataset):
@@ -99,7 +100,7 @@ def _domain(folder: Path) -> tuple[list[str], list[str | None]]:
     """The images of a domain and the names of their identities, None where unknown."""
     if not folder.is_dir():
         raise ValueError(f'{folder} does not exist; two domains are laid out as trainA, trainB, testA and testB')
-    files = images_in(folder, deep=True)
+    files = list_images(folder, deep=True)
     if not files:
         raise ValueError(f'{folder} holds no image')
     return files, [_identity(name) for name in files]

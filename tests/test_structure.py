@@ -15,15 +15,9 @@ FORMER_WORDS = ('play-ers', 'pa-ces', 'aver-aged', 'rem-ember', 'to-ld', 'unt-ol
 CONVERSION = {'configs/renamed.py', 'tests/configs/test_renamed.py'}  # old names in files of users, and their test
 
 # Exceptions to be removed.
-TEMPORARY_LONG = {'tests/app/test_page.py', 'tests/models/pipelines/test_photo.py', 'tests/models/pipelines/video/test_engine.py'}
-TEMPORARY_LARGE = {'experiments/training'}
-TEMPORARY_WORDS = {
-    'datasets/celebamask.py', 'datasets/synthetic/canvas.py', 'experiments/training/checkpoint.py',
-    'experiments/training/optimization/ema.py', 'models/pipelines/video/smoothing.py', 'tests/contract/test_precision.py',
-    'tests/models/pipelines/test_occlusion.py', 'tests/models/pipelines/video/test_color.py',
-    'tests/models/pipelines/video/test_engine.py', 'tests/models/stubs.py',
-}
-TEMPORARY_WITHOUT_README = {'datasets/samples', 'datasets/transforms', 'models/storage'}
+TEMPORARY_LONG = {'tests/app/test_page.py'}
+TEMPORARY_WORDS = {'datasets/celebamask.py', 'datasets/synthetic/canvas.py'}
+TEMPORARY_WITHOUT_README = {'datasets/samples', 'datasets/transforms'}
 
 
 def files(pattern: str) -> dict[str, Path]:
@@ -51,14 +45,13 @@ def test_files_have_at_most_300_lines():
 
 def test_packages_have_at_most_13_modules():
     counts = {name: len(list(folder.glob('*.py'))) - (folder / '__init__.py').is_file() for name, folder in packages().items()}
-    assert {name: count for name, count in counts.items() if count > MAX_MODULES
-            and name not in TEMPORARY_LARGE.union(ENTRY_POINTS)} == {}
+    assert {name: count for name, count in counts.items() if count > MAX_MODULES and name not in ENTRY_POINTS} == {}
 
 
 def test_former_words_do_not_occur():
     words = {name: former_words(path.read_text(encoding='utf-8')) for name, path in files('*.py').items()
              if name not in CONVERSION | TEMPORARY_WORDS}
-    assert {name: found for name, found in words.items() if found} == {}
+    assert {name: former for name, former in words.items() if former} == {}
 
 
 def test_former_words_are_found():

@@ -121,11 +121,13 @@ class RenderedIdentities(SizedDataset):
 
 
 def build_identities(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
-                     augment: bool = False, balanced: bool = False, exaggerate: float = 0.0
-                     ) -> IdentityImages | RenderedIdentities:
-    """Single faces of a data set by name (a set of faces, or `synthetic`). In training partitions
-    identities have at least two images each; `augment` (a horizontal flip), `balanced` (PhotoDrawingPairs) and `exaggerate` apply
-    to these partitions only. Raises ValueError as datasets.loaders.build_faces does."""
+                     augment: bool = False, balanced: bool = False,
+                     exaggerate: float = 0.0) -> IdentityImages | RenderedIdentities:
+    """Single faces of a data set by name, one of datasets.loaders.FACES or `synthetic`.
+
+    In training partitions identities have at least two images each; `augment` (a horizontal flip), `balanced`
+    (PhotoDrawingPairs) and `exaggerate` apply to these partitions only. Raises ValueError as datasets.loaders.build_faces does.
+    """
     train = is_training(partition)
     if name == 'synthetic':
         if partition not in PARTITIONS:

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from configs.reading import read_text
-from datasets.faces import PARTITIONS, Faces, check_root, images_in, read_image, split_by_name
+from datasets.faces import PARTITIONS, Faces, check_root, read_image, split_by_name
 from datasets.identity_folder import read_landmarks
 from datasets.webcaricature.lists import listed_names, plain_name, read_blocks, read_lines, verification_list
 from models.geometry import TEMPLATES
+from models.image_io import list_images
 
 # Left and right are the viewer's.
 LANDMARKS = ('hairline', 'l_ear', 'chin', 'r_ear', 'l_brow_l', 'l_brow_r', 'r_brow_l', 'r_brow_r', 'l_eye_l', 'l_eye_r',
@@ -68,7 +69,7 @@ def is_official(faces: Faces) -> bool:
 
 
 def _official(root: Path) -> Faces:
-    files = [name for name in images_in(root / 'OriginalImages', deep=True) if IMAGE_NAME.fullmatch(Path(name).stem)]
+    files = [name for name in list_images(root / 'OriginalImages', deep=True) if IMAGE_NAME.fullmatch(Path(name).stem)]
     names = [name.split('/')[0] for name in files]
     landmarks = np.full((len(files), len(LANDMARKS), 2), np.nan, np.float32)
     for row, name in enumerate(files):
@@ -127,7 +128,7 @@ def _two_domains(root: Path) -> Faces:
     parts: list[int] = []
     for part in ('train', 'test'):
         for side in 'AB':
-            names = images_in(root / f'{part}{side}')
+            names = list_images(root / f'{part}{side}')
             files += [f'{part}{side}/{name}' for name in names]
             is_drawing += [side == 'B'] * len(names)
             parts += [PARTITIONS.index(part)] * len(names)
