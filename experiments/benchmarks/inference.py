@@ -12,12 +12,12 @@ from experiments.evaluation.metrics.cost import gigaflop, parameters, peak_megab
 from models.cgan.discriminators import PatchConfig, build_discriminator
 from models.cgan.generator import PUBLISHED, Generator
 from models.ddpm.networks.denoiser import Denoiser
-from models.ddpm.networks.onnx_export import SPARED, PortableDenoiser, export_denoiser, noisy
+from models.ddpm.networks.onnx_export import NUM_FLOAT32_CONVOLUTIONS, PortableDenoiser, export_denoiser, noisy
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.pipelines.onnx_export import export_generator
 from models.runtime.fusion import fused
 from models.runtime.quantization import quantize
-from models.runtime.sessions import Session, opened
+from models.runtime.sessions import Session, open_temporary
 
 MAX_CALIBRATION_BATCHES = 8  # for the ranges and the error of int8
 
@@ -78,7 +78,7 @@ def _int8_session(generator: Generator, target: Tensor, embedding: Tensor) -> Se
         export_generator(generator, file)
         return quantize(file, [{'target': target, 'identity': embedding}] * 2)
 
-    return opened(write)
+    return open_temporary(write)
 
 
 def denoiser_figures(denoiser: Denoiser, images: Tensor, *, batch: int,
@@ -105,9 +105,9 @@ def denoiser_figures(denoiser: Denoiser, images: Tensor, *, batch: int,
         def write(file: Path, *, int8: bool) -> None:
             export_denoiser(denoiser, 'face', file)
             if int8:
-                figures['int8 RMSE'] = quantize(file, samples, SPARED)
+                figures['int8 RMSE'] = quantize(file, samples, NUM_FLOAT32_CONVOLUTIONS)
 
-        exact, int8_denoiser = (opened(partial(write, int8=int8), open_file=PortableDenoiser) for int8 in (False, True))
+        exact, int8_denoiser = (open_temporary(partial(write, int8=int8), open_file=PortableDenoiser) for int8 in (False, True))
         forms |= {'onnxruntime': partial(exact, image, timestep), 'int8': partial(int8_denoiser, image, timestep)}
     with torch.no_grad():
         seconds = _alternating(forms, repeats)

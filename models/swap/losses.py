@@ -1,7 +1,8 @@
 """Losses of a rendered swap that need no network of the family.
 
-A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family can give
-it a weight. Pairs show the same identity or different ones; losses of the one kind are 0 for batches of the other.
+A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family
+has a weight for it. Source and target of a pair have the same identity or different ones; a loss of one kind of pairs is 0 for
+a batch of the other.
 
 | loss            | formula                                                        | pairs     | source               |
 | --------------- | -------------------------------------------------------------- | --------- | -------------------- |
@@ -50,9 +51,9 @@ class DifferentPairs(NamedTuple):
 
 @dataclass
 class RenderedSwap:
-    """A swap and what its losses compare it with. What several losses need is computed at its first use.
+    """A rendered swap with the inputs of its losses. Values that several losses use are computed once, at first access.
 
-    image: (B,3,H,W) in [-1,1], the swap. batch: what it was rendered from. labels: (B,H,W), parsing labels of the target.
+    image: (B,3,H,W) in [-1,1], the swap. batch: the inputs of the swap. labels: (B,H,W), parsing labels of the target.
     face: (B,1,H,W), the target's face mask. embedding: (B,D), the embedding that conditioned the generator. mix: embeddings
     (B,D) of the sources -> those of the swaps (models.swap.conditions.identity_mixer). jitter: random similarity transform of
     the swap in front of the embedders, 0 for none (Embedder.aligned). id_form: the loss `id` of two (B,D).
