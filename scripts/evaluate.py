@@ -27,8 +27,6 @@ quiet_interrupts()
 import argparse
 from itertools import chain
 
-import torch
-
 from configs.renamed import renamed_metric
 from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
@@ -47,6 +45,7 @@ from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
 from experiments.evaluation.tables import from_evaluation
 from experiments.evaluation.translation_evaluator import TranslationEvaluation
+from experiments.options import add_device_option
 from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.base import Task
@@ -90,7 +89,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help='metrics of the table (those of the protocol)')
     parser.add_argument('-o', '--out', type=Path, help='folder (default RUN/evaluation, or outputs/evaluation)')
     parser.add_argument('--batch', type=int, default=16, help='pairs at a time (%(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device_option(parser)
     args = parser.parse_args(argv)
     args.roots = args.root or []
     args.root = args.roots[0] if args.roots else None
