@@ -180,7 +180,7 @@ class Clip:
                 raise ValueError(f'{self.path} holds no images; give a video')
             context = stream.codec_context
             if context is None:
-                raise ValueError(f'{self.path} has images in a codec that is not known here; convert it to H.264 first')
+                raise ValueError(f'{self.path} has images in an unknown codec; convert it to H.264 first')
             check_size(self.path, context.width, context.height)
             if not stream.time_base:
                 raise ValueError(f'{self.path} has no time base; it may be damaged, export it again')
