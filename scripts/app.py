@@ -42,6 +42,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if bool(args.data) != bool(args.root):
         parser.error('--data and --root require each other')
+    if args.port is not None and not 0 < args.port < 65536:
+        parser.error(f'--port {args.port}: must be from 1 to 65535')
     if args.host != LOOPBACK and args.password is None:
         parser.error(f'--host {args.host} requires --password')
     return args

@@ -55,6 +55,19 @@ from models.registry import GENERATORS, load_family
 from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
 
+_TABLE = ('size', 'count', 'judge', 'columns', 'out', 'batch')
+_SWAPS = ('run', 'family', 'against', 'by', *_TABLE)
+# protocol, or `network` -> options that have an effect
+EFFECTIVE = {
+    'network': ('network', 'root', 'partition', 'data'),
+    'verification': ('root', 'data', 'pairs', 'judge'),
+    'webcaricature': ('root', 'judge', 'encoder', 'settings', 'view', 'out', 'batch'),
+    'translation': ('run', 'family', 'root', *_TABLE),
+    **{name: ('root', *_SWAPS) for name in PROTOCOLS},
+    'synthetic': ('causes', *_SWAPS),
+    'folder': ('root', 'targets', *_SWAPS),
+}
+
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,18 +104,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--batch', type=int, default=16, help='pairs at a time (%(default)s)')
     add_device_option(parser)
     args = parser.parse_args(argv)
+    mode = 'network' if args.network else args.protocol
+    for name, value in vars(args).items():
+        if value != parser.get_default(name) and name not in (*EFFECTIVE[mode], 'device', 'protocol' if not args.network else ''):
+            evaluation = '--network' if args.network else f'the protocol {args.protocol}'
+            parser.error(f'--{name} has no effect on {evaluation}; leave it away')
+    if args.data != parser.get_default('data') and not args.root:
+        parser.error('--data names the data set in the folder --root; give --root')
     args.roots = args.root or []
     args.root = args.roots[0] if args.roots else None
     if args.network:
-        if args.run or args.family or args.against:
-            parser.error('--network excludes --run, --family and --against')
         return args
     if len(args.roots) > 1:
         parser.error('only --network takes several folders')
     if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
         parser.error('give a system: --run, --family or --against')
-    if args.by and args.protocol not in PROTOCOLS:
-        parser.error(f'--by groups pairs of swaps; it requires one of the protocols {", ".join(PROTOCOLS)}')
     if args.protocol in ('verification', 'webcaricature') and not args.root:
         parser.error(f'the protocol {args.protocol} reads images; give their folder with --root')
     return args

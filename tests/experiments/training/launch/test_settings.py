@@ -36,6 +36,7 @@ from tests.datasets.webcaricatures import webcaricatures
     ('cut', 'data.matching.ratio=0.5', 'data.matching.space'),
     ('recognizer', 'data.exaggerate=2', 'a training partition on disk'),
     ('recognizer', 'data.balanced=true', 'webcaricature'),
+    ('recognizer', 'data.validation_batches=2', 'the loss distill'),
     ('parser', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'model.clip=0.1', 'model.adversary=wgan'),
