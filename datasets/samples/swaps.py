@@ -7,8 +7,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from configs.reading import read_rows, shown
+from datasets.cache import PackedFaces
 from datasets.faces import BrokenImage, Faces, log
-from datasets.transforms.joint import Augmentation, face_frame, first, into_frame, unpacked
+from datasets.samples.reversed import ReversedPairs
+from datasets.transforms.joint import Augmentation, Jitter, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
 
 _MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
@@ -53,13 +55,23 @@ class Swaps(Dataset):
     unreadable target is replaced by the next image of the list. encoder: name of the identity encoder whose stored embeddings
     of the images, without augmentation, are returned as source_embedding if the list has them.
 
-    Raises ValueError for a same_ratio outside [0,1], and for a list with a single identity unless same_ratio is 1.
+    With probability `reversed_ratio` a sample is a reversed pair (datasets.samples.reversed) if the target is among them: the
+    image is the truth, the target a stranger's swap onto it, and the source another image of the identity, as above.
+
+    Raises ValueError for a ratio outside [0,1], for a list with a single identity unless same_ratio is 1, and for a
+    reversed_ratio above 0 of a list without reversed pairs.
     """
 
     def __init__(self, faces: Faces, size: int, *, same_ratio: float = 0.5, seed: int = 0, balanced: bool = False,
-                 augmentation: Augmentation | None = None, encoder: str | None = None):
+                 augmentation: Augmentation | None = None, encoder: str | None = None, reversed_ratio: float = 0.0):
         if not 0 <= same_ratio <= 1:
             raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
+        if not 0 <= reversed_ratio <= 1:
+            raise ValueError(f'reversed is a probability between 0 and 1, not {reversed_ratio}')
+        if reversed_ratio and not isinstance(faces, PackedFaces):
+            raise ValueError(f'{faces.root} is no cache, and reversed pairs stand beside one; pack it with '
+                             'scripts/prepare_data.py or set data.reversed=0')
+        self.reversed_ratio, self._reversed = reversed_ratio, ReversedPairs(faces) if reversed_ratio else None
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
@@ -89,16 +101,20 @@ class Swaps(Dataset):
 
     def batch(self, keys: list) -> SwapBatch:
         """The samples of several keys, with uint8 images and label maps, a quarter of the bytes to transfer between processes."""
-        source, target, labels, points, others, indices = zip(*map(self._sample, keys))
-        source_label, target_label = [torch.from_numpy(self.faces.labels.take(rows)) for rows in (others, indices)]
+        source, target, labels, points, others, target_label, truth = zip(*map(self._sample, keys))
+        source_label, target_label = torch.from_numpy(self.faces.labels.take(others)), torch.tensor(target_label)
         return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_label == target_label,
                          target_parsing=None if labels[0] is None else torch.stack(labels),
                          source_embedding=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
                          source_label=source_label, target_label=target_label,
-                         target_landmarks=torch.stack([_landmarks_or_nan(at) for at in points]))
+                         target_landmarks=torch.stack([_landmarks_or_nan(at) for at in points]),
+                         truth=None if self._reversed is None else torch.stack([image if image is not None else plain
+                                                                                for image, plain in zip(truth, target)]),
+                         has_truth=None if self._reversed is None else torch.tensor([image is not None for image in truth]))
 
-    def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
-        """Source, target, label map and landmarks of the target, index of the source, index of the target."""
+    def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int, Tensor | None]:
+        """Source, target, label map and landmarks of the target, index of the source, identity label of the target, and the
+        truth of a reversed pair."""
         epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -107,13 +123,22 @@ class Swaps(Dataset):
             index = self._image_of(int(self._weights.searchsorted(rng.random(), side='right')), rng)
         index, target = self._target(index)
         same = bool(rng.random() < self.same_ratio)
-        other, source = self._source(index, target, same, rng)
-        target, labels, points = self._framed(*target, rng)
-        source, _, at = source
-        return self._framed(source, None, at if self.faces.frame is None else None, rng)[0], target, labels, points, other, index
+        is_reversed = (self._reversed is not None and rng.random() < self.reversed_ratio
+                       and self._reversed.has(int(self.faces.rows[index])))
+        other, (source, _, at) = self._source(index, target, same or is_reversed, rng)
+        label, truth, jitter = int(self.faces.labels[index]), None, self._jitter(rng)
+        if is_reversed:
+            truth = self._framed(target[0], None, None, jitter)[0]
+            swap, labels, label = self._reversed.read(int(self.faces.rows[index]), rng)
+            target = swap, labels, target[2]
+        target, labels, points = self._framed(*target, jitter)
+        source = self._framed(source, None, at if self.faces.frame is None else None, self._jitter(rng))[0]
+        return source, target, labels, points, other, label, truth
 
-    def _framed(self, image, labels, points, rng):
-        jitter = self.augmentation.sample(rng) if self.augmentation else None
+    def _jitter(self, rng: np.random.Generator) -> Jitter | None:
+        return self.augmentation.sample(rng) if self.augmentation else None
+
+    def _framed(self, image: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None, jitter: Jitter | None):
         return into_frame(image, labels, points, self.faces.frame, self.to, jitter)
 
     def _image_of(self, rank: int, rng) -> int:

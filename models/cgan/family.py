@@ -5,17 +5,18 @@ Losses beside those of models.swap.losses, with the weights of SimSwap's publish
 | loss | group | formula | published | source |
 | --- | --- | --- | --- | --- |
 | id | generator | 1 - cosine, its hinge, or its distilled form | 30 | SimSwap eq. 3 |
-| reconstruction | generator | mean abs(swap - target), same identity | 10 | SimSwap eq. 5 |
+| reconstruction | generator | mean abs(swap - real), where the expected swap is known | 10 | SimSwap eq. 5 |
 | adversarial | generator | models.losses.adversarial, by `adversary` | 1 | SimSwap eq. 6 |
-| feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and target | 10 | SimSwap eq. 8 |
+| feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and real | 10 | SimSwap eq. 8 |
 | cycle | generator | mean abs(swap with the target's identity put back - target) | 0 | Zhu 2017 eq. 2 |
 | classes | generator | cross entropy of the discriminator's class logits with the source's label | 0 | Odena 2017 |
-| discriminator | discriminator | loss on targets and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
+| discriminator | discriminator | loss on real images and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
 | gradient_penalty | discriminator | (gradient norm on interpolations - 1)^2 | 0 | Gulrajani 2017 eq. 3 |
 | r1 | discriminator | gradient norm^2 / 2 on real images, every `lazy` steps, times `lazy` | 0 | Mescheder 2018 eq. 9 |
-| discriminator_classes | discriminator | cross entropy of its class logits of a target with the target's label | 0 | Odena 2017 |
+| discriminator_classes | discriminator | cross entropy of its class logits of a real image with its label | 0 | Odena 2017 |
 
-Real images are the targets, so that the background is alike on both sides and does not separate them.
+Real images are the expected swaps where they are known, otherwise the targets, so that the background is alike on both sides
+and does not separate them.
 
 Known failures in the journal: `id_source` flat and `id_target` high (the generator copies the target), `id_source` falling late
 (the identity is lost), `real_accuracy` and `fake_accuracy` near 1 (the discriminator separates all images).
@@ -157,25 +158,25 @@ class CGAN(SwapFamily):
             losses['adversarial'] = generator_loss(self.config.adversary, output.logits)
         if self.is_active('feature_matching'):
             with torch.no_grad():
-                target_features = self.discriminator(batch.target).features[-self.config.matched:]
-            pairs = zip(output.features[-self.config.matched:], target_features, strict=True)
-            losses['feature_matching'] = torch.stack([F.l1_loss(feature, target) for feature, target in pairs]).mean()
+                real_features = self.discriminator(batch.real).features[-self.config.matched:]
+            pairs = zip(output.features[-self.config.matched:], real_features, strict=True)
+            losses['feature_matching'] = torch.stack([F.l1_loss(feature, real) for feature, real in pairs]).mean()
         if self.is_active('classes'):
             losses['classes'] = self._class_loss(output.classes, batch.source_label)
         return losses
 
     def _discriminator_losses(self, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         swap = cache['swap'] if 'swap' in cache else self._render(batch)
-        real, fake, losses = self.discriminator(batch.target), self.discriminator(swap), {}
+        real, fake, losses = self.discriminator(batch.real), self.discriminator(swap), {}
         if self.is_active('discriminator'):
             kind = self.config.adversary
             losses['discriminator'] = discriminator_on_real(kind, real.logits) + discriminator_on_fake(kind, fake.logits)
         if self.is_active('gradient_penalty'):
-            losses['gradient_penalty'] = gradient_penalty(lambda images: self.discriminator(images).logits, batch.target, swap)
+            losses['gradient_penalty'] = gradient_penalty(lambda images: self.discriminator(images).logits, batch.real, swap)
         if self.is_active('r1') and step % self.config.lazy == 0:
-            losses['r1'] = self.config.lazy * r1_penalty(lambda images: self.discriminator(images).logits, batch.target)
+            losses['r1'] = self.config.lazy * r1_penalty(lambda images: self.discriminator(images).logits, batch.real)
         if self.is_active('discriminator_classes'):
-            losses['discriminator_classes'] = self._class_loss(real.classes, batch.target_label)
+            losses['discriminator_classes'] = self._class_loss(real.classes, batch.real_label)
         threshold = 0.5 if self.config.adversary == 'lsgan' else 0.0
         real_accuracy, fake_accuracy = accuracy(real.logits, fake.logits, threshold=threshold)
         self.log_metrics(real_accuracy=real_accuracy, fake_accuracy=fake_accuracy)

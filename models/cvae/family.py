@@ -117,7 +117,7 @@ class CVAE(SwapFamily):
     def _discriminator_losses(self, batch: SwapBatch, cache: dict) -> dict[str, Tensor]:
         swap = cache['swap'] if 'swap' in cache else self.render(batch)
         # One pass: compiled, the power iterations of spectral norms must not step again before the backward pass.
-        logits = self.discriminator(torch.cat([batch.target, swap]))  # (2B,1,h,w)
+        logits = self.discriminator(torch.cat([batch.real, swap]))  # (2B,1,h,w)
         real, fake = ([half] for half in logits.chunk(2))
         self.log_metrics(**dict(zip(('real_accuracy', 'fake_accuracy'), accuracy(real, fake))))
         if not self.is_active('discriminator'):
