@@ -151,6 +151,10 @@ class Family(nn.Module):
         """Modules that `generate` uses, followed by an exponential moving average of their weights: name -> module."""
         return {}
 
+    def adapted_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the same networks at another image size, under the names of this family's."""
+        return state
+
     def extra_state(self) -> dict[str, Tensor]:
         """State of the training beside the weights, such as an image pool; checkpoints hold one for each process."""
         return {}

@@ -4,6 +4,7 @@
     python scripts/prepare_data.py pack --data celeba --root FOLDER -o CACHE --size 128
     python scripts/prepare_data.py label CACHE
     python scripts/prepare_data.py embed CACHE
+    python scripts/prepare_data.py reverse CACHE
     python scripts/prepare_data.py webcaricature ROOT -o FOLDER
 
 `faces` detects, aligns and filters; FOLDER/report.csv says what became of each photo. `pack` writes a data set into a
@@ -25,15 +26,20 @@ quiet_interrupts()
 import argparse
 import os
 from collections import Counter
+from functools import partial
 
 from datasets.cache import embed, label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.preparation.photos import LAYOUTS, Rules, prepare
 from datasets.preparation.webcaricature import Filter, filter_images
+from datasets.samples.reversed import reverse
 from datasets.transforms.joint import face_frame
+from models import weights
 from models.geometry import FACE_SIDE, TEMPLATES
-from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
+from models.perception.build import EMBEDDERS, PARSERS, build_perception, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS
+from models.registry import load_family
+from models.swap.reversal import paste_swap
 from models.weights import WeightsError
 
 
@@ -63,6 +69,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     embedding = tasks.add_parser('embed', help='add identities to a cache')
     embedding.add_argument('cache', type=Path, help='folder that `pack` wrote')
     embedding.add_argument('--identity', choices=EMBEDDERS, default='identity-mobilefacenet')
+    reversing = tasks.add_parser('reverse', help='add reversed pairs to a cache: swaps of strangers onto its training images')
+    reversing.add_argument('cache', type=Path, help='folder of `pack`, with label maps')
+    reversing.add_argument('--weights', default='cgan',
+                           help='swapper: a file of a run, or a name of the table of weights (%(default)s)')
+    reversing.add_argument('--per-image', type=int, default=2, help='strangers per image (%(default)s)')
+    reversing.add_argument('--seed', type=int, default=0, help='seed of the choice of strangers (%(default)s)')
     limits = Filter()
     filtering = tasks.add_parser('webcaricature', help='align WebCaricature; leave out bad landmarks and side faces')
     filtering.add_argument('root', type=Path, help='folder that holds OriginalImages and FacialPoints')
@@ -76,6 +88,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.task == 'pack' and (args.size < 8 or args.side < 8):
         parser.error('--size and --side are at least 8')
+    if args.task == 'reverse' and args.per_image < 1:
+        parser.error('--per-image is at least 1')
     return args
 
 
@@ -89,6 +103,16 @@ def faces(args: argparse.Namespace) -> None:
     counts = prepare(args.photos, args.output, layout=args.layout, rules=rules, detector=args.detector, workers=args.workers,
                      progress=progress)
     print_counts(args.output, counts)
+
+
+def reversed_pairs(args: argparse.Namespace) -> int:
+    file = Path(args.weights) if args.weights.endswith('.safetensors') else weights.path(args.weights)
+    swapper = load_family(file, build_perception())
+    if swapper.task != 'swap':
+        raise ValueError(f'{file} holds no swapper; give the weights of cgan, cvae or ddpm')
+    swapper.eval()
+    return reverse(args.cache, partial(paste_swap, swapper), swapper.perception.parser.labels, name=weights.digest(file),
+                   per_image=args.per_image, seed=args.seed, progress=progress)
 
 
 def print_counts(folder: Path, counts: Counter) -> None:
@@ -105,6 +129,8 @@ def main(argv: list[str] | None = None) -> int:
         elif args.task == 'label':
             labeled = label(args.cache, load_parser(args.parser).labels, name=args.parser, progress=progress)
             print(f'{args.cache}: {len(labeled)} images with parsing maps')
+        elif args.task == 'reverse':
+            print(f'{args.cache}: {reversed_pairs(args)} reversed pairs')
         elif args.task == 'embed':
             embedded = embed(args.cache, fingerprint(args.identity), load_embedder(args.identity), progress=progress)
             print(f'{args.cache}: {len(embedded)} images with identities')

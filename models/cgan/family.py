@@ -116,6 +116,20 @@ class CGAN(SwapFamily):
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'generator': self.generator}
 
+    def adapted_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Self-attention is named by the side of its maps, which grows with the images: the k-th smallest side of the file
+        becomes the k-th smallest of this generator."""
+        prefix = 'generator.attention.'
+        stored = sorted({int(name.removeprefix(prefix).split('.')[0]) for name in state if name.startswith(prefix)})
+        sides = dict(zip(map(str, stored), map(str, sorted(self.config.generator.attention)), strict=False))
+
+        def renamed(name: str) -> str:
+            if not name.startswith(prefix):
+                return name
+            side, rest = name.removeprefix(prefix).split('.', 1)
+            return f'{prefix}{sides.get(side, side)}.{rest}'
+        return {renamed(name): value for name, value in state.items()}
+
     def after_update(self, group: str) -> None:
         if group == 'discriminator' and self.config.clip:
             clip_weights(self.discriminator, self.config.clip)

@@ -13,8 +13,9 @@ embedding. With x0' the clean image of the prediction and a = alphas_cumprod of 
 
 The image that is denoised, `real`, is the expected swap where it is known, otherwise the target. A sample is a swap where it is
 not known and the identity condition is kept. The noisy image then contains the target's face: the weight of `id` is largest at
-a = 1/3, where the noisy image shows little of that face and x0' is a face already. Identity and structure are dropped at random, for classifier-free guidance (Ho & Salimans
-2022), separately and together, so that the same network is an unconditional denoiser as well.
+a = 1/3, where the noisy image shows little of that face and x0' is a face already. Identity and structure are dropped at random,
+for classifier-free guidance (Ho & Salimans 2022), separately and together, so that the same network is an unconditional denoiser
+as well.
 """
 from dataclasses import replace
 
