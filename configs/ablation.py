@@ -12,7 +12,6 @@ from configs.resolve import parse_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
 BASE = 'base'
-RECOGNIZER = 'recognizer'  # the family of a run that trains an identity encoder
 
 
 class Change(Config):
@@ -67,9 +66,6 @@ class AblationConfig(Config):
         for name, change in self.variants.items():
             if change.against not in (None, *self.variants):
                 raise ValueError(f'{name} is tested against {change.against!r}, which is no variant')
-            family = change.family or self.base.family
-            if family != self.base.family and RECOGNIZER in (family, self.base.family):
-                raise ValueError(f'{name} and the base are an encoder and a family of images, which nothing compares')
         return self
 
     def expanded(self) -> dict[str, Change]:

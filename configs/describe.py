@@ -4,24 +4,35 @@ from typing import Any, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from configs.base import Config
+from configs.data import DataConfig
 from configs.schema import RunConfig
 
 _BOUNDS = {'ge': '>=', 'gt': '>', 'le': '<=', 'lt': '<', 'min_length': 'length >=', 'max_length': 'length <='}
 
 
-def describe(schema: type[Config], model: type[Config] | None = None, prefix: str = '') -> list[str]:
+def describe_run(model: type[Config] | None = None, data: type[DataConfig] = DataConfig) -> list[str]:
+    """One line per setting of a run.
+
+    Args:
+        model: config class of the family; None lists `model` as a plain field.
+        data: class of the section `data`; DataConfig lists the fields that all tasks have.
+    """
+    return describe(RunConfig, {'data': data, **({} if model is None else {'model': model})})
+
+
+def describe(schema: type[Config], sections: dict[str, type[Config]] | None = None, prefix: str = '') -> list[str]:
     """One line per field of a config class and of the configs nested in it.
 
     Args:
         schema: the class whose fields are listed.
-        model: the family's config class, listed in place of `RunConfig.model`; None lists `model` as a plain field.
+        sections: field -> class that is listed in place of that of its default.
         prefix: prepended to every key, such as 'engine.'.
     """
     lines = []
     for name, field in schema.model_fields.items():
         key, default = f'{prefix}{name}', field.get_default(call_default_factory=True)
-        if schema is RunConfig and name == 'model' and model is not None:
-            lines += describe(model, prefix=f'{key}.')
+        if name in (sections or {}):
+            lines += describe(sections[name], prefix=f'{key}.')
         elif isinstance(default, Config):
             lines += describe(type(default), prefix=f'{key}.')
         elif isinstance(default, dict) and default and all(isinstance(value, Config) for value in default.values()):

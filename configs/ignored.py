@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from configs.base import Config
+from configs.resolve import checked_run
 from configs.schema import OptimizerConfig, RunConfig
 
 _ABSENT = object()
@@ -42,7 +43,7 @@ def without_ignored(config: RunConfig, defaults: RunConfig, ignored: dict[str, s
             inner = inner[key]
         if value is not _ABSENT and path[-1] in inner:
             inner[path[-1]] = value
-    return RunConfig(**settings)
+    return checked_run(settings, type(config.data))
 
 
 def _value(settings: Any, name: str) -> Any:

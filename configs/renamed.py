@@ -6,6 +6,8 @@ import re
 import warnings
 from typing import Any, NamedTuple
 
+from configs.data import SECTIONS, DataConfig
+
 _FACE_ID = ('cgan', 'cvae', 'ddpm', 'satnet', 'cartoongan')  # families whose loss `identity` compared faces
 _IDENTITY_MAPPING = ('cyclegan', 'dtn', 'cut', 'ugatit')  # families where it compared images
 
@@ -44,6 +46,18 @@ _RULES = (
     _Rule('plate', 'background_image', 'generator'),
 )
 _VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
+# The section `data` had these keys for every family.
+_COMMON_DATA: dict[str, Any] = {
+    'name': 'synthetic', 'root': None, 'same_ratio': 0.5, 'partition': 'train', 'validation_partition': 'validation',
+    'augment': True, 'crops': 0.0, 'balanced': False, 'exaggerate': 0.0,
+    'matching': {'space': 'none', 'to_a': 0.5, 'ratio': 1.0},
+}
+_DATA: dict[str, type[DataConfig]] = {
+    **dict.fromkeys(('cgan', 'cvae', 'ddpm', 'pix2pixhd'), SECTIONS['swap']),
+    **dict.fromkeys(('cyclegan', 'cut', 'stargan', 'xgan', 'dtn', 'cartoongan', 'munit', 'satnet', 'ugatit'),
+                    SECTIONS['translate']),
+    'recognizer': SECTIONS['identity'], 'parser': SECTIONS['parsing'], 'causes': SECTIONS['causes'],
+}
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
 _METRICS = {'pictures_per_second': 'images_per_second', 'identity_source': 'id_source', 'identity_target': 'id_target',
             'real_right': 'real_accuracy', 'fake_right': 'fake_accuracy'}
@@ -73,6 +87,8 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
     stand in, from the top, ('model',) for a family's own config. warn: whether to raise a FutureWarning per old
     name, once in a process; not for files that nobody edits."""
     section, found = parents[-1] if parents else '', {}
+    if not parents and isinstance(settings.get('data'), dict):
+        settings = {**settings, 'data': _of_task(settings['data'], family)}
     for key, value in settings.items():
         new = _renamed(key, section, family) if isinstance(key, str) else key
         if warn and new != key:
@@ -84,6 +100,18 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
             value = _VALUES.get((section, new), {}).get(value, value)
         found[new] = value
     return found
+
+
+def _of_task(data: dict[str, Any], family: str) -> dict[str, Any]:
+    """A section `data` with the keys of every task, without those of other tasks than the family's. ValueError where one of them
+    has another value than its default."""
+    if family not in _DATA or not _COMMON_DATA.keys() <= data.keys():
+        return data
+    others = _COMMON_DATA.keys() - _DATA[family].model_fields.keys()
+    for key in sorted(others):
+        if data[key] != _COMMON_DATA[key]:
+            raise ValueError(f'data.{key}={data[key]} has no effect on the family {family}; remove it from the file')
+    return {key: value for key, value in data.items() if key not in others}
 
 
 def renamed_tensors(state: dict[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 one sentence."""
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
 from configs.base import Config
+from configs.data import DataConfig, SwapData, section_of
 from configs.reading import parse_yaml, read_text, shown
 from configs.renamed import renamed_settings
 from configs.schema import RunConfig
 
 PRESETS = Path(__file__).resolve().parent
+ConfigT = TypeVar('ConfigT', bound=Config)
 
 
 def read_preset(name: str) -> dict:
@@ -72,25 +74,40 @@ def merge(base: dict, change: dict, place: str = '') -> dict:
     return merged
 
 
-def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dict]) -> RunConfig:
-    """Defaults of the schema and of the family's own config, then the preset, then each override in turn."""
-    settings = RunConfig(family=family, model=model_defaults).model_dump()
+def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dict],
+            data: type[DataConfig] = SwapData) -> RunConfig:
+    """The config of a run.
+
+    Args:
+        family: name of the family.
+        model_defaults: settings of the family's own config.
+        preset: nested settings; ValueError where it names another family.
+        overrides: nested settings, each of which replaces those before it.
+        data: class of the section `data`, that of the family's task.
+    """
+    settings = RunConfig(family=family, model=model_defaults, data=data()).model_dump()
     for change in [preset, *overrides]:
         settings = merge(settings, renamed_settings(change, family))
     if settings['family'] != family:
         raise ValueError(f'the preset is made for the family {settings["family"]!r}, not for {family!r}; give the one that fits')
-    return checked(RunConfig, settings)
+    return checked_run(settings, data)
 
 
-def checked(schema: type[Config], settings: Any) -> Config:
-    """The settings as an instance of the schema, its complaints as one sentence."""
+def checked(schema: type[ConfigT], settings: Any, section: str = '') -> ConfigT:
+    """The settings as an instance of the schema. ValueError, one sentence, where they do not fit. section: prepended to the name
+    of the setting, such as 'data.'."""
     try:
         return schema.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        place, value = '.'.join(map(str, first['loc'])), shown(repr(first['input']))
-        raise ValueError(f'the setting {shown(place) or "as a whole"} does not fit: {shown(first["msg"], 300)} (it was {value})'
+        name, value = section + '.'.join(map(str, first['loc'])), shown(repr(first['input']))
+        raise ValueError(f'the setting {shown(name) or "as a whole"} does not fit: {shown(first["msg"], 300)} (it was {value})'
                          ) from error
+
+
+def checked_run(settings: dict, data: type[DataConfig]) -> RunConfig:
+    """Nested settings of all sections as a RunConfig whose section `data` is of the class `data`; ValueError as for `checked`."""
+    return checked(RunConfig, {**settings, 'data': checked(data, settings.get('data', {}), 'data.')})
 
 
 def dump(config: RunConfig) -> str:
@@ -105,12 +122,15 @@ def load(path: Path) -> RunConfig:
     settings = parse_yaml(read_text(path), path)
     if not isinstance(settings, dict):
         raise ValueError(f'{path} holds no settings; restore it or start a new run')
-    return checked(RunConfig, renamed_settings(settings, str(settings.get('family')), warn=False))
+    settings = renamed_settings(settings, str(settings.get('family')), warn=False)
+    data = settings.get('data')
+    return checked_run(settings, section_of(set(data) if isinstance(data, dict) else set()))
 
 
 def reopened(run: Path, overrides: list[dict]) -> RunConfig:
-    """The settings of a run folder with changes; ValueError names what does not fit."""
-    resolved = load(run / 'config.yaml').model_dump()
+    """The config of a run folder with changes. ValueError, one sentence, where they do not fit."""
+    config = load(run / 'config.yaml')
+    settings = config.model_dump()
     for change in overrides:
-        resolved = merge(resolved, renamed_settings(change, resolved['family']))
-    return checked(RunConfig, resolved)
+        settings = merge(settings, renamed_settings(change, config.family))
+    return checked_run(settings, type(config.data))

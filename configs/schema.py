@@ -4,32 +4,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from configs.base import Config, needing
-
-
-class MatchingConfig(Config):
-    """Histogram matching between an unpaired photo and drawing."""
-
-    space: Literal['none', 'rgb', 'hsv', 'hls'] = Field('none', description='color space of the matched histograms; none: off')
-    to_a: float = Field(0.5, ge=0, le=1, description='probability that b is matched to a instead of a to b')
-    ratio: float = Field(1.0, ge=0, le=1, description='interpolation weight of the matched image')
-
-
-class DataConfig(Config):
-    """The data set and how its images become batches."""
-
-    name: str = Field('synthetic', description='data set of datasets.loaders')
-    root: str | None = Field(None, description='folder of the data set; None for synthetic, which renders its faces')
-    batch: int = Field(16, ge=1, description='images per process and micro-batch')
-    workers: int = Field(2, ge=0, description='loader processes; 0 loads in the training process')
-    same_ratio: float = Field(0.5, ge=0, le=1, description='share of pairs that show one identity')
-    partition: str = Field('train', description='partition that is trained on')
-    validation_partition: str = Field('validation', description='partition of the validation batches')
-    validation_batches: int = Field(4, ge=0, description='number of fixed validation batches; 0 disables validation')
-    augment: bool = Field(True, description='random augmentation of the training images')
-    crops: float = Field(0.0, ge=0, le=1, description='share of unpaired images cropped to a random square of 0.748 to 1 area')
-    balanced: bool = Field(False, description='batches of a photo and a drawing per identity (webcaricature)')
-    exaggerate: float = Field(0.0, ge=0, le=3, description='extrapolation of features from the mean face; 1: twice as far')
-    matching: MatchingConfig = Field(MatchingConfig(), description='histogram matching of unpaired images')
+from configs.data import AnyData, SwapData
 
 
 class PerceptionConfig(Config):
@@ -97,7 +72,7 @@ class RunConfig(Config):
 
     family: str = Field(description='name of the model family')
     model: dict = Field({}, description="the family's own config")
-    data: DataConfig = Field(DataConfig(), description='data set and batches')
+    data: AnyData = Field(SwapData(), description='data set and batches; the section of the task of the family')
     perception: PerceptionConfig = Field(PerceptionConfig(), description='frozen perception networks')
     param_groups: dict[str, OptimizerConfig] = Field(
         {'default': OptimizerConfig()}, description='optimizer per parameter group; `default` serves those not named')

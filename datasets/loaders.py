@@ -24,7 +24,7 @@ from datasets.transforms.joint import Augmentation, unpacked
 from datasets.transforms.matching import Matching
 from datasets.unpaired import Unpaired, unpaired
 from datasets.webcaricature import webcaricature
-from models.batch import PairBatch, collate
+from models.batch import collate
 from models.image_io import available_memory
 
 # name -> function (root, partition) -> Faces
@@ -190,24 +190,16 @@ def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> F
 
 
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
-                seed: int = 0, augment: bool = False, encoder: str | None = None) -> Dataset:
+                reversed_ratio: float = 0.0, seed: int = 0, augment: bool = False, encoder: str | None = None) -> Dataset:
     """SwapBatch samples of a data set by name. Identities are balanced in the partitions train and all, the only ones that
-    `augment` applies to. encoder: name of the identity encoder whose embeddings are read from a cache that holds them."""
+    `augment` and `reversed_ratio` apply to. encoder: name of the identity encoder whose embeddings are read from a cache that
+    holds them."""
     if name == 'synthetic':
         return _synthetic(SyntheticSwaps, size, partition, seed, same_ratio=same_ratio)
     train = partition in ('train', 'all')
     return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
-                 augmentation=Augmentation() if augment and train else None, encoder=encoder)
-
-
-def build_samples(batch: type, name: str, root: str | Path | None, size: int, partition: str = 'train', *,
-                  same_ratio: float = 0.5, seed: int = 0, augment: bool = False, crops: float = 0.0,
-                  matching: Matching | None = None, encoder: str | None = None) -> Dataset:
-    """Samples of the batch type of a family: build_pairs for PairBatch, which ignores same_ratio and encoder, otherwise
-    build_swaps, which ignores crops and matching."""
-    if batch is PairBatch:
-        return build_pairs(name, root, size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
-    return build_swaps(name, root, size, partition, same_ratio=same_ratio, seed=seed, augment=augment, encoder=encoder)
+                 augmentation=Augmentation() if augment and train else None, encoder=encoder,
+                 reversed_ratio=reversed_ratio if train else 0.0)
 
 
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:

@@ -1,6 +1,6 @@
 """Head pose from landmarks, and errors of shape and expression in the frontal view.
 
-Landmarks are pixels (B,N,2). A 3D shape is (N,3): x to the viewer's right, y down, z towards the viewer. Angles are
+Landmarks are pixels (B,N,2). A 3D shape is (N,3): x to the viewer's right, y down, z toward the viewer. Angles are
 degrees; positive yaw moves the nose to the viewer's right, positive pitch moves it down, positive roll
 rotates the head clockwise for the viewer.
 """

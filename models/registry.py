@@ -1,4 +1,4 @@
-"""Registry of the image families, imported lazily, and their weights as safetensors files with the config in the metadata."""
+"""Registry of the families, imported lazily, and their weights as safetensors files with the config in the metadata."""
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from configs.data import SECTIONS, DataConfig
 from configs.reading import parse_json, shown
 from configs.renamed import renamed_metadata, renamed_settings, renamed_tensors
 from configs.resolve import checked
@@ -15,12 +16,27 @@ from models.base import Family, FamilyConfig, Perception, Task
 
 @dataclass(frozen=True)
 class FamilyEntry:
-    """Where a family and its config class are defined, and its task (models.base.Task)."""
+    """Definition of a family.
+
+    module: module of the family class and its config class; family, config: names of the classes; task: what the family does;
+    data: the task whose samples it is trained on, None for `task`.
+    """
 
     module: str
     family: str
     config: str
     task: Task
+    data: Task | None = None
+
+    @property
+    def data_task(self) -> Task:
+        """The task whose samples the family is trained on."""
+        return self.data or self.task
+
+    @property
+    def data_section(self) -> type[DataConfig]:
+        """The class of the section `data` of its runs."""
+        return SECTIONS[self.data_task]
 
     def load(self) -> tuple[type[Family], type[FamilyConfig]]:
         """The family class and its config class."""
@@ -40,20 +56,29 @@ FAMILIES = {
     'cartoongan': FamilyEntry('models.translation.cartoongan.family', 'CartoonGAN', 'CartoonGANConfig', 'translate'),
     'ddpm': FamilyEntry('models.ddpm.family', 'DDPM', 'DDPMConfig', 'swap'),
     'munit': FamilyEntry('models.translation.munit.family', 'MUNIT', 'MUNITConfig', 'translate'),
-    'pix2pixhd': FamilyEntry('models.translation.pix2pixhd.family', 'Pix2PixHD', 'Pix2PixHDConfig', 'translate'),
+    'pix2pixhd': FamilyEntry('models.translation.pix2pixhd.family', 'Pix2PixHD', 'Pix2PixHDConfig', 'translate', 'swap'),
     'satnet': FamilyEntry('models.translation.satnet.family', 'SATNet', 'SATNetConfig', 'translate'),
     'ugatit': FamilyEntry('models.translation.ugatit.family', 'UGATIT', 'UGATITConfig', 'translate'),
+    'recognizer': FamilyEntry('models.perception.encoders.family', 'Recognizer', 'RecognizerConfig', 'identity'),
+    'parser': FamilyEntry('models.perception.parsers.family', 'ParserTraining', 'ParserTrainingConfig', 'parsing'),
+    'causes': FamilyEntry('models.perception.causes', 'CauseTraining', 'CauseTrainingConfig', 'causes'),
 }
 TRANSLATORS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'translate')
 SWAPPERS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'swap')
+GENERATORS = (*SWAPPERS, *TRANSLATORS)  # families that generate images
 SWAPPER = SWAPPERS[0]
 
 
-def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
-    """The family class and its config class; ValueError names the known families."""
+def family_entry(name: str) -> FamilyEntry:
+    """The entry of a family; ValueError lists the families."""
     if name not in FAMILIES:
         raise ValueError(f'unknown family {shown(repr(name))}; known: {", ".join(FAMILIES)}')
-    return FAMILIES[name].load()
+    return FAMILIES[name]
+
+
+def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
+    """The family class and its config class; ValueError lists the families."""
+    return family_entry(name).load()
 
 
 def build_family(name: str, config: dict, perception: Perception | None) -> Family:

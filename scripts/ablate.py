@@ -23,9 +23,10 @@ import argparse
 
 import torch
 
-from configs.ablation import RECOGNIZER, AblationConfig, read_ablation
+from configs.ablation import AblationConfig, read_ablation
 from experiments.ablation.plan import Run, plan
 from experiments.ablation.runner import Stopped, estimates, train_all, train_by_script
+from models.registry import family_entry
 from models.storage.files import write_bytes
 from models.weights import WeightsError
 
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     from models.pipelines.io.image_grid import encode_png, grid
 
     out = args.out or Path('outputs') / 'ablations' / name
-    wanted, encoders = ablation.protocol, ablation.base.family == RECOGNIZER
+    wanted, encoders = ablation.protocol, family_entry(ablation.base.family).task == 'identity'
     if encoders:
         protocol = build_faces('webcaricature', wanted.root)
     elif wanted.name == 'translation':

@@ -1,4 +1,4 @@
-"""Measure a run, or the images of another system, by a fixed protocol.
+"""Measure a run, the images of another system, or a perception network, by a fixed protocol.
 
     python scripts/evaluate.py --run RUN
     python scripts/evaluate.py --run RUN --protocol celeba --root CELEBA --against IMAGES_FOLDER
@@ -6,10 +6,14 @@
     python scripts/evaluate.py --run TRANSLATOR --protocol translation --root TWO_DOMAINS
     python scripts/evaluate.py --protocol verification --judge identity-mobilefacenet --root LFW --pairs pairs.txt
     python scripts/evaluate.py --protocol webcaricature --encoder encoder.safetensors --root WEBCARICATURE
+    python scripts/evaluate.py --network mobilefacenet-068 --data celeba --root CELEBA
+    python scripts/evaluate.py --network parsing-unet --root FASSEG CELEBAMASK
 
 Tables of swaps include sanity baselines: copies of target and source, cut and paste, and the true swap where it exists; tables of
 translations include `none`. Images of another system are named by the rows of pairs.csv: 000000.png, ...
 An interrupted evaluation resumes when the command is run again.
+--network measures an identity encoder on the identities of a partition (rendered ones without --root), a face parser on folders
+with label maps and on rendered faces, or a regressor of rendering parameters on rendered faces.
 """
 import sys
 from pathlib import Path
@@ -35,6 +39,7 @@ from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.groups import read_groups
 from experiments.evaluation.judges import Judges, teachers
 from experiments.evaluation.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
+from experiments.evaluation.networks import causes_report, network_task, parsing_report, verification_report
 from experiments.evaluation.protocols.swaps import PROTOCOLS, build_protocol
 from experiments.evaluation.protocols.translation import TranslationEvaluation, translation
 from experiments.evaluation.protocols.verification import draw_pairs, read_pairs, verify_pairs
@@ -42,9 +47,10 @@ from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
 from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
+from models.base import Task
 from models.geometry import TEMPLATES
 from models.perception.build import EMBEDDERS, build_perception, load_embedder
-from models.registry import FAMILIES, load_family
+from models.registry import GENERATORS, load_family
 from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
 
@@ -53,15 +59,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_argument_group('systems')
     what.add_argument('--run', type=Path, action='append', default=[], help='run folder; may be given several times')
-    what.add_argument('--family', choices=FAMILIES, action='append', default=[], help="a family with the zoo's weights")
+    what.add_argument('--family', choices=GENERATORS, action='append', default=[], help="a family with the zoo's weights")
     what.add_argument('--against', type=Path, action='append', default=[], metavar='IMAGES_FOLDER',
                       help='images of another system')
+    what.add_argument('--network', action='append', default=[], metavar='NAME|FILE', help='published perception network, or the '
+                      'encoder.safetensors, parser.safetensors or causes.safetensors of a run')
     how = parser.add_argument_group('protocol and metrics')
     how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic')
-    how.add_argument('--root', help='folder of the data set; of the sources for the protocol folder')
+    how.add_argument('--root', nargs='+', metavar='FOLDER', help='folder of the data set; of the sources for the protocol '
+                     'folder; several for a face parser')
+    how.add_argument('--partition', default='test', help='network: partition that is measured (%(default)s)')
     how.add_argument('--targets', help='second folder of the protocol folder')
     how.add_argument('--pairs', type=Path, help="verification: a list in the format of LFW's pairs.txt (drawn by a seed)")
-    how.add_argument('--data', choices=FACES, default='folder', help='verification: data set in the root (%(default)s)')
+    how.add_argument('--data', choices=FACES, default='folder',
+                     help='verification and networks: data set in the root (%(default)s)')
     how.add_argument('--encoder', type=Path, nargs='+', default=[], metavar='FILE',
                      help='webcaricature: encoder.safetensors, one for all folds or one for each (default: the judge)')
     how.add_argument('--settings', nargs='+', choices=SETTINGS, default=SETTINGS[1:], help='webcaricature (%(default)s)')
@@ -77,6 +88,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--batch', type=int, default=16, help='pairs at a time (%(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args(argv)
+    args.roots = args.root or []
+    args.root = args.roots[0] if args.roots else None
+    if args.network:
+        if args.run or args.family or args.against:
+            parser.error('--network excludes --run, --family and --against')
+        return args
+    if len(args.roots) > 1:
+        parser.error('only --network takes several folders')
     if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
         parser.error('give a system: --run, --family or --against')
     if args.by and args.protocol not in PROTOCOLS:
@@ -92,14 +111,17 @@ def zoo_perception(family: str) -> PerceptionConfig:
     return PerceptionConfig(**(read_preset(name).get('perception', {}) if (PRESETS / f'{name}.yaml').is_file() else {}))
 
 
-def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
-    """The evaluated families and the names of the embedders used in their training."""
+def trained(args: argparse.Namespace, task: Task) -> tuple[list[Trained], set[str]]:
+    """The evaluated families and the names of the embedders used in their training. ValueError for a family of another task."""
     systems, training_embedders = [], set()
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
     named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
     for name, file, perception_config in named:
         perception = build_perception(perception_config.id_encoder, None, perception_config.parser).to(args.device)
         family = load_family(file, perception).to(args.device)
+        if family.task != task:
+            raise ValueError(f'{file} holds a {type(family).__name__}, whose task is {family.task}: the protocol '
+                             f'{args.protocol} measures the task {task}')
         systems.append(Trained(name, family, file))
         training_embedders |= teachers(family, perception_config)
     return systems, training_embedders
@@ -107,7 +129,7 @@ def trained(args: argparse.Namespace) -> tuple[list[Trained], set[str]]:
 
 def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
     """Rows, their folder, and the names of the sanity baselines."""
-    families, taught = trained(args)
+    families, taught = trained(args, 'swap')
     systems: list[System] = [*families, *(Images(folder.name, folder) for folder in args.against)]
     protocol = build_protocol(args.protocol, out / 'lists' / args.protocol, root=args.root, targets=args.targets, size=args.size,
                               count=args.count)
@@ -125,7 +147,7 @@ def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[s
 
 def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
     """Rows of translations, one per direction; results as of swaps."""
-    families, taught = trained(args)
+    families, taught = trained(args, 'translate')
     protocol = translation(args.root, args.size or (families[0].family.config.size if families else None), args.count)
     judges, folder = Judges(args.judge, trained_with=taught, device=args.device), out / 'translation'
     rows, none = [], Untranslated()
@@ -146,6 +168,17 @@ def verify(args: argparse.Namespace) -> str:
                          device=args.device)
     figures = ', '.join(f'{measure} {mean:.4f} ± {deviation:.4f}' for measure, (mean, deviation) in found.items())
     return f'{name} on {len(pairs.same)} pairs in {len(set(pairs.fold))} folds: {figures}'
+
+
+def networks(args: argparse.Namespace) -> str:
+    """Metrics of each perception network."""
+    reports = {
+        'identity': lambda source: verification_report(source, args.data if args.root else 'synthetic', args.root, args.partition,
+                                                       device=args.device),
+        'parsing': lambda source: parsing_report(source, args.roots, args.partition, device=args.device),
+        'causes': lambda source: causes_report(source, device=args.device),
+    }
+    return '\n'.join(reports[network_task(source)](source) for source in args.network)
 
 
 def webcaricature(args: argparse.Namespace, folder: Path) -> str:
@@ -169,6 +202,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     out = args.out or (args.run[0] if args.run else Path('outputs')) / 'evaluation'
     try:
+        if args.network:
+            print(networks(args))
+            return 0
         if args.protocol == 'webcaricature':
             print(webcaricature(args, out / 'webcaricature'))
             return 0

@@ -33,7 +33,7 @@ from models.ddpm.networks.onnx_export import SPARED, export_denoiser, noisy
 from models.perception.build import build_perception
 from models.pipelines.onnx_export import export_family, export_generator, onnx_inputs
 from models.pipelines.simswap import CROP_TEMPLATES
-from models.registry import FAMILIES, SWAPPER, load_family
+from models.registry import SWAPPER, SWAPPERS, load_family
 from models.runtime.quantization import quantize
 from models.runtime.sessions import Inputs
 
@@ -42,7 +42,7 @@ _BATCH, _BATCHES = 8, 7  # images and batches of the calibration; the last batch
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--family', default=SWAPPER, choices=FAMILIES,
+    parser.add_argument('--family', default=SWAPPER, choices=SWAPPERS,
                         help='family whose zoo weights are exported (%(default)s)')
     parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(CROP_TEMPLATES)}')
     parser.add_argument('-o', '--output', type=Path, required=True, help='file to write')

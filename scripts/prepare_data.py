@@ -5,11 +5,13 @@
     python scripts/prepare_data.py label CACHE
     python scripts/prepare_data.py embed CACHE
     python scripts/prepare_data.py reverse CACHE
+    python scripts/prepare_data.py pseudo-labels --data celeba --root CELEBA -o CACHE
     python scripts/prepare_data.py webcaricature ROOT -o FOLDER
 
 `faces` detects, aligns and filters; FOLDER/report.csv says what became of each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds the parsing maps that a face parser sees,
-and `embed` the identities that an identity encoder sees, so that a training run need not compute them. `webcaricature` aligns
+and `embed` the identities that an identity encoder sees, so that a training run need not compute them. `pseudo-labels`
+packs a data set with the label maps of a face parser, for train.py --family parser. `webcaricature` aligns
 WebCaricature and leaves out what is not to be trained on; FOLDER/dropped.png shows what and why. A command that was interrupted,
 or met a full disk, is given again: `faces`, `pack` and `label` go on where they stopped, `embed` and `webcaricature` begin anew,
 and the result is the same to the byte.
@@ -28,9 +30,13 @@ import os
 from collections import Counter
 from functools import partial
 
+import torch
+
 from datasets.cache import embed, label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.preparation.photos import LAYOUTS, Rules, prepare
+from datasets.preparation.pseudo_labels import LabeledFaces
+from datasets.preparation.pseudo_labels import label as write_pseudo_labels
 from datasets.preparation.webcaricature import Filter, filter_images
 from datasets.samples.reversed import reverse
 from datasets.transforms.joint import face_frame
@@ -75,6 +81,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                            help='swapper: a file of a run, or a name of the table of weights (%(default)s)')
     reversing.add_argument('--per-image', type=int, default=2, help='strangers per image (%(default)s)')
     reversing.add_argument('--seed', type=int, default=0, help='seed of the choice of strangers (%(default)s)')
+    pseudo = tasks.add_parser('pseudo-labels', help='pack a data set with the label maps of a face parser, to train another')
+    pseudo.add_argument('--data', choices=[name for name in FACES if name != 'cache'], default='celeba',
+                        help='data set in the root (%(default)s)')
+    pseudo.add_argument('--root', type=Path, required=True, help='folder of the data set')
+    pseudo.add_argument('--parser', choices=PARSERS, default='parsing-unet-small', help='the parser (%(default)s)')
     limits = Filter()
     filtering = tasks.add_parser('webcaricature', help='align WebCaricature; leave out bad landmarks and side faces')
     filtering.add_argument('root', type=Path, help='folder that holds OriginalImages and FacialPoints')
@@ -82,7 +93,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                            help='largest misfit of a landmark as a share of the canvas (%(default)s)')
     filtering.add_argument('--yaw', type=float, default=limits.yaw, help='largest turn to the side in degrees (%(default)s)')
     filtering.add_argument('-o', '--output', type=Path, required=True, help='folder to write')
-    for task in (faces, packing):
+    for task in (faces, packing, pseudo):
         task.add_argument('-o', '--output', type=Path, required=True, help='folder to write')
         task.add_argument('--workers', type=int, default=os.cpu_count(), help='processes (%(default)s)')
     args = parser.parse_args(argv)
@@ -115,6 +126,20 @@ def reversed_pairs(args: argparse.Namespace) -> int:
                    per_image=args.per_image, seed=args.seed, progress=progress)
 
 
+def pseudo_labels(args: argparse.Namespace) -> LabeledFaces:
+    """The packed faces with the label maps of the parser."""
+    parser = load_parser(args.parser)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    parser.to(device)
+
+    @torch.no_grad()
+    def probability(images: torch.Tensor) -> torch.Tensor:
+        return parser(images.to(device), template='celebahq').softmax(1)
+
+    return write_pseudo_labels(build_faces(args.data, args.root), args.output, probability, name=args.parser,
+                               workers=args.workers, progress=progress)
+
+
 def print_counts(folder: Path, counts: Counter) -> None:
     print(f'{folder}: ' + ', '.join(f'{count} {reason}' for reason, count in counts.most_common()))
 
@@ -131,6 +156,9 @@ def main(argv: list[str] | None = None) -> int:
             print(f'{args.cache}: {len(labeled)} images with parsing maps')
         elif args.task == 'reverse':
             print(f'{args.cache}: {reversed_pairs(args)} reversed pairs')
+        elif args.task == 'pseudo-labels':
+            labeled = pseudo_labels(args)
+            print(f'{args.output}: {len(labeled)} images with labels')
         elif args.task == 'embed':
             embedded = embed(args.cache, fingerprint(args.identity), load_embedder(args.identity), progress=progress)
             print(f'{args.cache}: {len(embedded)} images with identities')

@@ -1,9 +1,18 @@
-"""Train a model family.
+"""Train a model family, or one of the perception networks.
 
     python scripts/train.py --family cvae
     python scripts/train.py --family cvae --data celeba --root CELEBA --set data.batch=32 --set model.weights.id=0
+    python scripts/train.py --family recognizer --preset photo-drawing --init mobilefacenet-068 --root WEBCARICATURE
+    python scripts/train.py --family parser --root CACHE FASSEG
+    python scripts/train.py --family causes
     python scripts/train.py --resume RUN
+    python scripts/train.py --family cvae --dry-run
     python scripts/train.py --help-config cvae
+
+recognizer trains an identity encoder by a margin head, by distillation (perception.teacher, model.weights.distill), or by both;
+the run folder gets encoder.safetensors. parser trains the face parser on folders with label maps (prepare_data.py pseudo-labels,
+FASSEG, CelebAMask-HQ) and on rendered faces; the run folder gets parser.safetensors. causes trains the regressor of rendering
+parameters; the run folder gets causes.safetensors. These three are measured after training, as by evaluate.py --network.
 """
 import sys
 from pathlib import Path
@@ -15,24 +24,20 @@ from experiments.console import quiet_interrupts, run_script
 quiet_interrupts()
 
 import argparse
-from itertools import islice
+import os
 
-import torch
-from lightning_fabric import Fabric
-
-from configs.describe import describe
-from configs.resolve import PRESETS, checked, load, parse_override
+from configs.data import ParsingData
+from configs.describe import describe_run
+from configs.resolve import PRESETS, load, parse_override
 from configs.schema import RunConfig
-from datasets.loaders import DATASETS, build_loader, build_samples
-from datasets.transforms.matching import Matching
+from datasets.loaders import DATASETS
+from experiments.training.build import Training, build_training
 from experiments.training.completion import complete
-from experiments.training.engine import Engine
+from experiments.training.dry_run import dry_run
 from experiments.training.errors import RunError
-from experiments.training.fabric import build_fabric
 from experiments.training.run_folder import run_folder
 from experiments.training.settings import resumed, started
-from models.perception.build import build_perception, fingerprint
-from models.registry import FAMILIES, family_types, load_weights
+from models.registry import FAMILIES, family_entry
 from models.weights import WeightsError
 
 
@@ -41,84 +46,84 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--family', choices=FAMILIES, help='what to train')
     parser.add_argument('--preset', help='YAML file, or its name in configs/; default: the one named like the family')
     parser.add_argument('--data', choices=DATASETS, help='data set (default synthetic)')
-    parser.add_argument('--root', help='folder of the data set')
+    parser.add_argument('--root', nargs='+', metavar='FOLDER', help='folder of the data set; several for the family parser')
     parser.add_argument('--steps', type=int, help='updates of each parameter group')
     parser.add_argument('--set', action='extend', nargs='+', default=[], metavar='KEY=VALUE',
                         help='any settings, such as engine.seed=1')
     parser.add_argument('--out', type=Path, help='run folder (default runs/FAMILY-DATE)')
-    parser.add_argument('--init', type=Path, metavar='FILE', help="begin with another run's family.safetensors")
+    parser.add_argument('--init', metavar='FILE', help="initial weights: another run's family.safetensors; for recognizer and "
+                                                       'parser, a published network or an exported file')
     parser.add_argument('--resume', type=Path, metavar='RUN', help='continue the run in this folder')
+    parser.add_argument('--dry-run', action='store_true', help='build everything, run two steps, print parameters, losses, '
+                                                               'memory and speed, and exit; nothing is written')
     parser.add_argument('--help-config', nargs='?', choices=FAMILIES, const=False, metavar='FAMILY',
                         help='print all settings, with those of a family, and exit')
     args = parser.parse_args(argv)
     if args.help_config is not None:
         return args
-    if bool(args.family) == bool(args.resume):
-        parser.error('give --family to start a run or --resume to go on with one')
     if args.resume and (args.preset or args.out or args.init):
         parser.error('--resume takes settings, folder and weights from the run; leave --preset, --out and --init away')
+    if not (args.family or args.resume):
+        parser.error('give --family to start a run or --resume to continue one')
     return args
 
 
-def settings(args: argparse.Namespace) -> RunConfig:
-    """The resolved config; ValueError names what does not fit."""
-    short = {'data.name': args.data, 'data.root': args.root, 'engine.steps': args.steps}
+def settings(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
+    """The resolved config and the overrides of the command line; ValueError names what does not fit."""
+    config, overrides = _resolved(args)
+    if args.root and len(args.root) > 1 and not isinstance(config.data, ParsingData):
+        raise ValueError(f'{config.family} is trained on one folder; give --root once')
+    return config, overrides
+
+
+def _resolved(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
+    options = {'data.name': args.data, 'data.root': os.pathsep.join(args.root) if args.root else None,
+               'engine.steps': args.steps, 'model.init': args.init if _has_own_init(args.family) else None}
     overrides = [parse_override(text) for text in args.set]
-    for path, value in short.items():
+    for path, value in options.items():
         if value is not None:
             section, key = path.split('.')
             overrides.append({section: {key: value}})
     if args.resume:
-        kind, schema = family_types(load(args.resume / 'config.yaml').family)
-        return resumed(args.resume, overrides, schema, kind.batch)
-    has_preset = args.preset or (PRESETS / f'{args.family}.yaml').is_file()
-    kind, schema = family_types(args.family)
-    return started(args.family, schema, kind.batch, args.preset or args.family if has_preset else None, overrides)
+        family = load(args.resume / 'config.yaml').family
+        if args.family not in (None, family):
+            raise ValueError(f'{args.resume} is a run of {family}, not of {args.family}; leave --family away')
+        return resumed(args.resume, overrides), overrides
+    preset = args.preset or (args.family if (PRESETS / f'{args.family}.yaml').is_file() else None)
+    return started(args.family, preset, overrides), overrides
 
 
-def batches(config: RunConfig, kind: type, size: int, fabric: Fabric) -> tuple:
-    """The endless loader of this process, and the fixed validation batches. kind: the type of the batches."""
-    data, seed, encoder = config.data, config.engine.seed, fingerprint(config.perception.id_encoder)
-    train = build_samples(kind, data.name, data.root, size, data.partition, same_ratio=data.same_ratio, seed=seed,
-                          augment=data.augment, crops=data.crops, matching=Matching(**data.matching.model_dump()),
-                          encoder=encoder)
-    loader = build_loader(train, data.batch, seed=seed, workers=data.workers, rank=fabric.global_rank,
-                          world_size=fabric.world_size)
-    if data.validation_batches == 0:
-        return loader, []
-    held = build_samples(kind, data.name, data.root, size, data.validation_partition, same_ratio=data.same_ratio, seed=seed,
-                         encoder=encoder)
-    return loader, list(islice(build_loader(held, data.batch, seed=seed, shuffle=False), data.validation_batches))
+def _has_own_init(family: str | None) -> bool:
+    """Whether the config of a family names its initial weights."""
+    return family is not None and 'init' in family_entry(family).load()[1].model_fields
 
 
-def build(args: argparse.Namespace) -> Engine:
-    config = settings(args)
-    kind, schema = family_types(config.family)
-    model = checked(schema, config.model)
+def build(args: argparse.Namespace) -> Training:
+    """The training; nothing is written."""
+    config, overrides = settings(args)
     folder = run_folder(config.family, args.out, args.resume)
-    fabric = build_fabric(config.engine)
-    torch.manual_seed(config.engine.seed)
-    family = kind(model, build_perception(**dict(config.perception)))
-    if args.init:
-        load_weights(family, args.init)
-    loader, validation = batches(config, kind.batch, model.size, fabric)
-    engine = Engine(config, family, loader, fabric=fabric, folder=fabric.broadcast(folder), validation=validation)
-    if args.resume:
-        engine.resume()
-    return engine
+    fixed = {name for override in overrides for name in override.get('model', {})}
+    init = Path(args.init) if args.init and not _has_own_init(args.family) else None
+    return build_training(config, folder, resume=bool(args.resume), init=init, fixed=fixed)
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     if args.help_config is not None:
-        print(*describe(RunConfig, family_types(args.help_config)[1] if args.help_config else None), sep='\n')
+        print(*describe_run(family_entry(args.help_config).load()[1], family_entry(args.help_config).data_section)
+              if args.help_config else [*describe_run(), f'families: {", ".join(FAMILIES)}; --help-config FAMILY adds the '
+                                        'settings of its model and data'], sep='\n')
         return 0
     try:
-        engine = build(args)
+        training = build(args)
+        if args.dry_run:
+            dry_run(training)
+            return 0
+        training.begin()
     except (ValueError, OSError, WeightsError, RunError) as error:
         print(f'train.py: {error}', file=sys.stderr)
         return 2
-    return complete(engine, 'train.py', lambda: print(engine.folder / 'family.safetensors'))
+    return complete(training.engine, 'train.py', training.finish)
 
 
 if __name__ == '__main__':

@@ -102,12 +102,14 @@ def convert_translator(args: argparse.Namespace) -> None:
     """Write a published translator in the format of train.py; ValueError or WeightsError where it does not fit the preset."""
     from configs.resolve import checked, parse_override, read_preset, resolve
     from experiments.training.checkpoint import save_family
-    from models.registry import family_types
+    from models.registry import family_entry
     from models.translation.published import load_published
 
     preset = read_preset(args.preset)
-    kind, schema = family_types(preset['family'])
-    config = resolve(preset['family'], schema().model_dump(), preset, [parse_override(text) for text in args.set])
+    entry = family_entry(preset['family'])
+    kind, schema = entry.load()
+    config = resolve(preset['family'], schema().model_dump(), preset, [parse_override(text) for text in args.set],
+                     entry.data_section)
     family = kind(checked(schema, config.model), None)
     load_published(family, args.preset, args.source, args.epoch)
     save_family(args.out, config.family, family.state_dict(), family.config)

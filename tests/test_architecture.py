@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from models.registry import FAMILIES
+from models.registry import FAMILIES, GENERATORS
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ('configs', 'models', 'datasets', 'experiments', 'scripts', 'app')
@@ -20,7 +20,7 @@ ALLOWED = {
 }
 TOP_LEVEL = {'models', 'datasets', 'configs', 'experiments', 'scripts', 'tests', 'app', 'README.md', 'setup.py', 'LICENSE',
              'CITATION.cff', 'CONTRIBUTING.md'}
-FAMILY_PACKAGES = {'.'.join(entry.module.split('.')[:2]) for entry in FAMILIES.values()}
+FAMILY_PACKAGES = {'.'.join(FAMILIES[name].module.split('.')[:2]) for name in GENERATORS}
 
 
 def imports(source: str) -> list[tuple[int, str]]:

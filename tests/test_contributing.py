@@ -9,7 +9,7 @@ import torch
 
 from configs.resolve import resolve
 from datasets import loaders
-from datasets.loaders import build_faces, build_loader, build_samples
+from datasets.loaders import build_faces, build_loader, build_swaps
 from experiments.training.engine import Engine
 from experiments.training.fabric import build_fabric
 from models import registry
@@ -68,5 +68,5 @@ def test_the_data_set_becomes_batches(module, monkeypatch, tmp_path):
             write_image(tmp_path / 'scans' / f'p{identity}_{number}.png', np.full((32, 32, 3), 40 * identity + number, np.uint8))
     faces = build_faces('scans', tmp_path / 'scans', 'all')
     assert len(faces) == 6 and len(faces.identity_names) == 3
-    batch = next(iter(build_loader(build_samples(SwapBatch, 'scans', tmp_path / 'scans', 16, partition='all'), 2)))
+    batch = next(iter(build_loader(build_swaps('scans', tmp_path / 'scans', 16, partition='all'), 2)))
     assert batch.source.shape == (2, 3, 16, 16)

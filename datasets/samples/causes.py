@@ -19,7 +19,7 @@ _LOW, _HIGH = np.array([ATTRIBUTE_RANGES[name] for name in READ_ATTRIBUTES], np.
 
 
 def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
-    """The identity and attribute vectors of datasets.synthetic.causes as one (len(CAUSES),) float32 vector in [-1,1]."""
+    """The identity and attribute vectors of datasets.synthetic.parameters as one (len(CAUSES),) float32 vector in [-1,1]."""
     scaled = 2 * (np.asarray(attributes, np.float32)[_ROWS] - _LOW) / (_HIGH - _LOW) - 1
     return torch.from_numpy(np.concatenate([np.asarray(identity, np.float32), scaled]))
 

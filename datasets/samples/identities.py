@@ -5,10 +5,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from configs.data import is_training
 from datasets.faces import PARTITIONS, Faces
 from datasets.loaders import build_faces
 from datasets.samples.swaps import Readable
-from datasets.settings import is_training
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms.exaggeration import exaggerate_image
 from datasets.transforms.joint import Augmentation, into_frame, unpacked

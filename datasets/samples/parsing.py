@@ -23,11 +23,11 @@ from datasets.preparation.pseudo_labels import LABELED, LabeledFaces
 from datasets.samples.swaps import Readable
 from datasets.synthetic import SyntheticFaces
 from datasets.synthetic.occluders import OCCLUDERS, occlude
-from datasets.synthetic.samples import to_tensor
 from datasets.transforms.joint import MIRRORED, face_frame
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
 from models.image_io import ImageError, open_image
+from models.images import to_tensor
 
 SHARES = {'labels': 16, 'coarse': 6, 'synthetic': 4}  # relative frequency in training
 _MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
@@ -231,8 +231,8 @@ def open_faces(root: str | Path) -> tuple[Faces, bool]:
         return coarse_faces(root), True
     if (root / 'CelebA-HQ-img').is_dir():
         return celebamask(root), False
-    raise ValueError(f'{root} holds no images with label maps: give a folder that --label wrote, one of CelebAMask-HQ, '
-                     'or one with images/, masks/ and index.csv')
+    raise ValueError(f'{root} holds no images with label maps: give a folder that `prepare_data.py pseudo-labels` '
+                     'wrote, one of CelebAMask-HQ, or one with images/, masks/ and index.csv')
 
 
 def mixed(roots: Sequence[str | Path], size: int, *, partition: str = 'train', seed: int = 0, varied: bool = True,

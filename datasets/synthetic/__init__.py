@@ -4,8 +4,8 @@
 
 The ground truth of swapping identity A into image B is render(identity of A, attributes of B, size).
 """
-from datasets.synthetic.causes import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
-from datasets.synthetic.paint import DOMAINS, SIZES, Rendering, render
+from datasets.synthetic.parameters import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, exaggerate, sample_attributes, sample_identity
+from datasets.synthetic.renderer import DOMAINS, SIZES, Rendering, render
 from datasets.synthetic.samples import SPLITS, SyntheticFaces, SyntheticPairs, SyntheticSwaps, identity_number
 
 __all__ = ['ATTRIBUTES', 'ATTRIBUTE_RANGES', 'DOMAINS', 'IDENTITY', 'SIZES', 'SPLITS', 'Rendering', 'SyntheticFaces',

@@ -1,7 +1,7 @@
-"""The mean face in space: 68 landmarks (iBUG) of the mean head at rest that datasets.synthetic draws."""
+"""Mean face in three dimensions: 68 landmarks (iBUG) of the mean head of datasets.synthetic with a neutral expression."""
 import torch
 
-# x to the viewer's right, y down, z towards the viewer; pixels of the template `face`.
+# (68,3): x to the viewer's right, y down, z toward the viewer; pixels of the template `face`.
 MEAN_FACE = torch.tensor([
     [-39.4, -5.4, 1.8], [-36.8, 3.4, 0], [-34.5, 11.4, 0], [-33.2, 19.7, 0.8], [-31.9, 28.9, 2.6], [-29, 39, 6.4],
     [-22.5, 47.8, 12.2], [-12.3, 54.7, 17.9], [0, 57.4, 21.1], [12.3, 54.7, 17.9], [22.5, 47.8, 12.2], [29, 39, 6.4],
@@ -17,4 +17,5 @@ MEAN_FACE = torch.tensor([
     [-5.7, 33.1, 50.2],
 ], dtype=torch.float32)
 
-MEAN_POINTS = torch.stack([MEAN_FACE[36:42].mean(0), MEAN_FACE[42:48].mean(0), *MEAN_FACE[[30, 48, 54]]])  # eyes, nose, mouth
+# (5,3): centers of the eyes, tip of the nose, corners of the mouth
+MEAN_POINTS = torch.stack([MEAN_FACE[36:42].mean(0), MEAN_FACE[42:48].mean(0), *MEAN_FACE[[30, 48, 54]]])

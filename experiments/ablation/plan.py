@@ -10,17 +10,16 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from configs.ablation import RECOGNIZER, AblationConfig, Change, overrides
+from configs.ablation import AblationConfig, Change, overrides
+from configs.data import NamedData
 from configs.resolve import PRESETS, checked, dump
 from configs.schema import RunConfig
 from experiments.training.logging.journal import code_hash
 from experiments.training.settings import started
-from models.base import FamilyConfig
-from models.batch import FaceBatch
-from models.perception.encoders.family import RecognizerConfig
-from models.registry import family_types
+from models.registry import family_entry, family_types
 
 SAMPLING = 'sampling'  # section of a family's config that does not affect training
+TASKS = ('swap', 'translate', 'identity')  # whose runs experiments.ablation.comparison compares
 
 
 @dataclass(frozen=True)
@@ -69,17 +68,19 @@ class Run:
 def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
     """All runs, variant by variant. Variants with equal configs share a folder. Raises ValueError for an invalid config."""
     code, data_hashes, runs_of_plan = code_hash(), {}, []
-    for name, change in ablation.expanded().items():
+    changes = ablation.expanded()
+    _check_tasks(ablation, changes)
+    for name, change in changes.items():
         for seed in ablation.seeds:
             try:
                 config = _resolved(change, {} if name == ablation.base_name else ablation.base.settings, seed)
             except ValueError as error:
                 raise ValueError(f'{name}: {error}') from error
-            data = (config.data.name, config.data.root)
-            if data not in data_hashes:
-                data_hashes[data] = data_state(config.data.root)
+            root = config.data.root if isinstance(config.data, NamedData) else None
+            if root not in data_hashes:
+                data_hashes[root] = data_state(root)
             run = Run(name, seed, config, '', runs)
-            text = '\n'.join([dump(run.training), code, data_hashes[data]])
+            text = '\n'.join([dump(run.training), code, data_hashes[root]])
             key = hashlib.sha256(text.encode()).hexdigest()[:16]
             runs_of_plan.append(replace(run, key=key, folder=runs / key))
     return runs_of_plan
@@ -91,15 +92,19 @@ def _resolved(change: Change, base: dict, seed: int) -> RunConfig:
     inherited = change.model_copy(update={'settings': {key: value for key, value in change.settings.items()
                                                        if key in base and base[key] == value}})
     preset = change.preset or (family if (PRESETS / f'{family}.yaml').is_file() else None)
-    schema = schema_of(family)
-    config = started(family, schema, FaceBatch if family == RECOGNIZER else family_types(family)[0].batch, preset,
-                     [*overrides(change), {'engine': {'seed': seed}}], inherited=overrides(inherited))
-    return config.model_copy(update={'model': checked(schema, config.model).model_dump()})
+    config = started(family, preset, [*overrides(change), {'engine': {'seed': seed}}], inherited=overrides(inherited))
+    return config.model_copy(update={'model': checked(family_types(family)[1], config.model).model_dump()})
 
 
-def schema_of(family: str) -> type[FamilyConfig]:
-    """The config class of a family of the registry, or of RECOGNIZER."""
-    return RecognizerConfig if family == RECOGNIZER else family_types(family)[1]
+def _check_tasks(ablation: AblationConfig, changes: dict[str, Change]) -> None:
+    """ValueError where families of a plan are of tasks whose runs are not compared."""
+    tasks = {name: family_entry(change.family or ablation.base.family).task for name, change in changes.items()}
+    for name, task in tasks.items():
+        if task not in TASKS:
+            raise ValueError(f'{name}: runs of the family {changes[name].family} are not compared; give a family that swaps or '
+                             'translates faces, or recognizer')
+        if (task == 'identity') != (tasks[ablation.base_name] == 'identity'):
+            raise ValueError(f'{name} and the base are an encoder and a family of images, which nothing compares')
 
 
 def data_state(root: str | None) -> str:

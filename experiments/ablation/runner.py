@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from configs.ablation import RECOGNIZER
 from configs.resolve import dump
 from experiments.ablation.plan import Run
 from experiments.training.errors import RunError
@@ -45,15 +44,14 @@ def devices() -> list[dict[str, str]]:
 
 
 def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[], bool]) -> None:
-    """Train a run by scripts/train.py or train_identity.py in a subprocess, which saves a checkpoint when it is terminated."""
+    """Train a run by scripts/train.py in a subprocess, which saves a checkpoint when it is terminated."""
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     preset = run.folder.with_suffix('.yaml')
     write_bytes(preset, dump(run.training).encode())
-    script, family = ('train_identity.py', []) if run.config.family == RECOGNIZER else (
-        'train.py', ['--family', run.config.family])
-    arguments = ['--resume', str(run.folder)] if run.begun else [*family, '--preset', str(preset), '--out', str(run.folder)]
-    process = subprocess.Popen([sys.executable, str(ROOT / 'scripts' / script), *arguments], env={**os.environ, **environment},
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    arguments = ['--resume', str(run.folder)] if run.begun else [
+        '--family', run.config.family, '--preset', str(preset), '--out', str(run.folder)]
+    process = subprocess.Popen([sys.executable, str(ROOT / 'scripts' / 'train.py'), *arguments],
+                               env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     terminated, messages = False, None
     while messages is None:
         try:
@@ -65,7 +63,7 @@ def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[]
     if terminated or process.returncode in _STOPPED_CODES:
         raise Stopped(messages[-1] if messages else 'the training was stopped')
     if process.returncode:
-        raise RunError(messages[-1] if messages else f'{script} ended with exit code {process.returncode} and no message')
+        raise RunError(messages[-1] if messages else f'train.py ended with exit code {process.returncode} and no message')
 
 
 def train_all(runs: list[Run], train: Train = train_by_script, places: list[dict[str, str]] | None = None, *,
@@ -133,8 +131,7 @@ def estimates(runs: list[Run], cache: Path, train: Train | None = None) -> dict[
             measured |= {cost_key: speeds[cost_key]} if speeds[cost_key] else {}
             write_bytes(cache, json.dumps(measured, indent=1).encode())
         if speeds.get(cost_key):
-            engine, data = run.config.engine, run.config.data
-            images = data.batch * (2 if data.balanced else 1)  # of a step: a couple is two
+            engine, images = run.config.engine, run.config.data.images_per_batch
             seconds[run.key] = engine.steps * engine.accumulate * images * engine.devices / speeds[cost_key]
     return seconds
 
@@ -156,8 +153,8 @@ def _costs(run: Run) -> str:
     """Key of everything that the duration of a training step depends on, including the host."""
     model = {key: value for key, value in run.config.model.items() if key != 'weights'}
     engine, data = run.config.engine, run.config.data
-    return json.dumps([platform.node(), run.config.family, model, data.batch, data.balanced, engine.precision, engine.compile,
-                       engine.channels_last])
+    return json.dumps([platform.node(), run.config.family, model, data.batch, data.images_per_batch, engine.precision,
+                       engine.compile, engine.channels_last])
 
 
 def _speed(run: Run) -> float | None:

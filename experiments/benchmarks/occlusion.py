@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from datasets.loaders import build_faces
 from datasets.synthetic import identity_number, render, sample_attributes, sample_identity
 from datasets.synthetic.occluders import OCCLUDERS, occlude
-from datasets.synthetic.samples import to_tensor
 from datasets.transforms.joint import face_frame, into_frame
 from models import geometry, weights
 from models.base import Family, Perception
 from models.batch import FACE_IDS, SwapBatch
+from models.images import to_tensor
 from models.perception.build import PARSERS, PHOTO_PARSER, build_perception, load_parser
 from models.perception.parsers.family import load_trained
 from models.pipelines import occlusion

@@ -82,7 +82,7 @@ class Engine:
         if engine.compile:
             family.compile(dynamic=False)
         self.param_groups = build_optimizer_groups(family, config.param_groups)
-        with explain_out_of_memory(self._less_memory):
+        with explain_out_of_memory(self.less_memory):
             self.validation = [self._placed(batch) for batch in validation]
             if family.perception is not None:
                 family.perception.to(fabric.device)
@@ -110,16 +110,11 @@ class Engine:
         self.progress_bar = ProgressBar(self.step, steps, self.fabric.is_global_zero)
         began, seen = time.monotonic(), 0
         try:
-            with Interruption() as interruption, explain_out_of_memory(self._less_memory):
-                stream = map(self._placed, self.loader)
+            with Interruption() as interruption, explain_out_of_memory(self.less_memory):
+                stream = self.micro_batches()
                 while self.step < steps:
-                    batches = [MicroBatch(next(stream)) for _ in range(every.accumulate)]
-                    seen += sum(len(each.batch) for each in batches) * self.fabric.world_size
-                    for group in self.param_groups:
-                        if self.step % group.config.every == 0:
-                            self._update(group, batches)
-                    self.ema.update(self.step)
-                    self.step += 1
+                    batches = next(stream)
+                    seen += self.update(batches)
                     last = self.step == steps
                     log, save = last or self.step % every.log_every == 0, last or self.step % every.checkpoint_every == 0
                     stop = self._settle(interruption, log or save)
@@ -143,6 +138,21 @@ class Engine:
             if self.fabric.is_global_zero:
                 self.journal.close()
             self.module = None  # DDP would keep the process group alive after destroy_process_group
+
+    def micro_batches(self) -> Iterator[list[MicroBatch]]:
+        """The endless micro-batches of each step, on the device."""
+        stream = map(self._placed, self.loader)
+        while True:
+            yield [MicroBatch(next(stream)) for _ in range(self.config.engine.accumulate)]
+
+    def update(self, batches: list[MicroBatch]) -> int:
+        """One step: an update of every parameter group that is due. Returns the number of images of all processes."""
+        for group in self.param_groups:
+            if self.step % group.config.every == 0:
+                self._update(group, batches)
+        self.ema.update(self.step)
+        self.step += 1
+        return sum(len(each.batch) for each in batches) * self.fabric.world_size
 
     def _update(self, group: OptimizerGroup, batches: list[MicroBatch]) -> None:
         """One update of one parameter group over all micro-batches."""
@@ -178,7 +188,7 @@ class Engine:
                            f'then resume: {self.checkpoints.standing()}')
         return next((number for _, number in verdicts if number), None)
 
-    def _less_memory(self) -> str:
+    def less_memory(self) -> str:
         """What to set where the memory is not enough."""
         engine, batch = self.config.engine, self.config.data.batch
         ways = [f'data.batch below {batch}, with engine.accumulate higher by as much'] * (batch > 1)

@@ -1,48 +1,50 @@
-"""The settings of a run against what its family and its data use."""
+"""Resolved configs of new and of resumed runs. A setting that has no effect on the family and the data set is refused."""
 from collections.abc import Sequence
 from pathlib import Path
 
 from configs.ignored import ignored_in, refuse_ignored, without_ignored
 from configs.resolve import PRESETS, checked, load, read_preset, reopened, resolve
 from configs.schema import RunConfig
-from datasets.settings import ignored_data
-from models.base import FamilyConfig
+from models.registry import family_entry, family_types
 
 
-def ignored_settings(config: RunConfig, schema: type[FamilyConfig], batch: type) -> dict[str, str]:
-    """Dotted settings that have no effect on a run -> why. schema: of config.model; batch: the type of its batches."""
-    model = checked(schema, config.model)
-    asked = model.networks()
-    if 'teacher' in asked and config.perception.teacher is None:
-        asked = asked | {'id_encoder'}
-    networks = {f'perception.{name}': 'it needs a loss or a condition that asks this network' for name, value in config.perception
-                if value and name not in asked}  # None and False switch a network off, which is never in vain
-    data = {f'data.{name}': why for name, why in ignored_data(batch, config.data).items()}
-    return {**ignored_in(config), **ignored_in(model, 'model.'), **data, **networks}
+def ignored_settings(config: RunConfig) -> dict[str, str]:
+    """Dotted settings that have no effect on a run -> reason."""
+    model = checked(family_types(config.family)[1], config.model)
+    networks = model.networks()
+    if 'teacher' in networks and config.perception.teacher is None:
+        networks = networks | {'id_encoder'}
+    unused = {f'perception.{name}': 'it needs a loss or a condition that uses this network' for name, value in config.perception
+              if value and name not in networks}  # None and False switch a network off, which is always allowed
+    return {**ignored_in(config), **ignored_in(model, 'model.'), **unused}
 
 
-def effective(config: RunConfig, before: RunConfig, defaults: RunConfig, schema: type[FamilyConfig], batch: type) -> RunConfig:
-    """The config with settings that have no effect at their defaults. ValueError, one sentence, where one of them was set since
-    `before`: the preset alone, or the run that is resumed."""
-    ignored = ignored_settings(config, schema, batch)
+def started(family: str, preset: str | None, overrides: list[dict], *, inherited: Sequence[dict] = ()) -> RunConfig:
+    """The resolved config of a new run, whose settings without effect have their defaults.
+
+    Args:
+        family: name of the family.
+        preset: path of a YAML file, or its name in configs/; None for the defaults.
+        overrides: nested settings, each of which replaces those before it.
+        inherited: overrides that, like a preset in configs/, may hold settings that another override leaves without effect.
+
+    Raises:
+        ValueError: a preset or an override does not fit or has no effect; one sentence.
+    """
+    entry = family_entry(family)
+    model, data = entry.load()[1]().model_dump(), entry.data_section
+    settings = read_preset(preset) if preset else {}
+    in_configs = preset and (PRESETS / f'{preset}.yaml').is_file()
+    defaults = resolve(family, model, {}, [], data)
+    before = resolve(family, model, settings if in_configs else {}, list(inherited), data)
+    config = resolve(family, model, settings, overrides, data)
+    ignored = ignored_settings(config)
     refuse_ignored(config, [before, defaults], ignored)
     return without_ignored(config, defaults, ignored)
 
 
-def started(family: str, schema: type[FamilyConfig], batch: type, preset: str | None, overrides: list[dict], *,
-            inherited: Sequence[dict] = (), defaults: FamilyConfig | None = None) -> RunConfig:
-    """The resolved config of a new run. ValueError, one sentence, where a preset or an override does not fit or would be ignored;
-    presets of the suite, and overrides that are `inherited` too, may hold settings that another override leaves without effect.
-    defaults: of the model, instead of the schema's."""
-    usual, settings = (defaults or schema()).model_dump(), read_preset(preset) if preset else {}
-    plain = resolve(family, usual, {}, [])
-    of_suite = preset and (PRESETS / f'{preset}.yaml').is_file()
-    before = resolve(family, usual, settings if of_suite else {}, list(inherited))
-    return effective(resolve(family, usual, settings, overrides), before, plain, schema, batch)
-
-
-def resumed(run: Path, overrides: list[dict], schema: type[FamilyConfig], batch: type) -> RunConfig:
+def resumed(run: Path, overrides: list[dict]) -> RunConfig:
     """The config of a run folder with changes; ValueError as for `started`."""
     config = reopened(run, overrides)
-    refuse_ignored(config, [load(run / 'config.yaml')], ignored_settings(config, schema, batch))
+    refuse_ignored(config, [load(run / 'config.yaml')], ignored_settings(config))
     return config

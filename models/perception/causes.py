@@ -44,6 +44,9 @@ class CauseTrainingConfig(FamilyConfig):
 class CauseTraining(Family):
     """Trains CauseNet on CauseBatches."""
 
+    task = 'causes'
+    batch = CauseBatch
+
     def __init__(self, config: CauseTrainingConfig, perception: Perception | None = None):
         super().__init__(config, perception)
         self.network = CauseNet(config.causes, config.width)

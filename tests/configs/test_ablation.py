@@ -25,7 +25,6 @@ def test_variants_and_grid_stand_on_the_base():
     ('{question: q, base: {family: cvae}, varients: {}}', 'varients does not fit'),
     ('{question: q, base: {family: cvae}, variants: {base: {}}}', 'like the base'),
     ('{question: q, base: {family: cvae}, variants: {a: {against: b}}}', "against 'b'"),
-    ('{question: q, base: {family: recognizer}, variants: {a: {family: cvae}}}', 'a and the base'),
     ('{question: q', 'not readable as YAML'),
 ])
 def test_a_mistake_is_one_sentence(tmp_path, text, message):

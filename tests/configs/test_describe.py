@@ -2,18 +2,21 @@
 import pytest
 
 from configs.base import Config
-from configs.describe import describe
-from configs.schema import DataConfig, EngineConfig, MatchingConfig, OptimizerConfig, PerceptionConfig, RunConfig
+from configs.data import SECTIONS, MatchingConfig
+from configs.describe import describe_run
+from configs.schema import EngineConfig, OptimizerConfig, PerceptionConfig, RunConfig
 from models.registry import FAMILIES, family_types
 
 
-@pytest.mark.parametrize('schema', [DataConfig, EngineConfig, MatchingConfig, OptimizerConfig, PerceptionConfig, RunConfig])
+@pytest.mark.parametrize('schema', [
+    *SECTIONS.values(), EngineConfig, MatchingConfig, OptimizerConfig, PerceptionConfig, RunConfig,
+])
 def test_every_field_of_the_schema_has_a_description(schema: type[Config]) -> None:
     assert not [name for name, field in schema.model_fields.items() if not field.description]
 
 
 def test_a_line_holds_type_range_default_and_description() -> None:
-    lines = describe(RunConfig)
+    lines = describe_run(data=SECTIONS['translate'])
     assert ('engine.ema (float, >= 0, < 1, default 0.999): decay of the EMA weights') in lines
     assert any(line.startswith("data.matching.space ('none' | 'rgb' | 'hsv' | 'hls', default 'none')") for line in lines)
     assert any(line.startswith('param_groups.default.lr (float, > 0, default 0.0002)') for line in lines)
@@ -21,7 +24,8 @@ def test_a_line_holds_type_range_default_and_description() -> None:
 
 @pytest.mark.parametrize('family', FAMILIES)
 def test_the_model_section_is_that_of_the_family(family: str) -> None:
-    schema = family_types(family)[1]
-    keys = [line.split(' (')[0] for line in describe(RunConfig, schema)]
+    schema, data = family_types(family)[1], FAMILIES[family].data_section
+    keys = [line.split(' (')[0] for line in describe_run(schema, data)]
     assert len(keys) == len(set(keys))
     assert all(any(key == f'model.{name}' or key.startswith(f'model.{name}.') for key in keys) for name in schema.model_fields)
+    assert all(any(key == f'data.{name}' or key.startswith(f'data.{name}.') for key in keys) for name in data.model_fields)

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from configs import renamed
+from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
 from configs.renamed import renamed_metrics, renamed_settings
 from configs.resolve import load, merge
 from experiments.training.checkpoint import Checkpoints
@@ -109,6 +110,22 @@ def test_present_names_pass_without_a_warning(recwarn):
     renamed._warned.clear()
     assert renamed_settings(settings, settings['family']) == settings
     assert not recwarn.list
+
+
+def test_data_settings_of_other_tasks_are_dropped(run):
+    assert load(run / 'config.yaml').data.model_dump().keys() == SwapData.model_fields.keys()
+    settings = yaml.safe_load((run / 'config.yaml').read_text())
+    sections = {'ugatit': PairData, 'recognizer': RecognitionData, 'parser': ParsingData, 'causes': CauseData}
+    for family, section in sections.items():
+        assert renamed_settings(settings, family, warn=False)['data'].keys() == section.model_fields.keys()
+
+
+def test_a_data_setting_of_another_task_is_refused_unless_it_has_its_default(run):
+    settings = yaml.safe_load((run / 'config.yaml').read_text())
+    settings['data']['crops'] = 0.5
+    (run / 'config.yaml').write_text(yaml.safe_dump(settings))
+    with pytest.raises(ValueError, match='data.crops=0.5 has no effect on the family cgan'):
+        load(run / 'config.yaml')
 
 
 def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):

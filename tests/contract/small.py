@@ -13,18 +13,14 @@ from experiments.training.engine import Engine
 from experiments.training.fabric import build_fabric
 from models.base import Family, FamilyConfig
 from models.batch import COARSE, PARTS, CauseBatch, FaceBatch, PairBatch, ParsingBatch, SwapBatch
-from models.perception.causes import CauseTraining, CauseTrainingConfig
 from models.perception.encoders.embedder import Embedder
-from models.perception.encoders.family import Recognizer, RecognizerConfig, frame
+from models.perception.encoders.family import frame
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 from models.perception.landmarks.five_point import FiveLandmarks
-from models.perception.parsers.family import ParserTraining, ParserTrainingConfig
-from models.registry import family_types
+from models.registry import family_entry, family_types
 from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.contract.test_family import TINY
 
-OTHERS = {'recognizer': (Recognizer, RecognizerConfig, FaceBatch), 'parser': (ParserTraining, ParserTrainingConfig, ParsingBatch),
-          'causes': (CauseTraining, CauseTrainingConfig, CauseBatch)}  # what is trained beside the registry
 PRESET_NAMES = sorted(path.stem for path in PRESETS.glob('*.yaml'))
 PEOPLE, CAUSES = 5, 4
 # Widths, depths and counts of a preset's model by their names in any config; what is 0 there stays 0.
@@ -48,19 +44,20 @@ def small_family(name: str) -> 'Small':
     family, schema = family_types(name)
     model = schema(**{**TINY[name][0], **OPTIONS.get(name, {})})
     model = model.model_copy(update={'weights': {loss: model.weights.get(loss) or 0.1 for loss in schema().weights}})
-    return Small(family, schema, TINY[name][1], resolve(name, model.model_dump(), {}, []), True)
+    return Small(family, schema, TINY[name][1], resolve(name, model.model_dump(), {}, [], family_entry(name).data_section),
+                 True)
 
 
 def small_preset(name: str) -> 'Small':
     """A preset with its own losses and options."""
     settings = read_preset(name)
     kind = settings['family']
-    family, schema, batch = OTHERS[kind] if kind in OTHERS else (*family_types(kind), family_types(kind)[0].batch)
-    config = resolve(kind, schema().model_dump(), settings, [])
+    family, schema = family_types(kind)
+    config = resolve(kind, schema().model_dump(), settings, [], family_entry(kind).data_section)
     if kind == 'recognizer':
         config.model['num_identities'] = PEOPLE
     config.model.update(shrunk(config.model, {**SMALL, **OWN.get(kind, {}), **FIXED.get(name, {})}))
-    return Small(family, schema, batch, config, False)
+    return Small(family, schema, family.batch, config, False)
 
 
 def shrunk(model: dict, small: dict) -> dict:

@@ -8,7 +8,7 @@ from experiments.training.checkpoint import save_family
 from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group
 from models.base import Family
 from models.batch import PairBatch, SwapBatch
-from models.registry import FAMILIES, build_family, load_family
+from models.registry import GENERATORS, build_family, load_family
 from tests.contract.stubs import IDENTITY, tiny_perception
 
 # The smallest config of each family that trains with all of its losses, and the type of its batches.
@@ -62,7 +62,7 @@ TINY = {
 COUNT = 4
 
 
-@pytest.fixture(params=FAMILIES)
+@pytest.fixture(params=GENERATORS)
 def name(request) -> str:
     return request.param
 

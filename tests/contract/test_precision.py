@@ -8,7 +8,7 @@ import torch
 
 from experiments.training import engine as engines
 from models.base import Family
-from models.registry import FAMILIES
+from models.registry import GENERATORS
 from tests.contract.small import PRESET_NAMES, Small, small_family, small_preset
 
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -17,7 +17,7 @@ TOLERANCE = {torch.bfloat16: 1e-2, torch.float16: 4e-3}  # relative above 1, abs
 # Factors of the tolerance, where the embedding of a deep untrained encoder is rounded: its cosine to the teacher's, and the
 # contrast between photos and drawings, whose temperature divides cosines by 0.1.
 STEEP = {'distill': 3, 'contrast': 10}
-RUNS = [*(f'family {name}' for name in FAMILIES), *(f'preset {name}' for name in PRESET_NAMES)]
+RUNS = [*(f'family {name}' for name in GENERATORS), *(f'preset {name}' for name in PRESET_NAMES)]
 LARGE = 'preset webcaricature', 'preset recognizer', 'preset photo-drawing'  # recognition networks come in one size
 
 
@@ -91,7 +91,7 @@ def recorded(micro_batch: engines.MicroBatch, cache: RecordingCache) -> engines.
     return micro_batch
 
 
-@pytest.mark.parametrize('run', [*(f'family {name}' for name in FAMILIES), 'preset cgan-faces', 'preset encoder'])
+@pytest.mark.parametrize('run', [*(f'family {name}' for name in GENERATORS), 'preset cgan-faces', 'preset encoder'])
 def test_two_steps(run, tmp_path, monkeypatch):
     train(run, tmp_path, monkeypatch, precision='bf16-mixed', accumulate=2)
 

@@ -18,7 +18,7 @@ COMMANDS = {
     'evaluate': ['--run', 'no-run', '--out', 'results'],
     'export': ['--weights', 'no.safetensors', '-o', 'out.onnx'],
     'weights': ['halve', 'no.safetensors', 'out.safetensors'],
-    'train_identity': ['--data', 'folder', '--root', 'no-folder'],
+    'train_identity': ['--data', 'folder', '--root', 'no-folder', '--network', 'sphere20'],
     'provenance': ['no-photo.jpg'],
 }
 

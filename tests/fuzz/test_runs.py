@@ -11,7 +11,7 @@ from experiments.training.logging.journal import Journal, learning_curves
 from tests.contract.stubs import tiny_perception
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import BINARY, TEXT
-from tests.scripts.test_train import tiny
+from tests.scripts.test_train import TINY
 
 CHECKPOINT = 'checkpoints/step-00000002'
 
@@ -21,9 +21,9 @@ def trained(tmp_path_factory) -> Path:
     """A run of two steps."""
     script, run = importlib.import_module('scripts.train'), tmp_path_factory.mktemp('runs') / 'run'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(script, 'build_perception', lambda **names: tiny_perception())
-        words = ['--family', 'cvae', '--steps', '2', '--out', str(run), *tiny('engine.best=validation/reconstruction')]
-        assert script.main(words) == 0
+        patch.setattr('experiments.training.tasks.base.build_perception', lambda **names: tiny_perception())
+        settings = [word for setting in (*TINY, 'engine.best=validation/reconstruction') for word in ('--set', setting)]
+        assert script.main(['--family', 'cvae', '--steps', '2', '--out', str(run), *settings]) == 0
     return run
 
 
@@ -35,7 +35,7 @@ def run(trained, tmp_path) -> Path:
 @pytest.fixture
 def resume(monkeypatch, run):
     script = importlib.import_module('scripts.train')
-    monkeypatch.setattr(script, 'build_perception', lambda **names: tiny_perception())
+    monkeypatch.setattr('experiments.training.tasks.base.build_perception', lambda **names: tiny_perception())
     return lambda _: script.build(script.parse(['--resume', str(run)]))
 
 

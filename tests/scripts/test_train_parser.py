@@ -1,9 +1,10 @@
-"""scripts/train_parser.py from start to its last line."""
+"""Training of face parsers by scripts/train.py and their measurement by scripts/evaluate.py."""
 import importlib
 import json
 
 import pytest
 
+from experiments.evaluation import networks
 from models.perception.build import file_of
 from models.storage.convert import read_state
 from tests.datasets import layouts
@@ -13,53 +14,55 @@ TINY = ['model.size=32', 'data.batch=4', 'data.workers=0', 'data.validation_batc
 
 
 @pytest.fixture
-def script(monkeypatch):
-    module = importlib.import_module('scripts.train_parser')
-    measured = module.measure
-    monkeypatch.setattr(module, 'measure', lambda *given, **named: measured(*given, **named, most=6))
-    return lambda *words: module.main([*map(str, words), *(word for setting in TINY for word in ('--set', setting))])
+def train(run_train, monkeypatch):
+    measure = networks.measure
+    monkeypatch.setattr(networks, 'measure', lambda *positional, **named: measure(*positional, **named, most=6))
+
+    def run(*arguments, settings=()):
+        return run_train('--family', 'parser', *arguments, settings=[*TINY, *settings])
+    return run
 
 
-def test_it_trains_goes_on_and_measures(script, tmp_path, capsys):
+def test_a_parser_is_trained_resumed_exported_and_measured(train, tmp_path, capsys):
     folder, run = layouts.celebamask(tmp_path / 'hq', numbers=range(12)), tmp_path / 'run'
-    assert script('--root', folder, '--steps', 2, '--out', run) == 0
+    assert train('--root', folder, '--steps', 2, '--out', run) == 0
     assert 'on synthetic: face 0.' in capsys.readouterr().out
-    assert script('--resume', run, '--steps', 3) == 0
+    assert train('--resume', run, '--steps', 3) == 0
     lines = [json.loads(line) for line in (run / 'journal.jsonl').read_text().splitlines()]
     assert [line['step'] for line in lines if 'train/labels' in line] == [1, 2, 3]
-    row = capsys.readouterr().out
-    assert script('--evaluate', run / 'parser.safetensors', '--root', folder) == 0
-    assert capsys.readouterr().out == row
+    report = capsys.readouterr().out
+    evaluate = importlib.import_module('scripts.evaluate').main
+    assert evaluate(['--network', str(run / 'parser.safetensors'), '--root', str(folder), '--device', 'cpu']) == 0
+    assert capsys.readouterr().out == report
 
 
-def test_training_starts_from_the_weights_that_are_given(script, tmp_path, monkeypatch):
-    monkeypatch.setattr('scripts.train_parser.measure', lambda *_, **__: {'face': 0.0, 'images': 0, 'parts': {}})
-    script('--preset', 'parser-occlusion', '--steps', 1, '--out', tmp_path / 'run', '--set', 'param_groups.default.lr=1e-9')
+@pytest.mark.parametrize('arguments', [('--preset', 'parser-occlusion'), ('--init', 'parsing-unet')])
+def test_training_begins_with_the_initial_weights(train, tmp_path, monkeypatch, arguments):
+    monkeypatch.setattr(networks, 'measure', lambda *_, **__: {'face': 0.0, 'images': 0, 'parts': {}})
+    train(*arguments, '--steps', 1, '--out', tmp_path / 'run', settings=['param_groups.default.lr=1e-9', 'engine.ema=0'])
     trained, init = (read_state(path)['out.0.weight'] for path in (tmp_path / 'run/parser.safetensors', file_of('parsing-unet')))
     assert (trained - init).abs().max() < 1e-3 < init.abs().max()
 
 
 @pytest.mark.parametrize('kind', [ValueError, OSError])
-def test_what_cannot_be_measured_afterwards_is_one_sentence_and_the_parser_stays(script, tmp_path, monkeypatch, capsys, kind):
-    def refused(*_, **__):
+def test_a_failed_measurement_is_one_sentence_and_the_parser_is_written(train, tmp_path, monkeypatch, capsys, kind):
+    def refuse(*_, **__):
         raise kind('no test images in this folder')
 
-    monkeypatch.setattr('scripts.train_parser.measure', refused)
-    assert script('--steps', 1, '--out', tmp_path / 'run') == 1
-    assert capsys.readouterr().err.splitlines()[-1] == 'train_parser.py: no test images in this folder'
+    monkeypatch.setattr(networks, 'measure', refuse)
+    assert train('--steps', 1, '--out', tmp_path / 'run') == 1
+    assert capsys.readouterr().err.splitlines()[-1] == 'train.py: no test images in this folder'
     assert (tmp_path / 'run' / 'parser.safetensors').is_file()
 
 
-@pytest.mark.parametrize(('words', 'message'), [
+@pytest.mark.parametrize(('arguments', 'message'), [
     (['--root', 'nowhere'], 'nowhere'),
-    (['--evaluate', 'no-such-parser'], 'no-such-parser'),
-    (['--label', 'cache', '--root', 'nowhere'], 'parsing-unet-small'),
     (['--set', 'model.weights.labels=x'], 'labels'),
     (['--set', 'model.init=nowhere.safetensors'], 'nowhere'),
+    (['--data', 'celeba'], 'there is no setting data.name'),
 ])
-def test_a_mistake_is_one_sentence(script, tmp_path, monkeypatch, capsys, words, message):
+def test_an_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
-    assert script(*words) == 2
-    said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message in said and said.startswith('train_parser.py: ')
+    assert train(*arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message in error and error.startswith('train.py: ')

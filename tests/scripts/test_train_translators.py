@@ -1,13 +1,12 @@
-"""scripts/train.py for families that are fed two domains."""
-import importlib
+"""Training of translation families by scripts/train.py."""
+from functools import partial
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from configs.resolve import PRESETS, checked, read_preset, resolve
-from models.registry import family_types
-from tests.contract.stubs import tiny_perception
+from models.registry import FAMILIES, family_types
 
 TINY = [
     'model.size=32',
@@ -25,13 +24,11 @@ TINY = [
 
 
 @pytest.fixture
-def train(monkeypatch):
-    module = importlib.import_module('scripts.train')
-    monkeypatch.setattr(module, 'build_perception', lambda **names: tiny_perception())
-    return lambda *words: module.main([*map(str, words), *(word for setting in TINY for word in ('--set', setting))])
+def train(run_train):
+    return partial(run_train, settings=TINY)
 
 
-def test_a_translator_trains_on_drawn_pairs_and_goes_on_bitwise_with_its_pool(train, tmp_path):
+def test_a_translator_resumes_bit_exactly_with_its_image_pool(train, tmp_path):
     whole, halves = tmp_path / 'whole', tmp_path / 'halves'
     constant = ['--set', 'param_groups.default.schedule=constant']
     assert train('--family', 'cyclegan', '--steps', 6, '--out', whole, *constant) == 0
@@ -44,17 +41,17 @@ def test_a_translator_trains_on_drawn_pairs_and_goes_on_bitwise_with_its_pool(tr
     assert torch.equal(*(state['extra_state'][0]['b'] for state in states))
 
 
-def test_data_of_the_wrong_kind_are_refused(train, tmp_path, capsys):
+def test_a_data_set_without_two_domains_is_refused(train, tmp_path, capsys):
     assert train('--family', 'cyclegan', '--data', 'celeba', '--root', tmp_path, '--out', tmp_path / 'run') == 2
     assert 'holds no two domains' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('preset', ['cyclegan', 'cyclegan-anime', 'cut', 'fastcut', 'cartoongan', 'dtn', 'dtn-joint', 'xgan',
                                     'stargan', 'stargan-afhq'])
-def test_the_published_recipes_resolve_and_build(preset):
+def test_published_presets_build(preset):
     content = read_preset(str(PRESETS / f'{preset}.yaml'))
     kind, schema = family_types(content['family'])
-    config = resolve(content['family'], schema().model_dump(), content, [])
+    config = resolve(content['family'], schema().model_dump(), content, [], FAMILIES[content['family']].data_section)
     with torch.device('meta'):
         family = kind(checked(schema, config.model), None)
     assert set(config.param_groups) <= {'default', *family.param_groups()}

@@ -73,7 +73,7 @@ def listing(names) -> str:
 def synthetic(size: int = 64, count: int = PAIRS, *, seed: int = 0) -> SwapProtocol:
     """Rendered identities of the test split, with true swaps."""
     dataset = SyntheticSwaps('test', size, seed=seed, length=count, num_identities=_PEOPLE, same_ratio=0.0)
-    causes = [dataset.causes(index) for index in range(count)]
+    causes = [dataset.numbers(index) for index in range(count)]
     names = tuple((f'{first}/{source_setting}', f'{second}/{target_setting}')
                   for first, second, source_setting, target_setting in causes)
 

@@ -88,6 +88,9 @@ class Recognizer(Family):
     requirements (classes, teacher, feature maps) are missing.
     """
 
+    task = 'identity'
+    batch = FaceBatch
+
     def __init__(self, config: RecognizerConfig, perception: Perception | None):
         super().__init__(config, perception)
         frame(config)

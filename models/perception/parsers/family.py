@@ -31,6 +31,9 @@ class ParserTrainingConfig(FamilyConfig):
 class ParserTraining(Family):
     """Trains models.perception.parsers.parser.ParsingUNet on ParsingBatches."""
 
+    task = 'parsing'
+    batch = ParsingBatch
+
     def __init__(self, config: ParserTrainingConfig, perception: Perception | None = None):
         super().__init__(config, perception)
         self.network = ParsingUNet()

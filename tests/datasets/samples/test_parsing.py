@@ -99,7 +99,7 @@ def test_sources_are_mixed_and_repeat_by_key(fasseg, tmp_path):
     hq, is_coarse = open_faces(tmp_path / 'hq')
     sample = Labeled(hq, 64, coarse=is_coarse).sample(0)
     assert {LEFT, RIGHT, PARTS.index('nose')} <= set(sample.labels.unique().tolist())
-    with pytest.raises(ValueError, match='--label'):
+    with pytest.raises(ValueError, match='pseudo-labels'):
         open_faces(tmp_path)
 
 

@@ -19,7 +19,7 @@ from datasets.loaders import build_faces
 from experiments.ablation import plan as planning
 from experiments.ablation import runner
 from experiments.ablation.comparison import compare, compare_encoders
-from experiments.ablation.plan import plan, schema_of
+from experiments.ablation.plan import plan
 from experiments.ablation.plots import curve
 from experiments.ablation.report import report
 from experiments.ablation.runner import Stopped, estimates, train_all
@@ -29,7 +29,7 @@ from experiments.training.checkpoint import save_family
 from experiments.training.errors import RunError
 from models.perception.encoders.family import Recognizer, RecognizerConfig
 from models.perception.encoders.files import encoder_bytes
-from models.registry import build_family
+from models.registry import build_family, family_types
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
 TINY = {'model.size': 32, 'model.fold': 2, 'model.widths': [8, 16], 'model.depth': 1, 'engine.steps': 4, 'data.batch': 2}
@@ -276,16 +276,26 @@ def test_encoders_are_compared_with_what_they_began_from_on_people_whom_none_kno
         compare_encoders('tiny', plan_of, knowing, faces)
 
 
-def test_encoders_are_trained_by_their_own_script_and_two_images_a_couple_are_counted(tmp_path, monkeypatch):
+@pytest.mark.parametrize(('base', 'variant', 'message'), [
+    ('recognizer', 'cvae', 'a and the base are an encoder'), ('parser', 'parser', 'runs of the family parser are not compared'),
+])
+def test_families_whose_runs_are_not_compared_are_refused(tmp_path, base, variant, message):
+    plan_of = AblationConfig(question='?', base={'family': base}, variants={'a': {'family': variant}})
+    with pytest.raises(ValueError, match=message):
+        plan(plan_of, tmp_path)
+
+
+def test_encoders_are_trained_by_the_same_script_and_both_images_of_a_pair_are_counted(tmp_path, monkeypatch):
     runs = plan(AblationConfig(**ENCODERS), tmp_path / 'runs')
-    script = tmp_path / 'scripts' / 'train_identity.py'
+    script = tmp_path / 'scripts' / 'train.py'
     script.parent.mkdir()
     script.write_text('import sys\nsys.exit(" ".join(sys.argv[1:]))\n')
     monkeypatch.setattr(runner, 'ROOT', tmp_path)
     with pytest.raises(RunError) as said:
         runner.train_by_script(runs[0], {}, lambda: False)
     preset = runs[0].folder.with_suffix('.yaml')
-    assert str(said.value) == f'--preset {preset} --out {runs[0].folder}' and 'identity-mobilefacenet' in preset.read_text()
+    assert str(said.value) == f'--family recognizer --preset {preset} --out {runs[0].folder}'
+    assert 'identity-mobilefacenet' in preset.read_text()
 
     def probe(run, place, stopping):
         run.folder.mkdir(parents=True)
@@ -302,7 +312,7 @@ def test_shipped_ablations_can_be_planned(name, tmp_path):
     assert len(runs) == len(found.expanded()) * len(found.seeds)
     assert len({json.dumps(run.config.model_dump(mode='json')) for run in runs}) == len(runs) or found.grid
     for run in runs:
-        assert schema_of(run.config.family)(**run.config.model)
+        assert family_types(run.config.family)[1](**run.config.model)
 
 
 def test_a_plan_is_printed_in_three_seconds_without_training(tmp_path):

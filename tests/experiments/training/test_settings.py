@@ -1,4 +1,4 @@
-"""A setting changes something or is refused."""
+"""Refusal of settings that have no effect."""
 import importlib
 from collections.abc import Iterator
 from dataclasses import fields
@@ -8,19 +8,12 @@ import torch
 import yaml
 
 from configs.base import Config
+from configs.data import PairData, RecognitionData, SwapData
 from configs.resolve import PRESETS, merge, parse_override, read_preset, resolve
-from configs.schema import DataConfig
-from datasets.loaders import build_samples
-from datasets.samples.identities import build_identities
-from datasets.settings import ignored_data
-from datasets.transforms.matching import Matching
 from experiments.training.settings import ignored_settings, started
-from models.batch import CauseBatch, FaceBatch, PairBatch, ParsingBatch, SwapBatch
-from models.geometry import TEMPLATES
-from models.perception.causes import CauseTrainingConfig
-from models.perception.encoders.family import RecognizerConfig
-from models.perception.parsers.family import ParserTrainingConfig
-from models.registry import FAMILIES, build_family, family_types
+from experiments.training.tasks.base import load_task
+from models.batch import PairBatch, SwapBatch
+from models.registry import FAMILIES, GENERATORS, build_family, family_entry, family_types
 from tests.contract.stubs import tiny_perception
 from tests.contract.test_family import TINY
 from tests.datasets.layouts import folders, image, write
@@ -28,11 +21,6 @@ from tests.datasets.webcaricatures import webcaricatures
 
 
 @pytest.mark.parametrize(('family', 'override', 'reason'), [
-    ('cgan', 'data.crops=1', 'photos and drawings on disk'),
-    ('cgan', 'data.exaggerate=2', 'the training of an encoder'),
-    ('cgan', 'data.balanced=true', 'the training of an encoder'),
-    ('cgan', 'data.matching.space=hsv', 'photos and drawings on disk'),
-    ('cgan', 'data.matching.ratio=0.5', 'data.matching.space'),
     ('cgan', 'data.root=faces', 'a data set on disk'),
     ('cgan', 'data.augment=false', 'on disk'),
     ('cgan', 'model.threshold=0.5', 'model.id_loss_form=hinge'),
@@ -43,35 +31,44 @@ from tests.datasets.webcaricatures import webcaricatures
     ('ddpm', 'model.blend=0.5', 'only cvae and cgan'),
     ('ddpm', 'model.sampling.until=0.5', 'down above 0'),
     ('ddpm', 'perception.distillation_teacher=cvae', 'a loss or a condition'),
-    ('cut', 'data.same_ratio=0.1', 'a family that swaps faces'),
+    ('cut', 'data.crops=1', 'photos and drawings on disk'),
+    ('cut', 'data.matching.space=hsv', 'photos and drawings on disk'),
+    ('cut', 'data.matching.ratio=0.5', 'data.matching.space'),
+    ('recognizer', 'data.exaggerate=2', 'a training partition on disk'),
+    ('recognizer', 'data.balanced=true', 'webcaricature'),
+    ('parser', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'model.clip=0.1', 'model.adversary=wgan'),
     ('cvae', 'engine.best_is=max', 'engine.best'),
 ])
-def test_a_setting_that_would_be_ignored_is_refused_before_the_run_begins(family, override, reason, tmp_path, capsys):
+def test_a_setting_without_effect_is_refused_before_the_run_begins(family, override, reason, tmp_path, capsys):
     script = importlib.import_module('scripts.train')
     assert script.main(['--family', family, '--steps', '1', '--set', override, '--out', str(tmp_path / 'run')]) == 2
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     name = override.partition('=')[0]
-    assert said.startswith(f'train.py: {name}=') and reason in said and said.count('\n') == 1
+    assert error.startswith(f'train.py: {name}=') and reason in error and error.count('\n') == 1
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(('family', 'key'), [
+    ('cgan', 'crops'), ('cgan', 'exaggerate'), ('cgan', 'balanced'), ('cgan', 'matching'), ('cut', 'same_ratio'),
+    ('pix2pixhd', 'crops'), ('recognizer', 'same_ratio'), ('parser', 'name'), ('causes', 'root'), ('causes', 'augment'),
+])
+def test_a_data_setting_of_another_task_is_unknown(family, key):
+    with pytest.raises(ValueError, match=f'there is no setting data.{key}; ') as error:
+        started(family, None, [{'data': {key: 1}}])
+    assert '\n' not in str(error.value)
+
+
 def test_what_one_setting_switches_on_another_may_set():
-    kind, schema = family_types('cgan')
     overrides = [parse_override(text) for text in ('model.id_loss_form=hinge', 'model.threshold=0.5', 'engine.ema_from=0.5')]
-    config = started('cgan', schema, kind.batch, 'cgan', overrides)
+    config = started('cgan', 'cgan', overrides)
     assert config.model['threshold'] == 0.5 and config.engine.ema_from == 0.5
 
 
 def test_a_setting_of_a_preset_that_an_override_leaves_without_effect_is_at_its_default():
-    kind, schema = family_types('cgan')
-    config = started('cgan', schema, kind.batch, 'cgan', [parse_override('data.validation_batches=0')])
+    config = started('cgan', 'cgan', [parse_override('data.validation_batches=0')])
     assert read_preset('cgan')['engine']['validate_every'] != config.engine.validate_every == 500
-
-
-OTHERS = {'recognizer': (RecognizerConfig, FaceBatch), 'parser': (ParserTrainingConfig, ParsingBatch),
-          'causes': (CauseTrainingConfig, CauseBatch)}
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in PRESETS.glob('*.yaml')))
@@ -80,11 +77,9 @@ def test_presets_hold_nothing_that_their_data_ignore(name, tmp_path):
     if '--data unpaired' in (PRESETS / f'{name}.yaml').read_text():
         content = {**content, 'data': {**content.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
     family = content['family']
-    kind = OTHERS.get(family) or family_types(family)[::-1]
-    schema, batch = kind[0], kind[1] if family in OTHERS else kind[1].batch
     path = tmp_path / f'{name}.yaml'  # as somebody's own file, which is checked against the defaults
     path.write_text(yaml.safe_dump(content))
-    assert started(family, schema, batch, str(path), []).family == family
+    assert started(family, str(path), []).family == family
 
 
 @pytest.fixture(scope='module')
@@ -100,16 +95,15 @@ CHANGED = {'partition': 'validation', 'same_ratio': 0.0, 'augment': False, 'crop
            'matching.space': 'rgb', 'matching.to_a': 1.0, 'matching.ratio': 0.3}
 
 
-def samples(batch: type, data: DataConfig, root):
-    """The first training samples of a data set, as train.py or train_identity.py make them."""
-    if batch is FaceBatch:
-        faces = build_identities(data.name, root, TEMPLATES['arcface'].scaled(32), data.partition, augment=data.augment,
-                             balanced=data.balanced, exaggerate=data.exaggerate)
-        return [faces.batch([(0, index)]) if data.balanced and hasattr(faces, 'batch') else faces[0, index]
-                for index in range(min(6, len(faces)))]
-    found = build_samples(batch, data.name, root, 32, data.partition, same_ratio=data.same_ratio, augment=data.augment,
-                          crops=data.crops, matching=Matching(**data.matching.model_dump()))
-    return [found[0, index] for index in range(min(6, len(found)))]
+def samples(family: str, data: Config) -> list:
+    """The first training samples of a data set, as build_training takes them."""
+    entry = family_entry(family)
+    size = {'recognizer': 112}.get(family, 32)
+    config = resolve(family, entry.load()[1](size=size).model_dump(), {}, [], entry.data_section)
+    config = config.model_copy(update={'data': data})
+    found = load_task(entry.data_task).samples(config, entry.load()[1](**config.model), False).train
+    batches = hasattr(found, 'batch') and getattr(data, 'balanced', False)
+    return [found.batch([(0, index)]) if batches else found[0, index] for index in range(min(6, len(found)))]
 
 
 def alike(first: list, second: list) -> bool:
@@ -120,27 +114,32 @@ def alike(first: list, second: list) -> bool:
                for a, b in zip(values(first), values(second), strict=True)) if len(first) == len(second) else False
 
 
-@pytest.mark.parametrize(('batch', 'name', 'switched'), [
-    (SwapBatch, 'synthetic', {}), (SwapBatch, 'folder', {}), (PairBatch, 'synthetic', {}), (PairBatch, 'unpaired', {}),
-    (PairBatch, 'unpaired', {'matching': {'space': 'hsv'}}), (PairBatch, 'unpaired', {'augment': False}),
-    (FaceBatch, 'synthetic', {}), (FaceBatch, 'folder', {}), (FaceBatch, 'webcaricature', {'partition': 'verification-1'}),
+@pytest.mark.parametrize(('family', 'name', 'switched'), [
+    ('cvae', 'synthetic', {}), ('cvae', 'folder', {}), ('cut', 'synthetic', {}), ('cut', 'unpaired', {}),
+    ('cut', 'unpaired', {'matching': {'space': 'hsv'}}), ('cut', 'unpaired', {'augment': False}),
+    ('recognizer', 'synthetic', {}), ('recognizer', 'folder', {}),
+    ('recognizer', 'webcaricature', {'partition': 'verification-1'}),
 ], ids=str)
-def test_every_data_setting_changes_samples_or_is_refused(batch, name, switched, roots):
-    usual = DataConfig(name=name, root=str(roots[name]) if roots[name] else None, **switched)
-    before = samples(batch, usual, roots[name])
+def test_every_data_setting_changes_samples_or_is_refused(family, name, switched, roots):
+    section = family_entry(family).data_section
+    assert section in (SwapData, PairData, RecognitionData)
+    usual = section(name=name, root=str(roots[name]) if roots[name] else None, **switched)
+    before = samples(family, usual)
     for setting, value in CHANGED.items():
+        if setting.split('.')[0] not in section.model_fields:
+            continue
         if setting == 'partition' and name == 'webcaricature' or setting == 'balanced' and name == 'folder':
-            continue  # partitions of its own; it is refused where photos and drawings are not told apart
+            continue  # other partitions; refused without labels of drawings
         nested = parse_override(f'{setting}=null')
         key, inner = next(iter(nested.items()))
         change = {key: value} if inner is None else {key: {next(iter(inner)): value}}
-        data = DataConfig(**merge(usual.model_dump(), change))
+        data = section(**merge(usual.model_dump(), change))
         if data == usual:
             continue
-        if setting in ignored_data(batch, data):
-            assert alike(before, samples(batch, data, roots[name])), f'{setting} is refused but changes samples'
+        if setting in data.ignored():
+            assert alike(before, samples(family, data)), f'{setting} is refused but changes samples'
         else:
-            assert not alike(before, samples(batch, data, roots[name])), f'{setting} is accepted but changes nothing'
+            assert not alike(before, samples(family, data)), f'{setting} is accepted but changes nothing'
 
 
 class Reads:
@@ -167,7 +166,7 @@ def leaves(config: Config, place: str = '') -> Iterator[tuple[str, type, str]]:
             yield f'{place}{name}', type(config), name
 
 
-@pytest.mark.parametrize('name', FAMILIES)
+@pytest.mark.parametrize('name', GENERATORS)
 def test_every_model_setting_is_read_or_refused(name, monkeypatch):
     kind, schema = family_types(name)
     model = schema(**TINY[name][0])
@@ -177,8 +176,8 @@ def test_every_model_setting_is_read_or_refused(name, monkeypatch):
     labels, people = torch.ones(4, size, size, dtype=torch.int64), torch.arange(4)
     batch = PairBatch(first, second, half) if kind.batch is PairBatch else SwapBatch(
         first, second, half, labels, source_label=people, target_label=people)
-    config = resolve(name, model.model_dump(), {}, [])
-    refused, expected = ignored_settings(config, schema, kind.batch), list(leaves(model))
+    config = resolve(name, model.model_dump(), {}, [], FAMILIES[name].data_section)
+    refused, expected = ignored_settings(config), list(leaves(model))
     with monkeypatch.context() as patch:
         reads = Reads(patch)
         family = build_family(name, model.model_dump(), perception)

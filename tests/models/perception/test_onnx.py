@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from datasets.synthetic import ATTRIBUTES, render, sample_attributes, sample_identity
-from datasets.synthetic.samples import to_tensor
 from models import weights
+from models.images import to_tensor
 from models.perception.landmarks import onnx
 
 LANDMARKS = torch.rand(68, 2, generator=torch.Generator().manual_seed(0))

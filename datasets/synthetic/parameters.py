@@ -1,10 +1,16 @@
 """Parameters of rendered faces: named identity and attribute vectors, and their distributions.
 
-Both are float32 vectors in the order of the names. Entries of an identity are in [-1, 1], where 0 is the mean face; scaling
-an identity exaggerates it. Switches (beard, freckles, bald ...) are on above 0. Identity k is a function of (seed, k), the
-attributes of image i are a function of (seed, i).
+Both are float32 vectors in the order of the names. Entries of an identity are in [-1, 1], where 0 is the mean face; scaling an
+identity exaggerates it. Switches (beard, freckles, bald ...) are on above 0. Identity k is a function of (seed, k), the
+attributes of image i are a function of (seed, i). In the formulas of this package, `v` is an identity and `a` are attributes, as
+dicts by name.
 """
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+Parameters = Mapping[str, float]
 
 IDENTITY = (
     # shape of the head
@@ -45,13 +51,13 @@ _FEMININE = {'jaw_width': -0.3, 'chin_width': -0.25, 'chin_length': -0.15, 'brow
              'cheek_fullness': 0.05, 'ear_size': -0.1}  # half of the mean difference
 
 
-def named(vector, names) -> dict[str, float]:
-    """name -> value. Raises ValueError for a wrong length or a value that is not finite."""
+def named(vector: ArrayLike, names: Sequence[str]) -> dict[str, float]:
+    """name -> value. Raises ValueError for a vector of another length or a value that is not finite."""
     values = np.asarray(vector, np.float64)
     if values.shape != (len(names),):
-        raise ValueError(f'expected a vector of {len(names)} values ({names[0]} ... {names[-1]}), got the shape {values.shape}')
+        raise ValueError(f'expected a vector of {len(names)} values ({names[0]} ... {names[-1]}), got shape {values.shape}')
     if not np.isfinite(values).all():
-        raise ValueError('identity or attributes hold a value that is not finite')
+        raise ValueError('the identity or the attributes contain a value that is not finite')
     return dict(zip(names, values.tolist()))
 
 
@@ -64,11 +70,11 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
     baldness with heavy jaws and brows, gray hair with age."""
     rng = _generator(seed, k, 1)
     v = dict(zip(IDENTITY, (0.5 * rng.standard_normal(len(IDENTITY))).tolist()))
-    u = dict(zip(IDENTITY, rng.random(len(IDENTITY)).tolist()))
+    u = dict(zip(IDENTITY, rng.random(len(IDENTITY)).tolist()))  # uniform in [0, 1)
     feminine = rng.random() < 0.5
-    g = 1.0 if feminine else -1.0
+    sign = 1.0 if feminine else -1.0
     for name, shift in _FEMININE.items():
-        v[name] += g * shift
+        v[name] += sign * shift
     v['skin_tone'] = 2 * u['skin_tone'] ** 1.15 - 1
     v['age'] = 2 * u['age'] ** 1.5 - 1
     darkness = v['skin_tone']
@@ -89,10 +95,10 @@ def sample_identity(seed: int, k: int) -> np.ndarray:
 
 
 def sample_attributes(seed: int, index: int) -> np.ndarray:
-    """(len(ATTRIBUTES),) float32: pose, expression, light, background, clothes and camera of image `index`."""
+    """(len(ATTRIBUTES),) float32: pose, expression, light, background, clothes, glasses and blur of image `index`."""
     rng = _generator(seed, index, 2)
     a = dict(zip(ATTRIBUTES, (_LOW + (_HIGH - _LOW) * rng.random(len(ATTRIBUTES))).tolist()))
-    n = dict(zip(ATTRIBUTES, rng.standard_normal(len(ATTRIBUTES)).tolist()))
+    n = dict(zip(ATTRIBUTES, rng.standard_normal(len(ATTRIBUTES)).tolist()))  # standard normal
     a |= {'yaw': 15 * n['yaw'], 'pitch': 7 * n['pitch'], 'roll': 4 * n['roll'],
           'mouth_open': max(0, 0.35 * n['mouth_open']), 'smile': 0.3 + 0.4 * n['smile'], 'brow_raise': 0.35 * n['brow_raise'],
           'eye_close': max(0, 0.12 * n['eye_close']) if rng.random() > 0.03 else 1.0,
@@ -106,8 +112,8 @@ def sample_attributes(seed: int, index: int) -> np.ndarray:
     return np.minimum(np.maximum(list(a.values()), _LOW), _HIGH).astype(np.float32)
 
 
-def exaggerate(identity, amount: float = 2.0) -> np.ndarray:
-    """The identity with its shape entries scaled by `amount` and clamped to [-1.8, 1.8], as in a caricature."""
-    shape = np.array([name in SHAPE for name in IDENTITY])
+def exaggerate(identity: ArrayLike, factor: float = 2.0) -> np.ndarray:
+    """(len(IDENTITY),) float32: the identity with its shape entries scaled and clamped to [-1.8, 1.8], as in a caricature."""
+    is_shape = np.array([name in SHAPE for name in IDENTITY])
     identity = np.asarray(identity, np.float32)
-    return np.where(shape, np.clip(identity * np.float32(amount), -1.8, 1.8), identity).astype(np.float32)
+    return np.where(is_shape, np.clip(identity * np.float32(factor), -1.8, 1.8), identity).astype(np.float32)

@@ -1,0 +1,1 @@
+"""The parts of a training that depend on the task: samples, frozen networks, initial weights, exported files, measurement."""
