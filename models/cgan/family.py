@@ -8,6 +8,7 @@ Losses beside those of models.swap.losses, with the weights of SimSwap's publish
 | reconstruction | generator | mean abs(swap - real), where the expected swap is known | 10 | SimSwap eq. 5 |
 | adversarial | generator | models.losses.adversarial, by `adversary` | 1 | SimSwap eq. 6 |
 | feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and real | 10 | SimSwap eq. 8 |
+| feature_reconstruction | generator | relative L1 of all its maps of swap and real, where known | 0 | Johnson 2016 eq. 2 |
 | cycle | generator | mean abs(swap with the target's identity put back - target) | 0 | Zhu 2017 eq. 2 |
 | classes | generator | cross entropy of the discriminator's class logits with the source's label | 0 | Odena 2017 |
 | discriminator | discriminator | loss on real images and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
@@ -46,6 +47,7 @@ from models.losses.adversarial import (
     r1_penalty,
 )
 from models.losses.identity import cosine_id_loss, distillation_id_loss, hinge_id_loss
+from models.losses.perceptual import perceptual_l1
 from models.swap.conditions import SwapConditions, identity_mixer
 from models.swap.family import SwapFamily, SwapFamilyConfig
 from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap, swap_losses
@@ -73,7 +75,8 @@ class CGANConfig(SwapFamilyConfig):
                                               'finest details; doubles the time, raises the id similarity')
     weights: dict[str, float] = Field({
         **SWAP_LOSS_WEIGHTS, 'id': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0,
-        'parsing': 2.0, 'shading': 8.0, 'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0,
+        'parsing': 2.0, 'shading': 8.0, 'adversarial': 1.0, 'feature_matching': 2.0,
+        'feature_reconstruction': 0.0, 'cycle': 0.0, 'classes': 0.0,
         'discriminator': 1.0, 'gradient_penalty': 0.0, 'r1': 0.0, 'discriminator_classes': 0.0,
     }, description='weight of each loss; a loss of weight 0 is not computed')
 
@@ -157,7 +160,7 @@ class CGAN(SwapFamily):
                             config.jitter if self.training else 0.0, self.id_form)
         losses = swap_losses(swap, config.weights)
         self.log_swap_metrics(swap, step)
-        if any(map(self.is_active, ('adversarial', 'feature_matching', 'classes'))):
+        if any(map(self.is_active, ('adversarial', 'feature_matching', 'feature_reconstruction', 'classes'))):
             losses |= self._adversarial_losses(image, batch)
         if self.is_active('cycle'):
             with torch.no_grad():
@@ -170,11 +173,14 @@ class CGAN(SwapFamily):
         output, losses = self.discriminator(swap), {}
         if self.is_active('adversarial'):
             losses['adversarial'] = generator_loss(self.config.adversary, output.logits)
-        if self.is_active('feature_matching'):
+        if self.is_active('feature_matching') or self.is_active('feature_reconstruction'):
             with torch.no_grad():
-                real_features = self.discriminator(batch.real).features[-self.config.matched:]
-            pairs = zip(output.features[-self.config.matched:], real_features, strict=True)
-            losses['feature_matching'] = torch.stack([F.l1_loss(feature, real) for feature, real in pairs]).mean()
+                real_features = self.discriminator(batch.real).features
+            if self.is_active('feature_matching'):
+                pairs = list(zip(output.features, real_features, strict=True))[-self.config.matched:]
+                losses['feature_matching'] = torch.stack([F.l1_loss(feature, real) for feature, real in pairs]).mean()
+            if self.is_active('feature_reconstruction'):
+                losses['feature_reconstruction'] = perceptual_l1(output.features, real_features, batch.supervised)
         if self.is_active('classes'):
             losses['classes'] = self._class_loss(output.classes, batch.source_label)
         return losses
