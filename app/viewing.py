@@ -11,7 +11,7 @@ import torch
 
 from datasets.faces import BrokenImage, Faces, read_image
 from datasets.loaders import build_faces
-from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, examined
+from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, align_and_assess
 from datasets.synthetic import exaggerate, render, sample_attributes, sample_identity
 from datasets.synthetic.mean_face import MEAN_POINTS
 from datasets.transforms.joint import face_frame, matrix_into
@@ -184,7 +184,7 @@ def _mask(view: View, parser: FaceParser | None) -> np.ndarray | None:
 
 
 def _verdict(image: np.ndarray, points: np.ndarray) -> str:
-    return examined(image, np.asarray(points, np.float32), Filter())[1]['reason']
+    return align_and_assess(image, np.asarray(points, np.float32), Filter())[1]['reason']
 
 
 def _tensor(points: np.ndarray) -> torch.Tensor:

@@ -65,6 +65,8 @@ _METRIC_SECTIONS = {'seen': 'metrics', 'rate': 'lr', 'gradient': 'grad_norm'}
 _ACCURACY = re.compile('_right_on_(real|fake)$')  # of a discriminator of CycleGAN
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
+_VIDEO_STATE = {'looks': 'embedding_sum', 'people': 'identities', 'person': 'identity', 'steady': 'smoothing', 'filmed': 'face',
+                'made': 'generated', 'change': 'color_transfer', 'still': 'stillness'}
 _warned: set[str] = set()
 
 
@@ -144,3 +146,10 @@ def renamed_metric(key: str, family: str = '') -> str:
 def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
     """A line of journal.jsonl, or the content of metrics.json."""
     return {renamed_metric(key, family): value for key, value in values.items()}
+
+
+def renamed_video_state(state: Any) -> Any:
+    """The state of an interrupted video conversion, with nested dictionaries and lists."""
+    if isinstance(state, dict):
+        return {_VIDEO_STATE.get(key, key): renamed_video_state(value) for key, value in state.items()}
+    return [renamed_video_state(value) for value in state] if isinstance(state, list) else state

@@ -21,7 +21,7 @@ from itertools import islice
 import torch
 
 from datasets.loaders import FACES, build_loader, build_swaps
-from datasets.preparation.feature_clusters import clustered, label_features, read_centers, write_centers
+from datasets.preparation.feature_clusters import cluster_features, label_features, read_centers, write_centers
 from experiments.training.errors import RunError, explain_out_of_memory
 from models.perception.build import build_perception
 from models.pipelines.io.image_grid import encode_png, grid
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     data = build_swaps(args.data, args.root, family.config.size, args.partition, seed=args.seed)
     batches = islice(build_loader(data, 8, seed=args.seed, shuffle=False), max(1, args.limit // 8))
     if args.features is None:
-        write_centers(args.out, clustered(label_features(family, batches), args.clusters, args.seed))
+        write_centers(args.out, cluster_features(label_features(family, batches), args.clusters, args.seed))
     else:
         centers, chance, batch = read_centers(args.features), torch.Generator().manual_seed(args.seed), next(batches)
         labels = family.labels(batch)

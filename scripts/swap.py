@@ -1,31 +1,32 @@
-"""Put the face of one photo on another.
+"""Swap faces in photos, videos, folders and camera streams.
 
     python scripts/swap.py --demo
     python scripts/swap.py --source a.jpg --target b.jpg -o out.png
     python scripts/swap.py --source a.jpg --target group.jpg --like friend.jpg -o out.png
-    python scripts/swap.py --people PEOPLE.csv --target group.jpg -o out.png
+    python scripts/swap.py --identities LIST.csv --target group.jpg -o out.png
     python scripts/swap.py --source a.jpg --target clip.mp4 -o out.mp4
     python scripts/swap.py --source a.jpg --target FOLDER -o FOLDER
     python scripts/swap.py --source a.jpg --target camera
     python scripts/swap.py --pairs PAIRS.csv --root CELEBA -o FOLDER
     python scripts/swap.py --weights simswap-224 --source a.jpg --target b.jpg -o out.png
 
-Photos keep alpha (as PNG) and color profile; networks see them in sRGB, 8 bits, over gray where they are transparent. A photo
-without color stays so. -o is no input unless --overwrite says so.
+Photos keep alpha (in PNG) and color profile; the networks process 8-bit sRGB, with gray under transparent pixels. Grayscale
+photos stay grayscale. -o may replace an input only with --overwrite.
 
-What is written says by signed Content Credentials that it was made and how; scripts/provenance.py shows and checks them. Images
-of --pairs are for measuring and bear none.
+Outputs carry signed Content Credentials that declare the generation and its model; scripts/provenance.py prints and verifies
+them. Images of --pairs are evaluation data and carry none.
 
---target may be a photo, a video, a folder of these, or a camera: `camera`, `camera:1`, `camera:FILE` to play a video as one. A
-camera shows in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback). A video keeps its time
-stamps and its sound; --face means a size in the first frame that shows so many faces, and that person from then on. What was
-interrupted goes on from OUTPUT.parts when it is asked for again. Videos are written as H.264 in 4:2:0 and 8 bits with even sides:
-HDR is tone-mapped to BT.709, and sound that media software does not expect in an MP4 is encoded as AAC; a note says so. Animated
-GIF, WebP and PNG are videos, too, unless -o names an image. Of a folder, videos of one stem get NAME.mp4, such as clip.mov.mp4.
+--target is a photo, a video, a folder of both, or a camera: `camera`, `camera:1`, or `camera:FILE` to play a video as a camera
+stream. A camera stream is shown in a window unless -o names a video (.mp4) or a virtual camera (/dev/video10 of v4l2loopback).
+Videos keep time stamps and sound; --face selects by size in the first frame with that many faces, and the identity is tracked
+from then on. An interrupted conversion resumes from OUTPUT.parts when the command is repeated. Videos are written as H.264,
+4:2:0, 8 bits, with even sides: HDR is tone-mapped to BT.709, and sound in a format that is uncommon in MP4 is encoded as AAC;
+both are reported. Animated GIF, WebP and PNG files are videos unless -o names an image. Videos of a folder that share a stem
+become NAME.mp4, such as clip.mov.mp4.
 
---weights simswap-224 runs the published SimSwap with its own crops, normalization and way of pasting back (non-commercial), once
-`python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and
-`python scripts/weights.py convert simswap-arcface --unpickle` have been run.
+--weights simswap-224 runs the published SimSwap with its own crops, normalization and blending (non-commercial license). It
+requires `python scripts/weights.py fetch simswap-224 simswap-arcface --allow-unverified` and
+`python scripts/weights.py convert simswap-arcface --unpickle`.
 """
 import sys
 from pathlib import Path
@@ -39,264 +40,219 @@ quiet_interrupts()
 import argparse
 import hashlib
 import os
-from functools import partial, reduce
-from itertools import chain
 
 import numpy as np
 import torch
 
-from configs.resolve import checked, merge, parse_override
 from experiments.evaluation.protocols.pairs import swap_pairs
-from experiments.filming import camera_name, check_video_output, moving, network_digests, video, videos_in
-from experiments.photos import photos_in, process_all, read_noted, read_people
-from experiments.provenance import add_provenance_options, signs
+from experiments.options import RenamedOption, add_provenance_options, is_signed
+from experiments.reporting import ConsoleReport
 from experiments.training.errors import RunError, explain_out_of_memory
+from experiments.training.interruption import Interruption
 from models import weights
-from models.base import Family, Perception
+from models.base import Perception
 from models.cgan.published import load_generator
 from models.image_io import Photo
-from models.perception.build import PHOTO_PARSER, build_perception, load_parser
-from models.perception.detection import DETECTORS, Face, build_detector
+from models.perception.build import PHOTO_PARSER, build_perception
+from models.perception.detection import DETECTORS, build_detector
 from models.pipelines.demo import demo
-from models.pipelines.io.images import check_output, write_image
-from models.pipelines.io.provenance import GenerationInfo
+from models.pipelines.files.photos import ImageWriter, open_photo, photo_outputs
+from models.pipelines.files.swaps import SwapRequest, debug_path, swap_photo, swap_photos
+from models.pipelines.io.images import check_output
 from models.pipelines.io.visible_label import with_visible_label
-from models.pipelines.onnx_export import OnnxFamily, SwapSession, export_family, export_generator
-from models.pipelines.photo import ALL, LARGEST, SWAP_DESCRIPTION, FaceSwapper, choose
-from models.pipelines.simswap import CROP_TEMPLATES, load_simswap, weight_files
+from models.pipelines.onnx_export import SwapSession
+from models.pipelines.photo import FaceSwapper, PhotoSwapper
+from models.pipelines.simswap import CROP_TEMPLATES
+from models.pipelines.swap_model import SwapModel
 from models.pipelines.upscaling import Upscaler
+from models.pipelines.video.driver import VideoRun, network_digests
 from models.pipelines.video.engine import VideoEngine
+from models.pipelines.video.targets import camera_name, check_video_output, is_video_target, videos_in
 from models.pipelines.video.tracking import Tracker
-from models.registry import SWAPPER, SWAPPERS, load_family
-from models.runtime.fusion import fused
-from models.runtime.sessions import opened
-from models.storage.files import WriteError
+from models.registry import SWAPPER, SWAPPERS
+
+REPORT = ConsoleReport()
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    task = parser.add_argument_group('what to swap')
-    task.add_argument('--demo', action='store_true', help='swap between photographs that installed packages carry')
-    task.add_argument('--source', type=Path, help='photo of the person whose face is wanted')
-    task.add_argument('--target', type=Path, help='photo, video, folder of these or camera that gets the face')
-    task.add_argument('--people', type=Path, help='instead of --source: CSV with the columns reference,source, photos of people '
-                      'in the target and of those who take their places')
-    task.add_argument('--pairs', type=Path, help='CSV with the columns source,target: aligned images of --root')
+    task = parser.add_argument_group('input and output')
+    task.add_argument('--demo', action='store_true', help='swap between photographs of the installed packages')
+    task.add_argument('--source', type=Path, help='photo of the source face')
+    task.add_argument('--target', type=Path, help='photo, video, folder of both, or camera whose faces are replaced')
+    task.add_argument('--identities', type=Path, metavar='CSV', help='instead of --source: CSV with the columns reference (photo '
+                      'of an identity in the target) and source (photo of the face that replaces it)')
+    task.add_argument('--people', dest='identities', type=Path, action=RenamedOption, help=argparse.SUPPRESS)
+    task.add_argument('--pairs', type=Path, help='CSV with the columns source and target: aligned images under --root')
     task.add_argument('--root', type=Path, help='CelebA folder of --pairs')
-    task.add_argument('-o', '--output', type=Path, help='image or video to write; a folder with --demo, --pairs, folders')
-    which = parser.add_argument_group('which faces')
-    which.add_argument('--source-face', metavar='FACE', help='largest, or the number by size from 0')
-    which.add_argument('--face', default='largest', help='of the target: largest (default), all, or the number by size')
-    which.add_argument('--like', type=Path, metavar='PHOTO', help='instead of --face: who is most like the person of this photo')
-    how = parser.add_argument_group('how')
-    how.add_argument('--family', default=SWAPPER, choices=SWAPPERS,
-                     help='model family whose own weights are used (%(default)s)')
-    how.add_argument('--weights', help='instead: weights of a run (family.safetensors), a file of export.py (.onnx), or '
-                     f'{", ".join(CROP_TEMPLATES)}')
-    how.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='what runs the generator')
-    how.add_argument('--detector', default='mtcnn', choices=DETECTORS)
-    how.add_argument('--no-color', action='store_true', help="keep the generator's tones instead of matching the target's")
-    how.add_argument('--upscale', type=Path, metavar='FILE', help='super-resolution network (.onnx, RGB in [0,1]) for made faces')
-    how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: change only what BiSeNet sees as face')
-    how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: before, after, and where it was changed')
-    how.add_argument('--mark', action='store_true', help='also say it in the image, in the lower right corner')
+    task.add_argument('-o', '--output', type=Path, help='image or video to write; a folder with --demo, --pairs and folders')
+    faces = parser.add_argument_group('selection of faces')
+    faces.add_argument('--source-face', metavar='FACE', help='source face: largest, or its number by size from 0')
+    faces.add_argument('--face', default='largest', help='target face: largest, all, or its number by size from 0 (%(default)s)')
+    faces.add_argument('--like', type=Path, metavar='PHOTO', help='instead of --face: photo of the identity that is replaced')
+    model = parser.add_argument_group('model')
+    model.add_argument('--family', default=SWAPPER, choices=SWAPPERS, help='family with weights in the zoo (%(default)s)')
+    model.add_argument('--weights', help='instead of --family: family.safetensors of a run, .onnx file of export.py, or one of '
+                       f'{", ".join(CROP_TEMPLATES)}')
+    model.add_argument('--runtime', default='torch', choices=('torch', 'onnx'), help='runtime of the generator (%(default)s)')
+    model.add_argument('--sampling', nargs='+', default=[], metavar='KEY=VALUE', help='sampling settings of the family ddpm, '
+                       'such as steps=50 eta=1 guidance=2 id_guidance=1 inversion=0.5 sampler=dpm++')
+    model.add_argument('--seed', type=int, default=0, help='seed of the random numbers (%(default)s)')
+    model.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    model.add_argument('--batch', type=int, default=32, help='batch size of --pairs (%(default)s)')
+    how = parser.add_argument_group('processing')
+    how.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
+    how.add_argument('--no-color', action='store_true', help='keep the colors of the generator instead of matching the target')
+    how.add_argument('--upscale', type=Path, metavar='FILE', help='super-resolution network for generated faces (.onnx, RGB in '
+                     '[0,1])')
+    how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: restrict the swap to the face region of BiSeNet')
+    how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: target, result and mask side by side')
+    how.add_argument('--mark', action='store_true', help='add a visible label in the lower right corner')
     add_provenance_options(how)
-    how.add_argument('--sampling', nargs='+', default=[], metavar='KEY=VALUE', help='how the family ddpm draws, such as steps=50 '
-                     'eta=1 guidance=2 towards=1 inversion=0.5 sampler=dpm++')
-    how.add_argument('--seed', type=int, default=0, help='of what a family draws by chance')
-    how.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    how.add_argument('--batch', type=int, default=32, help='pairs at a time (default 32)')
-    how.add_argument('--overwrite', action='store_true', help='replace inputs by their output; with --pairs and '
-                     'a folder: also swap what is there already')
+    how.add_argument('--overwrite', action='store_true', help='allow -o to replace an input; process --pairs and folders again '
+                     'where outputs exist')
     args = parser.parse_args(argv)
-    alone = args.demo + bool(args.source) + bool(args.people) + bool(args.pairs) == 1
-    if not alone or bool(args.target) != bool(args.source or args.people):
-        parser.error('give --demo, or --source and --target, or --people and --target, or --pairs and --root')
-    if args.like and not args.source:
-        parser.error('--like says whom --source replaces in --target: give these')
-    if args.pairs and not (args.root and args.output):
-        parser.error('--pairs wants the CelebA folder as --root and a folder to write to as -o')
-    if args.weights in CROP_TEMPLATES and args.pairs:
-        parser.error(f'{args.weights} cuts its own crops out of photos: give --source and --target, or --demo')
-    if args.target and moving(args.target, args.output) and (args.weights in CROP_TEMPLATES or args.debug):
-        parser.error(f'videos and cameras go without {"--debug" if args.debug else args.weights}')
-    if args.target and args.target.is_dir() and args.debug:
-        parser.error('--debug looks at one photo: give one as --target')
-    if args.upscale and (args.pairs or args.weights in CROP_TEMPLATES or args.target and moving(args.target, args.output)):
-        parser.error('--upscale refines the made faces of photos; it goes with neither videos, nor --pairs, nor SimSwap')
-    if args.sampling and args.weights and (args.weights in CROP_TEMPLATES or args.weights.endswith('.onnx')):
-        parser.error(f'--sampling says how the family ddpm draws; {args.weights} draws in one step')
-    if args.parsing_mask and args.weights not in CROP_TEMPLATES:
-        parser.error(f'--parsing-mask belongs to --weights {" and ".join(CROP_TEMPLATES)}')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
+    check(parser, args)
     return args
 
 
-def chosen(args: argparse.Namespace) -> Path:
-    """The file of a family's weights."""
-    if args.weights:
-        return Path(args.weights)
-    if args.family not in weights.TABLE:
-        raise ValueError(f'the zoo holds no weights of the family {args.family}: train it with `python scripts/train.py --family '
-                         f'{args.family}` and give the family.safetensors of the run as --weights')
-    return weights.path(args.family)
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    video, simswap = args.target is not None and is_video_target(args.target, args.output), args.weights in CROP_TEMPLATES
+    one_task = args.demo + bool(args.source) + bool(args.identities) + bool(args.pairs) == 1
+    if not one_task or bool(args.target) != bool(args.source or args.identities):
+        parser.error('give --demo, or --source and --target, or --identities and --target, or --pairs and --root')
+    if args.like and not args.source:
+        parser.error('--like selects the target face that --source replaces: give --source and --target')
+    if args.pairs and not (args.root and args.output):
+        parser.error('--pairs requires the CelebA folder as --root and an output folder as -o')
+    if simswap and args.pairs:
+        parser.error(f'{args.weights} crops faces from photos itself: give --source and --target, or --demo')
+    if video and (simswap or args.debug):
+        parser.error(f'{"--debug" if args.debug else args.weights} does not support videos and cameras')
+    if args.target and args.target.is_dir() and args.debug:
+        parser.error('--debug requires a single photo as --target')
+    if args.upscale and (args.pairs or simswap or video):
+        parser.error('--upscale applies to faces in photos; it does not support videos, --pairs and SimSwap')
+    if args.sampling and args.weights and (simswap or args.weights.endswith('.onnx')):
+        parser.error(f'--sampling sets the sampler of the family ddpm; {args.weights} generates in one step')
+    if args.parsing_mask and not simswap:
+        parser.error(f'--parsing-mask requires --weights {" or ".join(CROP_TEMPLATES)}')
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error(f'--device {args.device}: PyTorch finds no GPU; use --device cpu')
 
 
-def loaded(args: argparse.Namespace, perception: Perception) -> Family:
-    """The chosen family; ValueError where it swaps no faces."""
-    family = load_family(chosen(args), perception)
-    if family.task != 'swap':
-        raise ValueError(f'{chosen(args)} holds a {type(family).__name__}, which translates faces: use scripts/translate.py')
-    if args.sampling:
-        usual = getattr(family.config, 'sampling', None)
-        if usual is None:
-            raise ValueError(f'--sampling says how the family ddpm draws; a {type(family).__name__} draws in one step')
-        asked = reduce(merge, map(parse_override, args.sampling), usual.model_dump())
-        family.config = family.config.model_copy(update={'sampling': checked(type(usual), asked)})
-    return family
+def build_model(args: argparse.Namespace) -> SwapModel:
+    return SwapModel(load_generator, args.family, args.weights, args.runtime, args.sampling, args.device)
 
 
-def open_session(args: argparse.Namespace, perception: Perception) -> SwapSession | None:
-    """The generator on onnxruntime, where that is wanted."""
-    if args.weights and args.weights.endswith('.onnx'):
-        session = SwapSession(Path(args.weights), args.device)
-    elif args.runtime == 'torch':
-        return None
-    elif args.weights in CROP_TEMPLATES:
-        session = opened(partial(export_generator, load_generator(args.weights)), args.device, SwapSession)
-    else:
-        session = opened(partial(export_family, loaded(args, perception)), args.device, SwapSession)
-    print(f'onnxruntime runs the generator on {session.provider}')
-    return session
+def build_networks(args: argparse.Namespace, model: SwapModel, parser: str) -> tuple[Perception, SwapSession | None]:
+    """Perception networks and, with onnxruntime, the session of the generator. Seeds torch."""
+    torch.manual_seed(args.seed)
+    perception = build_perception(parser=parser)
+    session = model.open_session(perception)
+    if session:
+        print(f'onnxruntime runs the generator on {session.provider}')
+    return perception.to(args.device), session
 
 
-def generation_info(args: argparse.Namespace, signed: bool) -> GenerationInfo | None:
-    """What the images say of themselves."""
-    if not signed:
-        return None
-    read = weight_files(args.weights) if args.weights in CROP_TEMPLATES else [chosen(args)]
-    name = args.weights if args.weights in CROP_TEMPLATES else read[0].stem if args.weights else args.family
-    return GenerationInfo.of(name, read, SWAP_DESCRIPTION)
+def build_swapper(args: argparse.Namespace, model: SwapModel) -> PhotoSwapper:
+    perception, session = build_networks(args, model, PHOTO_PARSER)
+    if model.simswap:
+        return model.load_simswap(build_detector(args.detector, args.device), session, parsing_mask=args.parsing_mask)
+    return FaceSwapper(model.load(perception, session), perception, build_detector(args.detector, args.device),
+                       device=args.device, color=not args.no_color,
+                       upscale=Upscaler(args.upscale, args.device) if args.upscale else None)
 
 
-def cast(args: argparse.Namespace, swapper: FaceSwapper, source: np.ndarray | None, like: np.ndarray | None,
-         people: list[tuple[np.ndarray, np.ndarray]] | None) -> tuple[list, torch.Tensor | None]:
-    """Who takes a role in a video, as photos with a face, and the identities (R,D) of those whose roles these are, or None."""
-    if args.source_face == ALL:
-        raise ValueError('only one face can be the source; say largest or a number')
-
-    def first(photo: np.ndarray, what: str, choice: str | None = LARGEST) -> Face:
-        return choose(swapper.detector.detect(photo), choice, what)[0]
-
-    wanted = [like] if like is not None else [reference for reference, _ in people or []]
-    known = [swapper.embed(photo, [first(photo, f'reference {index}')]) for index, photo in enumerate(wanted)]
-    if people:
-        givers = [(photo, first(photo, f'source of person {index}')) for index, (_, photo) in enumerate(people)]
-    else:
-        givers = [(source, first(source, 'source', args.source_face))]
-    return givers, torch.cat(known) if known else None
+def read_request(args: argparse.Namespace) -> SwapRequest:
+    return SwapRequest.read(args.source, args.like, args.identities, REPORT, source_face=args.source_face, target_face=args.face)
 
 
-def settings(args: argparse.Namespace, photos: list[np.ndarray]) -> dict:
-    """What the pieces of a video depend on besides the video."""
+def conversion_settings(args: argparse.Namespace, model: SwapModel, photos: list[np.ndarray]) -> dict:
+    """The values that the frames of a video depend on besides the video, as in VideoEngine.convert."""
     keys = 'face', 'source_face', 'runtime', 'detector', 'no_color', 'mark', 'sampling', 'seed'
-    return {'photos': [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos], 'weights': weights.digest(chosen(args)),
+    return {'photos': [hashlib.sha256(photo.tobytes()).hexdigest() for photo in photos], 'weights': weights.digest(model.file),
             'perception': network_digests('identity-mobilefacenet', PHOTO_PARSER), **{key: getattr(args, key) for key in keys}}
 
 
-def run(args: argparse.Namespace) -> int:
-    filming = args.target is not None and moving(args.target, args.output)
-    output, photos, target, failure = args.output or default_output(args, filming), [], None, None
-    signed = not args.pairs and signs(args)
-    if args.target:  # whatever is wrong with the files is said before the networks are loaded
-        named = read_people(args.people) if args.people else []
-        inputs = [path for path in (args.source, args.like, *chain(*named)) if path]
-        source, like = (path and read_noted(path).rgb for path in (args.source, args.like))
-        people = [tuple(read_noted(path).rgb for path in row) for row in named]
-        if args.target.is_dir():
-            photos = photos_in(args.target, output, inputs, exclude=videos_in(args.target), overwrite=args.overwrite)
-            if not photos and not filming:
-                raise ValueError(f'{args.target} holds no photo and no video; give another folder')
-        elif not filming:
-            target = read_noted(args.target)
-            for path in (output, output.with_suffix('.debug.png'))[:1 + args.debug]:
-                check_output(path, [args.target, *inputs], overwrite=args.overwrite)
-    else:
-        check_output(output / 'swap.png')
-    if filming:
-        check_video_output(args.target, output)
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
-    torch.manual_seed(args.seed)
-    perception = build_perception(parser='parsing-unet' if args.pairs else PHOTO_PARSER)
-    session = open_session(args, perception)
-    perception.to(args.device)
-    if args.weights in CROP_TEMPLATES:
-        generator = session or fused(load_generator(args.weights)).to(args.device, memory_format=torch.channels_last)
-        swapper = load_simswap(args.weights, generator.swap, build_detector(args.detector, args.device), device=args.device,
-                               parser=load_parser('bisenet').to(args.device) if args.parsing_mask else None)
-    else:
-        family = OnnxFamily(session, perception) if session else loaded(args, perception)
-        family.to(args.device)
-        if args.pairs:
-            written, kept = swap_pairs(family, args.root, args.pairs, output, device=args.device, batch=args.batch,
-                                       overwrite=args.overwrite)
-            print(f'{output}: {written} images written' + (f', {kept} were there already' if kept else ''))
-            return 0
-        swapper = FaceSwapper(family, perception, build_detector(args.detector, args.device), device=args.device,
-                              color=not args.no_color, upscale=args.upscale and Upscaler(args.upscale, args.device))
-    made = generation_info(args, signed)
-    if args.demo:
-        for name, image in zip(('swap.png', 'contact.png'), demo(swapper)):
-            write(args, output / name, Photo(image), made)
-        return 0
-    if filming:
-        givers, known = cast(args, swapper, source, like, people)
-        tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=known)
-        engine = VideoEngine(swapper.face_generator(givers), swapper.size, tracker, color=not args.no_color,
-                             finish=with_visible_label if args.mark else None)
-        given = settings(args, [photo for photo in (source, like, *chain(*people)) if photo is not None])
-        try:
-            if not video(engine, args.target, output, generation_info=made, settings=given, overwrite=args.overwrite):
-                return STOPPED
-        except ValueError as error:
-            if not photos or isinstance(error, WriteError):
-                raise
-            failure = error  # raised once the photos of the folder are swapped
-
-    def swap(photo: Photo, path: Path) -> None:
-        swapped = swapper.swap_identities(photo.rgb, people) if people else swapper.swap(
-            source, photo.rgb, source_face=args.source_face, target_face=args.face, reference=like)
-        for note in swapped.notes:
-            print(f'note: {f"{path}: " if photos else ""}{note}', file=sys.stderr)
-        write(args, path, photo.with_rgb(swapped.image), made)
-        if args.debug:
-            cover = np.repeat((swapped.coverage * 255).round().astype(np.uint8)[..., None], 3, 2)
-            write(args, path.with_suffix('.debug.png'), Photo(np.hstack([photo.rgb, swapped.image, cover])), made)
-
-    if target is not None:
-        swap(target, output)
-    if photos:
-        todo = [pair for pair in photos if args.overwrite or not pair[1].exists()]
-        print(process_all(todo, len(photos), lambda pair: swap(read_noted(pair[0]), pair[1]), name=lambda pair: pair[0],
-                          done='swapped'), file=sys.stderr)
-    if failure is not None:
-        raise failure
+def run_pairs(args: argparse.Namespace) -> int:
+    """Swap a list of aligned images."""
+    check_output(args.output / 'swap.png')
+    model = build_model(args)
+    perception, session = build_networks(args, model, 'parsing-unet')
+    written, kept = swap_pairs(model.load(perception, session), args.root, args.pairs, args.output, device=args.device,
+                               batch=args.batch, overwrite=args.overwrite)
+    print(f'{args.output}: {written} images written' + (f', {kept} existed already' if kept else ''))
     return 0
 
 
-def default_output(args: argparse.Namespace, filming: bool) -> Path | None:
-    """Where -o says nothing; None for a camera's window."""
-    if filming and camera_name(args.target):
-        return None
-    name = f'{args.target.stem}.mp4' if filming else 'swap.png'
-    return Path('outputs') / ('' if args.target is None or args.target.is_dir() else name)
+def run_demo(args: argparse.Namespace) -> int:
+    """Swap between the photographs of installed packages."""
+    output, model, signed = args.output or Path('outputs'), build_model(args), is_signed(args)
+    check_output(output / 'swap.png')
+    swapper = build_swapper(args, model)
+    write = ImageWriter(REPORT, model.info if signed else None, args.mark)
+    for name, image in zip(('swap.png', 'contact.png'), demo(swapper)):
+        write(output / name, Photo(image))
+    return 0
 
 
-def write(args: argparse.Namespace, path: Path, photo: Photo, made: GenerationInfo | None) -> None:
-    """Write an image, labeled with --mark, and print its path."""
-    write_image(path, photo.with_rgb(with_visible_label(photo.rgb), opaque=True) if args.mark else photo, made)
-    print(path)
+def run_photos(args: argparse.Namespace) -> int:
+    """Swap the faces of a photo or of the photos of a folder."""
+    folder, model, signed, request = args.target.is_dir(), build_model(args), is_signed(args), read_request(args)
+    output = args.output or (Path('outputs') if folder else Path('outputs/swap.png'))
+    if folder:
+        files = photo_outputs(args.target, output, request.files, exclude=videos_in(args.target), overwrite=args.overwrite)
+        if not files:
+            raise ValueError(f'{args.target} contains no photo and no video; give another folder')
+    else:
+        target = open_photo(args.target, REPORT)
+        for path in [output, debug_path(output)] if args.debug else [output]:
+            check_output(path, [args.target, *request.files], overwrite=args.overwrite)
+    swapper = build_swapper(args, model)
+    write = ImageWriter(REPORT, model.info if signed else None, args.mark)
+    if folder:
+        swap_photos(request, swapper, files, write, overwrite=args.overwrite)
+    else:
+        swap_photo(request, swapper, target, output, write, debug=args.debug)
+    return 0
+
+
+def run_video(args: argparse.Namespace) -> int:
+    """Swap the faces of a video, of the videos and photos of a folder, or of a camera stream."""
+    folder, model, signed, request = args.target.is_dir(), build_model(args), is_signed(args), read_request(args)
+    output = args.output
+    if output is None and camera_name(args.target) is None:
+        output = Path('outputs') if folder else Path('outputs') / f'{args.target.stem}.mp4'
+    files = photo_outputs(args.target, output, request.files, exclude=videos_in(args.target),
+                          overwrite=args.overwrite) if folder else []
+    check_video_output(args.target, output)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # the stages of a video overlap
+    swapper = build_swapper(args, model)
+    info = model.info if signed else None
+    sources, references = request.roles(swapper)
+    tracker = Tracker(swapper.detector, swapper.embed, choice=args.face, references=references)
+    engine = VideoEngine(swapper.face_generator(sources), swapper.size, tracker, color=not args.no_color,
+                         finish=with_visible_label if args.mark else None)
+    with Interruption() as interruption:
+        result = VideoRun(engine, info, conversion_settings(args, model, request.photos), args.overwrite, REPORT,
+                          lambda: interruption.signal is not None).convert(args.target, output)
+    if not result.finished:
+        return STOPPED
+    if files:
+        swap_photos(request, swapper, files, ImageWriter(REPORT, info, args.mark), overwrite=args.overwrite)
+    if result.error:
+        raise result.error
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.demo:
+        return run_demo(args)
+    if args.pairs:
+        return run_pairs(args)
+    return run_video(args) if is_video_target(args.target, args.output) else run_photos(args)
 
 
 def main(argv: list[str] | None = None) -> int:

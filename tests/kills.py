@@ -1,4 +1,4 @@
-"""Killing a command at chosen lines of the suite."""
+"""Commands that are killed at a chosen line of the suite and run again."""
 import os
 import random
 import signal
@@ -6,67 +6,76 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-_ROOMS = tuple(str(ROOT / room) for room in ('datasets', 'experiments', 'models/storage/files.py'))
+_TRACED = tuple(str(ROOT / path) for path in ('datasets', 'experiments', 'models/storage/files.py'))
+TAIL = 60  # last lines, in which files get their final names and from which a third of the kills are sampled
 
 
-def _child(work: Callable[[], object], last: int | None, tell: int) -> None:
-    """Do the work in this process; SIGKILL before its line number `last`; the number of lines goes to the pipe `tell`."""
-    seen = 0
+def _run_traced(work: Callable[[], object], kill_at: int | None, pipe: int) -> None:
+    """Call `work` in this process, with SIGKILL before line number `kill_at`; write the number of executed lines to `pipe`."""
+    executed = 0
 
-    def line(frame, event, argument):
-        nonlocal seen
+    def on_line(frame: FrameType, event: str, argument: object):
+        nonlocal executed
         if event == 'line':
-            seen += 1
-            if seen == last:
+            executed += 1
+            if executed == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-        return line
+        return on_line
 
     torch.set_num_threads(1)
-    sys.settrace(lambda frame, event, argument: line if frame.f_code.co_filename.startswith(_ROOMS) else None)
+    sys.settrace(lambda frame, event, argument: on_line if frame.f_code.co_filename.startswith(_TRACED) else None)
     work()
     sys.settrace(None)
-    os.write(tell, str(seen).encode())
+    os.write(pipe, str(executed).encode())
 
 
-def run(work: Callable[[], object], last: int | None = None) -> int | None:
-    """The number of executed lines of the suite, or None where the work was killed before the line `last`."""
-    read, write = os.pipe()
+def run(work: Callable[[], object], kill_at: int | None = None) -> int | None:
+    """Call `work` in a forked process; returns the number of executed lines, None where it failed or was killed at `kill_at`."""
+    read_end, write_end = os.pipe()
     process = os.fork()
     if process == 0:
         try:
-            _child(work, last, write)
+            _run_traced(work, kill_at, write_end)
         finally:
             os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        said = pipe.read()
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        report = pipe.read()
     os.waitpid(process, 0)
-    return int(said) if said else None
+    return int(report) if report else None
 
 
 def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder: relative path -> bytes."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob('*')) if path.is_file()}
 
 
 def check(work: Callable[[Path], object], folder: Path, begin: Callable[[Path], object] = lambda out: None,
           points: int = 6) -> None:
-    """Assert that `work` on a folder, killed at seeded lines and then done again, gives the same files as undisturbed. begin:
-    prepares the folder. A third of the lines are among the last sixty, where files get their names."""
-    whole = folder / 'whole'
-    begin(whole)
-    lines = run(lambda: work(whole))
+    """Assert that `work` on a folder, killed once and run again, writes the same files as an undisturbed run.
+
+    Args:
+        work: called with the folder to fill.
+        folder: scratch folder.
+        begin: prepares each folder.
+        points: number of kills, at seeded lines.
+    """
+    undisturbed = folder / 'undisturbed'
+    begin(undisturbed)
+    lines = run(lambda: work(undisturbed))
     assert lines, 'the undisturbed work failed'
-    expected, draw = contents(whole), random.Random(lines)
+    expected, rng = contents(undisturbed), random.Random(lines)
     for number in range(points):
-        last = draw.randint(max(1, lines - 60), lines) if number % 3 == 0 else draw.randint(1, lines)
+        kill_at = rng.randint(max(1, lines - TAIL), lines) if number % 3 == 0 else rng.randint(1, lines)
         out = folder / f'killed-{number}'
         begin(out)
-        assert run(partial(work, out), last) is None
-        assert run(partial(work, out)), f'the work failed after a kill at line {last} of {lines}'
-        found = contents(out)
-        assert found.keys() == expected.keys(), f'killed at line {last} of {lines}'
-        assert found == expected, f'killed at line {last} of {lines}'
+        assert run(partial(work, out), kill_at) is None
+        assert run(partial(work, out)), f'the work failed after a kill at line {kill_at} of {lines}'
+        files = contents(out)
+        assert files.keys() == expected.keys(), f'killed at line {kill_at} of {lines}'
+        assert files == expected, f'killed at line {kill_at} of {lines}'

@@ -1,1 +1,1 @@
-"""The training engine: optimizers, EMA, checkpoints, journal and progress. Import from the modules."""
+"""The training engine: loop, validation, checkpoints, devices and processes, and the config of a run. Import from the modules."""

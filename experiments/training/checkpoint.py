@@ -1,15 +1,17 @@
-"""Checkpoints: complete, atomic, pruned. A checkpoint is a folder `step-00001000` that exists only once all of it is on disk:
+"""Checkpoints: complete, atomic, pruned. A checkpoint is a folder `step-00001000`, which gets its name after all of its files are
+on disk:
 
-    model.safetensors    the family as it trains
-    family.safetensors   the family with EMA weights, as models.registry.load_family reads it
-    state.pt             everything else (optimizers, scalers, step, random state, position in the data), read with weights_only
-    metrics.json         validation figures of that step
+    model.safetensors    weights in training
+    family.safetensors   EMA weights, the file that models.registry.load_family reads
+    state.pt             all other state (experiments.training.state), read with weights_only=True
+    metrics.json         validation metrics of that step
 """
 import io
 import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
@@ -24,7 +26,7 @@ from models.storage.strict_json import json_text
 
 
 def family_bytes(name: str, state: dict[str, Tensor], config: FamilyConfig) -> bytes:
-    """A family's state and config as one safetensors file; dtypes are kept."""
+    """A family's state dict and config as a safetensors file; dtypes are kept. name: of the family in the registry."""
     tensors = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
     return save(tensors, {'format': 'pt', 'family': name, 'config': json.dumps(config.model_dump(mode='json'))})
 
@@ -35,40 +37,51 @@ def save_family(path: str | Path, name: str, state: dict[str, Tensor], config: F
 
 
 class Checkpoints:
-    """The checkpoints of a run of `family` in `folder`: the newest `keep` and, where `best` names a metric, the best by it."""
+    """The checkpoints of a run.
+
+    Args:
+        folder: holds the checkpoints.
+        keep: number of newest checkpoints to keep.
+        best: validation metric by which the best checkpoint is kept as well, or None.
+        best_is: 'min' or 'max', whether lower or higher values are better.
+        family: name of the family, for metrics of earlier versions.
+    """
 
     def __init__(self, folder: Path, keep: int, best: str | None = None, best_is: str = 'min', family: str = ''):
         self.folder, self.keep, self.best_metric, self.best_is, self.family = folder, keep, best, best_is, family
 
     def all(self) -> list[Path]:
         """Complete checkpoints, oldest first."""
-        found = {int(path.name[5:]): path for path in self.folder.glob('step-*') if path.name[5:].isdecimal() and path.is_dir()}
-        return [found[step] for step in sorted(found)]
+        steps = {int(path.name[5:]): path for path in self.folder.glob('step-*') if path.name[5:].isdecimal() and path.is_dir()}
+        return [steps[step] for step in sorted(steps)]
 
     def newest(self) -> Path | None:
-        """The checkpoint to resume from."""
+        """The checkpoint of the highest step."""
         return next(reversed(self.all()), None)
 
     def best(self) -> Path | None:
-        """The checkpoint with the best value of the named metric; the newest of equals."""
-        scored = []
+        """The checkpoint with the best value of the metric; the newest of equals. None where no metric is named or stored."""
+        if self.best_metric is None:
+            return None
+        scores = []
         for path in self.all():
             metrics = self._metrics(path) or {}
             if metrics.get(self.best_metric) is not None:
-                scored.append((metrics[self.best_metric] * (1 if self.best_is == 'max' else -1), path))
-        return max(scored)[1] if scored else None
+                scores.append((metrics[self.best_metric] * (1 if self.best_is == 'max' else -1), path))
+        return max(scores)[1] if scores else None
 
-    def save(self, step: int, model: bytes, family: bytes, state: dict, metrics: dict[str, float]) -> Path:
-        """Write a checkpoint, then drop those that need not stay. RunError, with the old ones untouched, where it cannot."""
+    def save(self, step: int, model: bytes, family: bytes, state: dict[str, Any], metrics: dict[str, float]) -> Path:
+        """Write a checkpoint, then delete those that are not kept. Raises RunError, with the old ones intact, where writing
+        fails."""
         final = self.folder / f'step-{step:08d}'
         if final.exists():
             return final
-        packed = io.BytesIO()
-        torch.save(state, packed)
-        files = {'model.safetensors': model, 'family.safetensors': family, 'state.pt': packed.getvalue(),
+        state_file = io.BytesIO()
+        torch.save(state, state_file)
+        files = {'model.safetensors': model, 'family.safetensors': family, 'state.pt': state_file.getvalue(),
                  'metrics.json': json_text(metrics).encode()}
         try:
-            for leftover in self.folder.glob('.step-*.partial'):  # of suites before models.storage.files
+            for leftover in self.folder.glob('.step-*.partial'):  # temporary names of earlier versions
                 remove(leftover)
             with replacing(final) as partial:
                 partial.mkdir()
@@ -77,19 +90,19 @@ class Checkpoints:
                     sync(partial / name)
         except OSError as error:
             raise RunError(f'the checkpoint of step {step} could not be written to {self.folder} ({error.strerror}); free some '
-                           f'space or mend the folder, then resume: {self.standing()}') from error
+                           f'space or repair the folder, then resume: {self.status()}') from error
         self._prune()
         return final
 
-    def standing(self) -> str:
-        """The last good checkpoint in words."""
+    def status(self) -> str:
+        """A clause for messages that names the newest checkpoint."""
         newest = self.newest()
         return f'the last good checkpoint is {newest}' if newest else 'there is no checkpoint yet'
 
     def _prune(self) -> None:
-        staying = {*self.all()[-self.keep:], self.best() if self.best_metric else None}
+        kept = {*self.all()[-self.keep:], self.best()}
         for path in self.all():
-            if path not in staying and (not self.best_metric or self._metrics(path) is not None):
+            if path not in kept and (not self.best_metric or self._metrics(path) is not None):
                 doomed = temporary_path(path)  # renamed first: a half-deleted folder never looks complete
                 os.replace(path, doomed)
                 remove(doomed)
@@ -103,12 +116,12 @@ class Checkpoints:
             return None
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict]:
-    """(state of the model, the same with EMA weights, everything else)."""
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
+    """(weights in training, EMA weights, content of state.pt). Raises RunError where a file is damaged."""
     try:
-        rest = torch.load(path / 'state.pt', map_location='cpu', weights_only=True)
-        models = (renamed_tensors(load_file(path / f'{name}.safetensors')) for name in ('model', 'family'))
-        return *models, renamed_checkpoint(rest)
-    except Exception as error:  # whatever a damaged file makes three readers raise
+        state = torch.load(path / 'state.pt', map_location='cpu', weights_only=True)
+        model, family = (renamed_tensors(load_file(path / f'{name}.safetensors')) for name in ('model', 'family'))
+        return model, family, renamed_checkpoint(state)
+    except Exception as error:  # the three readers raise any exception for a damaged file
         raise RunError(f'the checkpoint {path} is damaged ({shown(error)}); delete that folder to resume from an older one'
                        ) from error

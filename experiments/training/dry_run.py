@@ -19,13 +19,13 @@ def dry_run(training: Training) -> None:
     engine = training.engine
     device, counts = engine.fabric.device, {group: sum(parameter.numel() for parameter in parameters)
                                             for group, parameters in engine.family.param_groups().items()}
-    with explain_out_of_memory(engine.less_memory):
+    with explain_out_of_memory(engine.memory_advice):
         steps = engine.micro_batches()
         first = next(steps)
         with PeakMemory(device) as memory:
-            engine.update(first)
+            engine.train_step(first)
         start = time.monotonic()
-        images = engine.update(next(steps))
+        images = engine.train_step(next(steps))
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
         seconds = time.monotonic() - start
@@ -34,7 +34,7 @@ def dry_run(training: Training) -> None:
     if not engine.fabric.is_global_zero:
         return
     losses = [f'{name} {weight:g}' for name, weight in engine.family.config.weights.items() if weight]
-    batches = len(engine.validation)
+    batches = len(engine.validation.batches)
     print('\n'.join([
         *(f'parameters of {group}: {count / 1e6:.3f} M' for group, count in counts.items()),
         f'active losses and their weights: {", ".join(losses)}',

@@ -1,4 +1,4 @@
-"""What a run reports in one sentence instead of a traceback."""
+"""Errors of a run that are reported as one sentence."""
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -6,11 +6,15 @@ import torch
 
 
 class RunError(Exception):
-    """Something that the person who started the run can act on; the message is a whole sentence that says how."""
+    """A failure that the user of a run can correct. The message is one sentence that says how."""
 
 
 class Interrupted(RunError):
-    """The run was asked to stop by a signal and has saved itself; `signal` is the signal's number."""
+    """A signal stopped the run after it saved a checkpoint.
+
+    Attributes:
+        signal: number of the signal.
+    """
 
     def __init__(self, message: str, signal: int):
         super().__init__(message)
@@ -18,20 +22,20 @@ class Interrupted(RunError):
 
 
 class OutOfMemory(RunError):
-    """A device, or the machine, has too little memory; of several processes perhaps not the first one meets it."""
+    """A device or the machine has too little memory. Raised in the process that ran out of it, which may not be the first."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the memory of a GPU, of MPS or of the CPU's allocator was not enough. Only CUDA has a type of its own for that."""
+    """Whether CUDA, MPS, oneDNN or the CPU allocator ran out of memory. Only CUDA has an exception type for it."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    words = 'out of memory', "can't allocate memory", '_STATUS_ALLOC_FAILED'
-    return isinstance(error, RuntimeError) and any(part in str(error) for part in words)
+    phrases = 'out of memory', "can't allocate memory", '_STATUS_ALLOC_FAILED'
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in phrases)
 
 
 @contextmanager
 def explain_out_of_memory(advice: Callable[[], str]) -> Iterator[None]:
-    """Inside, OutOfMemory where memory runs out, which says what to set."""
+    """Context that raises OutOfMemory for errors of memory. advice: returns which settings to change."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

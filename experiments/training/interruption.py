@@ -2,6 +2,7 @@
 import signal
 import threading
 from types import FrameType, TracebackType
+from typing import Any
 
 
 class Interruption:
@@ -12,9 +13,9 @@ class Interruption:
         signal: number of the signal that arrived, or None.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.signal: int | None = None
-        self._previous_handlers: dict[int, object] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def _record(self, number: int, frame: FrameType | None) -> None:
         self.signal = number

@@ -14,7 +14,7 @@ PHOTOS = {
     'portrait': ('insightface', 'data/images/Tom_Hanks_54745.png'),
     'astronaut': ('skimage', 'data/astronaut.png'),
 }
-# source, its face; target, its face: numbers by size. The first row becomes the image.
+# Source photo, index of its face by size; target photo, index of its face. The first row is the demonstration's image.
 PAIRS = (
     ('group', 3, 'astronaut', 0),
     ('portrait', 0, 'astronaut', 0),
@@ -25,21 +25,21 @@ PAIRS = (
 
 
 def demo_photo(name: str) -> np.ndarray:
-    """(H,W,3) uint8 RGB, one of PHOTOS. ValueError where the package or its photo is not installed."""
+    """One of PHOTOS as (H,W,3) uint8 RGB. ValueError if the package or its photo is not installed."""
     package, file = PHOTOS[name]
     spec = find_spec(package)
-    if spec is None:
+    if spec is None or not spec.submodule_search_locations:
         raise ValueError(f'the demonstration needs a photo of the package {package}; install it: pip install -e .')
     return read_image(Path(spec.submodule_search_locations[0]) / file)
 
 
 def demo(swapper: PhotoSwapper) -> tuple[np.ndarray, np.ndarray]:
-    """The first pair's finished image, and a contact sheet of all pairs: source, target, swap; (H,W,3) uint8 RGB each."""
+    """The swap of the first pair, and a contact sheet with source, target and swap of each pair; (H,W,3) uint8 RGB."""
     photos = {name: demo_photo(name) for name in PHOTOS}
     faces = {name: swapper.detector.detect(photo) for name, photo in photos.items()}
     images, rows = [], []
-    for source, source_face, target, target_face in PAIRS:
-        source_face, target_face = faces[source][source_face], faces[target][target_face]
+    for source, source_index, target, target_index in PAIRS:
+        source_face, target_face = faces[source][source_index], faces[target][target_index]
         images.append(swapper.swap_faces(photos[source], source_face, photos[target], [target_face])[0])
         rows.append([portrait(photos[source], source_face), portrait(photos[target], target_face),
                      portrait(images[-1], target_face)])

@@ -1,4 +1,4 @@
-"""The published SimSwap (Chen et al. 2020) as its authors run it: their crops, their normalization, their way of pasting back."""
+"""The published SimSwap (Chen et al. 2020, arXiv:2106.06340) with the crops, normalization and pasting of its authors' code."""
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry, weights
-from models.images import from_signed
+from models.images import HALF_RANGE, from_signed, to_tensor
 from models.perception.detection import Detector, Face
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.perception.parsers.parser import FaceParser, face_mask
@@ -18,30 +18,30 @@ from models.pipelines.photo import PhotoSwapper
 from models.runtime.fusion import fused
 from models.storage.convert import read_state
 
-# Left profile, left, frontal, right and right profile in a crop of 112 pixels.
+# Landmarks of the left profile, left, frontal, right and right profile pose in a crop of 112 pixels.
 _POSES = (((51.642, 50.115), (57.617, 49.990), (35.740, 69.007), (51.157, 89.050), (57.025, 89.702)),
           ((45.031, 50.118), (65.568, 50.872), (39.677, 68.111), (45.177, 86.190), (64.246, 86.758)),
           ((39.730, 51.138), (72.270, 51.138), (56.000, 68.493), (42.463, 87.010), (69.537, 87.010)),
           ((46.845, 50.872), (67.382, 50.118), (72.737, 68.111), (48.167, 86.758), (67.236, 86.190)),
           ((54.796, 49.990), (60.771, 50.115), (76.673, 69.007), (55.388, 89.702), (61.257, 89.050)))
-# name -> the framings of which a face gets the one that fits it best
+# name -> templates; a face is aligned to the one that fits best
 CROP_TEMPLATES = {
     'simswap-224': tuple(geometry.Template(224, 224, tuple((2 * x, 2 * y) for x, y in pose)) for pose in _POSES),
     'simswap-512': (geometry.template('ffhq'),),
 }
-_LEAST = 20  # pixels of the parsed crop that a face must have
+_MIN_FACE_PX = 20  # area of a face in the parsed crop
 
 
 def softening_kernel() -> Tensor:
-    """(1,1,17,17): the largest distance minus the distance to the center, as shares of 1."""
-    near = torch.arange(17, dtype=torch.float32) - 8
-    distance = torch.hypot(near, near[:, None])
+    """Kernel (1,1,17,17) with the sum 1: the largest distance to the center minus the distance."""
+    offset = torch.arange(17, dtype=torch.float32) - 8
+    distance = torch.hypot(offset, offset[:, None])
     kernel = distance.max() - distance
     return (kernel / kernel.sum())[None, None]
 
 
 def smooth_inwards(mask: Tensor) -> Tensor:
-    """(B,1,H,W) in [0,1] -> the same shape, falling off inwards: seven times a wide cone, which at first may only lower it."""
+    """Smooth (B,1,H,W) in [0,1] seven times by `softening_kernel`; the first six times values may only decrease."""
     kernel = softening_kernel().to(mask)
     for _ in range(6):
         mask = torch.minimum(mask, F.conv2d(mask, kernel, padding=8))
@@ -49,105 +49,122 @@ def smooth_inwards(mask: Tensor) -> Tensor:
 
 
 def soft_mask(mask: Tensor) -> Tensor:
-    """(B,1,H,W) in [0,1] -> the same shape: smooth_inwards; what is then nearly 1 becomes 1 and the rest is stretched to that."""
+    """Soft mask of (B,1,H,W) in [0,1]: smoothed inwards; values of at least 0.9 become 1 and the others are scaled to a maximum
+    of 1."""
     mask = smooth_inwards(mask)
     hard = mask >= 0.9
     rest = mask.masked_fill(hard, 0)
     return torch.where(hard, 1.0, rest / rest.amax((1, 2, 3), keepdim=True).clamp(min=1e-6))
 
 
-def framing(points: np.ndarray, framings: tuple[geometry.Template, ...]) -> Tensor:
-    """(5,2) landmarks -> (2,3) similarity into the framing that they fit with the least summed distance."""
-    here = torch.as_tensor(points, dtype=torch.float32)
-    matrices = [geometry.align(here, template) for template in framings]
-    errors = [(geometry.apply(matrix, here) - template.tensor()).norm(dim=1).sum()
-              for matrix, template in zip(matrices, framings)]
+def best_alignment(points: np.ndarray, templates: tuple[geometry.Template, ...]) -> Tensor:
+    """Similarity (2,3) that maps landmarks (5,2) to the template with the least summed distance."""
+    landmarks = torch.as_tensor(points, dtype=torch.float32)
+    matrices = [geometry.align(landmarks, template) for template in templates]
+    errors = [(geometry.apply(matrix, landmarks) - template.tensor()).norm(dim=1).sum()
+              for matrix, template in zip(matrices, templates)]
     return matrices[int(torch.stack(errors).argmin())]
 
 
 def border_alpha(matrix: np.ndarray, size: int, height: int, width: int) -> np.ndarray:
-    """(height,width,1) in [0,1]: where a square crop of `size` pixels covers the frame that `matrix` (2,3) maps to it."""
-    cover = cv2.warpAffine(np.full((size, size), 255, np.uint8), matrix, (width, height), flags=cv2.WARP_INVERSE_MAP)
-    cover = np.where(cover > 20, 255, 0).astype(np.uint8)
-    cover = cv2.erode(cover, np.ones((40, 40), np.uint8))
-    return cv2.GaussianBlur(cover.astype(np.float32), (41, 41), 0)[..., None] / 255
+    """Opacity (height,width,1) in [0,1] of a square crop of `size` pixels in the image that `matrix` (2,3) maps to it: 1 inside,
+    falling off towards its border."""
+    inside = cv2.warpAffine(np.full((size, size), 255, np.uint8), matrix, (width, height), flags=cv2.WARP_INVERSE_MAP)
+    inside = np.where(inside > 20, 255, 0).astype(np.uint8)
+    inside = cv2.erode(inside, np.ones((40, 40), np.uint8))
+    return cv2.GaussianBlur(inside.astype(np.float32), (41, 41), 0)[..., None] / 255
 
 
 class SimSwapper(PhotoSwapper):
-    """generate: target (B,3,S,S) in [-1,1], identity (B,512) -> swap (B,3,S,S), such as Generator.swap. framings: of
-    CROP_TEMPLATES.
-    encoder and parser lie on `device`; where a parser is given, the swap shows only where it sees a face."""
+    """Face swapper with the published SimSwap.
+
+    Args:
+        generate: target (B,3,S,S) in [-1,1], identity (B,512) -> swap (B,3,S,S), such as Generator.swap.
+        encoder: identity encoder, on `device`.
+        detector: of faces.
+        templates: a value of CROP_TEMPLATES.
+        device: of the networks.
+        parser: on `device`; the swap is limited to the face that it segments. None to paste whole crops.
+    """
 
     def __init__(self, generate: Callable[[Tensor, Tensor], Tensor], encoder: nn.Module, detector: Detector,
-                 framings: tuple[geometry.Template, ...], *, device: str | torch.device = 'cpu',
+                 templates: tuple[geometry.Template, ...], *, device: str | torch.device = 'cpu',
                  parser: FaceParser | None = None):
         super().__init__(detector)
         self.generate, self.encoder, self.parser = generate, encoder, parser
-        self.framings, self.device = framings, torch.device(device)
+        self.templates, self.device = templates, torch.device(device)
 
     def crop(self, photo: np.ndarray, points: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """(H,W,3) uint8 and (5,2) landmarks -> crop (1,3,S,S) in [-1,1], black outside the photo, and its matrix (2,3)."""
-        matrix, size = framing(points, self.framings).numpy().astype(np.float64), self.framings[0].width
-        crop = torch.from_numpy(cv2.warpAffine(photo, matrix, (size, size)))
-        return (crop.permute(2, 0, 1)[None].float() / 127.5 - 1).to(self.device), matrix
+        """Align the face with landmarks (5,2) in (H,W,3) uint8 RGB: crop (1,3,S,S) in [-1,1], black outside the photo, and the
+        matrix (2,3) of the alignment."""
+        matrix, size = best_alignment(points, self.templates).numpy().astype(np.float64), self.templates[0].width
+        crop = to_tensor(cv2.warpAffine(photo, matrix, (size, size)))[None]
+        return crop.to(self.device), matrix
 
-    def identity(self, crop: Tensor) -> Tensor:
-        """(B,3,S,S) in [-1,1] -> (B,512), unit length."""
-        return F.normalize(self.encoder(F.interpolate(from_signed(crop, 'imagenet'), (112, 112))), dim=1)
+    def embed_crops(self, crops: Tensor) -> Tensor:
+        """Identity embeddings (B,512), unit length, of (B,3,S,S) in [-1,1]."""
+        return F.normalize(self.encoder(F.interpolate(from_signed(crops, 'imagenet'), (112, 112))), dim=1)
 
     @torch.no_grad()
     def embed(self, photo: np.ndarray, faces: list[Face]) -> Tensor:
-        return self.identity(torch.cat([self.crop(photo, face.points)[0] for face in faces]))
+        return self.embed_crops(torch.cat([self.crop(photo, face.points)[0] for face in faces]))
 
-    def covered(self, crop: Tensor, swap: Tensor) -> Tensor:
-        """The swap inside what the parser sees as face in the target's crop, softly; all of it where it sees no face."""
+    def mask_swap(self, crop: Tensor, swap: Tensor) -> Tensor:
+        """Blend `swap` over `crop`, both (1,3,S,S), inside the face that the parser segments in `crop`. Without a parser or a
+        face, the swap is returned."""
         if self.parser is None:
             return swap
         logits = self.parser.network(F.interpolate(from_signed(crop, 'imagenet'), (512, 512)))[0]
-        face = face_mask(logits[:, list(self.parser.order)].argmax(1))
-        if face.sum() < _LEAST:
+        order = self.parser.order or range(logits.shape[1])
+        face = face_mask(logits[:, list(order)].argmax(1))
+        if face.sum() < _MIN_FACE_PX:
             return swap
         soft = soft_mask(F.interpolate(face, crop.shape[2:], mode='bilinear'))
         return swap * soft + crop * (1 - soft)
 
     @torch.no_grad()
-    def swap_faces(self, source: np.ndarray, giver: Face, target: np.ndarray, takers: list[Face], *,
-                 generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        identity = self.embed(source, [giver])
-        image, (height, width) = target.astype(np.float32), target.shape[:2]
-        cover = np.zeros((height, width), np.float32)
-        for face in takers:
+    def swap_faces(self, source: np.ndarray, source_face: Face, target: np.ndarray, target_faces: list[Face], *,
+                   generator: torch.Generator | None = None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        embedding = self.embed(source, [source_face])
+        image: np.ndarray = target.astype(np.float32)
+        height, width = target.shape[:2]
+        coverage = np.zeros((height, width), np.float32)
+        for face in target_faces:
             crop, matrix = self.crop(target, face.points)
-            swap = self.covered(crop, self.generate(crop, identity).to(crop))[0].permute(1, 2, 0)
-            swap = (swap.float().cpu().numpy() + 1) * 127.5
-            back = cv2.warpAffine(swap, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-            alpha = border_alpha(matrix, len(swap), height, width)
+            swap = self.mask_swap(crop, self.generate(crop, embedding).to(crop))[0].permute(1, 2, 0)
+            levels = (swap.float().cpu().numpy() + 1) * HALF_RANGE
+            warped = cv2.warpAffine(levels, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+            alpha = border_alpha(matrix, len(levels), height, width)
             if blend.is_monochrome(target[alpha[..., 0] > 0][:, None]):
-                back = blend.to_gray(back)
-            image = alpha * back + (1 - alpha) * image
-            cover = np.maximum(cover, alpha[..., 0])
-        return image.round().clip(0, 255).astype(np.uint8), cover, []
+                warped = blend.to_gray(warped)
+            image = alpha * warped + (1 - alpha) * image
+            coverage = np.maximum(coverage, alpha[..., 0])
+        return image.round().clip(0, 255).astype(np.uint8), coverage, []
 
 
 def weight_files(name: str) -> list[Path]:
-    """What is read: the converted generator where there is one, the published archive otherwise; the identity encoder."""
+    """Files that a swapper reads: the converted generator or else the published archive, and the identity encoder."""
     return [weights.converted(name) or weights.path(name), weights.entry('simswap-arcface').path.with_suffix('.safetensors')]
 
 
 def load_encoder() -> SimSwapArcFace:
-    """The identity encoder with its published weights; models.weights.MissingWeights, one sentence, where they are missing or
-    not yet converted."""
-    found = weights.entry('simswap-arcface')
-    converted = found.path.with_suffix('.safetensors')
+    """The identity encoder with its published weights. models.weights.MissingWeights if they are missing or not converted."""
+    entry = weights.entry('simswap-arcface')
+    converted = entry.path.with_suffix('.safetensors')
     if not converted.is_file():
-        weights.path(found.name)  # says how to fetch it
-        raise weights.MissingWeights(f'{found.path} is a pickled program: take the tensors out of it with '
-                                     f'`python scripts/weights.py convert {found.name} --unpickle`')
+        weights.path(entry.name)  # raises MissingWeights with the command that fetches the file
+        raise weights.MissingWeights(f'{entry.path} is a pickled program: take the tensors out of it with '
+                                     f'`python scripts/weights.py convert {entry.name} --unpickle`')
     return SimSwapArcFace.of(read_state(converted))
 
 
 def load_simswap(name: str, generate: Callable[[Tensor, Tensor], Tensor], detector: Detector, *,
                  device: str | torch.device = 'cpu', parser: FaceParser | None = None) -> SimSwapper:
-    """The published SimSwap by its name, a key of CROP_TEMPLATES, around its generator; its encoder is loaded."""
-    encoder = fused(load_encoder()).to(device, memory_format=torch.channels_last)
+    """A SimSwapper with the published encoder.
+
+    Args:
+        name: key of CROP_TEMPLATES.
+        generate, detector, device, parser: as SimSwapper.
+    """
+    encoder = fused(load_encoder()).to(memory_format=torch.channels_last).to(device)
     return SimSwapper(generate, encoder, detector, CROP_TEMPLATES[name], device=device, parser=parser)

@@ -1,15 +1,18 @@
-"""A super-resolution network between generator and photo: a made face gets finer than its generator drew it."""
+"""Super-resolution of generated faces by an ONNX network before they are pasted."""
 from pathlib import Path
 
 from torch import Tensor
 
 from configs.reading import shown
+from models.images import from_signed, to_signed
 from models.runtime.sessions import Session
 
 
 class Upscaler:
-    """A network in ONNX form with one input and one output, images (1,3,H,W) RGB in [0,1] -> (1,3,k*H,k*W), any k: the form in
-    which Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833) and its like are exported. ValueError where the file is no such one."""
+    """An ONNX network with one input (1,3,H,W) and one output (1,3,k*H,k*W), RGB in [0,1], for any k.
+
+    This is the form in which Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833) is exported. ValueError for another file.
+    """
 
     def __init__(self, file: str | Path, device: str = 'cpu'):
         self.file = Path(file)
@@ -21,13 +24,13 @@ class Upscaler:
                              '(1,3,H,W) in [0,1]') from error
 
     def __call__(self, image: Tensor) -> Tensor:
-        """(3,H,W) in [-1,1] -> (3,k*H,k*W) in [-1,1]. ValueError where the network does not take or give such an image."""
-        given = ((image.float().cpu() + 1) / 2).clamp(0, 1)[None]
+        """Upscale (3,H,W) in [-1,1] to (3,k*H,k*W). ValueError if the network rejects the image or returns another shape."""
+        small = from_signed(image.float().cpu(), 'unit').clamp(0, 1)[None]
         try:
-            made = self.session(**{self.name: given})
-            if made.shape[:2] != (1, 3) or made.shape[2] * given.shape[3] != made.shape[3] * given.shape[2]:
-                raise ValueError(f'it gave {tuple(made.shape)}')
+            large = self.session(**{self.name: small})
+            if large.shape[:2] != (1, 3) or large.shape[2] * small.shape[3] != large.shape[3] * small.shape[2]:
+                raise ValueError(f'it returns {tuple(large.shape)}')
         except Exception as error:
             size = 'x'.join(map(str, image.shape[:0:-1]))
             raise ValueError(f'{self.file} does not upscale an image of {size} ({shown(error, 300)})') from error
-        return made[0].float().clamp(0, 1) * 2 - 1
+        return to_signed(large[0].float().clamp(0, 1), 'unit')

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from configs import renamed
 from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
-from configs.renamed import renamed_metrics, renamed_settings
+from configs.renamed import renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
 from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
@@ -136,3 +136,11 @@ def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
     with safe_open(ZOO / 'cgan.safetensors', 'pt') as handle:
         weights = json.loads(handle.metadata()['config'])['weights']
     assert load_family(ZOO / 'cgan.safetensors', None).config.weights['id'] == weights.get('id', weights.get('identity'))
+
+
+def test_the_state_of_an_interrupted_video_is_converted():
+    earlier = {'tracker': {'people': [{'looks': 1, 'count': 2, 'box': None}], 'tracks': {3: {'person': 0, 'misses': 1}}},
+               'steady': {3: {'filmed': 4, 'made': 5, 'mask': 6, 'change': 7, 'still': 8}}, 'next': 9, 'stamps': [10]}
+    assert renamed_video_state(earlier) == {
+        'tracker': {'identities': [{'embedding_sum': 1, 'count': 2, 'box': None}], 'tracks': {3: {'identity': 0, 'misses': 1}}},
+        'smoothing': {3: {'face': 4, 'generated': 5, 'mask': 6, 'color_transfer': 7, 'stillness': 8}}, 'next': 9, 'stamps': [10]}

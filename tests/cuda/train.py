@@ -44,7 +44,7 @@ def train(run: str, precision: str) -> int:
         engine.resume()
         engine.fit()
         if run.startswith('family'):
-            engine.family.eval().generate(engine.validation[0], generator=torch.Generator('cuda').manual_seed(0))
+            engine.family.eval().generate(engine.validation.batches[0], generator=torch.Generator('cuda').manual_seed(0))
     return kernels
 
 

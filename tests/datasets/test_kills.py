@@ -45,7 +45,7 @@ def test_what_was_killed_ends_as_if_it_had_not_been(task, points, faces, packed,
         'pack': lambda out: cache.pack(faces, out, face_frame(32)),
         'label': lambda out: cache.label(out, labels_of, batch=7),
         'embed': lambda out: cache.embed(out, 'mean', vectors_of, batch=7),
-        'pseudo-labels': lambda out: pseudo_labels.label(faces, out, probability_of, batch=7),
+        'pseudo-labels': lambda out: pseudo_labels.write_pseudo_labels(faces, out, probability_of, batch=7),
     }[task]
     kills.check(work, tmp_path, (lambda out: shutil.copytree(packed, out)) if task in ('label', 'embed') else lambda out: None,
                 points)

@@ -23,7 +23,7 @@ POINTS = [6, pytest.param(30, marks=pytest.mark.slow)]
 
 @pytest.mark.parametrize('points', POINTS)
 @pytest.mark.parametrize('layout', ['celeba', 'folder'])
-def test_photos(layout, points, tmp_path, monkeypatch):
+def test_preparing_photos_resumes(layout, points, tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, 'build_detector', lambda name: Stub())
     for number, name in enumerate(['anna/a.png', 'anna/b.png', 'berta/a.png', 'dora__1.png']):
         photo(tmp_path / 'photos' / name, number)
@@ -32,20 +32,20 @@ def test_photos(layout, points, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('points', [1, pytest.param(30, marks=pytest.mark.slow)])
-def test_webcaricature(points, tmp_path):
+def test_filtering_webcaricature_resumes(points, tmp_path):
     root = webcaricatures(tmp_path / 'data', size=48)
     kills.check(lambda out: filter_images(root, out), tmp_path / 'out', points=points)
 
 
 @pytest.mark.parametrize('points', [2, pytest.param(30, marks=pytest.mark.slow)])
-def test_evaluation(points, tmp_path, monkeypatch):
+def test_evaluation_resumes(points, tmp_path, monkeypatch):
     monkeypatch.setattr(cost, 'timed', lambda work: (work(), 0.5))
     protocol, judges = synthetic(48, 6), Judges('identity-mobilefacenet')
     kills.check(lambda out: Evaluation(protocol, judges, out, batch=2, visible=False).row(CopySource()), tmp_path, points=points)
 
 
 @pytest.mark.parametrize('points', POINTS)
-def test_runs_of_an_ablation(points, tmp_path, monkeypatch):
+def test_runs_of_an_ablation_resume(points, tmp_path, monkeypatch):
     def train(run, place, stopping):
         write_bytes(run.folder / 'config.yaml', run.variant.encode())
         write_bytes(run.folder / 'family.safetensors', bytes(1000))

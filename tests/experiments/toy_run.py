@@ -1,4 +1,7 @@
-"""Trains the toy family from the command line: what the tests kill and run in two processes."""
+"""Trains the toy family from the command line, in a process that tests can kill, or in two.
+
+Outside of the folder `training`, whose package `logging` would hide Python's from a script.
+"""
 import argparse
 import atexit
 import os
@@ -13,7 +16,7 @@ import torch  # noqa: E402
 from tests.experiments.training.toy import toy_batches, toy_engine  # noqa: E402
 
 
-def exit_where_gloo_lives() -> None:
+def check_gloo_threads() -> None:
     """Exit with status 3 where a thread of a process group is still alive."""
     if any('gloo' in name.read_text() for name in Path('/proc/self/task').glob('*/comm')):
         os._exit(3)
@@ -27,12 +30,13 @@ if __name__ == '__main__':
     parser.add_argument('--devices', type=int, default=1)
     parser.add_argument('--batch', type=int, default=4)
     parser.add_argument('--workers', type=int, default=0)
-    parser.add_argument('--sleep', type=float, default=0.0, help='seconds per update, so that a signal finds the run at work')
-    parser.add_argument('--plain', action='store_true', help='see ToyConfig')
+    parser.add_argument('--sleep', type=float, default=0.0, help='seconds per update, so that a signal arrives during the run')
+    parser.add_argument('--deterministic', action='store_true', help='see ToyConfig')
     args = parser.parse_args()
-    atexit.register(exit_where_gloo_lives)  # registered first, called last
-    engine = toy_engine(args.folder, batch=args.batch, workers=args.workers, model={'plain': args.plain}, steps=args.steps,
-                        devices=args.devices, validation=toy_batches(1), validate_every=3, best='validation/discriminator')
-    engine.family.after_each = lambda group: time.sleep(args.sleep)
+    atexit.register(check_gloo_threads)  # registered first, called last
+    engine = toy_engine(args.folder, batch=args.batch, workers=args.workers, model={'deterministic': args.deterministic},
+                        steps=args.steps, devices=args.devices, validation=toy_batches(1), validate_every=3,
+                        best='validation/discriminator')
+    engine.family.on_update = lambda group: time.sleep(args.sleep)
     engine.fit()
     torch.save(engine.family.state_dict(), args.folder / f'rank-{engine.fabric.global_rank}.pt')

@@ -1,6 +1,5 @@
 """Mutated lists of images: CSVs of people, pairs, landmarks and groups, and the lists of CelebA, LFW and WebCaricature."""
 import csv
-import importlib
 import io
 
 import numpy as np
@@ -12,6 +11,7 @@ from datasets.identity_folder import LANDMARK_COLUMNS, identity_folder
 from datasets.samples.swaps import ListedSwaps
 from experiments.evaluation.groups import read_groups
 from experiments.evaluation.protocols.verification import read_pairs
+from models.pipelines.files.swaps import read_identity_list
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import TEXT
 
@@ -62,10 +62,9 @@ def test_pairs(people, count):
     check('pairs.csv', data, lambda path: ListedSwaps(faces, path, 64)[0], people / 'pairs.csv', 2 * count, TEXT)
 
 
-def test_people(people, count):
-    script = importlib.import_module('scripts.swap')
+def test_identity_list(people, count):
     data = _text(('reference', 'source'), *zip(NAMES[:2], NAMES[2:4]))
-    check('people.csv', data, script.read_people, people / 'people.csv', 2 * count, TEXT)
+    check('people.csv', data, read_identity_list, people / 'people.csv', 2 * count, TEXT)
 
 
 def test_landmarks(people, count):

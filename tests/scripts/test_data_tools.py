@@ -13,7 +13,7 @@ def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
     layouts.celeba(tmp_path / 'celeba')
     pack = ['pack', '--data', 'celeba', '--root', str(tmp_path / 'celeba'), '-o', str(tmp_path / 'cache'), '--workers', '0']
     assert prepare_data.main([*pack, '--size', '48']) == 0
-    assert '21 images of 7 persons' in capsys.readouterr().out
+    assert '21 images of 7 identities' in capsys.readouterr().out
     assert build_swaps('cache', tmp_path / 'cache', 48, 'train')[0].target.shape == (3, 48, 48)
     assert prepare_data.main(['embed', str(tmp_path / 'cache')]) == 0
     sample = build_swaps('cache', tmp_path / 'cache', 48, 'test', encoder=fingerprint('identity-mobilefacenet'))[0]

@@ -1,1 +1,1 @@
-"""Journal, running means, progress bar and monitor of a run. Import from the modules."""
+"""Journal, running means, progress bar and diagnosis of a run. Import from the modules."""

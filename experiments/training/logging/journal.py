@@ -1,4 +1,4 @@
-"""What a run leaves to read: journal.jsonl, TensorBoard events, image grids, the code's version."""
+"""Records of a run: journal.jsonl, TensorBoard events, image grids and the version of the code."""
 import hashlib
 import json
 import math
@@ -17,7 +17,7 @@ from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
 
 ROOT = Path(__file__).resolve().parents[3]
-CODE = ('models', 'datasets', 'configs', 'experiments')  # folders that a training run depends on
+CODE = ('models', 'datasets', 'configs', 'experiments')  # packages that a training run depends on
 
 
 def code_version() -> str:
@@ -32,26 +32,28 @@ def code_version() -> str:
 
 
 def _family(folder: Path) -> str:
+    """The family of a run folder, '' where its config cannot be read."""
     path = folder / 'config.yaml'
     try:
         settings = parse_yaml(read_text(path), path)
-    except ValueError:  # a journal can be read without it
+    except ValueError:
         return ''
     return str(settings.get('family')) if isinstance(settings, dict) else ''
 
 
 def code_hash(root: Path = ROOT) -> str:
-    """sha256 over names and contents of the files in CODE that a run depends on: modules and weights, committed or not.
-    Documentation and YAML files do not count, as a run holds its resolved config."""
+    """sha256 over names and contents of the modules and weights in CODE, committed or not. Documentation and YAML files are left
+    out, since a run holds its resolved config."""
     digest = hashlib.sha256()
-    for path in sorted(path for room in CODE for path in (root / room).rglob('*') if path.suffix in ('.py', '.safetensors')):
+    for path in sorted(path for package in CODE for path in (root / package).rglob('*')
+                       if path.suffix in ('.py', '.safetensors')):
         digest.update(f'{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0'.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def read_journal(folder: Path) -> list[dict]:
-    """The lines of a run's journal; one that a kill cut short, or that is damaged, is left out."""
+    """The lines of a run's journal; incomplete and damaged ones are left out."""
     path, lines, family = folder / 'journal.jsonl', [], _family(folder)
     for text in path.read_text(encoding='utf-8', errors='replace').split('\n') if path.is_file() else []:
         try:
@@ -64,18 +66,26 @@ def read_journal(folder: Path) -> list[dict]:
 
 
 def learning_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Loss losses and noted figures of a run's journal: name -> [(step, value)]."""
-    found: dict[str, list[tuple[int, float]]] = {}
+    """Losses and metrics of a run's journal: name -> [(step, value)]."""
+    curves: dict[str, list[tuple[int, float]]] = {}
     for line in read_journal(folder):
         for name, value in line.items():
             if name.startswith(('train/', 'metrics/', 'validation/')) and isinstance(value, (int, float)):
-                found.setdefault(name, []).append((line['step'], value))
-    return found
+                curves.setdefault(name, []).append((line['step'], value))
+    return curves
 
 
 class Journal:
-    """One line of JSON per event: {"step": 20, "event": "train", ...}; a figure that is not finite is null. Opened
-    at `step`, it first forgets what lies beyond, so that a resumed run tells its story once."""
+    """Writes journal.jsonl, TensorBoard events and image grids of a run.
+
+    A line of journal.jsonl is one event: {"step": 20, "event": "train", ...}. Keys of losses begin with `train/` or
+    `validation/`, of other metrics with `metrics/` or `validation/`, of learning rates with `lr/`, of gradient norms with
+    `grad_norm/`. A value that is not finite is null.
+
+    Args:
+        folder: the run folder.
+        step: finished steps; lines of later steps are removed, so that a resumed run holds each step once.
+    """
 
     def __init__(self, folder: Path, step: int):
         self.folder, self.path = folder, folder / 'journal.jsonl'
@@ -86,7 +96,7 @@ class Journal:
         self.write(step, 'start', {'commit': code_version(), 'torch': torch.__version__, 'python': platform.python_version()})
 
     def write(self, step: int, event: str, values: dict) -> None:
-        """Append one line, and the numbers in it to TensorBoard."""
+        """Append one line, and its floats to TensorBoard."""
         with open(self.path, 'a', encoding='utf-8') as handle:
             handle.write(json_text({'step': step, 'event': event, **values}) + '\n')
         for name, value in values.items():

@@ -1,49 +1,61 @@
-"""Known failures of swappers and of adversarial games, said in words as soon as a run's figures show them."""
+"""Warnings about known failures of face swapping and of adversarial training, from the metrics of a run."""
 from collections import deque
 
-_SPAN = 10  # lines of the journal that a judgment looks back on
+WINDOW = 10  # lines of the journal that a diagnosis covers
+FLAT_COSINE, FLAT_GAIN = 0.1, 0.005  # id_source below, with a smaller gain from the first to the second half of the window
+FADING_COSINE = 0.05  # fall of id_source below its maximum
+COPY_COSINE = 0.3  # id_target above, and above id_source
+WON_ACCURACY = 0.97  # of a discriminator, on real and on generated images
 
 
 class TrainingMonitor:
-    """Reads the figures that a family notes: `id_source` and `id_target` (cosine of the swap to either person, over
-    pairs of different people), `real_accuracy` and `fake_accuracy` (share of real and of generated images that a discriminator
-    tells)."""
+    """Diagnoses a run from metrics that the swap families log.
 
-    def __init__(self):
-        self._seen: deque[dict[str, float]] = deque(maxlen=_SPAN)
-        self._best = float('-inf')
-        self._said: set[str] = set()
+    `id_source` and `id_target` are cosine similarities of swaps to source and target over pairs of different identities;
+    `real_accuracy` and `fake_accuracy` are the accuracies of a discriminator on real and generated images.
+    """
 
-    def warnings(self, step: int, figures: dict[str, float]) -> list[str]:
-        """What is to be said after this line of the journal; a failure is said when it begins, not again while it lasts."""
-        self._seen.append(figures)
-        if len(self._seen) < _SPAN:
+    def __init__(self) -> None:
+        self._history: deque[dict[str, float]] = deque(maxlen=WINDOW)
+        self._max_id_source = float('-inf')
+        self._active: set[str] = set()
+
+    def warnings(self, step: int, metrics: dict[str, float]) -> list[str]:
+        """Warnings after the metrics of another journal line. A failure is reported when it begins and not while it lasts."""
+        self._history.append(metrics)
+        if len(self._history) < WINDOW:
             return []
-        found = {}
-        source, target = self._mean('id_source'), self._mean('id_target')
-        if source is not None:
-            half = _SPAN // 2
-            gain = self._mean('id_source', half, _SPAN) - self._mean('id_source', 0, half)
-            if source < 0.1 and gain < 0.005:
-                found['flat'] = (f'the swap is no more like its source than before (cosine {source:.2f}, and flat): it does not '
-                                 'learn the identity; raise model.weights.id, or lower the losses that pull to the target')
-            elif source < self._best - 0.05:
-                found['fading'] = (f'the swap loses its source again (cosine {source:.2f}, it was {self._best:.2f}): the '
-                                   'identity fades; raise model.weights.id or lower the learning rate')
-            elif target is not None and target > source and target > 0.3:
-                found['copy'] = (f'the swap is more like its target (cosine {target:.2f}) than its source ({source:.2f}): it '
-                                 'redraws the target; lower data.same_ratio or the losses that pull to the target')
-            self._best = max(self._best, source)
-        real, fake = self._mean('real_accuracy'), self._mean('fake_accuracy')
-        if real is not None and min(real, fake) > 0.97:
-            found['discriminator'] = (
-                f'the discriminator tells {100 * real:.0f} % of the real and {100 * fake:.0f} % of the generated '
-                'images: it has won; lower param_groups.discriminator.lr or raise model.weights.r1'
-            )
-        new = [found[name] for name in found if name not in self._said]
-        self._said = set(found)
-        return [f'step {step}: {words}' for words in new]
+        failures = {**self._identity_failure(), **self._discriminator_failure()}
+        started = [text for name, text in failures.items() if name not in self._active]
+        self._active = set(failures)
+        return [f'step {step}: {text}' for text in started]
 
-    def _mean(self, name: str, start: int = 0, stop: int = _SPAN) -> float | None:
-        values = [figures[name] for figures in list(self._seen)[start:stop] if name in figures]
+    def _identity_failure(self) -> dict[str, str]:
+        """At most one of `flat`, `fading` and `copy`: name -> text."""
+        source, target = self._mean('id_source'), self._mean('id_target')
+        if source is None:
+            return {}
+        failure, previous_max = {}, self._max_id_source
+        first, second = self._mean('id_source', 0, WINDOW // 2), self._mean('id_source', WINDOW // 2, WINDOW)
+        if first is not None and second is not None and source < FLAT_COSINE and second - first < FLAT_GAIN:
+            failure = {'flat': f'the similarity of swaps to their sources is low and does not rise (cosine {source:.2f}); raise '
+                               'model.weights.id, or lower the losses that compare with the target'}
+        elif source < previous_max - FADING_COSINE:
+            failure = {'fading': f'the similarity of swaps to their sources falls (cosine {source:.2f}, before '
+                                 f'{previous_max:.2f}); raise model.weights.id or lower the learning rate'}
+        elif target is not None and target > source and target > COPY_COSINE:
+            failure = {'copy': f'swaps are more similar to their targets (cosine {target:.2f}) than to their sources '
+                               f'({source:.2f}); lower data.same_ratio or the losses that compare with the target'}
+        self._max_id_source = max(previous_max, source)
+        return failure
+
+    def _discriminator_failure(self) -> dict[str, str]:
+        real, fake = self._mean('real_accuracy'), self._mean('fake_accuracy')
+        if real is None or fake is None or min(real, fake) <= WON_ACCURACY:
+            return {}
+        return {'discriminator': f'the discriminator classifies {100 * real:.0f} % of the real and {100 * fake:.0f} % of the '
+                                 'generated images correctly; lower param_groups.discriminator.lr or raise model.weights.r1'}
+
+    def _mean(self, name: str, start: int = 0, stop: int = WINDOW) -> float | None:
+        values = [metrics[name] for metrics in list(self._history)[start:stop] if name in metrics]
         return sum(values) / len(values) if values else None

@@ -1,4 +1,4 @@
-"""How far a run is: a live bar on a terminal, a line now and then elsewhere."""
+"""Progress of a run: a live bar on a terminal, occasional lines elsewhere."""
 import sys
 import time
 
@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-QUIET_SECONDS = 10.0  # between two lines where there is no terminal
+LINE_SECONDS = 10.0  # least time between two lines where stderr is no terminal
 
 
 def _clock(seconds: float) -> str:
@@ -17,33 +17,39 @@ def _clock(seconds: float) -> str:
 
 
 class ProgressBar:
-    """Shows steps, time left, images per second and the losses; silent where `visible` is False."""
+    """Finished steps, remaining time, throughput and losses, on stderr.
+
+    Args:
+        start: finished steps at the beginning.
+        steps: total number of steps.
+        visible: whether anything is printed.
+    """
 
     def __init__(self, start: int, steps: int, visible: bool):
         self.start, self.steps, self.visible = start, steps, visible
-        self._began = time.monotonic()
-        self._said = -float('inf')
-        self._live = None
+        self._start_time = time.monotonic()
+        self._last_line_time = -float('inf')
+        self._live: Live | None = None
         if visible and sys.stderr.isatty():
             self._bar = Progress(BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[left]}'))
             self._task = self._bar.add_task('train', total=steps, completed=start, left='')
-            self._words = Text()
-            self._live = Live(Group(self._bar, self._words), console=Console(stderr=True))
+            self._status = Text()
+            self._live = Live(Group(self._bar, self._status), console=Console(stderr=True))
             self._live.start()
 
     def step(self, step: int) -> None:
-        """Move the bar."""
+        """Move the bar to `step` finished steps."""
         if self._live:
-            self._bar.update(self._task, completed=step, left=self._left(step))
+            self._bar.update(self._task, completed=step, left=self._time_left(step))
 
-    def show(self, step: int, losses: dict[str, float], speed: float) -> None:
-        """Say the losses; speed in images per second."""
-        words = '  '.join([f'{speed:.1f} images/s', *(f'{name} {value:.4g}' for name, value in losses.items())])
+    def show(self, step: int, losses: dict[str, float], images_per_second: float) -> None:
+        """Show throughput and losses below the bar, or as a line."""
+        status = '  '.join([f'{images_per_second:.1f} images/s', *(f'{name} {value:.4g}' for name, value in losses.items())])
         if self._live:
-            self._words.plain = words
-        elif time.monotonic() - self._said > QUIET_SECONDS or step == self.steps:
-            self._said = time.monotonic()
-            self.print(f'step {step}/{self.steps}  {self._left(step)}  {words}')
+            self._status.plain = status
+        elif time.monotonic() - self._last_line_time > LINE_SECONDS or step == self.steps:
+            self._last_line_time = time.monotonic()
+            self.print(f'step {step}/{self.steps}  {self._time_left(step)}  {status}')
 
     def print(self, line: str) -> None:
         """Print a line above the bar."""
@@ -52,11 +58,12 @@ class ProgressBar:
         elif self.visible:
             print(line, file=sys.stderr, flush=True)
 
-    def _left(self, step: int) -> str:
-        done = step - self.start
-        return f'{_clock((time.monotonic() - self._began) / done * (self.steps - step))} left' if done else ''
+    def _time_left(self, step: int) -> str:
+        finished = step - self.start
+        seconds = (time.monotonic() - self._start_time) / finished * (self.steps - step) if finished else 0
+        return f'{_clock(seconds)} left' if finished else ''
 
     def close(self) -> None:
-        """Leave the terminal tidy."""
+        """Stop the live display."""
         if self._live:
             self._live.stop()

@@ -1,1 +1,1 @@
-"""Optimizers and their schedules, loss weights, EMA weights and mixed precision. Import from the modules."""
+"""Optimizers, learning rate schedules, loss weights, EMA and mixed precision. Import from the modules."""

@@ -1,21 +1,22 @@
-"""Learning rates as pure functions of the step."""
+"""Learning rate schedules as pure functions of the step."""
 import math
 
 from configs.schema import OptimizerConfig
 
 
 def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
-    """The rate of the update number `step` (from 0) of a run of `steps`.
+    """The learning rate of update number `step`, counted from 0, of a run of `steps` updates.
 
-    Linear warm-up from lr / warmup to lr, then lr until the fraction `decay_from` of the run, then a line or half a cosine
-    down to lr * floor, which the last update nearly reaches; at each of `drops` all that falls to a tenth.
+    Linear warm-up from lr / warmup to lr over `warmup` updates, then lr until the fraction `decay_from` of the run, then a linear
+    or cosine decay to lr * floor, which the last update nearly reaches. At each fraction in `drops` the rate is multiplied by
+    0.1.
     """
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
     start = max(config.warmup, config.decay_from * steps)
-    dropped = config.lr * 0.1 ** sum(step >= drop * steps for drop in config.drops)
+    lr = config.lr * 0.1 ** sum(step >= drop * steps for drop in config.drops)
     if config.schedule == 'constant' or step < start:
-        return dropped
+        return lr
     progress = min(1.0, (step - start) / max(1.0, steps - start))
-    left = 1 - progress if config.schedule == 'linear' else 0.5 * (1 + math.cos(math.pi * progress))
-    return dropped * (config.floor + (1 - config.floor) * left)
+    factor = 1 - progress if config.schedule == 'linear' else 0.5 * (1 + math.cos(math.pi * progress))
+    return lr * (config.floor + (1 - config.floor) * factor)

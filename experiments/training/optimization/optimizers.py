@@ -1,4 +1,5 @@
-"""Who is optimized, with what, and at what rate."""
+"""Optimizers of a family's parameter groups."""
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,54 +20,62 @@ class OptimizerGroup:
     config: OptimizerConfig
     optimizer: Optimizer
 
-    def set_lr(self, rate: float) -> None:
-        """Use this learning rate for the next update, slower where the family wants it so."""
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next update, times the factor of Family.lr_scales where there is one."""
         for param_group in self.optimizer.param_groups:
-            param_group['lr'] = rate * param_group.get('factor', 1.0)
+            param_group['lr'] = lr * param_group.get('factor', 1.0)
 
 
-def build_optimizer(parameters: list[Parameter], config: OptimizerConfig, factors: dict[Parameter, float]) -> Optimizer:
-    """The torch optimizer of one parameter group. factors: of the rates of some parameters."""
-    groups: dict[float, list[Parameter]] = {}
+def build_optimizer(parameters: list[Parameter], config: OptimizerConfig, lr_scales: dict[Parameter, float]) -> Optimizer:
+    """The torch optimizer of one parameter group. lr_scales: factor of the learning rate by parameter, 1 where absent."""
+    by_scale: dict[float, list[Parameter]] = {}
     for parameter in parameters:
-        groups.setdefault(factors.get(parameter, 1.0), []).append(parameter)
-    parameters = [{'params': param_group, 'factor': factor} for factor, param_group in groups.items()]
+        by_scale.setdefault(lr_scales.get(parameter, 1.0), []).append(parameter)
+    param_groups = [{'params': group, 'factor': scale} for scale, group in by_scale.items()]
     if config.name == 'sgd':
-        return torch.optim.SGD(parameters, config.lr, momentum=config.betas[0], weight_decay=config.weight_decay)
+        return torch.optim.SGD(param_groups, config.lr, momentum=config.betas[0], weight_decay=config.weight_decay)
     if config.name == 'rmsprop':
-        return torch.optim.RMSprop(parameters, config.lr, alpha=config.betas[1], momentum=config.betas[0],
+        return torch.optim.RMSprop(param_groups, config.lr, alpha=config.betas[1], momentum=config.betas[0],
                                    weight_decay=config.weight_decay)
-    kind = torch.optim.Adam if config.name == 'adam' else torch.optim.AdamW
-    return kind(parameters, config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    optimizer_type = torch.optim.Adam if config.name == 'adam' else torch.optim.AdamW
+    return optimizer_type(param_groups, config.lr, betas=config.betas, weight_decay=config.weight_decay)
 
 
 def build_optimizer_groups(family: Family, configs: dict[str, OptimizerConfig]) -> list[OptimizerGroup]:
-    """The family's parameter groups in their order of update. Parameters of no parameter group are frozen. RunError on a
-    parameter group it has not, on none at all, and on a parameter with two owners."""
+    """The family's parameter groups with their optimizers, in order of update. Parameters outside of all groups are frozen.
+
+    Args:
+        family: the family to train.
+        configs: optimizer config by group; `default` applies to the others.
+
+    Raises:
+        RunError: where the family has no groups, a config names an unknown group, or two groups share a parameter.
+    """
     groups = family.param_groups()
     if not groups:
         raise RunError(f'{type(family).__name__} has no parameter groups, so there is nothing to train')
     unknown = configs.keys() - groups.keys() - {'default'}
     if unknown:
         raise RunError(f'param_groups.{min(unknown)} is set but the family has only: {", ".join(groups)}')
-    owners: dict[Parameter, str] = {}
+    group_names: dict[Parameter, str] = {}
     for name, parameters in groups.items():
         for parameter in parameters:
-            if parameter in owners:
-                raise RunError(f'the parameter groups {owners[parameter]} and {name} share a parameter; give it to one of them')
-            owners[parameter] = name
+            if parameter in group_names:
+                raise RunError(f'the parameter groups {group_names[parameter]} and {name} share a parameter; put it into one of '
+                               'them')
+            group_names[parameter] = name
     for parameter in family.parameters():
-        parameter.requires_grad_(parameter in owners)
-    factors = {parameter: factor for parameters, factor in family.lr_scales() for parameter in parameters}
-    param_groups = []
+        parameter.requires_grad_(parameter in group_names)
+    lr_scales = {parameter: scale for parameters, scale in family.lr_scales() for parameter in parameters}
+    optimizer_groups = []
     for name, parameters in groups.items():
         config = configs.get(name, configs['default'])
-        param_groups.append(OptimizerGroup(name, parameters, config, build_optimizer(parameters, config, factors)))
-    return param_groups
+        optimizer_groups.append(OptimizerGroup(name, parameters, config, build_optimizer(parameters, config, lr_scales)))
+    return optimizer_groups
 
 
-def set_trainable_group(param_groups: list[OptimizerGroup], current: OptimizerGroup) -> None:
-    """Let only the current parameter group's parameters take gradients."""
-    for group in param_groups:
+def set_trainable_group(groups: Sequence[OptimizerGroup], current: OptimizerGroup) -> None:
+    """Set requires_grad of the current group's parameters and clear it for those of the others."""
+    for group in groups:
         for parameter in group.parameters:
             parameter.requires_grad_(group is current)

@@ -1,5 +1,7 @@
 """Weights of the losses that a family returns."""
 import difflib
+import operator
+from functools import reduce
 
 from torch import Tensor
 
@@ -7,10 +9,10 @@ from experiments.training.errors import RunError
 
 
 class LossWeighting:
-    """Sums named losses with their weights and checks the names.
+    """Weighted sums of named losses, with checks of the names.
 
     Args:
-        weights: weight by loss name.
+        weights: weight by name of the loss.
     """
 
     def __init__(self, weights: dict[str, float]):
@@ -25,16 +27,16 @@ class LossWeighting:
                 raise RunError(f'the parameter group {group} returned the loss {name!r}, which has no weight; '
                                f'weights are given for: {", ".join(self.weights)}')
             if self._groups.setdefault(name, group) != group:
-                raise RunError(f'the parameter groups {self._groups[name]} and {group} both return a loss {name!r}; name them '
-                               'apart')
+                raise RunError(f'the parameter groups {self._groups[name]} and {group} both return a loss {name!r}; give them '
+                               'different names')
         if not losses:
             raise RunError(f'the parameter group {group} returned no loss; give one of its losses a weight other than 0')
-        return sum(self.weights[name] * loss for name, loss in losses.items())
+        return reduce(operator.add, (self.weights[name] * loss for name, loss in losses.items()))
 
     def check_all_used(self) -> None:
         """Raise RunError where no parameter group has returned a loss whose weight is not 0."""
         for name, weight in self.weights.items():
             if weight and name not in self._groups:
-                close = difflib.get_close_matches(name, self._groups, n=1)
-                hint = f'did you mean {close[0]!r}' if close else f'there are: {", ".join(self._groups)}'
+                similar = difflib.get_close_matches(name, self._groups, n=1)
+                hint = f'did you mean {similar[0]!r}' if similar else f'there are: {", ".join(self._groups)}'
                 raise RunError(f'model.weights names the loss {name!r} but no parameter group returns it; {hint}')

@@ -1,25 +1,29 @@
-"""Images side by side, with titles."""
+"""Grids of image tensors with column titles, and PNG encoding."""
 import io
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from models.images import to_uint8
+
 GAP = 4  # pixels between images
-PAPER, INK = 255, (20, 20, 20)
-
-
-def to_bytes(images: Tensor) -> np.ndarray:
-    """(B,3,H,W) in [-1,1] -> (B,H,W,3) uint8."""
-    scaled = (images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5
-    return scaled.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+PAPER, INK = 255, (20, 20, 20)  # gray level; RGB
+_TITLE_PX = 18  # height of the line of titles
 
 
 def grid(columns: dict[str, Tensor], rows: int = 8) -> np.ndarray:
-    """One column per title, one row per sample, at most `rows`: (H,W,3) uint8. columns: title -> (B,3,h,w) in [-1,1].
+    """Arrange batches of images in columns.
 
-    Raises ValueError where a column does not hold images or the columns differ in number.
+    Args:
+        columns: title -> images (B,3,h,w) in [-1,1], with the same B in all columns.
+        rows: maximum number of samples.
+
+    Returns:
+        (H,W,3) uint8.
+
+    Raises:
+        ValueError: a column holds no images, or the columns differ in B.
     """
     for title, images in columns.items():
         if images.dim() != 4 or images.shape[1] != 3:
@@ -27,19 +31,18 @@ def grid(columns: dict[str, Tensor], rows: int = 8) -> np.ndarray:
     counts = {len(images) for images in columns.values()}
     if len(counts) != 1:
         raise ValueError(f'the columns hold different numbers of images: {sorted(counts)}')
-    shown = {title: to_bytes(images[:rows]) for title, images in columns.items()}
+    arrays = {title: to_uint8(images[:rows]) for title, images in columns.items()}
     rows = min(rows, counts.pop())
-    height = max(images.shape[1] for images in shown.values())
+    height = max(images.shape[1] for images in arrays.values())
     font = ImageFont.load_default(12)
-    widths = [max(images.shape[2], round(font.getlength(title))) for title, images in shown.items()]
-    head = 18
-    sheet = Image.new('RGB', (sum(widths) + GAP * (len(widths) + 1), head + rows * (height + GAP)), (PAPER,) * 3)
+    widths = [max(images.shape[2], round(font.getlength(title))) for title, images in arrays.items()]
+    sheet = Image.new('RGB', (sum(widths) + GAP * (len(widths) + 1), _TITLE_PX + rows * (height + GAP)), (PAPER,) * 3)
     draw = ImageDraw.Draw(sheet)
     left = GAP
-    for (title, images), width in zip(shown.items(), widths):
+    for (title, array), width in zip(arrays.items(), widths):
         draw.text((left, 2), title, fill=INK, font=font)
         for row in range(rows):
-            sheet.paste(Image.fromarray(images[row]), (left, head + row * (height + GAP)))
+            sheet.paste(Image.fromarray(array[row]), (left, _TITLE_PX + row * (height + GAP)))
         left += width + GAP
     return np.asarray(sheet)
 

@@ -1,4 +1,4 @@
-"""Images of pipelines on disk: read by models.image_io, written whole or not at all."""
+"""Image files of the pipelines: reading by models.image_io, checks of output paths, and atomic writing."""
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -10,18 +10,21 @@ from models.image_io import MAX_PIXELS, Photo, read_photo
 from models.pipelines.io.provenance import GenerationInfo, sign
 from models.storage.files import check_writable, replacing
 
-FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}
+FORMATS = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}  # suffix of an output -> format of Pillow
+_JPEG_QUALITY = 95
 
 
 def read_image(path: str | Path, limit: int = MAX_PIXELS, *, formats: Sequence[str] | None = None,
-                 name: str | None = None) -> np.ndarray:
-    """(H,W,3) uint8 sRGB, upright, transparent pixels over gray: `rgb` of models.image_io.read_photo, whose parameters and errors
-    these are."""
+               name: str | None = None) -> np.ndarray:
+    """(H,W,3) uint8 sRGB, upright, with transparent pixels over gray.
+
+    Args and errors as models.image_io.read_photo; limit: its `max_pixels`.
+    """
     return read_photo(path, formats=formats, name=name, max_pixels=limit).rgb
 
 
 def check_name(path: str | Path) -> Path:
-    """The path, if an image can be written under its name; ValueError names the known endings."""
+    """The path. ValueError if its suffix is not in FORMATS."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f'{path} does not end in {", ".join(FORMATS)}; choose such a name for the image')
@@ -29,26 +32,28 @@ def check_name(path: str | Path) -> Path:
 
 
 def check_not_input(outputs: Iterable[str | Path], inputs: Iterable[str | Path], *, overwrite: bool = False) -> None:
-    """ValueError where one of the outputs is one of the inputs, by whatever name, and not `overwrite`."""
-    files = {} if overwrite else {_file(path): path for path in inputs}
+    """ValueError if an output is the same file as an input, under any name, unless `overwrite`."""
+    files = {} if overwrite else {_file_id(path): path for path in inputs}
     for path in outputs:
-        file = _file(path)
+        file = _file_id(path)
         if file and file in files:
             raise ValueError(f'{path} would replace the input {files[file]}; give another name as -o, or --overwrite')
 
 
-def _file(path: str | Path) -> tuple[int, int] | None:
-    """What two names of one file have in common; None where there is no file."""
+def _file_id(path: str | Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None if it does not exist."""
     try:
-        about = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return about.st_dev, about.st_ino
+    return status.st_dev, status.st_ino
 
 
 def check_output(path: str | Path, inputs: Iterable[str | Path] = (), *, overwrite: bool = False) -> Path:
-    """The path, if an image can be written to it; to be asked before the work. Errors as check_name, check_not_input and
-    models.storage.files.check_writable. Leaves nothing behind."""
+    """Check in advance that an image can be written to a path, and return it. No folder is left behind.
+
+    Errors as check_name, check_not_input and models.storage.files.check_writable.
+    """
     path = check_name(path)
     check_not_input([path], inputs, overwrite=overwrite)
     missing = [folder for folder in path.parents if not folder.exists()]
@@ -62,13 +67,20 @@ def check_output(path: str | Path, inputs: Iterable[str | Path] = (), *, overwri
 
 
 def write_image(path: str | Path, image: np.ndarray | Photo, generation_info: GenerationInfo | None = None) -> None:
-    """Write (H,W,3) uint8 sRGB or a Photo as PNG or JPEG (quality 95) by the file's ending; with Content Credentials where
-    `generation_info` is given. A Photo keeps its profile, and in a PNG its alpha. ValueError, as WriteError or ProvenanceError,
-    where that fails; the file is then as it was."""
+    """Write an image atomically as PNG or JPEG, by the suffix.
+
+    Args:
+        path: of the file.
+        image: (H,W,3) uint8 sRGB, or a Photo, which keeps its color profile and in a PNG its alpha channel.
+        generation_info: written as Content Credentials, if not None.
+
+    Raises:
+        ValueError: WriteError or ProvenanceError; an existing file is unchanged.
+    """
     path = check_name(path)
     photo = Photo(image) if isinstance(image, np.ndarray) else image
-    kind = FORMATS[path.suffix.lower()]
+    format = FORMATS[path.suffix.lower()]
     with replacing(path) as temporary:
-        photo.image(alpha=kind == 'PNG').save(temporary, kind, quality=95, icc_profile=photo.icc_profile)
+        photo.image(alpha=format == 'PNG').save(temporary, format, quality=_JPEG_QUALITY, icc_profile=photo.icc_profile)
         if generation_info is not None:
             sign(temporary, generation_info, path.name)

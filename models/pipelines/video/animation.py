@@ -7,58 +7,63 @@ import numpy as np
 from PIL import Image
 
 from models.image_io import ImageError, open_image
-from models.pipelines.video.clip import BT709, IMAGE_FORMATS, Clip, Frame, VideoFormat, check_size, is_animated
+from models.pipelines.video.clip import ANIMATION_FORMATS, BT709, Clip, Frame, VideoFormat, check_size, is_animated
 
-_SHORTEST_MS, _DEFAULT_MS = 10, 100  # browsers show frames of at most 10 ms, such as those without a duration, for 100 ms
-_LONGEST_MS = 3_600_000
+_SHORT_MS, _DEFAULT_MS = 10, 100  # browsers show frames of at most 10 ms, or without a duration, for 100 ms
+_MAX_MS = 3_600_000
 _WHITE = (255, 255, 255, 255)
+_TIME_BASE = Fraction(1, 1000)
 
 
 class Animation:
-    """An animated image, with the attributes and methods of Clip. It plays once; transparent pixels become white."""
+    """An animated image with the interface of Clip. It plays once; transparent pixels become white.
 
-    sound, origin, exact = False, Fraction(0), True
+    ValueError if it has no image that can be decoded.
+    """
+
+    has_audio, origin, exact = False, Fraction(0), True
 
     def __init__(self, path: str | Path):
-        self.path, self.broken, self.notes, self.frame_count = Path(path), 0, [], 0
-        with open_image(path, formats=IMAGE_FORMATS) as pil_image:
+        self.path, self.corrupt = Path(path), 0
+        self.notes: list[str] = []
+        self.frame_count = 0
+        with open_image(path, formats=ANIMATION_FORMATS) as pil_image:
             check_size(path, *pil_image.size)
-            self.hidden = int(getattr(pil_image, 'default_image', False))  # a PNG's image for programs that show no animation
-            self.size, count = pil_image.size, pil_image.n_frames - self.hidden
-        self.format = VideoFormat(*self.size, Fraction(25), Fraction(1, 1000), colors=BT709)
+            self._skipped = int(getattr(pil_image, 'default_image', False))  # an APNG's image for programs without animation
+            self.size, frame_count = pil_image.size, getattr(pil_image, 'n_frames', 1) - self._skipped
         first = next(self.frames(), None)
         if first is None:
             raise ValueError(f'{path} shows no image that can be decoded; it may be damaged, export it again')
-        self.frame_count = count
-        self.format = VideoFormat(*self.size, Fraction(1000, first.duration), self.format.time_base, colors=BT709)
+        self.frame_count = frame_count
+        self.format = VideoFormat(*self.size, Fraction(1000, first.duration), _TIME_BASE, colors=BT709)
 
     def frames(self, skip: int = 0, seek: int | None = None) -> Iterator[Frame]:
-        """Every frame from number `skip` on; `seek` is not needed."""
-        time, number = 0.0, 0  # ms
+        """All frames from number `skip` on; `seek` is not used."""
+        time, number = 0.0, 0  # time in ms
         try:
-            with open_image(self.path, formats=IMAGE_FORMATS) as pil_image:
+            with open_image(self.path, formats=ANIMATION_FORMATS) as pil_image:
                 while True:
                     try:
-                        pil_image.seek(self.hidden + number)
+                        pil_image.seek(self._skipped + number)
                     except EOFError:  # after the last image
                         break
-                    pil_image.load()  # WebP knows the duration only afterwards
-                    shown = float(pil_image.info.get('duration') or 0)
-                    shown = shown if _SHORTEST_MS < shown < _LONGEST_MS else _DEFAULT_MS
-                    start, time = round(time), time + shown
+                    pil_image.load()  # for WebP sets the duration
+                    duration = float(pil_image.info.get('duration') or 0)
+                    duration = duration if _SHORT_MS < duration < _MAX_MS else _DEFAULT_MS
+                    start, time = round(time), time + duration
                     if number >= skip:
                         image = Image.alpha_composite(Image.new('RGBA', self.size, _WHITE), pil_image.convert('RGBA'))
                         yield Frame(start, np.array(image.convert('RGB')), None, round(time) - start)
                     number += 1
-            self.broken = max(0, self.frame_count - number)
+            self.corrupt = max(0, self.frame_count - number)
         except ImageError:
-            self.broken = max(1, self.frame_count - number)
+            self.corrupt = max(1, self.frame_count - number)
 
-    def missing(self, frames: int) -> int:
-        """How many images could not be decoded, when `frames` were."""
-        return max(0, self.frame_count - frames)
+    def missing_frames(self, decoded: int) -> int:
+        """Number of frames that could not be decoded, given the number of the others."""
+        return max(0, self.frame_count - decoded)
 
 
 def open_clip(path: str | Path) -> Clip | Animation:
-    """The video of a file; ValueError, one sentence, where it is none or broken."""
+    """Open a video or an animated image. ValueError if it is neither, or damaged."""
     return Animation(path) if is_animated(path) else Clip(path)

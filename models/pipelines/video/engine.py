@@ -1,24 +1,26 @@
-"""Videos and cameras: faces are followed, made anew by any function of aligned faces, and put back into every frame.
+"""Face generation in videos and camera streams, by any function of aligned faces.
 
     tracker = Tracker(detector, embed, choice='largest')
-    engine = VideoEngine(make, size, tracker)
+    engine = VideoEngine(swapper.face_generator(sources), swapper.size, tracker)
     report = engine.convert(Path('clip.mp4'), Path('out.mp4'), generation_info=GenerationInfo.of(...))
     report = engine.live(Camera('0'), Window())
 
-`make` is all that the engine knows of a model. It gets Faces and returns made faces (B,3,S,S) in [-1,1] in the template `face`
-and masks (B,1,M,M) in [0,1] of where they are to show, hard: the engine steadies both over time, softens the masks and pastes.
-A translator is such a function:
+The function is a models.pipelines.photo.FaceGenerator, for example of a FaceTranslator:
 
-    def make(faces):
-        made = translator.translate_crops(faces.crops)
-        return made, translator.masks(faces.crops, made)
+    def generate_faces(faces):
+        translations = translator.translate_crops(faces.crops)
+        return translations, translator.masks(faces.crops, translations)
+
+The engine smooths its faces and masks over time, softens the masks and pastes.
 """
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 import torch
@@ -27,100 +29,91 @@ from torch import Tensor
 from models import geometry
 from models.pipelines import blend
 from models.pipelines.io.provenance import GenerationInfo, check_signing
-from models.pipelines.photo import crop_face
+from models.pipelines.photo import FaceBatch, FaceGenerator, crop_face
 from models.pipelines.video.animation import Animation, open_clip
+from models.pipelines.video.audio import AudioTracks
 from models.pipelines.video.clip import Clip, Frame
-from models.pipelines.video.color import gray, is_gray
-from models.pipelines.video.mux import QUALITY, Sound, join
-from models.pipelines.video.segments import Parts
+from models.pipelines.video.mux import QUALITY, SegmentWriter, join_segments
+from models.pipelines.video.segments import SegmentStore
 from models.pipelines.video.smoothing import TemporalSmoothing
-from models.pipelines.video.stages import StageTimer, flow
-from models.pipelines.video.tracking import EVERY, Seen, Tracker
+from models.pipelines.video.stages import ConversionReport, StageTimer, run_stages
+from models.pipelines.video.tracking import DETECTION_INTERVAL, TrackedFace, Tracker
 from models.storage.files import check_writable
 
-SEGMENT = 8  # chunks of frames from one resumable piece of a video to the next
-_ROOM = 12_000_000  # pixels of the frames of one chunk, of which six exist at a time: some 550 MB with all that belongs to them
-_STAGES = ('decoding', 'detection', 'generation', 'blending', 'encoding')
-
-
-@dataclass(frozen=True)
-class Faces:
-    """Aligned faces of some frames, in their order. crops (B,3,S,S) in [-1,1] in the template `face`; points (B,5,2), their
-    landmarks in pixels of the crops; roles, for each the number of its reference of Tracker, 0 where there are none."""
-
-    crops: Tensor
-    points: Tensor
-    roles: list[int]
-
-
-Make = Callable[[Faces], tuple[Tensor, Tensor]]
-
-
-@dataclass
-class ConversionReport:
-    """What came of it. frames, and faces in them, that were made now; kept, frames of an earlier run; seconds; cpu, of the whole
-    process; stages; done: False where it was interrupted; notes, sentences that the user should read."""
-
-    frames: int = 0
-    faces: int = 0
-    resumed_frames: int = 0
-    seconds: float = 0.0
-    cpu: float = 0.0
-    completed: bool = True
-    notes: list[str] = field(default_factory=list)
-    stages: dict[str, StageTimer] = field(default_factory=lambda: {name: StageTimer() for name in _STAGES})
-
-    def summary(self) -> str:
-        """Speed, and which stage limits it."""
-        if not self.frames:
-            return 'no frame was made'
-        name, clock = max(self.stages.items(), key=lambda item: item[1].busy)
-        parts = ', '.join(f'{stage} {1000 * one.cpu / self.frames:.1f}' for stage, one in self.stages.items())
-        speed = f'{self.frames} frames with {self.faces} faces in {self.seconds:.1f} s: {self.frames / self.seconds:.1f} frames/s'
-        return (f'{speed}; {name} limits, at work {100 * clock.busy / self.seconds:.0f} % of the time; processor per frame '
-                f'{1000 * self.cpu / self.frames:.0f} ms, of which {parts}')
+CHUNKS_PER_SEGMENT = 8
+MONOCHROME_TOLERANCE = 12  # levels of 255 by which channels of a gray frame may differ after chroma compression
+_MAX_CHUNK_PX = 12_000_000  # pixels of the frames of a chunk; six chunks exist at a time and take some 550 MB
 
 
 @dataclass
 class _Chunk:
-    """Frames that go through the stages together; state, of the stages after it, where a piece of the video ends with it."""
+    """Frames that pass the stages together.
+
+    Attributes:
+        frames, times: the frames and their times in seconds.
+        last: whether a segment ends with the chunk.
+        tracked: the selected faces of each frame.
+        crops: of all faces (N,3,S,S).
+        generated, masks: results of the FaceGenerator.
+        images: output frames.
+        state: of the stages after the chunk, if a segment ends with it.
+    """
 
     frames: list[Frame]
     times: list[float]
     last: bool = False
-    seen: list[list[Seen]] = field(default_factory=list)
-    crops: Tensor | None = None  # of all faces, as filmed
-    made: Tensor | None = None
+    tracked: list[list[TrackedFace]] = field(default_factory=list)
+    crops: Tensor | None = None
+    generated: Tensor | None = None
     masks: Tensor | None = None
-    images: list = field(default_factory=list)
-    state: dict = field(default_factory=dict)
+    images: list[np.ndarray | av.VideoFrame] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
 
     @property
     def faces(self) -> int:
-        return sum(map(len, self.seen))
+        """Number of selected faces."""
+        return sum(map(len, self.tracked))
 
 
 class VideoEngine:
-    """make as above, with `size` the side in pixels of the crops that it wants; color: bring what was made into the tones of the
-    video; finish: (H,W,3) -> (H,W,3), done to every frame, such as a visible mark; batch: faces at a time; quality as of Piece.
+    """Replaces the faces of videos and camera streams.
+
+    Args:
+        generate_faces: generator of faces from aligned crops.
+        size: side of its crops in pixels.
+        tracker: selects the faces.
+        color: match the colors of generated faces to the video.
+        finish: applied to every output frame, (H,W,3) uint8 -> (H,W,3), such as a visible label.
+        batch: maximum number of faces per call of `generate_faces`.
+        quality: constant rate factor, see models.pipelines.video.mux.QUALITY.
     """
 
-    def __init__(self, make: Make, size: int, tracker: Tracker, *, color: bool = False,
-                 finish: Callable[[np.ndarray], np.ndarray] | None = None, batch: int = EVERY, quality: int = QUALITY):
-        self.make, self.size, self.tracker = make, size, tracker
+    def __init__(self, generate_faces: FaceGenerator, size: int, tracker: Tracker, *, color: bool = False,
+                 finish: Callable[[np.ndarray], np.ndarray] | None = None, batch: int = DETECTION_INTERVAL,
+                 quality: int = QUALITY):
+        self.generate_faces, self.size, self.tracker = generate_faces, size, tracker
         self.color, self.finish, self.batch, self.quality = color, finish, batch, quality
-        self.steady: dict[int, TemporalSmoothing] = {}
+        self.smoothing: dict[int, TemporalSmoothing] = {}  # by track
 
-    def convert(self, video: Path, output: Path, *, generation_info: GenerationInfo | None = None, settings: dict | None = None,
+    def convert(self, video: Path, output: Path, *, generation_info: GenerationInfo | None = None,
+                settings: dict[str, Any] | None = None,
                 progress: Callable[[int, int | None], None] = lambda done, count: None,
                 stop: Callable[[], bool] = lambda: False) -> ConversionReport:
-        """Make the faces of a video anew, frame by frame, with its time stamps and its sound, as an MP4.
+        """Replace the faces of a video frame by frame and write an MP4 with its time stamps and audio.
 
-        Pieces that are finished lie in the folder OUTPUT.parts until all are; called again, it goes on after them. settings: what
-        the pieces depend on besides the video, so that those of another job are not taken. progress: called with the number of
-        frames that are done and of all, where it is known; stop: asked after each chunk whether to leave off. ValueError, one
-        sentence, where the video is none or broken, its parts are those of another job or it cannot be signed; WriteError where
-        the output cannot be written.
+        Finished segments are stored in OUTPUT.parts until all are done; a later call resumes after them.
+
+        Args:
+            video: file of a video or an animated image.
+            output: the MP4.
+            generation_info: for Content Credentials, or None.
+            settings: what the segments depend on besides the video, JSON-serializable; segments of other settings are refused.
+            progress: called with the number of finished frames and of all frames, or None if unknown.
+            stop: called after each chunk; True ends the call.
+
+        Raises:
+            ValueError: the video cannot be read, the stored segments belong to another job, or signing is impossible.
+            WriteError: the output cannot be written.
         """
         if output.suffix.lower() != '.mp4':
             raise ValueError(f'{output} does not end in .mp4, which is what videos are written as')
@@ -128,96 +121,101 @@ class VideoEngine:
         check_writable(output)
         if generation_info is not None:
             check_signing()
-        sound = Sound(clip)
-        parts = Parts(output, video, {**(settings or {}), 'quality': self.quality, 'size': self.size})
-        report, began = ConversionReport(), (time.perf_counter(), time.process_time())
-        report.resumed_frames = len(parts.stamps)
-        report.completed = self._convert(clip, parts, report, progress, stop)
+        audio = AudioTracks(clip)
+        store = SegmentStore(output, video, {**(settings or {}), 'quality': self.quality, 'size': self.size})
+        report, start = ConversionReport(), (time.perf_counter(), time.process_time())
+        report.resumed_frames = len(store.stamps)
+        report.completed = self._convert(clip, store, report, progress, stop)
         if report.completed:
-            join(parts.files, parts.stamps, parts.end, clip.format, output, sound=sound, generation_info=generation_info)
-            parts.remove()
-            report.notes += clip.notes + sound.notes
-            missing = clip.missing(len(parts.stamps))
+            join_segments(store.files, store.stamps, store.end, clip.format, output, audio=audio,
+                          generation_info=generation_info)
+            store.remove()
+            report.notes += clip.notes + audio.notes
+            missing = clip.missing_frames(len(store.stamps))
             if missing:
                 report.notes.append(f'{video} is damaged: {missing} of its frames could not be decoded and are left out')
-        report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        report.seconds, report.cpu = time.perf_counter() - start[0], time.process_time() - start[1]
         return report
 
-    def _convert(self, clip: Clip | Animation, parts: Parts, report: ConversionReport, progress: Callable,
-                 stop: Callable) -> bool:
-        """Make the pieces that are not there yet; False where that was stopped. No folder stays that holds no finished piece."""
-        self._restore(parts.state)
+    def _convert(self, clip: Clip | Animation, store: SegmentStore, report: ConversionReport,
+                 progress: Callable[[int, int | None], None], stop: Callable[[], bool]) -> bool:
+        """Generate the missing segments; False if stopped. A folder without a finished segment is removed."""
+        self._restore(store.state)
         progress(report.resumed_frames, clip.frame_count)
-        line = flow(self._chunks(clip, parts), self._works(report), report.stages['decoding'])
-        piece = None
+        chunks = run_stages(self._chunks(clip, store), self._stages(report), report.stages['decoding'])
+        segment: SegmentWriter | None = None
         try:
-            for chunk in line:
+            for chunk in chunks:
                 with report.stages['encoding']:
-                    piece = piece or parts.begin(clip.format, self.quality)
+                    segment = segment or store.begin(clip.format, self.quality)
                     for frame, image in zip(chunk.frames, chunk.images):
-                        piece.write(frame.stamp, image, frame.duration)
+                        segment.write(frame.stamp, image, frame.duration)
                     if chunk.last:
-                        parts.finish(piece, chunk.state)
-                        piece = None
+                        store.finish(segment, chunk.state)
+                        segment = None
                 report.frames, report.faces = report.frames + len(chunk.frames), report.faces + chunk.faces
                 progress(report.resumed_frames + report.frames, clip.frame_count)
                 if stop():
                     return False
         finally:
-            line.close()
-            if piece is not None:
-                piece.abandon()
-            if not parts.files:
-                parts.remove()
+            chunks.close()
+            if segment is not None:
+                segment.abandon()
+            if not store.files:
+                store.remove()
         return True
 
     def live(self, camera: Iterable[tuple[float, np.ndarray]], show: Callable[[float, np.ndarray], bool]) -> ConversionReport:
-        """Make the faces that a camera sees anew. camera: seconds and frames (H,W,3) uint8 RGB; show: gets the same when the
-        faces are made, and says whether to go on."""
-        report, began = ConversionReport(), (time.perf_counter(), time.process_time())
+        """Replace the faces of a camera stream.
+
+        Args:
+            camera: times in seconds and frames (H,W,3) uint8 RGB.
+            show: called with each time and output frame; returns whether to continue.
+        """
+        report, start = ConversionReport(), (time.perf_counter(), time.process_time())
         self._restore(None)
-        chunks = (_Chunk([Frame(0, image)], [seconds]) for seconds, image in camera)
-        line = flow(chunks, self._works(report), report.stages['decoding'])
+        source = (_Chunk([Frame(0, image)], [seconds]) for seconds, image in camera)
+        chunks = run_stages(source, self._stages(report), report.stages['decoding'])
         try:
-            for chunk in line:
+            for chunk in chunks:
                 report.frames, report.faces = report.frames + 1, report.faces + chunk.faces
                 with report.stages['encoding']:
-                    image = chunk.images[0]
-                    more = show(chunk.times[0], image)
-                if not more:
+                    proceed = show(chunk.times[0], chunk.images[0])
+                if not proceed:
                     break
         finally:
-            line.close()
-        report.seconds, report.cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+            chunks.close()
+        report.seconds, report.cpu = time.perf_counter() - start[0], time.process_time() - start[1]
         return report
 
-    def _works(self, report: ConversionReport) -> list[tuple[Callable, StageTimer]]:
-        return [(work, report.stages[name])
-                for work, name in ((self._track, 'detection'), (self._generate, 'generation'), (self._blend, 'blending'))]
+    def _stages(self, report: ConversionReport) -> list[tuple[Callable[[_Chunk], _Chunk], StageTimer]]:
+        return [(self._track, report.stages['detection']), (self._generate, report.stages['generation']),
+                (self._blend, report.stages['blending'])]
 
-    def _restore(self, state: dict | None) -> None:
+    def _restore(self, state: dict[str, Any] | None) -> None:
+        """Continue from the state of a SegmentStore, or prepare for a new video."""
         self.tracker.reset()
-        self.steady = {}
+        self.smoothing = {}
         if state is not None:
             self.tracker.restore(state['tracker'])
-            for number, kept in state['steady'].items():
-                self.steady[number] = TemporalSmoothing()
-                self.steady[number].restore(kept)
+            for track, smoothing_state in state['smoothing'].items():
+                self.smoothing[track] = TemporalSmoothing()
+                self.smoothing[track].restore(smoothing_state)
 
-    def _chunks(self, clip: Clip | Animation, parts: Parts) -> Iterator[_Chunk]:
-        size = max(1, min(EVERY, _ROOM // (clip.format.width * clip.format.height)))
-        frames = clip.frames(len(parts.stamps), parts.next)
+    def _chunks(self, clip: Clip | Animation, store: SegmentStore) -> Iterator[_Chunk]:
+        size = max(1, min(DETECTION_INTERVAL, _MAX_CHUNK_PX // (clip.format.width * clip.format.height)))
+        frames = clip.frames(len(store.stamps), store.next_stamp)
         group, number = list(islice(frames, size)), 1
         while group:
-            after = list(islice(frames, size))
-            last = number % SEGMENT == 0 or not after
-            stamp = after[0].stamp if after else None
-            yield _Chunk(group, [float(frame.stamp * clip.format.time_base) for frame in group], last, state={'next': stamp})
-            group, number = after, number + 1
+            following = list(islice(frames, size))
+            last = number % CHUNKS_PER_SEGMENT == 0 or not following
+            next_stamp = following[0].stamp if following else None
+            yield _Chunk(group, [float(frame.stamp * clip.format.time_base) for frame in group], last, state={'next': next_stamp})
+            group, number = following, number + 1
 
     def _track(self, chunk: _Chunk) -> _Chunk:
         end = 'next' in chunk.state and chunk.state['next'] is None
-        chunk.seen = self.tracker.follow([frame.image for frame in chunk.frames], chunk.times, end)
+        chunk.tracked = self.tracker.follow([frame.image for frame in chunk.frames], chunk.times, end)
         if chunk.last:
             chunk.state['tracker'] = self.tracker.state()
         return chunk
@@ -226,50 +224,62 @@ class VideoEngine:
     def _generate(self, chunk: _Chunk) -> _Chunk:
         if not chunk.faces:
             return chunk
-        own = geometry.template('face').scaled(self.size)
-        points = torch.from_numpy(np.stack([seen.points for row in chunk.seen for seen in row]))
-        chunk.crops = torch.cat([crop_face(frame.image, seen.points, self.size)
-                                 for frame, row in zip(chunk.frames, chunk.seen) for seen in row])
-        points = geometry.apply(geometry.align(points, own), points)
-        roles = [seen.role for row in chunk.seen for seen in row]
-        made = [self.make(Faces(chunk.crops[at:at + self.batch], points[at:at + self.batch], roles[at:at + self.batch]))
-                for at in range(0, len(roles), self.batch)]
-        chunk.made, chunk.masks = (torch.cat(part).float().cpu() for part in zip(*made))
+        template = geometry.template('face').scaled(self.size)
+        faces = [(frame, face) for frame, row in zip(chunk.frames, chunk.tracked) for face in row]
+        points = torch.from_numpy(np.stack([face.points for _, face in faces]))
+        crops = torch.cat([crop_face(frame.image, face.points, self.size) for frame, face in faces])
+        points = geometry.apply(geometry.align(points, template), points)
+        references = [face.reference_index for _, face in faces]
+        batches = [slice(start, start + self.batch) for start in range(0, len(faces), self.batch)]
+        results = [self.generate_faces(FaceBatch(crops[batch], points[batch], references[batch])) for batch in batches]
+        chunk.crops = crops
+        chunk.generated, chunk.masks = (torch.cat(part).float().cpu() for part in zip(*results))
         return chunk
 
     def _blend(self, chunk: _Chunk) -> _Chunk:
-        at = 0
-        for frame, row in zip(chunk.frames, chunk.seen):
-            image = frame.plain if frame.plain is not None else frame.image
-            steady = {seen.track: self.steady.get(seen.track) or TemporalSmoothing() for seen in row}
-            if row:
-                toneless = is_gray(frame.image)
-                faces = {seen.track: self._steadied(steady[seen.track], chunk.crops[index], chunk.made[index], chunk.masks[index],
-                                                    toneless) for index, seen in enumerate(row, at)}
-                image, cover = frame.image.copy(), np.zeros(frame.image.shape[:2], np.float32)
-                for seen in reversed(row):  # the largest, which is nearest, last
-                    blend.paste(image, *faces[seen.track], seen.points, cover)
-                at += len(row)
+        first = 0  # index of the frame's first face in the chunk
+        for frame, row in zip(chunk.frames, chunk.tracked):
+            output = None
+            smoothing = {face.track: self.smoothing.get(face.track) or TemporalSmoothing() for face in row}
+            if row and chunk.crops is not None and chunk.generated is not None and chunk.masks is not None:
+                monochrome = blend.is_monochrome(frame.image[::2, ::2], MONOCHROME_TOLERANCE)
+                faces = {face.track: self._smooth(smoothing[face.track], chunk.crops[index], chunk.generated[index],
+                                                  chunk.masks[index], monochrome) for index, face in enumerate(row, first)}
+                output, coverage = frame.image.copy(), np.zeros(frame.image.shape[:2], np.float32)
+                for face in reversed(row):  # the largest, which is nearest, last
+                    blend.paste(output, *faces[face.track], face.points, coverage)
+                first += len(row)
             if self.finish is not None:
-                image = self.finish(frame.image if image is frame.plain else image)
-            chunk.images.append(image)
-            self.steady = steady
+                output = self.finish(frame.image if output is None else output)
+            unchanged = frame.image if frame.decoded is None else frame.decoded
+            chunk.images.append(unchanged if output is None else output)
+            self.smoothing = smoothing
         if chunk.last:
-            chunk.state['steady'] = {number: one.state() for number, one in self.steady.items()}
-        chunk.crops = chunk.made = chunk.masks = None
+            chunk.state['smoothing'] = {track: item.state() for track, item in self.smoothing.items()}
+        chunk.crops = chunk.generated = chunk.masks = None
         return chunk
 
-    def _steadied(self, steady: TemporalSmoothing, filmed: Tensor, made: Tensor, mask: Tensor,
-                  toneless: bool) -> tuple[Tensor, Tensor]:
-        """Of one face: what is pasted, and its soft mask. toneless: whether the frame shows no color, so that the face has none
-        either."""
-        filmed, made = filmed.permute(1, 2, 0).numpy(), made.clamp(-1, 1).permute(1, 2, 0).numpy()
-        made = steady.face(filmed, made)
-        soft = blend.soften(torch.from_numpy(steady.outline(mask[0].numpy()))[None, None])[0]
+    def _smooth(self, smoothing: TemporalSmoothing, crop: Tensor, generated: Tensor, mask: Tensor,
+                monochrome: bool) -> tuple[Tensor, Tensor]:
+        """Smooth a generated face over time.
+
+        Args:
+            smoothing: of the track.
+            crop, generated: input and generated face (3,S,S) in [-1,1].
+            mask: hard mask (1,M,M).
+            monochrome: convert the face to gray.
+
+        Returns:
+            The face (3,S,S) in [-1,1] and its soft mask (1,M,M).
+        """
+        face = crop.permute(1, 2, 0).numpy()
+        output = smoothing.smooth_face(face, generated.clamp(-1, 1).permute(1, 2, 0).numpy())
+        soft = blend.soften(torch.from_numpy(smoothing.smooth_mask(mask[0].numpy()))[None, None])[0]
         if self.color:
-            share = cv2.resize(soft[0].numpy(), made.shape[1::-1], interpolation=cv2.INTER_AREA)
-            filmed, made = (filmed + 1) / 2, (made + 1) / 2
-            made = blend.toned(made, steady.tones(blend.tones(made, filmed, share))) * 2 - 1
-        if toneless:
-            made = gray(made)
-        return torch.from_numpy(made).permute(2, 0, 1), soft
+            alpha = cv2.resize(soft[0].numpy(), output.shape[1::-1], interpolation=cv2.INTER_AREA)
+            face, output = (face + 1) / 2, (output + 1) / 2
+            transfer = smoothing.smooth_color_transfer(blend.color_transfer(output, face, alpha))
+            output = blend.apply_color_transfer(output, transfer) * 2 - 1
+        if monochrome:
+            output = blend.to_gray(output)
+        return torch.from_numpy(output).permute(2, 0, 1), soft

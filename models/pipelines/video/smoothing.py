@@ -1,94 +1,124 @@
-"""What is steady in a video: landmarks by the one-euro filter, and made faces that change only where the filmed face does.
+"""Temporal smoothing: landmarks by the one-euro filter, generated faces by blending with the previous frame.
 
-Both are kept as plain dictionaries of tensors and numbers by `state`, so that a video which was interrupted goes on as if it had
-not been.
+`state` returns a plain dictionary of tensors and numbers, and `restore` continues from it bit-exactly.
 """
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
 
-CUTOFF = 1.5  # Hz, of a face at rest: lower is steadier, and later
-BETA = 6.0  # Hz per (face width / second): how fast the filter lets go of a face that moves
-SPEED_CUTOFF = 2.0  # Hz, of the speed that decides on it
-HELD = 0.7  # part of the last made face that a pixel keeps while the filmed face stands still there
-STILL = 0.05  # difference of the filmed face, in [-1,1], at which a pixel keeps a third of that
-MASK_HELD = 0.6  # part of the last mask that is kept, and of the last tones
+CUTOFF_HZ = 1.5  # of a face at rest; lower is smoother and adds delay
+BETA_HZ = 6.0  # increase of the cutoff per (face width / second)
+SPEED_CUTOFF_HZ = 2.0  # of the speed estimate
+STATIC_WEIGHT = 0.7  # of the previous generated face where the input does not change
+STATIC_DIFFERENCE = 0.05  # difference of the inputs, in [-1,1], at which the weight falls to a third
+MASK_WEIGHT = 0.6  # of the previous mask and color transfer
 
 
-class OneEuro:
-    """The one-euro filter (Casiez, Roussel & Vogel 2012) on an array of coordinates, all with one cutoff: a face is rigid, and
-    points that are held back unequally would bend it.
+class OneEuroFilter:
+    """The one-euro filter (Casiez, Roussel & Vogel 2012) for arrays of coordinates, with one cutoff for all points, since faces
+    are rigid.
 
-    cutoff in Hz; beta in Hz per (unit / second); `value` and `unit`, the length that speeds are told in, in pixels.
+    Args:
+        cutoff: of points at rest, in Hz.
+        beta: increase of the cutoff with the speed, in Hz per (unit / second).
+        speed_cutoff: of the speed estimate, in Hz.
     """
 
-    def __init__(self, cutoff: float = CUTOFF, beta: float = BETA, speed_cutoff: float = SPEED_CUTOFF):
+    def __init__(self, cutoff: float = CUTOFF_HZ, beta: float = BETA_HZ, speed_cutoff: float = SPEED_CUTOFF_HZ):
         self.cutoff, self.beta, self.speed_cutoff = cutoff, beta, speed_cutoff
-        self.value = self.speed = None
+        self.value: np.ndarray | None = None
+        self.speed: np.ndarray | None = None
 
     @staticmethod
-    def _share(cutoff: float, seconds: float) -> float:
-        """Of the new value in the exponential mean: eq. 2 of the paper."""
+    def _smoothing_factor(cutoff: float, seconds: float) -> float:
+        """Weight of the new value in the exponential mean (eq. 2)."""
         return 1 / (1 + 1 / (2 * np.pi * cutoff * seconds))
 
     def __call__(self, value: np.ndarray, seconds: float, unit: float) -> np.ndarray:
-        """(N,2) and the time since the last call, which the first one ignores -> (N,2)."""
-        if self.value is None:
+        """Filter new coordinates.
+
+        Args:
+            value: (N,2) in pixels.
+            seconds: since the previous call; ignored by the first one.
+            unit: length of a unit of speed in pixels.
+
+        Returns:
+            (N,2) float32.
+        """
+        if self.value is None or self.speed is None:
             self.value, self.speed = value.astype(np.float64), np.zeros(value.shape)
         elif seconds > 0:
             speed = (value - self.value) / (seconds * unit)
-            self.speed = self.speed + self._share(self.speed_cutoff, seconds) * (speed - self.speed)
-            share = self._share(self.cutoff + self.beta * float(np.linalg.norm(self.speed.mean(0))), seconds)
-            self.value = self.value + share * (value - self.value)
+            self.speed = self.speed + self._smoothing_factor(self.speed_cutoff, seconds) * (speed - self.speed)
+            cutoff = self.cutoff + self.beta * float(np.linalg.norm(self.speed.mean(0)))
+            self.value = self.value + self._smoothing_factor(cutoff, seconds) * (value - self.value)
         return self.value.astype(np.float32)
 
-    def state(self) -> dict:
-        return {} if self.value is None else {'value': torch.from_numpy(self.value), 'speed': torch.from_numpy(self.speed)}
+    def state(self) -> dict[str, Any]:
+        """The filter's memory."""
+        if self.value is None or self.speed is None:
+            return {}
+        return {'value': torch.from_numpy(self.value), 'speed': torch.from_numpy(self.speed)}
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a `state`."""
         self.value = state['value'].numpy() if state else None
         self.speed = state['speed'].numpy() if state else None
 
 
 class TemporalSmoothing:
-    """Temporal blending of one person's made faces in their aligned frame.
+    """Temporal blending of the generated faces of one track, in the aligned crop.
 
-    A pixel of the made face keeps the more of its last value the less the filmed face changed around it, so that what shimmers at
-    rest is averaged and what moves, such as a hand in front of the face, is not smeared; so does the mask. The tones are averaged
-    over a few frames. still: (S,S) float32 in [0,1], 1 where the filmed face did not change.
+    Each pixel of a generated face, and of its mask, is blended with its previous value; the weight decreases with the change of
+    the input face around the pixel, so that flicker of static regions is reduced and motion, such as a hand in front of the face,
+    is not smeared. The color transfer is averaged over a few frames.
+
+    Attributes:
+        face, generated, mask, color_transfer: previous values.
+        stillness: (S,S) float32 in [0,1], 1 where the input face did not change.
     """
 
-    def __init__(self):
-        self.filmed = self.made = self.mask = self.change = self.still = None
+    def __init__(self) -> None:
+        self.face: np.ndarray | None = None
+        self.generated: np.ndarray | None = None
+        self.mask: np.ndarray | None = None
+        self.color_transfer: np.ndarray | None = None
+        self.stillness: np.ndarray | None = None
 
-    def face(self, filmed: np.ndarray, made: np.ndarray) -> np.ndarray:
-        """(S,S,3) float32 in [-1,1], the face as filmed and as made -> (S,S,3)."""
-        if self.made is not None and self.made.shape == made.shape:
-            change = cv2.GaussianBlur(np.abs(filmed - self.filmed).mean(2), (0, 0), len(filmed) / 48)
-            self.still = np.exp(-(change / STILL) ** 2)
-            kept = HELD * self.still
-            if kept.shape != made.shape[:2]:
-                kept = cv2.resize(kept, made.shape[1::-1])
-            made = made + kept[..., None] * (self.made - made)
-        self.filmed, self.made = filmed, made.astype(np.float32)
-        return self.made
+    def smooth_face(self, face: np.ndarray, generated: np.ndarray) -> np.ndarray:
+        """Smooth a generated face, given its input face; both (S,S,3) float32 in [-1,1], the generated one of any size."""
+        if self.face is not None and self.generated is not None and self.generated.shape == generated.shape:
+            change = cv2.GaussianBlur(np.abs(face - self.face).mean(2), (0, 0), len(face) / 48)
+            self.stillness = np.exp(-(change / STATIC_DIFFERENCE) ** 2)
+            weight = STATIC_WEIGHT * self.stillness
+            if weight.shape != generated.shape[:2]:
+                weight = cv2.resize(weight, generated.shape[1::-1])
+            generated = generated + weight[..., None] * (self.generated - generated)
+        self.face, self.generated = face, generated.astype(np.float32)
+        return self.generated
 
-    def outline(self, mask: np.ndarray) -> np.ndarray:
-        """(M,M) float32 in [0,1] -> (M,M). Called after `face`."""
+    def smooth_mask(self, mask: np.ndarray) -> np.ndarray:
+        """Smooth a mask (M,M) float32 in [0,1]. To be called after `smooth_face`."""
         if self.mask is not None:
-            held = MASK_HELD if self.still is None else MASK_HELD * cv2.resize(self.still, mask.shape[::-1])
-            mask = (mask + held * (self.mask - mask)).astype(np.float32)
+            weight = MASK_WEIGHT if self.stillness is None else MASK_WEIGHT * cv2.resize(self.stillness, mask.shape[::-1])
+            mask = (mask + weight * (self.mask - mask)).astype(np.float32)
         self.mask = mask
         return self.mask
 
-    def tones(self, change: np.ndarray) -> np.ndarray:
-        """What blend.tones says -> the same, averaged."""
-        self.change = change if self.change is None else change + MASK_HELD * (self.change - change)
-        return self.change
+    def smooth_color_transfer(self, transfer: np.ndarray) -> np.ndarray:
+        """Smooth the result (2,3) of blend.color_transfer."""
+        if self.color_transfer is not None:
+            transfer = transfer + MASK_WEIGHT * (self.color_transfer - transfer)
+        self.color_transfer = transfer
+        return transfer
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
+        """The previous values."""
         return {name: torch.from_numpy(value) for name, value in vars(self).items() if value is not None}
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a `state`."""
         for name in vars(self):
             setattr(self, name, state[name].numpy() if name in state else None)

@@ -1,46 +1,96 @@
-"""Stages of work in threads of their own, and the time that each takes."""
+"""Processing stages of a video in threads, with timers and a report."""
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+STAGES = ('decoding', 'detection', 'generation', 'blending', 'encoding')
 
 
 @dataclass
 class StageTimer:
-    """Of one stage: seconds at work, and seconds of the processor in its own thread."""
+    """Time of a stage, measured as a context manager.
+
+    Attributes:
+        busy: elapsed seconds.
+        cpu: processor seconds of the stage's own thread.
+    """
 
     busy: float = 0.0
     cpu: float = 0.0
 
-    def __enter__(self):
+    def __enter__(self) -> 'StageTimer':
         self._start = time.perf_counter(), time.thread_time()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.busy += time.perf_counter() - self._start[0]
         self.cpu += time.thread_time() - self._start[1]
 
 
+@dataclass
+class ConversionReport:
+    """Result of a conversion.
+
+    Attributes:
+        frames, faces: number of frames, and of faces in them, that this call generated.
+        resumed_frames: number of frames of an earlier call.
+        seconds: elapsed.
+        cpu: processor seconds of the process.
+        completed: False if the conversion was stopped.
+        notes: sentences for the user.
+        stages: name -> timer.
+    """
+
+    frames: int = 0
+    faces: int = 0
+    resumed_frames: int = 0
+    seconds: float = 0.0
+    cpu: float = 0.0
+    completed: bool = True
+    notes: list[str] = field(default_factory=list)
+    stages: dict[str, StageTimer] = field(default_factory=lambda: {name: StageTimer() for name in STAGES})
+
+    def summary(self) -> str:
+        """A sentence with the speed and the slowest stage."""
+        if not self.frames:
+            return 'no frame was generated'
+        name, slowest = max(self.stages.items(), key=lambda item: item[1].busy)
+        parts = ', '.join(f'{stage} {1000 * timer.cpu / self.frames:.1f}' for stage, timer in self.stages.items())
+        speed = f'{self.frames} frames with {self.faces} faces in {self.seconds:.1f} s: {self.frames / self.seconds:.1f} frames/s'
+        return (f'{speed}; {name} limits, at work {100 * slowest.busy / self.seconds:.0f} % of the time; processor per frame '
+                f'{1000 * self.cpu / self.frames:.0f} ms, of which {parts}')
+
+
 class _Failure(Exception):
-    """Carries the error of a stage to the end of the line."""
+    """Carries the error of a stage through the later stages."""
 
 
-def flow(source: Iterable, works: list[tuple[Callable, StageTimer]], clock: StageTimer) -> Iterator:
-    """What comes of the items of `source` when each of the works, which take and return one, does its part in its own thread.
-    clock: of the source. One item with each stage and one with the caller exist at a time, as those of large videos take 100 MB.
-    At most one waits before each stage. An error anywhere is raised here; closing ends all threads."""
-    stop, room = threading.Event(), threading.Semaphore(len(works) + 2)
+def run_stages(source: Iterable[Any], stages: list[tuple[Callable[[Any], Any], StageTimer]],
+               timer: StageTimer) -> Generator[Any, None, None]:
+    """Yield the items of `source` after all stages, in order, with source and stages in a thread each.
 
-    def put(line: queue.Queue, item):
+    At most len(stages) + 2 items exist at a time, one of them with the caller, since chunks of large videos take 100 MB. At most
+    one item waits before each stage. An error of any thread is raised here; closing the generator ends all threads.
+
+    Args:
+        source: of the items, none of which is None.
+        stages: functions item -> item and their timers.
+        timer: of the source.
+    """
+    stop, slots = threading.Event(), threading.Semaphore(len(stages) + 2)
+
+    def put(line: queue.Queue, item: Any) -> None:
         while not stop.is_set():
             try:
-                return line.put(item, timeout=0.1)
+                line.put(item, timeout=0.1)
             except queue.Full:
                 continue
-        return None
+            return
 
-    def get(line: queue.Queue):
+    def get(line: queue.Queue) -> Any:
         while not stop.is_set():
             try:
                 return line.get(timeout=0.1)
@@ -48,13 +98,13 @@ def flow(source: Iterable, works: list[tuple[Callable, StageTimer]], clock: Stag
                 continue
         return None
 
-    def feed(line: queue.Queue) -> None:
+    def run_source(line: queue.Queue) -> None:
         items = iter(source)
         try:
             while not stop.is_set():
-                if not room.acquire(timeout=0.1):
+                if not slots.acquire(timeout=0.1):
                     continue
-                with clock:
+                with timer:
                     item = next(items, None)
                 put(line, item)
                 if item is None:
@@ -64,21 +114,21 @@ def flow(source: Iterable, works: list[tuple[Callable, StageTimer]], clock: Stag
         finally:
             getattr(items, 'close', lambda: None)()
 
-    def serve(work: Callable, own: StageTimer, line: queue.Queue, after: queue.Queue) -> None:
-        while (item := get(line)) is not None:
+    def run_stage(stage: Callable[[Any], Any], stage_timer: StageTimer, inputs: queue.Queue, outputs: queue.Queue) -> None:
+        while (item := get(inputs)) is not None:
             if not isinstance(item, _Failure):
                 try:
-                    with own:
-                        item = work(item)
+                    with stage_timer:
+                        item = stage(item)
                 except Exception as error:
                     item = _Failure(error)
-            put(after, item)
-        put(after, None)
+            put(outputs, item)
+        put(outputs, None)
 
-    lines = [queue.Queue(1) for _ in range(len(works) + 1)]
-    threads = [threading.Thread(target=feed, args=(lines[0],), daemon=True)]
-    threads += [threading.Thread(target=serve, args=(*work, before, after), daemon=True)
-                for work, before, after in zip(works, lines, lines[1:])]
+    lines: list[queue.Queue] = [queue.Queue(1) for _ in range(len(stages) + 1)]
+    threads = [threading.Thread(target=run_source, args=(lines[0],), daemon=True)]
+    threads += [threading.Thread(target=run_stage, args=(*stage, inputs, outputs), daemon=True)
+                for stage, inputs, outputs in zip(stages, lines, lines[1:])]
     for thread in threads:
         thread.start()
     try:
@@ -87,7 +137,7 @@ def flow(source: Iterable, works: list[tuple[Callable, StageTimer]], clock: Stag
                 raise item.args[0]
             yield item
             del item
-            room.release()
+            slots.release()
     finally:
         stop.set()
         for thread in threads:

@@ -8,7 +8,7 @@ import pytest
 from datasets.faces import read_image
 from datasets.loaders import build_faces
 from datasets.preparation import photos as preparation
-from datasets.preparation.photos import Rules, begin, prepare
+from datasets.preparation.photos import Rules, claim_folder, prepare
 from models.geometry import TEMPLATES
 from models.perception.detection import Face
 from tests.datasets.layouts import image, write
@@ -129,18 +129,18 @@ def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
     with pytest.raises(ValueError, match='not empty'):
         prepare(photos, tmp_path / 'full')
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(ValueError, match='holds no image'):
+    with pytest.raises(ValueError, match='contains no image'):
         prepare(tmp_path / 'empty', tmp_path / 'out2')
 
 
 def test_leftovers_of_a_killed_command_are_in_nobodys_way(tmp_path):
     for name in ('.0001.jpg.123.tmp', 'stamp.part'):
         (tmp_path / name).write_text('half')
-    begin(tmp_path, 'stamp')
+    claim_folder(tmp_path, 'stamp')
     (tmp_path / '.stamp').unlink()
     (tmp_path / 'photo.jpg').write_text('of somebody')
     with pytest.raises(ValueError, match='not empty'):
-        begin(tmp_path, 'stamp')
+        claim_folder(tmp_path, 'stamp')
 
 
 @pytest.mark.slow

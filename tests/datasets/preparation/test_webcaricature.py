@@ -8,7 +8,7 @@ import pytest
 
 from datasets.faces import read_image
 from datasets.loaders import build_faces
-from datasets.preparation.webcaricature import CANVAS, Filter, filter_images, judge, ordered
+from datasets.preparation.webcaricature import CANVAS, Filter, assess, filter_images, is_ordered
 from datasets.webcaricature import LANDMARKS, folds
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
@@ -32,19 +32,19 @@ def test_the_canvas_is_the_studys():
     ('hairline', 0, 100), ('chin', 0, -60), ('l_ear', 30, 0), ('r_ear', -30, 0), ('l_brow_r', -50, 0), ('r_eye_l', 40, 0),
     ('mouth_l', 40, 0), ('lip_top', 40, 0), ('nose', 0, 40), ('l_brow_l', 0, 30), ('r_eye_r', 0, 45), ('lip_bottom', 0, 40)])
 def test_a_landmark_out_of_its_place_is_noticed(name, dx, dy):
-    assert ordered(FACE) and not ordered(moved(name, dx, dy))
+    assert is_ordered(FACE) and not is_ordered(moved(name, dx, dy))
 
 
 def test_each_rule_has_its_reason():
-    assert judge(FACE, Filter())[0] == ''
-    assert judge(moved('hairline', 0, 100), Filter())[0] == 'landmarks out of order'
+    assert assess(FACE, Filter())[0] == ''
+    assert assess(moved('hairline', 0, 100), Filter())[0] == 'landmarks out of order'
     wide = FACE + np.float32([36, 0])
     wide[1], wide[3] = (5, 110), (240, 110)
-    reason, _, distance = judge(wide, Filter())
+    reason, _, distance = assess(wide, Filter())
     assert reason == '' and distance < 38.5  # a circle of a tenth of the canvas has a radius of 38.4 pixels
-    reason, _, distance = judge(wide + np.float32([4, 0]), Filter())
+    reason, _, distance = assess(wide + np.float32([4, 0]), Filter())
     assert reason == 'far from the template' and distance > 38.4
-    assert judge(FACE, Filter(area=0.0))[0] == 'far from the template'
+    assert assess(FACE, Filter(area=0.0))[0] == 'far from the template'
 
 
 def test_side_faces_go_and_the_rest_can_be_trained_on(tmp_path, capsys):

@@ -8,7 +8,7 @@ import torch
 
 from datasets.faces import Faces
 from datasets.loaders import build_loader
-from datasets.preparation.pseudo_labels import cleaned, label, spatial_prior
+from datasets.preparation.pseudo_labels import clean_labels, spatial_prior, write_pseudo_labels
 from datasets.samples.parsing import Labeled, RenderedFaces, by_subset, centers, mixed, open_faces
 from datasets.transforms.joint import face_frame
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
@@ -115,7 +115,7 @@ def test_cleaning_ignores_what_is_unsure_and_what_is_a_speck():
     probability[:, 1, :, 30:], probability[:, 13, :, 30:] = 0.5, 0.5  # nobody can say
     probability[:, 1, 10:13, 10:13], probability[:, 2, 10:13, 10:13] = 0, 1  # 9 pixels
     probability[:, 1, 20:28, 10:18], probability[:, 2, 20:28, 10:18] = 0, 1
-    labels = cleaned(probability, torch.full((19, 40, 40), 1 / 19))[0]
+    labels = clean_labels(probability, torch.full((19, 40, 40), 1 / 19))[0]
     assert (labels[22:26, 12:16] == 2).all() and (labels[11, 11], labels[5, 5], labels[5, 35]) == (IGNORED, 1, IGNORED)
 
 
@@ -124,7 +124,7 @@ def test_the_prior_speaks_against_a_part_out_of_place():
     mean[13, :20], mean[17, 20:] = 1, 1  # hair above, neck below
     probability = torch.zeros(1, 19, 40, 40)
     probability[:, 13], probability[:, 17] = 0.6, 0.4
-    labels = cleaned(probability, spatial_prior(mean))[0]
+    labels = clean_labels(probability, spatial_prior(mean))[0]
     assert labels[5, 20] == 13 and labels[35, 20] == 17
 
 
@@ -137,7 +137,7 @@ def test_labels_of_a_teacher_go_into_a_cache_that_is_learned_from(tmp_path):
         parts = torch.where(images.mean(1) > 0, 13, 1)
         return torch.nn.functional.one_hot(parts, 19).permute(0, 3, 1, 2).float()
 
-    labeled = label(faces, tmp_path / 'cache', probability_of, batch=4)
+    labeled = write_pseudo_labels(faces, tmp_path / 'cache', probability_of, batch=4)
     assert set(seen) == {(3, 150, 150)}
     found, coarse = open_faces(tmp_path / 'cache')
     assert not coarse and len(found) == 6
@@ -145,6 +145,6 @@ def test_labels_of_a_teacher_go_into_a_cache_that_is_learned_from(tmp_path):
     sure = labels != IGNORED
     assert sure.mean() > 0.5 and ((image.mean(2) > 127.5) == (labels == 13))[sure].mean() > 0.9
     before = len(seen)
-    label(faces, tmp_path / 'cache', probability_of)
+    write_pseudo_labels(faces, tmp_path / 'cache', probability_of)
     assert len(seen) == before, 'what was finished is not done again'
     assert np.array_equal(labeled.read(3)[1], found.read(3)[1])

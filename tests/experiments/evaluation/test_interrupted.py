@@ -1,7 +1,6 @@
 """An evaluation that is killed, or meets a full disk, ends in one sentence and continues to the same figures."""
 import json
 import random
-import shutil
 from functools import partial
 
 import pytest
@@ -12,7 +11,7 @@ from experiments.evaluation.protocols.swaps import synthetic
 from experiments.evaluation.systems import CopySource
 from models.storage.files import WriteError
 from tests import kills
-from tests.experiments.test_full_disk import disk, fill  # noqa: F401
+from tests.experiments.disks import fill, release
 
 TIMED = ('seconds', 'memory')  # figures that differ from run to run
 
@@ -46,14 +45,14 @@ def test_a_killed_evaluation_gives_the_same_figures(points, parts, tmp_path):
         assert figures(folder) == expected and not leftovers(folder), f'killed at line {line} of {lines}'
 
 
-def test_a_full_disk_ends_an_evaluation_in_one_sentence(parts, tmp_path, disk):  # noqa: F811
+def test_a_full_disk_ends_an_evaluation_in_one_sentence(parts, tmp_path, small_disk):
     evaluate(parts, tmp_path / 'whole')
     for free in (0, 4096, 12_288):
-        folder = disk / str(free)
-        fill(disk, free)
+        folder = small_disk / str(free)
+        fill(small_disk, free)
         with pytest.raises(WriteError, match='free some space and run the command again'):
             evaluate(parts, folder)
-        assert not leftovers(disk)
-        shutil.rmtree(disk / 'filler')
+        assert not leftovers(small_disk)
+        release(small_disk)
         evaluate(parts, folder)
         assert figures(folder) == figures(tmp_path / 'whole')

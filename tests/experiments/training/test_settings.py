@@ -41,7 +41,7 @@ from tests.datasets.webcaricatures import webcaricatures
     ('cyclegan', 'model.clip=0.1', 'model.adversary=wgan'),
     ('cvae', 'engine.best_is=max', 'engine.best'),
 ])
-def test_a_setting_without_effect_is_refused_before_the_run_begins(family, override, reason, tmp_path, capsys):
+def test_ignored_setting_is_refused_before_the_run_begins(family, override, reason, tmp_path, capsys):
     script = importlib.import_module('scripts.train')
     assert script.main(['--family', family, '--steps', '1', '--set', override, '--out', str(tmp_path / 'run')]) == 2
     error = capsys.readouterr().err
@@ -54,32 +54,31 @@ def test_a_setting_without_effect_is_refused_before_the_run_begins(family, overr
     ('cgan', 'crops'), ('cgan', 'exaggerate'), ('cgan', 'balanced'), ('cgan', 'matching'), ('cut', 'same_ratio'),
     ('pix2pixhd', 'crops'), ('recognizer', 'same_ratio'), ('parser', 'name'), ('causes', 'root'), ('causes', 'augment'),
 ])
-def test_a_data_setting_of_another_task_is_unknown(family, key):
+def test_data_setting_of_another_task_is_unknown(family, key):
     with pytest.raises(ValueError, match=f'there is no setting data.{key}; ') as error:
         started(family, None, [{'data': {key: 1}}])
     assert '\n' not in str(error.value)
 
 
-def test_what_one_setting_switches_on_another_may_set():
+def test_setting_that_another_override_enables_is_accepted():
     overrides = [parse_override(text) for text in ('model.id_loss_form=hinge', 'model.threshold=0.5', 'engine.ema_from=0.5')]
     config = started('cgan', 'cgan', overrides)
     assert config.model['threshold'] == 0.5 and config.engine.ema_from == 0.5
 
 
-def test_a_setting_of_a_preset_that_an_override_leaves_without_effect_is_at_its_default():
+def test_preset_setting_without_effect_is_at_its_default():
     config = started('cgan', 'cgan', [parse_override('data.validation_batches=0')])
     assert read_preset('cgan')['engine']['validate_every'] != config.engine.validate_every == 500
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in PRESETS.glob('*.yaml')))
-def test_presets_hold_nothing_that_their_data_ignore(name, tmp_path):
-    content = read_preset(name)
+def test_presets_hold_no_ignored_setting(name, tmp_path):
+    settings = read_preset(name)
     if '--data unpaired' in (PRESETS / f'{name}.yaml').read_text():
-        content = {**content, 'data': {**content.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
-    family = content['family']
-    path = tmp_path / f'{name}.yaml'  # as somebody's own file, which is checked against the defaults
-    path.write_text(yaml.safe_dump(content))
-    assert started(family, str(path), []).family == family
+        settings = {**settings, 'data': {**settings.get('data', {}), 'name': 'unpaired', 'root': 'images'}}
+    path = tmp_path / f'{name}.yaml'  # a file outside of configs/ is checked against the defaults
+    path.write_text(yaml.safe_dump(settings))
+    assert started(settings['family'], str(path), []).family == settings['family']
 
 
 @pytest.fixture(scope='module')
@@ -95,91 +94,91 @@ CHANGED = {'partition': 'validation', 'same_ratio': 0.0, 'augment': False, 'crop
            'matching.space': 'rgb', 'matching.to_a': 1.0, 'matching.ratio': 0.3}
 
 
-def samples(family: str, data: Config) -> list:
+def first_samples(family: str, data: Config) -> list:
     """The first training samples of a data set, as build_training takes them."""
     entry = family_entry(family)
     size = {'recognizer': 112}.get(family, 32)
     config = resolve(family, entry.load()[1](size=size).model_dump(), {}, [], entry.data_section)
     config = config.model_copy(update={'data': data})
-    found = load_task(entry.data_task).samples(config, entry.load()[1](**config.model), False).train
-    batches = hasattr(found, 'batch') and getattr(data, 'balanced', False)
-    return [found.batch([(0, index)]) if batches else found[0, index] for index in range(min(6, len(found)))]
+    samples = load_task(entry.data_task).samples(config, entry.load()[1](**config.model), False).train
+    batched = hasattr(samples, 'batch') and getattr(data, 'balanced', False)
+    return [samples.batch([(0, index)]) if batched else samples[0, index] for index in range(min(6, len(samples)))]
 
 
-def alike(first: list, second: list) -> bool:
-    def values(found):
-        return [getattr(sample, field.name) for sample in found for field in fields(sample)]
+def is_equal(first: list, second: list) -> bool:
+    """Whether two lists of samples have bit-exact values."""
+    def values(samples):
+        return [getattr(sample, field.name) for sample in samples for field in fields(sample)]
 
-    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) else a is b
-               for a, b in zip(values(first), values(second), strict=True)) if len(first) == len(second) else False
+    return len(first) == len(second) and all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) else a is b
+        for a, b in zip(values(first), values(second), strict=True))
 
 
-@pytest.mark.parametrize(('family', 'name', 'switched'), [
+@pytest.mark.parametrize(('family', 'name', 'settings'), [
     ('cvae', 'synthetic', {}), ('cvae', 'folder', {}), ('cut', 'synthetic', {}), ('cut', 'unpaired', {}),
     ('cut', 'unpaired', {'matching': {'space': 'hsv'}}), ('cut', 'unpaired', {'augment': False}),
     ('recognizer', 'synthetic', {}), ('recognizer', 'folder', {}),
     ('recognizer', 'webcaricature', {'partition': 'verification-1'}),
 ], ids=str)
-def test_every_data_setting_changes_samples_or_is_refused(family, name, switched, roots):
-    section = family_entry(family).data_section
-    assert section in (SwapData, PairData, RecognitionData)
-    usual = section(name=name, root=str(roots[name]) if roots[name] else None, **switched)
-    before = samples(family, usual)
+def test_data_setting_changes_samples_or_is_refused(family, name, settings, roots):
+    data_type = family_entry(family).data_section
+    assert data_type in (SwapData, PairData, RecognitionData)
+    data = data_type(name=name, root=str(roots[name]) if roots[name] else None, **settings)
+    samples = first_samples(family, data)
     for setting, value in CHANGED.items():
-        if setting.split('.')[0] not in section.model_fields:
+        section, _, key = setting.partition('.')
+        if section not in data_type.model_fields:
             continue
         if setting == 'partition' and name == 'webcaricature' or setting == 'balanced' and name == 'folder':
-            continue  # other partitions; refused without labels of drawings
-        nested = parse_override(f'{setting}=null')
-        key, inner = next(iter(nested.items()))
-        change = {key: value} if inner is None else {key: {next(iter(inner)): value}}
-        data = section(**merge(usual.model_dump(), change))
-        if data == usual:
+            continue  # WebCaricature has other partitions; balanced batches need photos and drawings
+        changed = data_type(**merge(data.model_dump(), {section: {key: value} if key else value}))
+        if changed == data:
             continue
-        if setting in data.ignored():
-            assert alike(before, samples(family, data)), f'{setting} is refused but changes samples'
+        equal = is_equal(samples, first_samples(family, changed))
+        if setting in changed.ignored():
+            assert equal, f'{setting} is refused but changes samples'
         else:
-            assert not alike(before, samples(family, data)), f'{setting} is accepted but changes nothing'
+            assert not equal, f'{setting} is accepted but changes nothing'
 
 
-class Reads:
-    """Notes which fields of which config are read."""
+def recorded_reads(monkeypatch) -> set[tuple[type, str]]:
+    """The (config type, field) pairs that are read from now on, as a set that grows."""
+    reads: set[tuple[type, str]] = set()
+    getattribute = Config.__getattribute__
 
-    def __init__(self, monkeypatch):
-        self.seen: set[tuple[type, str]] = set()
-        own = Config.__getattribute__
+    def recording(config, name):
+        if not name.startswith(('_', 'model_')):
+            reads.add((type(config), name))
+        return getattribute(config, name)
 
-        def noting(config, name):
-            if not name.startswith(('_', 'model_')):
-                self.seen.add((type(config), name))
-            return own(config, name)
-
-        monkeypatch.setattr(Config, '__getattribute__', noting)
+    monkeypatch.setattr(Config, '__getattribute__', recording)
+    return reads
 
 
-def leaves(config: Config, place: str = '') -> Iterator[tuple[str, type, str]]:
+def leaf_fields(config: Config, prefix: str = '') -> Iterator[tuple[str, type, str]]:
+    """(dotted name, config type, field) of each field that is no section."""
     for name in type(config).model_fields:
         value = getattr(config, name)
         if isinstance(value, Config):
-            yield from leaves(value, f'{place}{name}.')
+            yield from leaf_fields(value, f'{prefix}{name}.')
         else:
-            yield f'{place}{name}', type(config), name
+            yield f'{prefix}{name}', type(config), name
 
 
 @pytest.mark.parametrize('name', GENERATORS)
-def test_every_model_setting_is_read_or_refused(name, monkeypatch):
-    kind, schema = family_types(name)
+def test_model_setting_is_read_or_refused(name, monkeypatch):
+    family_type, schema = family_types(name)
     model = schema(**TINY[name][0])
-    perception, size, draw = tiny_perception(), model.size, torch.Generator().manual_seed(0)
-    first, second = torch.rand(2, 4, 3, size, size, generator=draw) * 2 - 1
-    half = torch.arange(4) % 2 == 0
-    labels, people = torch.ones(4, size, size, dtype=torch.int64), torch.arange(4)
-    batch = PairBatch(first, second, half) if kind.batch is PairBatch else SwapBatch(
-        first, second, half, labels, source_label=people, target_label=people)
+    perception, size, rng = tiny_perception(), model.size, torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, 4, 3, size, size, generator=rng) * 2 - 1
+    same, labels, identity_labels = torch.arange(4) % 2 == 0, torch.ones(4, size, size, dtype=torch.int64), torch.arange(4)
+    batch = PairBatch(first, second, same) if family_type.batch is PairBatch else SwapBatch(
+        first, second, same, labels, source_label=identity_labels, target_label=identity_labels)
     config = resolve(name, model.model_dump(), {}, [], FAMILIES[name].data_section)
-    refused, expected = ignored_settings(config), list(leaves(model))
+    refused, expected = ignored_settings(config), list(leaf_fields(model))
     with monkeypatch.context() as patch:
-        reads = Reads(patch)
+        reads = recorded_reads(patch)
         family = build_family(name, model.model_dump(), perception)
         family.lr_scales()
         cache = {}
@@ -188,6 +187,6 @@ def test_every_model_setting_is_read_or_refused(name, monkeypatch):
             family.after_update(group)
         family.eval()
         family.panel(batch)
-    unread = {place for place, owner, field in expected
-              if (owner, field) not in reads.seen and field not in ('kind', 'weights')}
+    unread = {key for key, config_type, field in expected
+              if (config_type, field) not in reads and field not in ('kind', 'weights')}
     assert unread <= {key.removeprefix('model.') for key in refused}, 'accepted but never read'

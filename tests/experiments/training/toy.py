@@ -1,6 +1,7 @@
-"""A family that trains in milliseconds, with everything an engine may trip over: two parameter groups, dropout, draws in forward,
-batch norm buffers, spectral norm."""
+"""A family that trains in milliseconds, with two parameter groups, dropout, random numbers in forward, batch norm and spectral
+norm."""
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,47 +19,49 @@ from models.batch import SwapBatch, collate
 
 class ToyConfig(FamilyConfig):
     size: int = 8
-    plain: bool = False  # no draws and no buffers that change in forward
-    broken_at: int = -1
+    deterministic: bool = False  # without random numbers and without buffers that change in forward
+    nan_at: int = -1  # the step at which the reconstruction loss is not finite
     weights: dict[str, float] = {'reconstruction': 1.0, 'adversarial': 0.1, 'discriminator': 1.0}
 
 
 class Toy(Family):
+    """on_update: called with the name of a parameter group after each of its updates."""
+
     task = 'swap'
 
     def __init__(self, config: ToyConfig, perception=None):
         super().__init__(config, perception)
-        norm, drop = (nn.Identity(), nn.Identity()) if config.plain else (nn.BatchNorm2d(8), nn.Dropout(0.2))
-        self.painter = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), norm, nn.ReLU(), drop, nn.Conv2d(8, 3, 3, padding=1),
-                                     nn.Tanh())
-        bound = nn.Identity() if config.plain else spectral_norm
-        self.discriminator = nn.Sequential(bound(nn.Conv2d(3, 8, 3, 2, 1)), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 3))
-        self.after_each = lambda group: None
+        norm, dropout = (nn.Identity(), nn.Identity()) if config.deterministic else (nn.BatchNorm2d(8), nn.Dropout(0.2))
+        self.generator = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), norm, nn.ReLU(), dropout, nn.Conv2d(8, 3, 3, padding=1),
+                                       nn.Tanh())
+        normalize = nn.Identity() if config.deterministic else spectral_norm
+        self.discriminator = nn.Sequential(normalize(nn.Conv2d(3, 8, 3, 2, 1)), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 3))
+        self.on_update = lambda group: None
 
     def param_groups(self):
-        return {'discriminator': list(self.discriminator.parameters()), 'painter': list(self.painter.parameters())}
+        return {'discriminator': list(self.discriminator.parameters()), 'generator': list(self.generator.parameters())}
 
     def ema_modules(self):
-        return {'painter': self.painter}
+        return {'generator': self.generator}
 
     def after_update(self, group):
-        self.after_each(group)
+        self.on_update(group)
 
     def _swap(self, batch):
-        target = batch.target + (0.1 * torch.randn_like(batch.target) if self.training and not self.config.plain else 0)
-        return self.painter(torch.cat([batch.source, target], 1))
+        target = batch.target
+        if self.training and not self.config.deterministic:
+            target = target + 0.1 * torch.randn_like(target)
+        return self.generator(torch.cat([batch.source, target], 1))
 
     def forward(self, group, batch, step, cache):
         swap = self._swap(batch)
         if group == 'discriminator':
-            return {
-                'discriminator': F.softplus(self.discriminator(swap.detach())).mean()
-                + F.softplus(-self.discriminator(batch.target)).mean()
-            }
+            on_fake, on_real = self.discriminator(swap.detach()), self.discriminator(batch.target)
+            return {'discriminator': F.softplus(on_fake).mean() + F.softplus(-on_real).mean()}
         losses = {}
         self.log_metrics(brightness=swap.mean())
         if self.is_active('reconstruction'):
-            losses['reconstruction'] = F.l1_loss(swap, batch.target) / (0.0 if step == self.config.broken_at else 1.0)
+            losses['reconstruction'] = F.l1_loss(swap, batch.target) / (0.0 if step == self.config.nan_at else 1.0)
         if self.is_active('adversarial'):
             losses['adversarial'] = F.softplus(-self.discriminator(swap)).mean()
         return losses
@@ -69,7 +72,7 @@ class Toy(Family):
 
 
 class ToyPairs(Dataset):
-    """The sample of a key depends on the key alone."""
+    """Random pairs of images; a sample depends on its key alone."""
 
     def __init__(self, length: int = 24, size: int = 8):
         self.length, self.size = length, size
@@ -79,14 +82,14 @@ class ToyPairs(Dataset):
 
     def __getitem__(self, key):
         epoch, index = key
-        draw = torch.Generator().manual_seed(1000 * epoch + index)
-        source, target = torch.rand(2, 3, self.size, self.size, generator=draw) * 2 - 1
+        rng = torch.Generator().manual_seed(1000 * epoch + index)
+        source, target = torch.rand(2, 3, self.size, self.size, generator=rng) * 2 - 1
         return SwapBatch(source, target, torch.tensor(index % 2 == 0))
 
 
-def toy_engine(folder: Path, *, batch: int = 4, workers: int = 0, model: dict | None = None, param_groups: dict | None = None,
-               family: type[Family] = Toy, validation=(), **engine) -> Engine:
-    """An engine on the CPU, ready to fit; `engine` overrides EngineConfig."""
+def toy_engine(folder: Path, *, batch: int = 4, workers: int = 0, model: dict[str, Any] | None = None,
+               param_groups: dict[str, Any] | None = None, family: type[Family] = Toy, validation=(), **engine) -> Engine:
+    """An engine on the CPU for 8 steps with a checkpoint every 2; `engine` overrides EngineConfig."""
     settings = {'steps': 8, 'accelerator': 'cpu', 'checkpoint_every': 2, 'log_every': 1, 'seed': 7, **engine}
     config = RunConfig(family='toy', model=model or {}, param_groups=param_groups or {}, engine=settings)
     fabric = build_fabric(config.engine)
@@ -96,5 +99,6 @@ def toy_engine(folder: Path, *, batch: int = 4, workers: int = 0, model: dict | 
 
 
 def toy_batches(count: int) -> list[SwapBatch]:
+    """Batches of 4 for validation."""
     pairs = ToyPairs()
     return [collate([pairs[9, 4 * number + index] for index in range(4)]) for number in range(count)]

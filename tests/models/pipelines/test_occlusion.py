@@ -129,9 +129,9 @@ def test_an_object_that_moves_in_front_of_a_filmed_face_does_not_smear():
     for top in range(8, 50, 6):
         filmed, mask = np.zeros((64, 64, 3), np.float32), np.ones((256, 256), np.float32)
         filmed[top:top + 6], mask[4 * top:4 * top + 24] = -1, 0
-        steady.face(filmed, made)
-        held = steady.outline(mask)
+        steady.smooth_face(filmed, made)
+        held = steady.smooth_mask(mask)
         assert held[4 * top + 4:4 * top + 20].max() < 0.05
         assert held[4 * max(top - 7, 0):4 * top - 5].min(initial=1) > 0.95
-    steady.face(filmed, made)
-    assert 0.3 < steady.outline(np.zeros((256, 256), np.float32))[10:20].mean() < 0.7, 'at rest the mask is averaged'
+    steady.smooth_face(filmed, made)
+    assert 0.3 < steady.smooth_mask(np.zeros((256, 256), np.float32))[10:20].mean() < 0.7, 'at rest the mask is averaged'

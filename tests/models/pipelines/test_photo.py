@@ -203,7 +203,7 @@ def test_detail_changes_over_more_sharply_than_tones():
     checks = np.indices((200, 200)).sum(0)[..., None] % 2 * np.ones(3, np.float32) * 200 - 100
     mask = np.clip((np.arange(200, dtype=np.float32) - 80) / 40, 0, 1)[None].repeat(200, 0)
     for image in (flat + 100, checks.astype(np.float32)):
-        share = np.abs(blend.mix(flat, image, mask)).mean((0, 2)) / 100
+        share = np.abs(blend.multiband_mix(flat, image, mask)).mean((0, 2)) / 100
         width.append(((share > 0.1) & (share < 0.9)).sum())
         assert share[:80].max() == 0 and share[160:].min() > 0.98
     assert width[1] < 0.6 * width[0]

@@ -10,7 +10,7 @@ from models.batch import PARTS
 from models.cgan.published import load_generator
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.pipelines import simswap
-from models.pipelines.simswap import CROP_TEMPLATES, SimSwapper, border_alpha, framing, soft_mask
+from models.pipelines.simswap import CROP_TEMPLATES, SimSwapper, best_alignment, border_alpha, soft_mask
 from tests.models.stubs import Planted, face_at, photo
 
 
@@ -31,8 +31,8 @@ def test_a_face_gets_the_pose_that_it_is_in(pose):
     template = CROP_TEMPLATES['simswap-224'][pose]
     turn = torch.tensor([[1.2, -0.4, 30.0], [0.4, 1.2, -12.0]])
     points = geometry.apply(turn, template.tensor())
-    torch.testing.assert_close(geometry.apply(framing(points.numpy(), CROP_TEMPLATES['simswap-224']), points), template.tensor(),
-                               rtol=0, atol=1e-2)
+    torch.testing.assert_close(geometry.apply(best_alignment(points.numpy(), CROP_TEMPLATES['simswap-224']), points),
+                               template.tensor(), rtol=0, atol=1e-2)
 
 
 def test_the_512_network_has_one_framing_of_its_size():
@@ -101,10 +101,10 @@ def test_the_parsing_mask_keeps_the_target_where_no_face_is_seen():
     parser.network, parser.order = Half(), range(len(PARTS))
     target, swap = torch.zeros(1, 3, 224, 224), torch.ones(1, 3, 224, 224)
     parser.network.part = PARTS.index('skin')
-    covered = swapper(None, parser=parser).covered(target, swap)
+    covered = swapper(None, parser=parser).mask_swap(target, swap)
     assert (covered[..., 100:120, 40:60] == 1).all() and (covered[..., 125:] == 0).all()
     parser.network.part = PARTS.index('hair')
-    torch.testing.assert_close(swapper(None, parser=parser).covered(target, swap), swap)
+    torch.testing.assert_close(swapper(None, parser=parser).mask_swap(target, swap), swap)
 
 
 def test_the_soft_mask_stays_inside_the_hard_one_in_its_first_steps_and_reaches_1():

@@ -50,7 +50,7 @@ def test_each_face_is_translated_and_pasted_where_it_was():
     made = FaceTranslator(Negative(), FACES, parser=Oval()).translate_image(PHOTO, face='all', paste=True)
     assert len(made.faces) == 2 and len(made.pasted) == 1
     for one in made.faces:
-        assert np.abs(255 - one.face.astype(int) - one.translations[0]).max() <= 1
+        assert np.abs(255 - one.crop.astype(int) - one.translations[0]).max() <= 1
         x, y = one.detection.points.mean(0).round().astype(int)
         assert np.abs(255 - PHOTO[y, x].astype(int) - made.pasted[0][y, x]).max() < 40
     assert (made.pasted[0][:, 280:] == PHOTO[:, 280:]).all()
@@ -80,11 +80,11 @@ def test_an_aligned_image_needs_no_detector():
     square = photo(32, 32)
     made = FaceTranslator(Negative(), Planted({})).translate_image(np.hstack([np.zeros((32, 8, 3), np.uint8), square,
                                                                       np.zeros((32, 8, 3), np.uint8)]), aligned=True)
-    assert np.abs(made.faces[0].face.astype(int) - square).max() <= 1 and made.faces[0].detection is None
+    assert np.abs(made.faces[0].crop.astype(int) - square).max() <= 1 and made.faces[0].detection is None
 
 
 @pytest.mark.parametrize('options, words', [
-    ({'styles': 2}, 'knows one translation'), ({'styles': 0}, '1 or more'), ({'face': 7}, 'no face of the image'),
+    ({'styles': 2}, 'supports one translation'), ({'styles': 0}, '1 or more'), ({'face': 7}, 'no face of the image'),
     ({'aligned': True, 'paste': True}, 'nothing to paste')])
 def test_what_does_not_go_together_is_refused(options, words):
     with pytest.raises(ValueError, match=words):
@@ -117,5 +117,5 @@ def test_the_zoos_translator_draws_each_photo_anew():
     first, second = (translator.translate_image(demo_photo(name)).faces[0] for name in ('astronaut', 'portrait'))
     drawn = [one.translations[0].astype(int) for one in (first, second)]
     assert all(image.shape == (64, 64, 3) for image in drawn)
-    assert all(np.abs(made - one.face).mean() > 25 for made, one in zip(drawn, (first, second)))
+    assert all(np.abs(made - one.crop).mean() > 25 for made, one in zip(drawn, (first, second)))
     assert np.abs(drawn[0] - drawn[1]).mean() > 25

@@ -95,7 +95,7 @@ def test_the_engine_replaces_layers_of_generators_and_refuses_a_family_without_s
             return {}
 
     family = toy_engine(tmp_path / 'generator', cpu_kernels=True).family
-    assert type(family.painter[0]) is nn.Conv2d and type(family.painter[4]) is NarrowConv2d
+    assert type(family.generator[0]) is nn.Conv2d and type(family.generator[4]) is NarrowConv2d
     assert all(type(layer) is not NarrowConv2d for layer in family.discriminator.modules())
     with pytest.raises(RunError, match='engine.cpu_kernels=true has no effect on toy'):
         toy_engine(tmp_path / 'none', family=WithoutEMA, cpu_kernels=True)

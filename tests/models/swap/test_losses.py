@@ -99,7 +99,7 @@ def test_the_identity_loss_is_eight_calls_from_the_script(monkeypatch, tmp_path)
     engine = small_family('cgan').engine(tmp_path, accelerator='cpu')
     assert complete(engine, 'train.py', lambda: None) == 0
     calls = [name for name in stacks[0] if name != '<dictcomp>']
-    expected = ['complete', 'fit', '_update', 'forward', 'forward', 'swap_losses', '_id', 'recorder']
+    expected = ['complete', 'fit', 'train_step', 'forward', 'forward', 'swap_losses', '_id', 'recorder']
     assert calls[calls.index('complete'):] == expected
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.preparation.feature_clusters import clustered, label_features, read_centers
+from datasets.preparation.feature_clusters import cluster_features, label_features, read_centers
 from experiments.training.checkpoint import save_family
 from models.batch import SwapBatch
 from models.translation.pix2pixhd.family import Pix2PixHD, Pix2PixHDConfig
@@ -75,7 +75,7 @@ def test_feature_matching_of_the_target_itself_is_0():
 
 def test_clusters_of_features():
     rows = np.repeat([[0.0], [1.0]], [20, 10], axis=0) + np.random.default_rng(0).normal(0, 0.01, (30, 3))
-    centers = clustered({1: rows, 5: rows[:1], 7: rows[:3]}, 2)
+    centers = cluster_features({1: rows, 5: rows[:1], 7: rows[:3]}, 2)
     assert sorted(np.abs(centers[1].round()).tolist()) == [[0, 0, 0], [1, 1, 1]]
     assert centers[5].shape == (1, 3) and len(centers[7]) <= 2
     features = label_features(family().eval(), [batch()])

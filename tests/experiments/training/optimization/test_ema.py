@@ -1,3 +1,4 @@
+"""Exponential moving average of weights."""
 import pytest
 import torch
 from torch import nn
@@ -9,7 +10,7 @@ class Pair(nn.Module):
     def __init__(self):
         super().__init__()
         self.net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-        self.network = nn.Linear(2, 2)  # its name begins like the other's
+        self.network = nn.Linear(2, 2)  # its name begins with the name of the other
 
 
 def test_weights_are_averaged_and_buffers_copied():
@@ -28,19 +29,31 @@ def test_weights_are_averaged_and_buffers_copied():
         assert root.net[1].running_mean.tolist() == [20, 20]
 
 
-def test_own_weights_come_back_bit_for_bit_even_after_an_error():
+def test_average_equals_the_root_before_the_start():
+    root = Pair()
+    ema = EMA(root, {'net': root.net}, decay=0.9, start=3)
+    for step in range(3):
+        with torch.no_grad():
+            root.net[0].weight.add_(1)
+        ema.update(step)
+    live = root.net[0].weight.detach().clone()
+    with ema.applied():
+        assert torch.equal(root.net[0].weight, live)
+
+
+def test_applied_restores_weights_bit_exactly_after_an_error():
     root = Pair()
     ema = EMA(root, {'net': root.net}, decay=0.9)
     with torch.no_grad():
         root.net[0].weight.add_(1e-3)
-    own = {name: value.clone() for name, value in root.state_dict().items()}
+    live = {name: value.clone() for name, value in root.state_dict().items()}
     with pytest.raises(KeyError), ema.applied():
-        assert not torch.equal(root.net[0].weight, own['net.0.weight'])
+        assert not torch.equal(root.net[0].weight, live['net.0.weight'])
         raise KeyError
-    assert all(torch.equal(value, own[name]) for name, value in root.state_dict().items())
+    assert all(torch.equal(value, live[name]) for name, value in root.state_dict().items())
 
 
-def test_only_the_named_module_is_followed():
+def test_other_modules_are_not_averaged():
     root = Pair()
     ema = EMA(root, {'net': root.net}, decay=0.9)
     with torch.no_grad():
@@ -49,7 +62,7 @@ def test_only_the_named_module_is_followed():
         assert root.network.weight.unique().tolist() == [5]
 
 
-def test_a_model_that_changed_its_keys_is_refused():
+def test_changed_keys_are_refused():
     root = Pair()
     ema = EMA(root, {'net': root.net}, decay=0.9)
     root.net.append(nn.Linear(2, 2))
@@ -57,6 +70,6 @@ def test_a_model_that_changed_its_keys_is_refused():
         ema.update(0)
 
 
-def test_a_module_from_elsewhere_is_refused():
-    with pytest.raises(ValueError, match="'net' is to be averaged"):
+def test_module_outside_of_the_root_is_refused():
+    with pytest.raises(ValueError, match="'net' of ema_modules is no submodule of Pair"):
         EMA(Pair(), {'net': nn.Linear(1, 1)}, decay=0.9)

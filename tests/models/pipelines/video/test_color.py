@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from models.perception.detection import Detector
+from models.pipelines.blend import is_monochrome, to_gray
 from models.pipelines.video.animation import Animation, open_clip
 from models.pipelines.video.clip import Clip, is_animated
-from models.pipelines.video.color import gray, is_gray, pq_encode
+from models.pipelines.video.color import pq_encode
 from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
 from tests.models.pipelines.video.stubs import encode, images, passing_engine
@@ -138,7 +139,7 @@ def test_a_video_with_color_keeps_it(tmp_path):
 
 def test_gray():
     still = photo(40, 40)
-    assert not is_gray(still) and is_gray(gray(still).round().astype(np.uint8)) and is_gray(np.zeros((1, 1, 3), np.uint8))
+    assert not is_monochrome(still, 12) and is_monochrome(to_gray(still)) and is_monochrome(np.zeros((1, 1, 3), np.uint8))
 
 
 DURATIONS = [40, 120, 70, 300]

@@ -13,8 +13,8 @@ from models.pipelines.io.provenance import GenerationInfo, inspect
 from models.pipelines.video import engine as video
 from models.pipelines.video.camera import Camera, Recording
 from models.pipelines.video.clip import Clip
-from models.pipelines.video.engine import StageTimer, VideoEngine, flow
-from models.pipelines.video.smoothing import OneEuro, TemporalSmoothing
+from models.pipelines.video.engine import StageTimer, VideoEngine, run_stages
+from models.pipelines.video.smoothing import OneEuroFilter, TemporalSmoothing
 from models.pipelines.video.tracking import Tracker
 from tests.models.pipelines.video.stubs import passing_engine
 from tests.models.stubs import face_at, photo
@@ -42,7 +42,7 @@ class Discs(Detector):
         return sorted(found, key=lambda face: -face.area)
 
 
-def looks(image, faces):
+def embed_color(image, faces):
     """The stand-in for an identity: the color at the nose."""
     colors = [image[tuple(np.clip(face.points[2].round().astype(int)[::-1], 0, np.array(image.shape[:2]) - 1))]
                for face in faces]
@@ -106,7 +106,7 @@ def engine(make=None, *, tracker=None, **more):
         side = faces.crops.shape[-1]
         return torch.ones_like(faces.crops), torch.ones(len(faces.crops), 1, side, side)
 
-    return VideoEngine(make or white, 32, tracker or Tracker(Discs(), looks), **more)
+    return VideoEngine(make or white, 32, tracker or Tracker(Discs(), embed_color), **more)
 
 
 @pytest.mark.parametrize('times', [STEADY, UNSTEADY])
@@ -126,7 +126,7 @@ def test_a_turned_video_is_set_upright(tmp_path, turn):
     upright = [scene((30, 40, 12, RED), seed=i) for i in range(5)]
     clip_file = written(tmp_path / 'a.mp4', [np.ascontiguousarray(np.rot90(image, -turn // 90)) for image in upright], turn=turn)
     seen = []
-    tracker = Tracker(Discs(), lambda image, faces: seen.append(image.shape) or looks(image, faces))
+    tracker = Tracker(Discs(), lambda image, faces: seen.append(image.shape) or embed_color(image, faces))
     engine(tracker=tracker).convert(clip_file, tmp_path / 'out.mp4')
     found = images_of(tmp_path / 'out.mp4')
     assert seen[0] == found[0].shape == upright[0].shape
@@ -142,8 +142,8 @@ def test_frames_without_a_face_pass_unchanged(tmp_path):
 
 
 def test_an_interrupted_video_becomes_the_same_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(video, 'SEGMENT', 2)
-    monkeypatch.setattr(video, 'EVERY', 4)
+    monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
+    monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     clip_file = written(tmp_path / 'a.mp4', moving(30), sound=True)
     made = []
 
@@ -206,7 +206,7 @@ def follow(tracker, images, at=0):
 
 def test_a_face_is_followed_back_to_where_it_came_into_view():
     images = [scene((40, 30, 9, RED)) if i >= 5 else scene() for i in range(12)]
-    tracker = Tracker(Discs(), looks)
+    tracker = Tracker(Discs(), embed_color)
     assert [len(row) for row in follow(tracker, images)] == [0] * 5 + [1] * 7
     rows = follow(tracker, [scene((40, 30, 9, RED)) if i < 4 else scene() for i in range(12)], 12)
     assert [len(row) for row in rows] == [1] * 4 + [0] * 8
@@ -219,24 +219,24 @@ def test_the_same_person_stays_the_same():
     alone = [scene((70, 40, 14, BLUE))] * 6
     back = [scene((80, 20, 8, RED), (30, 45, 12, BLUE))] * 3
     for choice, x in (('largest', (25, 25, None, 80)), ('1', (70, 70, 70, 30))):
-        tracker = Tracker(Discs(), looks, choice=choice)
+        tracker = Tracker(Discs(), embed_color, choice=choice)
         for images, place in zip((both, turned, alone, back), x):
             for row in follow(tracker, images):
                 assert [seen.points[:, 0].mean() for seen in row] == ([] if place is None else [pytest.approx(place, abs=6)])
-    rows = follow(Tracker(Discs(), looks, choice='all'), both)
+    rows = follow(Tracker(Discs(), embed_color, choice='all'), both)
     assert [len(row) for row in rows] == [2, 2, 2]
 
 
 def test_references_have_their_roles():
     known = torch.nn.functional.normalize(torch.tensor([BLUE, (20, 230, 20), RED], dtype=torch.float32), dim=1)
-    rows = follow(Tracker(Discs(), looks, references=known), [scene((25, 30, 12, RED), (70, 40, 8, BLUE))] * 2)
-    assert [[seen.role for seen in row] for row in rows] == [[2, 0], [2, 0]]
-    rows = follow(Tracker(Discs(), looks, references=known[:1]), [scene((25, 30, 12, RED))] * 2)
+    rows = follow(Tracker(Discs(), embed_color, references=known), [scene((25, 30, 12, RED), (70, 40, 8, BLUE))] * 2)
+    assert [[seen.reference_index for seen in row] for row in rows] == [[2, 0], [2, 0]]
+    rows = follow(Tracker(Discs(), embed_color, references=known[:1]), [scene((25, 30, 12, RED))] * 2)
     assert rows == [[], []]
 
 
 def test_smoothing_begins_anew_after_a_cut():
-    tracker = Tracker(Discs(), looks)
+    tracker = Tracker(Discs(), embed_color)
     before = follow(tracker, [scene((30, 30, 9, RED))] * 12)
     light = scene((36, 30, 9, RED), seed=5)
     light[light[..., 0] < 200] = 250
@@ -247,9 +247,9 @@ def test_smoothing_begins_anew_after_a_cut():
 
 def test_a_tracker_goes_on_from_its_state(tmp_path):
     images = moving(36)
-    whole = Tracker(Discs(), looks)
+    whole = Tracker(Discs(), embed_color)
     expected = [follow(whole, images[at:at + 12], at) for at in (0, 12, 24)]
-    first, second = Tracker(Discs(), looks), Tracker(Discs(), looks)
+    first, second = Tracker(Discs(), embed_color), Tracker(Discs(), embed_color)
     follow(first, images[:12])
     torch.save(first.state(), tmp_path / 'state.pt')
     second.restore(torch.load(tmp_path / 'state.pt', weights_only=True))
@@ -263,27 +263,27 @@ def test_a_tracker_goes_on_from_its_state(tmp_path):
 
 def test_the_one_euro_filter_calms_what_rests_and_follows_what_moves():
     noise = np.random.default_rng(0).normal(0, 1, (100, 5, 2))
-    still, rested = OneEuro(), []
+    still, rested = OneEuroFilter(), []
     for value in noise:
         rested.append(still(value + 50, 0.04, 100))
     assert np.std(rested[20:], axis=0).mean() < 0.6
-    quick = OneEuro()
+    quick = OneEuroFilter()
     for step in range(50):
         value = np.full((5, 2), 12.0 * step)
         found = quick(value, 0.04, 100)
     assert np.abs(found - value).max() < 12, 'less than a frame late'
-    assert (OneEuro()(noise[0], 0.0, 100) == noise[0].astype(np.float32)).all(), 'the first value is itself'
+    assert (OneEuroFilter()(noise[0], 0.0, 100) == noise[0].astype(np.float32)).all(), 'the first value is itself'
 
 
 def test_temporal_blending_holds_what_stands_still_and_no_more():
     steady, still, rest = TemporalSmoothing(), np.zeros((32, 32, 3), np.float32), []
     flicker = np.random.default_rng(0).uniform(-0.2, 0.2, (20, 32, 32, 3)).astype(np.float32)
     for made in flicker:
-        rest.append(steady.face(still, made))
+        rest.append(steady.smooth_face(still, made))
     assert np.abs(np.diff(rest[5:], axis=0)).mean() < 0.6 * np.abs(np.diff(flicker[5:], axis=0)).mean()
     moved = still.copy()
     moved[:16] = 1
-    after = steady.face(moved, np.ones((32, 32, 3), np.float32))
+    after = steady.smooth_face(moved, np.ones((32, 32, 3), np.float32))
     assert after[:10].min() > 0.99 and after[24:].max() < 0.7
 
 
@@ -298,13 +298,13 @@ def test_stages_overlap_and_errors_come_through():
         return item + 1
 
     clocks = [StageTimer() for _ in range(3)]
-    assert list(flow(range(20), [(step, clock) for clock in clocks[1:]], clocks[0])) == list(range(2, 22))
+    assert list(run_stages(range(20), [(step, clock) for clock in clocks[1:]], clocks[0])) == list(range(2, 22))
 
     def refuse(item):
         raise ValueError('no')
 
     with pytest.raises(ValueError, match='no'):
-        list(flow(iter([1, 2]), [(str, StageTimer()), (refuse, StageTimer())], StageTimer()))
+        list(run_stages(iter([1, 2]), [(str, StageTimer()), (refuse, StageTimer())], StageTimer()))
 
 
 def test_signing_is_checked_before_the_work(tmp_path, monkeypatch):
@@ -325,7 +325,7 @@ def test_few_items_exist_at_a_time():
             made.append(number)
             yield number
 
-    for _ in flow(source(), [(lambda item: item, StageTimer()) for _ in range(3)], StageTimer()):
+    for _ in run_stages(source(), [(lambda item: item, StageTimer()) for _ in range(3)], StageTimer()):
         time.sleep(0.01)  # the caller is the slowest
         taken += 1
         most.append(len(made) - taken)

@@ -11,7 +11,7 @@ from tests.models.pipelines.video.stubs import encode, images, passing_engine
 
 
 def _convert(source, output, generation_info, started):
-    video.SEGMENT, video.EVERY = 2, 4
+    video.CHUNKS_PER_SEGMENT, video.DETECTION_INTERVAL = 2, 4
     started.set()
     passing_engine().convert(source, output, generation_info=generation_info)
 
@@ -34,8 +34,8 @@ def _killed(source, output, generation_info, seconds: float | None) -> float:
 @pytest.mark.parametrize('kills', [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_kills(tmp_path, monkeypatch, kills):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
-    monkeypatch.setattr(video, 'SEGMENT', 2)
-    monkeypatch.setattr(video, 'EVERY', 4)
+    monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
+    monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     source = encode(tmp_path / 'in.mp4', images(40), [40 * i for i in range(40)], sound=(0, 1.6))
     folder, generation_info = tmp_path / 'out', GenerationInfo('cvae', {}, 'faces were replaced')
     passing_engine().convert(source, folder / 'whole.mp4')

@@ -154,8 +154,8 @@ def test_a_clock_that_is_set_anew_makes_no_pause_and_no_rush(tmp_path):
 @pytest.mark.parametrize('ending', [*CODECS, 'gif'])
 def test_interrupted_in_every_container(tmp_path, monkeypatch, ending):
     """What goes on after an interruption is the same file as what was never interrupted."""
-    monkeypatch.setattr(video, 'SEGMENT', 2)
-    monkeypatch.setattr(video, 'EVERY', 4)
+    monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
+    monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     decoded, source = images(30), tmp_path / f'in.{ending}'
     if ending == 'gif':
         first, *more = map(Image.fromarray, decoded)

@@ -79,8 +79,8 @@ def test_what_cannot_be_written_is_known_before_the_work(tmp_path, source, mount
 @pytest.mark.parametrize('levels', [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_full_disk(tmp_path, monkeypatch, mounted, levels):
     """At any fill level a sentence, and when there is space again, the same command ends as an undisturbed one."""
-    monkeypatch.setattr(video, 'SEGMENT', 2)
-    monkeypatch.setattr(video, 'EVERY', 4)
+    monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
+    monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     rng, size = np.random.default_rng(0), 1 << 20
     noise = list(rng.integers(0, 255, (32, 64, 64, 3), dtype=np.uint8))
     source = encode(tmp_path / 'in.mp4', noise, [40 * i for i in range(32)], sound=(0, 1.2))
@@ -185,7 +185,8 @@ def test_mutated_videos(tmp_path, count):
         assert sorted(os.listdir(tmp_path)) == before
 
 
-@pytest.mark.parametrize('refused, codecs', [(lambda sound: any(sound.kept.values()), ['aac']), (lambda sound: sound.kept, [])])
+@pytest.mark.parametrize('refused, codecs', [(lambda sound: any(sound.copied.values()), ['aac']),
+                                             (lambda sound: sound.copied, [])])
 def test_sound_that_the_muxer_refuses_does_not_lose_the_video(tmp_path, monkeypatch, refused, codecs):
     def refusing(pieces, stamps, end, look, output, sound, generation_info):
         if refused(sound):

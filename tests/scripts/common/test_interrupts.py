@@ -9,7 +9,7 @@ import pytest
 
 from experiments.console import EXTRAS, run_script
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPTS = sorted((ROOT / 'scripts').glob('*.py'))
 
 _SLEEPER = '''

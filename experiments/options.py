@@ -1,0 +1,30 @@
+"""Command-line options that several scripts share."""
+import argparse
+import sys
+
+from models.pipelines.io.provenance import POLICIES, resolve_signing
+
+
+def add_provenance_options(parser: argparse._ActionsContainer) -> None:
+    """Add --provenance and --no-provenance."""
+    parser.add_argument('--provenance', choices=POLICIES, default='require', help='Content Credentials: required (default), '
+                        'written if possible, or off')
+    parser.add_argument('--no-provenance', dest='provenance', action='store_const', const='off', help='same as --provenance off')
+
+
+def is_signed(args: argparse.Namespace) -> bool:
+    """Whether outputs get Content Credentials under the policy --provenance. With `if-possible` the reason for unsigned outputs
+    is printed as a note. ProvenanceError as models.pipelines.io.provenance.resolve_signing."""
+    signed, note = resolve_signing(args.provenance)
+    if note:
+        print(f'note: {note}', file=sys.stderr)
+    return signed
+
+
+class RenamedOption(argparse.Action):
+    """A former name of an option, for `action` of add_argument: stores the value under the new name and prints a note."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        new = f'--{self.dest.replace("_", "-")}'
+        print(f'note: the option {option_string} is now called {new}', file=sys.stderr)
+        setattr(namespace, self.dest, values)

@@ -1,0 +1,1 @@
+"""Pipelines over files: photos, folders and lists, with progress and messages for the user."""
