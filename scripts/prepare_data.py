@@ -10,7 +10,7 @@
 
 `faces` detects, aligns and filters faces; FOLDER/report.csv lists the result for each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds parsing maps and `embed` adds identity
-embeddings, which a training run then does not compute; `reverse` adds reversed pairs, swaps of strangers onto its training images,
+embeddings, which a training run then does not compute; `reverse` adds reversed pairs, swaps of strangers onto training images,
 which train.py mixes in with --set data.reversed=0.5. `pseudo-labels` packs a data set with cleaned parsing maps of a face
 parser, the training data of train.py --family parser. `webcaricature` aligns and filters WebCaricature; FOLDER/dropped.png shows
 images that are left out, by reason.
