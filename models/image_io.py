@@ -1,7 +1,7 @@
-"""Image decoding: the only place that opens image files, for pipelines, data sets, the web page and the tools.
+"""Decoding of image files with Pillow; no other module opens image files.
 
-Pillow decodes. Whatever a decoder raises becomes an ImageError of one sentence; the number of pixels is limited by the header,
-before anything is decoded; libtiff's own messages and Pillow's warnings about odd metadata are silenced.
+Every exception of a decoder becomes an ImageError. The number of pixels is checked in the header, before decoding. Messages of
+libtiff and warnings of Pillow about metadata are suppressed.
 """
 import logging
 import os
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -20,15 +21,15 @@ from models import icc
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}  # of the images of data sets
 PHOTO_SUFFIXES = IMAGE_SUFFIXES | {'.avif', '.gif', '.heic', '.heif', '.jp2', '.tif', '.tiff'}  # some need plugins of Pillow
-MAX_PIXELS = 200_000_000  # the largest photos of phones; every decoder of Pillow stays below 4 GB
-BYTES_PER_PIXEL = 30  # peak of decoding and swapping with alpha and a profile, without the networks; a third of it with neither
-_ALWAYS_FITS = 10_000_000  # pixels for which the free memory is not looked up
-BACKGROUND = 128  # gray level under transparent pixels
-_SCRIPTED = {'EPS', 'WMF'}  # decoded by programs outside Pillow
-_ROWS = 512  # rows that are converted at a time, where a whole copy would cost much memory
+MAX_PIXELS = 200_000_000  # size of the largest photos of phones; the decoders of Pillow use less than 4 GB for it
+BYTES_PER_PIXEL = 30  # peak of decoding and swapping with alpha and a profile, without the networks; 10 without both
+_UNCHECKED_PIXELS = 10_000_000  # up to which the free memory is not checked
+BACKGROUND = 128  # gray level behind transparent pixels
+_EXTERNAL_FORMATS = {'EPS', 'WMF'}  # which Pillow decodes by external programs
+_ROWS_PER_COPY = 512  # rows converted at a time, to save the memory of a whole copy
 _stderr_lock = threading.Lock()
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow itself refuses twice as many, for images inside of images, too
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many, also for embedded images
 warnings.filterwarnings('ignore', module=r'PIL\.')
 logging.getLogger('PIL').setLevel(logging.CRITICAL)
 
@@ -41,17 +42,20 @@ def list_images(folder: Path, *, deep: bool = False, suffixes: Collection[str] =
 
 
 class ImageError(ValueError):
-    """An image file that cannot be read; the message is one sentence with its name and what to do."""
+    """An image file cannot be read; the message is one sentence with its name and what to do."""
 
 
 @dataclass(frozen=True)
 class Photo:
     """A decoded image, upright.
 
-    rgb (H,W,3) uint8 sRGB, opaque: what networks get; where it is transparent, over the gray BACKGROUND. alpha (H,W) uint8, or
-    None where all is opaque. native (H,W,3) uint8: the pixels to be written, in the color space of icc_profile, not multiplied by
-    alpha and BACKGROUND where alpha is 0; None where they equal rgb. icc_profile: RGB, None for sRGB. notes: sentences for the
-    user.
+    Attributes:
+        rgb: (H,W,3) uint8 sRGB for networks, with transparent pixels over the gray BACKGROUND.
+        alpha: (H,W) uint8, or None for an opaque image.
+        native: (H,W,3) uint8, the pixels to write: in the color space of `icc_profile`, not multiplied by alpha, and BACKGROUND
+            where alpha is 0; None if they equal `rgb`.
+        icc_profile: an RGB profile, or None for sRGB.
+        notes: sentences for the user.
     """
 
     rgb: np.ndarray
@@ -61,8 +65,8 @@ class Photo:
     notes: tuple[str, ...] = ()
 
     def with_rgb(self, rgb: np.ndarray, *, opaque: bool = False) -> 'Photo':
-        """The photo with pixels replaced by those of (H,W,3) uint8 sRGB that differ from its own. Their change is carried over to
-        the native pixels, so that all others keep their bytes; alpha is kept, unless `opaque` makes the changed pixels opaque."""
+        """The photo with new pixels (H,W,3) uint8 sRGB. Changes are transferred to the native pixels; unchanged pixels keep their
+        bytes. opaque: set alpha to 255 where pixels change; otherwise alpha is kept."""
         if self.native is None:
             return replace(self, rgb=rgb)
         changed = (rgb != self.rgb).any(-1)
@@ -71,25 +75,26 @@ class Photo:
         ys, xs = (np.flatnonzero(changed.any(axis)) for axis in (1, 0))
         box = slice(ys[0], ys[-1] + 1), slice(xs[0], xs[-1] + 1)
         native, alpha = self.native.copy(), self.alpha
-        before, after = (self._in_own_space(part[box]).astype(np.float32) for part in (self.rgb, rgb))
+        before, after = (self._to_native(part[box]).astype(np.float32) for part in (self.rgb, rgb))
         if alpha is None:
-            made = native[box] + after - before
+            pixels = native[box] + after - before
         elif opaque:
             alpha = np.where(changed, np.uint8(255), alpha)
-            made = np.where(changed[box][..., None], after, native[box])
+            pixels = np.where(changed[box][..., None], after, native[box])
         else:  # rgb = alpha native + (1 - alpha) BACKGROUND, solved for native
-            share = alpha[box][..., None].astype(np.float32) / 255
-            made = native[box] + np.where(share > 0, (after - before) / np.maximum(share, 1 / 255), 0)
-        native[box] = made.round().clip(0, 255)
+            opacity = alpha[box][..., None].astype(np.float32) / 255
+            pixels = native[box] + np.where(opacity > 0, (after - before) / np.maximum(opacity, 1 / 255), 0)
+        native[box] = pixels.round().clip(0, 255)
         return replace(self, rgb=rgb, native=native, alpha=alpha)
 
-    def _in_own_space(self, rgb: np.ndarray) -> np.ndarray:
+    def _to_native(self, rgb: np.ndarray) -> np.ndarray:
+        """(H,W,3) uint8 sRGB -> (H,W,3) uint8 in the color space of `icc_profile`."""
         if self.icc_profile is None or icc.is_srgb(self.icc_profile):
             return rgb
         return icc.from_srgb(np.ascontiguousarray(rgb), self.icc_profile)
 
     def image(self, *, alpha: bool) -> Image.Image:
-        """As it is to be written: mode RGB or RGBA; without alpha, transparent pixels lie over white."""
+        """The image to write, in mode RGB or RGBA. alpha: keep the alpha channel; otherwise transparent pixels become white."""
         image = Image.fromarray(self.rgb if self.native is None else self.native)
         if self.alpha is not None and alpha:
             image.putalpha(Image.fromarray(self.alpha))
@@ -100,9 +105,9 @@ class Photo:
 
 def read_photo(path: str | Path, *, formats: Sequence[str] | None = None, name: str | None = None,
                max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode an image of any mode and depth. ImageError as `open_image`, whose parameters these are."""
+    """Decode an image of any mode and depth; arguments and errors as `open_image`."""
     with open_image(path, formats=formats, name=name, max_pixels=max_pixels) as image:
-        return _decoded(image, name or str(path))
+        return _decode(image, name or str(path))
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
@@ -113,17 +118,23 @@ def read_rgb(path: str | Path) -> np.ndarray:
 @contextmanager
 def open_image(path: str | Path, *, formats: Sequence[str] | None = None, name: str | None = None,
                max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """A Pillow image that is not decoded yet; inside the context, every exception of a decoder becomes an ImageError.
+    """Open an image with Pillow without decoding it; inside the context, every exception becomes an ImageError.
 
-    formats: of Pillow, the only ones that are tried; None for all. name: what the file is called in messages. ImageError where
-    the file is missing, no image, damaged, or of more pixels than `max_pixels` or the free memory allow.
+    Args:
+        path: of the file.
+        formats: of Pillow, to accept; None for all.
+        name: of the file in messages; None for its path.
+        max_pixels: maximum number of pixels.
+
+    Raises:
+        ImageError: the file is missing, no image, damaged, has too many pixels or needs more than the free memory.
     """
     path, name = Path(path), name or str(path)
     try:
         if not path.is_file():
             raise ImageError(f'{name} is no file; give an image (JPEG, PNG, WebP, ...)')
-        with Image.open(path, formats=formats) as image:
-            if image.format in _SCRIPTED:
+        with Image.open(path, formats=None if formats is None else tuple(formats)) as image:
+            if image.format in _EXTERNAL_FORMATS:
                 raise UnidentifiedImageError(image.format)
             _check_size(image.width, image.height, name, max_pixels)
             with _silent_stderr() if image.format == 'TIFF' else nullcontext():
@@ -145,7 +156,7 @@ def open_image(path: str | Path, *, formats: Sequence[str] | None = None, name: 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     pixels = width * height
-    memory = available_memory() if pixels > _ALWAYS_FITS else None
+    memory = available_memory() if pixels > _UNCHECKED_PIXELS else None
     if pixels > max_pixels:
         raise ImageError(f'{name} has {width} x {height} pixels, more than the {max_pixels / 1e6:g} million that are read; '
                          'reduce it first')
@@ -155,7 +166,7 @@ def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 
 
 def available_memory() -> int | None:
-    """Bytes that can be used without swapping, as far as the system says: Linux its estimate, other Unixes all memory."""
+    """Bytes of memory available without swapping: an estimate on Linux, all memory on other Unixes, None elsewhere."""
     with suppress(OSError, ValueError, IndexError):
         for line in Path('/proc/meminfo').read_text().splitlines():
             if line.startswith('MemAvailable:'):
@@ -167,12 +178,12 @@ def available_memory() -> int | None:
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """libtiff prints to file descriptor 2, past Python; for as long, nobody else's messages get there either."""
+    """Redirect file descriptor 2, to which libtiff prints directly, to the null device, for all threads."""
     with _stderr_lock:
         try:
             sys.stderr.flush()
             saved = os.dup(2)
-        except (AttributeError, OSError, ValueError):  # there is no stderr
+        except (AttributeError, OSError, ValueError):  # no stderr
             yield
             return
         try:
@@ -184,17 +195,17 @@ def _silent_stderr() -> Iterator[None]:
             os.close(saved)
 
 
-def _decoded(image: Image.Image, name: str) -> Photo:
+def _decode(image: Image.Image, name: str) -> Photo:
     notes = []
     if _is_animated(image):
         notes.append(f'{name} is animated; its first image was taken')
-    if ';16' in str(image.tile) or image.mode in ('I', 'F'):
+    if ';16' in str(getattr(image, 'tile', '')) or image.mode in ('I', 'F'):
         notes.append(f'{name} has more than 8 bits per channel, of which 8 are kept')
     image = _upright(image)
     profile = image.info.get('icc_profile') or None
     image, alpha = _split(image)
     rgb, profile, native = _to_srgb(image, profile, name, notes)
-    if alpha is not None and alpha.getextrema()[0] < 255:
+    if alpha is not None and cast(int, alpha.getextrema()[0]) < 255:
         native = native or rgb
         ground = Image.new('RGB', rgb.size, (BACKGROUND,) * 3)
         native = Image.composite(native, ground, alpha.point(lambda level: 255 if level else 0))
@@ -208,12 +219,12 @@ def _decoded(image: Image.Image, name: str) -> Photo:
 def _is_animated(image: Image.Image) -> bool:
     try:
         return image.format in ('GIF', 'PNG', 'WEBP', 'AVIF') and bool(getattr(image, 'is_animated', False))
-    except Exception:  # a GIF is asked for its second image, which may be damaged
+    except Exception:  # for a GIF, Pillow reads the second image, which may be damaged
         return False
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Decoded and turned as the EXIF tag says; damaged EXIF data say nothing."""
+    """Decode the image and apply the orientation of its EXIF data; damaged EXIF data are ignored."""
     image.load()
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
@@ -221,8 +232,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Mode L, RGB, CMYK or another one that Pillow converts to RGB; and the alpha channel (L), or None. Of deeper integers and
-    floats the range becomes 0 to 255."""
+    """Split off the alpha channel: an image of mode L, RGB, CMYK or another one that Pillow converts to RGB, and alpha (L) or
+    None. Deeper integers and floats are scaled to [0,255]."""
     key = image.info.get('transparency')
     if image.mode in ('I', 'F') or image.mode.startswith('I;16'):
         values = np.asarray(image)
@@ -236,8 +247,8 @@ def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """(H,W) integers or floats -> uint8. Integers up to 65535 are levels of 16 bits; floats in [0,1] are shares of white, those
-    in [0,255] are levels of 8 bits; anything else is scaled from its own minimum and maximum."""
+    """(H,W) integers or floats -> (H,W) uint8. Integers in [0,65535] have 16 bits; floats in [0,1] or [0,255] are scaled from
+    that range; other values are scaled from their minimum and maximum."""
     is_float = values.dtype.kind == 'f'
     values = np.nan_to_num(values, posinf=0, neginf=0) if is_float else values
     low, high = float(values.min()), float(values.max())
@@ -248,16 +259,17 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
 
 def _to_srgb(image: Image.Image, profile: bytes | None, name: str, notes: list[str]) \
         -> tuple[Image.Image, bytes | None, Image.Image | None]:
-    """Mode RGB in sRGB, the RGB profile to be written or None for sRGB, and the pixels in its color space where these differ."""
+    """The image in sRGB (mode RGB), the RGB profile to write or None for sRGB, and the pixels in its color space or None if they
+    are equal."""
     space = profile and icc.color_space(profile)
     try:
-        if space == 'RGB' and image.mode not in ('CMYK', 'LAB'):
-            own = _rgb(image)
+        if profile and space == 'RGB' and image.mode not in ('CMYK', 'LAB'):
+            native = _rgb(image)
             if icc.is_srgb(profile):
-                return own, profile, None
-            srgb = icc.to_srgb(own, profile)
-            return (srgb, profile, own) if icc.is_invertible(profile) else (srgb, None, None)
-        if (space, image.mode) in (('GRAY', 'L'), ('CMYK', 'CMYK')):
+                return native, profile, None
+            srgb = icc.to_srgb(native, profile)
+            return (srgb, profile, native) if icc.is_invertible(profile) else (srgb, None, None)
+        if profile and (space, image.mode) in (('GRAY', 'L'), ('CMYK', 'CMYK')):
             if image.mode == 'CMYK':
                 notes.append(f'{name} is CMYK and was converted to sRGB')
             return icc.to_srgb(image, profile), None, None
@@ -275,11 +287,11 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _array(image: Image.Image) -> np.ndarray:
-    """(H,W,3) uint8, writable, of mode RGB."""
-    if image.height <= _ROWS:
+    """Mode RGB -> (H,W,3) uint8, writable."""
+    if image.height <= _ROWS_PER_COPY:
         return np.array(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top in range(0, image.height, _ROWS):
-        bottom = min(top + _ROWS, image.height)
+    for top in range(0, image.height, _ROWS_PER_COPY):
+        bottom = min(top + _ROWS_PER_COPY, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
     return pixels

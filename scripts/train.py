@@ -31,12 +31,12 @@ from configs.describe import describe_run
 from configs.resolve import PRESETS, load, parse_override
 from configs.schema import RunConfig
 from datasets.loaders import DATASETS
-from experiments.training.build import Training, build_training
-from experiments.training.completion import complete
-from experiments.training.dry_run import dry_run
 from experiments.training.errors import RunError
-from experiments.training.run_folder import run_folder
-from experiments.training.settings import resumed, started
+from experiments.training.launch.build import Training, build_training
+from experiments.training.launch.completion import complete
+from experiments.training.launch.dry_run import dry_run
+from experiments.training.launch.run_folder import run_folder
+from experiments.training.launch.settings import resumed, started
 from models.registry import FAMILIES, family_entry
 from models.weights import WeightsError
 

@@ -8,7 +8,7 @@ from experiments.console import quiet_interrupts, run_script
 
 quiet_interrupts()
 
-from experiments.training.aliases import run_alias
+from experiments.training.launch.aliases import run_alias
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,8 +14,8 @@ from configs.ablation import AblationConfig, Change, overrides
 from configs.data import NamedData
 from configs.resolve import PRESETS, checked, dump
 from configs.schema import RunConfig
+from experiments.training.launch.settings import started
 from experiments.training.logging.journal import code_hash
-from experiments.training.settings import started
 from models.registry import family_entry, family_types
 
 SAMPLING = 'sampling'  # section of a family's config that does not affect training

@@ -84,7 +84,7 @@ class Judges:
         if file:
             self.names['causes'] = weights.digest(Path(file))[:16]
         else:
-            self.missing['causes'] = ('the cause regressor has no weights: train one (scripts/train_causes.py) and give it with '
+            self.missing['causes'] = ('the cause regressor has no weights: train one (train.py --family causes) and give it with '
                                       '--causes FILE')
 
     def _optional(self, measure: str, names: str, load: Callable):

@@ -105,9 +105,11 @@ def multiband_mix(background: np.ndarray, foreground: np.ndarray, mask: np.ndarr
 
 def is_monochrome(image: np.ndarray, tolerance: int = MONOCHROME_TOLERANCE) -> bool:
     """Whether no pixel of (H,W,3) uint8 RGB has channels that differ by more than `tolerance` levels."""
+    if not image.size:
+        return True
     red, green, blue = cv2.split(image)
     low, high = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
-    return int(cv2.subtract(high, low).max(initial=0)) <= tolerance
+    return int(cv2.subtract(high, low).max()) <= tolerance
 
 
 def to_gray(image: np.ndarray) -> np.ndarray:

@@ -1,1 +1,5 @@
-"""Files: atomic writing, downloads, published formats and their conversion to safetensors. Import from the modules."""
+"""Files: atomic writing, downloads, published weights and their conversion to safetensors.
+
+`files` and `strict_json` write files, `downloads` fetches them, `convert` and `unpickle` read published weights. Import from the
+modules.
+"""

@@ -1,7 +1,8 @@
-"""Reading of published weights and their conversion to safetensors."""
+"""Reading of published weights and conversion to safetensors. Writes safetensors files."""
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -14,8 +15,8 @@ from models.storage.unpickle import read_member, read_module
 from models.weights import Entry, WeightsError, entry, path, verify
 
 
-def _load(file: Path | io.BytesIO):
-    """Content of a PyTorch file; WeightsError where it is none, or has other objects than tensors and containers."""
+def _load(file: Path | io.BytesIO) -> Any:
+    """Content of a PyTorch file. WeightsError for another file, or one with other objects than tensors and containers."""
     try:
         return torch.load(file, map_location='cpu', weights_only=True)
     except Exception as error:  # a damaged pickle raises any exception
@@ -30,9 +31,9 @@ def _tensors(content: object, file: Path | str) -> dict[str, Tensor]:
 
 
 def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
-    """Named tensors of a safetensors file or a PyTorch file (under the key `member`), without the prefix `module.`.
+    """Named tensors of a safetensors or PyTorch file, without the prefix `module.`.
 
-    WeightsError where the file cannot be read.
+    member: key of the state dict in a PyTorch file; None for the top. WeightsError if the file cannot be read.
     """
     file = Path(file)
     if file.suffix == '.safetensors':
@@ -53,10 +54,19 @@ def write(state: dict[str, Tensor], file: Path, record: Entry) -> None:
 
 
 def convert(name: str, *, source: Path | None = None, out: Path | None = None, unpickle: bool = False) -> list[Path]:
-    """Convert a file of the table to safetensors in the cache, or at `out`; returns the written files.
+    """Convert published weights to safetensors.
 
-    source: the published file, the fetched one where None. unpickle: allow the reading of a pickled network.
-    WeightsError where the format needs no conversion.
+    Args:
+        name: entry of models.weights.
+        source: the published file; None for the fetched one.
+        out: the file to write; None for the cache.
+        unpickle: allow reading of a pickled network.
+
+    Returns:
+        The written files.
+
+    Raises:
+        WeightsError: the format needs no conversion, or the file cannot be read.
     """
     record = entry(name)
     if source is None:
@@ -83,7 +93,8 @@ def convert(name: str, *, source: Path | None = None, out: Path | None = None, u
 
 
 def halve(source: Path, target: Path) -> Path:
-    """Write a safetensors file in half precision with the same metadata, as in models/zoo. WeightsError where it is none."""
+    """Write the safetensors file `source` to `target` in half precision with the same metadata, as in models/zoo. WeightsError
+    for another file."""
     state = read_state(source) if source.suffix == '.safetensors' else None
     if state is None:
         raise WeightsError(f'{source} is no safetensors file: give the family.safetensors of a run')
@@ -95,8 +106,8 @@ def halve(source: Path, target: Path) -> Path:
 
 
 def read_archive(source: Path) -> dict[str, dict[str, Tensor]]:
-    """Generators (`*_net_G.pth`) of a zip archive: file name without suffix -> named tensors. WeightsError where the archive
-    cannot be read."""
+    """Generators (`*_net_G.pth`) of a zip archive: file name without suffix -> named tensors. WeightsError if the archive cannot
+    be read."""
     try:
         with zipfile.ZipFile(source) as archive:
             members = {Path(name).stem: read_member(archive, name) for name in sorted(archive.namelist())
@@ -109,7 +120,7 @@ def read_archive(source: Path) -> dict[str, dict[str, Tensor]]:
 
 
 def _convert_zip(source: Path, target: Path, record: Entry) -> list[Path]:
-    """One file per generator in the archive."""
+    """Write one file per generator of the archive."""
     written = []
     for stem, state in read_archive(source).items():
         written.append(target.with_name(f'{target.stem}_{stem}.safetensors'))

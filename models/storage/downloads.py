@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from models.storage.files import check_space, write_errors
@@ -18,15 +19,18 @@ _RANGE = re.compile(r'bytes (\d+)-\d+/(?:\d+|\*)', re.ASCII)
 
 
 class DownloadError(RuntimeError):
-    """A download that failed; the message is a clause that says why, on one line."""
+    """A download failed; the message is a clause with the cause, on one line."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Limits of a download.
 
-    timeout: seconds without a byte. window: seconds over which the rate is measured, from the connection on. rate: minimum bytes
-    per second. size: maximum bytes of a file of unknown size.
+    Attributes:
+        timeout: maximum seconds without a byte.
+        window: seconds over which the rate is measured, from the connection on.
+        rate: minimum bytes per second.
+        size: maximum bytes of a file of unknown size.
     """
 
     timeout: float = 30
@@ -44,7 +48,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 10
     inf_msg = 'it redirects in a loop: '
 
-    def redirect_request(self, request, response, code, message, headers, address):
+    def redirect_request(self, request: Any, response: Any, code: int, message: str, headers: Any, address: str) -> Any:
         kind, origin = urlsplit(address).scheme, urlsplit(request.full_url).scheme
         if kind not in ('http', 'https') or (origin == 'https' and kind == 'http'):
             raise DownloadError(f'it redirects from {origin} to {kind}, which is not followed')
@@ -52,7 +56,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Opener of http and https addresses only; the default one also opens file:, ftp: and data: addresses."""
+    """Opener of http and https addresses; the default one also opens file:, ftp: and data: addresses."""
     opener = urllib.request.OpenerDirector()
     for handler in (urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler, Redirects,
                     urllib.request.HTTPErrorProcessor, urllib.request.HTTPDefaultErrorHandler, urllib.request.UnknownHandler):
@@ -81,14 +85,22 @@ def _one_line(text: object) -> str:
 
 def download(address: str, path: Path, *, size: int | None = None, limits: Limits = LIMITS,
              progress: Progress | None = None) -> None:
-    """Download an address to `path`; a partial file is continued where the server supports it.
+    """Download an address to `path`. A partial file is continued if the server supports it, and remains after an interruption.
 
-    size: of the whole file, None where unknown; another length is an error. progress: called with the bytes so far and the total
-    or None. The partial file remains after an interruption. DownloadError for errors of the server or the network, WriteError for
-    those of the disk.
+    Args:
+        address: http or https.
+        path: of the file.
+        size: of the whole file in bytes, None if unknown; another length is an error.
+        limits: of time, rate and size.
+        progress: called with the bytes so far and the total or None.
+
+    Raises:
+        DownloadError: error of the server or the network.
+        WriteError: error of the disk.
     """
     transfer = _Transfer(address, Path(path), size, limits, progress)
-    thread = threading.Thread(target=transfer.run, daemon=True)  # single bytes can keep a read open beyond any timeout
+    # In a thread, since a server that sends single bytes keeps a read open beyond any timeout.
+    thread = threading.Thread(target=transfer.run, daemon=True)
     thread.start()
     try:
         while thread.is_alive():
@@ -103,11 +115,18 @@ def download(address: str, path: Path, *, size: int | None = None, limits: Limit
 
 
 class _Transfer:
-    """A download in a thread. received: bytes received. error: exception that ended it, or None."""
+    """A download in a thread.
+
+    Attributes:
+        received: bytes.
+        stopped: set to end the download.
+        error: exception that ended it, or None.
+    """
 
     def __init__(self, address: str, path: Path, size: int | None, limits: Limits, progress: Progress | None):
         self.address, self.path, self.size, self.limits, self.progress = address, path, size, limits, progress
-        self.received, self.stopped, self.error = 0, False, None
+        self.received, self.stopped = 0, False
+        self.error: Exception | None = None
 
     def run(self) -> None:
         try:
@@ -118,7 +137,7 @@ class _Transfer:
     def _run(self, start: int) -> None:
         if start and start == self.size:
             return
-        response = self._open(start) if start else None  # None: not to be continued
+        response = self._open(start) if start else None  # None: no continuation
         if response is None:
             start, response = 0, self._open(0)
         if response is None:
@@ -132,7 +151,7 @@ class _Transfer:
                     self._copy(response, handle, start, total)
 
     def _open(self, start: int) -> HTTPResponse | None:
-        """Response with the bytes from `start` on, or None where the server does not resume there."""
+        """Response with the bytes from `start` on, or None if the server does not resume there."""
         headers = {'User-Agent': 'face-swap-suite', **({'Range': f'bytes={start}-'} if start else {})}
         try:
             with _network_errors():
@@ -153,7 +172,7 @@ class _Transfer:
         return response
 
     def _total(self, start: int, response: HTTPResponse) -> int | None:
-        """Bytes of the whole file, None where unknown."""
+        """Bytes of the whole file, None if unknown."""
         length = response.headers.get('Content-Length')
         if length is None:
             return self.size
@@ -164,7 +183,7 @@ class _Transfer:
             raise DownloadError(f'it states a length of {total} bytes where {self.size} are expected')
         return total
 
-    def _copy(self, response: HTTPResponse, handle, have: int, total: int | None) -> None:
+    def _copy(self, response: HTTPResponse, handle: BinaryIO, have: int, total: int | None) -> None:
         limit = self.limits.size if total is None else total
         while True:
             with _network_errors():

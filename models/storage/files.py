@@ -1,6 +1,6 @@
-"""Safe writing: a file is written beside its place, synchronized and renamed, so that its name never holds half a file.
+"""Atomic writing of files: to a temporary file in the same folder, which is synchronized and renamed.
 
-Temporary files are named `.NAME.HOST-PID.tmp`. `sweep` removes those whose process is gone.
+Temporary files are named `.NAME.HOST-PID.tmp`. `sweep` removes those whose process has ended.
 """
 import errno
 import os
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
-MAX_NAME_BYTES = 255  # of a file name, on the file systems in common use
+MAX_NAME_BYTES = 255  # of a file name on common file systems
 STALE_SECONDS = 86_400  # age from which a temporary file of another machine counts as abandoned
 _SUFFIX = '.tmp'
 _HOST = f'{zlib.crc32(socket.gethostname().encode()):08x}'
@@ -36,16 +37,16 @@ _ADVICE = {
 
 
 class WriteError(OSError, ValueError):
-    """A file that cannot be written. str() is one sentence with the path, the cause and what to do; `errno`, `strerror` and
+    """A file cannot be written. str() is one sentence with the path, the cause and what to do; `errno`, `strerror` and
     `filename` are those of the underlying error."""
 
     def __str__(self) -> str:
-        advice = _ADVICE.get(self.errno, f'{self.strerror}; give another output path')
+        advice = _ADVICE.get(self.errno or 0, f'{self.strerror}; give another output path')
         return f'{self.filename} cannot be written: {advice}'
 
 
 class SpaceError(WriteError):
-    """Too little space, known before the writing; `strerror` states what is needed and what is free."""
+    """The disk has too little space, detected in advance; `strerror` states the space needed and free."""
 
     def __str__(self) -> str:
         return f'the disk of {self.filename} is too full: {self.strerror}; free some space and run the command again'
@@ -58,7 +59,7 @@ def write_error(path: str | Path, error: OSError) -> WriteError:
 
 @contextmanager
 def write_errors(path: str | Path) -> Iterator[None]:
-    """Inside, OSErrors become WriteErrors that name `path`."""
+    """Convert OSErrors to WriteErrors that name `path`."""
     try:
         yield
     except WriteError:
@@ -68,7 +69,7 @@ def write_errors(path: str | Path) -> Iterator[None]:
 
 
 def temporary_path(path: str | Path) -> Path:
-    """A path in the same folder for the unfinished file; its name fits wherever the name of `path` does."""
+    """Path of the temporary file in the same folder; its name has at most MAX_NAME_BYTES bytes."""
     path, ending = Path(path), f'.{_HOST}-{os.getpid()}{_SUFFIX}'
     stem = os.fsencode(path.name)[:MAX_NAME_BYTES - len(ending) - 1].decode(sys.getfilesystemencoding(), 'ignore')
     return path.with_name(f'.{stem}{ending}')
@@ -92,8 +93,8 @@ def _is_abandoned(path: Path) -> bool:
 
 
 def sweep(folder: str | Path) -> list[Path]:
-    """Remove temporary files and folders directly in `folder` whose process has ended, or which another machine left untouched
-    for STALE_SECONDS. Returns those that were removed; a missing folder holds none."""
+    """Remove temporary files and folders directly in `folder` whose process has ended, or which belong to another machine and are
+    older than STALE_SECONDS. Returns the removed paths; none for a missing folder."""
     removed = []
     with suppress(OSError):
         for path in Path(folder).glob(f'.*{_SUFFIX}'):
@@ -106,12 +107,12 @@ def sweep(folder: str | Path) -> list[Path]:
 
 @cache
 def _sweep_once(folder: Path) -> None:
-    """`sweep`, once in this process: a folder may receive a hundred thousand files."""
+    """`sweep` once per process and folder, since a folder may receive a hundred thousand files."""
     sweep(folder)
 
 
 def remove(path: str | Path) -> None:
-    """Remove a file or a folder, if it is there and can be removed; an error here never replaces the one being handled."""
+    """Remove a file or folder if possible; errors are ignored, so that the exception being handled is not replaced."""
     path = Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -121,7 +122,7 @@ def remove(path: str | Path) -> None:
 
 
 def sync(path: str | Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    """fsync a file, or a folder's list of names."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -131,10 +132,10 @@ def sync(path: str | Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields the path of a temporary file to be written; afterwards it is synchronized and takes the name `path`.
+    """Yield the path of a temporary file to write; on exit it is synchronized and renamed to `path`.
 
-    Missing parent folders are created and leftovers of ended processes in the folder are removed. WriteError on an OSError; the
-    temporary file is then removed and `path` is as it was.
+    Missing parent folders are created and temporary files of ended processes in the folder are removed. On an exception the
+    temporary file is removed and `path` is unchanged; an OSError becomes a WriteError.
     """
     path, temporary = Path(path), temporary_path(path)
     try:
@@ -157,8 +158,8 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise the WriteError that writing `path` would end in, as far as it can be known before: a name that is too long, a folder
-    that may not be written to, a read-only file system, a full disk. Missing parent folders are created."""
+    """Raise the WriteError that writing `path` would raise, as far as it can be determined in advance: a name that is too long, a
+    folder without write permission, a read-only file system, a full disk. Missing parent folders are created."""
     path = Path(path)
     with write_errors(path):
         with suppress(FileNotFoundError):
@@ -168,23 +169,22 @@ def check_writable(path: str | Path) -> None:
         sweep(path.parent)
         probe = temporary_path(path)
         try:
-            probe.write_bytes(bytes(4096))  # a full disk takes an empty file, but no block
+            probe.write_bytes(bytes(4096))  # a full disk accepts an empty file, but no block
             sync(probe)
         finally:
             remove(probe)
 
 
 def check_space(folder: str | Path, size: int, purpose: str) -> None:
-    """WriteError where the disk of `folder` has less than `size` bytes free. purpose: what they are for, as a noun."""
+    """SpaceError if the disk of `folder` has less than `size` bytes free. purpose: of the bytes, a noun phrase."""
     free = shutil.disk_usage(folder).free
     if free < size:
         raise SpaceError(errno.ENOSPC, f'{purpose} needs {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free', str(folder))
 
 
 def reserve(path: str | Path, size: int) -> None:
-    """Extend the file `path` to at least `size` bytes with every block allocated, so that writing to it through a memory map
-    cannot meet a full disk (which would be a SIGBUS). Its content stays. SpaceError, with the space needed, where there is too
-    little."""
+    """Extend a file to at least `size` bytes with all blocks allocated, so that writing through a memory map cannot fail on a
+    full disk (with a SIGBUS). The content is kept. SpaceError if there is too little space."""
     path = Path(path)
     with write_errors(path), open(path, 'ab') as handle:
         length = handle.tell()
@@ -201,7 +201,7 @@ def reserve(path: str | Path, size: int) -> None:
 def _allocate(handle: BinaryIO, length: int, size: int) -> None:
     try:
         os.posix_fallocate(handle.fileno(), 0, max(size, 1))
-    except (AttributeError, OSError) as error:  # macOS has no such call, some file systems refuse it
+    except (AttributeError, OSError) as error:  # missing on macOS, unsupported by some file systems
         if getattr(error, 'errno', None) not in (None, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
             raise
         for start in range(length, size, 1 << 20):
@@ -210,8 +210,8 @@ def _allocate(handle: BinaryIO, length: int, size: int) -> None:
         os.fsync(handle.fileno())
 
 
-def create_array(path: str | Path, dtype, shape: tuple[int, ...]) -> np.memmap:
-    """A memory-mapped array in a new .npy file, zeros, whose blocks are all reserved. SpaceError and WriteError as `reserve`."""
+def create_array(path: str | Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
+    """Create a .npy file of zeros with all blocks allocated and map it into memory. SpaceError and WriteError as `reserve`."""
     path = Path(path)
     header = {'descr': np.lib.format.dtype_to_descr(np.dtype(dtype)), 'fortran_order': False, 'shape': tuple(shape)}
     with write_errors(path), open(path, 'wb') as handle:

@@ -1,14 +1,15 @@
-"""JSON of RFC 8259, without NaN and infinity."""
+"""JSON as in RFC 8259, without NaN and infinities."""
 import json
 import math
+from typing import Any
 
 
-def json_text(value: object, **options) -> str:
-    """json.dumps with null for numbers that are not finite; options as for json.dumps."""
+def json_text(value: object, **options: Any) -> str:
+    """`json.dumps` with null for numbers that are not finite; options as there."""
     return json.dumps(_finite(value), allow_nan=False, **options)
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

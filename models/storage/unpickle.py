@@ -8,8 +8,9 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -18,39 +19,43 @@ from configs.reading import shown
 from models.weights import WeightsError
 
 _MAX_BYTES = 2 << 30  # of one member of an archive
-# Prefixes of classes that become stand-ins.
-_NETWORKS = ('torch.nn.', 'models.arcface_models.')
+_NETWORK_PREFIXES = ('torch.nn.', 'models.arcface_models.')  # of classes that become stand-ins
 _DTYPES = {'FloatStorage': torch.float32, 'DoubleStorage': torch.float64, 'HalfStorage': torch.float16,
            'BFloat16Storage': torch.bfloat16, 'LongStorage': torch.int64, 'IntStorage': torch.int32, 'ShortStorage': torch.int16,
            'CharStorage': torch.int8, 'ByteStorage': torch.uint8, 'BoolStorage': torch.bool}
 
 
 class _StandIn:
-    """Attributes of an unpickled network class."""
+    """Holds the attributes of an unpickled network."""
 
-    def __new__(cls, *args):
+    def __new__(cls, *args: object) -> '_StandIn':
         return super().__new__(cls)
 
 
-def _tensor(flat: Tensor, offset: int, size: tuple, stride: tuple, *unused) -> Tensor:
+def _tensor(flat: Tensor, offset: int, size: tuple, stride: tuple, *unused: object) -> Tensor:
     if math.prod(size) > flat.numel():
         raise ValueError('a tensor is larger than its storage')
     return flat.as_strided(size, stride, offset)
 
 
-def _parameter(tensor: Tensor, *unused) -> Tensor:
+def _parameter(tensor: Tensor, *unused: object) -> Tensor:
     return tensor
 
 
-_CONTAINERS = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, 'builtins.set': set,
+_CONTAINERS: dict[str, Any] = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, 'builtins.set': set,
                'torch._utils._rebuild_tensor_v2': _tensor, 'torch._utils._rebuild_parameter': _parameter,
                **{f'torch.{name}': dtype for name, dtype in _DTYPES.items()}}
 
 
 class _Reader(pickle.Unpickler):
-    """Unpickler of tensors, containers and stand-ins; `storage(key, dtype, count)` returns the flat tensor of a key."""
+    """Unpickler of tensors, containers and stand-ins.
 
-    def __init__(self, stream: BinaryIO, storage):
+    Args:
+        stream: of the pickle.
+        storage: (key, dtype, number of elements) -> flat tensor.
+    """
+
+    def __init__(self, stream: IO[bytes], storage: Callable[[str, torch.dtype, int], Tensor]):
         super().__init__(stream)
         self.storage = storage
 
@@ -58,7 +63,7 @@ class _Reader(pickle.Unpickler):
         full = f'{module}.{name}'
         if full in _CONTAINERS:
             return _CONTAINERS[full]
-        if full.startswith(_NETWORKS):
+        if full.startswith(_NETWORK_PREFIXES):
             return type(name, (_StandIn,), {'__module__': module})
         raise WeightsError(f'the file names {shown(full)}, which is no part of a supported network: it is not read')
 
@@ -71,21 +76,21 @@ class _Reader(pickle.Unpickler):
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member of an archive; WeightsError above _MAX_BYTES."""
+    """Read a member of an archive. WeightsError above _MAX_BYTES."""
     size = archive.getinfo(name).file_size
     if size > _MAX_BYTES:
         raise WeightsError(f'its member {shown(name)} has {size >> 20} MB')
     return archive.read(name)
 
 
-def _read_zip(file: Path):
+def _read_zip(file: Path) -> Any:
     """PyTorch 1.6 and later: a zip archive of one pickle and one member per storage."""
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith('/data.pkl')]
         if len(pickles) != 1:
             raise WeightsError(f'{file} is an archive, but no PyTorch file: fetch it again')
         folder = pickles[0].removesuffix('data.pkl')
-        flats = {}
+        flats: dict[str, Tensor] = {}
 
         def storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
             if key not in flats:
@@ -96,9 +101,9 @@ def _read_zip(file: Path):
             return _Reader(stream, storage).load()
 
 
-def _read_old(file: Path):
-    """Before PyTorch 1.6: magic number, version, system, content, names of the storages, then their bytes."""
-    flats = {}
+def _read_legacy(file: Path) -> Any:
+    """Before PyTorch 1.6: magic number, version, system, content, keys of the storages, then their bytes."""
+    flats: dict[str, Tensor] = {}
 
     def storage(key: str, dtype: torch.dtype, count: int) -> Tensor:
         return flats.setdefault(key, torch.empty(count, dtype=dtype))
@@ -128,13 +133,13 @@ def _collect(module: _StandIn, prefix: str = '') -> dict[str, Tensor]:
 
 
 def read_module(file: Path) -> dict[str, Tensor]:
-    """State dict of a pickled network, or of that under the key `model`, without the prefix `module.`.
+    """State dict of a pickled network, or of the one under the key `model`, without the prefix `module.`.
 
-    WeightsError names the first object in the file that is neither a tensor, a container nor part of a supported network.
+    WeightsError for a damaged file, or one with an object that is neither a tensor, a container nor part of a supported network.
     """
     file = Path(file)
     try:
-        content = _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
+        content = _read_zip(file) if zipfile.is_zipfile(file) else _read_legacy(file)
         network = content.get('model') if isinstance(content, dict) else content
         state = _collect(network) if isinstance(network, _StandIn) else {}
     except WeightsError:

@@ -1,4 +1,4 @@
-"""Batches."""
+"""Mapping, transfer and collation of batches."""
 import pytest
 import torch
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from datasets.faces import BrokenImage, read_image
 from models import image_io
 from models.image_io import BACKGROUND, ImageError, Photo, open_image, read_photo, read_rgb
-from models.pipelines.io.images import check_output, write_image
+from models.pipelines.io.images import write_image
 from tests.models.stubs import photo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -271,16 +271,3 @@ def test_files_that_cannot_be_opened_are_one_sentence(tmp_path):
         with pytest.raises(ImageError) as caught, open_image(path):
             pass
         assert '\n' not in str(caught.value)
-
-
-# Outputs
-
-def test_an_output_that_is_an_input_is_refused(tmp_path):
-    path = save(tmp_path / 'a.png', Image.new('RGB', (8, 8)))
-    (tmp_path / 'b.png').symlink_to(path)
-    for name in ('a.png', 'b.png'):
-        with pytest.raises(ValueError, match='would replace the input'):
-            check_output(tmp_path / name, [tmp_path / 'absent.png', path])
-    assert check_output(path, [path], overwrite=True) == path
-    check_output(tmp_path / 'new' / 'deep' / 'c.png', [path])
-    assert not (tmp_path / 'new').exists()

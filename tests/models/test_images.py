@@ -19,7 +19,7 @@ def test_to_uint8_clips():
 
 
 @pytest.mark.parametrize('value_range', ['signed', 'unit', 'imagenet'])
-def test_ranges_invert_each_other(value_range):
+def test_range_conversions_are_inverse(value_range):
     image = torch.rand(2, 3, 4, 4) * 2 - 1
     torch.testing.assert_close(to_signed(from_signed(image, value_range), value_range), image)
 

@@ -1,4 +1,4 @@
-"""Measurements under autocast are those of float32."""
+"""Full precision under autocast and with half precision inputs."""
 import pytest
 import torch
 import torch.nn.functional as F
@@ -36,9 +36,9 @@ def test_full_precision_disables_autocast_and_converts_half_precision_only():
 
     ones = torch.ones(2, 2)
     with torch.autocast('cpu', torch.bfloat16):
-        made = product(ones.half(), [ones.bfloat16(), ones.double()], scale={'by': torch.tensor(3)})
+        result = product(ones.half(), [ones.bfloat16(), ones.double()], scale={'by': torch.tensor(3)})
         assert torch.is_autocast_enabled('cpu') and (ones @ ones).dtype == torch.bfloat16
-    assert made.dtype == torch.float32 and (made == 6).all()
+    assert result.dtype == torch.float32 and (result == 6).all()
 
 
 @pytest.mark.parametrize('dtype', HALF)
@@ -47,48 +47,48 @@ def test_geometry_equals_float32(faces, dtype):
 
     def aligned():
         matrix = geometry.align(points, geometry.template('arcface'))
-        turned = geometry.compose(torch.tensor([[[0.6, -0.8, 150.3], [0.8, 0.6, -20.7]]]), matrix)
-        return turned, geometry.apply(turned, points), geometry.warp(faces[:1], turned, (112, 112))
+        matrix = geometry.compose(torch.tensor([[[0.6, -0.8, 150.3], [0.8, 0.6, -20.7]]]), matrix)
+        return matrix, geometry.apply(matrix, points), geometry.warp(faces[:1], matrix, (112, 112))
 
-    exact = aligned()
+    expected = aligned()
     with torch.autocast('cpu', dtype):
-        assert all(torch.equal(*pair) for pair in zip(exact, aligned()))
-        half = geometry.warp(faces[:1].to(dtype), exact[0], (40, 40))
-    torch.testing.assert_close(half, geometry.warp(faces[:1].to(dtype).float(), exact[0], (40, 40)), atol=0, rtol=0)
+        assert all(torch.equal(*pair) for pair in zip(expected, aligned()))
+        half = geometry.warp(faces[:1].to(dtype), expected[0], (40, 40))
+    torch.testing.assert_close(half, geometry.warp(faces[:1].to(dtype).float(), expected[0], (40, 40)), atol=0, rtol=0)
 
 
 @pytest.mark.parametrize('dtype', HALF)
 def test_landmarks_parsing_and_edges_equal_float32(faces, dtype):
     for measure in (FiveLandmarks(), load_parser('parsing-unet'), blur_edges):
-        exact = measure(faces)
+        expected = measure(faces)
         with torch.autocast('cpu', dtype):
-            assert torch.equal(measure(faces), exact)
+            assert torch.equal(measure(faces), expected)
 
 
 @pytest.mark.parametrize('dtype', HALF)
 def test_embedding_is_close_to_float32(faces, dtype):
     encoder = load_embedder('identity-mobilefacenet')
-    exact = encoder(faces)
+    expected = encoder(faces)
     with torch.autocast('cpu', dtype):
-        assert F.cosine_similarity(encoder(faces), exact).min() > 0.9995
+        assert F.cosine_similarity(encoder(faces), expected).min() > 0.9995
 
 
-@pytest.mark.parametrize('make', [spectral, SpectralEveryForward])
-def test_singular_values_equal_float32(make):
+@pytest.mark.parametrize('normalization', [spectral, SpectralEveryForward])
+def test_singular_values_equal_float32(normalization):
     torch.manual_seed(0)
-    layer = make(nn.Conv2d(16, 16, 3))
-    matrix = dict(layer.named_parameters())['weight_orig' if make is spectral else 'module.weight_bar'].flatten(1)
-    measure = layer.largest_singular_value if make is spectral else lambda: layer._largest_singular_value(matrix)
+    layer = normalization(nn.Conv2d(16, 16, 3))
+    matrix = dict(layer.named_parameters())['weight_orig' if normalization is spectral else 'module.weight_bar'].flatten(1)
+    measure = layer.largest_singular_value if normalization is spectral else lambda: layer._largest_singular_value(matrix)
     layer.eval()
-    exact = measure()
+    expected = measure()
     with torch.autocast('cpu', torch.bfloat16):
-        assert torch.equal(measure(), exact)
+        assert torch.equal(measure(), expected)
 
 
 def test_means_of_regions_of_512_pixels_do_not_overflow():
     values, regions = torch.full((1, 2, 512, 512), 0.75, dtype=torch.float16), torch.zeros(1, 512, 512, dtype=torch.int64)
-    means, shares = region_means(values, regions, 2)
-    assert means.tolist() == [[[0.75, 0.75], [0, 0]]] and shares.tolist() == [[1, 0]]
+    means, area_fractions = region_means(values, regions, 2)
+    assert means.tolist() == [[[0.75, 0.75], [0, 0]]] and area_fractions.tolist() == [[1, 0]]
 
 
 def test_normalized_tiny_vectors_are_finite():

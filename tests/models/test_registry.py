@@ -1,4 +1,4 @@
-"""Weights of families from files."""
+"""Registry of families and their weights in files."""
 import pytest
 import torch
 
@@ -9,7 +9,8 @@ from models.translation.ugatit.family import UGATIT, UGATITConfig
 from tests.models.cvae.test_family import TINY
 
 
-def saved(path, **changes) -> CVAE:
+def saved_family(path, **changes) -> CVAE:
+    """A tiny CVAE, written to a file."""
     torch.manual_seed(7)
     family = CVAE(CVAEConfig(**{**TINY, **changes}), None)
     save_family(path, 'cvae', family.state_dict(), family.config)
@@ -29,7 +30,7 @@ def test_families_are_sorted_by_task():
 
 
 def test_load_weights_loads_the_weights_of_another_run(tmp_path):
-    first = saved(tmp_path / 'family.safetensors')
+    first = saved_family(tmp_path / 'family.safetensors')
     torch.manual_seed(8)
     second = CVAE(CVAEConfig(**TINY), None)
     load_weights(second, tmp_path / 'family.safetensors')
@@ -38,8 +39,8 @@ def test_load_weights_loads_the_weights_of_another_run(tmp_path):
     assert all(parameter.requires_grad for parameter in second.parameters())
 
 
-def test_a_missing_discriminator_keeps_its_weights(tmp_path):
-    first = saved(tmp_path / 'family.safetensors')
+def test_missing_discriminator_keeps_its_initial_weights(tmp_path):
+    first = saved_family(tmp_path / 'family.safetensors')
     second = CVAE(CVAEConfig(**TINY, discriminator=4), None)
     discriminator = {name: value.clone() for name, value in second.discriminator.state_dict().items()}
     load_weights(second, tmp_path / 'family.safetensors')
@@ -49,27 +50,27 @@ def test_a_missing_discriminator_keeps_its_weights(tmp_path):
         load_weights(CVAE(CVAEConfig(**TINY, fine=8), None), tmp_path / 'family.safetensors')
 
 
-def test_a_missing_generator_is_an_error(tmp_path):
+def test_missing_generator_raises(tmp_path):
     options = {'size': 16, 'width': 4, 'discriminator_width': 4, 'blocks': 1, 'global_layers': 4, 'local_layers': 3}
-    one, two = (UGATIT(UGATITConfig(**options, one_way=one_way), None) for one_way in (True, False))
-    save_family(tmp_path / 'family.safetensors', 'ugatit', one.state_dict(), one.config)
+    one_way, two_way = (UGATIT(UGATITConfig(**options, one_way=value), None) for value in (True, False))
+    save_family(tmp_path / 'family.safetensors', 'ugatit', one_way.state_dict(), one_way.config)
     with pytest.raises(ValueError, match='such as genB2A'):
-        load_weights(two, tmp_path / 'family.safetensors')
+        load_weights(two_way, tmp_path / 'family.safetensors')
 
 
-def test_weights_of_another_shape_name_an_entry_that_differs(tmp_path):
-    saved(tmp_path / 'family.safetensors', style=24)
+def test_weights_of_other_shapes_raise_with_an_entry_that_differs(tmp_path):
+    saved_family(tmp_path / 'family.safetensors', style=24)
     with pytest.raises(ValueError, match=r'does not fit the config: \d+ entries differ, such as decoder'):
         load_weights(CVAE(CVAEConfig(**TINY), None), tmp_path / 'family.safetensors')
 
 
 @pytest.mark.parametrize('load', [lambda path: load_family(path, None), lambda path: load_weights(None, path)])
-def test_a_file_that_is_no_safetensors_is_an_error(tmp_path, load):
+def test_file_in_another_format_raises(tmp_path, load):
     (tmp_path / 'family.safetensors').write_bytes(b'broken')
     with pytest.raises(ValueError, match='cannot be read as safetensors'):
         load(tmp_path / 'family.safetensors')
 
 
-def test_an_unknown_family_names_the_known_ones():
+def test_unknown_family_raises_with_the_known_names():
     with pytest.raises(ValueError, match='known: cgan, cvae'):
         family_types('nvae')

@@ -1,4 +1,4 @@
-"""Downloads against a small server on this machine: whole, resumed, wrong, broken off, unreachable."""
+"""Downloads of weights from a local server, and the table of weights."""
 import hashlib
 import threading
 from dataclasses import replace
@@ -12,12 +12,12 @@ CONTENT = bytes(range(256)) * 40000  # 10 MB: several chunks
 
 
 class _Server(BaseHTTPRequestHandler):
-    content, ranges, asked, cut = CONTENT, True, [], None
+    content, supports_ranges, ranges, max_bytes = CONTENT, True, [], None
 
     def do_GET(self):
-        begin = self.headers.get('Range')
-        self.asked.append(begin)
-        first = int(begin.removeprefix('bytes=').rstrip('-')) if begin and self.ranges else 0
+        byte_range = self.headers.get('Range')
+        self.ranges.append(byte_range)
+        first = int(byte_range.removeprefix('bytes=').rstrip('-')) if byte_range and self.supports_ranges else 0
         if first and first >= len(self.content):
             self.send_error(416)
             return
@@ -27,7 +27,7 @@ class _Server(BaseHTTPRequestHandler):
         if first:
             self.send_header('Content-Range', f'bytes {first}-{len(self.content) - 1}/{len(self.content)}')
         self.end_headers()
-        self.wfile.write(body[:self.cut])
+        self.wfile.write(body[:self.max_bytes])
 
     def log_message(self, *message):
         pass
@@ -35,17 +35,17 @@ class _Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """A server class whose attributes steer it; the weights `net` of the table lie on it; the cache is tmp_path."""
-    handler = type('Server', (_Server,), {'asked': []})
-    listening = ThreadingHTTPServer(('127.0.0.1', 0), handler)
-    threading.Thread(target=listening.serve_forever, args=[0.02], daemon=True).start()
-    entry = weights.Entry('net', 'net.bin', f'http://127.0.0.1:{listening.server_port}/net.bin',
-                          hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), 'MIT', 'nobody')
+    """The handler class of a local server, configured by its attributes, with the weights `net`; the cache is under tmp_path."""
+    handler = type('Server', (_Server,), {'ranges': []})
+    http_server = ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=http_server.serve_forever, args=[0.02], daemon=True).start()
+    entry = weights.Entry('net', 'net.bin', f'http://127.0.0.1:{http_server.server_port}/net.bin',
+                          hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), 'MIT', 'citation')
     monkeypatch.setitem(weights.TABLE, 'net', entry)
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'cache'))
     yield handler
-    listening.shutdown()
-    listening.server_close()
+    http_server.shutdown()
+    http_server.server_close()
 
 
 def _files(tmp_path) -> list[str]:
@@ -69,20 +69,20 @@ def test_fetch_downloads_once_and_reports_progress(server, tmp_path):
     assert file.read_bytes() == CONTENT
     assert reports[-1] == (len(CONTENT), len(CONTENT)) and len(reports) > 1
     assert weights.path('net') == weights.fetch('net') == file
-    assert server.asked == [None]
+    assert server.ranges == [None]
     assert _files(tmp_path) == ['net.bin'] and weights.verify('net') == 'right'
 
 
 def test_interrupted_download_is_resumed(server, tmp_path):
-    server.cut = 3_000_000
+    server.max_bytes = 3_000_000
     with pytest.raises(weights.WeightsError, match='broke off'):
         weights.fetch('net')
     assert _files(tmp_path) == ['net.bin.partial']
-    have = (tmp_path / 'cache/net.bin.partial').stat().st_size
-    assert 0 < have <= 3_000_000
-    server.cut = None
+    size = (tmp_path / 'cache/net.bin.partial').stat().st_size
+    assert 0 < size <= 3_000_000
+    server.max_bytes = None
     assert weights.fetch('net').read_bytes() == CONTENT
-    assert server.asked == [None, f'bytes={have}-']
+    assert server.ranges == [None, f'bytes={size}-']
     assert _files(tmp_path) == ['net.bin']
 
 
@@ -91,7 +91,7 @@ def test_partial_file_is_restarted_if_not_resumable(server, tmp_path, case):
     (tmp_path / 'cache').mkdir()
     length = 1000 if case == 'server without ranges' else len(CONTENT) + 7
     (tmp_path / 'cache/net.bin.partial').write_bytes(b'x' * length)
-    server.ranges = case != 'server without ranges'
+    server.supports_ranges = case != 'server without ranges'
     assert weights.fetch('net').read_bytes() == CONTENT
 
 
@@ -114,7 +114,7 @@ def test_unverified_download_requires_the_flag_and_records_the_hash(server, monk
     monkeypatch.setitem(weights.TABLE, 'net', replace(weights.TABLE['net'], sha256=None, size=None))
     with pytest.raises(weights.WeightsError, match='--allow-unverified'):
         weights.fetch('net')
-    assert server.asked == []
+    assert server.ranges == []
     file = weights.fetch('net', allow_unverified=True)
     assert weights.verify('net') == 'unchanged'
     file.write_bytes(b'changed later')
@@ -127,9 +127,9 @@ def test_failed_download_raises_and_leaves_no_file(server, tmp_path, monkeypatch
         server.do_GET = lambda self: self.send_error(404)
     else:
         monkeypatch.setitem(weights.TABLE, 'net', replace(weights.TABLE['net'], address=address))
-    with pytest.raises(weights.WeightsError, match='cannot be downloaded') as caught:
+    with pytest.raises(weights.WeightsError, match='cannot be downloaded') as error:
         weights.fetch('net')
-    assert '\n' not in str(caught.value)
+    assert '\n' not in str(error.value)
     assert _files(tmp_path) == []
 
 

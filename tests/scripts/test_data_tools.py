@@ -1,4 +1,4 @@
-"""prepare_data.py and benchmark.py as a user meets them."""
+"""Commands of prepare_data.py and benchmark.py."""
 import pytest
 import torch
 
@@ -9,7 +9,7 @@ from scripts import benchmark, prepare_data
 from tests.datasets import layouts
 
 
-def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
+def test_pack_and_embed_write_a_cache_for_training(tmp_path, capsys):
     layouts.celeba(tmp_path / 'celeba')
     pack = ['pack', '--data', 'celeba', '--root', str(tmp_path / 'celeba'), '-o', str(tmp_path / 'cache'), '--workers', '0']
     assert prepare_data.main([*pack, '--size', '48']) == 0
@@ -18,33 +18,33 @@ def test_pack_writes_a_cache_that_trains(tmp_path, capsys):
     assert prepare_data.main(['embed', str(tmp_path / 'cache')]) == 0
     sample = build_swaps('cache', tmp_path / 'cache', 48, 'test', encoder=fingerprint('identity-mobilefacenet'))[0]
     with torch.no_grad():
-        seen = load_embedder('identity-mobilefacenet')(sample.source[None])[0]
-    torch.testing.assert_close(sample.source_embedding, seen, atol=1e-4, rtol=0)
+        expected = load_embedder('identity-mobilefacenet')(sample.source[None])[0]
+    torch.testing.assert_close(sample.source_embedding, expected, atol=1e-4, rtol=0)
     assert prepare_data.main([*pack, '--size', '64']) == 2
     assert 'give another folder' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('task', [['faces', '{}/nowhere'], ['faces', '{}'], ['pack', '--data', 'celeba', '--root', '{}']])
-def test_what_is_wrong_is_one_sentence(tmp_path, capsys, task):
-    task = [word.format(tmp_path) for word in task]
-    assert prepare_data.main([*task, '-o', str(tmp_path / 'out')]) == 2
+@pytest.mark.parametrize('arguments', [['faces', '{}/nowhere'], ['faces', '{}'], ['pack', '--data', 'celeba', '--root', '{}']])
+def test_errors_are_one_sentence(tmp_path, capsys, arguments):
+    arguments = [argument.format(tmp_path) for argument in arguments]
+    assert prepare_data.main([*arguments, '-o', str(tmp_path / 'out')]) == 2
     error = capsys.readouterr().err
     assert error.count('\n') == 1 and str(tmp_path) in error and 'Traceback' not in error
 
 
-def test_benchmark_of_loading_prints_both_rates_and_their_ratio(tmp_path, capsys, monkeypatch):
+def test_benchmark_of_loading_prints_rates_and_their_ratio(tmp_path, capsys, monkeypatch):
     original = benchmarks.write_rendered_faces
     monkeypatch.setattr(benchmarks, 'write_rendered_faces', lambda folder, count: original(folder, 60))
     assert benchmark.main(['data', '--workers', '0', '--seconds', '0.3', '--repeats', '1']) == 0
     lines = [line.rsplit('  ', 1) for line in capsys.readouterr().out.splitlines()]
     figures = {name.strip(): float(value) for name, value in lines}
     assert figures['images'] == 60
-    rates = figures['cached images/s'] / figures['decoded images/s']
-    assert figures['ratio'] == pytest.approx(rates, abs=0.1) and rates > 1
+    ratio = figures['cached images/s'] / figures['decoded images/s']
+    assert figures['ratio'] == pytest.approx(ratio, abs=0.1) and ratio > 1
     assert benchmark.main(['data', '--data', 'celeba', '--root', str(tmp_path)]) == 2
 
 
-def test_benchmark_counts_drawn_faces(capsys):
+def test_benchmark_of_rendering_prints_median_and_best(capsys):
     assert benchmark.main(['synthetic', '--size', '32', '--seconds', '0.05', '--repeats', '3']) == 0
     median, best = (float(line.rsplit(None, 1)[1]) for line in capsys.readouterr().out.splitlines())
     assert 0 < median <= best

@@ -59,7 +59,7 @@ def test_a_translator_is_measured_in_both_directions(evaluate, tmp_path, capsys)
     assert all(f'| {row} |' in said for row in ('none a2b', 'none b2a', 'run a2b', 'run b2a')) and 'FD-id ↓' in said
     swapper = run_of('cvae', tmp_path / 'swapper')
     assert evaluate('--run', swapper, '--protocol', 'translation', '--count', 6, '--device', 'cpu') == 2
-    assert 'is a swap family; give a run of a translation family' in capsys.readouterr().err
+    assert 'whose task is swap: the protocol translation' in capsys.readouterr().err
 
 
 def test_verification_by_a_list_and_by_drawn_pairs(evaluate, tmp_path, capsys):

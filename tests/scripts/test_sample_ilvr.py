@@ -1,4 +1,4 @@
-"""scripts/sample_ilvr.py as its user meets it, with a tiny denoiser that was trained on nothing."""
+"""scripts/sample_ilvr.py with a small untrained denoiser."""
 import csv
 
 import pytest
@@ -25,77 +25,82 @@ def weights(tmp_path_factory):
 
 
 class TemplateOval(Oval):
+    """Oval with the argument `template`."""
+
     def forward(self, images, *, template='face'):
         return super().forward(images)
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch, weights):
-    """A folder with a photo of a face and a drawing in which none is found."""
+def folder(tmp_path, monkeypatch):
+    """A folder of references: a photo in which the stub detector finds a face, and a drawing without a face."""
     torch.manual_seed(1)
-    embed = Embedder(TinyEmbedder(), 'arcface')
-    known = {'identity-mobilefacenet': embed}
-    monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: known[name] if name in known else load_embedder(name))
+    embedders = {'identity-mobilefacenet': Embedder(TinyEmbedder(), 'arcface')}
+    monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: embedders[name] if name in embedders else load_embedder(name))
     monkeypatch.setattr(sample_ilvr, 'load_parser', lambda name: TemplateOval())
-    monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *asked: Planted({(90, 120): [face_at(60, 45, 30)]}))
+    monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *_: Planted({(90, 120): [face_at(60, 45, 30)]}))
     write_image(tmp_path / 'refs' / 'face.png', photo(90, 120))
     write_image(tmp_path / 'refs' / 'drawing.jpg', photo(80, 80, seed=1))
     (tmp_path / 'refs' / 'notes.txt').write_text('no image')
     return tmp_path
 
 
-def run(place, weights, *words) -> int:
-    return sample_ilvr.main([str(word) for word in ('--weights', weights, '-o', place / 'out', '--device', 'cpu', *words)])
+@pytest.fixture
+def run(folder, weights):
+    """Runs the script with the given arguments and returns its exit status."""
+    prefix = '--weights', weights, '-o', folder / 'out', '--device', 'cpu'
+    return lambda *arguments: sample_ilvr.main([str(argument) for argument in (*prefix, *arguments)])
 
 
-def test_samples_sheets_and_figures_are_written(place, weights, capsys):
-    assert run(place, weights, '--ref', place / 'refs', '--down', 4, '8:4', '--range', 0, 50, '--steps', 3, '--n', 2) == 0
-    said = capsys.readouterr()
-    assert 'drawing: no face was found' in said.err and 'face: no face' not in said.err
-    names = sorted(path.name for path in (place / 'out').iterdir())
+def test_samples_sheets_and_figures_are_written(run, folder, capsys):
+    arguments = '--down', 4, '8:4', '--range', 0, 50, '--steps', 3, '--n', 2
+    assert run('--ref', folder / 'refs', *arguments) == 0
+    captured = capsys.readouterr()
+    assert 'drawing: no face was found' in captured.err and 'face: no face' not in captured.err
+    names = sorted(path.name for path in (folder / 'out').iterdir())
     assert len([name for name in names if name.startswith('face_down4_range0_')]) == 2
     assert len(names) == 2 * 4 * 2 + 2 + 3 and 'drawing_down8-4_range50_1.png' in names
-    assert read_image(place / 'out' / 'face_down4_range0_0.png').shape == (16, 16, 3)
-    sheet = read_image(place / 'out' / 'face_sheet.png')
+    assert read_image(folder / 'out' / 'face_down4_range0_0.png').shape == (16, 16, 3)
+    sheet = read_image(folder / 'out' / 'face_sheet.png')
     assert sheet.shape[1] > 5 * 192 and sheet.shape[0] > 3 * 192, 'reference and four settings; low-pass and two samples'
-    rows = list(csv.DictReader((place / 'out' / 'figures.csv').read_text().splitlines()))
+    rows = list(csv.DictReader((folder / 'out' / 'figures.csv').read_text().splitlines()))
     assert [row['name'] for row in rows] == ['down 4, range 0', 'down 4, range 50', 'down 8:4, range 0', 'down 8:4, range 50']
     assert all(float(row['faithfulness']) < 0.02 for row in rows if row['name'].endswith('range 0'))
-    assert 'low-pass error' in said.out and '<svg' in (place / 'out' / 'figures.svg').read_text()
+    assert 'low-pass error' in captured.out and '<svg' in (folder / 'out' / 'figures.svg').read_text()
 
 
-def test_a_photo_is_all_that_a_user_needs(tmp_path, capsys):
+def test_defaults_require_a_reference_only(tmp_path, capsys):
     write_image(tmp_path / 'photo.png', demo_photo('portrait'))
     assert sample_ilvr.main(['--ref', str(tmp_path / 'photo.png'), '-o', str(tmp_path / 'out'), '--steps', '3', '--n', '1']) == 0
     assert 'no face' not in capsys.readouterr().err
     assert len(list((tmp_path / 'out').glob('photo_down*_0.png'))) == 4
 
 
-def test_a_seed_repeats_the_samples_and_a_sampler_changes_them(place, weights):
-    words = '--ref', place / 'refs' / 'face.png', '--down', 4, '--steps', 3, '--n', 1
-    found = []
+def test_samples_repeat_by_seed_and_differ_by_setting(run, folder):
+    arguments = '--ref', folder / 'refs' / 'face.png', '--down', 4, '--steps', 3, '--n', 1
+    samples = []
     for more in ((), (), ('--seed', 1), ('--sampler', 'dpm++'), ('--published', '--steps', 4), ('--identity',),
-                 ('--identity', place / 'refs' / 'drawing.jpg', '--through', 'image'), ('--mask', 'inside')):
-        assert run(place, weights, *words, *more) == 0
-        found.append((place / 'out' / 'face_down4_0.png').read_bytes())
-    assert found[0] == found[1] and len(set(found)) == len(found) - 1
+                 ('--identity', folder / 'refs' / 'drawing.jpg', '--through', 'image'), ('--mask', 'inside')):
+        assert run(*arguments, *more) == 0
+        samples.append((folder / 'out' / 'face_down4_0.png').read_bytes())
+    assert samples[0] == samples[1] and len(set(samples)) == len(samples) - 1
 
 
-def test_references_are_mixed(place, weights):
-    assert run(place, weights, '--ref', place / 'refs', '--mix', 1, 2, '--down', 4, '--steps', 2, '--n', 1) == 0
-    assert sorted(path.name for path in (place / 'out').glob('*.png')) == ['mixture_down4_0.png', 'mixture_sheet.png']
+def test_references_are_mixed(run, folder):
+    assert run('--ref', folder / 'refs', '--mix', 1, 2, '--down', 4, '--steps', 2, '--n', 1) == 0
+    assert sorted(path.name for path in (folder / 'out').glob('*.png')) == ['mixture_down4_0.png', 'mixture_sheet.png']
 
 
-@pytest.mark.parametrize('words, hint', [
+@pytest.mark.parametrize('arguments, message', [
     (['--ref', 'absent.png'], 'is no file'),
     (['--down', '0.5'], 'the setting down'),
     (['--down', 'coarse'], 'the setting down'),
     (['--range', '120'], 'the setting until'),
     (['--mix', '1', '2', '3'], 'as many weights'),
-    (['--weights', 'absent.pt'], 'is neither a file'),
-    (['--encoder', 'somebody'], 'known: identity-mobilefacenet'),
+    (['--weights', 'absent.pt'], 'absent.pt'),
+    (['--encoder', 'unheard-of'], 'identity-mobilefacenet'),
 ])
-def test_what_is_wrong_is_one_sentence(place, weights, capsys, words, hint):
-    assert run(place, weights, '--ref', place / 'refs', *words) == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith('sample_ilvr.py:')]
-    assert len(said) == 1 and hint in said[0]
+def test_input_error_is_one_line(run, folder, capsys, arguments, message):
+    assert run('--ref', folder / 'refs', *arguments) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('sample_ilvr.py:')]
+    assert len(errors) == 1 and message in errors[0]

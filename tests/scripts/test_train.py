@@ -21,15 +21,16 @@ def train(run_train):
 
 def test_an_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
     run = tmp_path / 'run'
-    update = Engine._update
+    train_step = Engine.train_step
 
     def interrupted(engine, *rest):
-        update(engine, *rest)
-        if engine.step == 2:
+        images = train_step(engine, *rest)
+        if engine.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
+        return images
 
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, '_update', interrupted)
+        patch.setattr(Engine, 'train_step', interrupted)
         assert train('--family', 'cvae', '--steps', 4, '--out', run, settings=TINY) == 128 + signal.SIGTERM
     errors = capsys.readouterr().err
     assert 'train.py: stopped by SIGTERM at step 3 of 4 and saved' in errors and f'--resume {run}' in errors

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.training.aliases import replaced
+from experiments.training.launch.aliases import replaced
 
 ROOT = Path(__file__).resolve().parents[2]
 

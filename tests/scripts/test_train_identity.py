@@ -84,7 +84,7 @@ def test_fine_tuning_lists_the_identities_of_both_trainings(train, folder, tmp_p
                  '--out', second, settings=settings) == 0
     names = identities_learned_from(second / 'encoder.safetensors')
     assert set(json.loads((first / 'learned_from.json').read_text())) < set(names)
-    assert {name for name in names if name.startswith('Drawn')} == {
+    assert {name for name in names if name.startswith('Identity ')} == {
         name_of(identity) for identity in range(20) if identity not in (1, 11)}
     lines = [json.loads(line) for line in (second / 'journal.jsonl').read_text().splitlines()]
     assert all({'train/margin', 'train/contrast'} <= set(line) for line in lines if 'train/margin' in line)

@@ -1,4 +1,4 @@
-"""Photos in, an aligned data set out, and a word on each photo that was left out."""
+"""Preparation of photos: alignment, filters, reports and resumption."""
 import csv
 import json
 
@@ -17,17 +17,18 @@ POINTS = np.array(TEMPLATES['celeba'].points, np.float32)
 
 
 class Stub:
-    """Finds as many faces as the photo's top-left pixel says in red, seen at the scale that it says in green."""
+    """A detector whose result is coded in the top-left pixel of a photo: number of faces, their scale in tenths, and whether the
+    nose lies far outside the face."""
 
     def __init__(self):
-        self.seen = 0
+        self.calls = 0
 
     def detect(self, photo):
-        self.seen += 1
-        count, scale, turned = photo[0, 0].tolist()
+        self.calls += 1
+        count, scale, is_invalid = photo[0, 0].tolist()
         points = (POINTS + 0.5) * scale / 10 - 0.5 + [[20, 10]]
-        if turned:
-            points[2] += [40 * scale / 10, 0]  # the nose far outside the face
+        if is_invalid:
+            points[2] += [40 * scale / 10, 0]
         box = np.array([0, 0, scale, scale], np.float32)
         return [Face(box, points.astype(np.float32), 0.99 if i == 0 else 0.5) for i in range(count)]
 
@@ -40,6 +41,7 @@ def detector(monkeypatch):
 
 
 def photo(path, seed, code=(1, 20, 0)):
+    """Write a photo with the code of Stub in its top-left pixel."""
     array = np.zeros((600, 500, 3), np.uint8)
     array[10:10 + 436, 20:20 + 356] = image(seed, 356, 436)
     array[0, 0] = code
@@ -53,9 +55,9 @@ def photos(tmp_path):
         photo(root / name, i)
     photo(root / 'x_none.png', 0, (0, 20, 0))
     photo(root / 'x_small.png', 0, (1, 4, 0))
-    photo(root / 'x_turned.png', 0, (1, 20, 1))
+    photo(root / 'x_invalid.png', 0, (1, 20, 1))
     photo(root / 'x_two.png', 0, (2, 20, 0))
-    (root / 'x_broken.png').write_bytes(b'nothing')
+    (root / 'x_broken.png').write_bytes(b'broken')
     return root
 
 
@@ -65,15 +67,15 @@ def report(folder):
 
 
 @pytest.mark.parametrize('layout', ['celeba', 'folder'])
-def test_kept_photos_are_aligned_and_the_layout_is_read_back(photos, tmp_path, detector, layout):
+def test_kept_photos_are_aligned_and_written_in_the_layout(photos, tmp_path, detector, layout):
     counts = prepare(photos, tmp_path / 'out', layout=layout, rules=Rules(several='drop'))
     assert counts['kept'] == 6
     faces = build_faces(layout, tmp_path / 'out')
     assert len(faces) == 6 and len(faces.identity_names) == 4 and faces.frame == TEMPLATES['celeba']
     assert np.allclose(faces.points, POINTS, atol=0.02)
     rows = report(tmp_path / 'out')
-    seen = read_image(tmp_path / 'out' / rows['berta/a.png']['output'])
-    assert np.abs(seen.astype(float) - image(2)).mean() < 4
+    aligned = read_image(tmp_path / 'out' / rows['berta/a.png']['output'])
+    assert np.abs(aligned.astype(float) - image(2)).mean() < 4
     if layout == 'folder':
         assert rows['carl/deep/a.png']['output'] == 'carl/deep_a.jpg' and rows['dora__2.png']['output'] == 'dora/dora__2.jpg'
     else:
@@ -81,22 +83,22 @@ def test_kept_photos_are_aligned_and_the_layout_is_read_back(photos, tmp_path, d
         assert list(names.values()) == ['anna', 'berta', 'carl', 'dora']
 
 
-def test_every_dropped_photo_has_its_reason(photos, tmp_path, detector):
+def test_report_gives_the_reason_for_each_dropped_photo(photos, tmp_path, detector):
     prepare(photos, tmp_path / 'out', rules=Rules(several='drop'))
     reasons = {name: row['reason'] for name, row in report(tmp_path / 'out').items() if row['kept'] == 'no'}
     assert reasons == {'x_none.png': 'no face', 'x_small.png': 'too small', 'x_two.png': 'several faces',
-                       'x_turned.png': 'landmarks unlike a face seen from the front', 'x_broken.png': 'unreadable'}
+                       'x_invalid.png': 'landmarks unlike a face seen from the front', 'x_broken.png': 'unreadable'}
     summary = json.loads((tmp_path / 'out' / 'report.json').read_text())
     assert (summary['photos'], summary['kept'], summary['dropped']['no face']) == (11, 6, 1)
     assert prepare(photos, tmp_path / 'largest')['kept'] == 7  # by default the larger of two faces is taken
 
 
-def test_an_interrupted_run_goes_on_with_the_rest(photos, tmp_path, detector, monkeypatch):
-    whole = prepare(photos, tmp_path / 'whole')
-    detect, detector.seen = detector.detect, 0
+def test_interrupted_run_resumes(photos, tmp_path, detector, monkeypatch):
+    expected = prepare(photos, tmp_path / 'uninterrupted')
+    detect, detector.calls = detector.detect, 0
 
     def failing(image):
-        if detector.seen == 4:
+        if detector.calls == 4:
             raise KeyboardInterrupt
         return detect(image)
 
@@ -105,17 +107,17 @@ def test_an_interrupted_run_goes_on_with_the_rest(photos, tmp_path, detector, mo
         prepare(photos, tmp_path / 'out')
     monkeypatch.setattr(detector, 'detect', detect)
     with (tmp_path / 'out' / 'report.csv').open('a') as handle:
-        handle.write('dora__1.png,ye')  # the line that was being written
-    assert prepare(photos, tmp_path / 'out') == whole
-    assert detector.seen == 10  # each readable photo once
-    assert report(tmp_path / 'out') == report(tmp_path / 'whole')
-    files = [sorted(path.name for path in (tmp_path / name).rglob('*.*')) for name in ('out', 'whole')]
+        handle.write('dora__1.png,ye')  # an incomplete line
+    assert prepare(photos, tmp_path / 'out') == expected
+    assert detector.calls == 10  # one call per readable photo
+    assert report(tmp_path / 'out') == report(tmp_path / 'uninterrupted')
+    files = [sorted(path.name for path in (tmp_path / name).rglob('*.*')) for name in ('out', 'uninterrupted')]
     assert files[0] == files[1]
     for name in ('identity_CelebA.txt', 'list_landmarks_align_celeba.txt', 'list_eval_partition.txt'):
-        assert (tmp_path / 'out' / name).read_text() == (tmp_path / 'whole' / name).read_text()
+        assert (tmp_path / 'out' / name).read_text() == (tmp_path / 'uninterrupted' / name).read_text()
 
 
-def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
+def test_folder_of_other_photos_settings_or_files_is_refused(photos, tmp_path, detector):
     prepare(photos, tmp_path / 'out')
     with pytest.raises(ValueError, match='other settings'):
         prepare(photos, tmp_path / 'out', rules=Rules(eyes=50))
@@ -125,7 +127,7 @@ def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
     with pytest.raises(ValueError, match='lies inside'):
         prepare(photos, photos / 'out')
     (tmp_path / 'full').mkdir()
-    (tmp_path / 'full' / 'thesis.txt').write_text('mine')
+    (tmp_path / 'full' / 'thesis.txt').write_text('text')
     with pytest.raises(ValueError, match='not empty'):
         prepare(photos, tmp_path / 'full')
     (tmp_path / 'empty').mkdir()
@@ -133,19 +135,19 @@ def test_a_folder_of_something_else_is_refused(photos, tmp_path, detector):
         prepare(tmp_path / 'empty', tmp_path / 'out2')
 
 
-def test_leftovers_of_a_killed_command_are_in_nobodys_way(tmp_path):
+def test_temporary_files_of_a_killed_command_are_ignored(tmp_path):
     for name in ('.0001.jpg.123.tmp', 'stamp.part'):
         (tmp_path / name).write_text('half')
     claim_folder(tmp_path, 'stamp')
     (tmp_path / '.stamp').unlink()
-    (tmp_path / 'photo.jpg').write_text('of somebody')
+    (tmp_path / 'photo.jpg').write_text('unrelated')
     with pytest.raises(ValueError, match='not empty'):
         claim_folder(tmp_path, 'stamp')
 
 
 @pytest.mark.slow
-def test_real_faces_in_parallel(tmp_path):
-    """MTCNN in two processes finds the face of scikit-image's astronaut where it is, and none in noise."""
+def test_mtcnn_in_two_processes(tmp_path):
+    """MTCNN detects the face of scikit-image's astronaut at three positions and none in noise."""
     from skimage.data import astronaut
 
     for i in range(3):

@@ -1,4 +1,4 @@
-"""Images of any size brought into a network's square."""
+"""Alignment of images of any size to the square input of a network."""
 import numpy as np
 import pytest
 import torch
@@ -9,36 +9,36 @@ from tests.models.stubs import Planted, face_at, photo
 
 
 @pytest.mark.parametrize('template', ['face', 'ffhq'])
-def test_the_face_comes_where_the_template_has_it(template):
+def test_landmarks_are_mapped_to_the_template(template):
     image, face = np.zeros((400, 500, 3), np.uint8), face_at(230, 190, 40, angle=20)
     x, y = face.points[2].round().astype(int)
     image[y - 4:y + 5, x - 4:x + 5] = 255
-    found = align_image(image, Planted({(400, 500): [face]}), 64, template)
-    assert found.image.shape == (1, 3, 64, 64) and found.note is None and (found.inside == 1).all()
-    places = torch.stack(torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing='xy'))
-    weight = found.image[0, 0] + 1
-    nose = (places * weight).sum((1, 2)) / weight.sum()
+    aligned = align_image(image, Planted({(400, 500): [face]}), 64, template)
+    assert aligned.image.shape == (1, 3, 64, 64) and aligned.note is None and (aligned.inside == 1).all()
+    grid = torch.stack(torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing='xy'))
+    weight = aligned.image[0, 0] + 1
+    nose = (grid * weight).sum((1, 2)) / weight.sum()
     torch.testing.assert_close(nose, geometry.template(template).scaled(64).tensor()[2], atol=0.7, rtol=0)
 
 
-def test_the_largest_of_several_faces_is_taken_and_said():
+def test_largest_of_several_faces_is_aligned_with_a_note():
     faces = [face_at(100, 100, 50), face_at(250, 100, 20)]
-    several, alone = (align_image(photo(200, 300), Planted({(200, 300): found}), 32) for found in (faces, faces[:1]))
-    assert '2 faces' in several.note and alone.note is None
-    torch.testing.assert_close(several.image, alone.image)
+    several, single = (align_image(photo(200, 300), Planted({(200, 300): detected}), 32) for detected in (faces, faces[:1]))
+    assert '2 faces' in several.note and single.note is None
+    torch.testing.assert_close(several.image, single.image)
 
 
-def test_what_lies_beyond_the_image_is_not_known():
-    """White inside, where the photo ends; the face is too near to the left border for its frame."""
+def test_inside_is_zero_beyond_the_border():
+    """A white image whose face is too close to the left border for the template."""
     image = np.full((300, 300, 3), 255, np.uint8)
-    found = align_image(image, Planted({(300, 300): [face_at(40, 150, 60)]}), 64)
-    known = found.inside[0, 0, 32]
-    assert (known[:10] == 0).all() and (known[-32:] == 1).all() and (known.diff() >= 0).all()
-    assert float(found.image.min()) > 0.99, 'beyond it the border is repeated'
+    aligned = align_image(image, Planted({(300, 300): [face_at(40, 150, 60)]}), 64)
+    row = aligned.inside[0, 0, 32]
+    assert (row[:10] == 0).all() and (row[-32:] == 1).all() and (row.diff() >= 0).all()
+    assert float(aligned.image.min()) > 0.99, 'the border is replicated'
 
 
-def test_without_a_face_the_middle_is_taken_and_said():
+def test_image_without_a_face_is_center_cropped_with_a_note():
     image = np.zeros((100, 200, 3), np.uint8)
     image[:, 50:150] = 255
-    found = align_image(image, Planted({}), 32)
-    assert 'no face' in found.note and float(found.image.min()) > 0.99 and (found.inside == 1).all()
+    aligned = align_image(image, Planted({}), 32)
+    assert 'no face' in aligned.note and float(aligned.image.min()) > 0.99 and (aligned.inside == 1).all()

@@ -1,4 +1,4 @@
-"""A super-resolution network between generator and photo."""
+"""Super-resolution of generated faces."""
 import numpy as np
 import onnx
 import pytest
@@ -23,29 +23,29 @@ def network(tmp_path):
     return path
 
 
-def test_a_image_comes_back_larger_in_its_own_range(network):
+def test_upscaler_keeps_the_value_range(network):
     image = torch.rand(3, 6, 8) * 2 - 1
     torch.testing.assert_close(Upscaler(network)(image), image.repeat_interleave(2, 1).repeat_interleave(2, 2),
                                rtol=0, atol=1e-6)
 
 
-def test_made_faces_pass_through_it_before_they_are_put_back(network):
+def test_generated_faces_are_upscaled_before_pasting(network):
     target, face = photo(200, 220), face_at(110, 100, 40)
-    seen = []
+    shapes = []
 
     def upscale(crop):
-        seen.append(tuple(crop.shape))
+        shapes.append(tuple(crop.shape))
         return Upscaler(network)(crop) * 0 - 1  # black
 
     swapper = FaceSwapper(Painter(lambda batch: batch.target, 32), perception(Oval()), Planted({(200, 220): [face]}),
                           upscale=upscale)
-    swapped = swapper.swap(target, target)
-    assert seen == [(3, 32, 32)]
-    assert swapped.image[100, 110].max() < 30 < target[100, 110].max()
-    np.testing.assert_array_equal(swapped.image[:20], target[:20])
+    result = swapper.swap(target, target)
+    assert shapes == [(3, 32, 32)]
+    assert result.image[100, 110].max() < 30 < target[100, 110].max()
+    np.testing.assert_array_equal(result.image[:20], target[:20])
 
 
-def test_what_is_no_such_network_is_one_sentence(tmp_path, network):
+def test_unsuitable_networks_and_images_raise(tmp_path, network):
     broken = tmp_path / 'broken.onnx'
     broken.write_bytes(b'no network')
     with pytest.raises(ValueError, match='cannot be used for upscaling'):

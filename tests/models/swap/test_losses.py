@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.training.completion import complete
 from experiments.training.engine import Engine
 from experiments.training.fabric import build_fabric
+from experiments.training.launch.completion import complete
 from models.base import Perception
 from models.batch import PARTS, SwapBatch
 from models.cgan.family import CGANConfig

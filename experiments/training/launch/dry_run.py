@@ -3,9 +3,9 @@ import time
 
 import torch
 
-from experiments.training.build import Training
 from experiments.training.errors import explain_out_of_memory
-from experiments.training.memory import PeakMemory
+from experiments.training.launch.build import Training
+from experiments.training.launch.memory import PeakMemory
 
 
 def dry_run(training: Training) -> None:
@@ -29,7 +29,6 @@ def dry_run(training: Training) -> None:
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
         seconds = time.monotonic() - start
-    del steps
     engine.module = None  # DDP would keep the process group alive after destroy_process_group
     if not engine.fabric.is_global_zero:
         return

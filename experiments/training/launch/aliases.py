@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[2] / 'scripts'
+SCRIPTS = Path(__file__).resolve().parents[3] / 'scripts'
 # option -> settings of its value
 _SETTINGS: dict[str, Callable[[str], tuple[str, ...]]] = {
     '--network': lambda value: (f'model.network={value}',),

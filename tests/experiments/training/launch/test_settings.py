@@ -10,7 +10,7 @@ import yaml
 from configs.base import Config
 from configs.data import PairData, RecognitionData, SwapData
 from configs.resolve import PRESETS, merge, parse_override, read_preset, resolve
-from experiments.training.settings import ignored_settings, started
+from experiments.training.launch.settings import ignored_settings, started
 from experiments.training.tasks.base import load_task
 from models.batch import PairBatch, SwapBatch
 from models.registry import FAMILIES, GENERATORS, build_family, family_entry, family_types

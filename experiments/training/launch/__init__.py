@@ -1,0 +1,1 @@
+"""From a command line to a running engine: settings, run folder, building, dry run, exit code. Import from the modules."""
