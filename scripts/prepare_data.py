@@ -31,7 +31,6 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 
 import torch
 
@@ -39,15 +38,12 @@ from datasets.cache import embed, label, pack
 from datasets.loaders import FACES, build_faces
 from datasets.preparation.photos import LAYOUTS, Rules, prepare
 from datasets.preparation.pseudo_labels import write_pseudo_labels
+from datasets.preparation.reversal import reverse_cache
 from datasets.preparation.webcaricature import Filter, filter_images
-from datasets.samples.reversed import reverse
 from datasets.transforms.joint import face_frame
-from models import weights
 from models.geometry import FACE_SIDE, TEMPLATES
-from models.perception.build import EMBEDDERS, PARSERS, build_perception, fingerprint, load_embedder, load_parser
+from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS
-from models.registry import load_family
-from models.swap.reversal import paste_swap
 from models.weights import WeightsError
 
 
@@ -116,7 +112,7 @@ def add_reverse(commands: argparse._SubParsersAction) -> None:
                            help='weights of the swapper: a name in models.weights or a family.safetensors (%(default)s)')
     reversing.add_argument('--per-image', type=int, default=2, help='strangers per image (%(default)s)')
     reversing.add_argument('--seed', type=int, default=0, help='random seed of the strangers (%(default)s)')
-    reversing.set_defaults(run=reverse_cache)
+    reversing.set_defaults(run=add_reversed_pairs)
 
 
 def add_webcaricature(commands: argparse._SubParsersAction) -> None:
@@ -175,13 +171,8 @@ def embed_cache(args: argparse.Namespace) -> None:
     print(f'{args.cache}: {len(embedded)} images with identity embeddings')
 
 
-def reverse_cache(args: argparse.Namespace) -> None:
-    file = Path(args.weights) if args.weights.endswith('.safetensors') else weights.path(args.weights)
-    swapper = load_family(file, build_perception())
-    if swapper.task != 'swap':
-        raise ValueError(f'{file} holds no swapper; give the weights of a cgan, cvae or ddpm')
-    pairs = reverse(args.cache, partial(paste_swap, swapper), swapper.perception.parser.labels, name=weights.digest(file),
-                    per_image=args.per_image, seed=args.seed, progress=print_progress)
+def add_reversed_pairs(args: argparse.Namespace) -> None:
+    pairs = reverse_cache(args.cache, args.weights, per_image=args.per_image, seed=args.seed, progress=print_progress)
     print(f'{args.cache}: {pairs} reversed pairs')
 
 
