@@ -1,14 +1,14 @@
-"""Run an ablation and compare its runs.
+"""Train the runs of an ablation and compare them.
 
     python scripts/ablate.py quick
-    python scripts/ablate.py configs/ablations/identity.yaml --dry-run       # the plan, in seconds
-    python scripts/ablate.py configs/ablations/identity.yaml --estimate      # with the time that each run takes
+    python scripts/ablate.py configs/ablations/identity.yaml --dry-run       # print the plan
+    python scripts/ablate.py configs/ablations/identity.yaml --estimate      # print the plan with estimated times
     python scripts/ablate.py families --data celeba --root CELEBA -o OUT
     python scripts/ablate.py photo-drawing --data webcaricature --root WEBCARICATURE
 
-Finished runs are reused (runs/ablations, by the hash of config, code and data), interrupted runs resume, failures are recorded.
---estimate measures the speed of each variant on a few training steps and stores it. OUT receives report.html, tables (Markdown,
-CSV, LaTeX) and, for families of images, images.png.
+Finished runs are reused (--runs, by the hash of config, code and data), interrupted runs resume, failures are recorded.
+--estimate measures the speed of each variant on a few training steps and stores it. The output folder receives report.html,
+tables (Markdown, CSV, LaTeX) and, for image families, images.png.
 """
 import sys
 from pathlib import Path
@@ -34,24 +34,25 @@ from models.weights import WeightsError
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ablation', help='YAML file, or its name in configs/ablations')
-    parser.add_argument('--data', help='train and measure on this data set instead')
-    parser.add_argument('--root', help='its folder')
-    parser.add_argument('--steps', type=int, help='of every run, instead of what the file says')
-    parser.add_argument('--seeds', type=int, nargs='+', help='instead of those of the file')
-    parser.add_argument('--runs', type=Path, default=Path('runs/ablations'), help='where runs lie (%(default)s)')
-    parser.add_argument('-o', '--out', type=Path, help='folder of the results (default outputs/ablations/NAME)')
-    parser.add_argument('--dry-run', action='store_true', help='print the plan alone')
-    parser.add_argument('--estimate', action='store_true', help='print the plan with measured times')
-    parser.add_argument('--compare-only', action='store_true', help='train nothing; compare what is finished')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='of the comparison')
+    parser.add_argument('--data', help='data set for training and evaluation, instead of that of the file')
+    parser.add_argument('--root', help='folder of the data set')
+    parser.add_argument('--steps', type=int, help='training steps of every run, instead of those of the file')
+    parser.add_argument('--seeds', type=int, nargs='+', help='seeds, instead of those of the file')
+    parser.add_argument('--runs', type=Path, default=Path('runs/ablations'), help='folder of the runs (%(default)s)')
+    parser.add_argument('-o', '--out', type=Path, help='output folder (outputs/ablations/NAME)')
+    parser.add_argument('--dry-run', action='store_true', help='print the plan and exit')
+    parser.add_argument('--estimate', action='store_true', help='print the plan with estimated times and exit')
+    parser.add_argument('--compare-only', action='store_true', help='compare the finished runs without training')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help='torch device of the comparison (%(default)s)')
     args = parser.parse_args(argv)
     if bool(args.data) != bool(args.root) and args.data != 'synthetic':
-        parser.error('--data and --root belong together')
+        parser.error('--data and --root require each other')
     return args
 
 
 def settings(args: argparse.Namespace) -> tuple[str, AblationConfig]:
-    """Name and ablation, with what the command line changes."""
+    """Name and ablation with the overrides of the command line."""
     name, ablation = read_ablation(args.ablation)
     changes = {} if args.steps is None else {'engine.steps': args.steps}
     update = {} if args.seeds is None else {'seeds': args.seeds}
@@ -64,7 +65,7 @@ def settings(args: argparse.Namespace) -> tuple[str, AblationConfig]:
 
 
 def list_plan(runs: list[Run], folder: Path, measure: bool) -> None:
-    """Print what would run, and how long it would take as far as that is known, or measured."""
+    """Print the runs with their state and estimated duration. measure: estimate durations that are not stored."""
     seconds = estimates(runs, folder / 'speeds.json', train_by_script if measure else None)
     for run in runs:
         time = f'about {seconds[run.key] / 60:.1f} min' if run.key in seconds else '' if run.finished else 'no estimate'
@@ -72,7 +73,7 @@ def list_plan(runs: list[Run], folder: Path, measure: bool) -> None:
     open_runs = {run.key for run in runs if not run.finished}
     unknown = len(open_runs) - len(seconds)
     print(f'{len(open_runs)} to train, ' + (f'about {sum(seconds.values()) / 60:.0f} minutes on one device' if not unknown else
-          f'{unknown} of unknown duration' + ('' if measure else '; --estimate measures')))
+          f'{unknown} of unknown duration' + ('' if measure else '; --estimate measures it')))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -83,8 +84,8 @@ def run(args: argparse.Namespace) -> None:
         return
     for name, root in {(run.config.data.name, run.config.data.root) for run in runs}:
         if name != 'synthetic' and root is None:
-            raise ValueError(f'{args.ablation} trains on images on disk; say where with --data {name} --root FOLDER')
-    from datasets.loaders import build_faces  # here, as their imports take seconds that a plan has no use for
+            raise ValueError(f'{args.ablation} requires a data set on disk: give --data {name} --root FOLDER')
+    from datasets.loaders import build_faces  # slow imports, not needed for a plan
     from experiments.ablation.comparison import compare, compare_encoders
     from experiments.ablation.report import report
     from experiments.evaluation.protocols.swaps import build_protocol
@@ -124,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'ablate.py: {error}', file=sys.stderr)
         return 2
     except Stopped as error:
-        print(f'ablate.py: {error}; run the same command again to go on', file=sys.stderr)
+        print(f'ablate.py: {error}; the same command resumes', file=sys.stderr)
         return 130
     return 0
 

@@ -1,11 +1,11 @@
-"""The web page: swap, translate and draw faces, look at data sets and runs.
+"""Web page for face swapping, translation and sampling, and for viewing data sets and runs.
 
     python scripts/app.py
     python scripts/app.py --runs runs outputs --data webcaricature --root FOLDER
     python scripts/app.py --host 0.0.0.0 --password
 
-The page is for this machine alone, unless another host is given together with a password, which is asked for where it does not
-stand on the command line; the user is then called face. It loads nothing from the network and reports nothing to anybody.
+The page is reachable from this machine only unless --host and --password are given; the user name is then `face`. A password
+without a value is prompted for. The page loads nothing from the network and sends no telemetry.
 """
 import sys
 from pathlib import Path
@@ -27,35 +27,35 @@ from datasets.loaders import FACES
 from models.pipelines.io.provenance import check_signing
 from models.weights import WeightsError
 
-_ASK = ''
+_PROMPT = ''  # value of --password without an argument
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--runs', type=Path, nargs='+', default=[Path('runs'), Path('outputs')], metavar='FOLDER',
                         help='folders of runs and results (runs outputs)')
-    parser.add_argument('--data', choices=FACES, help='data set to look at')
-    parser.add_argument('--root', type=Path, help='its folder')
-    parser.add_argument('--host', default=LOOPBACK, help='address to listen on (%(default)s); another one wants --password')
-    parser.add_argument('--port', type=int, help='the first free one from 7860')
-    parser.add_argument('--password', nargs='?', const=_ASK, help='let in only those who know it')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--data', choices=FACES, help='data set to view')
+    parser.add_argument('--root', type=Path, help='folder of the data set')
+    parser.add_argument('--host', default=LOOPBACK, help='address to listen on (%(default)s); other addresses require --password')
+    parser.add_argument('--port', type=int, help='port (the first free one from 7860)')
+    parser.add_argument('--password', nargs='?', const=_PROMPT, help='password of the page')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
     args = parser.parse_args(argv)
     if bool(args.data) != bool(args.root):
-        parser.error('--data and --root belong together')
+        parser.error('--data and --root require each other')
     if args.host != LOOPBACK and args.password is None:
-        parser.error(f'--host {args.host} lets others in: give --password, too')
+        parser.error(f'--host {args.host} requires --password')
     if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: PyTorch sees no GPU here; use --device cpu')
+        parser.error(f'--device {args.device}: PyTorch finds no GPU; use --device cpu')
     return args
 
 
 def run(args: argparse.Namespace) -> None:
     password = args.password
-    if password == _ASK:
+    if password == _PROMPT:
         password = getpass('password of the page: ')
         if not password:
-            raise ValueError('an empty password keeps nobody out; give another one')
+            raise ValueError('the password is empty; give another one')
     check_signing()
     albums = {f'{args.data}: {args.root.name}': OnDisk(args.data, args.root)} if args.data else {}
     serve(Settings([path.resolve() for path in args.runs], albums, args.device), host=args.host, port=args.port,

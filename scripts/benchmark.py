@@ -34,8 +34,8 @@ from models.ddpm.loading import ZOO
 from models.perception.build import EMBEDDERS, PHOTO_PARSER
 
 
-def limits(text: str) -> tuple[float, float]:
-    """BARE,RESIDUAL as numbers."""
+def parse_limits(text: str) -> tuple[float, float]:
+    """Parse BARE,RESIDUAL."""
     bare, residual = map(float, text.split(','))
     return bare, residual
 
@@ -44,7 +44,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(dest='task', required=True)
     data = tasks.add_parser('data', help='images per second of the cached loader and of decoding JPEG files')
-    data.add_argument('--data', choices=[name for name in FACES if name != 'cache'], help='data set (rendered faces)')
+    data.add_argument('--data', choices=[name for name in FACES if name != 'cache'], help='data set (default: rendered faces)')
     data.add_argument('--root', type=Path, help='folder of the data set')
     data.add_argument('--size', type=int, default=128, help='side in pixels (%(default)s)')
     data.add_argument('--workers', type=int, default=2, help='processes of each loader (%(default)s)')
@@ -62,56 +62,56 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     metrics.add_argument('--images', type=int, default=5000, help='images in each of the two sets (%(default)s)')
     metrics.add_argument('--repeats', type=int, default=1, help='measurements, whose median is reported (%(default)s)')
     metrics.set_defaults(run=lambda args: frechet_figures(width=args.width, images=args.images, repeats=args.repeats))
-    occlusion = tasks.add_parser('occlusion', help='precision and recall of the pixels of rendered occluders that a swap keeps')
-    occlusion.add_argument('--data', choices=list(FACES), help='data set of the faces (rendered faces)')
+    occlusion = tasks.add_parser('occlusion', help='precision and recall of preserved pixels of rendered occluders')
+    occlusion.add_argument('--data', choices=list(FACES), help='data set of the faces (default: rendered faces)')
     occlusion.add_argument('--root', type=Path, help='folder of the data set')
     occlusion.add_argument('--parser', default=PHOTO_PARSER, help='face parser, or a parser.safetensors of a run (%(default)s)')
-    occlusion.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
-    occlusion.add_argument('--images', type=int, default=20, help='faces, each with every kind of occluder (%(default)s)')
-    occlusion.add_argument('--limits', nargs='+', type=limits, metavar='BARE,RESIDUAL',
-                        help='smallest probability of bare skin and largest residual to compare (those of swap.py)')
+    occlusion.add_argument('--weights', help='family.safetensors of a run (default: weights of the zoo)')
+    occlusion.add_argument('--images', type=int, default=20, help='faces, each with all kinds of occluders (%(default)s)')
+    occlusion.add_argument('--limits', nargs='+', type=parse_limits, metavar='BARE,RESIDUAL',
+                        help='smallest probability of bare skin and largest residual, in pairs (those of swap.py)')
     occlusion.set_defaults(run=lambda args: occlusion_figures(args.data, args.root, parser=args.parser, file=args.weights,
                                                            images=args.images, limits=args.limits))
-    sample = tasks.add_parser('sample', help='ILVR in its published form, 100 ancestral steps, and in that of the suite')
+    sample = tasks.add_parser('sample', help='ILVR with the published sampler (100 ancestral steps) and with that of the suite')
     sample.add_argument('--weights', default=ZOO, help='as for sample_ilvr.py (%(default)s)')
-    sample.add_argument('--data', choices=list(FACES), help='data set of the references (rendered faces)')
+    sample.add_argument('--data', choices=list(FACES), help='data set of the references (default: rendered faces)')
     sample.add_argument('--root', type=Path, help='folder of the data set')
     sample.add_argument('--images', type=int, default=16, help='samples, cycling through the references (%(default)s)')
     sample.add_argument('--down', type=float, default=8, help='factor of the low-pass (%(default)s)')
-    sample.add_argument('--range', type=float, default=20, help='percentage of last steps without the reference (%(default)s)')
-    sample.add_argument('--sampler', default='ddim', help='of the suite (%(default)s)')
-    sample.add_argument('--steps', type=int, default=25, help='of the suite (%(default)s)')
-    sample.add_argument('--batch', type=int, default=16, help='images at a time (%(default)s)')
+    sample.add_argument('--range', type=float, default=20, help='percentage of last steps without conditioning (%(default)s)')
+    sample.add_argument('--sampler', default='ddim', help='setting of the suite (%(default)s)')
+    sample.add_argument('--steps', type=int, default=25, help='setting of the suite (%(default)s)')
+    sample.add_argument('--batch', type=int, default=16, help='batch size (%(default)s)')
     sample.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, images=args.images, batch=args.batch,
                                                 down=args.down, until=args.range / 100, sampler=args.sampler, steps=args.steps))
-    video = tasks.add_parser('video', help='a swapped video: speed of each stage, flicker, identity of each frame')
-    video.add_argument('video', type=Path)
-    video.add_argument('--source', type=Path, help='photo of one face (the astronaut of swap.py --demo)')
-    video.add_argument('--weights', help='family.safetensors of a run (those of the zoo)')
+    video = tasks.add_parser('video', help='video swap: speed of each stage, flicker, identity of each frame')
+    video.add_argument('video', type=Path, help='video file')
+    video.add_argument('--source', type=Path, help='source photo (default: a photo of swap.py --demo)')
+    video.add_argument('--weights', help='family.safetensors of a run (default: weights of the zoo)')
     video.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet',
                        help='embedder of the identity similarity (%(default)s)')
     video.add_argument('--threads', type=int, default=1, help='threads of each network (%(default)s)')
-    video.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    video.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
     video.set_defaults(run=lambda args: video_figures(args.video, args.source, file=args.weights, judge=args.judge,
                                                     threads=args.threads, device=args.device))
     for task, figures, batch, what in (('swap', swapping_figures, 1, 'inference'),
                                        ('train', training_figures, 2, 'a training step')):
-        speed = tasks.add_parser(task, help=f'{what} of the published SimSwap, in plain PyTorch and in the form of the suite')
+        speed = tasks.add_parser(task, help=f'{what} of the published SimSwap, as published and as in the suite')
         speed.add_argument('--size', type=int, default=224, help='side in pixels (%(default)s)')
-        speed.add_argument('--batch', type=int, default=batch, help='images at a time (%(default)s)')
+        speed.add_argument('--batch', type=int, default=batch, help='batch size (%(default)s)')
         speed.add_argument('--repeats', type=int, default=3, help='measurements, whose median is reported (%(default)s)')
         speed.add_argument('--compile', action='store_true', help='use torch.compile')
-        speed.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+        speed.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
         speed.set_defaults(run=lambda args, figures=figures: figures(
             size=args.size, batch=args.batch, repeats=args.repeats, compiled=args.compile, device=args.device))
-    step = tasks.add_parser('translate', help='a training step of a translator, as published and in the forms of the suite')
-    step.add_argument('--family', choices=PUBLISHED_STEPS, default='ugatit', help='(%(default)s, the light version)')
+    step = tasks.add_parser('translate', help='training step of a translator, as published and as in the suite')
+    step.add_argument('--family', choices=PUBLISHED_STEPS, default='ugatit', help='family (%(default)s, the light version)')
     step.add_argument('--size', type=int, default=256, help='side in pixels (%(default)s)')
-    step.add_argument('--batch', type=int, default=1, help='images of either domain (%(default)s)')
+    step.add_argument('--batch', type=int, default=1, help='images of each domain (%(default)s)')
     step.add_argument('--repeats', type=int, default=2, help='measurements, whose median is reported (%(default)s)')
-    step.add_argument('--threads', type=int, default=1, help='threads of each form (%(default)s)')
-    step.add_argument('--compile', action='store_true', help="use torch.compile for the suite's forms")
-    step.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    step.add_argument('--threads', type=int, default=1, help='threads of each implementation (%(default)s)')
+    step.add_argument('--compile', action='store_true', help='use torch.compile for the implementation of the suite')
+    step.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
     step.set_defaults(run=lambda args: translation_figures(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
                                                            threads=args.threads, compiled=args.compile, device=args.device))
     return parser.parse_args(argv)

@@ -1,15 +1,15 @@
-"""Export a swap generator or a denoiser to ONNX with a dynamic batch size, and compare onnxruntime with PyTorch.
+"""Export a swap generator or a denoiser to ONNX with a dynamic batch size, and compare the results of onnxruntime and PyTorch.
 
     python scripts/export.py --family cvae -o cvae.onnx
     python scripts/export.py --weights RUN/family.safetensors -o swap.onnx
     python scripts/export.py --weights simswap-224 -o simswap.onnx
-    python scripts/export.py --int8 -o quick.onnx
+    python scripts/export.py --int8 -o cgan-int8.onnx
     python scripts/export.py --family ddpm --int8 -o denoiser.onnx
 
-Inputs of a swapper: target (B,3,S,S) in [-1,1], labels (B,S,S) of the target's parsing (not for simswap-*),
-identity (B,D) of unit length. Output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file.
-Of the family ddpm the unconditional denoiser is exported, for `sample_ilvr.py --weights denoiser.onnx`. --int8 quantizes the
-convolutions to 8 bits, calibrated on rendered faces or on the images of --data.
+Inputs of a swap generator: target (B,3,S,S) in [-1,1], labels (B,S,S) of the target's parsing map (not for simswap-*),
+identity (B,D) of unit length; output: swap (B,3,S,S). `swap.py --weights swap.onnx` runs the file. The family ddpm exports its
+unconditional denoiser, for `sample_ilvr.py --weights denoiser.onnx`. --int8 quantizes the convolutions to 8 bits, calibrated on
+rendered faces or on the images of --data.
 """
 import sys
 from pathlib import Path
@@ -37,7 +37,7 @@ from models.registry import SWAPPER, SWAPPERS, load_family
 from models.runtime.quantization import quantize
 from models.runtime.sessions import Inputs
 
-_BATCH, _BATCHES = 8, 7  # images and batches of the calibration; the last batch measures the error
+_CALIBRATION_BATCH_SIZE, _CALIBRATION_BATCHES = 8, 7  # the last batch measures the error
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -45,13 +45,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--family', default=SWAPPER, choices=SWAPPERS,
                         help='family whose zoo weights are exported (%(default)s)')
     parser.add_argument('--weights', help=f'weights of a run (family.safetensors), or one of {", ".join(CROP_TEMPLATES)}')
-    parser.add_argument('-o', '--output', type=Path, required=True, help='file to write')
-    parser.add_argument('--int8', action='store_true', help='8-bit convolutions')
-    parser.add_argument('--data', choices=list(FACES), help='data set of the calibration (rendered faces)')
+    parser.add_argument('-o', '--output', type=Path, required=True, help='ONNX file to write')
+    parser.add_argument('--int8', action='store_true', help='quantize the convolutions to 8 bits')
+    parser.add_argument('--data', choices=list(FACES), help='data set for the calibration (rendered faces)')
     parser.add_argument('--root', help='folder of the data set')
     args = parser.parse_args(argv)
     if args.int8 and args.weights in CROP_TEMPLATES:
-        parser.error(f'--int8 is calibrated on the crops of the suite\'s families; {args.weights} has its own')
+        parser.error(f'--int8 does not support {args.weights}, whose crops differ from those of the calibration')
     return args
 
 
@@ -64,11 +64,11 @@ def run(args: argparse.Namespace) -> None:
         samples = calibration(args, family) if args.int8 else []
         difference = (export_denoiser(family.denoiser, 'face', args.output) if denoises(family)
                       else export_family(family, args.output))
-    print(f'{args.output}: onnxruntime and PyTorch differ by {difference:.1e} at most')
+    print(f'{args.output}: onnxruntime and PyTorch differ by at most {difference:.1e}')
     if args.int8:
         error = quantize(args.output, samples, SPARED if denoises(family) else 0)
-        print(f'{args.output}: 8-bit convolutions change its output by {error:.3f} '
-              '(root mean square; the range of images is 2)')
+        print(f'{args.output}: 8-bit convolutions change the output by {error:.3f} '
+              '(root mean square, in units of [-1,1])')
 
 
 def calibration(args: argparse.Namespace, family: Family) -> list[Inputs]:
@@ -76,7 +76,7 @@ def calibration(args: argparse.Namespace, family: Family) -> list[Inputs]:
     faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
     rng = torch.Generator().manual_seed(0)
     return [noisy(batch.target, family.denoiser, rng) if denoises(family) else onnx_inputs(family, batch)
-            for batch in islice(build_loader(faces, _BATCH, seed=0), _BATCHES)]
+            for batch in islice(build_loader(faces, _CALIBRATION_BATCH_SIZE, seed=0), _CALIBRATION_BATCHES)]
 
 
 def denoises(family: Family) -> bool:

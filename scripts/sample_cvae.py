@@ -1,6 +1,8 @@
-"""Draw light and expression from the CVAE's prior under a fixed identity: one sheet of source, target, swap and samples.
+"""Sample lighting and expression from the prior of the CVAE at a fixed identity.
 
     python scripts/sample_cvae.py --source a.jpg --target b.jpg -o sheet.png
+
+Writes a contact sheet of source, target, swap and samples.
 """
 import sys
 from pathlib import Path
@@ -30,17 +32,17 @@ from models.registry import load_family
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--source', type=Path, required=True, help='photo of the person whose face is wanted')
-    parser.add_argument('--target', type=Path, required=True, help='photo that gives setting and pose')
-    parser.add_argument('-o', '--output', type=Path, default=Path('outputs/samples.png'), help='sheet to write (%(default)s)')
-    parser.add_argument('--n', type=int, default=6, help='samples (%(default)s)')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--weights', type=Path, help="a run's family.safetensors instead of the zoo's")
-    parser.add_argument('--detector', default='mtcnn', choices=DETECTORS)
-    parser.add_argument('--overwrite', action='store_true', help='also where -o is one of the photos')
+    parser.add_argument('--source', type=Path, required=True, help='photo of the source face')
+    parser.add_argument('--target', type=Path, required=True, help='photo of the background and pose')
+    parser.add_argument('-o', '--output', type=Path, default=Path('outputs/samples.png'), help='image to write (%(default)s)')
+    parser.add_argument('--n', type=int, default=6, help='number of samples (%(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the random numbers (%(default)s)')
+    parser.add_argument('--weights', type=Path, help='family.safetensors of a run (weights of the zoo)')
+    parser.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
+    parser.add_argument('--overwrite', action='store_true', help='allow -o to replace one of the photos')
     args = parser.parse_args(argv)
     if args.n < 1:
-        parser.error(f'--n {args.n}: ask for at least one sample')
+        parser.error(f'--n {args.n}: must be at least 1')
     return args
 
 
@@ -49,16 +51,16 @@ def run(args: argparse.Namespace) -> None:
     check_output(args.output, (args.source, args.target), overwrite=args.overwrite)
     family = load_family(args.weights or weights.path('cvae'), build_perception())
     if not isinstance(family, CVAE):
-        raise ValueError(f'{args.weights} is no CVAE and has no prior to draw from; give the family.safetensors of a cvae run')
+        raise ValueError(f'{args.weights} is no CVAE and has no prior; give the family.safetensors of a cvae run')
     detector = build_detector(args.detector, 'cpu')
     crops = [align_image(photo, detector, family.config.size) for photo in photos]
     for path, crop in zip((args.source, args.target), crops):
         if crop.note:
             print(f'note: {path}: {crop.note}', file=sys.stderr)
     batch = SwapBatch(crops[0].image, crops[1].image, torch.tensor([False]))
-    chance = torch.Generator().manual_seed(args.seed)
+    rng = torch.Generator().manual_seed(args.seed)
     images = [*(crop.image for crop in crops), family.generate(batch),
-                *(family.sample(batch, generator=chance) for _ in range(args.n))]
+                *(family.sample(batch, generator=rng) for _ in range(args.n))]
     headings = ['source', 'target', 'swap', *(f'sample {number + 1}' for number in range(args.n))]
     write_image(args.output, contact_sheet([[to_uint8(image)[0] for image in images]], headings))
     print(args.output)

@@ -2,7 +2,7 @@
 
     python scripts/swap.py --demo
     python scripts/swap.py --source a.jpg --target b.jpg -o out.png
-    python scripts/swap.py --source a.jpg --target group.jpg --like friend.jpg -o out.png
+    python scripts/swap.py --source a.jpg --target group.jpg --reference friend.jpg -o out.png
     python scripts/swap.py --identities LIST.csv --target group.jpg -o out.png
     python scripts/swap.py --source a.jpg --target clip.mp4 -o out.mp4
     python scripts/swap.py --source a.jpg --target FOLDER -o FOLDER
@@ -89,7 +89,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     faces = parser.add_argument_group('selection of faces')
     faces.add_argument('--source-face', metavar='FACE', help='source face: largest, or its number by size from 0')
     faces.add_argument('--face', default='largest', help='target face: largest, all, or its number by size from 0 (%(default)s)')
-    faces.add_argument('--like', type=Path, metavar='PHOTO', help='instead of --face: photo of the identity that is replaced')
+    faces.add_argument('--reference', type=Path, metavar='PHOTO',
+                       help='instead of --face: photo of the identity that is replaced')
+    faces.add_argument('--like', dest='reference', type=Path, action=RenamedOption, help=argparse.SUPPRESS)
     model = parser.add_argument_group('model')
     model.add_argument('--family', default=SWAPPER, choices=SWAPPERS, help='family with weights in the zoo (%(default)s)')
     model.add_argument('--weights', help='instead of --family: family.safetensors of a run, .onnx file of export.py, or one of '
@@ -122,8 +124,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     one_task = args.demo + bool(args.source) + bool(args.identities) + bool(args.pairs) == 1
     if not one_task or bool(args.target) != bool(args.source or args.identities):
         parser.error('give --demo, or --source and --target, or --identities and --target, or --pairs and --root')
-    if args.like and not args.source:
-        parser.error('--like selects the target face that --source replaces: give --source and --target')
+    if args.reference and not args.source:
+        parser.error('--reference selects the target face that --source replaces: give --source and --target')
     if args.pairs and not (args.root and args.output):
         parser.error('--pairs requires the CelebA folder as --root and an output folder as -o')
     if simswap and args.pairs:
@@ -166,7 +168,8 @@ def build_swapper(args: argparse.Namespace, model: SwapModel) -> PhotoSwapper:
 
 
 def read_request(args: argparse.Namespace) -> SwapRequest:
-    return SwapRequest.read(args.source, args.like, args.identities, REPORT, source_face=args.source_face, target_face=args.face)
+    return SwapRequest.read(args.source, args.reference, args.identities, REPORT, source_face=args.source_face,
+                            target_face=args.face)
 
 
 def conversion_settings(args: argparse.Namespace, model: SwapModel, photos: list[np.ndarray]) -> dict:

@@ -1,15 +1,15 @@
 """List, fetch, verify and convert weights.
 
-    python scripts/weights.py list [NAME ...]          all weights and whether they are in the cache; with NAME the details
-    python scripts/weights.py fetch NAME ...           download into the cache ($FACE_WEIGHTS_DIR or ~/.cache/face-swap-suite)
-    python scripts/weights.py verify [NAME ...]        compare the sha256 of cached files; exit 1 if one is wrong or missing
-    python scripts/weights.py convert NAME             write named tensors as safetensors into the cache
-    python scripts/weights.py halve FILE OUT           a run's safetensors in half precision, as in models/zoo
-    python scripts/weights.py translator PRESET SOURCE OUT   a published translator as a family.safetensors
+    python scripts/weights.py list [NAME ...]                list all weights, or the details of some
+    python scripts/weights.py fetch NAME ...                 download to $FACE_WEIGHTS_DIR or ~/.cache/face-swap-suite
+    python scripts/weights.py verify [NAME ...]              compare the sha256; exit status 1 if a file is wrong or missing
+    python scripts/weights.py convert NAME                   convert fetched weights to safetensors
+    python scripts/weights.py halve FILE OUT                 convert a safetensors file to half precision, as in models/zoo
+    python scripts/weights.py translator PRESET SOURCE OUT   convert a published translator to a family.safetensors
 
-fetch requires --allow-unverified where no sha256 is published; the sha256 at download is then recorded for verify. convert
-requires --unpickle for a pickled program (SimSwap's ArcFace); its reader resolves containers and tensors only, replaces the
-network's classes by empty ones, runs none of the file's code, and rejects a file that names anything else.
+fetch requires --allow-unverified for files without a published sha256 and records the sha256 of the download for verify. convert
+requires --unpickle for a pickled network (ArcFace of SimSwap): a restricted reader resolves containers and tensors only, replaces
+the classes of the network by empty ones, runs no code of the file, and rejects files with other names.
 """
 import sys
 from pathlib import Path
@@ -28,8 +28,8 @@ from rich.table import Table
 
 from models import weights
 
-STATES = {'right': 'here', 'unchanged': 'here, as it was fetched (no sha256 is published)', 'absent': 'not here',
-          'unknown': 'here, sha256 unknown', 'wrong': 'here, but its sha256 is WRONG: delete it and fetch again'}
+STATES = {'right': 'cached', 'unchanged': 'cached, unchanged since the download (no published sha256)', 'absent': 'not cached',
+          'unknown': 'cached, sha256 unknown', 'wrong': 'cached, but its sha256 is WRONG: delete the file and fetch it again'}
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -44,7 +44,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     convert.add_argument('name', metavar='NAME')
     convert.add_argument('--source', type=Path, help='published file (default: the fetched one)')
     convert.add_argument('--out', type=Path, help='output file (default: in the cache)')
-    convert.add_argument('--unpickle', action='store_true', help='read a pickled program without running its code')
+    convert.add_argument('--unpickle', action='store_true', help='read a pickled network by the restricted reader')
     halve = commands.add_parser('halve')
     halve.add_argument('file', type=Path, metavar='FILE')
     halve.add_argument('out', type=Path, metavar='OUT')
@@ -62,7 +62,7 @@ def _megabytes(size: int | None) -> str:
 
 
 def list_all() -> None:
-    table = Table('name', 'MB', 'here', 'format', 'license', box=None, pad_edge=False)
+    table = Table('name', 'MB', 'cached', 'format', 'license', box=None, pad_edge=False)
     for record in weights.TABLE.values():
         is_cached = 'yes' if record.path.is_file() else 'no'
         table.add_row(record.name, _megabytes(record.size), is_cached, record.format, record.license)
@@ -72,7 +72,7 @@ def list_all() -> None:
 def describe(name: str) -> None:
     record = weights.entry(name)
     print(f'{name}: {STATES[weights.verify(name)]}')
-    for title, value in (('file', record.path), ('address', record.address or 'comes with the suite'), ('sha256', record.sha256),
+    for title, value in (('file', record.path), ('address', record.address or 'part of the suite'), ('sha256', record.sha256),
                          ('megabytes', _megabytes(record.size)), ('format', record.format), ('license', record.license),
                          ('citation', record.citation)):
         print(f'  {title:10}{value or "not published"}')
@@ -148,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f'weights.py: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print('stopped; the same command continues', file=sys.stderr)
+        print('stopped; the same command resumes', file=sys.stderr)
         return 130
 
 

@@ -1,4 +1,4 @@
-"""Generators as ONNX files."""
+"""Export of swap generators to ONNX, and families that run such files."""
 import pytest
 import torch
 
@@ -44,11 +44,11 @@ def batch(count: int, random: torch.Generator) -> SwapBatch:
 
 
 @pytest.mark.parametrize('name, config', [('cvae', CVAE), ('cgan', CGAN)])
-def test_an_exported_family_draws_the_same_images_for_any_number_of_faces(name, config, tmp_path):
+def test_exported_family_generates_the_same_images_for_any_batch_size(name, config, tmp_path):
     torch.manual_seed(0)
     family = build_family(name, config, tiny_perception())
     random = torch.Generator().manual_seed(1)
-    for _ in range(20):  # spectral norms find their singular values while they train
+    for _ in range(20):  # spectral norms estimate their singular values in training mode
         family.generate(batch(2, random))
     family.eval()
     for attention in getattr(getattr(family, 'generator', None), 'attention', {}).values():
@@ -57,13 +57,13 @@ def test_an_exported_family_draws_the_same_images_for_any_number_of_faces(name, 
     assert export_family(family, file) < 1e-4
     session = SwapSession(file)
     assert session.provider == 'CPUExecutionProvider' and list(file.parent.iterdir()) == [file]
-    portable = OnnxFamily(session, family.perception)
+    exported = OnnxFamily(session, family.perception)
     for count in (1, 5):
-        given = batch(count, random)
-        torch.testing.assert_close(portable.generate(given), family.generate(given), rtol=0, atol=1e-4)
+        samples = batch(count, random)
+        torch.testing.assert_close(exported.generate(samples), family.generate(samples), rtol=0, atol=1e-4)
 
 
-def test_a_published_form_is_exported_without_conditions():
+def test_unconditional_generator_is_exported_without_labels():
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(size=32, widths=(8, 8, 16), blocks=2, id_dim=6)).eval()
     session = opened(lambda file: export_generator(generator, file), open_file=SwapSession)
@@ -74,7 +74,7 @@ def test_a_published_form_is_exported_without_conditions():
         OnnxFamily(session, tiny_perception())
 
 
-def test_what_cannot_be_exported_is_one_sentence(tmp_path):
+def test_export_of_a_sampling_family_raises(tmp_path):
     family = Painter(lambda batch: torch.randn_like(batch.target), 32)
     object.__setattr__(family, 'perception', tiny_perception())
     with pytest.raises(ValueError, match='from noise'):
@@ -82,7 +82,7 @@ def test_what_cannot_be_exported_is_one_sentence(tmp_path):
     assert not any(tmp_path.iterdir()) and family.config == FamilyConfig(size=32)
 
 
-def test_a_file_that_is_none_of_ours_is_one_sentence(tmp_path):
+def test_other_files_raise(tmp_path):
     with pytest.raises(ValueError, match='there is no file'):
         SwapSession(tmp_path / 'absent.onnx')
     (tmp_path / 'notes.onnx').write_text('no network')
@@ -90,17 +90,17 @@ def test_a_file_that_is_none_of_ours_is_one_sentence(tmp_path):
         SwapSession(tmp_path / 'notes.onnx')
 
 
-def test_int8_draws_nearly_the_same_from_a_smaller_file(tmp_path):
+def test_int8_quantization_approximates_with_a_smaller_file(tmp_path):
     torch.manual_seed(0)
     family = build_family('cgan', CGAN, tiny_perception()).eval()
     file, random = tmp_path / 'swap.onnx', torch.Generator().manual_seed(1)
     export_family(family, file)
-    before, plain = file.stat().st_size, SwapSession(file)
+    size, session = file.stat().st_size, SwapSession(file)
     samples = [onnx_inputs(family, batch(3, random)) for _ in range(3)]
-    moved = quantize(file, samples)
-    assert file.stat().st_size < before and list(tmp_path.iterdir()) == [file]
-    given = batch(5, random)
-    exact, small = (OnnxFamily(session, family.perception).generate(given) for session in (plain, SwapSession(file)))
-    assert 0 < (exact - small).abs().max() < 0.2 and 0 < moved < 0.05
+    error = quantize(file, samples)
+    assert file.stat().st_size < size and list(tmp_path.iterdir()) == [file]
+    batch_of_5 = batch(5, random)
+    exact, quantized = (OnnxFamily(s, family.perception).generate(batch_of_5) for s in (session, SwapSession(file)))
+    assert 0 < (exact - quantized).abs().max() < 0.2 and 0 < error < 0.05
     with pytest.raises(ValueError, match='two samples'):
         quantize(file, samples[:1])

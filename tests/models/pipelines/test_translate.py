@@ -1,4 +1,4 @@
-"""models.pipelines.translate with stand-ins for networks and detector."""
+"""Translation of faces in photos, with stub networks and detectors."""
 import numpy as np
 import pytest
 import torch
@@ -15,7 +15,7 @@ from tests.models.stubs import Oval, Planted, face_at, photo
 
 
 class Dyer(Translator):
-    """Gives each image one color: its style, by chance or that of the reference."""
+    """Paints each image in one color, its style: sampled, or the mean color of the reference."""
 
     styled = True
 
@@ -28,6 +28,8 @@ class Dyer(Translator):
 
 
 class Negative(Translator):
+    """Inverts images; has no styles."""
+
     directions = ('a2b',)
 
     def __init__(self):
@@ -46,52 +48,52 @@ def color(image: np.ndarray) -> list[int]:
     return image[0, 0].tolist()
 
 
-def test_each_face_is_translated_and_pasted_where_it_was():
-    made = FaceTranslator(Negative(), FACES, parser=Oval()).translate_image(PHOTO, face='all', paste=True)
-    assert len(made.faces) == 2 and len(made.pasted) == 1
-    for one in made.faces:
-        assert np.abs(255 - one.crop.astype(int) - one.translations[0]).max() <= 1
-        x, y = one.detection.points.mean(0).round().astype(int)
-        assert np.abs(255 - PHOTO[y, x].astype(int) - made.pasted[0][y, x]).max() < 40
-    assert (made.pasted[0][:, 280:] == PHOTO[:, 280:]).all()
-    assert translation_sheet(made).shape[1] > 4 * 256
+def test_faces_are_translated_and_pasted():
+    result = FaceTranslator(Negative(), FACES, parser=Oval()).translate_image(PHOTO, face='all', paste=True)
+    assert len(result.faces) == 2 and len(result.pasted) == 1
+    for face in result.faces:
+        assert np.abs(255 - face.crop.astype(int) - face.translations[0]).max() <= 1
+        x, y = face.detection.points.mean(0).round().astype(int)
+        assert np.abs(255 - PHOTO[y, x].astype(int) - result.pasted[0][y, x]).max() < 40
+    assert (result.pasted[0][:, 280:] == PHOTO[:, 280:]).all()
+    assert translation_sheet(result).shape[1] > 4 * 256
 
 
-def test_a_style_is_a_number_and_the_same_for_every_face_and_image():
+def test_style_seed_is_reproducible_for_all_faces_and_images():
     translator = FaceTranslator(Dyer(), FACES)
-    made = translator.translate_image(PHOTO, face='all', styles=3)
-    colors = [[color(image) for image in one.translations] for one in made.faces]
+    result = translator.translate_image(PHOTO, face='all', styles=3)
+    colors = [[color(image) for image in face.translations] for face in result.faces]
     assert colors[0] == colors[1]
-    assert len({tuple(one) for one in colors[0]}) == 3
+    assert len({tuple(style) for style in colors[0]}) == 3
     assert color(translator.translate_image(PHOTO, style=2).faces[0].translations[0]) == colors[0][2]
 
 
-def test_a_reference_gives_the_style():
+def test_style_is_taken_from_a_reference():
     translator = FaceTranslator(Dyer(), FACES)
     green = np.zeros((50, 40, 3), np.uint8) + np.array([20, 200, 40], np.uint8)
     reference = translator.align_image(green)
     assert 'no face was found' in reference.note
-    made = translator.translate_image(PHOTO, reference=reference)
-    assert np.abs(np.array(color(made.faces[0].translations[0])) - [20, 200, 40]).max() <= 1
-    assert (made.reference == green[0, 0]).all()
+    result = translator.translate_image(PHOTO, reference=reference)
+    assert np.abs(np.array(color(result.faces[0].translations[0])) - [20, 200, 40]).max() <= 1
+    assert (result.reference == green[0, 0]).all()
 
 
-def test_an_aligned_image_needs_no_detector():
-    square = photo(32, 32)
-    made = FaceTranslator(Negative(), Planted({})).translate_image(np.hstack([np.zeros((32, 8, 3), np.uint8), square,
-                                                                      np.zeros((32, 8, 3), np.uint8)]), aligned=True)
-    assert np.abs(made.faces[0].crop.astype(int) - square).max() <= 1 and made.faces[0].detection is None
+def test_aligned_image_is_translated_without_detection():
+    square, border = photo(32, 32), np.zeros((32, 8, 3), np.uint8)
+    translator = FaceTranslator(Negative(), Planted({}))
+    face, = translator.translate_image(np.hstack([border, square, border]), aligned=True).faces
+    assert np.abs(face.crop.astype(int) - square).max() <= 1 and face.detection is None
 
 
-@pytest.mark.parametrize('options, words', [
+@pytest.mark.parametrize('options, message', [
     ({'styles': 2}, 'supports one translation'), ({'styles': 0}, '1 or more'), ({'face': 7}, 'no face of the image'),
     ({'aligned': True, 'paste': True}, 'nothing to paste')])
-def test_what_does_not_go_together_is_refused(options, words):
-    with pytest.raises(ValueError, match=words):
+def test_conflicting_options_raise(options, message):
+    with pytest.raises(ValueError, match=message):
         FaceTranslator(Negative(), FACES).translate_image(PHOTO, **options)
 
 
-def test_what_the_family_does_not_know_is_refused():
+def test_unsupported_options_of_the_family_raise():
     with pytest.raises(ValueError, match='does not translate b2a; it knows a2b'):
         FaceTranslator(Negative(), FACES, 'b2a')
     with pytest.raises(ValueError, match='no style from a reference'):
@@ -102,7 +104,7 @@ def test_what_the_family_does_not_know_is_refused():
         FaceTranslator(Negative(), Planted({})).translate_image(PHOTO)
 
 
-def test_an_entry_of_the_zoo_becomes_the_default(monkeypatch, tmp_path):
+def test_default_weights_are_the_first_translator_of_the_zoo(monkeypatch, tmp_path):
     monkeypatch.setattr(weights, 'ZOO', tmp_path)
     monkeypatch.setattr(translate, 'family_name', lambda path: 'ugatit')
     with pytest.raises(ValueError, match='train one with'):
@@ -112,10 +114,10 @@ def test_an_entry_of_the_zoo_becomes_the_default(monkeypatch, tmp_path):
     assert default_weights() == tmp_path / 'new.safetensors'
 
 
-def test_the_zoos_translator_draws_each_photo_anew():
+def test_translator_of_the_zoo_depends_on_the_photo():
     translator = FaceTranslator(load_translator(default_weights(), None), build_detector('mtcnn'))
     first, second = (translator.translate_image(demo_photo(name)).faces[0] for name in ('astronaut', 'portrait'))
-    drawn = [one.translations[0].astype(int) for one in (first, second)]
-    assert all(image.shape == (64, 64, 3) for image in drawn)
-    assert all(np.abs(made - one.crop).mean() > 25 for made, one in zip(drawn, (first, second)))
-    assert np.abs(drawn[0] - drawn[1]).mean() > 25
+    drawings = [face.translations[0].astype(int) for face in (first, second)]
+    assert all(image.shape == (64, 64, 3) for image in drawings)
+    assert all(np.abs(drawing - face.crop).mean() > 25 for drawing, face in zip(drawings, (first, second)))
+    assert np.abs(drawings[0] - drawings[1]).mean() > 25

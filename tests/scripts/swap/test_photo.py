@@ -88,14 +88,12 @@ def test_credentials_label_and_debug_image_are_written(run, stub_family, photos,
     assert not inspect(tmp_path / 'out.jpg').present
 
 
-@pytest.mark.parametrize('option', ['--identities', '--people'])
-def test_identity_list_assigns_sources(run, stub_family, photos, tmp_path, capsys, option):
+def test_identity_list_assigns_sources(run, stub_family, photos, tmp_path):
     stub_family(lambda batch: torch.ones_like(batch.target))
     (photos / 'identities.csv').write_text('reference,source\nastronaut.png,portrait.png\n')
-    arguments = [option, photos / 'identities.csv', '--target', photos / 'astronaut.png', '--no-color']
+    arguments = ['--identities', photos / 'identities.csv', '--target', photos / 'astronaut.png', '--no-color']
     assert run(*arguments, '-o', tmp_path / 'out.png') == 0
     assert (read_image(tmp_path / 'out.png')[115:125, 220:230] == 255).all()
-    assert ('--people is now called --identities' in capsys.readouterr().err) == (option == '--people')
 
 
 @pytest.mark.parametrize('rows, message', [('reference,other\na,b\n', 'reference and source'),

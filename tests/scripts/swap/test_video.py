@@ -18,7 +18,7 @@ def test_every_frame_is_swapped(run, stub_family, photos, video, tmp_path, capsy
     batch_sizes = stub_family(lambda batch: torch.ones_like(batch.target))
     output = tmp_path / 'out.mp4'
     arguments = ['--source', photos / 'portrait.png', '--target', video, '--no-color', '-o', output]
-    assert run(*arguments, '--like', photos / 'astronaut.png') == 0
+    assert run(*arguments, '--reference', photos / 'astronaut.png') == 0
     captured = capsys.readouterr()
     assert captured.out.strip() == str(output) and 'frames/s' in captured.err
     assert sum(batch_sizes) == 6 and min(count_white_pixels(output)) > 10 * max(count_white_pixels(video)) + 500

@@ -1,4 +1,4 @@
-"""What frames look like: colors, sizes, and animated images as videos."""
+"""Colors and sizes of converted frames, and animated images."""
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,25 +10,20 @@ import torch
 from PIL import Image
 
 from models.perception.detection import Detector
-from models.pipelines.blend import is_monochrome, to_gray
 from models.pipelines.video.animation import Animation, open_clip
-from models.pipelines.video.clip import Clip, is_animated
+from models.pipelines.video.clip import is_animated
 from models.pipelines.video.color import pq_encode
 from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
-from tests.models.pipelines.video.stubs import encode, images, passing_engine
+from tests.models.pipelines.video.stubs import encode, images, images_of, passing_engine
 from tests.models.stubs import face_at, photo
 
 CASES = Path(__file__).resolve().parents[3] / 'fixtures' / 'cases'
 TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])  # ITU-R BT.2087
 
 
-def images_of(path):
-    return [frame.image for frame in Clip(path).frames()]
-
-
 def luma_difference(first, second) -> float:
-    """Mean; 4:2:0 blurs colors."""
+    """Mean absolute difference; colors are blurred by 4:2:0."""
     weights = [0.299, 0.587, 0.114]
     return float(np.abs(first @ weights - second @ weights).mean())
 
@@ -40,16 +35,16 @@ def color_tags(path):
 
 
 def hdr_frame(signal: np.ndarray) -> av.VideoFrame:
-    """(H,W,3) in [0,1], RGB of BT.2020 with its transfer curve, as 10 bits (ITU-R BT.2020, table 4)."""
+    """A frame of 10 bits from an encoded RGB signal of BT.2020, (H,W,3) in [0,1] (ITU-R BT.2020, table 4)."""
     red, green, blue = np.moveaxis(signal, -1, 0)
     luma = 0.2627 * red + 0.6780 * green + 0.0593 * blue
-    condition_channels = luma * 876 + 64, (blue - luma) / 1.8814 * 896 + 512, (red - luma) / 1.4746 * 896 + 512
+    channels = luma * 876 + 64, (blue - luma) / 1.8814 * 896 + 512, (red - luma) / 1.4746 * 896 + 512
     frame = av.VideoFrame(signal.shape[1], signal.shape[0], 'yuv420p10le')
-    for number, (plane, values) in enumerate(zip(frame.planes, condition_channels)):
+    for number, (buffer, values) in enumerate(zip(frame.planes, channels)):
         values = values if number == 0 else cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        padded = np.zeros((plane.height, plane.line_size // 2), '<u2')
+        padded = np.zeros((buffer.height, buffer.line_size // 2), '<u2')
         padded[:, :values.shape[1]] = values.round().clip(0, 1023)
-        plane.update(padded.tobytes())
+        buffer.update(padded.tobytes())
     frame.colorspace, frame.color_range, frame.color_primaries = 9, 1, 9
     return frame
 
@@ -60,8 +55,8 @@ def hlg_encode(light):
 
 
 @pytest.mark.parametrize('transfer', ['PQ', 'HLG'])
-def test_hdr_becomes_sdr_of_the_same_look(tmp_path, transfer):
-    """A photo that is shown at the reference white of 203 cd/m2 and has lights of 1000 comes back as that photo."""
+def test_hdr_is_tone_mapped(tmp_path, transfer):
+    """A photo mastered at the reference white of 203 cd/m2 with highlights of 1000 cd/m2 is reconstructed."""
     image = photo(64, 96) // 2
     image[:8, :8] = 255
     light = (image / 255) ** 2.4 @ TO_BT2020.T * 203
@@ -76,17 +71,17 @@ def test_hdr_becomes_sdr_of_the_same_look(tmp_path, transfer):
     report = passing_engine(quality=2).convert(source, tmp_path / 'out.mp4')
     assert color_tags(tmp_path / 'out.mp4') == ('yuv420p', 1, 1, 1)
     assert [note for note in report.notes if transfer in note and 'BT.709' in note]
-    for shown in images_of(tmp_path / 'out.mp4'):
-        assert luma_difference(shown[10:, 10:], image[10:, 10:]) < 4 and shown[:6, :6].min() > 240
+    for output in images_of(tmp_path / 'out.mp4'):
+        assert luma_difference(output[10:, 10:], image[10:, 10:]) < 4 and output[:6, :6].min() > 240
 
 
-def test_the_sample_of_hdr10_is_tagged_as_what_it_became(tmp_path):
+def test_tone_mapped_hdr10_is_tagged_as_bt709(tmp_path):
     passing_engine().convert(CASES / 'hdr10.mp4', tmp_path / 'out.mp4')
     assert color_tags(tmp_path / 'out.mp4') == ('yuv420p', 1, 1, 1) and len(images_of(tmp_path / 'out.mp4')) == 24
 
 
 @pytest.mark.parametrize('height, width', [(49, 64), (48, 63), (49, 63)])
-def test_odd_sizes_get_a_row_or_a_column(tmp_path, height, width):
+def test_odd_sizes_are_padded(tmp_path, height, width):
     decoded = images(4, height, width)
     source = encode(tmp_path / 'in.mkv', decoded, [0, 40, 80, 120], codecs=('ffv1', None), pixels='bgr0')
     report = passing_engine(quality=2).convert(source, tmp_path / 'out.mp4')
@@ -97,8 +92,8 @@ def test_odd_sizes_get_a_row_or_a_column(tmp_path, height, width):
         assert luma_difference(after[-1], after[height - 1]) < 4 and luma_difference(after[:, -1], after[:, width - 1]) < 4
 
 
-def test_frames_of_another_size_keep_their_aspect(tmp_path):
-    """A square in the second half of a video stays one."""
+def test_frames_of_another_size_are_letterboxed(tmp_path):
+    """A square in the second half of a video remains a square."""
     second = np.full((64, 64, 3), 120, np.uint8)
     second[16:48, 16:48] = 230
     parts = [encode(tmp_path / f'{number}.ts', [image] * 4, [0, 40, 80, 120]) for number, image in
@@ -112,41 +107,39 @@ def test_frames_of_another_size_keep_their_aspect(tmp_path):
     assert last[:, :20].max() < 30 and last[:, -20:].max() < 30
 
 
-class Centered(Detector):
+class CenterDetector(Detector):
+    """Detects a face at the center."""
+
     def detect(self, image, *, turned=True):
         return [face_at(image.shape[1] / 2, image.shape[0] / 2, 40)]
 
 
 def _orange(faces):
-    made = torch.tensor([0.9, 0.2, -0.6]).view(1, 3, 1, 1).expand_as(faces.crops).contiguous()
-    return made, torch.ones_like(faces.crops[:, :1])
+    """FaceGenerator of orange crops."""
+    orange = torch.tensor([0.9, 0.2, -0.6]).view(1, 3, 1, 1).expand_as(faces.crops).contiguous()
+    return orange, torch.ones_like(faces.crops[:, :1])
 
 
 @pytest.mark.parametrize('color', [False, True])
-def test_a_gray_video_gets_gray_faces(tmp_path, color):
-    engine = VideoEngine(_orange, 32, Tracker(Centered()), color=color)
+def test_faces_of_a_gray_video_are_gray(tmp_path, color):
+    engine = VideoEngine(_orange, 32, Tracker(CenterDetector()), color=color)
     report = engine.convert(CASES / 'gray.mp4', tmp_path / 'out.mp4')
     before, after = images_of(CASES / 'gray.mp4'), images_of(tmp_path / 'out.mp4')
     assert report.faces == 24 and np.abs(after[5].astype(int) - before[5]).max() > 20
     assert max(int(np.ptp(image, axis=2).max()) for image in after) <= 3
 
 
-def test_a_video_with_color_keeps_it(tmp_path):
+def test_faces_of_a_color_video_have_color(tmp_path):
     source = encode(tmp_path / 'in.mp4', images(3, 96, 96), [0, 40, 80])
-    VideoEngine(_orange, 32, Tracker(Centered())).convert(source, tmp_path / 'out.mp4')
+    VideoEngine(_orange, 32, Tracker(CenterDetector())).convert(source, tmp_path / 'out.mp4')
     assert np.ptp(images_of(tmp_path / 'out.mp4')[1][48, 48].astype(int)) > 100
 
 
-def test_gray():
-    still = photo(40, 40)
-    assert not is_monochrome(still, 12) and is_monochrome(to_gray(still)) and is_monochrome(np.zeros((1, 1, 3), np.uint8))
-
-
-DURATIONS = [40, 120, 70, 300]
+DURATIONS = [40, 120, 70, 300]  # milliseconds
 
 
 @pytest.mark.parametrize('name', ['a.gif', 'a.webp', 'a.png'])
-def test_animated_images_are_videos(tmp_path, name):
+def test_animated_images_are_converted(tmp_path, name):
     decoded = [photo(48, 64, seed) for seed in range(4)]
     first, *more = map(Image.fromarray, decoded)
     options = {'lossless': True} if name == 'a.webp' else {}
@@ -162,16 +155,16 @@ def test_animated_images_are_videos(tmp_path, name):
         assert luma_difference(after, before) < (9 if name == 'a.gif' else 3)  # a GIF has 256 colors
 
 
-def test_the_sample_gif_and_transparent_images(tmp_path):
+def test_transparent_animations_and_missing_durations(tmp_path):
     assert passing_engine().convert(CASES / 'animated.gif', tmp_path / 'out.mp4').frames == 6
     clear, red = (Image.new('RGBA', (32, 32), color) for color in ((255, 0, 255, 0), (255, 0, 0, 255)))
     clear.save(tmp_path / 'a.png', save_all=True, append_images=[red], duration=0)
     frames = list(open_clip(tmp_path / 'a.png').frames())
-    assert (frames[0].image == 255).all() and (frames[1].image == (255, 0, 0)).all(), 'transparent pixels are white'
-    assert [frame.stamp for frame in frames] == [0, 100], 'without a duration an image is shown for 100 ms, as by browsers'
+    assert (frames[0].image == 255).all() and (frames[1].image == (255, 0, 0)).all(), 'transparent pixels become white'
+    assert [frame.stamp for frame in frames] == [0, 100], 'default duration of browsers'
 
 
-def test_what_is_no_animation(tmp_path):
+def test_still_and_damaged_animations(tmp_path):
     Image.fromarray(photo(32, 32)).save(tmp_path / 'still.gif')
     (tmp_path / 'notes.gif').write_text('GIF89a')
     data = (CASES / 'animated.gif').read_bytes()

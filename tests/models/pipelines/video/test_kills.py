@@ -1,4 +1,4 @@
-"""A video command that is killed at any moment loses nothing, leaves nothing and ends as an undisturbed one."""
+"""Resumption of video conversions whose process is killed at a random time."""
 import multiprocessing
 import time
 
@@ -17,42 +17,41 @@ def _convert(source, output, generation_info, started):
 
 
 def _killed(source, output, generation_info, seconds: float | None) -> float:
-    """Convert in another process, which is killed after that time; the seconds that it ran."""
+    """Convert in another process, which is killed after `seconds`; returns its run time."""
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['tests.models.pipelines.video.test_kills'])
     started = context.Event()
     process = context.Process(target=_convert, args=(source, output, generation_info, started), daemon=True)
     process.start()
     assert started.wait(120)
-    began = time.monotonic()
+    start = time.monotonic()
     process.join(seconds)
     process.kill()
     process.join()
-    return time.monotonic() - began
+    return time.monotonic() - start
 
 
 @pytest.mark.parametrize('kills', [5, pytest.param(60, marks=pytest.mark.slow)])
-def test_kills(tmp_path, monkeypatch, kills):
+def test_killed_conversion_resumes_bit_exactly(tmp_path, monkeypatch, kills):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
     monkeypatch.setattr(video, 'CHUNKS_PER_SEGMENT', 2)
     monkeypatch.setattr(video, 'DETECTION_INTERVAL', 4)
     source = encode(tmp_path / 'in.mp4', images(40), [40 * i for i in range(40)], sound=(0, 1.6))
     folder, generation_info = tmp_path / 'out', GenerationInfo('cvae', {}, 'faces were replaced')
-    passing_engine().convert(source, folder / 'whole.mp4')
-    whole = folder / 'whole.mp4'
-    seconds = _killed(source, folder / 'whole.mp4', generation_info, None)
-    passing_engine().convert(source, whole)
+    expected = folder / 'expected.mp4'
+    seconds = _killed(source, expected, generation_info, None)
+    passing_engine().convert(source, expected)
     rng, unfinished = np.random.default_rng(0), 0
     for number in range(kills):
-        output, signing = folder / 'out.mp4', generation_info if number % 2 else None
-        _killed(source, output, signing, rng.uniform(0, seconds))
+        output, signature = folder / 'out.mp4', generation_info if number % 2 else None
+        _killed(source, output, signature, rng.uniform(0, seconds))
         unfinished += not output.exists()
-        report = passing_engine().convert(source, output, generation_info=signing)
-        assert sorted(path.name for path in folder.iterdir()) == ['out.mp4', 'whole.mp4']
+        report = passing_engine().convert(source, output, generation_info=signature)
+        assert sorted(path.name for path in folder.iterdir()) == ['expected.mp4', 'out.mp4']
         assert report.resumed_frames + report.frames == 40
-        if signing:
+        if signature:
             assert inspect(output).intact
         else:
-            assert output.read_bytes() == whole.read_bytes()
+            assert output.read_bytes() == expected.read_bytes()
         output.unlink()
     assert unfinished > kills / 3
