@@ -37,7 +37,7 @@ class Perception:
     perceptual losses; the same network as `id_encoder` unless the config names another one. parser: (B,3,H,W) in [-1,1] ->
     (B,19,H,W) logits of models.batch.PARTS. vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> feature map. landmarks:
     (B,3,H,W) in [-1,1] -> (B,5,2) in eye distances. distillation_teacher: a trained swap family; its `generate` takes a
-    SwapBatch with parsing and source embedding.
+    SwapBatch with parsing and source embedding. reverser: a trained swap family that renders the targets of reversed pairs.
     """
 
     id_encoder: nn.Module
@@ -46,10 +46,12 @@ class Perception:
     vgg: nn.Module | None = None
     landmarks: nn.Module | None = None
     distillation_teacher: nn.Module | None = None
+    reverser: nn.Module | None = None
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        return {self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher} - {None}
+        return {self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher,
+                self.reverser} - {None}
 
     def require(self, network: str, loss: str) -> nn.Module:
         """The network of that name; ValueError where it is None, as the loss of that name needs it."""

@@ -147,6 +147,7 @@ class CGAN(SwapFamily):
         return output if config.mask else (output, None)
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        batch = self.training_batch(batch, cache)
         if group == 'discriminator':
             return self._discriminator_losses(batch, step, cache)
         config, labels = self.config, self.labels(batch)

@@ -92,6 +92,7 @@ class CVAE(SwapFamily):
         return {'encoder': self.encoder, 'background': self.background, 'decoder': self.decoder}
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        batch = self.training_batch(batch, cache)
         if group == 'discriminator':
             return self._discriminator_losses(batch, cache)
         config, labels = self.config, self.labels(batch)

@@ -145,6 +145,7 @@ class DDPM(SwapFamily):
         return Condition(structure, condition.id_embedding).masked(keep_structure, keep_id), keep_structure, keep_id
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        batch = self.training_batch(batch, cache)
         labels = self.labels(batch)
         condition, face = self.condition(replace(batch, target_parsing=labels))
         condition, keep_structure, keep_id = self.drop_conditions(condition)

@@ -1,4 +1,7 @@
 """Swaps of a frozen swap family as inputs of reversed pairs."""
+from collections.abc import Callable
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,6 +32,30 @@ def paste_swap(swapper: Family, batch: SwapBatch) -> Tensor:
     for _ in range(2):
         mask = F.avg_pool2d(F.pad(mask, (radius,) * 4, mode='replicate'), 2 * radius + 1, 1)
     return torch.lerp(target, swap, mask).clamp(-1, 1)
+
+
+def reversed_pairs(batch: SwapBatch, swapper: Family, labels_of: Callable[[Tensor], Tensor], probability: float) -> SwapBatch:
+    """The batch with reversed pairs in the place of pairs of one identity, each with the given probability.
+
+    The target of a reversed pair has the face of the source of the row before; the target before is the expected swap. Pairs
+    whose row before shows the same identity stay as they are.
+
+    Args:
+        batch: with parsing labels, source embeddings and, where rows may share an identity, identity labels.
+        swapper: a trained swap family.
+        labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W).
+    """
+    chosen = batch.same & (torch.rand(len(batch), device=batch.same.device) < probability)  # (B,)
+    if batch.source_label is not None:
+        chosen = chosen & (batch.source_label != batch.source_label.roll(1))
+    rows = chosen[:, None, None]
+    strangers = replace(batch, source=batch.source.roll(1, 0), source_embedding=batch.source_embedding.roll(1, 0))
+    pasted = paste_swap(swapper, strangers)
+    labels = batch.target_label if batch.source_label is None or batch.target_label is None else torch.where(
+        chosen, batch.source_label.roll(1), batch.target_label)
+    return replace(batch, target=torch.where(rows[:, None], pasted, batch.target), same=batch.same & ~chosen, target_label=labels,
+                   target_parsing=torch.where(rows, labels_of(pasted), batch.target_parsing), truth=batch.real,
+                   has_truth=batch.supervised)
 
 
 def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:

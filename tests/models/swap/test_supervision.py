@@ -7,9 +7,9 @@ import torch
 from models.batch import PARTS
 from models.registry import SWAPPERS, build_family
 from models.swap.losses import SWAP_LOSSES, swap_losses
-from models.swap.reversal import paste_swap
+from models.swap.reversal import paste_swap, reversed_pairs
 from tests.contract.small import small_family
-from tests.contract.stubs import tiny_perception
+from tests.contract.stubs import IDENTITY, tiny_perception
 from tests.models.cgan.test_family import build, build_batch, weights
 from tests.models.swap.test_losses import Rendered, perception  # noqa: F401  (a fixture)
 
@@ -118,3 +118,58 @@ def test_a_pasted_swap_leaves_the_surroundings_as_they_are():
 def test_every_loss_is_against_real_or_of_unknown_swaps_or_of_any():
     assert set(AGAINST_REAL) | set(UNSUPERVISED) | {'id_encoder', 'id', 'background', 'contrast', 'total_variation'} == set(
         SWAP_LOSSES)
+
+
+@pytest.fixture
+def reverser():
+    class Swapper(torch.nn.Module):
+        """A swapper of 32 pixels whose swap is the source."""
+
+        class config:
+            size = 32
+
+        calls = 0
+
+        def generate(self, batch):
+            self.calls += 1
+            return batch.source
+    return Swapper()
+
+
+def reversible():
+    batch = build_batch(source_label=torch.tensor([0, 1, 2, 2]), target_label=torch.tensor([0, 1, 3, 2]))
+    return replace(batch, same=torch.tensor([True, True, False, True]), source_embedding=torch.eye(4, IDENTITY))
+
+
+def test_a_pair_of_one_identity_is_reversed_by_the_source_of_the_row_before(reverser):
+    batch = reversible()
+    pairs = reversed_pairs(batch, reverser, lambda images: torch.full_like(batch.target_parsing, 2), 1.0)
+    assert pairs.same.tolist() == [False, False, False, True]  # in the last row, the row before shows the same identity
+    assert pairs.supervised.tolist() == [True, True, False, True]
+    assert torch.equal(pairs.truth, batch.target) and torch.equal(pairs.source, batch.source)
+    inside = slice(14, 18)
+    assert torch.allclose(pairs.target[0, :, inside, inside], batch.source[3, :, inside, inside], atol=1e-5)
+    assert torch.equal(pairs.target[2:], batch.target[2:]) and pairs.target_label.tolist() == [2, 0, 3, 2]
+    assert (pairs.target_parsing[:2] == 2).all() and torch.equal(pairs.target_parsing[2:], batch.target_parsing[2:])
+
+
+@pytest.mark.parametrize('name', SWAPPERS)
+def test_every_family_reverses_pairs_in_the_loop_once_per_step(name, reverser):
+    small = small_family(name)
+    frozen = tiny_perception(teacher_size=small.config.model['size'])
+    frozen.reverser = reverser
+    reverser.config.size = small.config.model['size']
+    family = build_family(name, {**small.config.model, 'reversed': 1.0}, frozen)
+    batch = next(iter(small.loader()))
+    batch, cache = replace(batch, same=torch.ones_like(batch.same)), {}
+    for group in family.param_groups():
+        family(group, batch, 0, cache)
+    assert reverser.calls == 1 and cache['batch'].truth is batch.target
+    family.eval()
+    family(next(iter(family.param_groups())), batch, 0, {})
+    assert reverser.calls == 1
+
+
+def test_reversed_pairs_in_the_loop_need_a_swapper():
+    with pytest.raises(ValueError, match='name one as perception.reverser'):
+        build(reversed=0.5)
