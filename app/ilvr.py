@@ -8,8 +8,8 @@ from app.images import download, upload
 from app.networks import Networks
 from app.work import NETWORKS, PROGRESS, apart, sentences
 from configs.resolve import checked
-from experiments.ablation.tables import Table
 from experiments.evaluation.ilvr import COLUMNS, compare
+from experiments.evaluation.tables import Table
 from models.ddpm.ilvr import ILVRConfig
 from models.ddpm.lowpass import low_pass
 from models.ddpm.schedules import Sampler

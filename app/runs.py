@@ -7,7 +7,7 @@ import gradio as gr
 from app.images import PIXELS
 from app.results import Result, results
 from app.work import sentences
-from experiments.ablation.plots import curve
+from experiments.evaluation.plots import curve
 from experiments.training.logging.journal import learning_curves
 from models.pipelines.io.images import read_image
 

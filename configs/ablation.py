@@ -1,13 +1,13 @@
-"""An ablation: a base run, what is varied, by how many seeds, and by which protocol the runs are compared. One YAML file each in
-configs/ablations/."""
+"""Ablations: a base run, its variants, seeds, and the protocol of the comparison. Each is a YAML file in configs/ablations."""
 import itertools
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from configs.base import Config
 from configs.reading import parse_yaml, read_text, shown
+from configs.renamed import renamed_metric
 from configs.resolve import parse_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
@@ -15,98 +15,109 @@ BASE = 'base'
 
 
 class Change(Config):
-    """family, preset: None leaves the base's (a family's own preset where the family changes). settings: dotted keys as for
-    train.py --set. against: the variant that it is tested against, None for the base."""
+    """Differences of a variant to the base run."""
 
-    family: str | None = None
-    preset: str | None = None
-    settings: dict[str, Any] = {}
-    against: str | None = None
+    family: str | None = Field(None, description='family; that of the base where null')
+    preset: str | None = Field(None, description='preset; that of the base where null, or of the family where that changes')
+    settings: dict[str, Any] = Field({}, description='dotted keys and their values, as for train.py --set')
+    against: str | None = Field(None, description='variant that it is tested against; the base where null')
 
 
 class BaseRun(Change):
-    """What every variant starts from."""
+    """The run that variants are changes of."""
 
-    family: str
+    family: str = Field(description='family')  # type: ignore[assignment]  # required here
 
 
 class ProtocolConfig(Config):
     """Arguments of experiments.evaluation.protocols.swaps.build_protocol, or with the name `translation` of
-    experiments.evaluation.protocols.translation.translation. Encoders (family `recognizer`) are measured by `webcaricature`."""
+    experiments.evaluation.protocols.translation.translation. Identity encoders (family `recognizer`) have the protocol
+    `webcaricature`."""
 
-    name: str = 'synthetic'
-    root: str | None = None
-    targets: str | None = None
-    size: int | None = None
-    count: int | None = None
+    name: str = Field('synthetic', description='protocol')
+    root: str | None = Field(None, description='folder of the data set, or of the sources of the protocol `folder`')
+    targets: str | None = Field(None, description='folder of the targets of the protocol `folder`')
+    size: int | None = Field(None, description='side of the images in pixels; that of the protocol where null')
+    count: int | None = Field(None, description='number of pairs; that of the protocol where null')
 
 
 class AblationConfig(Config):
-    """question: the sentence that the ablation answers. variants: name -> change of the base; grid: dotted key -> values, every
-    combination a variant of its own. judges: embedders that measure identity, one table each; none for one that no run has
-    learned from. columns: of the table; none for the usual ones. images: rows of the image grid."""
+    """Config of an ablation."""
 
-    question: str
-    base: BaseRun
-    base_name: str = BASE
-    variants: dict[str, Change] = {}
-    grid: dict[str, list[Any]] = {}
-    seeds: list[int] = Field([0], min_length=1)
-    protocol: ProtocolConfig = ProtocolConfig()
-    judges: list[str] = []
-    columns: list[str] = []
-    images: int = Field(6, ge=1, le=16)
+    question: str = Field(description='sentence that the ablation answers')
+    base: BaseRun = Field(description='base run')
+    base_name: str = Field(BASE, description='name of the base run')
+    variants: dict[str, Change] = Field({}, description='name -> changes of the base run')
+    grid: dict[str, list[Any]] = Field({}, description='dotted key -> values; each combination is a variant')
+    seeds: list[int] = Field([0], min_length=1, description='seeds of each variant')
+    protocol: ProtocolConfig = Field(ProtocolConfig(), description='protocol of the comparison')
+    judges: list[str] = Field([], description='embedders that measure identity, one table each; chosen if empty')
+    columns: list[str] = Field([], description='metrics of the table; the default ones if empty')
+    images: int = Field(6, ge=1, le=16, description='rows of the image grid')
+
+    @field_validator('columns')
+    @classmethod
+    def _renamed_columns(cls, columns: list[str]) -> list[str]:
+        return [renamed_metric(name) for name in columns]
 
     @model_validator(mode='after')
-    def _something_varies(self):
+    def _check_variants(self) -> 'AblationConfig':
         if not self.variants and not self.grid:
-            raise ValueError('give variants or a grid: with the base alone there is nothing to compare')
+            raise ValueError('give variants or a grid; the base alone is not compared')
         if self.base_name in self.variants:
-            raise ValueError(f'a variant is called {self.base_name!r} like the base; name it otherwise')
+            raise ValueError(f'a variant has the name {self.base_name!r} of the base; rename it')
         for name, change in self.variants.items():
             if change.against not in (None, *self.variants):
                 raise ValueError(f'{name} is tested against {change.against!r}, which is no variant')
         return self
 
     def expanded(self) -> dict[str, Change]:
-        """Name -> what is changed against the defaults of its family, the base first."""
-        found = {self.base_name: self.base}
+        """Name -> changes of the defaults of its family, the base first."""
+        changes: dict[str, Change] = {self.base_name: self.base}
         for name, change in self.variants.items():
-            found[name] = self._over_base(change)
+            changes[name] = self._over_base(change)
         for values in itertools.product(*self.grid.values()) if self.grid else ():
             settings = dict(zip(self.grid, values))
             name = ', '.join(f'{key.rsplit(".", 1)[-1]} {value}' for key, value in settings.items())
-            found[name] = self._over_base(Change(settings=settings))
-        return found
+            changes[name] = self._over_base(Change(settings=settings))
+        return changes
 
     def _over_base(self, change: Change) -> Change:
+        """The change with the family, the preset and the settings of the base where it does not replace them."""
         other = change.family is not None and change.family != self.base.family
         return Change(family=change.family or self.base.family,
                       preset=change.preset if other else change.preset or self.base.preset,
                       settings={**self.base.settings, **change.settings}, against=change.against)
 
 
-def overrides(change: Change) -> list[dict]:
-    """Nested, as configs.resolve merges them."""
-    found = []
+def overrides(change: Change) -> list[dict[str, Any]]:
+    """The settings of a change as nested dicts, as configs.resolve merges them."""
+    result = []
     for key, value in change.settings.items():
         nested = parse_override(f'{key}=null')  # the key is checked as on the command line
-        found.append(_filled(nested, value))
-    return found
+        result.append(_filled(nested, value))
+    return result
 
 
-def _filled(nested: dict, value: Any) -> dict:
+def _filled(nested: dict[str, Any], value: Any) -> dict[str, Any]:
+    """Nested dicts of one key each, with the value innermost."""
     (key, inner), = nested.items()
     return {key: value if inner is None else _filled(inner, value)}
 
 
 def read_ablation(name: str) -> tuple[str, AblationConfig]:
-    """Name and content of a file, given by its path or by its name in configs/ablations; ValueError, one sentence, where it
-    cannot be used."""
-    beside = FOLDER / f'{name}.yaml'
-    path = beside if beside.is_file() else Path(name)
+    """Name and config of an ablation.
+
+    Args:
+        name: of a file in configs/ablations, or the path of a YAML file.
+
+    Raises:
+        ValueError: the file is missing or invalid.
+    """
+    shipped = FOLDER / f'{name}.yaml'
+    path = shipped if shipped.is_file() else Path(name)
     if not path.is_file():
-        known = ', '.join(sorted(found.stem for found in FOLDER.glob('*.yaml')))
+        known = ', '.join(sorted(file.stem for file in FOLDER.glob('*.yaml')))
         raise ValueError(f'there is no ablation {shown(repr(name))}; give the path of a YAML file or one of: {known}')
     content = parse_yaml(read_text(path), path)
     try:

@@ -1,4 +1,4 @@
-"""Names in files of earlier versions and the names that replace them: config keys, journal keys, tensors, metadata.
+"""Names in files of earlier versions and the names that replace them: config keys, journal keys, tensors, metadata, metrics.
 
 Readers pass what they read through these functions; nothing else in the suite knows the old names.
 """
@@ -60,11 +60,15 @@ _DATA: dict[str, type[DataConfig]] = {
 }
 _CRITIC = re.compile(r'(?<![a-z])critic(s?)(?![a-z])')  # as a whole word of a snake_case or dotted name
 _METRICS = {'pictures_per_second': 'images_per_second', 'identity_source': 'id_source', 'identity_target': 'id_target',
-            'real_right': 'real_accuracy', 'fake_right': 'fake_accuracy'}
+            'real_right': 'real_accuracy', 'fake_right': 'fake_accuracy',
+            'colour_distance': 'color_distance'}
 _METRIC_SECTIONS = {'seen': 'metrics', 'rate': 'lr', 'gradient': 'grad_norm'}
 _ACCURACY = re.compile('_right_on_(real|fake)$')  # of a discriminator of CycleGAN
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
+_ARRAYS = {'source_person': 'source_label', 'target_person': 'target_label', 'colours': 'colors',
+           'wanted_colours': 'target_colors', 'wanted_colors': 'target_colors', 'wanted_features': 'target_features',
+           'wanted_identity': 'target_identity'}
 _VIDEO_STATE = {'looks': 'embedding_sum', 'people': 'identities', 'person': 'identity', 'steady': 'smoothing', 'filmed': 'face',
                 'made': 'generated', 'change': 'color_transfer', 'still': 'stillness'}
 _warned: set[str] = set()
@@ -144,8 +148,13 @@ def renamed_metric(key: str, family: str = '') -> str:
 
 
 def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
-    """A line of journal.jsonl, or the content of metrics.json."""
+    """A line of journal.jsonl, the content of metrics.json, or the figures of a row of a table, by metric."""
     return {renamed_metric(key, family): value for key, value in values.items()}
+
+
+def renamed_array(name: str) -> str:
+    """The name of an array in the stored batches of an evaluation."""
+    return _ARRAYS.get(name, name)
 
 
 def renamed_video_state(state: Any) -> Any:

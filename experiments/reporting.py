@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from experiments.training.logging.progress import ProgressBar
+from experiments.progress import ProgressBar
 from models.pipelines.files.report import Progress
 
 

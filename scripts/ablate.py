@@ -26,8 +26,6 @@ import torch
 from configs.ablation import AblationConfig, read_ablation
 from experiments.ablation.plan import Run, plan
 from experiments.ablation.runner import Stopped, estimates, train_all, train_by_script
-from models.registry import family_entry
-from models.storage.files import write_bytes
 from models.weights import WeightsError
 
 
@@ -82,39 +80,19 @@ def run(args: argparse.Namespace) -> None:
     if args.dry_run or args.estimate:
         list_plan(runs, args.runs, args.estimate)
         return
-    for name, root in {(run.config.data.name, run.config.data.root) for run in runs}:
-        if name != 'synthetic' and root is None:
-            raise ValueError(f'{args.ablation} requires a data set on disk: give --data {name} --root FOLDER')
-    from datasets.loaders import build_faces  # slow imports, not needed for a plan
-    from experiments.ablation.comparison import compare, compare_encoders
-    from experiments.ablation.report import report
-    from experiments.evaluation.protocols.swaps import build_protocol
-    from experiments.evaluation.protocols.translation import translation
-    from models.pipelines.io.image_grid import encode_png, grid
+    for data, root in {(run.config.data.name, run.config.data.root) for run in runs}:
+        if data != 'synthetic' and root is None:
+            raise ValueError(f'{args.ablation} requires a data set on disk: give --data {data} --root FOLDER')
+    from experiments.ablation.output import compare_runs, load_protocol, write_comparison  # slow imports, not needed for a plan
 
     out = args.out or Path('outputs') / 'ablations' / name
-    wanted, encoders = ablation.protocol, family_entry(ablation.base.family).task == 'identity'
-    if encoders:
-        protocol = build_faces('webcaricature', wanted.root)
-    elif wanted.name == 'translation':
-        protocol = translation(wanted.root, wanted.size, wanted.count)
-    else:
-        protocol = build_protocol(wanted.name, out / 'lists', root=wanted.root, targets=wanted.targets, size=wanted.size,
-                                  count=wanted.count)
+    protocol = load_protocol(ablation, out / 'lists')
     if not args.compare_only:
-        train_all(runs, say=lambda line: print(line, file=sys.stderr, flush=True))
-    comparison = compare_encoders(name, ablation, runs, protocol, device=args.device) if encoders else compare(
-        name, ablation, runs, protocol, out / 'evaluation', device=args.device)
-    out.mkdir(parents=True, exist_ok=True)
+        train_all(runs, log=lambda line: print(line, file=sys.stderr, flush=True))
+    comparison = compare_runs(name, ablation, runs, protocol, out / 'evaluation', device=args.device)
     for judge, table in comparison.tables.items():
-        stem = 'table' if len(comparison.tables) == 1 else f'table-{judge.replace(", ", "-")}'
-        for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
-            write_bytes(out / f'{stem}.{suffix}', text.encode())
         print(f'{judge}\n\n{table.markdown()}')
-    if comparison.images:
-        write_bytes(out / 'images.png', encode_png(grid(comparison.images, rows=ablation.images)))
-    write_bytes(out / 'report.html', report(comparison).encode())
-    print(out / 'report.html')
+    print(write_comparison(out, comparison))
 
 
 def main(argv: list[str] | None = None) -> int:

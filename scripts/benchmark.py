@@ -27,9 +27,9 @@ from datasets.loaders import FACES
 from experiments.benchmarks.data import frechet_figures, loading_figures, rendering_figures
 from experiments.benchmarks.inference import swapping_figures, training_figures
 from experiments.benchmarks.occlusion import occlusion_figures
+from experiments.benchmarks.sampling import sampling_figures
 from experiments.benchmarks.translation import PUBLISHED_STEPS, translation_figures
 from experiments.benchmarks.video import video_figures
-from experiments.evaluation.ilvr import sampling
 from models.ddpm.loading import ZOO
 from models.perception.build import EMBEDDERS, PHOTO_PARSER
 
@@ -82,8 +82,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sample.add_argument('--sampler', default='ddim', help='setting of the suite (%(default)s)')
     sample.add_argument('--steps', type=int, default=25, help='setting of the suite (%(default)s)')
     sample.add_argument('--batch', type=int, default=16, help='batch size (%(default)s)')
-    sample.set_defaults(run=lambda args: sampling(args.weights, args.data, args.root, images=args.images, batch=args.batch,
-                                                down=args.down, until=args.range / 100, sampler=args.sampler, steps=args.steps))
+    sample.set_defaults(run=lambda args: sampling_figures(args.weights, args.data, args.root, images=args.images,
+                                                          batch=args.batch, down=args.down, until=args.range / 100,
+                                                          sampler=args.sampler, steps=args.steps))
     video = tasks.add_parser('video', help='video swap: speed of each stage, flicker, identity of each frame')
     video.add_argument('video', type=Path, help='video file')
     video.add_argument('--source', type=Path, help='source photo (default: a photo of swap.py --demo)')

@@ -1,4 +1,4 @@
-"""Measure a run, the images of another system, or a perception network, by a fixed protocol.
+"""Evaluate runs, images of another system, or perception networks on a fixed protocol.
 
     python scripts/evaluate.py --run RUN
     python scripts/evaluate.py --run RUN --protocol celeba --root CELEBA --against IMAGES_FOLDER
@@ -9,8 +9,8 @@
     python scripts/evaluate.py --network mobilefacenet-068 --data celeba --root CELEBA
     python scripts/evaluate.py --network parsing-unet --root FASSEG CELEBAMASK
 
-Tables of swaps include sanity baselines: copies of target and source, cut and paste, and the true swap where it exists; tables of
-translations include `none`. Images of another system are named by the rows of pairs.csv: 000000.png, ...
+Tables of swaps include sanity baselines: copies of target and source, cut and paste, and the true swap where it exists. Tables of
+translations include the untranslated images. Images of another system are named by the rows of pairs.csv: 000000.png, ...
 An interrupted evaluation resumes when the command is run again.
 --network measures an identity encoder on the identities of a partition (rendered ones without --root), a face parser on folders
 with label maps and on rendered faces, or a regressor of rendering parameters on rendered faces.
@@ -29,22 +29,24 @@ from itertools import chain
 
 import torch
 
+from configs.renamed import renamed_metric
 from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
 from datasets.loaders import FACES, build_faces
 from datasets.webcaricature import SETTINGS
-from experiments.ablation.plots import roc
-from experiments.ablation.tables import from_evaluation
 from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.groups import read_groups
 from experiments.evaluation.judges import Judges, teachers
 from experiments.evaluation.measures import DEFAULT_COLUMNS, MEASURES, TRANSLATION_COLUMNS
 from experiments.evaluation.networks import causes_report, network_task, parsing_report, verification_report
+from experiments.evaluation.plots import roc
 from experiments.evaluation.protocols.swaps import PROTOCOLS, build_protocol
-from experiments.evaluation.protocols.translation import TranslationEvaluation, translation
-from experiments.evaluation.protocols.verification import draw_pairs, read_pairs, verify_pairs
+from experiments.evaluation.protocols.translation import translation
+from experiments.evaluation.protocols.verification import read_pairs, sample_pairs, verify_pairs
 from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
+from experiments.evaluation.tables import from_evaluation
+from experiments.evaluation.translation_evaluator import TranslationEvaluation
 from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.base import Task
@@ -65,25 +67,27 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     what.add_argument('--network', action='append', default=[], metavar='NAME|FILE', help='published perception network, or the '
                       'encoder.safetensors, parser.safetensors or causes.safetensors of a run')
     how = parser.add_argument_group('protocol and metrics')
-    how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic')
+    how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic',
+                     help='(%(default)s)')
     how.add_argument('--root', nargs='+', metavar='FOLDER', help='folder of the data set; of the sources for the protocol '
                      'folder; several for a face parser')
     how.add_argument('--partition', default='test', help='network: partition that is measured (%(default)s)')
     how.add_argument('--targets', help='second folder of the protocol folder')
-    how.add_argument('--pairs', type=Path, help="verification: a list in the format of LFW's pairs.txt (drawn by a seed)")
+    how.add_argument('--pairs', type=Path, help="verification: list in the format of LFW's pairs.txt (random pairs)")
     how.add_argument('--data', choices=FACES, default='folder',
                      help='verification and networks: data set in the root (%(default)s)')
     how.add_argument('--encoder', type=Path, nargs='+', default=[], metavar='FILE',
-                     help='webcaricature: encoder.safetensors, one for all folds or one for each (default: the judge)')
+                     help='webcaricature: encoder.safetensors, one for all folds or one for each (that of --judge)')
     how.add_argument('--settings', nargs='+', choices=SETTINGS, default=SETTINGS[1:], help='webcaricature (%(default)s)')
-    how.add_argument('--view', type=int, choices=(1, 2), default=2, help='webcaricature: 1 for choosing parameters (%(default)s)')
-    how.add_argument('--count', type=int, help="pairs (the protocol's own number)")
-    how.add_argument('--size', type=int, help="side of the images in pixels (the protocol's own)")
+    how.add_argument('--view', type=int, choices=(1, 2), default=2, help='webcaricature: 1 to choose parameters (%(default)s)')
+    how.add_argument('--count', type=int, help="number of pairs (that of the protocol)")
+    how.add_argument('--size', type=int, help="side of the images in pixels (that of the protocol)")
     how.add_argument('--judge', choices=EMBEDDERS, help='embedder that measures identity (one not used in training)')
     how.add_argument('--causes', type=Path, help='weights of the cause regressor, for the protocol synthetic')
-    how.add_argument('--by', metavar='tone|FILE', help='also a row for each group of sources: tone of the skin, or the groups '
-                     'of a CSV with the columns file and group')
-    parser.add_argument('--columns', nargs='+', choices=MEASURES, metavar='MEASURE')
+    how.add_argument('--by', metavar='tone|FILE', help='add a row for each group of sources: skin tones, or the groups in a CSV '
+                     'file with the columns file and group')
+    parser.add_argument('--columns', nargs='+', type=renamed_metric, choices=MEASURES, metavar='METRIC',
+                        help='metrics of the table (those of the protocol)')
     parser.add_argument('-o', '--out', type=Path, help='folder (default RUN/evaluation, or outputs/evaluation)')
     parser.add_argument('--batch', type=int, default=16, help='pairs at a time (%(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -99,9 +103,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
         parser.error('give a system: --run, --family or --against')
     if args.by and args.protocol not in PROTOCOLS:
-        parser.error(f'--by groups pairs of swaps: it goes with the protocols {", ".join(PROTOCOLS)}')
+        parser.error(f'--by groups pairs of swaps; it requires one of the protocols {", ".join(PROTOCOLS)}')
     if args.protocol in ('verification', 'webcaricature') and not args.root:
-        parser.error(f'{args.protocol} reads images of people; say where with --root')
+        parser.error(f'the protocol {args.protocol} reads images; give their folder with --root')
     return args
 
 
@@ -112,7 +116,8 @@ def zoo_perception(family: str) -> PerceptionConfig:
 
 
 def trained(args: argparse.Namespace, task: Task) -> tuple[list[Trained], set[str]]:
-    """The evaluated families and the names of the embedders used in their training. ValueError for a family of another task."""
+    """The evaluated families and the names of the embedders used in their training. Raises ValueError for a family of another
+    task."""
     systems, training_embedders = [], set()
     named = [(run.name, run / 'family.safetensors', load(run / 'config.yaml').perception) for run in args.run]
     named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
@@ -120,20 +125,20 @@ def trained(args: argparse.Namespace, task: Task) -> tuple[list[Trained], set[st
         perception = build_perception(perception_config.id_encoder, None, perception_config.parser).to(args.device)
         family = load_family(file, perception).to(args.device)
         if family.task != task:
-            raise ValueError(f'{file} holds a {type(family).__name__}, whose task is {family.task}: the protocol '
-                             f'{args.protocol} measures the task {task}')
+            raise ValueError(f'{file} holds a {type(family).__name__}, whose task is {family.task}; the protocol {args.protocol} '
+                             f'requires the task {task}')
         systems.append(Trained(name, family, file))
         training_embedders |= teachers(family, perception_config)
     return systems, training_embedders
 
 
 def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
-    """Rows, their folder, and the names of the sanity baselines."""
-    families, taught = trained(args, 'swap')
+    """Rows of swap systems, their folder, and the names of the sanity baselines."""
+    families, training_embedders = trained(args, 'swap')
     systems: list[System] = [*families, *(Images(folder.name, folder) for folder in args.against)]
     protocol = build_protocol(args.protocol, out / 'lists' / args.protocol, root=args.root, targets=args.targets, size=args.size,
                               count=args.count)
-    judges = Judges(args.judge, trained_with=taught, causes=args.causes, device=args.device)
+    judges = Judges(args.judge, trained_with=training_embedders, causes=args.causes, device=args.device)
     evaluation = Evaluation(protocol, judges, out, batch=args.batch)
     sanity = sanity_rows(protocol.causes is not None)
     rows = [evaluation.row(system) for system in [*sanity, *systems]]
@@ -146,10 +151,10 @@ def swaps(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[s
 
 
 def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path, list[str]]:
-    """Rows of translations, one per direction; results as of swaps."""
-    families, taught = trained(args, 'translate')
+    """Rows of translation systems, one per direction; results as for `swaps`."""
+    families, training_embedders = trained(args, 'translate')
     protocol = translation(args.root, args.size or (families[0].family.config.size if families else None), args.count)
-    judges, folder = Judges(args.judge, trained_with=taught, device=args.device), out / 'translation'
+    judges, folder = Judges(args.judge, trained_with=training_embedders, device=args.device), out / 'translation'
     rows, none = [], Untranslated()
     for system in [none, *families]:
         for direction in system.directions or DIRECTIONS:
@@ -159,19 +164,18 @@ def translations(args: argparse.Namespace, out: Path) -> tuple[list[dict], Path,
 
 
 def verify(args: argparse.Namespace) -> str:
-    """Summary of the metrics, mean and standard deviation over the folds."""
+    """Verification metrics of an embedder as a line: mean and standard deviation over the folds."""
     name = args.judge or 'identity-mobilefacenet'
     embedder, template = load_embedder(name).to(args.device), EMBEDDERS[name][1]['template']
     faces = build_faces(args.data, args.root, 'all' if args.pairs else 'test')
-    pairs = read_pairs(args.pairs, faces) if args.pairs else draw_pairs(faces)
-    found = verify_pairs(lambda images: embedder(images, template=template), faces, pairs, TEMPLATES[template],
-                         device=args.device)
-    figures = ', '.join(f'{measure} {mean:.4f} ± {deviation:.4f}' for measure, (mean, deviation) in found.items())
+    pairs = read_pairs(args.pairs, faces) if args.pairs else sample_pairs(faces)
+    row = verify_pairs(lambda images: embedder(images, template=template), faces, pairs, TEMPLATES[template], device=args.device)
+    figures = ', '.join(f'{metric} {mean:.4f} ± {deviation:.4f}' for metric, (mean, deviation) in row.items())
     return f'{name} on {len(pairs.same)} pairs in {len(set(pairs.fold))} folds: {figures}'
 
 
 def networks(args: argparse.Namespace) -> str:
-    """Metrics of each perception network."""
+    """Metrics of each perception network as lines."""
     reports = {
         'identity': lambda source: verification_report(source, args.data if args.root else 'synthetic', args.root, args.partition,
                                                        device=args.device),
@@ -182,19 +186,19 @@ def networks(args: argparse.Namespace) -> str:
 
 
 def webcaricature(args: argparse.Namespace, folder: Path) -> str:
-    """Summary of the metrics; they are also written to the folder with the ROC curves."""
+    """Recognition metrics as lines. Writes figures.json and roc.svg to the folder."""
     sources = args.encoder or [args.judge or 'identity-mobilefacenet']
     encoders = [read_encoder(source, args.device) for source in sources]
     faces = build_faces('webcaricature', args.root)
-    found = measure(faces, encoders, args.settings, view=args.view, batch=args.batch, device=args.device)
+    result = measure(faces, encoders, args.settings, view=args.view, batch=args.batch, device=args.device)
     names = [encoder.name for encoder in encoders]
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {'encoders': names, 'view': args.view, **found.figures}
-    write_bytes(folder / 'figures.json', json_text(kept, indent=1).encode())
-    write_bytes(folder / 'roc.svg', roc(found.curves).encode())
+    figures = {'encoders': names, 'view': args.view, **result.figures}
+    write_bytes(folder / 'figures.json', json_text(figures, indent=1).encode())
+    write_bytes(folder / 'roc.svg', roc(result.curves).encode())
     lines = [f'{setting}: ' + ', '.join(f'{name} {mean:.4f} ± {deviation:.4f}' for name, (mean, deviation) in row.items())
-             for setting, row in found.figures.items()]
-    lines.append('not checked: training identities of published networks that an encoder is or begins from')
+             for setting, row in result.figures.items()]
+    lines.append('not checked: training identities of published networks that are measured or initialize an encoder')
     return '\n'.join([', '.join(names), *lines, str(folder)])
 
 
@@ -211,10 +215,10 @@ def main(argv: list[str] | None = None) -> int:
         if args.protocol == 'verification':
             print(verify(args))
             return 0
-        on_pairs = args.protocol == 'translation'
+        translate = args.protocol == 'translation'
         with explain_out_of_memory(lambda: f'set --batch below {args.batch} or --device cpu'):
-            rows, folder, sanity = (translations if on_pairs else swaps)(args, out)
-        table = from_evaluation(rows, args.columns or (TRANSLATION_COLUMNS if on_pairs else DEFAULT_COLUMNS), sanity)
+            rows, folder, sanity = (translations if translate else swaps)(args, out)
+        table = from_evaluation(rows, args.columns or (TRANSLATION_COLUMNS if translate else DEFAULT_COLUMNS), sanity)
         for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
             write_bytes(folder / f'table.{suffix}', text.encode())
     except (ValueError, OSError, weights.WeightsError, RunError) as error:

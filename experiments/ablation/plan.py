@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from configs.ablation import AblationConfig, Change, overrides
 from configs.data import NamedData
@@ -19,19 +20,18 @@ from experiments.training.logging.journal import code_hash
 from models.registry import family_entry, family_types
 
 SAMPLING = 'sampling'  # section of a family's config that does not affect training
-TASKS = ('swap', 'translate', 'identity')  # whose runs experiments.ablation.comparison compares
+COMPARED_TASKS = ('swap', 'translate', 'identity')
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the plan. key: hash of its training config, the code and the data; folder: run folder, shared by runs that
-    differ in SAMPLING only."""
+    """A run of the plan."""
 
     variant: str
     seed: int
     config: RunConfig
-    key: str
-    folder: Path
+    key: str      # hash of its training config, the code and the data
+    folder: Path  # shared by runs that differ in SAMPLING only
 
     @property
     def training(self) -> RunConfig:
@@ -43,6 +43,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
+        """Whether the training is complete."""
         return (self.folder / 'finished.json').is_file()
 
     @property
@@ -58,16 +59,19 @@ class Run:
 
     @property
     def state(self) -> str:
+        """finished, failed, begun, or to do."""
         return 'finished' if self.finished else 'failed' if self.failure else 'begun' if self.begun else 'to do'
 
     @property
     def begun(self) -> bool:
+        """Whether the run folder has a config, so that the training can be resumed."""
         return (self.folder / 'config.yaml').is_file()
 
 
 def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
     """All runs, variant by variant. Variants with equal configs share a folder. Raises ValueError for an invalid config."""
-    code, data_hashes, runs_of_plan = code_hash(), {}, []
+    code, runs_of_plan = code_hash(), []
+    data_hashes: dict[str | None, str] = {}
     changes = ablation.expanded()
     _check_tasks(ablation, changes)
     for name, change in changes.items():
@@ -86,9 +90,10 @@ def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
     return runs_of_plan
 
 
-def _resolved(change: Change, base: dict, seed: int) -> RunConfig:
-    """base: the settings that the change has from the base; there a variant may leave some without effect."""
+def _resolved(change: Change, base: dict[str, Any], seed: int) -> RunConfig:
+    """Config of a variant. base: settings of the base run; those among the change's may be without effect in the variant."""
     family = change.family
+    assert family is not None  # AblationConfig.expanded fills it
     inherited = change.model_copy(update={'settings': {key: value for key, value in change.settings.items()
                                                        if key in base and base[key] == value}})
     preset = change.preset or (family if (PRESETS / f'{family}.yaml').is_file() else None)
@@ -97,20 +102,20 @@ def _resolved(change: Change, base: dict, seed: int) -> RunConfig:
 
 
 def _check_tasks(ablation: AblationConfig, changes: dict[str, Change]) -> None:
-    """ValueError where families of a plan are of tasks whose runs are not compared."""
+    """Raises ValueError for families whose runs are not compared with each other."""
     tasks = {name: family_entry(change.family or ablation.base.family).task for name, change in changes.items()}
     for name, task in tasks.items():
-        if task not in TASKS:
+        if task not in COMPARED_TASKS:
             raise ValueError(f'{name}: runs of the family {changes[name].family} are not compared; give a family that swaps or '
                              'translates faces, or recognizer')
         if (task == 'identity') != (tasks[ablation.base_name] == 'identity'):
-            raise ValueError(f'{name} and the base are an encoder and a family of images, which nothing compares')
+            raise ValueError(f'{name} and the base are an identity encoder and a family of images, which are not comparable')
 
 
 def data_state(root: str | None) -> str:
-    """A hash of names and sizes of all files below a folder; synthetic data are identified by the code."""
+    """Hash of names and sizes of all files below a folder; a constant for rendered data, which the code identifies."""
     if root is None:
-        return 'drawn'
+        return 'drawn'  # part of the keys of runs
     files = [path for path in Path(root).rglob('*') if path.is_file()]
     sizes = sorted(f'{path.relative_to(root).as_posix()} {path.stat().st_size}' for path in files)
     return hashlib.sha256('\n'.join(sizes).encode()).hexdigest()

@@ -10,14 +10,13 @@ from markupsafe import Markup
 
 from configs.resolve import dump
 from experiments.ablation.comparison import Comparison
-from experiments.ablation.plots import color, curve
-from experiments.ablation.tables import Cell, Table, shown
 from experiments.evaluation.measures import MEASURES
+from experiments.evaluation.plots import color, curve
+from experiments.evaluation.tables import ARROWS, SIGNIFICANT_P, Cell, Table, format_value
 from models.images import to_uint8
 from models.pipelines.io.image_grid import encode_png
 
 TEMPLATES = Path(__file__).parent / 'templates'
-_ARROWS = {'high': ' ↑', 'low': ' ↓', '': ''}
 _RANKS = {1: 'first', 2: 'second', None: ''}
 _RUN_HEADS = ('variant', 'seed', 'family', 'steps', 'minutes', 'state', 'key')
 
@@ -49,10 +48,10 @@ def _heads(titles) -> list[dict[str, str]]:
 
 def _table(table: Table) -> dict:
     """Heads, rows and notes of a table as the template shows them."""
-    heads = [{'title': MEASURES[name].title + _ARROWS[MEASURES[name].better], 'meaning': MEASURES[name].meaning}
-             for name in table.shown]
+    heads = [{'title': MEASURES[name].title + ARROWS[MEASURES[name].better], 'meaning': MEASURES[name].meaning}
+             for name in table.shown_columns]
     rows = [{'name': row.name, 'ranked': row.ranked,
-             'cells': [_cell(name, row.cells.get(name), table.places(name).get(index)) for name in table.shown]}
+             'cells': [_cell(name, row.cells.get(name), table.ranks(name).get(index)) for name in table.shown_columns]}
             for index, row in enumerate(table.rows)]
     return {'heads': [*_heads(['']), *heads], 'rows': rows, 'notes': table.notes}
 
@@ -62,9 +61,9 @@ def _cell(name: str, cell: Cell | None, rank: int | None) -> dict[str, str] | No
     if cell is None or not math.isfinite(cell.mean):
         return None
     measure = MEASURES[name]
-    return {'value': repr(cell.mean), 'rank': _RANKS[rank], 'text': shown(measure, cell.mean),
-            'deviation': '' if cell.deviation is None else shown(measure, cell.deviation),
-            'p': f'{cell.p:.2g}' if cell.p is not None and cell.p < 0.05 else ''}
+    return {'value': repr(cell.mean), 'rank': _RANKS[rank], 'text': format_value(measure, cell.mean),
+            'deviation': '' if cell.deviation is None else format_value(measure, cell.deviation),
+            'p': f'{cell.p:.2g}' if cell.p is not None and cell.p < SIGNIFICANT_P else ''}
 
 
 def _images(comparison: Comparison) -> dict[str, list]:

@@ -66,44 +66,54 @@ def train_by_script(run: Run, environment: dict[str, str], stopping: Callable[[]
         raise RunError(messages[-1] if messages else f'train.py ended with exit code {process.returncode} and no message')
 
 
-def train_all(runs: list[Run], train: Train = train_by_script, places: list[dict[str, str]] | None = None, *,
-              say: Callable[[str], None] = lambda line: None) -> None:
-    """Train all unfinished runs, train_one at a time per device. places: environment variables of each device. A failure is
-    recorded in failure.txt and the other runs continue; a signal stops all of them and raises Stopped."""
+def train_all(runs: list[Run], train: Train = train_by_script, environments: list[dict[str, str]] | None = None, *,
+              log: Callable[[str], None] = lambda line: None) -> None:
+    """Train all unfinished runs, one at a time on each device.
+
+    A failure is recorded in failure.txt and the other runs continue.
+
+    Args:
+        environments: environment variables that select each device; None for those of `devices`.
+        log: called with lines of progress.
+
+    Raises:
+        Stopped: a signal stopped the training of all runs.
+    """
     todo = list({run.key: run for run in runs if not run.finished}.values())
-    free: queue.Queue = queue.Queue()
-    for place in devices() if places is None else places:
-        free.put(place)
+    free: queue.Queue[dict[str, str]] = queue.Queue()
+    for environment in devices() if environments is None else environments:
+        free.put(environment)
     stop, interruption = threading.Event(), Interruption()
 
     def stopping() -> bool:
         return stop.is_set() or interruption.signal is not None
 
     def train_one(number: int, run: Run) -> None:
-        place = free.get()
+        environment = free.get()
         try:
             if not stopping():
-                say(f'{number}/{len(todo)} {run.variant}, seed {run.seed}: {run.folder}')
-                _attempt(run, train, place, stopping)
+                log(f'{number}/{len(todo)} {run.variant}, seed {run.seed}: {run.folder}')
+                _attempt(run, train, environment, stopping)
                 if run.failure:
-                    say(f'{run.variant}, seed {run.seed} failed: {run.failure}')
+                    log(f'{run.variant}, seed {run.seed} failed: {run.failure}')
         except Stopped:
             stop.set()
             raise
         finally:
-            free.put(place)
+            free.put(environment)
 
     with interruption, ThreadPoolExecutor(free.qsize()) as pool:
         for attempt in [pool.submit(train_one, number, run) for number, run in enumerate(todo, 1)]:
             attempt.result()
     if stopping():
-        raise Stopped('stopped by a signal; the runs in progress are saved')
+        raise Stopped('stopped by a signal; checkpoints of the runs in progress are saved')
 
 
-def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[], bool]) -> None:
+def _attempt(run: Run, train: Train, environment: dict[str, str], stopping: Callable[[], bool]) -> None:
+    """Train a run and write finished.json or failure.txt."""
     start = time.monotonic()
     try:
-        train(run, place, stopping)
+        train(run, environment, stopping)
     except Stopped:
         raise
     except (RunError, ValueError, OSError) as error:
@@ -115,28 +125,30 @@ def _attempt(run: Run, train: Train, place: dict[str, str], stopping: Callable[[
 
 
 def estimates(runs: list[Run], cache: Path, train: Train | None = None) -> dict[str, float]:
-    """Estimated seconds of each unfinished run by its key, from the speed of runs with equal cost; unknown ones are absent.
+    """Estimated seconds of unfinished runs by their keys, from the speed of runs with equal cost.
 
-    cache: JSON file of measured speeds in images per second; train: measures unknown speeds on a few training steps where given.
+    Args:
+        cache: JSON file of measured speeds in images per second.
+        train: for the measurement of unknown speeds on a few training steps; None to leave such runs out.
     """
     measured = json.loads(cache.read_text(encoding='utf-8')) if cache.is_file() else {}
-    speeds = measured | {_costs(run): speed for run in runs if run.finished and (speed := _speed(run))}
+    speeds: dict[str, float | None] = measured | {_costs(run): speed for run in runs if run.finished and (speed := _speed(run))}
     seconds = {}
     for run in runs:
         if run.finished or run.key in seconds:
             continue
         cost_key = _costs(run)
         if cost_key not in speeds and train:
-            speeds[cost_key] = _measured(run, train)
+            speeds[cost_key] = _probe(run, train)
             measured |= {cost_key: speeds[cost_key]} if speeds[cost_key] else {}
             write_bytes(cache, json.dumps(measured, indent=1).encode())
-        if speeds.get(cost_key):
+        if speed := speeds.get(cost_key):
             engine, images = run.config.engine, run.config.data.images_per_batch
-            seconds[run.key] = engine.steps * engine.accumulate * images * engine.devices / speeds[cost_key]
+            seconds[run.key] = engine.steps * engine.accumulate * images * engine.devices / speed
     return seconds
 
 
-def _measured(run: Run, train: Train) -> float | None:
+def _probe(run: Run, train: Train) -> float | None:
     """Images per second of a few training steps; None for a failing run."""
     engine = run.config.engine.model_copy(update={'steps': _PROBE_STEPS, 'log_every': _PROBE_STEPS // 2})
     config = run.config.model_copy(update={'engine': engine})

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ def write_rendered_faces(folder: Path, count: int) -> Path:
     return folder
 
 
-def images_per_second(loader: DataLoader, images: Callable[[object], int], seconds: float) -> float:
+def images_per_second(loader: DataLoader, images: Callable[[Any], int], seconds: float) -> float:
     """Rate over at least `seconds`, after the first batch.
 
     Args:
@@ -119,7 +120,8 @@ def frechet_figures(*, width: int, images: int, repeats: int) -> dict[str, float
     def by_square_root() -> float:
         return float(constant - 2 * np.trace(sqrtm(first @ second)).real)
 
-    seconds, results = {'eigenvalues': [], 'sqrtm': []}, {}
+    seconds: dict[str, list[float]] = {'eigenvalues': [], 'sqrtm': []}
+    results: dict[str, float] = {}
     for _ in range(repeats):
         for name, compute in (('eigenvalues', lambda: frechet_distance(*sets)), ('sqrtm', by_square_root)):
             start = time.perf_counter()

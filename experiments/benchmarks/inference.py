@@ -1,7 +1,7 @@
 """Speed of networks in plain PyTorch and in the suite's form, under the same load."""
 import copy
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, r
     return 2 * side ** 3 / min(timed(lambda: first @ second)[1] for _ in range(repeats + 1)) / 1e9
 
 
-def _alternating(forms: dict[str, Callable[[], Tensor]], repeats: int) -> dict[str, float]:
+def _alternating(forms: Mapping[str, Callable[[], Tensor]], repeats: int) -> dict[str, float]:
     """Median seconds of each form. The forms take turns, each after an untimed call, during which threads of the previous form's
     library become idle."""
     seconds: dict[str, list[float]] = {name: [] for name in forms}
@@ -54,7 +54,7 @@ def swapping_figures(*, size: int, batch: int, repeats: int, compiled: bool, dev
     torch_device = torch.device(device)
     plain = Generator(PUBLISHED['simswap-224'].model_copy(update={'size': size})).eval().requires_grad_(False).to(torch_device)
     dtype = _fast_dtype(torch_device)
-    fast = fused(plain).to(dtype=dtype, memory_format=torch.channels_last)
+    fast = fused(plain).to(dtype=dtype).to(memory_format=torch.channels_last)
     if compiled:
         fast.compile(dynamic=False)
     target = torch.rand(batch, 3, size, size, device=torch_device)

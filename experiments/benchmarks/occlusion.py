@@ -26,7 +26,8 @@ NO_OCCLUDER = 'nothing'
 _SIDE_PX = 128  # side of the rendered and occluded faces
 
 
-def _faces(name: str | None, root: Path | None, count: int, parser: nn.Module) -> Iterator[tuple]:
+def _faces(name: str | None, root: Path | None, count: int,
+           parser: nn.Module) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
     """Test faces: images (S,S,3) uint8 in the template `face`, landmarks (5,2) or None, and face masks (S,S) bool.
 
     Masks of rendered faces are exact; those of other faces come from the label maps of the data set, whose faces all count, or
@@ -41,9 +42,10 @@ def _faces(name: str | None, root: Path | None, count: int, parser: nn.Module) -
     faces = faces if faces.has_parsing else faces.partition('test')
     for index in np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int):
         image, labels, points = into_frame(*faces.read(int(index)), faces.frame, face_frame(_SIDE_PX))
+        pixels = image.permute(1, 2, 0).numpy()
         if labels is None:
-            labels = parser(image[None].float() / 127.5 - 1).argmax(1)[0]
-        yield image.permute(1, 2, 0).numpy(), None if points is None else points.numpy(), np.isin(labels.numpy(), FACE_IDS)
+            labels = parser(to_tensor(pixels)[None]).argmax(1)[0]
+        yield pixels, None if points is None else points.numpy(), np.isin(labels.numpy(), FACE_IDS)
 
 
 def _swapped(family: Family, perception: Perception, targets: Tensor, points: np.ndarray | None, parsed: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import statistics
 import time
 import traceback
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -63,7 +64,7 @@ class TrainingStep:
 
     def run(self) -> None:
         """One update of every parameter group."""
-        self.cache = {}  # what the parameter groups share in this step
+        self.cache: dict[str, Any] = {}  # values that the parameter groups share in this step
         param_groups = {group.name: group for group in self.param_groups}
         for name, total_loss in self.losses.items():
             if not self.all_gradients:
@@ -76,8 +77,8 @@ class TrainingStep:
             torch.cuda.synchronize(self.batch.a.device)
 
 
-def _serve(pipe, threads: int, options: dict) -> None:
-    """Run one step for each True that arrives on the pipe; in a process of its own, whose peak memory is that of the form."""
+def _serve(pipe: Any, threads: int, options: dict[str, Any]) -> None:
+    """Run one step for each True that arrives on the pipe. Each form has a process, whose peak memory is that of the form."""
     try:
         torch.set_num_threads(threads)
         step = TrainingStep(**options)
@@ -115,9 +116,12 @@ def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads:
     """
     spawn = multiprocessing.get_context('spawn')
     forms = [PLAIN, OURS, *([KERNELS] if device == 'cpu' else []), *([BF16] if device != 'cpu' or bf16_on_cpu() else [])]
-    pipes, processes, seconds, megabytes = {}, [], {form: [] for form in forms}, {}
+    pipes: dict[str, Any] = {}
+    processes: list[Any] = []
+    seconds: dict[str, list[float]] = {form: [] for form in forms}
+    megabytes: dict[str, float] = {}
 
-    def receive(form: str):
+    def receive(form: str) -> Any:
         answer = pipes[form].recv()
         if isinstance(answer, Exception):
             raise RuntimeError(f'{name}, {form}: {answer}')

@@ -1,5 +1,7 @@
-"""Evaluation of swap systems on a protocol. Each batch is stored on disk once it is measured, so memory use does not grow with
-the protocol and an interrupted evaluation resumes.
+"""Evaluation of swap systems on a protocol.
+
+Each batch is stored on disk once it is measured, so memory use does not grow with the protocol and an interrupted evaluation
+resumes.
 
     FOLDER/PROTOCOL-HASH/pairs.csv pairs.sha256
                          reference-HASH/000000.npz ...   values independent of the system: embeddings and poses of the pairs
@@ -12,25 +14,28 @@ import math
 import re
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from configs.renamed import renamed_metrics
 from datasets.samples.causes import CAUSES, SWITCHES
 from datasets.synthetic import IDENTITY
+from experiments.evaluation.aggregation import Figure, set_distances, single, spread
 from experiments.evaluation.groups import skin_angles, tone
 from experiments.evaluation.judges import Judges
 from experiments.evaluation.metrics import cost
-from experiments.evaluation.metrics import images as images
-from experiments.evaluation.metrics.distribution import Moments, frechet_distance, kernel_distance, precision_recall
+from experiments.evaluation.metrics import images as image_metrics
 from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, identity_ranks, image_ranks, share_within
 from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.shards import Shards
 from experiments.evaluation.systems import ProtocolBatch, System
-from experiments.training.logging.progress import ProgressBar
+from experiments.progress import ProgressBar
 from models.batch import collate
 from models.perception.parsers.parser import face_mask
 from models.pipelines import blend
@@ -39,13 +44,16 @@ from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
 
 VERSION = 1  # of the metrics below; another version invalidates stored rows
-MAX_SAMPLES = 5000  # of each set in a kernel distance, precision and recall
+Row = dict[str, Any]  # name, protocol, sha256, pairs, judges, missing, notes, figures
 
 
 class Evaluation:
     """Evaluation of systems on one protocol with one set of judges.
 
-    folder: of the stored lists, shards and rows; batch: pairs per batch; visible: whether a progress bar is printed.
+    Args:
+        folder: of the stored lists, shards and rows.
+        batch: pairs per batch.
+        visible: whether a progress bar is printed.
     """
 
     def __init__(self, protocol: SwapProtocol, judges: Judges, folder: Path, *, batch: int = 16, visible: bool = True):
@@ -58,9 +66,12 @@ class Evaluation:
     def _shards(self, folder: Path) -> Shards:
         return Shards(folder, len(self.protocol.names), self.batch)
 
-    def row(self, system: System) -> dict:
-        """Row of a system: its name, figures {metric: {mean, deviation, count}}, and the reasons of metrics that are missing. A
-        stored row is read instead of measured."""
+    def row(self, system: System) -> Row:
+        """Row of a system, read where it is stored, else measured.
+
+        Keys: name, protocol, sha256 of the list, pairs (their number), judges (metric -> network), missing (metric -> reason),
+        notes, and figures (metric -> mean, deviation, count).
+        """
         folder = self._row_folder(system)
         row_file = folder / 'row.json'
         if not row_file.is_file():
@@ -70,9 +81,10 @@ class Evaluation:
                        **{key: single(value) for key, value in costs.items() if value is not None}}
             figures = {name: figure for name, figure in figures.items() if math.isfinite(figure['mean'])}
             write_bytes(row_file, json_text({'system': system.name, 'judges': self.judges.names, 'figures': figures}).encode())
+        stored = json.loads(row_file.read_text(encoding='utf-8'))
         return {'name': system.name, 'protocol': self.protocol.name, 'sha256': self.protocol.sha256,
                 'pairs': len(self.protocol.names), 'judges': self.judges.names, 'missing': self.judges.missing,
-                'notes': self.judges.notes, 'figures': json.loads(row_file.read_text(encoding='utf-8'))['figures']}
+                'notes': self.judges.notes, 'figures': renamed_metrics(stored['figures'])}
 
     def _row_folder(self, system: System) -> Path:
         name = re.sub(r'[^\w.-]+', '-', system.name)
@@ -80,12 +92,14 @@ class Evaluation:
 
     def pairs(self, system: System) -> dict[str, Tensor]:
         """Metrics (N,) of the individual pairs. The row of the system must be measured."""
-        shards = self._shards(self._row_folder(system))
-        return {name: shards.whole(name) for name, values in shards.read(shards.parts()[0]).items() if values.dim() == 1}
+        return self._shards(self._row_folder(system)).per_sample()
 
     def source_groups(self, groups: dict[str, str] | None = None) -> list[str]:
-        """For each pair the group of its source: what `groups` says of the image, 'unknown' where it says nothing; without it
-        the tone of the skin, where the parser of the judges sees skin."""
+        """Group of the source of each pair, 'unknown' where it has none.
+
+        Args:
+            groups: name of a source -> group; None for the skin tone in the region that the parser labels as skin.
+        """
         if groups is not None:
             return [groups.get(source, 'unknown') for source, _ in self.protocol.names]
         angles: dict[str, float] = {}
@@ -95,7 +109,7 @@ class Evaluation:
                 angles[source] = float(skin_angles(image, _resize_mask(self.judges.labels(image)[:, None].float(), image)[:, 0]))
         return [tone(angles[source]) for source, _ in self.protocol.names]
 
-    def by_group(self, row: dict, system: System, groups: list[str]) -> list[dict]:
+    def by_group(self, row: Row, system: System, groups: list[str]) -> list[Row]:
         """Rows of a system for each group of pairs in decreasing size, restricted to metrics of individual pairs."""
         pairs, counts = self.pairs(system), Counter(groups)
         rows = []
@@ -119,7 +133,7 @@ class Evaluation:
                 if not shards.has(rows) or not self.reference.has(rows):
                     pairs = self._protocol_batch(rows)
                     reference = self._reference_values(pairs)
-                    swap, seconds = cost.timed(lambda pairs=pairs: system.swap(pairs))
+                    swap, seconds = cost.timed(partial(system.swap, pairs))
                     if not costs.is_file():
                         write_bytes(costs, json_text(self._costs(system, pairs, swap)).encode())
                     per_pair = np.full(len(rows), seconds / len(rows))
@@ -144,10 +158,10 @@ class Evaluation:
         if not self.reference.has(pairs.rows):
             upright = {side: judges.upright(images) for side, images in (('source', batch.source), ('target', batch.target))}
             values = {'source': judges.identity(batch.source), 'target': judges.identity(batch.target),
-                     'truth': None if batch.truth is None else judges.identity(batch.truth),
-                     'pose': judges.pose(batch.target, pairs.target_labels), 'shape': upright['source'],
-                     'expression': upright['target'], 'features': judges.features(batch.target),
-                     'source_label': batch.source_label, 'target_label': batch.target_label}
+                      'truth': None if batch.truth is None else judges.identity(batch.truth),
+                      'pose': judges.pose(batch.target, pairs.target_labels), 'shape': upright['source'],
+                      'expression': upright['target'], 'features': judges.features(batch.target),
+                      'source_label': batch.source_label, 'target_label': batch.target_label}
             self.reference.write(pairs.rows, values)
         return self.reference.read(pairs.rows)
 
@@ -157,9 +171,11 @@ class Evaluation:
         judges, batch, face = self.judges, pairs.batch, pairs.face
         labels = judges.labels(swap)
         identity, upright = judges.identity(swap), judges.upright(swap)
-        figures = {'identity': identity, 'features': judges.features(swap),
-                 'pose': pose_error(judges.pose(swap, labels), reference['pose'])}
-        figures['sharpness'] = images.sharpness(swap, face) / images.sharpness(batch.target, face)
+        figures: dict[str, Tensor | None] = {
+            'identity': identity, 'features': judges.features(swap),
+            'pose': pose_error(judges.pose(swap, labels), reference['pose']),
+            'sharpness': image_metrics.sharpness(swap, face) / image_metrics.sharpness(batch.target, face),
+        }
         if identity is not None:
             figures |= {'id_source': cosine(identity, reference['source']), 'id_target': cosine(identity, reference['target'])}
         if upright is not None:
@@ -173,30 +189,26 @@ class Evaluation:
             if identity is not None:
                 figures['truth_id'] = cosine(identity, reference['truth'])
         if judges.causes is not None and self.protocol.causes is not None:
-            figures |= self._causes(swap, pairs.rows)
+            target_causes = torch.stack([self.protocol.causes(row) for row in pairs.rows])
+            figures |= _cause_errors(judges.causes(swap).cpu(), target_causes)
         return figures
 
     def _image_metrics(self, image: Tensor, reference: Tensor, regions: dict[str, Tensor | None]) -> dict[str, Tensor]:
         """L1, PSNR, SSIM and LPIPS (B,). regions: name -> mask (B,1,H,W) of the compared region, None for the whole image."""
-        figures, similar = {}, images.ssim_map(image, reference)
+        figures: dict[str, Tensor] = {}
+        similarity = image_metrics.ssim_map(image, reference)
         for region, mask in regions.items():
-            figures |= {f'{region}_l1': images.l1(image, reference, mask), f'{region}_psnr': images.psnr(image, reference, mask),
-                      f'{region}_ssim': images.window_mean(similar, mask)}
+            figures |= {f'{region}_l1': image_metrics.l1(image, reference, mask),
+                        f'{region}_psnr': image_metrics.psnr(image, reference, mask),
+                        f'{region}_ssim': image_metrics.window_mean(similarity, mask)}
             if self.judges.lpips is not None:
                 composited = image if mask is None else reference + mask * (image - reference)
                 figures[f'{region}_lpips'] = self.judges.lpips(composited, reference)
         return figures
 
-    def _causes(self, swap: Tensor, rows: range) -> dict[str, Tensor]:
-        predicted = self.judges.causes(swap).cpu()
-        target = torch.stack([self.protocol.causes(row) for row in rows])
-        error, switches = (predicted - target).abs(), [CAUSES.index(name) for name in SWITCHES]
-        return {'cause_identity': error[:, :len(IDENTITY)].mean(1), 'cause_attributes': error[:, len(IDENTITY):].mean(1),
-                'attributes': attribute_accuracy(predicted[:, switches], target[:, switches])}
-
     def _costs(self, system: System, pairs: ProtocolBatch, swap: Tensor) -> dict[str, float]:
         """Cost metrics of one swap, and the mean difference of two samples of the first batch."""
-        costs = {'diversity': float(images.diversity(torch.stack([swap, system.swap(pairs, seed=1)])).mean())}
+        costs = {'diversity': float(image_metrics.diversity(torch.stack([swap, system.swap(pairs, seed=1)])).mean())}
         if system.family is not None:
             first = collate([self.protocol.pairs[pairs.rows[0]]]).to(self.judges.device)
             single_pair = ProtocolBatch(first, pairs.rows[:1], pairs.source_labels[:1], pairs.target_labels[:1], pairs.face[:1])
@@ -206,16 +218,16 @@ class Evaluation:
 
     # -- Aggregation of shards -------------------------------------------------------------------------------------------
 
-    def _per_pair(self, system: System) -> dict[str, dict]:
+    def _per_pair(self, system: System) -> dict[str, Figure]:
         """Mean and standard deviation over the pairs with a finite value."""
         pairs = self.pairs(system)
         figures = {name: spread(values) for name, values in pairs.items()}
         figures['seconds']['mean'] = float(pairs['seconds'].median())
         return {name: figure for name, figure in figures.items() if figure['count']}
 
-    def _per_set(self, shards: Shards) -> dict[str, dict]:
+    def _per_set(self, shards: Shards) -> dict[str, Figure]:
         """Retrieval, and distances between the sets of swaps and targets."""
-        swaps = shards.whole('identity')
+        swaps = shards.find('identity')
         figures = {} if swaps is None else {name: single(value) for name, value in self._retrieval(swaps).items()}
         if self.judges.inception is not None:
             return figures | set_distances(shards, 'features', self.reference, 'features', ('fid', 'kid'))
@@ -223,10 +235,12 @@ class Evaluation:
 
     def _retrieval(self, swaps: Tensor) -> dict[str, float]:
         """Retrieval metrics; the pool holds each image of the protocol once."""
-        labels = [self.reference.whole(key) for key in ('source_label', 'target_label')]
-        if labels[0] is None:
+        if self.reference.find('source_label') is None:
             return {}
-        embeddings, index, rows = [self.reference.whole(key) for key in ('source', 'target')], {}, []
+        labels = [self.reference.whole(key) for key in ('source_label', 'target_label')]
+        embeddings = [self.reference.whole(key) for key in ('source', 'target')]
+        index: dict[str, int] = {}
+        rows: list[tuple[int, int]] = []
         for row, pair in enumerate(self.protocol.names):
             for side, name in enumerate(pair):
                 if name not in index:
@@ -238,35 +252,11 @@ class Evaluation:
         return {'top1': share_within(ranks, 1), 'top5': share_within(ranks, 5), 'nearest': share_within(nearest, 1)}
 
 
-def set_distances(fake: Shards, fake_key: str, real: Shards, real_key: str, names: tuple[str, str]) -> dict[str, dict]:
-    """Frechet and kernel distance (titled `names`), precision and recall of two sets of features; empty where the features are
-    missing or fewer than 5."""
-    samples = [shards.whole(key, MAX_SAMPLES) for shards, key in ((fake, fake_key), (real, real_key))]
-    if samples[0] is None or len(samples[0]) < 5:
-        return {}
-    moments = []
-    for shards, key, sample in ((fake, fake_key, samples[0]), (real, real_key, samples[1])):
-        moments.append(Moments(sample.shape[1]))
-        for values in shards.each(key):
-            moments[-1].add(values)
-    mean, deviation = kernel_distance(*samples)
-    precision, recall = precision_recall(samples[1], samples[0])
-    return {names[0]: single(frechet_distance(*moments)),
-            names[1]: {'mean': mean, 'deviation': deviation, 'count': len(samples[0])},
-            'precision': single(precision), 'recall': single(recall)}
-
-
-def spread(values: Tensor) -> dict[str, float]:
-    """Mean, standard deviation and count of the finite values (N,)."""
-    values = values[torch.isfinite(values)].double()
-    if not len(values):
-        return {'mean': float('nan'), 'deviation': float('nan'), 'count': 0}
-    return {'mean': float(values.mean()), 'deviation': float(values.std(unbiased=False)), 'count': len(values)}
-
-
-def single(value: float) -> dict[str, float]:
-    """Figure of a whole set, without deviation."""
-    return {'mean': float(value), 'deviation': 0.0, 'count': 1}
+def _cause_errors(predicted: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Metrics (B,) of predicted and true causes (B,C) in [-1,1]."""
+    error, switches = (predicted - target).abs(), [CAUSES.index(name) for name in SWITCHES]
+    return {'cause_identity': error[:, :len(IDENTITY)].mean(1), 'cause_attributes': error[:, len(IDENTITY):].mean(1),
+            'attributes': attribute_accuracy(predicted[:, switches], target[:, switches])}
 
 
 def _resize_mask(mask: Tensor, image: Tensor) -> Tensor:

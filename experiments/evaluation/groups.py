@@ -9,7 +9,7 @@ from torch import Tensor
 from configs.reading import read_rows
 from models.batch import PARTS
 
-# name -> minimum angle in degrees
+# name -> minimum typology angle in degrees
 TONES = {'very light': 55.0, 'light': 41.0, 'intermediate': 28.0, 'tan': 10.0, 'brown': -30.0, 'dark': -90.0}
 _SKIN = (PARTS.index('skin'), PARTS.index('nose'))
 
@@ -17,8 +17,8 @@ _SKIN = (PARTS.index('skin'), PARTS.index('nose'))
 def skin_angles(images: Tensor, labels: Tensor) -> Tensor:
     """Individual typology angle atan((L - 50) / b) of the median skin color in CIELAB, in degrees (Chardon et al. 1991).
 
-    images (B,3,H,W) in [-1,1], labels (B,H,W) of PARTS -> (B,), NaN where no skin is visible. The angle depends
-    on illumination and white balance, so it describes groups of images rather than individuals.
+    images (B,3,H,W) in [-1,1], labels (B,H,W) of PARTS -> (B,), NaN where no skin is visible. The angle depends on illumination
+    and white balance, so it describes groups of images, not individuals.
     """
     angles = []
     for image, skin in zip(images.cpu(), torch.isin(labels.cpu(), torch.tensor(_SKIN))):
@@ -34,5 +34,5 @@ def tone(angle: float) -> str:
 
 
 def read_groups(path: Path) -> dict[str, str]:
-    """Mapping of image name to group from a CSV with the columns file and group. Raises ValueError for other files."""
+    """Image name -> group, from a CSV file with the columns file and group. Raises ValueError for other files."""
     return {row['file']: row['group'] for row in read_rows(path, ('file', 'group'))}

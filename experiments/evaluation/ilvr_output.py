@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.ablation.plots import scatter
-from experiments.ablation.tables import Table
 from experiments.evaluation.ilvr import COLUMNS, Samples
+from experiments.evaluation.plots import scatter
+from experiments.evaluation.tables import Table
 from models.ddpm.lowpass import low_pass
 from models.images import to_uint8
 from models.pipelines.io.contact_sheet import contact_sheet

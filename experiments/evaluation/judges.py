@@ -1,6 +1,7 @@
 """Networks that compute the metrics, and the reasons for those whose weights are not available."""
 from collections.abc import Callable, Set
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,8 +30,10 @@ def is_available(name: str) -> bool:
 
 
 def choose_embedder(trained_with: Set[str]) -> str | None:
-    """Name of an available embedder that is independent of `trained_with`: the largest ArcFace, else another, the embedder of the
-    zoo last; None where none is available."""
+    """Name of an available embedder that is independent of `trained_with`, or None.
+
+    The largest ArcFace network is preferred, then others; the embedder of the zoo comes last.
+    """
     excluded = _origins(trained_with) | set(_INITIALIZED_FROM)
     candidates = [name for name in EMBEDDERS if name not in excluded and is_available(name)]
     order = list(EMBEDDERS)
@@ -38,6 +41,7 @@ def choose_embedder(trained_with: Set[str]) -> str | None:
 
 
 def _origins(names: Set[str]) -> set[str]:
+    """Names of the initializations."""
     return {_INITIALIZED_FROM.get(name, name) for name in names}
 
 
@@ -50,14 +54,24 @@ def teachers(family: Family, perception: PerceptionConfig) -> set[str]:
 class Judges:
     """Networks that measure images (B,3,H,W) in [-1,1] in the template `face`.
 
-    embedder: name of the embedder that measures identity; None chooses one that is independent of `trained_with`, the names of
-    the embedders used in training. causes: weights of models.perception.causes, those of the zoo where None. Attributes: names,
-    metric -> network; missing, metric -> reason why it is not measured; notes, remarks for the table.
+    Args:
+        embedder: name of the embedder that measures identity; None for one that is independent of `trained_with`.
+        trained_with: names of the embedders used in training.
+        parser: name of the face parser.
+        causes: weights of models.perception.causes; None for those of the zoo.
+
+    Attributes:
+        names: metric -> network.
+        missing: metric -> reason why it is not measured.
+        notes: remarks for the table.
     """
 
     def __init__(self, embedder: str | None = None, *, trained_with: Set[str] = frozenset(), parser: str = 'parsing-unet',
                  causes: str | Path | None = None, device: str | torch.device = 'cpu'):
-        self.device, self.names, self.missing, self.notes = torch.device(device), {}, {}, []
+        self.device = torch.device(device)
+        self.names: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
+        self.notes: list[str] = []
         chosen = embedder or choose_embedder(trained_with)
         self.embedder = None if chosen is None else load_embedder(chosen).to(self.device)
         if chosen is None:
@@ -66,7 +80,7 @@ class Judges:
         else:
             self.names['identity'] = chosen
             if _origins({chosen}) & _origins(trained_with):
-                relation = 'which' if chosen in trained_with else 'a near relation of which'
+                relation = 'which' if chosen in trained_with else 'whose initialization or fine-tuned form'
                 self.notes.append(f'identity is measured by {chosen}, {relation} was used in training: its figures are biased')
         self.parser = load_parser(parser).to(self.device)
         self.names['parsing'] = parser
@@ -74,7 +88,7 @@ class Judges:
         if self.pose_network is None:
             self.names['pose'], _ = 'five points of the parsing map', self.missing.pop('pose')
         self.landmarks = self._optional('landmarks', 'pfld-68', PFLD)
-        from models.perception.features.inception import load_inception  # with torchvision, which takes seconds to import
+        from models.perception.features.inception import load_inception  # imports torchvision, which takes seconds
         from models.perception.features.lpips import load_lpips
 
         self.lpips = self._optional('lpips', 'alexnet and lpips-alex', lambda: load_lpips().to(self.device))
@@ -87,11 +101,12 @@ class Judges:
             self.missing['causes'] = ('the cause regressor has no weights: train one (train.py --family causes) and give it with '
                                       '--causes FILE')
 
-    def _optional(self, measure: str, names: str, load: Callable):
+    def _optional(self, measure: str, names: str, load: Callable[[], Any]) -> Any | None:
+        """The network of a metric, or None where its weights are not stored locally, with the reason in `missing`."""
         try:
             network = load()
         except weights.WeightsError:
-            fetch = ' '.join(name for name in names.split(' and '))
+            fetch = names.replace(' and ', ' ')
             self.missing[measure] = f'the weights {names} are not available: run `python scripts/weights.py fetch {fetch}`'
             return None
         self.names[measure] = names

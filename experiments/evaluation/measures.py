@@ -1,16 +1,16 @@
 """Registry of the metrics: title, direction, precision and description of each table column."""
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric. title: column heading; better: 'high', 'low', or '' where no direction is better; digits: decimals shown;
-    meaning: description with unit."""
+    """A metric and its column."""
 
     title: str
-    better: str
-    digits: int
-    meaning: str
+    better: Literal['high', 'low', '']  # '' where no direction is better
+    digits: int                         # decimals shown
+    meaning: str                        # description with unit
 
 
 _OUTSIDE = 'outside of the face mask, before compositing'
@@ -21,7 +21,7 @@ MEASURES = {
     'top5': Measure('top-5', 'high', 3, 'share of swaps whose source is among the five nearest identities'),
     'nearest': Measure('nearest', 'high', 3, "share of swaps whose nearest image has the source identity (FaceShifter)"),
     'pose': Measure('pose', 'low', 2, 'mean absolute difference of yaw, pitch and roll to the target, degrees'),
-    'expression': Measure('expression', 'low', 2, 'form of eyes, brows and mouth against the target, % of their widths'),
+    'expression': Measure('expression', 'low', 2, 'shape of eyes, brows and mouth against the target, % of their widths'),
     'shape': Measure('shape', 'low', 2, 'jaw, nose and mouth with the pose removed against the source, % of the eye distance'),
     'background_l1': Measure('bg L1', 'low', 4, f'mean absolute difference to the target {_OUTSIDE}, fraction of the range'),
     'background_psnr': Measure('bg PSNR', 'high', 2, f'peak signal-to-noise ratio to the target {_OUTSIDE}, dB'),
@@ -47,7 +47,7 @@ MEASURES = {
     'cause_identity': Measure('identity error', 'low', 3, "mean error of the renderer's identity parameters, each in [-1,1]"),
     'cause_attributes': Measure('attribute error', 'low', 3, "mean error of the renderer's pose, expression, light, in [-1,1]"),
     'attributes': Measure('attributes', 'high', 3, 'share of beard, baldness, makeup, freckles, glasses predicted correctly'),
-    'sharpness': Measure('sharpness', '', 3, 'variance of the Laplacian in the face, swap over target'),
+    'sharpness': Measure('sharpness', '', 3, 'ratio of the variances of the Laplacian in the face, swap to target'),
     'fid': Measure('FID', 'low', 2, 'Fréchet distance of swaps to targets on Inception features'),
     'kid': Measure('KID', 'low', 5, 'kernel distance of swaps to targets on Inception features'),
     'fd_id': Measure('FD-id', 'low', 4, 'Fréchet distance on the features of the identity encoder (not FID)'),

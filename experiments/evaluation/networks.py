@@ -5,7 +5,7 @@ from safetensors import SafetensorError, safe_open
 
 from configs.reading import shown
 from datasets.samples.identities import build_identities
-from datasets.samples.parsing import RenderedFaces, by_subset
+from datasets.samples.parsing import Labeled, RenderedFaces, by_subset
 from experiments.evaluation.protocols.causes import measure_causes
 from experiments.evaluation.protocols.parsing import measure
 from experiments.evaluation.protocols.verification import verify
@@ -15,19 +15,18 @@ from models.perception.causes import load_causes
 from models.perception.encoders.files import load_encoder
 from models.perception.parsers.family import load_trained
 
-PARSER_SIZE = 128  # side in pixels of the images that parsers are measured on
-# `network` in the metadata of an exported file -> task
-_TASKS: dict[str, Task] = {'parsing-unet': 'parsing', 'causes': 'causes'}
+PARSER_SIZE_PX = 128  # side of the images that parsers are measured on
+_TASKS: dict[str, Task] = {'parsing-unet': 'parsing', 'causes': 'causes'}  # by `network` in the metadata of an exported file
 
 
 def network_task(source: str) -> Task:
-    """The task of a published network or of an exported file. ValueError where it is neither."""
+    """Task of a published network or of an exported file. Raises ValueError for other files and names."""
     if not Path(source).is_file():
         if source in EMBEDDERS:
             return 'identity'
         if source in PARSERS:
             return 'parsing'
-        raise ValueError(f'{shown(source)} is no file and no published network; known: {", ".join([*EMBEDDERS, *PARSERS])}')
+        raise ValueError(f'{shown(source)} is neither a file nor a published network; known: {", ".join([*EMBEDDERS, *PARSERS])}')
     try:
         with safe_open(source, 'pt') as handle:
             metadata = handle.metadata() or {}
@@ -80,8 +79,10 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
     """
     parser = load_trained(source) if Path(source).is_file() else load_parser(source)
     parser.to(device)
-    sources = {title: faces for root in roots for title, faces in by_subset(root, PARSER_SIZE, partition).items()}
-    sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, PARSER_SIZE)
+    sources: dict[str, Labeled | RenderedFaces] = {}
+    for root in roots:
+        sources.update(by_subset(root, PARSER_SIZE_PX, partition))
+    sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, PARSER_SIZE_PX)
     lines = []
     for title, faces in sources.items():
         row = measure(parser, faces, device=device)
@@ -91,7 +92,7 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
 
 
 def causes_report(source: str, *, device: str = 'cpu') -> str:
-    """Errors of a regressor of rendering parameters on rendered test faces, as one line. ValueError where the file holds none."""
+    """Errors of a regressor of rendering parameters on rendered test faces, as one line. Raises ValueError for other files."""
     row = measure_causes(load_causes(source).to(device), device=device)
     worst = ', '.join(f'{name} {ratio:.2f}' for name, ratio in row['worst'].items())
     return (f'{source}: identity error {row["cause_identity"]:.3f} (predicting the mean: {row["guess"]["cause_identity"]:.3f}), '

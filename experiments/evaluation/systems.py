@@ -1,4 +1,4 @@
-"""Evaluated systems behind one interface: trained families, folders of images generated elsewhere, and the sanity baselines."""
+"""Evaluated systems behind one interface: trained families, folders of images of other systems, sanity baselines."""
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,22 +14,19 @@ from models import geometry, weights
 from models.base import Family
 from models.batch import SwapBatch
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES
+from models.images import to_tensor
 from models.pipelines import blend
 
 
 @dataclass(frozen=True)
 class ProtocolBatch:
-    """A batch of a protocol.
-
-    batch: the pairs; rows: their indices; source_labels, target_labels: predicted parsing maps (B,M,M); face: face mask (B,1,H,W)
-    of the target, from the true parsing map where the protocol has one.
-    """
+    """A batch of a protocol."""
 
     batch: SwapBatch
-    rows: range
-    source_labels: Tensor
-    target_labels: Tensor
-    face: Tensor
+    rows: range            # indices of the pairs
+    source_labels: Tensor  # (B,M,M), predicted label maps of PARTS
+    target_labels: Tensor  # (B,M,M)
+    face: Tensor           # (B,1,H,W), face mask of the target, from the true label map where the protocol has one
 
 
 DIRECTIONS = ('a2b', 'b2a')  # of translation, between photos (a) and drawings (b)
@@ -59,6 +56,8 @@ class System:
 class Trained(System):
     """A family with weights loaded from a file."""
 
+    family: Family
+
     def __init__(self, name: str, family: Family, file: Path):
         self.name, self.family, self.key = name, family, weights.digest(file)
         self.directions = getattr(family, 'directions', ())
@@ -83,22 +82,24 @@ class Trained(System):
 
 
 class Images(System):
-    """A folder of images generated elsewhere, named by the row of the protocol (000000.png, ...), in the template `face` or on
-    the canvas of CelebA, at any resolution. Raises ValueError for missing images."""
+    """A folder of images of another system, named by the row of the protocol (000000.png, ...).
+
+    Images are in the template `face` or on the canvas of CelebA, at any resolution. Raises ValueError for missing images.
+    """
 
     def __init__(self, name: str, folder: Path):
         self.name, self.folder = name, folder
         if not folder.is_dir():
-            raise ValueError(f'{folder} is no folder of images; name the one that holds 000000.png, 000001.png, ...')
-        stamps = sorted(f'{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}' for path in folder.iterdir())
-        self.key = hashlib.sha256('\n'.join(stamps).encode()).hexdigest()
+            raise ValueError(f'{folder} is no folder; give the one that contains 000000.png, 000001.png, ...')
+        files = sorted(f'{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}' for path in folder.iterdir())
+        self.key = hashlib.sha256('\n'.join(files).encode()).hexdigest()
 
     def _read(self, row: int) -> Tensor:
         candidates = [self.folder / f'{row:06d}{suffix}' for suffix in ('.png', '.jpg', '.jpeg')]
         path = next((candidate for candidate in candidates if candidate.is_file()), None)
         if path is None:
             raise ValueError(f'{self.folder} lacks the image of row {row}, {row:06d}.png; pairs.csv lists the rows')
-        image = torch.from_numpy(read_image(path)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        image = to_tensor(read_image(path))[None]
         height, width = image.shape[-2:]
         if height == width:
             return image
@@ -120,7 +121,7 @@ class CopyTarget(System):
 
     name, key = 'copy the target', 'copy-target-1'
 
-    def swap(self, pairs, *, seed=0):
+    def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
         return pairs.batch.target
 
 
@@ -129,7 +130,7 @@ class CopySource(System):
 
     name, key = 'copy the source', 'copy-source-1'
 
-    def swap(self, pairs, *, seed=0):
+    def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
         return pairs.batch.source
 
 
@@ -138,7 +139,9 @@ class Truth(System):
 
     name, key = 'the truth', 'truth-1'
 
-    def swap(self, pairs, *, seed=0):
+    def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
+        if pairs.batch.truth is None:
+            raise ValueError('the protocol has no true swaps')
         return pairs.batch.truth
 
 
@@ -147,7 +150,7 @@ class Untranslated(System):
 
     name, key, directions = 'none', 'none-1', DIRECTIONS
 
-    def translate(self, images, direction, *, seed=0):
+    def translate(self, images: Tensor, direction: str, *, seed: int = 0) -> Tensor:
         return images
 
 
@@ -156,13 +159,14 @@ class CutAndPaste(System):
 
     name, key = 'cut and paste', 'cut-and-paste-1'
 
-    def swap(self, pairs, *, seed=0):
+    def swap(self, pairs: ProtocolBatch, *, seed: int = 0) -> Tensor:
         batch = pairs.batch
-        size, parsed = batch.target.shape[-1], pairs.target_labels.shape[-1]
-        points = [(part_points(labels) + 0.5) * (size / parsed) - 0.5 for labels in (pairs.source_labels, pairs.target_labels)]
+        size, label_size = batch.target.shape[-1], pairs.target_labels.shape[-1]
+        points = [(part_points(labels) + 0.5) * (size / label_size) - 0.5
+                  for labels in (pairs.source_labels, pairs.target_labels)]
         template = geometry.template('face').scaled(size).tensor(device=batch.target.device)
-        visible = torch.stack([torch.isfinite(p).all((1, 2)) for p in points]).all(0)[:, None, None]
-        source_points, target_points = (torch.where(visible, p, template) for p in points)
+        visible = torch.stack([torch.isfinite(values).all((1, 2)) for values in points]).all(0)[:, None, None]
+        source_points, target_points = (torch.where(visible, values, template) for values in points)
         matrix = geometry.similarity(source_points, target_points)
         warped = geometry.warp(batch.source, matrix, (size, size), mode='bicubic').clamp(-1, 1)
         return torch.stack([_composite(*parts) for parts in zip(warped, batch.target, blend.soften(pairs.face))])
@@ -170,10 +174,10 @@ class CutAndPaste(System):
 
 def _composite(face: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Color-matched alpha blending: (3,H,W), (3,H,W), mask (1,H,W) -> (3,H,W)."""
-    first, second = ((p.permute(1, 2, 0).cpu().numpy() + 1) / 2 for p in (face, target))
-    tones = blend.match_color(first, second, mask[0].cpu().numpy())
-    toned = torch.from_numpy(np.ascontiguousarray(tones)).permute(2, 0, 1).to(target) * 2 - 1
-    return target + mask * (toned - target)
+    first, second = ((image.permute(1, 2, 0).cpu().numpy() + 1) / 2 for image in (face, target))
+    matched = blend.match_color(first, second, mask[0].cpu().numpy())
+    matched_face = torch.from_numpy(np.ascontiguousarray(matched)).permute(2, 0, 1).to(target) * 2 - 1
+    return target + mask * (matched_face - target)
 
 
 def sanity_rows(truth: bool) -> list[System]:

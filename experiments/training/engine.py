@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from configs.reading import shown
 from configs.resolve import dump
 from configs.schema import RunConfig
+from experiments.progress import ProgressBar
 from experiments.training.checkpoint import Checkpoints, read_checkpoint
 from experiments.training.errors import Interrupted, RunError, explain_out_of_memory
 from experiments.training.fabric import LossModule, MicroBatch
@@ -20,7 +21,6 @@ from experiments.training.interruption import Interruption
 from experiments.training.logging.journal import Journal
 from experiments.training.logging.meters import MeanMeter, Throughput
 from experiments.training.logging.monitor import TrainingMonitor
-from experiments.training.logging.progress import ProgressBar
 from experiments.training.optimization.ema import EMA
 from experiments.training.optimization.lr_schedule import learning_rate
 from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group

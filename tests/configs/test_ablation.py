@@ -21,9 +21,9 @@ def test_variants_and_grid_stand_on_the_base():
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('question: q', 'base does not fit'),
-    ('{question: q, base: {family: cvae}}', 'nothing to compare'),
+    ('{question: q, base: {family: cvae}}', 'base alone is not compared'),
     ('{question: q, base: {family: cvae}, varients: {}}', 'varients does not fit'),
-    ('{question: q, base: {family: cvae}, variants: {base: {}}}', 'like the base'),
+    ('{question: q, base: {family: cvae}, variants: {base: {}}}', 'of the base'),
     ('{question: q, base: {family: cvae}, variants: {a: {against: b}}}', "against 'b'"),
     ('{question: q', 'not readable as YAML'),
 ])

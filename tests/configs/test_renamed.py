@@ -10,8 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from configs import renamed
+from configs.ablation import AblationConfig
 from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
-from configs.renamed import renamed_metrics, renamed_settings, renamed_video_state
+from configs.renamed import renamed_array, renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
 from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
@@ -136,6 +137,15 @@ def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
     with safe_open(ZOO / 'cgan.safetensors', 'pt') as handle:
         weights = json.loads(handle.metadata()['config'])['weights']
     assert load_family(ZOO / 'cgan.safetensors', None).config.weights['id'] == weights.get('id', weights.get('identity'))
+
+
+def test_metrics_and_arrays_of_evaluations_are_converted():
+    assert renamed_metrics({'colour_distance': {'mean': 0.1}, 'fid': {'mean': 2.0}}) == {
+        'color_distance': {'mean': 0.1}, 'fid': {'mean': 2.0}}
+    assert [renamed_array(name) for name in ('source_person', 'colours', 'wanted_colours', 'wanted_features', 'edges')] == [
+        'source_label', 'colors', 'target_colors', 'target_features', 'edges']
+    config = AblationConfig(question='?', base={'family': 'cut'}, variants={'a': {}}, columns=['colour_distance', 'edges'])
+    assert config.columns == ['color_distance', 'edges']
 
 
 def test_the_state_of_an_interrupted_video_is_converted():

@@ -1,9 +1,12 @@
+"""Fixtures of the tests of experiments: a toy family, one thread, and a small denoiser with references and an embedder."""
 import subprocess
 
 import pytest
 import torch
 
 from models import registry
+from models.perception.encoders.embedder import Embedder
+from tests.contract.stubs import IDENTITY, TinyEmbedder
 from tests.experiments.disks import SIZE
 
 
@@ -21,6 +24,25 @@ def single_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def embed():
+    torch.manual_seed(1)
+    return Embedder(TinyEmbedder(), 'arcface')
+
+
+@pytest.fixture
+def denoiser():
+    torch.manual_seed(0)
+    family = registry.build_family(
+        'ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
+    return family.eval().requires_grad_(False).denoiser
+
+
+@pytest.fixture
+def references():
+    return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(2)) - 0.5
 
 
 @pytest.fixture

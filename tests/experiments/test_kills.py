@@ -16,7 +16,7 @@ from models.storage.files import write_bytes
 from tests import kills
 from tests.datasets.preparation.test_photos import Stub, photo
 from tests.datasets.webcaricatures import webcaricatures
-from tests.experiments.ablation.test_runner import ablation
+from tests.experiments.ablation.stubs import ablation
 
 POINTS = [6, pytest.param(30, marks=pytest.mark.slow)]
 

@@ -1,4 +1,4 @@
-"""scripts/evaluate.py as a researcher calls it, on a few small images."""
+"""scripts/evaluate.py on a few small images: swaps, translations, verification, errors."""
 import importlib
 
 import pytest
@@ -17,70 +17,70 @@ TINY = {'cvae': {'size': 32, 'fold': 2, 'widths': [8, 16], 'depth': 1},
 @pytest.fixture
 def evaluate():
     module = importlib.import_module('scripts.evaluate')
-    return lambda *words: module.main([str(word) for word in words])
+    return lambda *arguments: module.main([str(argument) for argument in arguments])
 
 
-def run_of(family, folder):
+def write_run(family, folder):
     """A run folder of an untrained family."""
     torch.manual_seed(0)
     folder.mkdir()
-    built = build_family(family, TINY[family], None)
-    (folder / 'config.yaml').write_text(dump(RunConfig(family=family, model=built.config.model_dump())))
-    save_family(folder / 'family.safetensors', family, built.state_dict(), built.config)
+    network = build_family(family, TINY[family], None)
+    (folder / 'config.yaml').write_text(dump(RunConfig(family=family, model=network.config.model_dump())))
+    save_family(folder / 'family.safetensors', family, network.state_dict(), network.config)
     return folder
 
 
-def test_a_run_enters_a_table_with_its_sanity_rows(evaluate, tmp_path, capsys):
-    run = run_of('cvae', tmp_path / 'run')
-    words = ['--run', run, '--count', 4, '--size', 48, '--batch', 4, '--device', 'cpu']
-    assert evaluate(*words, '--judge', 'identity-mobilefacenet') == 0
-    said = capsys.readouterr().out
+def test_tables_of_swaps_have_sanity_baselines(evaluate, tmp_path, capsys):
+    run = write_run('cvae', tmp_path / 'run')
+    arguments = ['--run', run, '--count', 4, '--size', 48, '--batch', 4, '--device', 'cpu']
+    assert evaluate(*arguments, '--judge', 'identity-mobilefacenet') == 0
+    output = capsys.readouterr().out
     for row in ('copy the target', 'copy the source', 'cut and paste', 'the truth', 'run'):
-        assert f'| {row} |' in said
-    assert 'was used in training: its figures are biased' in said and 'ID source ↑' in said
+        assert f'| {row} |' in output
+    assert 'was used in training: its figures are biased' in output and 'ID source ↑' in output
     folder, = (run / 'evaluation').glob('synthetic-*')
     assert {'pairs.csv', 'pairs.sha256', 'table.md', 'table.csv', 'table.tex'} <= {path.name for path in folder.iterdir()}
 
 
-def test_without_another_embedder_identity_is_left_out_and_said(evaluate, tmp_path, capsys, monkeypatch):
+def test_identity_metrics_need_an_embedder_not_used_in_training(evaluate, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'nothing'))
-    run = run_of('cvae', tmp_path / 'run')
+    run = write_run('cvae', tmp_path / 'run')
     assert evaluate('--run', run, '--count', 2, '--size', 48, '--device', 'cpu') == 0
-    said = capsys.readouterr().out
-    assert 'ID source' not in said and 'was used in training' in said and 'bg L1 ↓' in said
-    assert 'pose by five points of the parsing map' in said and 'weights.py fetch pfld-68' in said
+    output = capsys.readouterr().out
+    assert 'ID source' not in output and 'was used in training' in output and 'bg L1 ↓' in output
+    assert 'pose by five points of the parsing map' in output and 'weights.py fetch pfld-68' in output
 
 
-def test_a_translator_is_measured_in_both_directions(evaluate, tmp_path, capsys):
-    run = run_of('cyclegan', tmp_path / 'run')
+def test_translators_have_a_row_per_direction(evaluate, tmp_path, capsys):
+    run = write_run('cyclegan', tmp_path / 'run')
     assert evaluate('--run', run, '--protocol', 'translation', '--count', 6, '--batch', 3, '--device', 'cpu', '--judge',
                     'identity-mobilefacenet') == 0
-    said = capsys.readouterr().out
-    assert all(f'| {row} |' in said for row in ('none a2b', 'none b2a', 'run a2b', 'run b2a')) and 'FD-id ↓' in said
-    swapper = run_of('cvae', tmp_path / 'swapper')
+    output = capsys.readouterr().out
+    assert all(f'| {row} |' in output for row in ('none a2b', 'none b2a', 'run a2b', 'run b2a')) and 'FD-id ↓' in output
+    swapper = write_run('cvae', tmp_path / 'swapper')
     assert evaluate('--run', swapper, '--protocol', 'translation', '--count', 6, '--device', 'cpu') == 2
-    assert 'whose task is swap: the protocol translation' in capsys.readouterr().err
+    assert 'requires the task translate' in capsys.readouterr().err
 
 
-def test_verification_by_a_list_and_by_drawn_pairs(evaluate, tmp_path, capsys):
-    for person in range(2):
+def test_verification_of_listed_and_random_pairs(evaluate, tmp_path, capsys):
+    for identity in range(2):
         for number in (1, 2):
-            write(tmp_path / 'lfw' / f'P{person}' / f'P{person}_{number:04d}.png', image(person, 64, 64))
+            write(tmp_path / 'lfw' / f'P{identity}' / f'P{identity}_{number:04d}.png', image(identity, 64, 64))
     pairs = tmp_path / 'pairs.txt'
     pairs.write_text('2 1\nP0 1 2\nP0 1 P1 1\nP1 1 2\nP0 2 P1 2\n')
     assert evaluate('--protocol', 'verification', '--root', tmp_path / 'lfw', '--pairs', pairs, '--device', 'cpu') == 0
     assert 'on 4 pairs in 2 folds: accuracy 1.0000 ± 0.0000' in capsys.readouterr().out
     celeba(tmp_path / 'celeba')
     assert evaluate('--protocol', 'verification', '--root', tmp_path / 'celeba', '--data', 'celeba', '--device', 'cpu') == 2
-    assert 'too few people' in capsys.readouterr().err
+    assert 'too few identities' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('words', 'message'), [
+@pytest.mark.parametrize(('arguments', 'message'), [
     (['--run', 'nowhere'], 'nowhere is no run'),
-    (['--against', 'nowhere'], 'nowhere is no folder of images'),
-    (['--family', 'cvae', '--protocol', 'celeba'], 'say where with --root')])
-def test_a_mistake_is_one_sentence(evaluate, tmp_path, monkeypatch, capsys, words, message):
+    (['--against', 'nowhere'], 'nowhere is no folder'),
+    (['--family', 'cvae', '--protocol', 'celeba'], 'give their folder with --root')])
+def test_errors_are_one_sentence(evaluate, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert evaluate(*words, '--device', 'cpu') == 2
-    said = capsys.readouterr().err
-    assert message in said and said.count('\n') == 1
+    assert evaluate(*arguments, '--device', 'cpu') == 2
+    output = capsys.readouterr().err
+    assert message in output and output.count('\n') == 1

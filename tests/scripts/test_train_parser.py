@@ -16,7 +16,7 @@ TINY = ['model.size=32', 'data.batch=4', 'data.workers=0', 'data.validation_batc
 @pytest.fixture
 def train(run_train, monkeypatch):
     measure = networks.measure
-    monkeypatch.setattr(networks, 'measure', lambda *positional, **named: measure(*positional, **named, most=6))
+    monkeypatch.setattr(networks, 'measure', lambda *positional, **named: measure(*positional, **named, max_images=6))
 
     def run(*arguments, settings=()):
         return run_train('--family', 'parser', *arguments, settings=[*TINY, *settings])

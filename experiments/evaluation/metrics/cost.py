@@ -37,7 +37,7 @@ def gigaflop(work: Callable[[], object]) -> float:
 
 
 def timed(work: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    """Result of a call and its wall-clock time in seconds; CUDA work is synchronized."""
+    """Result of a call and its wall-clock time in seconds, after synchronization on a CUDA device."""
     start = time.perf_counter()
     result = work()
     if result.is_cuda:

@@ -60,7 +60,7 @@ def kernel_distance(first: Tensor, second: Tensor, *, subsets: int = 100, size: 
     """
     size = min(size, len(first), len(second))
     if size < 2:
-        raise ValueError('a kernel distance needs at least two images of each kind')
+        raise ValueError('a kernel distance needs at least two images in each set')
     generator, estimates = torch.Generator().manual_seed(seed), []
     for _ in range(subsets):
         x = first[torch.randperm(len(first), generator=generator)[:size]].double()
@@ -80,11 +80,12 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
     Raises ValueError for sets of at most k samples.
     """
     if min(len(real), len(fake)) <= k:
-        raise ValueError(f'precision and recall need more than {k} images of each kind')
+        raise ValueError(f'precision and recall need more than {k} images in each set')
     return _covered(fake, real, k), _covered(real, fake, k)
 
 
 def _covered(points: Tensor, centers: Tensor, k: int) -> float:
+    """Share of points inside a ball around any center with the distance to its k-th nearest neighbor as radius."""
     points, centers = points.double(), centers.double()
     radius = torch.cat([torch.cdist(part, centers).kthvalue(k + 1, 1).values for part in centers.split(_BLOCK_ROWS)])
     return float(torch.cat([(torch.cdist(part, centers) <= radius).any(1) for part in points.split(_BLOCK_ROWS)]).double().mean())

@@ -15,9 +15,9 @@ def identity_ranks(swaps: Tensor, pool: Tensor, labels: Tensor, sources: Tensor)
     the pool of the source image of each swap. An identity is represented by the normalized mean of its embeddings; the source
     image itself is excluded where the identity has further images.
     """
-    present, index = labels.unique(return_inverse=True)
-    sums = torch.zeros(len(present), pool.shape[1], dtype=pool.dtype).index_add_(0, index, pool)
-    counts = index.bincount(minlength=len(present))
+    identities, index = labels.unique(return_inverse=True)
+    sums = torch.zeros(len(identities), pool.shape[1], dtype=pool.dtype).index_add_(0, index, pool)
+    counts = index.bincount(minlength=len(identities))
     source_index = index[sources]
     rest = sums[source_index] - pool[sources] * (counts[source_index] > 1)[:, None]
     source_scores = cosine(swaps, torch.nn.functional.normalize(rest, dim=1))

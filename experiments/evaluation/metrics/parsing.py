@@ -6,8 +6,8 @@ from models.batch import IGNORED
 
 
 def region_iou(predicted: Tensor, truth: Tensor, ids: list[int]) -> Tensor:
-    """(B,H,W) label maps -> (B,) IoU of the region labeled with any of `ids`, in [0,1], over the pixels
-    whose true label is not IGNORED; 1 where neither map contains the region."""
+    """(B,H,W) label maps -> (B,) IoU in [0,1] of the region labeled with any of `ids`, over the pixels whose true label is not
+    IGNORED; 1 where neither map contains the region."""
     valid, region = truth != IGNORED, torch.tensor(ids, device=truth.device)
     predicted, truth = torch.isin(predicted, region) & valid, torch.isin(truth, region) & valid
     union = (predicted | truth).sum((1, 2))

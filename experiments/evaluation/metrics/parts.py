@@ -11,14 +11,14 @@ MIN_PART_PX = 3  # pixels of a part below which its point is NaN
 def part_points(labels: Tensor) -> Tensor:
     """Label maps (B,H,W) of PARTS -> (B,5,2) eyes, nose tip and mouth corners in pixels; NaN where a part is not visible.
 
-    Eyes are centroids. The nose tip is at the mean column of the nose and three quarters down its rows. The mouth corners are
-    the outermost columns of mouth and lips, at the mean height of those columns.
+    An eye is the centroid of its pixels. The nose tip is at the mean column of the nose, three quarters down its rows. The mouth
+    corners are the outermost columns of mouth and lips, at the mean row of those columns.
     """
     height, width = labels.shape[1:]
     xs = torch.arange(width, device=labels.device, dtype=torch.float32).expand_as(labels)
     ys = torch.arange(height, device=labels.device, dtype=torch.float32)[:, None].expand_as(labels)
 
-    def where(*names: str) -> Tensor:
+    def part_mask(*names: str) -> Tensor:
         mask = torch.isin(labels, torch.tensor([PARTS.index(name) for name in names], device=labels.device))
         return mask & (mask.sum((1, 2)) >= MIN_PART_PX)[:, None, None]
 
@@ -28,11 +28,11 @@ def part_points(labels: Tensor) -> Tensor:
     def ends(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         return (values.masked_fill(~mask, float('inf')).amin((1, 2)), values.masked_fill(~mask, float('-inf')).amax((1, 2)))
 
-    points = [torch.stack([mean(xs, eye), mean(ys, eye)], 1) for eye in (where('l_eye'), where('r_eye'))]
-    nose, lips = where('nose'), where(*_LIPS)
+    points = [torch.stack([mean(xs, eye), mean(ys, eye)], 1) for eye in (part_mask('l_eye'), part_mask('r_eye'))]
+    nose, lips = part_mask('nose'), part_mask(*_LIPS)
     top, bottom = ends(ys, nose)
     points.append(torch.stack([mean(xs, nose), top + 0.75 * (bottom - top)], 1))
     for x in ends(xs, lips):
         points.append(torch.stack([x, mean(ys, lips & (xs == x[:, None, None]))], 1))
-    points = torch.stack(points, 1)
-    return points.masked_fill(~torch.isfinite(points).all(2, keepdim=True), float('nan'))
+    stacked = torch.stack(points, 1)  # (B,5,2)
+    return stacked.masked_fill(~torch.isfinite(stacked).all(2, keepdim=True), float('nan'))

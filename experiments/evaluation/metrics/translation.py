@@ -3,14 +3,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from experiments.evaluation.metrics.images import luminance
+
 BINS = 64  # of a color histogram, per channel
 
 
 def edges(images: Tensor) -> Tensor:
     """(B,3,H,W) in [-1,1] -> (B,1,H,W) magnitude of the Sobel gradient of the luminance."""
-    gray = (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    across = gray.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    gradient = F.conv2d(F.pad(gray, [1] * 4, mode='replicate'), torch.stack([across, across.t()])[:, None])
+    gray = luminance(images)
+    horizontal = gray.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    gradient = F.conv2d(F.pad(gray, [1] * 4, mode='replicate'), torch.stack([horizontal, horizontal.t()])[:, None])
     return gradient.square().sum(1, keepdim=True).sqrt()
 
 

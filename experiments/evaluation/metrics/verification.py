@@ -18,8 +18,8 @@ def all_pairs(embeddings: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarra
 def auc(scores: np.ndarray, same: np.ndarray) -> float:
     """Area under the ROC: the probability that a genuine pair scores above an impostor pair, ties counted half (Mann and
     Whitney 1947)."""
-    values, place, count = np.unique(scores, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]  # mean rank of tied scores, from 1
+    _, inverse, count = np.unique(scores, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[inverse]  # mean rank of tied scores, from 1
     positives, negatives = int(same.sum()), int((~same).sum())
     return float((rank[same].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
@@ -44,9 +44,9 @@ def accuracy(scores: np.ndarray, same: np.ndarray) -> float:
     fold_accuracies = []
     for test_fold in range(FOLDS):
         threshold = _best_threshold(scores[fold != test_fold], same[fold != test_fold])
-        accepted, one = scores[fold == test_fold] >= threshold, same[fold == test_fold]
-        if one.any() and not one.all():
-            fold_accuracies.append((accepted[one].mean() + (~accepted[~one]).mean()) / 2)
+        accepted, genuine = scores[fold == test_fold] >= threshold, same[fold == test_fold]
+        if genuine.any() and not genuine.all():
+            fold_accuracies.append((accepted[genuine].mean() + (~accepted[~genuine]).mean()) / 2)
     if not fold_accuracies:
         raise ValueError('too few pairs for an accuracy over 10 folds; give more images of more identities')
     return float(np.mean(fold_accuracies))
@@ -71,6 +71,7 @@ def in_folds(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> dict[str
 
 
 def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
+    """Threshold of the highest balanced accuracy."""
     order = np.argsort(scores)
     refused_same = np.cumsum(same[order]) - same[order]  # below each threshold
     refused_other = np.cumsum(~same[order]) - ~same[order]
@@ -79,7 +80,7 @@ def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
 
 
 def verification(scores: np.ndarray, same: np.ndarray) -> dict[str, float]:
-    """AUC, TAR at FAR 1e-2 and 1e-3, and balanced accuracy. Raises ValueError without pairs of both kinds."""
+    """AUC, TAR at FAR 1e-2 and 1e-3, and balanced accuracy. Raises ValueError unless there are pairs of both kinds."""
     if same.all() or not same.any():
         raise ValueError('verification needs genuine and impostor pairs; give several images of several identities')
     return {'auc': auc(scores, same), 'tar_at_far_0.01': tar_at_far(scores, same, 1e-2),

@@ -2,11 +2,13 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch.nn.functional as F
 from rich.console import Console
 from rich.progress import track
 
 from datasets.celeba import celeba
+from datasets.faces import Faces
 from datasets.samples.swaps import ListedSwaps
 from models.base import Family
 from models.batch import collate
@@ -17,33 +19,42 @@ from models.pipelines.io.images import write_image
 
 def swap_pairs(family: Family, root: str | Path, pairs: str | Path, out: str | Path, *, device: str = 'cpu', batch: int = 32,
                overwrite: bool = False) -> tuple[int, int]:
-    """Swap every row of a CSV (columns source, target: file names of aligned CelebA images under `root`) and write
-    out/000000.png, 000001.png, ..., numbered by row: the target's 178x218 canvas with the generated square in it, without
-    blending.
+    """Swap the pairs of a list and write out/000000.png, 000001.png, ..., numbered by row.
 
-    Existing images are skipped unless `overwrite`. Returns the numbers of written and skipped images. Raises ValueError for an
-    unusable root, list or image.
+    An image is the target's 178x218 canvas with the generated square in it, without blending.
+
+    Args:
+        root: of aligned CelebA images.
+        pairs: CSV file with the columns source and target, file names below the root.
+        batch: pairs at a time.
+        overwrite: whether to replace existing images; they are skipped otherwise.
+
+    Returns:
+        Numbers of written and skipped images.
+
+    Raises:
+        ValueError: the root, the list or an image is unusable.
     """
     out = Path(out)
     faces = celeba(root, aligned=True)
-    listed = ListedSwaps(faces, pairs, family.config.size)
-    rows = [index for index in range(len(listed)) if overwrite or not _place(out, index).exists()]
+    dataset = ListedSwaps(faces, pairs, family.config.size)
+    rows = [index for index in range(len(dataset)) if overwrite or not _image_path(out, index).exists()]
     chunks = [rows[start:start + batch] for start in range(0, len(rows), batch)]
     for chunk in track(chunks, 'swapping', console=Console(stderr=True), disable=not sys.stderr.isatty()):
-        swaps = family.generate(collate([listed[index] for index in chunk]).to(device))
+        swaps = family.generate(collate([dataset[index] for index in chunk]).to(device))
         if swaps.shape[-1] != FACE_SIDE:
             swaps = F.interpolate(swaps.float(), (FACE_SIDE, FACE_SIDE), mode='bicubic', antialias=True)
         for index, square in zip(chunk, to_uint8(swaps)):
-            write_image(_place(out, index), _on_canvas(faces, listed.pairs[index][1], square))
-    return len(rows), len(listed) - len(rows)
+            write_image(_image_path(out, index), _paste(faces, dataset.pairs[index][1], square))
+    return len(rows), len(dataset) - len(rows)
 
 
-def _place(out: Path, index: int) -> Path:
+def _image_path(out: Path, index: int) -> Path:
     return out / f'{index:06d}.png'
 
 
-def _on_canvas(faces, index: int, square):
-    """The square of the template `face`, (128,128,3) uint8, put back into image `index`."""
+def _paste(faces: Faces, index: int, square: np.ndarray) -> np.ndarray:
+    """Image `index` (218,178,3) uint8 with the square (128,128,3) uint8 of the template `face` in it."""
     canvas, frame = faces.read(index)[0], TEMPLATES['celeba']
     if canvas.shape[:2] != (frame.height, frame.width):
         raise ValueError(f'{faces.path(index)} is {canvas.shape[1]}x{canvas.shape[0]} and not {frame.width}x{frame.height}; '

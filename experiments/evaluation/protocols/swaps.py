@@ -1,20 +1,21 @@
 """Swap protocols: fixed lists of pairs with their crops and masks, each with a version and a hash.
 
-| name       | source and target                                                        | truth | persons     |
-| ---------- | ------------------------------------------------------------------------ | ----- | ----------- |
-| synthetic  | rendered faces of 200 identities, disjoint from training                 | yes   | known       |
-| celeba     | random pairs of identities of the test partition                         | no    | as listed   |
-| celebamask | the same on CelebAMask-HQ, with its masks                                | no    | as listed   |
-| ffpp       | the official pairs of FaceForensics++, 10 frames of each video           | no    | a video is one |
-| folder     | an image of one folder, an image of another                            | no    | an image is one |
+| name       | source and target                                                | truth | identities         |
+| ---------- | ---------------------------------------------------------------- | ----- | ------------------ |
+| synthetic  | rendered faces of 200 identities, disjoint from training         | yes   | known              |
+| celeba     | random pairs of identities of the test partition                 | no    | as listed          |
+| celebamask | the same on CelebAMask-HQ, with its masks                        | no    | as listed          |
+| ffpp       | the official pairs of FaceForensics++, 10 frames of each video   | no    | one for each video |
+| folder     | an image of one folder, an image of another                      | no    | one for each image |
 """
 import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -25,24 +26,28 @@ from datasets.loaders import build_faces
 from datasets.samples.causes import causes_of
 from datasets.samples.swaps import ListedSwaps
 from datasets.synthetic import SyntheticSwaps, sample_attributes, sample_identity
-from experiments.evaluation.protocols.ffpp import frames_of, official_pairs
+from experiments.evaluation.protocols.ffpp import extract_faces, official_pairs
+from models.batch import SwapBatch
 from models.storage.files import write_bytes
 
 VERSION = 1  # of the rules by which pairs, crops and masks are chosen
-PAIRS = 1000
-_PEOPLE = 200  # identities of the synthetic protocol; each has several images
+PAIRS = 1000  # of a protocol, unless its count is given
+_NUM_IDENTITIES = 200  # of the synthetic protocol; each has several images
 
 
 @dataclass(frozen=True)
 class SwapProtocol:
-    """name; size: side in pixels of the images; names: what each pair's source and target are called; pairs: SwapBatch samples
-    in that order; causes: number of a pair -> what its true swap is drawn from (C,), where that is known; settings: what else
-    the pairs depend on."""
+    """A fixed list of pairs.
+
+    size: side of the images in pixels; names: of source and target of each pair; pairs: the samples in that order; causes: index
+    of a pair -> parameters (C,) of the renderer for its true swap, where they are known; settings: text of everything else that
+    the pairs depend on.
+    """
 
     name: str
     size: int
     names: tuple[tuple[str, str], ...]
-    pairs: Dataset
+    pairs: Dataset[SwapBatch]
     causes: Callable[[int], Tensor] | None = None
     settings: str = ''
 
@@ -53,7 +58,7 @@ class SwapProtocol:
 
     @property
     def sha256(self) -> str:
-        """Of the list and of all that it is read with."""
+        """Hash of the list and of the settings that it is read with."""
         return hashlib.sha256(f'{self.name} {VERSION} {self.size} {self.settings}\n{self.listing}'.encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
@@ -63,7 +68,7 @@ class SwapProtocol:
         write_bytes(folder / 'pairs.sha256', f'{self.sha256}  {self.name} version {VERSION}, {self.size} pixels\n'.encode())
 
 
-def listing(names) -> str:
+def listing(names: Iterable[tuple[str, str]]) -> str:
     """(source, target) names as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerows([('source', 'target'), *names])
@@ -72,26 +77,36 @@ def listing(names) -> str:
 
 def synthetic(size: int = 64, count: int = PAIRS, *, seed: int = 0) -> SwapProtocol:
     """Rendered identities of the test split, with true swaps."""
-    dataset = SyntheticSwaps('test', size, seed=seed, length=count, num_identities=_PEOPLE, same_ratio=0.0)
-    causes = [dataset.numbers(index) for index in range(count)]
-    names = tuple((f'{first}/{source_setting}', f'{second}/{target_setting}')
-                  for first, second, source_setting, target_setting in causes)
+    dataset = SyntheticSwaps('test', size, seed=seed, length=count, num_identities=_NUM_IDENTITIES, same_ratio=0.0)
+    numbers = [dataset.numbers(index) for index in range(count)]
+    names = tuple((f'{first}/{source_attributes}', f'{second}/{target_attributes}')
+                  for first, second, source_attributes, target_attributes in numbers)
 
-    def truth(index: int) -> Tensor:
-        identity, _, _, setting = causes[index]
-        return causes_of(sample_identity(seed, identity), sample_attributes(seed, setting))
+    def true_causes(index: int) -> Tensor:
+        identity, _, _, attributes = numbers[index]
+        return causes_of(sample_identity(seed, identity), sample_attributes(seed, attributes))
 
-    return SwapProtocol('synthetic', size, names, dataset, truth, f'seed {seed}')
+    return SwapProtocol('synthetic', size, names, dataset, true_causes, f'seed {seed}')
 
 
-def across_people(name: str, root: str | Path, folder: Path, size: int = 128, count: int = PAIRS, *, seed: int = 0,
-                  partition: str = 'test') -> SwapProtocol:
-    """Pairs of two people of a partition of celeba, celebamask, or any other set of faces; the list is written to `folder`.
-    ValueError where the partition shows one person only."""
+def across_identities(name: str, root: str | Path, folder: Path, size: int = 128, count: int = PAIRS, *, seed: int = 0,
+                      partition: str = 'test') -> SwapProtocol:
+    """Random pairs of images of two identities.
+
+    Args:
+        name: data set of datasets.loaders.FACES.
+        root: its folder.
+        folder: where the list is written.
+        partition: of the data set.
+
+    Raises:
+        ValueError: the partition has fewer than two identities.
+    """
     faces = build_faces(name, root, partition)
     if len(np.unique(faces.labels)) < 2:
-        raise ValueError(f'the partition {partition!r} of {root} shows one person only, so there is nobody to swap with')
-    rng, rows = np.random.default_rng(seed), []
+        raise ValueError(f'the partition {partition!r} of {root} has a single identity; swaps need two')
+    rng = np.random.default_rng(seed)
+    rows: list[tuple[str, str]] = []
     while len(rows) < count:
         source, target = rng.integers(len(faces), size=2)
         if faces.labels[source] != faces.labels[target]:
@@ -101,9 +116,9 @@ def across_people(name: str, root: str | Path, folder: Path, size: int = 128, co
 
 def two_folders(sources: str | Path, targets: str | Path, folder: Path, size: int = 128, count: int = PAIRS, *,
                 seed: int = 0) -> SwapProtocol:
-    """Every target of one folder once (`count` at most), with a source of the other drawn by the seed."""
+    """Each image of the folder `targets` once, `count` at most, with a random image of the folder `sources`."""
     source_faces, target_faces = build_faces('plain', Path(sources).resolve()), build_faces('plain', Path(targets).resolve())
-    faces = _joined(source_faces, target_faces)
+    faces = _concatenated(source_faces, target_faces)
     rng = np.random.default_rng(seed)
     rows = [(str(faces.files[rng.integers(len(source_faces))]), str(faces.files[len(source_faces) + index]))
             for index in rng.permutation(len(target_faces))[:count]]
@@ -111,10 +126,14 @@ def two_folders(sources: str | Path, targets: str | Path, folder: Path, size: in
 
 
 def ffpp(root: str | Path, folder: Path, size: int = 128, count: int | None = None) -> SwapProtocol:
-    """The official pairs of FaceForensics++: frame k of the target's video gets the face of frame k of the source's. The frames
-    are taken out, aligned and kept in `folder`. count: pairs of videos, None for all."""
+    """The official pairs of FaceForensics++: frame k of the source's video is the source of frame k of the target's video.
+
+    Args:
+        folder: where extracted and aligned frames are stored.
+        count: number of pairs of videos; None for all.
+    """
     videos = official_pairs(root)[:count]
-    frames = frames_of(root, sorted({video for pair in videos for video in pair}), folder / 'frames')
+    frames = extract_faces(root, sorted({video for pair in videos for video in pair}), folder / 'frames')
     faces = build_faces('folder', folder / 'frames')
     rows = [(f'{source}/{name}', f'{target}/{name}') for target, source in videos
             for name in sorted(frames[source] & frames[target])]
@@ -128,8 +147,8 @@ def _listed(name: str, faces: Faces, rows: list[tuple[str, str]], folder: Path, 
     return SwapProtocol(name, size, tuple(rows), ListedSwaps(faces, path, size), settings=settings)
 
 
-def _joined(first: Faces, second: Faces) -> Faces:
-    """The images of two plain folders as one list, by their paths from the folder that holds both."""
+def _concatenated(first: Faces, second: Faces) -> Faces:
+    """The images of two plain folders as one list, with paths relative to their common parent."""
     root = Path(os.path.commonpath([first.root, second.root]))
     files = [(part.root / str(name)).relative_to(root).as_posix() for part in (first, second) for name in part.files]
     points = None
@@ -146,20 +165,30 @@ PROTOCOLS = ('synthetic', 'celeba', 'celebamask', 'ffpp', 'folder')
 
 def build_protocol(name: str, folder: Path, *, root: str | Path | None = None, targets: str | Path | None = None,
                    size: int | None = None, count: int | None = None, seed: int = 0) -> SwapProtocol:
-    """A protocol by name; lists and frames are kept in `folder`. root: of the data set, or of the sources of `folder`, whose
-    targets lie in `targets`. size and count: as the protocol has them where None. ValueError, one sentence, on anything
-    that is missing."""
+    """Build a protocol by name.
+
+    Args:
+        name: one of PROTOCOLS.
+        folder: where lists and frames are stored.
+        root: folder of the data set, or of the sources of the protocol `folder`.
+        targets: folder of the targets of the protocol `folder`.
+        size: side of the images in pixels; None for that of the protocol.
+        count: number of pairs; None for that of the protocol.
+
+    Raises:
+        ValueError: the name is unknown, or a folder is missing.
+    """
     if name not in PROTOCOLS:
         raise ValueError(f'unknown protocol {name!r}; known: {", ".join(PROTOCOLS)}')
-    arguments = {key: value for key, value in {'size': size, 'count': count}.items() if value is not None}
+    arguments: dict[str, Any] = {key: value for key, value in {'size': size, 'count': count}.items() if value is not None}
     if name == 'synthetic':
         return synthetic(**arguments, seed=seed)
     if root is None:
-        raise ValueError(f'the protocol {name!r} reads images; say where with --root')
+        raise ValueError(f'the protocol {name!r} reads images; give their folder with --root')
     if name == 'ffpp':
         return ffpp(root, folder, **arguments)
     if name == 'folder':
         if targets is None:
             raise ValueError('the protocol folder needs two folders; give the sources as --root and the others as --targets')
         return two_folders(root, targets, folder, **arguments, seed=seed)
-    return across_people(name, root, folder, **arguments, seed=seed)
+    return across_identities(name, root, folder, **arguments, seed=seed)

@@ -1,1 +1,1 @@
-"""Journal, running means, progress bar and diagnosis of a run. Import from the modules."""
+"""Journal, running means and diagnosis of a run. Import from the modules."""

@@ -1,4 +1,4 @@
-"""Groups of pairs: for whom a system works less well."""
+"""Metrics by group of sources: skin tone, groups from a file."""
 import pytest
 import torch
 
@@ -10,7 +10,7 @@ from experiments.evaluation.systems import CopyTarget
 from models.batch import PARTS
 
 
-def test_lighter_skin_has_a_larger_angle_and_its_surroundings_do_not_matter():
+def test_skin_angles_grow_with_lightness_and_ignore_other_parts():
     skins = torch.tensor([[250, 225, 205], [214, 170, 140], [160, 105, 75], [70, 42, 30]]) / 127.5 - 1
     images = skins[:, :, None, None].expand(4, 3, 8, 8).clone()
     labels = torch.full((4, 8, 8), PARTS.index('skin'))
@@ -22,7 +22,7 @@ def test_lighter_skin_has_a_larger_angle_and_its_surroundings_do_not_matter():
     assert torch.isnan(skin_angles(images[:1], labels[:1] * 0)).all() and tone(float('nan')) == 'unknown'
 
 
-def test_the_rows_of_the_groups_make_up_the_whole(tmp_path):
+def test_rows_of_groups_partition_the_pairs(tmp_path):
     evaluation = Evaluation(build_protocol('synthetic', tmp_path / 'lists', size=64, count=6),
                             Judges('identity-mobilefacenet'), tmp_path, batch=6, visible=False)
     system, names = CopyTarget(), [source for source, _ in evaluation.protocol.names]
@@ -30,14 +30,19 @@ def test_the_rows_of_the_groups_make_up_the_whole(tmp_path):
     groups = evaluation.source_groups({name: 'even' if index % 2 else 'odd' for index, name in enumerate(names[:-1])})
     assert set(groups) >= {'odd', 'unknown'}
     rows = evaluation.by_group(row, system, groups)
-    assert sum(found['pairs'] for found in rows) == 6
-    whole = sum(found['pairs'] * found['figures']['truth_l1']['mean'] for found in rows) / 6
-    assert whole == pytest.approx(row['figures']['truth_l1']['mean'], rel=1e-5)
-    assert len({found['figures']['truth_l1']['mean'] for found in rows}) > 1
+    assert sum(group['pairs'] for group in rows) == 6
+    mean = sum(group['pairs'] * group['figures']['truth_l1']['mean'] for group in rows) / 6
+    assert mean == pytest.approx(row['figures']['truth_l1']['mean'], rel=1e-5)
+    assert len({group['figures']['truth_l1']['mean'] for group in rows}) > 1
+
+
+def test_sources_are_grouped_by_skin_tone(tmp_path):
+    evaluation = Evaluation(build_protocol('synthetic', tmp_path / 'lists', size=64, count=6),
+                            Judges('identity-mobilefacenet'), tmp_path, batch=6, visible=False)
     assert len(evaluation.source_groups()) == 6
 
 
-def test_a_list_without_groups_is_one_sentence(tmp_path):
+def test_files_without_the_columns_are_refused(tmp_path):
     path = tmp_path / 'groups.csv'
     path.write_text('file,gender\na.jpg,x\n')
     with pytest.raises(ValueError, match='columns file and group'):

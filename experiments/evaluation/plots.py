@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from math import isfinite
+from typing import Any
 
 import matplotlib
 import matplotlib.lines
@@ -11,8 +12,8 @@ import matplotlib.ticker
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.ablation.tables import Row
 from experiments.evaluation.measures import MEASURES
+from experiments.evaluation.tables import Row
 
 _COLORS = ('#1b6ca8', '#d1495b', '#2e933c', '#edae49', '#7b4b94', '#00798c', '#8d5524', '#5c6b73', '#c05299', '#3d405b')
 _PANEL_INCHES = 3.3  # side of a square panel
@@ -20,7 +21,7 @@ _CURVE_INCHES = (4.6, 2.4)
 _DPI = 72  # of SVG in matplotlib
 _NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
 # Text stays text; identifiers are equal for equal plots.
-_STYLE = {'svg.fonttype': 'none', 'svg.hashsalt': 'plots', 'font.family': 'sans-serif', 'font.size': 9,
+_STYLE: Any = {'svg.fonttype': 'none', 'svg.hashsalt': 'plots', 'font.family': 'sans-serif', 'font.size': 9,
           'axes.spines.top': False, 'axes.spines.right': False, 'axes.edgecolor': '#aab4be', 'axes.labelcolor': '#45525f',
           'xtick.color': '#45525f', 'ytick.color': '#45525f'}
 

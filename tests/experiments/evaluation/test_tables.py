@@ -1,7 +1,8 @@
+"""Tables as Markdown, LaTeX and CSV."""
 import csv
 import io
 
-from experiments.ablation.tables import Cell, Row, Table
+from experiments.evaluation.tables import Cell, Row, Table
 
 TABLE = Table([Row('base_1', {'id_source': Cell(0.41, 0.02), 'background_l1': Cell(0.01)}),
                Row('b', {'id_source': Cell(0.52, 0.01, p=0.01), 'background_l1': Cell(0.03)}),
@@ -29,11 +30,11 @@ def test_latex_is_a_booktabs_table_of_escaped_text():
     assert lines.count(r'\midrule') == 2 and r'ID source $\uparrow$' in lines[2] and '—' not in TABLE.latex()
 
 
-def test_csv_holds_unrounded_figures():
+def test_csv_has_unrounded_figures():
     rows = list(csv.DictReader(io.StringIO(TABLE.csv())))
     assert rows[1]['id_source'] == '0.52' and rows[1]['id_source_p'] == '0.01' and rows[0]['background_l1_deviation'] == ''
 
 
-def test_equal_figures_share_a_place():
+def test_equal_figures_share_a_rank():
     table = Table([Row(name, {'pose': Cell(value)}) for name, value in (('a', 1.001), ('b', 1.0), ('c', 2.0))], ['pose'])
-    assert table.places('pose') == {0: 1, 1: 1, 2: 2}
+    assert table.ranks('pose') == {0: 1, 1: 1, 2: 2}
