@@ -31,6 +31,7 @@ from experiments.evaluation.groups import skin_angles, tone
 from experiments.evaluation.judges import Judges
 from experiments.evaluation.metrics import cost
 from experiments.evaluation.metrics import images as image_metrics
+from experiments.evaluation.metrics.color import color_difference
 from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, identity_ranks, image_ranks, share_within
 from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.shards import Shards
@@ -43,7 +44,7 @@ from models.pose import expression_error, pose_error, shape_error
 from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
 
-VERSION = 1  # of the metrics below; another version invalidates stored rows
+VERSION = 2  # of the metrics below; another version invalidates stored rows
 Row = dict[str, Any]  # name, protocol, sha256, pairs, judges, missing, notes, figures
 
 
@@ -181,11 +182,14 @@ class Evaluation:
         if upright is not None:
             figures |= {'expression': expression_error(upright, reference['expression']),
                         'shape': shape_error(upright, reference['shape'])}
+        figures |= dict(zip(('color_mean', 'color_deviation'), color_difference(swap, batch.target, face)))
         soft = blend.soften(torch.maximum(face, _resize_mask(face_mask(labels), swap)))
         for prefix, image in (('', swap), ('pasted_', batch.target + soft * (swap - batch.target))):
             figures |= self._image_metrics(image, batch.target, {f'{prefix}whole': None, f'{prefix}background': 1 - face})
         if batch.truth is not None:
             figures |= self._image_metrics(swap, batch.truth, {'truth': None})
+            truth_colors = color_difference(batch.truth, batch.target, face)
+            figures |= dict(zip(('truth_color_mean', 'truth_color_deviation'), truth_colors))
             if identity is not None:
                 figures['truth_id'] = cosine(identity, reference['truth'])
         if judges.causes is not None and self.protocol.causes is not None:

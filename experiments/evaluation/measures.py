@@ -47,6 +47,10 @@ MEASURES = {
     'cause_identity': Measure('identity error', 'low', 3, "mean error of the renderer's identity parameters, each in [-1,1]"),
     'cause_attributes': Measure('attribute error', 'low', 3, "mean error of the renderer's pose, expression, light, in [-1,1]"),
     'attributes': Measure('attributes', 'high', 3, 'share of beard, baldness, makeup, freckles, glasses predicted correctly'),
+    'color_mean': Measure('color', 'low', 2, 'distance of the mean colors of the face to the target, units of CIELAB'),
+    'color_deviation': Measure('color SD', 'low', 2, 'distance of the standard deviations of these colors, units of CIELAB'),
+    'truth_color_mean': Measure('true color', '', 2, 'the same distance between the true swap and the target'),
+    'truth_color_deviation': Measure('true color SD', '', 2, 'the same distance between the true swap and the target'),
     'sharpness': Measure('sharpness', '', 3, 'ratio of the variances of the Laplacian in the face, swap to target'),
     'fid': Measure('FID', 'low', 2, 'Fréchet distance of swaps to targets on Inception features'),
     'kid': Measure('KID', 'low', 5, 'kernel distance of swaps to targets on Inception features'),
@@ -77,7 +81,7 @@ MEASURES = {
 }
 DEFAULT_COLUMNS = ('id_source', 'id_target', 'top1', 'top5', 'pose', 'expression', 'shape', 'background_l1', 'background_psnr',
                    'background_ssim', 'truth_l1', 'truth_ssim', 'truth_id', 'cause_identity', 'cause_attributes', 'fid', 'fd_id',
-                   'sharpness', 'seconds')
+                   'sharpness', 'color_mean', 'truth_color_mean', 'seconds')
 RECOGNITION_COLUMNS = ('auc', 'tar_at_far_0.01', 'tar_at_far_0.001', 'c2p_rank_1', 'p2c_rank_1')
 TRANSLATION_COLUMNS = ('fid', 'kid', 'fd_id', 'kd_id', 'precision', 'recall', 'id_source', 'edges', 'color_distance',
                        'diversity', 'truth_l1', 'truth_ssim')
