@@ -162,6 +162,7 @@ class Evaluation:
                       'truth': None if batch.truth is None else judges.identity(batch.truth),
                       'pose': judges.pose(batch.target, pairs.target_labels), 'shape': upright['source'],
                       'expression': upright['target'], 'features': judges.features(batch.target),
+                      'lite0': judges.lite_features(batch.target),
                       'source_label': batch.source_label, 'target_label': batch.target_label}
             self.reference.write(pairs.rows, values)
         return self.reference.read(pairs.rows)
@@ -173,7 +174,7 @@ class Evaluation:
         labels = judges.labels(swap)
         identity, upright = judges.identity(swap), judges.upright(swap)
         figures: dict[str, Tensor | None] = {
-            'identity': identity, 'features': judges.features(swap),
+            'identity': identity, 'features': judges.features(swap), 'lite0': judges.lite_features(swap),
             'pose': pose_error(judges.pose(swap, labels), reference['pose']),
             'sharpness': image_metrics.sharpness(swap, face) / image_metrics.sharpness(batch.target, face),
         }
@@ -233,6 +234,8 @@ class Evaluation:
         """Retrieval, and distances between the sets of swaps and targets."""
         swaps = shards.find('identity')
         figures = {} if swaps is None else {name: single(value) for name, value in self._retrieval(swaps).items()}
+        if self.judges.lite is not None:
+            figures |= set_distances(shards, 'lite0', self.reference, 'lite0', ('fd_lite0', 'kd_lite0'))
         if self.judges.inception is not None:
             return figures | set_distances(shards, 'features', self.reference, 'features', ('fid', 'kid'))
         return figures | set_distances(shards, 'identity', self.reference, 'target', ('fd_id', 'kd_id'))

@@ -1,10 +1,13 @@
 """Feature maps of EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946), which has neither squeeze-excitation nor swish."""
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import weights
+from models.images import from_signed
 from models.storage.convert import read_state
 
+_SIDE_PX = 224  # of the images that the published network was trained on
 # blocks, kernel, output width, stride of the first; all with expansion 6
 _STAGES = ((2, 3, 24, 2), (2, 5, 40, 2), (3, 3, 80, 2), (3, 5, 112, 1), (4, 5, 192, 2), (1, 3, 320, 1))
 # module prefixes of timm's published file -> those of EfficientNetLite0
@@ -99,6 +102,22 @@ class EfficientNetLite0(nn.Module):
         if shapes[0] != shapes[1]:
             raise weights.WeightsError(f'{file} holds no EfficientNet-Lite0: fetch {name} again')
         self.load_state_dict(state)
+
+
+class LiteFeatures(nn.Module):
+    """Spatial means of the four maps, for the Fréchet distance FD-lite0: images (B,3,H,W) in [-1,1], resized to 224 pixels, ->
+    (B,496). Raises models.weights.WeightsError where the published weights are missing."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = EfficientNetLite0()
+        self.network.fill()
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = F.interpolate(images, (_SIDE_PX, _SIDE_PX), mode='bicubic', antialias=True, align_corners=False)
+        maps = self.network(from_signed(images.clamp(-1, 1), 'imagenet'))
+        return torch.cat([value.mean((2, 3)) for value in maps], 1)
 
 
 def _module_key(key: str) -> str | None:

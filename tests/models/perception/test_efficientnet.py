@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from models import weights
-from models.perception.features.efficientnet import EfficientNetLite0
+from models.images import from_signed
+from models.perception.features.efficientnet import EfficientNetLite0, LiteFeatures
 
 # Of each map, mean and standard deviation of the absolute values and five values at equal distances in memory, computed by
 # the network of the package efficientnet-lite-pytorch 0.1.0 on `waves()`: stem, then blocks 0 to 2, 4, 10 and 15.
@@ -61,3 +62,12 @@ def test_a_changed_package_is_refused(empty_cache, monkeypatch):
     monkeypatch.setitem(weights.TABLE, entry.name, replace(entry, package=other))
     with pytest.raises(weights.WeightsError, match='differs from the released file'):
         weights.path(entry.name)
+
+
+def test_features_are_the_spatial_means_of_the_four_maps(empty_cache):
+    images = (waves().expand(2, -1, -1, -1) * torch.tensor([1.0, 0.2])[:, None, None, None]).clamp(-1, 1)
+    features = LiteFeatures()(images)
+    assert features.shape == (2, 24 + 40 + 112 + 320) and not torch.allclose(features[0], features[1])
+    maps = LiteFeatures().network(from_signed(images, 'imagenet'))
+    torch.testing.assert_close(features[:, :24], maps[0].mean((2, 3)), rtol=1e-3, atol=1e-3)
+    assert not any(parameter.requires_grad for parameter in LiteFeatures().parameters())
