@@ -1,5 +1,4 @@
-"""Text files written by people: UTF-8 with or without a byte order mark, YAML, CSV and JSON. Every refusal is a ValueError of one
-printable sentence."""
+"""Text files: UTF-8 with or without a byte order mark, YAML, CSV and JSON. Errors are ValueErrors of one printable sentence."""
 import csv
 import json
 from pathlib import Path
@@ -12,13 +11,13 @@ MAX_CHARS = 120  # of a value that a message shows
 
 
 def shown(value: object, length: int = MAX_CHARS) -> str:
-    """A value as a message may show it: on one line, without control characters, and short."""
+    """A value for a message: one line of at most `length` characters, without control characters."""
     text = ' '.join(''.join(c if c.isprintable() else f'\\x{ord(c):02x}' for c in ' '.join(str(value).split())).split())
     return text if len(text) <= length else f'{text[:length]}...'
 
 
 def read_text(path: str | Path) -> str:
-    """The content of a file in UTF-8. ValueError where it is missing, too large or in another encoding."""
+    """The content of a text file. ValueError where it is missing, larger than MAX_BYTES or not in UTF-8."""
     path = Path(path)
     try:
         if path.is_file() and path.stat().st_size > MAX_BYTES:
@@ -45,7 +44,7 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError(f'the key {odd[0]!r} is no text; put it in quotes')
         if len(mapping) < len(node.value):
             names = [key.value for key, _ in node.value]
-            raise yaml.YAMLError(f'the key {next(name for name in names if names.count(name) > 1)!r} stands there twice')
+            raise yaml.YAMLError(f'the key {next(name for name in names if names.count(name) > 1)!r} occurs twice')
         return mapping
 
 
@@ -55,7 +54,7 @@ _Loader.add_constructor('tag:yaml.org,2002:timestamp', yaml.SafeLoader.construct
 
 
 def parse_yaml(text: str, name: str | Path) -> Any:
-    """The one document of a YAML text. name: what it is called in messages."""
+    """The only document of a YAML text. ValueError where it cannot be read. name: of the text, for messages."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506, a SafeLoader
     except RecursionError as error:
@@ -65,7 +64,7 @@ def parse_yaml(text: str, name: str | Path) -> Any:
 
 
 def parse_json(text: str, name: str | Path) -> Any:
-    """The value of a JSON text. name: what it is called in messages."""
+    """The value of a JSON text. ValueError where it cannot be read. name: of the text, for messages."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -73,7 +72,8 @@ def parse_json(text: str, name: str | Path) -> Any:
 
 
 def read_rows(path: str | Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a CSV by the names in its first line. ValueError where one of `columns` is missing, or a row lacks a field."""
+    """The rows of a CSV file as dicts with the keys of its first line. ValueError where that line lacks one of `columns`, or
+    a row a field."""
     try:
         reader = csv.DictReader(read_text(path).splitlines(keepends=True), strict=True)
         missing = [name for name in columns if name not in (reader.fieldnames or ())]
@@ -90,7 +90,7 @@ def read_rows(path: str | Path, columns: tuple[str, ...]) -> list[dict[str, str]
 
 
 def listed_file(listing: Path, name: str) -> Path:
-    """The file that a list names, relative to the folder of the list. ValueError where there is none."""
+    """The path of a file that a list names, relative to the folder of the list. ValueError where it does not exist."""
     path = listing.parent / name
     try:
         if path.is_file():

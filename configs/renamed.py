@@ -1,6 +1,6 @@
 """Names in files of earlier versions and the names that replace them: config keys, journal keys, tensors, metadata, metrics.
 
-Readers pass what they read through these functions; nothing else in the suite knows the old names.
+Readers of files convert what they read by these functions. No other module contains the old names.
 """
 import re
 import warnings
@@ -13,7 +13,8 @@ _IDENTITY_MAPPING = ('cyclegan', 'dtn', 'cut', 'ugatit')  # families where it co
 
 
 class _Rule(NamedTuple):
-    """parent: the section that the key stands in, '' for the top, None for any. families: those concerned, None for all."""
+    """A renamed key. parent: its section, '' for the top level, None for any. families: to which the rule applies, None for
+    all."""
 
     old: str
     new: str
@@ -46,7 +47,7 @@ _RULES = (
     _Rule('plate', 'background_image', 'generator'),
 )
 _VALUES = {('generator', 'skips'): {'plate': 'background_image'}, ('generator', 'injection'): {'film': 'adagn'}}
-# The section `data` had these keys for every family.
+# Keys and defaults of the section `data` when it was the same for every family.
 _COMMON_DATA: dict[str, Any] = {
     'name': 'synthetic', 'root': None, 'same_ratio': 0.5, 'partition': 'train', 'validation_partition': 'validation',
     'augment': True, 'crops': 0.0, 'balanced': False, 'exaggerate': 0.0,
@@ -84,15 +85,24 @@ def _renamed(key: str, parent: str, family: str) -> str:
 def _warn(old: str, new: str) -> None:
     if old not in _warned:
         _warned.add(old)
-        warnings.warn(f'the setting {old} is now called {new}; change it where you wrote it', FutureWarning, stacklevel=4)
+        warnings.warn(f'the setting {old} is now called {new}; replace it', FutureWarning, stacklevel=4)
 
 
 def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[str, ...] = (), *,
                      warn: bool = True) -> dict[str, Any]:
-    """Nested settings with the names of this version. family: whose `model` section they hold. parents: the sections that they
-    stand in, from the top, ('model',) for a family's own config. warn: whether to raise a FutureWarning per old
-    name, once in a process; not for files that nobody edits."""
-    section, found = parents[-1] if parents else '', {}
+    """Nested settings with the names of this version.
+
+    Args:
+        settings: the settings.
+        family: the family of their section `model`.
+        parents: the sections that contain them, from the top; ('model',) for a family's own config.
+        warn: warn once per process about each old name (FutureWarning); False for files that users do not edit.
+
+    Raises:
+        ValueError: a setting of another task in a section `data` with the keys of all tasks.
+    """
+    section: str = parents[-1] if parents else ''
+    result: dict[str, Any] = {}
     if not parents and isinstance(settings.get('data'), dict):
         settings = {**settings, 'data': _of_task(settings['data'], family)}
     for key, value in settings.items():
@@ -104,13 +114,13 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
         elif isinstance(value, str):
             value = renamed_metric(value, family) if (section, new) == ('engine', 'best') else value
             value = _VALUES.get((section, new), {}).get(value, value)
-        found[new] = value
-    return found
+        result[new] = value
+    return result
 
 
 def _of_task(data: dict[str, Any], family: str) -> dict[str, Any]:
-    """A section `data` with the keys of every task, without those of other tasks than the family's. ValueError where one of them
-    has another value than its default."""
+    """A section `data` that has the keys of every task, with those of the family's task. ValueError where another key does not
+    have its default."""
     if family not in _DATA or not _COMMON_DATA.keys() <= data.keys():
         return data
     others = _COMMON_DATA.keys() - _DATA[family].model_fields.keys()

@@ -1,5 +1,4 @@
-"""From defaults, a preset and overrides on the command line to one resolved RunConfig. Every refusal is a ValueError that is
-one sentence."""
+"""Resolution of defaults, a preset and overrides to one RunConfig. Errors are ValueErrors of one sentence."""
 import difflib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +17,12 @@ ConfigT = TypeVar('ConfigT', bound=Config)
 
 
 def read_preset(name: str) -> dict:
-    """The mapping of a preset, given by its path or by the name of a file in configs/ without .yaml."""
-    beside = PRESETS / f'{name}.yaml'
-    path = beside if beside.is_file() else Path(name)
-    known = ', '.join(sorted(found.stem for found in PRESETS.glob('*.yaml'))) or 'none'
+    """The settings of a preset. name: of a file in configs/ without .yaml, or the path of a YAML file. ValueError where the file
+    is missing or holds no mapping."""
+    in_configs = PRESETS / f'{name}.yaml'
+    path = in_configs if in_configs.is_file() else Path(name)
     if not path.is_file():
+        known = ', '.join(sorted(preset.stem for preset in PRESETS.glob('*.yaml'))) or 'none'
         raise ValueError(f'there is no preset {shown(repr(name))}; give the path of a YAML file or one of: {known}')
     content = parse_yaml(read_text(path), path)
     if not isinstance(content, dict):
@@ -31,7 +31,8 @@ def read_preset(name: str) -> dict:
 
 
 def parse_override(text: str) -> dict:
-    """'engine.steps=100' -> {'engine': {'steps': 100}}; the value is read as YAML."""
+    """An override as nested settings: 'engine.steps=100' -> {'engine': {'steps': 100}}. The value is read as YAML. ValueError for
+    another format."""
     path, equals, value = text.partition('=')
     names = path.strip().split('.')
     if not equals or not all(names):
@@ -45,7 +46,7 @@ def parse_override(text: str) -> dict:
 
 
 def _number(text: str) -> float | str:
-    """YAML 1.1 reads 1e-4 as text; people mean a number."""
+    """The number that a text such as 1e-4 denotes, which YAML 1.1 reads as text; other texts unchanged."""
     try:
         return float(text)
     except ValueError:
@@ -53,8 +54,17 @@ def _number(text: str) -> float | str:
 
 
 def merge(base: dict, change: dict, place: str = '') -> dict:
-    """`base` with the entries of `change`; sections merge, values replace, and so does a section of another `kind`. A key that
-    base does not have is refused, but for parameter groups, where a new one starts as a copy of the default."""
+    """Nested settings with changes. Neither argument is modified.
+
+    Args:
+        base: the settings.
+        change: settings that replace those of `base`. Sections are merged, but a section with another `kind` is replaced. A new
+            parameter group starts as a copy of the default group.
+        place: prepended to names in messages, such as 'engine.'.
+
+    Raises:
+        ValueError: `change` has a key that `base` lacks, or a value in place of a section.
+    """
     merged = dict(base)
     for key, value in sorted(change.items(), key=lambda item: item[0] != 'default'):
         name = f'{place}{key}'
@@ -67,8 +77,8 @@ def merge(base: dict, change: dict, place: str = '') -> dict:
         if isinstance(merged[key], dict):
             if not isinstance(value, dict):
                 raise ValueError(f'{name} is a section; set one of its keys: {", ".join(merged[key]) or "it has none"}')
-            other = 'kind' in value and value['kind'] != merged[key].get('kind')  # of a section that has several forms
-            merged[key] = value if other else merge(merged[key], value, f'{name}.')
+            is_other_kind = 'kind' in value and value['kind'] != merged[key].get('kind')
+            merged[key] = value if is_other_kind else merge(merged[key], value, f'{name}.')
         else:
             merged[key] = value
     return merged
@@ -89,7 +99,7 @@ def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dic
     for change in [preset, *overrides]:
         settings = merge(settings, renamed_settings(change, family))
     if settings['family'] != family:
-        raise ValueError(f'the preset is made for the family {settings["family"]!r}, not for {family!r}; give the one that fits')
+        raise ValueError(f'the preset is made for the family {settings["family"]!r}, not for {family!r}; give one of this family')
     return checked_run(settings, data)
 
 

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import cache, partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -104,16 +106,24 @@ class ResumableSampler(Sampler):
         self.epoch, self.position = state['epoch'], state['position']
 
 
+class SizedDataset(Protocol):
+    """A torch data set with a length."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any) -> Any: ...
+
+
 class _Batches(Dataset):
     """Batches by lists of keys, with uint8 images if the data set supports it; Loader converts them to float32."""
 
-    def __init__(self, dataset: Dataset):
+    def __init__(self, dataset: SizedDataset):
         self.dataset = dataset
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitems__(self, keys: list[tuple[int, int]]):
+    def __getitems__(self, keys: list[tuple[int, int]]) -> Any:
         if hasattr(self.dataset, 'batch'):
             return self.dataset.batch(keys)
         get_sample = getattr(self.dataset, 'stored', self.dataset.__getitem__)
@@ -129,13 +139,14 @@ class _TransferCollate:
     """
 
     def __init__(self, num_slots: int):
-        self.num_slots, self.slot, self.buffers = num_slots, 0, {}
+        self.num_slots, self.slot = num_slots, 0
+        self.buffers: dict[tuple[str, int], torch.Tensor] = {}
 
-    def __call__(self, batch):
+    def __call__(self, batch: Any) -> Any:
         self.slot = (self.slot + 1) % self.num_slots
         return _map_named(batch, self._transferable)
 
-    def _transferable(self, name: str, value: torch.Tensor):
+    def _transferable(self, name: str, value: torch.Tensor) -> torch.Tensor | np.ndarray:
         if value.nbytes < 2 ** 14:
             return value.numpy()
         if value.dtype != torch.uint8 or get_worker_info() is None:
@@ -146,12 +157,12 @@ class _TransferCollate:
         return buffer.copy_(value)
 
 
-def _to_tensors(batch):
+def _to_tensors(batch: Any) -> Any:
     """The batch with numpy arrays as tensors."""
     return batch.map(lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
 
 
-def _map_named(batch, fn: Callable):
+def _map_named(batch: Any, fn: Callable[[str, Any], Any]) -> Any:
     """The batch with fn(name, value) in place of each field that is not None."""
     values = {f.name: getattr(batch, f.name) for f in fields(batch)}
     return replace(batch, **{name: fn(name, value) for name, value in values.items() if value is not None})
@@ -160,7 +171,9 @@ def _map_named(batch, fn: Callable):
 class Loader(DataLoader):
     """A DataLoader that advances its ResumableSampler with each batch that it returns."""
 
-    def __iter__(self):
+    batch_sampler: ResumableSampler
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         for batch in super().__iter__():
             self.batch_sampler.advance()
             yield unpacked(_to_tensors(batch))
@@ -169,13 +182,13 @@ class Loader(DataLoader):
 class Keyed(Dataset):
     """An unlimited data set divided into epochs of `length` samples; a key is an index of epoch 0 or a pair (epoch, index)."""
 
-    def __init__(self, samples: Dataset, length: int):
+    def __init__(self, samples: SizedDataset, length: int):
         self.samples, self.length = samples, length
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, key: int | tuple[int, int]):
+    def __getitem__(self, key: int | tuple[int, int]) -> Any:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         if not 0 <= index < self.length:
             raise IndexError(index)
@@ -190,7 +203,7 @@ def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> F
 
 
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
-                reversed_ratio: float = 0.0, seed: int = 0, augment: bool = False, encoder: str | None = None) -> Dataset:
+                reversed_ratio: float = 0.0, seed: int = 0, augment: bool = False, encoder: str | None = None) -> SizedDataset:
     """SwapBatch samples of a data set by name. Identities are balanced in the partitions train and all, the only ones that
     `augment` and `reversed_ratio` apply to. encoder: name of the identity encoder whose embeddings are read from a cache that
     holds them."""
@@ -208,7 +221,7 @@ def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> L
 
 
 def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 'train', *, seed: int = 0,
-                augment: bool = False, crops: float = 0.0, matching: Matching | None = None) -> Dataset:
+                augment: bool = False, crops: float = 0.0, matching: Matching | None = None) -> SizedDataset:
     """PairBatch samples of `synthetic` (true pairs), of two-domain folders (`unpaired`) or of `webcaricature`; crops and matching
     apply to the latter two."""
     if name == 'synthetic':
@@ -227,11 +240,18 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
                     augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 
-def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,
+def build_loader(dataset: SizedDataset, batch_size: int, *, seed: int = 0, workers: int = 0, rank: int = 0, world_size: int = 1,
                  shuffle: bool = True) -> Loader:
-    """Batches of this rank; `.batch_sampler` is the ResumableSampler. shuffle False: one pass in order, for evaluation.
+    """Batches of one process; its `batch_sampler` is a ResumableSampler.
 
-    ValueError for a batch that does not fit into the free memory.
+    Args:
+        dataset: samples by keys (epoch, index). `batch(keys)` and `stored(key)` are used where it has them.
+        batch_size: samples per batch of this process.
+        seed, rank, world_size, shuffle: as for ResumableSampler.
+        workers: loader processes.
+
+    Raises:
+        ValueError: a batch does not fit into the free memory.
     """
     if batch_size >= _LARGE_BATCH:
         _check_memory(dataset, batch_size, 1 + workers * _PREFETCH)
@@ -244,7 +264,7 @@ def build_loader(dataset: Dataset, batch_size: int, *, seed: int = 0, workers: i
                   worker_init_fn=partial(_ignore_signals, _exit_event()))
 
 
-def _check_memory(dataset: Dataset, batch_size: int, batches: int) -> None:
+def _check_memory(dataset: SizedDataset, batch_size: int, batches: int) -> None:
     """ValueError where so many batches of the data set need more memory than is free, judged by its first sample."""
     sample, available = dataset[0, 0], available_memory()
     values = (getattr(sample, field.name) for field in fields(sample))
@@ -255,21 +275,21 @@ def _check_memory(dataset: Dataset, batch_size: int, batches: int) -> None:
 
 
 @cache
-def _exit_event():
+def _exit_event() -> Event:
     """An event that is set when this process exits."""
     event = multiprocessing.Event()
     atexit.register(event.set)
     return event
 
 
-def _ignore_signals(leaving, worker: int) -> None:
+def _ignore_signals(leaving: Event, worker: int) -> None:
     """Ignore SIGINT, and SIGTERM until the main process exits: both reach all processes, and the main one needs its workers to
     save a checkpoint."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if leaving.is_set() else None)
 
 
-def _synthetic(kind: type[Dataset], size: int, partition: str, seed: int, **options) -> Keyed:
+def _synthetic(kind: Callable[..., SizedDataset], size: int, partition: str, seed: int, **options: Any) -> Keyed:
     """Rendered faces as a data set whose epochs have different images."""
     length = len(kind(partition, size, seed=seed, **options))
     return Keyed(kind(partition, size, seed=seed, length=sys.maxsize, **options), length)

@@ -65,6 +65,10 @@ FAMILIES = {
 }
 TRANSLATORS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'translate')
 SWAPPERS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'swap')
+_WORK: dict[Task, str] = {
+    'swap': 'swaps faces (swap.py)', 'translate': 'translates images (translate.py)', 'identity': 'recognizes faces',
+    'parsing': 'parses faces', 'causes': 'regresses rendering parameters',
+}
 GENERATORS = (*SWAPPERS, *TRANSLATORS)  # families that generate images
 SWAPPER = SWAPPERS[0]
 
@@ -87,12 +91,23 @@ def build_family(name: str, config: dict, perception: Perception | None) -> Fami
     return family_class(schema(**config), perception)
 
 
-def load_family(path: str | Path, perception: Perception | None) -> Family:
-    """A family in eval mode with the weights of a safetensors file whose metadata hold `family` and `config` (JSON). ValueError
-    where the file is none or does not fit its config."""
+def load_family(path: str | Path, perception: Perception | None, *, task: Task | None = None) -> Family:
+    """A frozen family in eval mode with the weights of a file.
+
+    Args:
+        path: safetensors file whose metadata hold `family` and `config` (JSON).
+        perception: the frozen networks that the family uses, None for none.
+        task: the task that the family has to have, None for any.
+
+    Raises:
+        ValueError: the file is no such file, does not fit its config, or holds a family of another task.
+    """
     metadata, state = _read(path)
     if 'family' not in metadata or 'config' not in metadata:
         raise ValueError(f'{path} names no family in its metadata; give a family.safetensors of a run or of models/zoo')
+    entry = family_entry(metadata['family'])
+    if task not in (None, entry.task):
+        raise ValueError(f'{path} holds a {entry.family}, which {_WORK[entry.task]}; give weights of a family that {_WORK[task]}')
     family_class, schema = family_types(metadata['family'])
     settings = parse_json(metadata['config'], f'the config in {path}')
     config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=False))

@@ -123,10 +123,7 @@ def trained(args: argparse.Namespace, task: Task) -> tuple[list[Trained], set[st
     named += [(family, weights.path(family), zoo_perception(family)) for family in args.family]
     for name, file, perception_config in named:
         perception = build_perception(perception_config.id_encoder, None, perception_config.parser).to(args.device)
-        family = load_family(file, perception).to(args.device)
-        if family.task != task:
-            raise ValueError(f'{file} holds a {type(family).__name__}, whose task is {family.task}; the protocol {args.protocol} '
-                             f'requires the task {task}')
+        family = load_family(file, perception, task=task).to(args.device)
         systems.append(Trained(name, family, file))
         training_embedders |= teachers(family, perception_config)
     return systems, training_embedders

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
         difference = export_generator(load_generator(args.weights), args.output)
     else:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
-        family = load_family(args.weights or weights.path(args.family), perception)
+        family = load_family(args.weights or weights.path(args.family), perception, task='swap')
         samples = calibration(args, family) if args.int8 else []
         difference = (export_denoiser(family.denoiser, 'face', args.output) if denoises(family)
                       else export_family(family, args.output))

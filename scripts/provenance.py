@@ -26,8 +26,8 @@ def describe(credentials: Credentials) -> list[str]:
     if not credentials.present:
         return ['no Content Credentials']
     state = 'intact' if credentials.intact else f'CHANGED after signing ({", ".join(credentials.problems)})'
-    certificate = 'the certificate of this machine' if credentials.signed_locally else 'a certificate unknown to this machine'
-    lines = [state, f'signed by {credentials.signer or "an unnamed signer"} with {certificate}']
+    place = 'on this machine' if credentials.signed_locally else 'with a certificate unknown to this machine'
+    lines = [state, f'signed by {credentials.signer or "an unnamed signer"} {place}']
     source_type = SOURCE_TYPES.get(credentials.source_type, credentials.source_type)
     lines += [f'{name}: {value}' for name, value in (('title', credentials.title), ('signed at', credentials.signed_at),
                                                      ('source', source_type)) if value]

@@ -101,7 +101,7 @@ def verify(names: list[str]) -> int:
 def convert_translator(args: argparse.Namespace) -> None:
     """Write a published translator in the format of train.py; ValueError or WeightsError where it does not fit the preset."""
     from configs.resolve import checked, parse_override, read_preset, resolve
-    from experiments.training.checkpoint import save_family
+    from experiments.training.state.checkpoint import save_family
     from models.registry import family_entry
     from models.translation.published import load_published
 

@@ -10,8 +10,8 @@ import torch
 from configs.resolve import resolve
 from datasets import loaders
 from datasets.loaders import build_faces, build_loader, build_swaps
+from experiments.training.devices.fabric import build_fabric
 from experiments.training.engine import Engine
-from experiments.training.fabric import build_fabric
 from models import registry
 from models.batch import SwapBatch
 from models.pipelines.io.images import write_image

@@ -26,8 +26,6 @@ def reverse_cache(cache: str | Path, swapper: str, *, per_image: int = 2, seed: 
         models.weights.WeightsError: the weights are missing.
     """
     file = Path(swapper) if swapper.endswith('.safetensors') else weights.path(swapper)
-    family = load_family(file, build_perception())
-    if family.task != 'swap':
-        raise ValueError(f'{file} holds no swapper; give the weights of a cgan, cvae or ddpm')
+    family = load_family(file, build_perception(), task='swap')
     return reverse(cache, partial(paste_swap, family), family.perception.parser.labels, name=weights.digest(file),
                    per_image=per_image, seed=seed, progress=progress)

@@ -129,7 +129,8 @@ class RenderedIdentities(Dataset):
 
 
 def build_identities(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
-                     augment: bool = False, balanced: bool = False, exaggerate: float = 0.0) -> Dataset:
+                     augment: bool = False, balanced: bool = False, exaggerate: float = 0.0
+                     ) -> IdentityImages | RenderedIdentities:
     """Single faces of a data set by name (a set of faces, or `synthetic`). In training partitions
     identities have at least two images each; `augment` (a horizontal flip), `balanced` (PhotoDrawingPairs) and `exaggerate` apply
     to these partitions only. Raises ValueError as datasets.loaders.build_faces does."""

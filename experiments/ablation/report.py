@@ -2,6 +2,7 @@
 import base64
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def report(comparison: Comparison) -> str:
         first_config=dump(comparison.runs[0].config))
 
 
-def _heads(titles) -> list[dict[str, str]]:
+def _heads(titles: Iterable[str]) -> list[dict[str, str]]:
     return [{'title': title, 'meaning': ''} for title in titles]
 
 

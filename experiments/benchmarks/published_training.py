@@ -10,13 +10,14 @@ The networks have the parameters of a family of the suite, whose losses and grad
 | cyclegan | junyanz/pytorch-CycleGAN-and-pix2pix      | generators first, then discriminators on the same translations  |
 """
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.batch import PairBatch
-from models.blocks.norms import LIN, AdaLIN
+from models.blocks.norms import LIN
 from models.blocks.spectral import SpectralConv2d, unnormalized_weight
 from models.translation.cyclegan.family import CycleGAN
 from models.translation.ugatit.family import UGATIT
@@ -28,8 +29,8 @@ def use_published_spectral_norm(module: nn.Module) -> None:
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, SpectralConv2d):
-                conv = nn.Conv2d(layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding,
-                                 bias=layer.bias is not None, device='meta')
+                sizes: dict[str, Any] = {'kernel_size': layer.kernel_size, 'stride': layer.stride, 'padding': layer.padding}
+                conv: Any = nn.Conv2d(layer.in_channels, layer.out_channels, bias=layer.bias is not None, device='meta', **sizes)
                 conv.weight, conv.bias = layer.weight_orig, layer.bias
                 conv = nn.utils.spectral_norm(conv)
                 conv.weight_u.copy_(layer.weight_u)
@@ -45,27 +46,28 @@ def _layer_instance_norm(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, e
     return (rho * instance + (1 - rho) * layer) * scale + shift
 
 
-def _cam_attention(x: Tensor, avg_classifier: nn.Linear, max_classifier: nn.Linear, merge: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """Logits (B,2) of the two classifiers and the merged, weighted feature map (B,C,H,W)."""
+def _cam_attention(x: Tensor, network: Generator | Discriminator) -> tuple[Tensor, Tensor]:
+    """Logits (B,2) of the two classifiers of a network and its merged, weighted feature map (B,C,H,W)."""
     logits, weighted = [], []
-    for pool, classifier in ((F.adaptive_avg_pool2d, avg_classifier), (F.adaptive_max_pool2d, max_classifier)):
+    for pool, name in ((F.adaptive_avg_pool2d, 'gap_fc'), (F.adaptive_max_pool2d, 'gmp_fc')):
+        classifier = cast(nn.Linear, network.get_submodule(name))
         logits.append(classifier(pool(x, 1).flatten(1)))
         weighted.append(x * unnormalized_weight(classifier)[:, :, None, None])
-    return torch.cat(logits, 1), merge(torch.cat(weighted, 1))
+    return torch.cat(logits, 1), network.get_submodule('conv1x1')(torch.cat(weighted, 1))
 
 
 def _residual(block: StyledResidual, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    def norm(layer: AdaLIN, y: Tensor) -> Tensor:
-        return _layer_instance_norm(y, layer.rho, scale[:, :, None, None], shift[:, :, None, None])
+    def norm(name: str, y: Tensor) -> Tensor:
+        return _layer_instance_norm(y, block.get_parameter(f'{name}.rho'), scale[:, :, None, None], shift[:, :, None, None])
 
-    y = F.relu(norm(block.norm1, block.conv1(x)))
-    return x + norm(block.norm2, block.conv2(y))
+    y = F.relu(norm('norm1', block.get_submodule('conv1')(x)))
+    return x + norm('norm2', block.get_submodule('conv2')(y))
 
 
 def ugatit_generator(network: Generator, image: Tensor) -> Translation:
     """Output of the published light generator for (B,3,H,W)."""
     x = network.DownBlock(image)
-    cam, x = _cam_attention(x, network.gap_fc, network.gmp_fc, network.conv1x1)
+    cam, x = _cam_attention(x, network)
     x = F.relu(x)
     heatmap = x.sum(1, keepdim=True)
     style = network.FC(F.adaptive_avg_pool2d(x, network.pooled).flatten(1))
@@ -80,7 +82,7 @@ def ugatit_generator(network: Generator, image: Tensor) -> Translation:
 
 def ugatit_discriminator(network: Discriminator, image: Tensor) -> tuple[Tensor, Tensor]:
     """Patch logits and classifier logits of the published discriminator for (B,3,H,W)."""
-    cam, x = _cam_attention(network.model(image), network.gap_fc, network.gmp_fc, network.conv1x1)
+    cam, x = _cam_attention(network.model(image), network)
     return network.conv(F.pad(F.leaky_relu(x, 0.2), (1, 1, 1, 1), mode='reflect')), cam
 
 

@@ -4,6 +4,7 @@ import resource
 import statistics
 import time
 import traceback
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,9 @@ from models.registry import build_family
 from models.runtime.cpu_kernels import use_cpu_kernels
 from models.runtime.sessions import bf16_on_cpu
 
-PUBLISHED_STEPS = {'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}  # family, which is also its preset -> losses by group
+# family, which is also its preset -> total losses by parameter group
+PUBLISHED_STEPS: dict[str, Callable[[Any, PairBatch], dict[str, Callable[[], torch.Tensor]]]] = {
+    'ugatit': ugatit_steps, 'cyclegan': cyclegan_steps}
 ALL_GRADIENTS = ('ugatit',)  # publications that compute gradients of all parameter groups in every update
 PLAIN, OURS, KERNELS, BF16 = 'plain', 'ours', 'ours with CPU kernels', 'ours in bf16'
 
@@ -103,7 +106,7 @@ def _seconds(device: torch.device) -> float:
 
 
 def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads: int = 1, compiled: bool = False,
-                        device: str = 'cpu', **model) -> dict[str, float]:
+                        device: str = 'cpu', **model: object) -> dict[str, float]:
     """Seconds and peak megabytes of a training step in each form of TrainingStep that the device supports.
 
     The forms take turns, after one step each to warm up; figures are medians.

@@ -2,6 +2,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,10 +75,11 @@ class Trained(System):
 
     def translate(self, images: Tensor, direction: str, *, seed: int = 0) -> Tensor:
         """Translations resized from the size of the family to that of the images. Raises ValueError for a swap family."""
+        family: Any = self.family
         if not self.directions:
-            raise ValueError(f'{type(self.family).__name__} is a swap family; give a run of a translation family')
+            raise ValueError(f'{type(family).__name__} is a swap family; give a run of a translation family')
         generator = torch.Generator(images.device).manual_seed(seed)
-        generated = self.family.translate(_resize(images, self.family.config.size), direction, generator=generator)
+        generated = family.translate(_resize(images, family.config.size), direction, generator=generator)
         return _resize(generated.float(), images.shape[-1])
 
 

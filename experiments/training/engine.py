@@ -14,9 +14,9 @@ from configs.reading import shown
 from configs.resolve import dump
 from configs.schema import RunConfig
 from experiments.progress import ProgressBar
-from experiments.training.checkpoint import Checkpoints, read_checkpoint
+from experiments.training.devices.fabric import LossModule, MicroBatch
+from experiments.training.devices.processes import gather, run_on_first
 from experiments.training.errors import Interrupted, RunError, explain_out_of_memory
-from experiments.training.fabric import LossModule, MicroBatch
 from experiments.training.interruption import Interruption
 from experiments.training.logging.journal import Journal
 from experiments.training.logging.meters import MeanMeter, Throughput
@@ -25,9 +25,9 @@ from experiments.training.optimization.ema import EMA
 from experiments.training.optimization.lr_schedule import learning_rate
 from experiments.training.optimization.optimizers import build_optimizer_groups, set_trainable_group
 from experiments.training.optimization.weighting import LossWeighting
-from experiments.training.processes import gather, run_on_first
-from experiments.training.rng import seed_all
-from experiments.training.state import TrainingState
+from experiments.training.state.checkpoint import Checkpoints, read_checkpoint
+from experiments.training.state.rng import seed_all
+from experiments.training.state.training_state import TrainingState
 from experiments.training.validation import Validation
 from models.base import Family
 from models.runtime.cpu_kernels import use_cpu_kernels
@@ -141,7 +141,7 @@ class Engine:
                         self._save()
                     if stop_signal and self.step < engine.steps:
                         raise Interrupted(f'stopped by {signal.Signals(stop_signal).name} at step {self.step} of {engine.steps} '
-                                          f'and saved; go on with --resume {self.folder}', stop_signal)
+                                          f'and saved; continue with --resume {self.folder}', stop_signal)
                     self.progress_bar.step(self.step)
         finally:
             self.progress_bar.close()

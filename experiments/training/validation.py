@@ -8,7 +8,7 @@ from torch import Tensor
 
 from experiments.training.logging.meters import MeanMeter
 from experiments.training.optimization.ema import EMA
-from experiments.training.rng import fork_rng
+from experiments.training.state.rng import fork_rng
 from models.base import Family
 
 

@@ -1,5 +1,6 @@
 """Export of swap generators to ONNX, and families that run such files. Writes ONNX files."""
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -7,11 +8,14 @@ from torch import Tensor, nn
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
+from models.perception.parsers.parser import FaceParser
 from models.runtime.sessions import Inputs, Session, export
 
 
 class _FamilyFunction(nn.Module):
     """A family as a function: target (B,3,H,W), labels (B,H,W) int64, identity (B,D) -> swap (B,3,H,W)."""
+
+    family: Family
 
     def __init__(self, family: Family):
         super().__init__()
@@ -24,6 +28,8 @@ class _FamilyFunction(nn.Module):
 
 class _GeneratorFunction(nn.Module):
     """An unconditional generator as a function: target (B,3,H,W), identity (B,D) -> swap (B,3,H,W)."""
+
+    generator: Any
 
     def __init__(self, generator: nn.Module):
         super().__init__()
@@ -43,7 +49,7 @@ def _random_inputs(count: int, size: int, id_dim: int) -> Inputs:
 @torch.no_grad()
 def onnx_inputs(family: Family, batch: SwapBatch) -> Inputs:
     """Inputs of the exported form of a family for a batch: name -> tensor."""
-    return {'target': batch.target, 'labels': family.perception.parser.labels(batch.target),
+    return {'target': batch.target, 'labels': cast(FaceParser, family.perception.parser).labels(batch.target),
             'identity': family.perception.id_encoder(batch.source)}
 
 
@@ -70,7 +76,7 @@ def export_family(family: Family, file: Path) -> float:
 def export_generator(generator: nn.Module, file: Path) -> float:
     """`export_family` for a models.cgan.generator.Generator without conditions, such as the published ones; inputs target and
     identity."""
-    config = generator.config
+    config: Any = generator.config
 
     def inputs(count: int) -> Inputs:
         tensors = _random_inputs(count, config.size, config.id_dim)
@@ -109,7 +115,7 @@ class OnnxFamily(Family):
     task = 'swap'
 
     def __init__(self, session: SwapSession, perception: Perception):
-        super().__init__(FamilyConfig(size=session.size), perception)
+        super().__init__(FamilyConfig(size=session.size, weights={}), perception)
         if not session.labels:
             raise ValueError('this ONNX file holds a generator that needs its own crops: name its weights instead, such as '
                              '--weights simswap-224 --runtime onnx')
@@ -117,6 +123,8 @@ class OnnxFamily(Family):
 
     @torch.no_grad()
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
-        labels = self.perception.parser.labels(batch.target) if batch.target_parsing is None else batch.target_parsing
+        labels = batch.target_parsing
+        if labels is None:
+            labels = cast(FaceParser, self.perception.parser).labels(batch.target)
         embedding = self.perception.id_encoder(batch.source) if batch.source_embedding is None else batch.source_embedding
         return self.session(target=batch.target, labels=labels, identity=embedding).to(batch.target)

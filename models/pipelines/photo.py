@@ -39,7 +39,7 @@ class SwapResult:
 
 
 @dataclass(frozen=True)
-class FaceBatch:
+class AlignedFaces:
     """Aligned faces of some frames of a video.
 
     Attributes:
@@ -54,7 +54,7 @@ class FaceBatch:
 
 
 # Faces -> generated faces (B,3,S,S) in [-1,1] and hard masks (B,1,M,M) in [0,1] of where they replace the crops.
-FaceGenerator = Callable[[FaceBatch], tuple[Tensor, Tensor]]
+FaceGenerator = Callable[[AlignedFaces], tuple[Tensor, Tensor]]
 
 
 def choose(faces: list[Face], choice: str | int | None, image_name: str) -> list[Face]:
@@ -74,14 +74,14 @@ def choose(faces: list[Face], choice: str | int | None, image_name: str) -> list
     numbers = 'its number by size, 0' if len(faces) == 1 else f'its number by size, 0 (largest) to {len(faces) - 1}'
     if choice is None:
         if len(faces) > 1:
-            raise ValueError(f'the {image_name} shows {len(faces)} faces; say which one is meant: largest, or {numbers}')
+            raise ValueError(f'the {image_name} shows {len(faces)} faces; choose one: largest, or {numbers}')
         return faces
     if choice == ALL:
         return faces
     if choice == LARGEST:
         return faces[:1]
     if not str(choice).isdecimal() or int(choice) >= len(faces):
-        raise ValueError(f'{choice!r} is no face of the {image_name}; say largest, or {numbers}')
+        raise ValueError(f'{choice!r} is no face of the {image_name}; give largest, or {numbers}')
     return [faces[int(choice)]]
 
 
@@ -125,15 +125,15 @@ class PhotoSwapper:
             ValueError: a choice selects no face, or no face of the target matches the reference.
         """
         if source_face == ALL:
-            raise ValueError('only one face can be the source; say largest or a number')
+            raise ValueError('only one face can be the source; give largest or a number')
         chosen_source, = choose(self.detector.detect(source), source_face, 'source')
         faces = self.detector.detect(target)
         notes = []
         if reference is not None:
             target_faces = [face for face, _ in self.match_references(target, choose(faces, ALL, 'target'), [reference])]
             if not target_faces:
-                raise ValueError('no face in the target matches the reference; give another photo of that identity, or say '
-                                 'which face is meant by its number')
+                raise ValueError('no face in the target matches the reference; give another photo of that identity, or '
+                                 'the number of the face')
         else:
             target_faces = choose(faces, target_face, 'target')
             if target_face == LARGEST and len(faces) > 1:
@@ -269,7 +269,7 @@ class FaceSwapper(PhotoSwapper):
         crops = torch.cat([crop_face(photo, face.points, self.size) for photo, face in sources])
         embeddings = torch.cat([self.embed(photo, [face]) for photo, face in sources])
 
-        def generate_faces(faces: FaceBatch) -> tuple[Tensor, Tensor]:
+        def generate_faces(faces: AlignedFaces) -> tuple[Tensor, Tensor]:
             indices = faces.reference_indices
             # bfloat16 is faster on processors with instructions for it; images for measurements use float32.
             half = self.device.type == 'cpu' and bf16_on_cpu()

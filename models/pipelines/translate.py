@@ -21,7 +21,7 @@ from models.perception.detection import Detector, Face
 from models.pipelines import blend, occlusion
 from models.pipelines.framing import AlignedImage, align_image, center_crop
 from models.pipelines.io.contact_sheet import contact_sheet, portrait
-from models.pipelines.photo import LARGEST, FaceBatch, FaceGenerator, choose, crop_face
+from models.pipelines.photo import LARGEST, AlignedFaces, FaceGenerator, choose, crop_face
 from models.registry import TRANSLATORS, family_name, load_family
 
 
@@ -172,7 +172,7 @@ class FaceTranslator:
         `translate_crops`."""
         self.check(reference=reference is not None)
 
-        def generate_faces(faces: FaceBatch) -> tuple[Tensor, Tensor]:
+        def generate_faces(faces: AlignedFaces) -> tuple[Tensor, Tensor]:
             translations = self.translate_crops(faces.crops, style=style, reference=reference.image if reference else None)
             return translations, self.masks(faces.crops, translations)
 

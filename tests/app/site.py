@@ -3,10 +3,10 @@ from pathlib import Path
 
 import torch
 
-from experiments.training.checkpoint import save_family
 from experiments.training.logging.journal import Journal
+from experiments.training.state.checkpoint import save_family
 from models.registry import build_family
-from tests.contract.test_family import TINY
+from tests.contract.configs import TINY_CONFIGS
 
 TABLE = '| | identity similarity ↑ |\n| --- | ---: |\n| base | **0.61** |\n| no identity | 0.12 |\n'
 REPORT = '<!doctype html><title>Ablation</title><h1 id="title">waiting</h1><script>title.textContent="Ablation: tiny"</script>'
@@ -15,7 +15,7 @@ REPORT = '<!doctype html><title>Ablation</title><h1 id="title">waiting</h1><scri
 def run(folder: Path, name: str, **changes) -> None:
     """A run of a family as train.py leaves it, with fresh weights."""
     torch.manual_seed(0)
-    family = build_family(name, TINY[name][0] | changes, None)
+    family = build_family(name, TINY_CONFIGS[name] | changes, None)
     journal = Journal(folder, 0)
     for step in range(0, 60, 20):
         journal.write(step, 'train', {'train/adversarial': 1 / (1 + step), 'train/cycle': 0.5 + step / 100})

@@ -1,3 +1,4 @@
+"""Configs of ablations."""
 import re
 
 import pytest
@@ -10,13 +11,13 @@ def ablation(**changes):
                              'variants': {'off': {'settings': {'model.weights.id': 0}}}, **changes})
 
 
-def test_variants_and_grid_stand_on_the_base():
+def test_variants_and_grid_are_changes_of_the_base():
     variants = {'off': {'settings': {'model.weights.id': 0}}, 'gan': {'family': 'cgan', 'settings': {'engine.steps': 7}}}
-    found = ablation(grid={'model.size': [32, 64], 'data.batch': [2]}, variants=variants).expanded()
-    assert list(found) == ['base', 'off', 'gan', 'size 32, batch 2', 'size 64, batch 2']
-    assert found['off'].settings == {'engine.steps': 5, 'model.weights.id': 0} and found['off'].preset == 'cvae'
-    assert (found['gan'].family, found['gan'].preset, found['gan'].settings) == ('cgan', None, {'engine.steps': 7})
-    assert overrides(found['size 32, batch 2']) == [{'engine': {'steps': 5}}, {'model': {'size': 32}}, {'data': {'batch': 2}}]
+    changes = ablation(grid={'model.size': [32, 64], 'data.batch': [2]}, variants=variants).expanded()
+    assert list(changes) == ['base', 'off', 'gan', 'size 32, batch 2', 'size 64, batch 2']
+    assert changes['off'].settings == {'engine.steps': 5, 'model.weights.id': 0} and changes['off'].preset == 'cvae'
+    assert (changes['gan'].family, changes['gan'].preset, changes['gan'].settings) == ('cgan', None, {'engine.steps': 7})
+    assert overrides(changes['size 32, batch 2']) == [{'engine': {'steps': 5}}, {'model': {'size': 32}}, {'data': {'batch': 2}}]
 
 
 @pytest.mark.parametrize(('text', 'message'), [
@@ -27,7 +28,7 @@ def test_variants_and_grid_stand_on_the_base():
     ('{question: q, base: {family: cvae}, variants: {a: {against: b}}}', "against 'b'"),
     ('{question: q', 'not readable as YAML'),
 ])
-def test_a_mistake_is_one_sentence(tmp_path, text, message):
+def test_invalid_file_raises_with_one_sentence(tmp_path, text, message):
     path = tmp_path / 'own.yaml'
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
@@ -35,18 +36,18 @@ def test_a_mistake_is_one_sentence(tmp_path, text, message):
     assert '\n' not in str(caught.value)
 
 
-def test_an_unknown_ablation_names_the_known_ones():
+def test_unknown_ablation_raises_with_the_known_names():
     with pytest.raises(ValueError, match='quick'):
         read_ablation('nothing')
 
 
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.yaml')), ids=lambda path: path.stem)
-def test_every_ablation_asks_a_question(path):
+def test_question_ends_with_a_question_mark(path):
     assert read_ablation(path.stem)[1].question.endswith('?')
 
 
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.yaml')), ids=lambda path: path.stem)
-def test_a_number_in_the_name_of_a_variant_is_one_of_its_values(path):
+def test_numbers_in_the_name_of_a_variant_are_values_of_its_settings(path):
     """Such as `cosine, 8`: an ablation states what it names, so that no change of a default makes its names wrong. Numbers in
     brackets are parts of the names of networks."""
     for name, change in read_ablation(path.stem)[1].expanded().items():

@@ -11,11 +11,11 @@ from models.registry import FAMILIES, family_types
 @pytest.mark.parametrize('schema', [
     *SECTIONS.values(), EngineConfig, MatchingConfig, OptimizerConfig, PerceptionConfig, RunConfig,
 ])
-def test_every_field_of_the_schema_has_a_description(schema: type[Config]) -> None:
+def test_every_field_has_a_description(schema: type[Config]) -> None:
     assert not [name for name, field in schema.model_fields.items() if not field.description]
 
 
-def test_a_line_holds_type_range_default_and_description() -> None:
+def test_line_has_type_range_default_and_description() -> None:
     lines = describe_run(data=SECTIONS['translate'])
     assert ('engine.ema (float, >= 0, < 1, default 0.999): decay of the EMA weights') in lines
     assert any(line.startswith("data.matching.space ('none' | 'rgb' | 'hsv' | 'hls', default 'none')") for line in lines)
@@ -23,7 +23,7 @@ def test_a_line_holds_type_range_default_and_description() -> None:
 
 
 @pytest.mark.parametrize('family', FAMILIES)
-def test_the_model_section_is_that_of_the_family(family: str) -> None:
+def test_sections_of_a_family_are_listed(family: str) -> None:
     schema, data = family_types(family)[1], FAMILIES[family].data_section
     keys = [line.split(' (')[0] for line in describe_run(schema, data)]
     assert len(keys) == len(set(keys))

@@ -1,4 +1,4 @@
-"""Files of earlier versions: their names are converted when they are read."""
+"""Conversion of names in files of earlier versions."""
 import json
 import shutil
 from pathlib import Path
@@ -14,13 +14,14 @@ from configs.ablation import AblationConfig
 from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
 from configs.renamed import renamed_array, renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
-from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import learning_curves, read_journal
+from experiments.training.state.checkpoint import Checkpoints
 from models.registry import load_family
 from models.weights import ZOO
 from scripts import train
 
-EARLIER = Path(__file__).resolve().parents[1] / 'fixtures' / 'earlier'  # a run of two steps, its third, both by that version
+# run: two steps of an earlier version; resumed.safetensors: the weights after a third step
+EARLIER = Path(__file__).resolve().parents[1] / 'fixtures' / 'earlier'
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def warn_anew(monkeypatch):
     monkeypatch.setattr(renamed, '_warned', set())
 
 
-def test_a_run_resumes_as_the_version_that_began_it(run):
+def test_run_of_an_earlier_version_resumes_with_equal_weights(run):
     assert train.main(['--resume', str(run), '--steps', '3']) == 0
     trained, expected = load_file(run / 'family.safetensors'), load_file(EARLIER / 'resumed.safetensors')
     expected = {name.replace('critic', 'discriminator'): value for name, value in expected.items()}
@@ -44,7 +45,7 @@ def test_a_run_resumes_as_the_version_that_began_it(run):
     assert steps == [1, 2, 3]
 
 
-def test_curves_of_both_versions_are_one(run):
+def test_learning_curves_continue_those_of_the_earlier_version(run):
     train.main(['--resume', str(run), '--steps', '3'])
     curves = learning_curves(run)
     assert [step for step, _ in curves['train/id']] == [1, 2, 3]
@@ -63,13 +64,13 @@ def test_keys_of_metrics_are_converted(family, old, new):
     assert renamed_metrics({old: 1.0}, family) == renamed_metrics({new: 1.0}, family) == {new: 1.0}
 
 
-def test_the_best_checkpoint_of_an_earlier_run_is_recognized(run):
+def test_best_checkpoint_of_an_earlier_run_is_found(run):
     best = renamed_settings({'engine': {'best': 'validation/identity'}}, 'cgan')['engine']['best']
     assert best == 'validation/id'
     assert Checkpoints(run / 'checkpoints', 1, best, family='cgan').best().name == 'step-00000002'
 
 
-def test_the_resolved_settings_keep_their_values(run):
+def test_converted_settings_keep_their_values(run):
     written = yaml.safe_load((run / 'config.yaml').read_text())
     config = load(run / 'config.yaml')
     assert config.param_groups['discriminator'].lr == written['players']['critic']['lr'] == 1e-4
@@ -80,11 +81,11 @@ def test_the_resolved_settings_keep_their_values(run):
 
 
 @pytest.mark.parametrize(('family', 'loss'), [('cgan', 'id'), ('satnet', 'id'), ('cyclegan', 'identity_mapping')])
-def test_the_identity_loss_is_the_familys(family, loss):
+def test_identity_weight_is_converted_by_family(family, loss):
     assert renamed_settings({'model': {'weights': {'identity': 2}}}, family) == {'model': {'weights': {loss: 2}}}
 
 
-def test_film_is_adagn():
+def test_value_film_becomes_adagn():
     old = {'model': {'generator': {'injection': 'film'}}}
     assert renamed_settings(old, 'cgan') == {'model': {'generator': {'injection': 'adagn'}}}
 
@@ -98,7 +99,7 @@ def test_settings_of_translators_are_converted(family, old, new):
         assert renamed_settings({'model': {old: 1}}, family) == {'model': {new: 1}}
 
 
-def test_old_keys_on_the_command_line_are_taken(tmp_path, capsys):
+def test_old_keys_of_overrides_are_accepted_with_a_warning(tmp_path, capsys):
     with pytest.warns(FutureWarning, match='model.weights.recovered is now called model.weights.id_encoder'):
         assert renamed_settings({'model': {'weights': {'recovered': 1}}}, 'cgan')['model']['weights'] == {'id_encoder': 1}
     settings = merge({'param_groups': {'default': {'lr': 1}}}, renamed_settings({'players': {'critic': {'lr': 2}}}))
@@ -121,7 +122,7 @@ def test_data_settings_of_other_tasks_are_dropped(run):
         assert renamed_settings(settings, family, warn=False)['data'].keys() == section.model_fields.keys()
 
 
-def test_a_data_setting_of_another_task_is_refused_unless_it_has_its_default(run):
+def test_changed_data_setting_of_another_task_is_refused(run):
     settings = yaml.safe_load((run / 'config.yaml').read_text())
     settings['data']['crops'] = 0.5
     (run / 'config.yaml').write_text(yaml.safe_dump(settings))
@@ -129,7 +130,7 @@ def test_a_data_setting_of_another_task_is_refused_unless_it_has_its_default(run
         load(run / 'config.yaml')
 
 
-def test_a_family_of_an_earlier_run_and_of_the_zoo_loads(run):
+def test_families_of_an_earlier_run_and_of_the_zoo_load(run):
     family = load_family(run / 'family.safetensors', None)
     stored = load_file(run / 'family.safetensors')
     for name, value in stored.items():
@@ -148,7 +149,7 @@ def test_metrics_and_arrays_of_evaluations_are_converted():
     assert config.columns == ['color_distance', 'edges']
 
 
-def test_the_state_of_an_interrupted_video_is_converted():
+def test_state_of_an_interrupted_video_is_converted():
     earlier = {'tracker': {'people': [{'looks': 1, 'count': 2, 'box': None}], 'tracks': {3: {'person': 0, 'misses': 1}}},
                'steady': {3: {'filmed': 4, 'made': 5, 'mask': 6, 'change': 7, 'still': 8}}, 'next': 9, 'stamps': [10]}
     assert renamed_video_state(earlier) == {

@@ -1,4 +1,4 @@
-"""Small frozen networks with random weights in the place of the real perception: a contract needs no weight file."""
+"""Small frozen networks with random weights in place of the perception's, so that contract tests need no weight files."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,14 +8,16 @@ from models.batch import PARTS
 from models.perception.encoders.embedder import Embedder
 from models.perception.parsers.parser import FaceParser
 
-IDENTITY = 8  # length of the identity vector
+ID_DIM = 8  # width of the identity embedding
 
 
 class TinyEmbedder(nn.Module):
+    """Network of an Embedder: (B,3,H,W) -> (B,ID_DIM), with two feature maps."""
+
     def __init__(self):
         super().__init__()
         self.maps = nn.ModuleList([nn.Conv2d(3, 8, 5, 4, 2), nn.Conv2d(8, 8, 5, 4, 2)])
-        self.last = nn.Linear(8 * 49, IDENTITY)
+        self.last = nn.Linear(8 * 49, ID_DIM)
 
     def features(self, images: Tensor, count: int = 2) -> list[Tensor]:
         first = torch.tanh(self.maps[0](images))
@@ -29,19 +31,21 @@ class TinyEmbedder(nn.Module):
 
 
 class TinyParser(nn.Conv2d):
+    """Network of a FaceParser: (B,3,H,W) -> (B,19,H,W) logits."""
+
     def __init__(self):
         super().__init__(3, len(PARTS), 5, padding=2)
 
 
 class TinyVGG(nn.Conv2d):
-    """The same map under whatever name it is asked for."""
+    """The same feature map for every layer name."""
 
     def __init__(self):
         super().__init__(3, 4, 3, 2, 1)
         self.requires_grad_(False)
 
-    def forward(self, images: Tensor, wanted: tuple[str, ...]) -> dict[str, Tensor]:
-        return dict.fromkeys(wanted, torch.tanh(super().forward(images)))
+    def forward(self, images: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        return dict.fromkeys(layers, torch.tanh(super().forward(images)))
 
 
 class TinyLandmarks(nn.Conv2d):
@@ -56,7 +60,7 @@ class TinyLandmarks(nn.Conv2d):
 
 
 class TinyDistillationTeacher(Family):
-    """A trained swapper of the given size: the mean of source and target."""
+    """A swap family of the given image size that returns the mean of source and target."""
 
     def __init__(self, size: int):
         super().__init__(FamilyConfig(size=size), None)
@@ -66,7 +70,7 @@ class TinyDistillationTeacher(Family):
 
 
 def tiny_perception(*, teacher_size: int | None = None) -> Perception:
-    """teacher_size: of the images of a TinyDistillationTeacher, None for none."""
+    """A perception of the networks above. teacher_size: image size of its distillation teacher, None for no such teacher."""
     torch.manual_seed(1)
     return Perception(*(Embedder(TinyEmbedder(), 'arcface') for _ in range(2)), FaceParser(TinyParser(), size=16), TinyVGG(),
                       TinyLandmarks(), teacher_size and TinyDistillationTeacher(teacher_size))

@@ -1,4 +1,4 @@
-"""Stubs of the few functions of the CUDA runtime and driver that PyTorch calls to list devices and streams."""
+"""Stubs of the functions of the CUDA runtime and driver that PyTorch calls to list devices and streams."""
 import ctypes
 import subprocess
 import tempfile
@@ -15,8 +15,11 @@ int cuDevicePrimaryCtxGetState(int device, unsigned *flags, int *active) { *flag
 
 
 def load_stubs() -> None:
-    """Compile and load the stubs; call it before PyTorch is imported, as the symbols that are global first are the ones found.
-    OSError or subprocess.CalledProcessError where there is no C compiler."""
+    """Compile and load the stubs. Call it before importing PyTorch, since the first global symbols take precedence.
+
+    Raises:
+        OSError, subprocess.CalledProcessError: where there is no C compiler.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder, 'stubs.c'), Path(folder, 'libcuda.so.1')
         source.write_text(_SOURCE)

@@ -1,7 +1,7 @@
-"""A simulated GPU on a machine that has none: PyTorch takes a SimulatedTensor for one of cuda:0 (its device, its dispatch keys,
-autocast's lists), while a CPU tensor inside computes the values, so that code that depends on values runs as it does on a GPU.
+"""A simulated GPU. A SimulatedTensor has the device cuda:0, its dispatch keys and autocast's lists, and holds a CPU tensor that
+computes the values, so that code which depends on values runs as on a GPU.
 
-What it cannot show: speed, memory, numerics of CUDA's kernels, torch.compile, NCCL.
+Not simulated: speed, memory, numerics of CUDA's kernels, torch.compile, NCCL.
 """
 import importlib
 import sys
@@ -21,7 +21,7 @@ _NO_KERNEL = {'detach', 'view', '_unsafe_view', 't', 'transpose', 'permute', 'ex
 
 
 class SimulatedTensor(torch.Tensor):
-    """A tensor of cuda:0, as far as PyTorch can tell; `inner`, on the CPU, holds the values."""
+    """A tensor of the device cuda:0 with its values in `inner`, on the CPU."""
 
     @staticmethod
     def __new__(cls, inner):
@@ -45,7 +45,7 @@ class SimulatedTensor(torch.Tensor):
         copied = self.detach().clone()
         return torch.nn.Parameter(copied, self.requires_grad) if isinstance(self, torch.nn.Parameter) else copied
 
-    def __reduce_ex__(self, protocol):  # of torch.save: a tensor of the CPU
+    def __reduce_ex__(self, protocol):  # torch.save writes a CPU tensor
         return self.inner.__reduce_ex__(protocol)
 
     def tolist(self):
@@ -63,7 +63,7 @@ def _simulated(value) -> bool:
 
 
 def _call_site() -> str:
-    """File and line, of the suite, of the innermost frame."""
+    """File and line of the innermost frame in the suite, tests excluded."""
     frame = sys._getframe(1)
     while frame:
         path = Path(frame.f_code.co_filename)
@@ -74,7 +74,7 @@ def _call_site() -> str:
 
 
 class SimulatedDevice(TorchDispatchMode):
-    """Runs every operation and keeps PyTorch's rules about devices. kernels: how many were launched."""
+    """Runs every operation by PyTorch's rules of devices. kernels: number of launched kernels."""
 
     kernels = 0
 
@@ -82,7 +82,8 @@ class SimulatedDevice(TorchDispatchMode):
         return self.run(func, args, kwargs or {})
 
     def run(self, func, args, kwargs):
-        """The result, on the GPU where an argument or the keyword `device` says so. RuntimeError as on a GPU."""
+        """The result of an operation, on the GPU where an argument is or the keyword `device` names it. Raises RuntimeError for
+        tensors of two devices."""
         op, name = func.overloadpacket, func.overloadpacket.__name__
         if op is aten.is_pinned:
             return False
@@ -107,17 +108,17 @@ class SimulatedDevice(TorchDispatchMode):
 
 
 def _check_devices(name: str, args: tuple, of_cpu: list[torch.Tensor]) -> None:
-    """Scalars of the CPU go with everything but a result, and indices may lie on the CPU."""
+    """Raise RuntimeError for CPU tensors in an operation of the GPU. CPU scalars are valid inputs, CPU tensors valid indices."""
     if name in _INDEXING and _simulated(args[0]):
         of_cpu = [value for value in of_cpu if not any(value is index for index in args[1])]
     into_cpu = name.endswith('_') and isinstance(args[0], torch.Tensor) and not _simulated(args[0])
     if into_cpu or any(value.dim() for value in of_cpu):
-        raise RuntimeError(f'Expected all tensors to be on the same device: {name} at {_call_site()} meets tensors of the CPU, '
+        raise RuntimeError(f'Expected all tensors to be on the same device: {name} at {_call_site()} has CPU tensors, '
                            f'{[tuple(value.shape) for value in of_cpu]}')
 
 
 def _computed(func, op, args, kwargs):
-    """On the CPU, by way of float32 where it lacks a kernel that CUDA has."""
+    """The result on the CPU, computed in float32 where the CPU lacks a kernel that CUDA has."""
     if op in (aten._softmax, aten._log_softmax) and args[2]:  # half precision to float32
         return func(args[0].float(), args[1], False)
     if op in (aten._softmax_backward_data, aten._log_softmax_backward_data) and args[3] != args[0].dtype:
@@ -133,39 +134,39 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Generator(torch.Generator):
-    """Random numbers of the CPU, for whatever device it was made."""
+    """A generator of any device that generates on the CPU."""
 
     def __new__(cls, device='cpu'):
-        made = super().__new__(cls, 'cpu')
-        made.simulated = torch.device(device).type
-        return made
+        generator = super().__new__(cls, 'cpu')
+        generator.simulated = torch.device(device).type
+        return generator
 
 
 class GeneratorRules(TorchFunctionMode):
-    """RuntimeError where a generator of one device gives random numbers to another, as on a GPU."""
+    """Raises RuntimeError where a generator of one device is used for tensors of another."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if (generator := kwargs.get('generator')) is not None:
-            own = getattr(generator, 'simulated', generator.device.type)
+            generator_device = getattr(generator, 'simulated', generator.device.type)
             device = kwargs.get('device') or next((x.device for x in args if isinstance(x, torch.Tensor)), 'cpu')
-            if torch.device(device).type != own:
-                raise RuntimeError(f'a generator of {own} is used for {device} at {_call_site()}')
+            if torch.device(device).type != generator_device:
+                raise RuntimeError(f'a generator of {generator_device} is used for {device} at {_call_site()}')
         return func(*args, **kwargs)
 
 
 def simulate_cuda() -> None:
-    """From now on PyTorch takes this process for one with a GPU, whose work is done inside `with DEVICE, GeneratorRules()`."""
+    """Patch PyTorch in this process to report a GPU. Work on it runs inside of `with DEVICE, GeneratorRules()`."""
     cuda = torch.cuda
-    answers = {'_lazy_init': None, 'is_initialized': True, 'is_bf16_supported': True, 'get_device_capability': (9, 0),
+    results = {'_lazy_init': None, 'is_initialized': True, 'is_bf16_supported': True, 'get_device_capability': (9, 0),
                'get_device_name': 'simulated', 'manual_seed': None, 'manual_seed_all': None, 'synchronize': None,
                'empty_cache': None, 'max_memory_allocated': 0, 'set_rng_state': None}
-    for name, answer in answers.items():
-        setattr(cuda, name, lambda *_, answer=answer, **__: answer)
+    for name, result in results.items():
+        setattr(cuda, name, lambda *_, result=result, **__: result)
     cuda.get_rng_state = lambda *_: torch.get_rng_state()
     torch._C._cuda_setDevice = lambda *_: None
     torch.Generator = Generator
-    torch.backends.cudnn.enabled = False  # its batch norm is an operation of its own
+    torch.backends.cudnn.enabled = False  # its batch norm is a separate operation
     for kind in ('flash', 'mem_efficient', 'cudnn'):
         getattr(torch.backends.cuda, f'enable_{kind}_sdp')(False)
     for module in ('torch.optim.optimizer', 'torch.utils._foreach_utils'):  # on a GPU they work on lists of tensors

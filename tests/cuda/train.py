@@ -1,10 +1,10 @@
-"""Train the contract's small runs on a simulated GPU, by the suite's own engine: steps, validation, panel, checkpoint, resuming
-in another precision, generation.
+"""Train the small runs of the contract on a simulated GPU: steps, validation, panel, checkpoint, resuming in another precision,
+generation.
 
     python -m tests.cuda.train [RUN ...] [--precision bf16-mixed ...]
 
-RUN is 'family NAME' or 'preset NAME' (default: all). Exits with 1 where tensors of two devices meet, where dtypes do not fit
-under CUDA's autocast, or where anything else is raised; with 2, and a sentence, where it cannot run.
+RUN is 'family NAME' or 'preset NAME' (default: all). Exits with 1 where an operation gets tensors of two devices, where dtypes do
+not match under CUDA's autocast, and after any other error; with 2 and one sentence where the machine lacks a requirement.
 """
 import argparse
 import subprocess
@@ -20,27 +20,27 @@ if __name__ == '__main__':
     try:
         load_stubs()
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f'there is no working C compiler for the stubs of the CUDA driver ({error})', file=sys.stderr)
+        print(f'the stubs of the CUDA driver need a C compiler ({error})', file=sys.stderr)
         sys.exit(2)
 
 import torch  # noqa: E402
 
 from tests.cuda.simulation import DEVICE, ROOT, GeneratorRules, simulate_cuda  # noqa: E402
 
-_NEXT = {'32-true': '16-mixed', '16-mixed': 'bf16-mixed', 'bf16-mixed': '32-true'}  # in which a run is resumed
+RESUMED_PRECISION = {'32-true': '16-mixed', '16-mixed': 'bf16-mixed', 'bf16-mixed': '32-true'}
 
 
 def train(run: str, precision: str) -> int:
-    """Kernels launched in the two steps."""
-    from tests.contract.test_precision import small
+    """Train two steps, resume for a third and generate; returns the number of kernels of the two steps."""
+    from tests.contract.small import small_run
 
-    trained = small(run)
+    small = small_run(run)
     settings = {'accelerator': 'cuda', 'checkpoint_every': 1, 'validate_every': 1}
     with tempfile.TemporaryDirectory() as folder, DEVICE, GeneratorRules():
         before = DEVICE.kernels
-        trained.engine(Path(folder), precision=precision, channels_last=precision != '32-true', **settings).fit()
+        small.engine(Path(folder), precision=precision, channels_last=precision != '32-true', **settings).fit()
         kernels = DEVICE.kernels - before
-        engine = trained.engine(Path(folder), precision=_NEXT[precision], steps=3, **settings)
+        engine = small.engine(Path(folder), precision=RESUMED_PRECISION[precision], steps=3, **settings)
         engine.resume()
         engine.fit()
         if run.startswith('family'):
@@ -49,11 +49,11 @@ def train(run: str, precision: str) -> int:
 
 
 def main() -> int:
-    from tests.contract.test_precision import RUNS
+    from tests.contract.small import RUNS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='*', metavar='RUN')
-    parser.add_argument('--precision', nargs='+', default=list(_NEXT), choices=_NEXT)
+    parser.add_argument('--precision', nargs='+', default=list(RESUMED_PRECISION), choices=RESUMED_PRECISION)
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')
@@ -73,7 +73,7 @@ def main() -> int:
 
 if __name__ == '__main__':
     if not torch.backends.cuda.is_built():
-        print('this PyTorch was built without CUDA, whose rules of devices and dtypes it would be asked for', file=sys.stderr)
+        print('this PyTorch was built without CUDA, whose device and dtype rules the simulation needs', file=sys.stderr)
         sys.exit(2)
     simulate_cuda()
     sys.exit(main())

@@ -6,7 +6,7 @@ import torch
 
 from models import registry
 from models.perception.encoders.embedder import Embedder
-from tests.contract.stubs import IDENTITY, TinyEmbedder
+from tests.contract.stubs import ID_DIM, TinyEmbedder
 from tests.experiments.disks import SIZE
 
 
@@ -28,20 +28,23 @@ def single_thread():
 
 @pytest.fixture
 def embed():
+    """A tiny embedder."""
     torch.manual_seed(1)
     return Embedder(TinyEmbedder(), 'arcface')
 
 
 @pytest.fixture
 def denoiser():
+    """The denoiser of a tiny diffusion family."""
     torch.manual_seed(0)
     family = registry.build_family(
-        'ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
+        'ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': ID_DIM}, None)
     return family.eval().requires_grad_(False).denoiser
 
 
 @pytest.fixture
 def references():
+    """(3,3,16,16) in [-0.5,0.5]."""
     return torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(2)) - 0.5
 
 

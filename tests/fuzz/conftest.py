@@ -1,7 +1,7 @@
-"""How many mutations each test reads."""
 import pytest
 
 
 @pytest.fixture
 def count(request) -> int:
+    """Number of mutations of each kind of file."""
     return request.config.getoption('--fuzz')

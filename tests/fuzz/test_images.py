@@ -1,4 +1,4 @@
-"""Mutated images in every format that Pillow writes, and images that unfold to more than any memory."""
+"""Mutated images in every format that Pillow writes, and decompression bombs."""
 import io
 import struct
 import zlib
@@ -10,27 +10,27 @@ from PIL import Image, features
 from models.image_io import read_rgb
 from tests.fuzz.contract import check, outcome
 
-# Pillow's name -> ending, options
+# Pillow's format -> file ending, options
 FORMATS = {'PNG': ('png', {}), 'JPEG': ('jpg', {}), 'WEBP': ('webp', {}), 'GIF': ('gif', {}),
            'TIFF': ('tif', {'compression': 'tiff_lzw'}), 'BMP': ('bmp', {}), 'PPM': ('ppm', {}), 'TGA': ('tga', {}),
            'ICO': ('ico', {}), 'JPEG2000': ('jp2', {}), 'QOI': ('qoi', {}), 'AVIF': ('avif', {}), 'PCX': ('pcx', {}),
            'DDS': ('dds', {})}
 
 
-def _encoded(form: str) -> bytes:
+def _encoded(image_format: str) -> bytes:
     rng = np.random.default_rng(0)
     pixels = np.linspace(0, 255, 48 * 40 * 3).reshape(48, 40, 3) + rng.normal(0, 9, (48, 40, 3))
     data = io.BytesIO()
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(data, form, **FORMATS[form][1])
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(data, image_format, **FORMATS[image_format][1])
     return data.getvalue()
 
 
-@pytest.mark.parametrize('form', FORMATS)
-def test_formats(tmp_path, count, form):
+@pytest.mark.parametrize('image_format', FORMATS)
+def test_formats_are_read_or_refused(tmp_path, count, image_format):
     Image.init()
-    if form not in Image.SAVE or (form == 'AVIF' and not features.check('avif')):
-        pytest.skip(f'this Pillow does not write {form}')
-    check(form, _encoded(form), read_rgb, tmp_path / f'image.{FORMATS[form][0]}', count)
+    if image_format not in Image.SAVE or (image_format == 'AVIF' and not features.check('avif')):
+        pytest.skip(f'this Pillow does not write {image_format}')
+    check(image_format, _encoded(image_format), read_rgb, tmp_path / f'image.{FORMATS[image_format][0]}', count)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -38,7 +38,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _bomb(width: int, height: int) -> bytes:
-    """A small PNG of so many white pixels."""
+    """A small PNG file with a header of that size."""
     head = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
     rows = zlib.compress(bytes(1 << 20) * 64, 9)
     return b'\x89PNG\r\n\x1a\n' + _chunk(b'IHDR', head) + _chunk(b'IDAT', rows) + _chunk(b'IEND', b'')

@@ -1,4 +1,4 @@
-"""Mutated lists of images: CSVs of people, pairs, landmarks and groups, and the lists of CelebA, LFW and WebCaricature."""
+"""Mutated lists of images: CSV files of identities, pairs, landmarks and groups, and the lists of CelebA and LFW."""
 import csv
 import io
 
@@ -24,7 +24,7 @@ CELEBA = {
 }
 HEADERS = {'list_attr_celeba.txt': '6\nBald Young Smiling\n', 'list_bbox_celeba.txt': '6\nimage_id x_1 y_1 width height\n',
            'list_landmarks_align_celeba.txt': '6\n' + ' '.join(f'{part}_{axis}' for part in 'abcde' for axis in 'xy') + '\n'}
-NAMES = [f'{person}/{person}_{number:04d}.jpg' for person in ('Ann', 'Bob') for number in (1, 2, 3)]
+NAMES = [f'{name}/{name}_{number:04d}.jpg' for name in ('Ann', 'Bob') for number in (1, 2, 3)]
 
 
 def _text(*rows) -> bytes:
@@ -39,15 +39,15 @@ def _image(path, size=(178, 218)) -> None:
 
 
 @pytest.fixture
-def people(tmp_path):
-    """A folder of two people."""
+def identities(tmp_path):
+    """An identity folder of two identities."""
     for name in NAMES:
         _image(tmp_path / name)
     return tmp_path
 
 
 @pytest.mark.parametrize('name', CELEBA)
-def test_celeba(tmp_path, count, name):
+def test_celeba_lists_are_read_or_refused(tmp_path, count, name):
     for index in range(6):
         _image(tmp_path / f'img_align_celeba/{index:06d}.jpg')
     for other, rows in CELEBA.items():
@@ -56,33 +56,33 @@ def test_celeba(tmp_path, count, name):
     check(name, (tmp_path / name).read_bytes(), lambda _: celeba(tmp_path, 'train')[0], tmp_path / name, count, TEXT)
 
 
-def test_pairs(people, count):
-    faces = identity_folder(people)
+def test_pairs_are_read_or_refused(identities, count):
+    faces = identity_folder(identities)
     data = _text(('source', 'target'), *zip(NAMES, NAMES[::-1]))
-    check('pairs.csv', data, lambda path: ListedSwaps(faces, path, 64)[0], people / 'pairs.csv', 2 * count, TEXT)
+    check('pairs.csv', data, lambda path: ListedSwaps(faces, path, 64)[0], identities / 'pairs.csv', 2 * count, TEXT)
 
 
-def test_identity_list(people, count):
+def test_identity_lists_are_read_or_refused(identities, count):
     data = _text(('reference', 'source'), *zip(NAMES[:2], NAMES[2:4]))
-    check('people.csv', data, read_identity_list, people / 'people.csv', 2 * count, TEXT)
+    check('identities.csv', data, read_identity_list, identities / 'identities.csv', 2 * count, TEXT)
 
 
-def test_landmarks(people, count):
+def test_landmarks_are_read_or_refused(identities, count):
     data = _text(LANDMARK_COLUMNS, *((name, name.split('/')[0], *CELEBA['list_landmarks_align_celeba.txt'][0]) for name in NAMES))
-    check('landmarks.csv', data, lambda _: identity_folder(people)[0], people / 'landmarks.csv', 2 * count, TEXT)
+    check('landmarks.csv', data, lambda _: identity_folder(identities)[0], identities / 'landmarks.csv', 2 * count, TEXT)
 
 
-def test_partitions(people, count):
+def test_partitions_are_read_or_refused(identities, count):
     data = ''.join(f'{name} {number % 3}\n' for number, name in enumerate(NAMES)).encode()
-    check('partitions', data, lambda _: identity_folder(people, 'all'), people / 'list_eval_partition.txt', count, TEXT)
+    check('partitions', data, lambda _: identity_folder(identities, 'all'), identities / 'list_eval_partition.txt', count, TEXT)
 
 
-def test_groups(people, count):
+def test_groups_are_read_or_refused(identities, count):
     data = _text(('file', 'group'), *((name, 'light') for name in NAMES))
-    check('groups.csv', data, read_groups, people / 'groups.csv', count, TEXT)
+    check('groups.csv', data, read_groups, identities / 'groups.csv', count, TEXT)
 
 
-def test_pairs_of_lfw(people, count):
+def test_pairs_of_lfw_are_read_or_refused(identities, count):
     data = b'1 2\nAnn 1 2\nBob 1 3\nAnn 1 Bob 2\nAnn 2 Bob 1\n'
-    faces = identity_folder(people)
-    check('pairs.txt', data, lambda path: read_pairs(path, faces), people / 'pairs.txt', 2 * count, TEXT)
+    faces = identity_folder(identities)
+    check('pairs.txt', data, lambda path: read_pairs(path, faces), identities / 'pairs.txt', 2 * count, TEXT)

@@ -1,4 +1,4 @@
-"""Run folders one file of which is mutated: resuming them, their curves, their best checkpoint."""
+"""Run folders with one mutated file: resuming, learning curves, best checkpoint."""
 import importlib
 import shutil
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.results import results, weights_here
-from experiments.training.checkpoint import Checkpoints
 from experiments.training.logging.journal import Journal, learning_curves
+from experiments.training.state.checkpoint import Checkpoints
 from tests.contract.stubs import tiny_perception
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import BINARY, TEXT
@@ -40,32 +40,32 @@ def resume(monkeypatch, run):
 
 
 @pytest.mark.parametrize('name', ['state.pt', 'model.safetensors', 'family.safetensors'])
-def test_checkpoints(run, count, resume, name):
+def test_checkpoints_are_read_or_refused(run, count, resume, name):
     file = run / CHECKPOINT / name
     check(name, file.read_bytes(), resume, file, count, BINARY)
 
 
-def test_metrics_of_checkpoints(run, count):
+def test_metrics_of_checkpoints_are_read_or_refused(run, count):
     checkpoints, file = Checkpoints(run / 'checkpoints', 1, 'validation/reconstruction'), run / CHECKPOINT / 'metrics.json'
     check('metrics.json', file.read_bytes(), lambda _: checkpoints.best(), file, 2 * count, TEXT)
 
 
-def test_journals(run, count):
+def test_journals_are_read_or_refused(run, count):
     file = run / 'journal.jsonl'
     check('journal.jsonl', file.read_bytes(), lambda path: learning_curves(path.parent), file, 2 * count, TEXT)
 
 
-def test_folders_of_results(run, count):
+def test_result_folders_are_read_or_refused(run, count):
     file = run / 'family.safetensors'
 
-    def look(_) -> None:
+    def read(_) -> None:
         results([run.parent])
         weights_here([run.parent], ['cvae'])
 
-    check('results', file.read_bytes(), look, file, count)
+    check('results', file.read_bytes(), read, file, count)
 
 
-def test_a_damaged_line_of_a_journal_costs_that_line_only(run):
+def test_damaged_journal_line_is_skipped(run):
     file = run / 'journal.jsonl'
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b'\xff{broken\n'.join(lines))
@@ -76,7 +76,7 @@ def test_a_damaged_line_of_a_journal_costs_that_line_only(run):
     assert curves == learning_curves(run) != {}
 
 
-def test_a_checkpoint_whose_figures_are_damaged_is_not_deleted(run):
+def test_checkpoint_with_damaged_metrics_is_not_deleted(run):
     (run / CHECKPOINT / 'metrics.json').write_text('{"validation/rec')
     checkpoints = Checkpoints(run / 'checkpoints', 1, 'validation/reconstruction')
     checkpoints.save(3, b'', b'', {}, {'validation/reconstruction': 1.0})

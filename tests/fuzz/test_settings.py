@@ -37,22 +37,22 @@ def _override(path: Path) -> None:
 
 
 @pytest.mark.parametrize('name', ['cvae', 'cvae-faces'])
-def test_presets(tmp_path, count, name):
+def test_presets_are_read_or_refused(tmp_path, count, name):
     check(f'preset {name}', (PRESETS / f'{name}.yaml').read_bytes(), _preset, tmp_path / 'preset.yaml', 3 * count, TEXT)
 
 
 @pytest.mark.parametrize('name', ['identity', 'sampler'])
-def test_ablations(tmp_path, count, name):
+def test_ablations_are_read_or_refused(tmp_path, count, name):
     check(f'ablation {name}', (PRESETS / f'ablations/{name}.yaml').read_bytes(), _ablation, tmp_path / 'a.yaml', 2 * count, TEXT)
 
 
-def test_configs_of_runs(tmp_path, count):
+def test_configs_of_runs_are_read_or_refused(tmp_path, count):
     family_types('cgan')
     config = resolve('cgan', family_types('cgan')[1]().model_dump(), {}, [])
     check('config.yaml', dump(config).encode(), load, tmp_path / 'config.yaml', 2 * count, TEXT)
 
 
 @pytest.mark.parametrize('text', OVERRIDES)
-def test_overrides(tmp_path, count, text):
+def test_overrides_are_read_or_refused(tmp_path, count, text):
     family_types('cgan')
     check(f'--set {text}', text.encode(), _override, tmp_path / 'argument', count, TEXT)

@@ -1,4 +1,4 @@
-"""Mutated videos in every container and codec that a phone, a browser or a camera writes."""
+"""Mutated videos in the containers and codecs that phones, browsers and cameras write."""
 import io
 from itertools import islice
 
@@ -9,7 +9,7 @@ import pytest
 from models.pipelines.video.clip import Clip
 from tests.fuzz.contract import check
 
-# ending -> container, codec
+# file ending -> container, codec
 FORMATS = {'mp4': ('mp4', 'h264'), 'mov': ('mov', 'mpeg4'), 'mkv': ('matroska', 'h264'), 'webm': ('webm', 'libvpx'),
            'avi': ('avi', 'mjpeg'), 'flv': ('flv', 'flv'), 'ts': ('mpegts', 'mpeg2video')}
 
@@ -33,7 +33,7 @@ def _read(path) -> None:
 
 
 @pytest.mark.parametrize('ending', FORMATS)
-def test_formats(tmp_path, count, ending):
+def test_formats_are_read_or_refused(tmp_path, count, ending):
     container, codec = FORMATS[ending]
     if codec not in av.codecs_available:
         pytest.skip(f'this FFmpeg does not write {codec}')

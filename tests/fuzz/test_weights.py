@@ -1,4 +1,4 @@
-"""Mutated files of weights: safetensors of families and encoders, PyTorch files, pickled networks, zip archives, ONNX files."""
+"""Mutated weight files: safetensors of families and encoders, PyTorch files, pickled networks, zip archives, ONNX files."""
 import io
 import json
 import zipfile
@@ -10,7 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
-from models.perception.encoders.files import identities_learned_from, load_encoder, start
+from experiments.training.state.checkpoint import family_bytes
+from models.perception.encoders.family import Recognizer, RecognizerConfig
+from models.perception.encoders.files import encoder_bytes, identities_learned_from, load_encoder, start
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.upscaling import Upscaler
 from models.registry import build_family, family_name, load_family, load_weights
@@ -18,14 +20,14 @@ from models.runtime.sessions import export
 from models.storage.convert import halve, read_archive, read_state
 from models.storage.unpickle import read_module
 from models.weights import ZOO
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.fuzz.contract import check
 from tests.fuzz.mutators import TEXT
 
-TINY = {'size': 32, 'widths': [8, 16], 'depth': 1, 'id_dim': IDENTITY}
+TINY = {'size': 32, 'widths': [8, 16], 'depth': 1, 'id_dim': ID_DIM}
 
 
-class _Runs:
+class _WritesFile:
     """Its pickle names a function that writes a file."""
 
     def __reduce__(self):
@@ -34,7 +36,6 @@ class _Runs:
 
 @pytest.fixture(scope='module')
 def family() -> bytes:
-    from experiments.training.checkpoint import family_bytes
     model = build_family('cvae', TINY, tiny_perception())
     return family_bytes('cvae', model.state_dict(), model.config)
 
@@ -50,22 +51,22 @@ def _load(path: Path) -> None:
     load_family(path, tiny_perception())
 
 
-def test_families(tmp_path, count, family):
+def test_families_are_read_or_refused(tmp_path, count, family):
     check('safetensors', family, _load, tmp_path / 'family.safetensors', 3 * count)
 
 
-def test_families_halved(tmp_path, count, family):
+def test_families_to_halve_are_read_or_refused(tmp_path, count, family):
     out = tmp_path / 'half.safetensors'
     check('safetensors to halve', family, lambda path: halve(path, out), tmp_path / 'family.safetensors', count)
 
 
-def test_weights_that_a_run_begins_with(tmp_path, count, family):
+def test_initial_weights_are_read_or_refused(tmp_path, count, family):
     model = build_family('cvae', TINY, tiny_perception())
     check('--init', family, lambda path: load_weights(model, path), tmp_path / 'family.safetensors', count)
 
 
-def test_configs_inside_of_families(tmp_path, count):
-    """A whole file whose config says something else."""
+def test_configs_in_families_are_read_or_refused(tmp_path, count):
+    """An intact file with a mutated config."""
     with safe_open(ZOO / 'cvae.safetensors', 'pt') as handle:
         metadata = handle.metadata()
     state = load_file(ZOO / 'cvae.safetensors')
@@ -78,9 +79,7 @@ def test_configs_inside_of_families(tmp_path, count):
     check('config of a family', metadata['config'].encode(), load, tmp_path / 'config.json', 2 * count, TEXT)
 
 
-def test_encoders(tmp_path, count):
-    from models.perception.encoders.family import Recognizer, RecognizerConfig
-    from models.perception.encoders.files import encoder_bytes
+def test_encoders_are_read_or_refused(tmp_path, count):
     data = encoder_bytes(Recognizer(RecognizerConfig(weights={'margin': 0.0}), None), ['Ann', 'Bob'])
     size = int.from_bytes(data[:8], 'little')
 
@@ -89,33 +88,33 @@ def test_encoders(tmp_path, count):
         start(str(path))
         load_encoder(path)
 
-    def load_described(path: Path) -> None:
+    def load_with_config(path: Path) -> None:
         file = tmp_path / 'encoder.safetensors'
         file.write_bytes(save(state, {'recognizer': path.read_bytes().decode('latin-1'), 'learned_from': '["Ann"]'}))
         load(file)
 
     check('encoder', data, load, tmp_path / 'encoder.safetensors', count)
-    described = json.loads(data[8:8 + size])['__metadata__']['recognizer']
+    config = json.loads(data[8:8 + size])['__metadata__']['recognizer']
     (tmp_path / 'encoder.safetensors').write_bytes(data)
     state = load_file(tmp_path / 'encoder.safetensors')
-    check('config of an encoder', described.encode(), load_described, tmp_path / 'recognizer.json', count, TEXT)
+    check('config of an encoder', config.encode(), load_with_config, tmp_path / 'recognizer.json', count, TEXT)
 
 
-@pytest.mark.parametrize('form', ['zip', 'old'])
-def test_pytorch_files(tmp_path, count, form):
+@pytest.mark.parametrize('serialization', ['zip', 'legacy'])
+def test_pytorch_files_are_read_or_refused(tmp_path, count, serialization):
     state, data = {'a.weight': torch.zeros(3, 4), 'b.weight': torch.ones(5)}, io.BytesIO()
-    torch.save(state, data, _use_new_zipfile_serialization=form == 'zip')
-    check(f'state dict {form}', data.getvalue(), read_state, tmp_path / 'net.pth', 2 * count)
+    torch.save(state, data, _use_new_zipfile_serialization=serialization == 'zip')
+    check(f'state dict {serialization}', data.getvalue(), read_state, tmp_path / 'net.pth', 2 * count)
 
 
-@pytest.mark.parametrize('form', ['zip', 'old'])
-def test_pickled_networks(tmp_path, count, form):
+@pytest.mark.parametrize('serialization', ['zip', 'legacy'])
+def test_pickled_networks_are_read_or_refused(tmp_path, count, serialization):
     data = io.BytesIO()
-    torch.save(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), data, _use_new_zipfile_serialization=form == 'zip')
-    check(f'module {form}', data.getvalue(), read_module, tmp_path / 'net.tar', 2 * count)
+    torch.save(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), data, _use_new_zipfile_serialization=serialization == 'zip')
+    check(f'module {serialization}', data.getvalue(), read_module, tmp_path / 'net.tar', 2 * count)
 
 
-def test_archives(tmp_path, count):
+def test_archives_are_read_or_refused(tmp_path, count):
     data = io.BytesIO()
     with zipfile.ZipFile(data, 'w', zipfile.ZIP_DEFLATED) as archive:
         archive.writestr('people/latest_net_G.pth', _saved({'weight': torch.zeros(30)}))
@@ -123,15 +122,15 @@ def test_archives(tmp_path, count):
 
 
 @pytest.mark.parametrize('read', [read_state, read_module])
-def test_pickles_that_name_functions_run_nothing(tmp_path, read, monkeypatch):
+def test_pickles_that_name_functions_are_refused(tmp_path, read, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'net.pth').write_bytes(_saved({'weight': torch.zeros(1), 'other': _Runs()}))
+    (tmp_path / 'net.pth').write_bytes(_saved({'weight': torch.zeros(1), 'other': _WritesFile()}))
     with pytest.raises(RuntimeError, match='not read|no PyTorch file'):
         read(tmp_path / 'net.pth')
     assert not (tmp_path / 'fuzzed').exists()
 
 
-def test_networks_in_onnx(tmp_path, count):
+def test_onnx_networks_are_read_or_refused(tmp_path, count):
     class Swap(nn.Module):
         def __init__(self):
             super().__init__()
@@ -153,7 +152,7 @@ def test_networks_in_onnx(tmp_path, count):
     check('onnx', (tmp_path / 'net.onnx').read_bytes(), load, tmp_path / 'net.onnx', 3 * count)
 
 
-def test_networks_for_upscaling(tmp_path, count):
+def test_upscaling_networks_are_read_or_refused(tmp_path, count):
     class Upsample(nn.Module):
         def forward(self, image):
             return nn.functional.interpolate(image, scale_factor=2.0)

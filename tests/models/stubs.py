@@ -1,42 +1,44 @@
-"""Small stand-ins for trained networks, so that pipelines can be tested for what they do themselves."""
+"""Stubs of trained networks and detectors, and synthetic photos, for tests of pipelines."""
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from models.base import Family, FamilyConfig, Perception
-from models.batch import PARTS
+from models.batch import PARTS, SwapBatch
 from models.perception.detection import Detector, Face
 
 
-class Painter(Family):
-    """A family that paints with a function of the batch."""
+class FunctionFamily(Family):
+    """A swap family whose images are a function of the batch."""
 
     task = 'swap'
 
-    def __init__(self, paint, size: int = 64):
-        super().__init__(FamilyConfig(size=size), None)
-        self.paint = paint
+    def __init__(self, function: Callable[[SwapBatch], Tensor], size: int = 64, perception: Perception | None = None):
+        super().__init__(FamilyConfig(size=size), perception)
+        self.function = function
 
-    def generate(self, batch, *, generator=None):
-        return self.paint(batch)
+    def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
+        return self.function(batch)
 
 
-class MeanColor(nn.Module):
-    """Identity of an image: its mean color, as a direction."""
+class MeanColorEncoder(nn.Module):
+    """Identity embedding of an image: its normalized mean color."""
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         return F.normalize(images.mean((2, 3)) + 2, dim=1)
 
 
-class Oval(nn.Module):
-    """A parser that sees skin in an oval in the middle, and background elsewhere; `everywhere` is what it sees instead."""
+class OvalParser(nn.Module):
+    """Parses a centered oval as skin and the rest as background. everywhere: 'background' or 'skin' for the whole image."""
 
     def __init__(self, everywhere: str | None = None):
         super().__init__()
         self.everywhere = everywhere
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         count, _, height, width = images.shape
         y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing='ij')
         inside = 10 * (1 - (x / 0.6) ** 2 - (y / 0.8) ** 2)
@@ -45,18 +47,19 @@ class Oval(nn.Module):
         return logits
 
 
-class Planted(Detector):
-    """Finds the faces that it was told of for an image, by the image's shape."""
+class FixedDetector(Detector):
+    """Returns fixed faces for each shape (H,W) of an image."""
 
     def __init__(self, faces: dict[tuple[int, int], list[Face]]):
         self.faces = faces
 
-    def detect(self, image, *, turned=True):
+    def detect(self, image: np.ndarray, *, turned: bool = True) -> list[Face]:
         return self.faces.get(image.shape[:2], [])
 
 
-def perception(parser=None) -> Perception:
-    return Perception(MeanColor(), MeanColor(), parser)
+def perception(parser: nn.Module | None = None) -> Perception:
+    """Networks with MeanColorEncoder as encoder and teacher."""
+    return Perception(MeanColorEncoder(), MeanColorEncoder(), parser)
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -67,8 +70,9 @@ def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def face_at(x: float, y: float, eyes: float, angle: float = 0.0) -> Face:
-    """A face whose five points have their mean at (x, y), `eyes` pixels from eye to eye, turned by `angle` degrees."""
+    """A face with the mean of its landmarks at (x, y), `eyes` pixels between the eyes, rotated by `angle` degrees."""
     points = np.array([[-19, -21], [19, -21], [0, 3], [-17, 20], [17, 20]], np.float32) * eyes / 38
-    turn = np.deg2rad(angle)
-    points = points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]], np.float32) + [x, y]
+    radians = np.deg2rad(angle)
+    cosine, sine = np.cos(radians), np.sin(radians)
+    points = points @ np.array([[cosine, sine], [-sine, cosine]], np.float32) + [x, y]
     return Face(np.array([x - eyes, y - 1.3 * eyes, x + eyes, y + 1.3 * eyes], np.float32), points.astype(np.float32), 1.0)

@@ -6,6 +6,7 @@ from torch import nn
 
 from datasets.synthetic import SyntheticSwaps
 from models import geometry
+from models.batch import PairBatch
 from models.blocks.norms import LIN
 from models.blocks.spectral import SpectralEveryForward, spectral
 from models.perception.build import load_embedder, load_parser
@@ -14,8 +15,8 @@ from models.precision import full_precision, normalized
 from models.registry import build_family
 from models.translation.edge_smoothing import blur_edges
 from models.translation.pix2pixhd.networks import region_means
+from tests.contract.configs import TINY_CONFIGS
 from tests.contract.stubs import tiny_perception
-from tests.contract.test_family import TINY
 
 HALF = [torch.bfloat16, torch.float16]
 
@@ -98,9 +99,9 @@ def test_normalized_tiny_vectors_are_finite():
 
 @pytest.mark.parametrize('dtype', HALF)
 def test_detached_background_has_gradients_in_half_precision(dtype):
-    family = build_family('ugatit', {**TINY['ugatit'][0], 'detached_background': True, 'masks': 0, 'keep_input': False},
+    family = build_family('ugatit', {**TINY_CONFIGS['ugatit'], 'detached_background': True, 'masks': 0, 'keep_input': False},
                           tiny_perception())
-    batch = TINY['ugatit'][1](*torch.rand(2, 2, 3, 16, 16), torch.ones(2, dtype=torch.bool))
+    batch = PairBatch(*torch.rand(2, 2, 3, 16, 16), torch.ones(2, dtype=torch.bool))
     with torch.autocast('cpu', dtype):
         assert family('generators', batch, 0, {})['adversarial_a2b'].isfinite()
 

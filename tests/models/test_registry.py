@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.cvae.family import CVAE, CVAEConfig
 from models.registry import FAMILIES, GENERATORS, SWAPPERS, TRANSLATORS, family_types, load_family, load_weights
 from models.translation.ugatit.family import UGATIT, UGATITConfig
@@ -69,6 +69,13 @@ def test_file_in_another_format_raises(tmp_path, load):
     (tmp_path / 'family.safetensors').write_bytes(b'broken')
     with pytest.raises(ValueError, match='cannot be read as safetensors'):
         load(tmp_path / 'family.safetensors')
+
+
+def test_family_of_another_task_is_refused(tmp_path):
+    saved_family(tmp_path / 'family.safetensors')
+    assert isinstance(load_family(tmp_path / 'family.safetensors', None, task='swap'), CVAE)
+    with pytest.raises(ValueError, match='holds a CVAE, which swaps faces .swap.py.; give weights of a family that translates'):
+        load_family(tmp_path / 'family.safetensors', None, task='translate')
 
 
 def test_unknown_family_raises_with_the_known_names():

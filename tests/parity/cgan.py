@@ -1,4 +1,4 @@
-"""SimSwap's networks: one entry per folder of fixtures."""
+"""SimSwap: generators, discriminators, soft masks."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -6,36 +6,36 @@ from torch import Tensor, nn
 from models.cgan.discriminators import PatchConfig, PatchDiscriminator, ProjectedConfig, ProjectedDiscriminator
 from models.cgan.generator import PUBLISHED, Generator
 from models.pipelines.simswap import smooth_inwards, soft_mask, softening_kernel
+from tests.parity.fixture import Fixture
 from tests.parity.network import Network, forward
-from tests.parity.rule import Facts
 
-_BARE = ProjectedConfig(pretrained=False, value_range='signed')  # the fixture's images go in as they are
+_BARE = ProjectedConfig(pretrained=False, value_range='signed')  # without ImageNet normalization
 
 
 def _generator(config: dict) -> Generator:
-    """The training code's forms are linear, those of the published checkpoints end in tanh."""
+    """The generator of the training code, with linear output, or of the published checkpoints, with tanh."""
     deep = config['deep'] or config.get('extra_level', False)
     name = f'simswap-{512 if deep else 224}' + ('-training' if config['output'] == 'linear' else '')
     return Generator(PUBLISHED[name].model_copy(update={'blocks': config['n_blocks'], 'id_dim': config['latent_size']}))
 
 
 @torch.no_grad()
-def _patches(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    image, = facts.inputs()
+def _patches(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    image, = fixture.inputs()
     maps, logits = network(image)
     half = F.avg_pool2d(image, 3, 2, 1, count_include_pad=False)
     return {**{f'feat{index}': value for index, value in enumerate(maps)}, 'logits': logits, 'logits_half': network(half)[1]}
 
 
 @torch.no_grad()
-def _projected(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    verdict = network(*facts.inputs())
-    return {'logits': verdict.logits[0], **{f'feat{index}': value for index, value in enumerate(verdict.features)}}
+def _projected(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    output = network(*fixture.inputs())
+    return {'logits': output.logits[0], **{f'feat{index}': value for index, value in enumerate(output.features)}}
 
 
-def _softened(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    """Of an ellipse whose center and radii stand in the fixture."""
-    ellipse = facts.tensor('ellipse')
+def _softened(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    """The soft mask of an ellipse, whose center and radii are in the fixture."""
+    ellipse = fixture.tensor('ellipse')
     y, x, ry, rx = ellipse.tolist()
     rows, columns = torch.arange(224.0)[:, None], torch.arange(224.0)
     hard = (((rows - y) / ry) ** 2 + ((columns - x) / rx) ** 2 <= 1).float()[None, None]

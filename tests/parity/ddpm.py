@@ -1,4 +1,4 @@
-"""Diffusion: one entry per folder of fixtures."""
+"""Diffusion: denoisers, posterior, losses, schedules."""
 import torch
 from diffusers import UNet2DModel
 from torch import Tensor, nn
@@ -8,8 +8,8 @@ from models.ddpm.networks.published import PublishedUNet
 from models.ddpm.parameterization import clean_from, noised, split
 from models.ddpm.process import Process
 from models.ddpm.schedules import betas, spaced
+from tests.parity.fixture import Fixture
 from tests.parity.network import Network
-from tests.parity.rule import Facts
 
 
 def adm(config: dict) -> nn.Module:
@@ -17,10 +17,10 @@ def adm(config: dict) -> nn.Module:
         name: config[name] for name in ('image_size', 'num_channels', 'num_res_blocks', 'num_head_channels', 'learn_sigma')}))
 
 
-def diffusion(network: ADMUNet, facts: Facts) -> dict[str, Tensor]:
-    """The network's output, the posterior that follows, and the hybrid loss with the input as the truth."""
-    image, t = facts.inputs()[0], torch.tensor(facts.config['t'])
-    noise = facts.normal(facts.config['input'], 'noise')
+def diffusion(network: ADMUNet, fixture: Fixture) -> dict[str, Tensor]:
+    """Output of the network, posterior, and hybrid loss with the input as the clean image."""
+    image, t = fixture.inputs()[0], torch.tensor(fixture.config['t'])
+    noise = fixture.normal(fixture.config['input'], 'noise')
     process = Process(betas('linear'))
     alpha = process.alpha(t)
 
@@ -44,31 +44,31 @@ def diffusion(network: ADMUNet, facts: Facts) -> dict[str, Tensor]:
             **{f'rescaled_loss_{name}': value for name, value in rescaled.items()}}
 
 
-def celebahq(network: UNet2DModel, facts: Facts) -> dict[str, Tensor]:
+def celebahq(network: UNet2DModel, fixture: Fixture) -> dict[str, Tensor]:
     with torch.no_grad():
-        return {'out': PublishedUNet(network)(facts.inputs()[0], torch.tensor(facts.config['t']))}
+        return {'out': PublishedUNet(network)(fixture.inputs()[0], torch.tensor(fixture.config['t']))}
 
 
 def unet2d(config: dict) -> UNet2DModel:
     return UNet2DModel(**{name: value for name, value in config.items() if name not in ('input', 't')})
 
 
-def schedules(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    kept = {'spaced_1000_10': (1000, '10'), 'spaced_1000_100': (1000, '100'), 'spaced_1000_ddim25': (1000, 'ddim25'),
-            'spaced_300_10_15_20': (300, '10,15,20')}
+def schedules(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    arguments = {'spaced_1000_10': (1000, '10'), 'spaced_1000_100': (1000, '100'), 'spaced_1000_ddim25': (1000, 'ddim25'),
+                 'spaced_300_10_15_20': (300, '10,15,20')}
     process = Process(betas('linear'), spaced(1000, '10'))
     spaced10 = {'betas': process.betas, 'alphas_cumprod': process.alphas_cumprod, 'timestep_map': process.timesteps,
                 'posterior_variance': process.posterior_variance,
                 'posterior_log_variance_clipped': process.posterior_log_variance, 'posterior_mean_coef1': process.mean_of_clean,
                 'posterior_mean_coef2': process.mean_of_noisy}
     return {'betas_linear': betas('linear'), 'betas_cosine': betas('cosine'),
-            **{name: torch.tensor(spaced(*asked)) for name, asked in kept.items()},
+            **{name: torch.tensor(spaced(*values)) for name, values in arguments.items()},
             **{f'spaced10_{name}': value for name, value in spaced10.items()}}
 
 
 DDPM = {
     'ddpm_celebahq256': Network(unet2d, celebahq),
-    # At t = 0 the likelihood is a difference of two probabilities that float32 hardly tells apart.
+    # At t = 0 the likelihood is a difference of two probabilities near the precision of float32.
     'ilvr_adm_unet': Network(adm, diffusion, {f'{run}loss_{loss}': 1e-4 for run in ('', 'rescaled_') for loss in ('vb', 'loss')}),
     'diffusion_schedules': Network(lambda config: nn.Identity(), schedules),
 }

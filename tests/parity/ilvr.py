@@ -1,4 +1,4 @@
-"""ILVR: the resizer and whole trajectories of the published sampler."""
+"""ILVR: the resizer and complete trajectories of the published sampler."""
 import json
 from unittest.mock import patch
 
@@ -10,53 +10,53 @@ from models.ddpm.lowpass import low_pass, reduced, taps
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import scheduler
 from tests.parity.ddpm import adm
+from tests.parity.fixture import Fixture
 from tests.parity.network import Network
-from tests.parity.rule import Facts
 
-_SIDE = 64
+_SIDE_PX = 64
 
 
-def _resizer(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    image, outputs = facts.uniform([1, 3, _SIDE, _SIDE]), {}
+def _resizer(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    image, outputs = fixture.uniform([1, 3, _SIDE_PX, _SIDE_PX]), {}
     for factor in (4, 8):
         outputs |= {f'down{factor}': reduced(image, factor), f'updown{factor}': low_pass(image, factor)}
-        for name, row in (('down', (_SIDE, 1 / factor, _SIDE // factor)), ('up', (_SIDE // factor, factor, _SIDE))):
+        for name, row in (('down', (_SIDE_PX, 1 / factor, _SIDE_PX // factor)), ('up', (_SIDE_PX // factor, factor, _SIDE_PX))):
             outputs[f'{name}{factor}_weights'], outputs[f'{name}{factor}_fov'] = taps(*row)
     return outputs
 
 
-def _beside(facts: Facts) -> Facts:
-    """Those of the small network, whose folder lies beside."""
-    return Facts.read(facts.folder.parent / 'ilvr_adm_unet', facts.input_stream)
+def _denoiser_fixture(fixture: Fixture) -> Fixture:
+    """The fixture of the small denoiser, a sibling folder."""
+    return Fixture.read(fixture.folder.parent / 'ilvr_adm_unet', fixture.input_stream)
 
 
-def _trajectories(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    settings = json.loads((facts.folder / 'config.json').read_text())
+def _trajectories(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    settings = json.loads((fixture.folder / 'config.json').read_text())
     steps, shape = int(settings['timestep_respacing']), settings['shape']
-    denoiser = adm(_beside(facts).config).eval()
-    denoiser.load_state_dict(_beside(facts).weights())
-    reference, outputs = facts.uniform(shape, 'ref'), {}
-    for prefix, kept in (('range0', 0), ('range5', 5), ('uncond', None)):
-        normal, draws, seen = facts.stream('noise'), [], []
+    denoiser = adm(_denoiser_fixture(fixture).config).eval()
+    denoiser.load_state_dict(_denoiser_fixture(fixture).weights())
+    reference, outputs = fixture.uniform(shape, 'ref'), {}
+    for prefix, last_steps in (('range0', 0), ('range5', 5), ('uncond', None)):
+        rng, shapes, states = fixture.stream('noise'), [], []
 
-        def draw(size, normal=normal, draws=draws, **placed) -> Tensor:
-            draws.append(size)
-            return torch.from_numpy(normal.standard_normal(tuple(size)).astype('float32'))
+        def randn(size, rng=rng, shapes=shapes, **options) -> Tensor:
+            shapes.append(size)
+            return torch.from_numpy(rng.standard_normal(tuple(size)).astype('float32'))
 
-        asked = ILVRConfig(corrects='noisy', down=settings['down_N'], until=(kept or 0) / steps, steps=steps)
-        correct = (lambda x, step: x) if kept is None else published(reference, asked)
+        config = ILVRConfig(corrects='noisy', down=settings['down_N'], until=(last_steps or 0) / steps, steps=steps)
+        correct = (lambda x, step: x) if last_steps is None else published(reference, config)
 
-        def hook(x: Tensor, step, correct=correct, seen=seen) -> Tensor:
-            seen.append(correct(x, step))
-            return seen[-1]
+        def hook(x: Tensor, step, correct=correct, states=states) -> Tensor:
+            states.append(correct(x, step))
+            return states[-1]
 
-        with patch('torch.randn', draw):
+        with patch('torch.randn', randn):
             noise = torch.randn(shape)
             final = sample(denoiser, scheduler('ancestral', settings['noise_schedule']), noise, None, steps, hook=hook)
-        outputs |= {f'{prefix}_final': final, f'{prefix}_after_first_step': seen[0][:, :, ::4, ::4],
-                    f'{prefix}_step_means': torch.stack([x.double().mean() for x in seen]),
-                    f'{prefix}_step_stds': torch.stack([x.double().std(correction=0) for x in seen]),
-                    f'{prefix}_draws': torch.tensor([len(draws)])}
+        outputs |= {f'{prefix}_final': final, f'{prefix}_after_first_step': states[0][:, :, ::4, ::4],
+                    f'{prefix}_step_means': torch.stack([x.double().mean() for x in states]),
+                    f'{prefix}_step_stds': torch.stack([x.double().std(correction=0) for x in states]),
+                    f'{prefix}_draws': torch.tensor([len(shapes)])}
     return outputs
 
 

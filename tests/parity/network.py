@@ -1,31 +1,34 @@
-"""One network of the parity suite: how it is built and called."""
+"""A network of the parity suite: its construction and its call."""
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from tests.parity.rule import Facts
+from tests.parity.fixture import Fixture
 
 
 @dataclass(frozen=True)
 class Network:
-    """build: config of the manifest -> module. call: module with the fixture's weights, facts -> the fixture's outputs.
+    """Construction and call of a network.
 
-    tolerance: largest difference over largest value of an output, where it is not 2e-5. labels: outputs that are class
-    ids; one in a thousand may differ, where two classes are equally likely.
+    Args:
+        build: config of the manifest -> module.
+        call: module with the weights of the fixture, fixture -> outputs.
+        tolerance: output -> largest difference over largest value; 2e-5 for other outputs.
+        labels: outputs that are class ids; one in a thousand may differ, where two classes are equally likely.
     """
 
     build: Callable[[dict], nn.Module]
-    call: Callable[[nn.Module, Facts], dict[str, Tensor]]
+    call: Callable[[nn.Module, Fixture], dict[str, Tensor]]
     tolerance: dict[str, float] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
 
 
-def forward(*names: str) -> Callable[[nn.Module, Facts], dict[str, Tensor]]:
-    """Run the module on the deterministic inputs and name what it returns."""
-    def call(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
+def forward(*names: str) -> Callable[[nn.Module, Fixture], dict[str, Tensor]]:
+    """A call that runs the module on the inputs of the fixture and names its outputs."""
+    def call(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
         with torch.no_grad():
-            outputs = network(*facts.inputs())
+            outputs = network(*fixture.inputs())
         return dict(zip(names, [outputs] if isinstance(outputs, Tensor) else outputs, strict=True))
     return call

@@ -1,4 +1,4 @@
-"""The frozen networks that look at faces: one entry per folder of fixtures."""
+"""Perception networks: encoders, parsers, detectors, and the heads of their training."""
 from collections.abc import Callable
 
 import torch
@@ -11,38 +11,38 @@ from models.perception.encoders.margins import HardMarginHead, MarginHead
 from models.perception.encoders.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
 from models.perception.encoders.sphereface import AngleLinear, SphereFace20, angle_loss, annealing
 from models.perception.parsers.bisenet import BiSeNet
+from tests.parity.fixture import Fixture
 from tests.parity.network import Network, forward
-from tests.parity.rule import Facts
 
 
-def parse(network: nn.Module, facts: Facts) -> dict[str, Tensor]:
-    maps = forward('out', 'out16', 'out32')(network, facts)
+def parse(network: nn.Module, fixture: Fixture) -> dict[str, Tensor]:
+    maps = forward('out', 'out16', 'out32')(network, fixture)
     return {**maps, 'argmax': maps['out'].argmax(1, keepdim=True).float()}
 
 
-def _with_gradients(head: nn.Module, facts: Facts, loss_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss and its gradients by the embedding and by the class weights."""
-    x = facts.tensor('x').requires_grad_()
+def _with_gradients(head: nn.Module, fixture: Fixture, loss_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """A loss and its gradients with respect to the embedding and the class weights."""
+    x = fixture.tensor('x').requires_grad_()
     loss = loss_of(x)
     return loss, *torch.autograd.grad(loss, [x, head.weight])
 
 
-def margin_heads(arcface: MarginHead, facts: Facts) -> dict[str, Tensor]:
-    labels = facts.tensor('labels')
-    outputs = {'cosine': arcface.cosine(facts.tensor('x'))}
+def margin_heads(arcface: MarginHead, fixture: Fixture) -> dict[str, Tensor]:
+    labels = fixture.tensor('labels')
+    outputs = {'cosine': arcface.cosine(fixture.tensor('x'))}
     heads = {'arcface': arcface, 'cosface': MarginHead(8, 20, cos=0.4), 'arcmargin_s32_m05': HardMarginHead(8, 20)}
     for name, head in heads.items():
         head.load_state_dict(arcface.state_dict())
-        outputs[f'{name}_logits'] = head(facts.tensor('x'), labels)
-        loss = _with_gradients(head, facts, lambda x, head=head: F.cross_entropy(head(x, labels), labels))
+        outputs[f'{name}_logits'] = head(fixture.tensor('x'), labels)
+        loss = _with_gradients(head, fixture, lambda x, head=head: F.cross_entropy(head(x, labels), labels))
         outputs |= dict(zip([f'{name}_loss', f'{name}_grad_x', f'{name}_grad_weight'], loss))
     return outputs
 
 
-def angular_layer(layer: AngleLinear, facts: Facts) -> dict[str, Tensor]:
-    labels, iterations = facts.tensor('labels'), facts.fixture['loss_iterations'].tolist()
-    cosine, psi = layer(facts.tensor('x'))
-    _, grad_x, grad_weight = _with_gradients(layer, facts, lambda x: angle_loss(*layer(x), labels, 100))
+def angular_layer(layer: AngleLinear, fixture: Fixture) -> dict[str, Tensor]:
+    labels, iterations = fixture.tensor('labels'), fixture.arrays['loss_iterations'].tolist()
+    cosine, psi = layer(fixture.tensor('x'))
+    _, grad_x, grad_weight = _with_gradients(layer, fixture, lambda x: angle_loss(*layer(x), labels, 100))
     return {'cos_logits': cosine, 'phi_logits': psi,
             'loss_lambda': torch.tensor([annealing(iteration) for iteration in iterations]),
             'loss_gamma0': torch.stack([angle_loss(cosine, psi, labels, iteration) for iteration in iterations]),

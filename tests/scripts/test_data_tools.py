@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from datasets.loaders import build_swaps
+from datasets.samples.parsing import open_faces
 from experiments.benchmarks import data as benchmarks
 from models.perception.build import fingerprint, load_embedder
 from scripts import benchmark, prepare_data
@@ -22,6 +23,14 @@ def test_pack_and_embed_write_a_cache_for_training(tmp_path, capsys):
     torch.testing.assert_close(sample.source_embedding, expected, atol=1e-4, rtol=0)
     assert prepare_data.main([*pack, '--size', '64']) == 2
     assert 'give another folder' in capsys.readouterr().err
+
+
+def test_pseudo_labels_are_training_data_of_the_parser(tmp_path, capsys):
+    layouts.celeba(tmp_path / 'celeba')
+    assert prepare_data.main(['pseudo-labels', '--root', str(tmp_path / 'celeba'), '-o', str(tmp_path / 'cache'), '--parser',
+                              'parsing-unet', '--workers', '0']) == 0
+    assert '21 images with parsing maps' in capsys.readouterr().out
+    assert not open_faces(tmp_path / 'cache')[1]  # labels of all parts
 
 
 @pytest.mark.parametrize('arguments', [['faces', '{}/nowhere'], ['faces', '{}'], ['pack', '--data', 'celeba', '--root', '{}']])

@@ -6,7 +6,7 @@ import torch
 
 from configs.resolve import dump
 from configs.schema import RunConfig
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.registry import build_family
 from tests.datasets.layouts import celeba, image, write
 
@@ -59,7 +59,7 @@ def test_translators_have_a_row_per_direction(evaluate, tmp_path, capsys):
     assert all(f'| {row} |' in output for row in ('none a2b', 'none b2a', 'run a2b', 'run b2a')) and 'FD-id ↓' in output
     swapper = write_run('cvae', tmp_path / 'swapper')
     assert evaluate('--run', swapper, '--protocol', 'translation', '--count', 6, '--device', 'cpu') == 2
-    assert 'requires the task translate' in capsys.readouterr().err
+    assert 'holds a CVAE, which swaps faces' in capsys.readouterr().err
 
 
 def test_verification_of_listed_and_random_pairs(evaluate, tmp_path, capsys):
@@ -84,3 +84,24 @@ def test_errors_are_one_sentence(evaluate, tmp_path, monkeypatch, capsys, argume
     assert evaluate(*arguments, '--device', 'cpu') == 2
     output = capsys.readouterr().err
     assert message in output and output.count('\n') == 1
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--network', 'no-such-network'], 'is neither a file nor a published network; known: '),
+    (['--network', '{}/broken.safetensors'], 'cannot be read as safetensors'),
+    (['--network', 'parsing-unet', '--root', '{}/nowhere'], 'nowhere'),
+    (['--network', 'identity-mobilefacenet', '--root', '{}/nowhere'], 'nowhere'),
+])
+def test_invalid_network_is_refused_in_one_sentence(evaluate, tmp_path, capsys, arguments, message):
+    (tmp_path / 'broken.safetensors').write_bytes(b'broken')
+    assert evaluate(*(argument.format(tmp_path) for argument in arguments), '--device', 'cpu') == 2
+    error = capsys.readouterr().err
+    assert error.startswith('evaluate.py: ') and message in error and error.count('\n') == 1
+
+
+@pytest.mark.parametrize('arguments', [
+    ('--network', 'parsing-unet', '--family', 'cvae'), ('--family', 'cvae', '--root', 'a', 'b'),
+])
+def test_arguments_that_exclude_each_other_are_refused(evaluate, arguments):
+    with pytest.raises(SystemExit):
+        evaluate(*arguments)

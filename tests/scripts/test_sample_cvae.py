@@ -1,8 +1,8 @@
-"""scripts/sample_cvae.py as its user meets it, with an untrained CVAE."""
+"""scripts/sample_cvae.py with an untrained CVAE."""
 import numpy as np
 import pytest
 
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.cvae.family import CVAE, CVAEConfig
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
@@ -10,26 +10,28 @@ from scripts import sample_cvae
 
 
 @pytest.fixture(scope='module')
-def photos(tmp_path_factory) -> list[str]:
+def arguments(tmp_path_factory) -> list[str]:
+    """Source and target."""
     folder = tmp_path_factory.mktemp('photos')
     for name in ('astronaut', 'portrait'):
         write_image(folder / f'{name}.png', demo_photo(name))
     return ['--source', str(folder / 'portrait.png'), '--target', str(folder / 'astronaut.png')]
 
 
-def test_a_sheet_holds_the_swap_and_samples_that_repeat_by_seed(photos, tmp_path):
+def test_samples_repeat_by_seed(arguments, tmp_path):
     config = CVAEConfig(size=32, widths=(16, 24), depth=1, latent=4, style=8, background=8)
     save_family(tmp_path / 'family.safetensors', 'cvae', CVAE(config, None).state_dict(), config)
     sheets = []
     for name, seed in (('a', 1), ('b', 1), ('c', 2)):
-        words = [*photos, '--weights', str(tmp_path / 'family.safetensors'), '--n', '2', '--seed', str(seed)]
-        assert sample_cvae.main([*words, '-o', str(tmp_path / f'{name}.png')]) == 0
+        settings = ['--weights', str(tmp_path / 'family.safetensors'), '--n', '2', '--seed', str(seed)]
+        assert sample_cvae.main([*arguments, *settings, '-o', str(tmp_path / f'{name}.png')]) == 0
         sheets.append(read_image(tmp_path / f'{name}.png'))
-    assert sheets[0].shape[1] > 5 * 256
+    assert sheets[0].shape[1] > 5 * 256, 'source, target, swap and two samples'
     assert np.array_equal(sheets[0], sheets[1]) and not np.array_equal(sheets[0], sheets[2])
 
 
-def test_an_unknown_file_is_one_sentence(photos, tmp_path, capsys):
+def test_unreadable_weights_error_is_one_line(arguments, tmp_path, capsys):
     (tmp_path / 'bad.safetensors').write_bytes(b'nothing')
-    assert sample_cvae.main([*photos, '--weights', str(tmp_path / 'bad.safetensors')]) == 2
-    assert capsys.readouterr().err.startswith('sample_cvae.py: ')
+    assert sample_cvae.main([*arguments, '--weights', str(tmp_path / 'bad.safetensors')]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith('sample_cvae.py: ') and '\n' not in error

@@ -4,28 +4,28 @@ import csv
 import pytest
 import torch
 
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.perception.build import load_embedder
 from models.perception.encoders.embedder import Embedder
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
 from models.registry import build_family
 from scripts import sample_ilvr
-from tests.contract.stubs import IDENTITY, TinyEmbedder
-from tests.models.stubs import Oval, Planted, face_at, photo
+from tests.contract.stubs import ID_DIM, TinyEmbedder
+from tests.models.stubs import FixedDetector, OvalParser, face_at, photo
 
 
 @pytest.fixture(scope='module')
 def weights(tmp_path_factory):
     torch.manual_seed(0)
-    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY}, None)
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': ID_DIM}, None)
     path = tmp_path_factory.mktemp('weights') / 'family.safetensors'
     save_family(path, 'ddpm', family.state_dict(), family.config)
     return path
 
 
-class TemplateOval(Oval):
-    """Oval with the argument `template`."""
+class TemplateOval(OvalParser):
+    """OvalParser with the argument `template`."""
 
     def forward(self, images, *, template='face'):
         return super().forward(images)
@@ -38,7 +38,7 @@ def folder(tmp_path, monkeypatch):
     embedders = {'identity-mobilefacenet': Embedder(TinyEmbedder(), 'arcface')}
     monkeypatch.setattr(sample_ilvr, 'load_embedder', lambda name: embedders[name] if name in embedders else load_embedder(name))
     monkeypatch.setattr(sample_ilvr, 'load_parser', lambda name: TemplateOval())
-    monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *_: Planted({(90, 120): [face_at(60, 45, 30)]}))
+    monkeypatch.setattr(sample_ilvr, 'build_detector', lambda *_: FixedDetector({(90, 120): [face_at(60, 45, 30)]}))
     write_image(tmp_path / 'refs' / 'face.png', photo(90, 120))
     write_image(tmp_path / 'refs' / 'drawing.jpg', photo(80, 80, seed=1))
     (tmp_path / 'refs' / 'notes.txt').write_text('no image')

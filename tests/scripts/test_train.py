@@ -8,9 +8,9 @@ import yaml
 
 from experiments.training.engine import Engine
 from models.registry import FAMILIES, load_family
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 
-TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.id_dim={IDENTITY}', 'data.batch=2', 'data.workers=0',
+TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.id_dim={ID_DIM}', 'data.batch=2', 'data.workers=0',
         'data.validation_batches=1', 'engine.accelerator=cpu', 'engine.checkpoint_every=2', 'engine.log_every=1']
 
 
@@ -19,7 +19,7 @@ def train(run_train):
     return run_train
 
 
-def test_an_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
+def test_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
     run = tmp_path / 'run'
     train_step = Engine.train_step
 
@@ -57,7 +57,7 @@ def test_an_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
     (['--family', 'cvae', '--data', 'celeba', '--root', 'one', 'two'], 'cvae is trained on one folder'),
     (['--resume', 'nowhere'], 'nowhere is no run'),
 ])
-def test_an_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
+def test_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert train(*arguments) == 2
     error = capsys.readouterr().err
@@ -91,7 +91,7 @@ def test_help_config_of_a_family_lists_its_model_and_its_data(train, capsys, fam
     ('parser', ['model.size=32', 'data.batch=2'], ('parameters of parser: 0.', 'labels 1, coarse 0.5', '20000 samples')),
     ('causes', ['model.size=32', 'data.batch=2'], ('parameters of reader: 0.', 'causes 1', '20000 samples')),
 ])
-def test_a_dry_run_prints_a_summary_and_writes_nothing(train, tmp_path, monkeypatch, capsys, family, settings, summary):
+def test_dry_run_prints_a_summary_and_writes_nothing(train, tmp_path, monkeypatch, capsys, family, settings, summary):
     monkeypatch.chdir(tmp_path)
     assert train('--family', family, '--dry-run', settings=[*settings, 'data.workers=0', 'engine.accelerator=cpu']) == 0
     printed = capsys.readouterr().out
@@ -101,7 +101,7 @@ def test_a_dry_run_prints_a_summary_and_writes_nothing(train, tmp_path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_batch_that_exceeds_the_memory_is_refused_in_one_sentence(run_train, tmp_path, capsys):
+def test_batch_that_exceeds_the_memory_is_refused_in_one_sentence(run_train, tmp_path, capsys):
     train = partial(run_train, '--family', 'cvae', '--out', tmp_path / 'run')
     assert train(settings=['data.batch=100000000']) == 2
     error = capsys.readouterr().err

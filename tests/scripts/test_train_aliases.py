@@ -36,7 +36,7 @@ def test_options_of_other_scripts_name_the_command(capsys, script, arguments, co
     assert error.startswith(f'{script}.py: write python {command}')
 
 
-def test_an_alias_trains_in_a_process_of_its_own(tmp_path):
+def test_alias_trains_in_a_process_of_its_own(tmp_path):
     command = [sys.executable, str(ROOT / 'scripts' / 'train_causes.py'), '--steps', '1', '--dry-run', '--set', 'data.batch=2',
                'data.workers=0', 'model.width=8', 'engine.accelerator=cpu']
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

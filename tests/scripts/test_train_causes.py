@@ -24,7 +24,7 @@ def test_causes_are_scaled_rendering_parameters():
     assert causes[CAUSES.index('yaw')] == -1 and causes[CAUSES.index('mouth_open')] == 0.5
 
 
-def test_a_regressor_is_trained_measured_and_used(run_train, tmp_path, monkeypatch, capsys):
+def test_regressor_is_trained_measured_and_used(run_train, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(networks, 'measure_causes', partial(networks.measure_causes, images=64))
     run = tmp_path / 'run'
     tiny = ['model.width=8', 'model.size=32', 'data.batch=16', 'data.workers=0', 'data.validation_batches=1',
@@ -46,5 +46,5 @@ def test_a_regressor_is_trained_measured_and_used(run_train, tmp_path, monkeypat
     assert 0 <= row['figures']['attributes']['mean'] <= 1
 
 
-def test_the_config_has_the_number_of_causes():
+def test_config_has_the_number_of_causes():
     assert CauseTrainingConfig().causes == len(CAUSES)

@@ -35,7 +35,7 @@ def folder(tmp_path):
     return tmp_path / 'identities'
 
 
-def test_an_encoder_is_trained_resumed_exported_and_measured(train, folder, tmp_path, capsys):
+def test_encoder_is_trained_resumed_exported_and_measured(train, folder, tmp_path, capsys):
     run, data = tmp_path / 'run', ('--data', 'folder', '--root', folder)
     assert train(*data, '--steps', 3, '--out', run, settings=['model.head=cosface']) == 0
     assert 'auc ' in capsys.readouterr().out
@@ -48,7 +48,7 @@ def test_an_encoder_is_trained_resumed_exported_and_measured(train, folder, tmp_
     assert capsys.readouterr().out == report
 
 
-def test_an_encoder_without_test_identities_is_written_and_not_measured(train, folder, tmp_path, capsys):
+def test_encoder_without_test_identities_is_written_and_not_measured(train, folder, tmp_path, capsys):
     identities = sorted(folder.iterdir())
     for path, part in zip(identities, split_by_name([path.name for path in identities])):
         if part == PARTITIONS.index('test'):
@@ -67,7 +67,7 @@ def test_an_encoder_without_test_identities_is_written_and_not_measured(train, f
     (['--set', 'data.crops=0.5'], 'there is no setting data.crops'),
     (['--set', 'data.exaggerate=1'], 'data.exaggerate=1'),
 ])
-def test_an_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
+def test_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert train('--steps', 1, *arguments) in (1, 2)
     error = capsys.readouterr().err.strip().splitlines()[-1]

@@ -23,7 +23,7 @@ def train(run_train, monkeypatch):
     return run
 
 
-def test_a_parser_is_trained_resumed_exported_and_measured(train, tmp_path, capsys):
+def test_parser_is_trained_resumed_exported_and_measured(train, tmp_path, capsys):
     folder, run = layouts.celebamask(tmp_path / 'hq', numbers=range(12)), tmp_path / 'run'
     assert train('--root', folder, '--steps', 2, '--out', run) == 0
     assert 'on synthetic: face 0.' in capsys.readouterr().out
@@ -45,7 +45,7 @@ def test_training_begins_with_the_initial_weights(train, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize('kind', [ValueError, OSError])
-def test_a_failed_measurement_is_one_sentence_and_the_parser_is_written(train, tmp_path, monkeypatch, capsys, kind):
+def test_failed_measurement_is_one_sentence_and_the_parser_is_written(train, tmp_path, monkeypatch, capsys, kind):
     def refuse(*_, **__):
         raise kind('no test images in this folder')
 
@@ -61,7 +61,7 @@ def test_a_failed_measurement_is_one_sentence_and_the_parser_is_written(train, t
     (['--set', 'model.init=nowhere.safetensors'], 'nowhere'),
     (['--data', 'celeba'], 'there is no setting data.name'),
 ])
-def test_an_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
+def test_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert train(*arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]

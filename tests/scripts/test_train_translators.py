@@ -28,7 +28,7 @@ def train(run_train):
     return partial(run_train, settings=TINY)
 
 
-def test_a_translator_resumes_bit_exactly_with_its_image_pool(train, tmp_path):
+def test_translator_resumes_bit_exactly_with_its_image_pool(train, tmp_path):
     whole, halves = tmp_path / 'whole', tmp_path / 'halves'
     constant = ['--set', 'param_groups.default.schedule=constant']
     assert train('--family', 'cyclegan', '--steps', 6, '--out', whole, *constant) == 0
@@ -41,7 +41,7 @@ def test_a_translator_resumes_bit_exactly_with_its_image_pool(train, tmp_path):
     assert torch.equal(*(state['extra_state'][0]['b'] for state in states))
 
 
-def test_a_data_set_without_two_domains_is_refused(train, tmp_path, capsys):
+def test_data_set_without_two_domains_is_refused(train, tmp_path, capsys):
     assert train('--family', 'cyclegan', '--data', 'celeba', '--root', tmp_path, '--out', tmp_path / 'run') == 2
     assert 'holds no two domains' in capsys.readouterr().err
 

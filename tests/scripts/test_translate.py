@@ -13,24 +13,24 @@ from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
 from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, inspect
 from models.pipelines.video.clip import VideoFormat
-from models.pipelines.video.mux import SegmentWriter, join
+from models.pipelines.video.mux import SegmentWriter, join_segments
 from scripts import translate
-from tests.models.pipelines.test_translate import Dyer
-from tests.models.stubs import Oval, perception, photo
+from tests.models.pipelines.test_translate import ColorTranslator
+from tests.models.stubs import OvalParser, perception, photo
 
 
 @pytest.fixture(autouse=True)
 def stub_translator(monkeypatch, tmp_path):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'home'))
-    monkeypatch.setattr(translate, 'load_translator', lambda file, networks: Dyer())
-    monkeypatch.setattr(translate, 'build_perception', lambda *names: perception(Oval()))
-    (tmp_path / 'dyer.safetensors').write_bytes(b'no weights')
+    monkeypatch.setattr(translate, 'load_translator', lambda file, networks: ColorTranslator())
+    monkeypatch.setattr(translate, 'build_perception', lambda *names: perception(OvalParser()))
+    (tmp_path / 'color.safetensors').write_bytes(b'no weights')
 
 
 @pytest.fixture
 def run(tmp_path):
     """Runs the script with the given arguments and returns its exit status."""
-    prefix = '--weights', tmp_path / 'dyer.safetensors', '--device', 'cpu'
+    prefix = '--weights', tmp_path / 'color.safetensors', '--device', 'cpu'
     return lambda *arguments: translate.main([str(argument) for argument in (*prefix, *arguments)])
 
 
@@ -43,8 +43,8 @@ def test_photo_gives_translation_sheet_and_credentials(run, tmp_path):
     assert inspect(output).source_type == GENERATED_MEDIA
     credentials = inspect(tmp_path / 'new' / 'out.sheet.png')
     info = credentials.generation_info
-    assert credentials.intact and info.model == 'Dyer' and 'into a drawing' in info.description
-    assert info.weights == {'dyer.safetensors': hashlib.sha256(b'no weights').hexdigest()}
+    assert credentials.intact and info.model == 'ColorTranslator' and 'into a drawing' in info.description
+    assert info.weights == {'color.safetensors': hashlib.sha256(b'no weights').hexdigest()}
 
     assert run('--input', tmp_path / 'photo.png', '-o', output, '--paste', '--styles', 2, '--overwrite') == 0
     first, second = (read_image(output.with_name(f'out.style{number}.png')) for number in (1, 2))
@@ -107,9 +107,9 @@ def test_all_frames_have_one_style(run, tmp_path, camera):
     for number in range(6):
         segment.write(number, np.roll(image, 2 * number, 1))
     segment.close()
-    join([segment.path], segment.stamps, segment.end, video_format, clip)
+    join_segments([segment.path], segment.stamps, segment.end, video_format, clip)
     assert run('--input', f'camera:{clip}' if camera else clip, '-o', output, '--style', 1) == 0
-    assert inspect(output).intact and inspect(output).generation_info.model == 'Dyer'
+    assert inspect(output).intact and inspect(output).generation_info.model == 'ColorTranslator'
     capture = cv2.VideoCapture(str(output))
     frames = [frame[..., ::-1] for success, frame in iter(capture.read, (False, None)) if success]
     assert len(frames) == 6 or camera and frames

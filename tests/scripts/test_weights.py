@@ -1,4 +1,4 @@
-"""scripts/weights.py: what is printed and how it ends."""
+"""scripts/weights.py: output and exit status."""
 import hashlib
 import importlib
 
@@ -8,39 +8,40 @@ from models import weights
 
 
 @pytest.fixture
-def script(monkeypatch, tmp_path):
+def run(monkeypatch, tmp_path):
+    """The main function, with an intact and a damaged file in the cache."""
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
-    for name, content in {'good': b'right', 'bad': b'wrong'}.items():
+    for name, content in {'intact': b'right', 'damaged': b'wrong'}.items():
         (tmp_path / name).write_bytes(content)
         monkeypatch.setitem(weights.TABLE, name, weights.Entry(
             name, name, 'http://127.0.0.1:9/', hashlib.sha256(b'right').hexdigest(), 5, 'MIT', 'nobody'))
     return importlib.import_module('scripts.weights').main
 
 
-def test_list_says_what_is_here_and_describe_says_everything(script, capsys):
-    assert script(['list']) == 0
+def test_list_shows_the_table_and_details_by_name(run, capsys):
+    assert run(['list']) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert set(weights.TABLE) <= set(lines)
-    assert 'yes' in lines['good'] and 'yes' not in lines['bisenet']
-    assert script(['list', 'bisenet']) == 0
-    said = capsys.readouterr().out
-    assert weights.TABLE['bisenet'].sha256 in said and weights.TABLE['bisenet'].address in said and 'not here' in said
+    assert 'yes' in lines['intact'] and 'yes' not in lines['bisenet']
+    assert run(['list', 'bisenet']) == 0
+    output = capsys.readouterr().out
+    assert weights.TABLE['bisenet'].sha256 in output and weights.TABLE['bisenet'].address in output and 'not cached' in output
 
 
-def test_verify_fails_where_a_file_is_wrong_or_missing(script, capsys):
-    assert script(['verify', 'good']) == 0
-    assert script(['verify', 'good', 'bad']) == 1
-    assert 'bad: here, but its sha256 is WRONG' in capsys.readouterr().out
-    assert script(['verify', 'bisenet']) == 1
+def test_verify_fails_for_damaged_and_missing_files(run, capsys):
+    assert run(['verify', 'intact']) == 0
+    assert run(['verify', 'intact', 'damaged']) == 1
+    assert 'damaged: cached, but its sha256 is WRONG' in capsys.readouterr().out
+    assert run(['verify', 'bisenet']) == 1
 
 
-@pytest.mark.parametrize(('words', 'message'), [
+@pytest.mark.parametrize(('arguments', 'message'), [
     (['fetch', 'nothing'], 'known: identity-mobilefacenet'),
-    (['fetch', 'bad'], 'delete it'),
+    (['fetch', 'damaged'], 'delete it'),
     (['fetch', 'simswap-arcface'], '--allow-unverified'),
     (['convert', 'bisenet'], 'scripts/weights.py fetch bisenet'),
 ])
-def test_a_mistake_is_one_sentence(script, capsys, words, message):
-    assert script(words) == 2
-    said = capsys.readouterr()
-    assert message in said.err and said.err.count('\n') == 1 and not said.out
+def test_error_is_one_line(run, capsys, arguments, message):
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err and captured.err.count('\n') == 1 and not captured.out

@@ -1,6 +1,8 @@
 """Translation protocol: images of two domains, photos (a) and drawings (b)."""
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from torch.utils.data import Dataset
 
@@ -27,4 +29,5 @@ def translation(root: str | Path | None = None, size: int | None = None, count: 
     """
     name = 'synthetic' if root is None else 'webcaricature' if (Path(root) / 'OriginalImages').is_dir() else 'unpaired'
     pairs = build_pairs(name, root, size or 64, 'test')
-    return TranslationProtocol(pairs, min(count or len(pairs), len(pairs)))
+    length = len(cast(Sized, pairs))
+    return TranslationProtocol(pairs, min(count or length, length))

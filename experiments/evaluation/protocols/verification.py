@@ -7,10 +7,10 @@ Lists of pairs have the format of LFW's pairs.txt (Huang et al. 2007):
     Robert_Downey_Jr 1 Tommy_Shane_Steiner 1    impostor pair
 """
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ def verify(embed: Callable[[Tensor], Tensor], dataset: Dataset, *, device: str |
     Returns:
         The metrics, and the numbers of `images` and `identities`.
     """
-    length = len(dataset)  # type: ignore[arg-type]
+    length = len(cast(Sized, dataset))
     rows = np.unique(np.linspace(0, length - 1, min(max_images, length)).round().astype(int)).tolist()
     embeddings, labels = [], []
     for faces in DataLoader(Subset(dataset, rows), batch, num_workers=workers, collate_fn=collate):

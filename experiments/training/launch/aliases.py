@@ -24,7 +24,8 @@ _COMMANDS = {
 def replaced(argv: list[str]) -> list[str]:
     """Arguments of train.py with the options of the former scripts as --set. ValueError, one sentence, for an option whose work
     another script does."""
-    arguments, settings = [], []
+    arguments: list[str] = []
+    settings: list[str] = []
     words = iter(argv)
     for word in words:
         option, equals, value = word.partition('=')

@@ -9,8 +9,8 @@ import torch
 from configs.resolve import checked
 from configs.schema import RunConfig
 from datasets.loaders import build_loader
+from experiments.training.devices.fabric import build_fabric
 from experiments.training.engine import Engine
-from experiments.training.fabric import build_fabric
 from experiments.training.tasks.base import Samples, TrainingTask, load_task
 from models.base import FamilyConfig
 from models.registry import family_entry, load_weights

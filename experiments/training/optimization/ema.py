@@ -16,7 +16,7 @@ class EMA:
         root: the module in training.
         modules: submodules to average: name -> module.
         decay: in [0,1).
-        start: first update, counted from 0, that is averaged.
+        start: number of the first update, counted from 0, that enters the average.
 
     Raises:
         ValueError: where a module is no submodule of the root.
@@ -33,7 +33,7 @@ class EMA:
         self._shadow = {name: value.clone() for name, value in self._live().items()}
 
     def _live(self) -> dict[str, Tensor]:
-        """The averaged entries of the root's state_dict, which share its memory."""
+        """The followed entries of the root's state_dict, which share its memory."""
         return {name: value.detach() for name, value in self.root.state_dict().items() if name.startswith(tuple(self._prefixes))}
 
     def _pairs(self) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.utils.data import Dataset
 
 from configs.schema import RunConfig
+from datasets.loaders import SizedDataset
 from experiments.training.engine import Engine
 from models.base import Family, FamilyConfig, Perception, Task
 from models.perception.build import build_perception
@@ -23,8 +23,8 @@ class Samples:
     """
 
     model: FamilyConfig
-    train: Dataset
-    validation: Dataset | None
+    train: SizedDataset
+    validation: SizedDataset | None
     identities: tuple[str, ...] = ()
 
 

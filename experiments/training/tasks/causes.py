@@ -7,7 +7,7 @@ from experiments.evaluation.networks import causes_report
 from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, no_networks, report_device
 from models.base import FamilyConfig
-from models.perception.causes import causes_bytes
+from models.perception.causes import CauseTraining, causes_bytes
 from models.storage.files import write_bytes
 
 
@@ -20,6 +20,7 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
 def export(engine: Engine) -> Path:
     """Write causes.safetensors with the EMA weights."""
     path = engine.folder / 'causes.safetensors'
+    assert isinstance(engine.family, CauseTraining)
     with engine.ema.applied():
         write_bytes(path, causes_bytes(engine.family))
     return path

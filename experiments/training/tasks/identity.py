@@ -25,10 +25,11 @@ LEARNED_FROM = 'learned_from.json'
 def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Single faces. The classes of the margin head are the identities of the training set; validation faces are of other
     identities, which have no class, and are used by the distillation loss alone."""
-    data, seed, known = config.data, config.engine.seed, []
+    data, seed = config.data, config.engine.seed
+    names: list[str] = []  # of the initial weights
     assert isinstance(data, RecognitionData) and isinstance(model, RecognizerConfig)
     if model.init and not resumed:
-        settings, _, known = start(model.init)
+        settings, _, names = start(model.init)
         model = model.model_copy(update=settings)
     train = build_identities(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
                          balanced=data.balanced, exaggerate=data.exaggerate)
@@ -37,7 +38,7 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
                          f'{train.num_identities}; give the same data')
     validation = build_identities(data.name, data.root, frame(model), data.validation_partition,
                               seed=seed) if model.weights.get('distill') and data.validation_batches else None
-    return Samples(model.model_copy(update={'num_identities': train.num_identities}), train, validation, (*train.names, *known))
+    return Samples(model.model_copy(update={'num_identities': train.num_identities}), train, validation, (*train.names, *names))
 
 
 def perception(config: RunConfig, model: FamilyConfig) -> Perception | None:
@@ -50,7 +51,7 @@ def perception(config: RunConfig, model: FamilyConfig) -> Perception | None:
 
 def initialize(family: Family) -> None:
     """Load the weights of model.init into the network; the head keeps its random weights."""
-    assert isinstance(family, Recognizer)
+    assert isinstance(family, Recognizer) and isinstance(family.config, RecognizerConfig)
     if family.config.init:
         state = start(family.config.init)[1]
         family.network.load_state_dict({name: state[name] for name in family.network.state_dict()})
@@ -67,6 +68,7 @@ def begin(folder: Path, samples: Samples) -> None:
 def export(engine: Engine) -> Path:
     """Write encoder.safetensors with the EMA weights."""
     path = engine.folder / 'encoder.safetensors'
+    assert isinstance(engine.family, Recognizer)
     with engine.ema.applied():
         write_bytes(path, encoder_bytes(engine.family, json.loads((engine.folder / LEARNED_FROM).read_text())))
     return path

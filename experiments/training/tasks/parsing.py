@@ -29,7 +29,7 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
 
 def initialize(family: Family) -> None:
     """Load the weights of model.init."""
-    assert isinstance(family, ParserTraining)
+    assert isinstance(family, ParserTraining) and isinstance(family.config, ParserTrainingConfig)
     init = family.config.init
     if init:
         family.network.load_state_dict(load_network(file_of(init) if init in PARSERS else init).state_dict())
@@ -38,6 +38,7 @@ def initialize(family: Family) -> None:
 def export(engine: Engine) -> Path:
     """Write parser.safetensors with the EMA weights."""
     path = engine.folder / 'parser.safetensors'
+    assert isinstance(engine.family, ParserTraining)
     with engine.ema.applied():
         write_bytes(path, parser_bytes(engine.family))
     return path

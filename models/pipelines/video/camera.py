@@ -18,7 +18,7 @@ from models.storage.files import check_writable, remove, temporary_path, write_e
 
 TITLE = 'face-swap-suite'  # of the window
 _TIME_BASE = Fraction(1, 90_000)  # seconds per unit of the time stamps of a recording
-_NO_CAMERA = 'no camera {} can be opened; say another number, camera:N, or a file that stands in, camera:FILE'
+_NO_CAMERA = 'no camera {} can be opened; give another number, camera:N, or a video file, camera:FILE'
 
 
 class Camera:

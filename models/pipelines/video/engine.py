@@ -29,7 +29,7 @@ from torch import Tensor
 from models import geometry
 from models.pipelines import blend
 from models.pipelines.io.provenance import GenerationInfo, check_signing
-from models.pipelines.photo import FaceBatch, FaceGenerator, crop_face
+from models.pipelines.photo import AlignedFaces, FaceGenerator, crop_face
 from models.pipelines.video.animation import Animation, open_clip
 from models.pipelines.video.audio import AudioTracks
 from models.pipelines.video.clip import Clip, Frame
@@ -116,7 +116,7 @@ class VideoEngine:
             WriteError: the output cannot be written.
         """
         if output.suffix.lower() != '.mp4':
-            raise ValueError(f'{output} does not end in .mp4, which is what videos are written as')
+            raise ValueError(f'{output} does not end in .mp4, the format of converted videos')
         clip = open_clip(video)
         check_writable(output)
         if generation_info is not None:
@@ -231,7 +231,7 @@ class VideoEngine:
         points = geometry.apply(geometry.align(points, template), points)
         references = [face.reference_index for _, face in faces]
         batches = [slice(start, start + self.batch) for start in range(0, len(faces), self.batch)]
-        results = [self.generate_faces(FaceBatch(crops[batch], points[batch], references[batch])) for batch in batches]
+        results = [self.generate_faces(AlignedFaces(crops[batch], points[batch], references[batch])) for batch in batches]
         chunk.crops = crops
         chunk.generated, chunk.masks = (torch.cat(part).float().cpu() for part in zip(*results))
         return chunk

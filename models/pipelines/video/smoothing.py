@@ -73,7 +73,7 @@ class TemporalSmoothing:
 
     Each pixel of a generated face, and of its mask, is blended with its previous value; the weight decreases with the change of
     the input face around the pixel, so that flicker of static regions is reduced and motion, such as a hand in front of the face,
-    is not smeared. The color transfer is averaged over a few frames.
+    is not smeared. The color transfer is smoothed over a few frames.
 
     Attributes:
         face, generated, mask, color_transfer: previous values.

@@ -60,8 +60,8 @@ class ConversionReport:
         name, slowest = max(self.stages.items(), key=lambda item: item[1].busy)
         parts = ', '.join(f'{stage} {1000 * timer.cpu / self.frames:.1f}' for stage, timer in self.stages.items())
         speed = f'{self.frames} frames with {self.faces} faces in {self.seconds:.1f} s: {self.frames / self.seconds:.1f} frames/s'
-        return (f'{speed}; {name} limits, at work {100 * slowest.busy / self.seconds:.0f} % of the time; processor per frame '
-                f'{1000 * self.cpu / self.frames:.0f} ms, of which {parts}')
+        return (f'{speed}; the slowest stage is {name}, busy {100 * slowest.busy / self.seconds:.0f} % of the time; processor '
+                f'time per frame {1000 * self.cpu / self.frames:.0f} ms, of which {parts}')
 
 
 class _Failure(Exception):

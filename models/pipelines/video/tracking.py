@@ -79,7 +79,7 @@ class Tracker:
     def __init__(self, detector: Detector, embed: Callable[[np.ndarray, list[Face]], Tensor] | None = None, *,
                  choice: str | int = LARGEST, references: Tensor | None = None, detection_interval: int = DETECTION_INTERVAL):
         if choice not in (ALL, LARGEST) and not str(choice).isdecimal():
-            raise ValueError(f'{choice!r} is no choice of faces; say largest, all, or a number by size from 0')
+            raise ValueError(f'{choice!r} is no choice of faces; give largest, all, or a number by size from 0')
         self.detector, self.embed, self.detection_interval = detector, embed, detection_interval
         self.rank = None if choice == ALL or references is not None else 0 if choice == LARGEST else int(choice)
         self.references = np.zeros((0, 0)) if references is None else references.cpu().numpy()

@@ -6,7 +6,7 @@ import torch
 
 from configs.ablation import AblationConfig
 from configs.resolve import dump
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.perception.encoders.family import Recognizer, RecognizerConfig
 from models.perception.encoders.files import encoder_bytes
 from models.registry import build_family

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from configs.schema import RunConfig
 from datasets.loaders import build_loader
+from experiments.training.devices.fabric import build_fabric
 from experiments.training.engine import Engine
-from experiments.training.fabric import build_fabric
 from models.base import Family, FamilyConfig
 from models.batch import SwapBatch, collate
 

@@ -10,10 +10,10 @@ from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.cgan.family import CGAN, CGANConfig
 from models.swap.conditions import identity_mixer
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 
 SIZE = 32
-GENERATOR = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'id_dim': IDENTITY, 'style': 8, 'skip_width': 8,
+GENERATOR = {'fold': 2, 'widths': (8, 16), 'blocks': 1, 'decoder_blocks': 1, 'id_dim': ID_DIM, 'style': 8, 'skip_width': 8,
        'attention': (8,)}
 PATCH = {'kind': 'patch', 'width': 8, 'levels': 2, 'scales': 1, 'norm': 'none', 'value_range': 'signed'}
 
@@ -184,7 +184,7 @@ def test_a_distillation_teacher_that_is_missing_or_of_another_size_is_an_error()
 
 
 def test_the_published_form_of_the_generator_trains():
-    plain = {'widths': (8, 16), 'blocks': 1, 'id_dim': IDENTITY}
+    plain = {'widths': (8, 16), 'blocks': 1, 'id_dim': ID_DIM}
     family = build(generator=plain, weights=weights(id=1.0, adversarial=1.0))
     sum(family('generator', build_batch(), 0, {}).values()).backward()
     assert family.generator.BottleNeck[0].style1.linear.weight.grad.abs().max() > 0

@@ -8,9 +8,9 @@ from models.batch import FACE_IDS, PARTS, SwapBatch
 from models.cvae.family import CVAE, CVAEConfig
 from models.perception.landmarks.five_point import FiveLandmarks
 from models.perception.parsers.parser import FaceParser, ParsingUNet
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 
-TINY = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'id_dim': IDENTITY}
+TINY = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'id_dim': ID_DIM}
 
 
 def build(**changes) -> CVAE:

@@ -9,9 +9,9 @@ from models.ddpm.family import DDPM, DDPMConfig, Sampling
 from models.ddpm.guidance import Guided
 from models.ddpm.lowpass import low_pass
 from models.ddpm.networks.unet import Condition, heat_maps
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 
-TINY = {'size': 32, 'widths': (16, 24), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY, 'sampling': {'steps': 4}}
+TINY = {'size': 32, 'widths': (16, 24), 'attention': 1, 'tokens': 2, 'id_dim': ID_DIM, 'sampling': {'steps': 4}}
 ALL = {'drop_id': 0.0, 'drop_structure': 0.0, 'drop_both': 0.0, 'drop_landmarks': 0.0}
 
 
@@ -95,14 +95,14 @@ def test_guidance_extrapolates_the_conditional_prediction():
 def test_no_condition_equals_a_condition_of_zeros():
     ddpm = family()
     x, t = torch.randn(2, 3, 32, 32), torch.tensor([10, 900])
-    condition = Condition(torch.zeros(2, 3 + len(PARTS) + 5, 32, 32), torch.zeros(2, IDENTITY))
+    condition = Condition(torch.zeros(2, 3 + len(PARTS) + 5, 32, 32), torch.zeros(2, ID_DIM))
     with torch.no_grad():
         torch.testing.assert_close(ddpm.denoiser(x, t), ddpm.denoiser(x, t, condition))
 
 
 def test_conditions_are_dropped_at_the_configured_rates():
     ddpm = family(drop_id=0.2, drop_structure=0.1, drop_both=0.3, drop_landmarks=0.5)
-    whole = Condition(torch.ones(4000, 27, 2, 2), torch.ones(4000, IDENTITY))
+    whole = Condition(torch.ones(4000, 27, 2, 2), torch.ones(4000, ID_DIM))
     condition, structure, identity = ddpm.drop_conditions(whole)
     rates = [(~structure & ~identity), (~structure & identity), (structure & ~identity)]
     assert [rate.float().mean().item() for rate in rates] == pytest.approx([0.3, 0.1, 0.2], abs=0.03)

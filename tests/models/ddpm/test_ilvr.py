@@ -10,7 +10,7 @@ from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.parameterization import as_prediction, noise_from
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import betas, scheduler
-from tests.models.stubs import MeanColor
+from tests.models.stubs import MeanColorEncoder
 
 SAMPLERS = ('ancestral', 'ddpm', 'ddim', 'dpm++', 'unipc')
 STD, SIDE = 0.2, 32
@@ -150,7 +150,7 @@ def test_mixed_references_have_the_weighted_low_pass():
 
 @pytest.mark.parametrize('through', ['denoiser', 'image'])
 def test_identity_guidance_raises_the_similarity_and_keeps_the_low_pass(through):
-    embed, id_embedding = MeanColor(), torch.tensor([[0.8, 0.0, 0.6]])
+    embed, id_embedding = MeanColorEncoder(), torch.tensor([[0.8, 0.0, 0.6]])
     noise = gaussian(seed=1) / STD
 
     def id_similarity(strength):

@@ -7,13 +7,13 @@ from models.ddpm.networks.onnx_export import export_denoiser, noisy
 from models.ddpm.networks.unet import Condition
 from models.registry import build_family
 from models.runtime.quantization import quantize
-from tests.contract.stubs import IDENTITY
+from tests.contract.stubs import ID_DIM
 
 
 @pytest.fixture
 def denoiser():
     torch.manual_seed(0)
-    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': IDENTITY,
+    family = build_family('ddpm', {'size': 16, 'widths': (8, 16), 'attention': 1, 'tokens': 2, 'id_dim': ID_DIM,
                                    'schedule': 'linear', 'prediction': 'epsilon'}, None)
     for parameter in family.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
@@ -28,7 +28,7 @@ def test_exported_denoiser_equals_the_network(denoiser, tmp_path):
     image, timestep = torch.randn(5, 3, 16, 16), torch.tensor([0, 10, 500, 900, 999])
     torch.testing.assert_close(portable(image, timestep), denoiser(image, timestep), rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match='is unconditional'):
-        portable(image, timestep, Condition(torch.zeros(5, 3, 16, 16), torch.zeros(5, IDENTITY)))
+        portable(image, timestep, Condition(torch.zeros(5, 3, 16, 16), torch.zeros(5, ID_DIM)))
 
 
 def test_int8_error_is_small(denoiser, tmp_path):

@@ -10,8 +10,8 @@ from models.ddpm.networks.adm import ADMConfig, ADMUNet
 from models.ddpm.networks.published import CELEBAHQ_256, PublishedUNet
 from models.ddpm.samplers import sample
 from models.ddpm.schedules import scheduler
-from tests.parity.networks import NETWORKS
-from tests.parity.rule import Facts
+from tests.parity.fixture import Fixture
+from tests.parity.registry import NETWORKS
 
 SMALL = {**CELEBAHQ_256, 'sample_size': 32, 'block_out_channels': (32,) * 6, 'layers_per_block': 1}
 SETTINGS = {'image_size': 64, 'num_channels': 32, 'num_head_channels': 32}
@@ -68,10 +68,10 @@ def test_adm_checkpoint_loads_strictly(tmp_path):
 @pytest.mark.slow
 def test_adm_of_ffhq_at_full_size(request):
     folder = request.config.rootpath / 'tests/fixtures/parity/ilvr_adm_unet'
-    facts = Facts.read(folder, 'input', 'fixture_fullsize')
-    network = NETWORKS['ilvr_adm_unet'].build(facts.config).eval()
-    network.load_state_dict(facts.weights())
+    fixture = Fixture.read(folder, 'input', 'fixture_fullsize')
+    network = NETWORKS['ilvr_adm_unet'].build(fixture.config).eval()
+    network.load_state_dict(fixture.weights())
     with torch.no_grad():
-        out = network(facts.uniform([1, 3, 256, 256]), torch.tensor([500]))
-    difference = (out[:, :, ::8, ::8] - facts.tensor('out')).abs().max()
-    assert difference <= 2e-5 * facts.fixture['out__stats'][2]
+        out = network(fixture.uniform([1, 3, 256, 256]), torch.tensor([500]))
+    difference = (out[:, :, ::8, ::8] - fixture.tensor('out')).abs().max()
+    assert difference <= 2e-5 * fixture.arrays['out__stats'][2]

@@ -1,4 +1,4 @@
-"""What the losses of a recognizer teach, and what it refuses."""
+"""Losses, initial weights and files of the recognizer."""
 import pytest
 import torch
 import torch.nn.functional as F

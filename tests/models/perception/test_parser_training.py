@@ -1,4 +1,4 @@
-"""What the face parser learns from, and that it learns; the published small U-Net."""
+"""Losses and files of the face parser; the published small U-Net."""
 import pytest
 import torch
 import torch.nn.functional as F

@@ -6,21 +6,21 @@ import torch
 from models import geometry
 from models.pipelines import blend
 from models.pipelines.photo import FaceSwapper
-from tests.models.stubs import Oval, Painter, Planted, face_at, perception, photo
+from tests.models.stubs import FixedDetector, FunctionFamily, OvalParser, face_at, perception, photo
 
 SOURCE = {(100, 120): [face_at(60, 50, 20)]}
 FACES = {(300, 400): [face_at(200, 160, 70)], **SOURCE}
 
 
 def swapper(paint, faces=FACES, *, size=64, parser=None, color=False):
-    return FaceSwapper(Painter(paint, size), perception(parser), Planted(faces), color=color)
+    return FaceSwapper(FunctionFamily(paint, size), perception(parser), FixedDetector(faces), color=color)
 
 
 def white(batch):
     return torch.ones_like(batch.target)
 
 
-@pytest.mark.parametrize('parser', [Oval(), None])
+@pytest.mark.parametrize('parser', [OvalParser(), None])
 @pytest.mark.parametrize('face', [face_at(200, 160, 70, 10), face_at(60, 280, 24, -30), face_at(385, 10, 80)])
 def test_pixels_outside_the_mask_keep_their_bytes(face, parser):
     target = photo(300, 400)
@@ -38,20 +38,20 @@ def test_reconstruction_hardly_changes_the_photo():
     target = photo(300, 400)
     faces = {(300, 400): [face_at(200, 160, 40, 8)], **SOURCE}
     for color in (False, True):
-        result = swapper(lambda batch: batch.target, faces, size=128, parser=Oval(), color=color).swap(
+        result = swapper(lambda batch: batch.target, faces, size=128, parser=OvalParser(), color=color).swap(
             photo(100, 120, seed=1), target)
         difference = np.abs(result.image.astype(int) - target)
         assert difference.max() <= 6 and difference.mean() < 0.3
 
 
 def test_center_of_the_face_is_the_generated_one():
-    result = swapper(white, parser=Oval()).swap(photo(100, 120, seed=1), photo(300, 400))
+    result = swapper(white, parser=OvalParser()).swap(photo(100, 120, seed=1), photo(300, 400))
     x, y = FACES[300, 400][0].points[2].round().astype(int)
     assert (result.image[y - 5:y + 6, x - 5:x + 6] == 255).all()
 
 
 def test_seam_is_gradual():
-    result = swapper(white, parser=Oval()).swap(photo(100, 120), np.full((300, 400, 3), 100, np.uint8))
+    result = swapper(white, parser=OvalParser()).swap(photo(100, 120), np.full((300, 400, 3), 100, np.uint8))
     steps = np.abs(np.diff(result.image[..., 0].astype(int), axis=1)).max()
     assert result.image.max() == 255 and steps < 0.2 * 155
 
@@ -64,18 +64,18 @@ def test_color_matching_removes_a_tint():
 
     errors = []
     for color in (False, True):
-        result = swapper(tinted, size=128, parser=Oval(), color=color).swap(photo(100, 120), target)
+        result = swapper(tinted, size=128, parser=OvalParser(), color=color).swap(photo(100, 120), target)
         errors.append(np.abs(result.image.astype(int) - target).mean())
     assert errors[1] < 0.35 * errors[0]
 
 
 def test_hull_of_the_landmarks_is_used_without_a_parsed_face():
-    for parser in (None, Oval('background'), Oval('skin')):
+    for parser in (None, OvalParser('background'), OvalParser('skin')):
         result = swapper(white, parser=parser).swap(photo(100, 120), photo(300, 400))
         assert any('hull' in note for note in result.notes)
         for x, y in FACES[300, 400][0].points.round().astype(int):
             assert (result.image[y, x] > 240).all()
-    assert swapper(lambda batch: batch.target, parser=Oval()).swap(photo(100, 120), photo(300, 400)).notes == []
+    assert swapper(lambda batch: batch.target, parser=OvalParser()).swap(photo(100, 120), photo(300, 400)).notes == []
 
 
 def test_soft_masks_are_zero_outside_hard_masks():
@@ -94,8 +94,8 @@ def test_thin_gaps_of_a_mask_are_feathered_narrowly():
     assert soft[126:130].max() == 0 and soft[133:180].min() > 0.99 and soft[76:123].min() > 0.99
 
 
-class OccludedOval(Oval):
-    """Oval with a bar of hair, a bar of background and a single pixel of hair across its center."""
+class OccludedOvalParser(OvalParser):
+    """OvalParser with a bar of hair, a bar of background and a single pixel of hair across its center."""
 
     def forward(self, images):
         logits, scale = super().forward(images), images.shape[-1] / 32
@@ -107,7 +107,8 @@ class OccludedOval(Oval):
 
 def test_parsed_occluders_are_kept_and_noise_is_ignored():
     target = photo(300, 400)
-    free, occluded = (swapper(white, parser=parser).swap(photo(100, 120), target) for parser in (Oval(), OccludedOval()))
+    free, occluded = (swapper(white, parser=parser).swap(photo(100, 120), target)
+                      for parser in (OvalParser(), OccludedOvalParser()))
     matrix = geometry.align(torch.from_numpy(FACES[300, 400][0].points), geometry.template('face').scaled(32))
     for point, kept in (((16.0, 11.0), True), ((16.0, 20.0), True), ((16.0, 16.0), False)):
         x, y = geometry.apply(geometry.invert(matrix), torch.tensor([point]))[0].round().int().tolist()

@@ -9,10 +9,10 @@ from models.pipelines.onnx_export import OnnxFamily, SwapSession, export_family,
 from models.registry import build_family
 from models.runtime.quantization import quantize
 from models.runtime.sessions import opened
-from tests.contract.stubs import IDENTITY, tiny_perception
-from tests.models.stubs import Painter
+from tests.contract.stubs import ID_DIM, tiny_perception
+from tests.models.stubs import FunctionFamily
 
-CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'id_dim': IDENTITY}
+CVAE = {'size': 32, 'fold': 2, 'widths': (16, 24), 'depth': 1, 'latent': 4, 'style': 16, 'background': 8, 'id_dim': ID_DIM}
 CGAN = {
     'size': 32,
     'discriminator': {'kind': 'patch', 'width': 4, 'levels': 2, 'scales': 1},
@@ -21,7 +21,7 @@ CGAN = {
         'widths': (16, 24),
         'blocks': 1,
         'decoder_blocks': 1,
-        'id_dim': IDENTITY,
+        'id_dim': ID_DIM,
         'style': 8,
         'norm': 'group',
         'value_range': 'signed',
@@ -75,8 +75,7 @@ def test_unconditional_generator_is_exported_without_labels():
 
 
 def test_export_of_a_sampling_family_raises(tmp_path):
-    family = Painter(lambda batch: torch.randn_like(batch.target), 32)
-    object.__setattr__(family, 'perception', tiny_perception())
+    family = FunctionFamily(lambda batch: torch.randn_like(batch.target), 32, tiny_perception())
     with pytest.raises(ValueError, match='from noise'):
         export_family(family, tmp_path / 'a.onnx')
     assert not any(tmp_path.iterdir()) and family.config == FamilyConfig(size=32)

@@ -5,13 +5,13 @@ import torch
 
 from models import geometry
 from models.pipelines.photo import FaceSwapper, choose, crop_face
-from tests.models.stubs import Oval, Painter, Planted, face_at, perception, photo
+from tests.models.stubs import FixedDetector, FunctionFamily, OvalParser, face_at, perception, photo
 
 SOURCE = {(100, 120): [face_at(60, 50, 20)]}
 
 
 def swapper(paint, faces, *, size=64, parser=None, color=False):
-    return FaceSwapper(Painter(paint, size), perception(parser), Planted(faces), color=color)
+    return FaceSwapper(FunctionFamily(paint, size), perception(parser), FixedDetector(faces), color=color)
 
 
 # Alignment
@@ -52,7 +52,7 @@ def test_batch_holds_source_embeddings_and_target_landmarks():
 
     faces = {(300, 400): [face_at(200, 160, 70), face_at(60, 60, 30)], **SOURCE}
     red, blue = np.full((100, 120, 3), [250, 10, 10], np.uint8), np.full((300, 400, 3), [10, 10, 250], np.uint8)
-    swapper(paint, faces, parser=Oval()).swap(red, blue, target_face='all')
+    swapper(paint, faces, parser=OvalParser()).swap(red, blue, target_face='all')
     batch, = batches
     assert len(batch) == 2 and not batch.same.any()
     assert batch.source[:, 0].mean() > 0.9 > -0.9 > batch.target[:, 0].mean()
@@ -64,7 +64,7 @@ def test_batch_holds_source_embeddings_and_target_landmarks():
 
 def test_swap_replaces_the_chosen_faces():
     targets = [face_at(200, 160, 70), face_at(60, 60, 30), face_at(350, 60, 20)]
-    white = swapper(lambda batch: torch.ones_like(batch.target), {(300, 400): targets, **SOURCE}, parser=Oval())
+    white = swapper(lambda batch: torch.ones_like(batch.target), {(300, 400): targets, **SOURCE}, parser=OvalParser())
 
     def replaced(**choice):
         result = white.swap(photo(100, 120), np.zeros((300, 400, 3), np.uint8), **choice)
@@ -106,7 +106,7 @@ def test_references_select_faces_by_id_similarity():
     target = np.full((200, 400, 3), [255, 0, 0], np.uint8)
     target[:, :200] = [0, 0, 255]
     red, blue = np.full((90, 90, 3), [255, 0, 0], np.uint8), np.full((91, 91, 3), [0, 0, 255], np.uint8)
-    copier = swapper(lambda batch: batch.source, faces, parser=Oval())
+    copier = swapper(lambda batch: batch.source, faces, parser=OvalParser())
 
     def noses(result):
         return [result.image[y, x].tolist() for x, y in (face.points[2].round().astype(int) for face in targets)]
@@ -122,7 +122,7 @@ def test_references_select_faces_by_id_similarity():
 
 
 def test_swap_raises_if_no_face_matches_a_reference(monkeypatch):
-    plain = swapper(lambda batch: batch.target, {(300, 400): [face_at(200, 160, 70)], **SOURCE}, parser=Oval())
+    plain = swapper(lambda batch: batch.target, {(300, 400): [face_at(200, 160, 70)], **SOURCE}, parser=OvalParser())
     monkeypatch.setattr(plain, 'embed', lambda image, faces: torch.eye(2)[[int(len(image) == 100)]].expand(len(faces), 2))
     for call in (lambda: plain.swap(photo(100, 120), photo(300, 400), reference=photo(100, 120)),
                  lambda: plain.swap_identities(photo(300, 400), [(photo(100, 120), photo(100, 120))])):

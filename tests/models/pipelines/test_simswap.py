@@ -11,7 +11,7 @@ from models.cgan.published import load_generator
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.pipelines import simswap
 from models.pipelines.simswap import CROP_TEMPLATES, SimSwapper, best_alignment, border_alpha, soft_mask
-from tests.models.stubs import Planted, face_at, photo
+from tests.models.stubs import FixedDetector, face_at, photo
 
 
 class RecordingEncoder(nn.Module):
@@ -23,7 +23,7 @@ class RecordingEncoder(nn.Module):
 
 
 def swapper(generate, faces=None, name='simswap-224', **options) -> SimSwapper:
-    return SimSwapper(generate, RecordingEncoder(), Planted(faces or {}), CROP_TEMPLATES[name], **options)
+    return SimSwapper(generate, RecordingEncoder(), FixedDetector(faces or {}), CROP_TEMPLATES[name], **options)
 
 
 @pytest.mark.parametrize('pose', range(5))

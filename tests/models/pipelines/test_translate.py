@@ -11,10 +11,10 @@ from models.pipelines.demo import demo_photo
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator, translation_sheet
 from models.translation.translator import Translator
 from models.weights import Entry
-from tests.models.stubs import Oval, Planted, face_at, photo
+from tests.models.stubs import FixedDetector, OvalParser, face_at, photo
 
 
-class Dyer(Translator):
+class ColorTranslator(Translator):
     """Paints each image in one color, its style: sampled, or the mean color of the reference."""
 
     styled = True
@@ -40,7 +40,7 @@ class Negative(Translator):
 
 
 PHOTO = photo(200, 300)
-FACES = Planted({(200, 300): [face_at(180, 110, 40), face_at(60, 90, 20)]})
+FACES = FixedDetector({(200, 300): [face_at(180, 110, 40), face_at(60, 90, 20)]})
 
 
 def color(image: np.ndarray) -> list[int]:
@@ -49,7 +49,7 @@ def color(image: np.ndarray) -> list[int]:
 
 
 def test_faces_are_translated_and_pasted():
-    result = FaceTranslator(Negative(), FACES, parser=Oval()).translate_image(PHOTO, face='all', paste=True)
+    result = FaceTranslator(Negative(), FACES, parser=OvalParser()).translate_image(PHOTO, face='all', paste=True)
     assert len(result.faces) == 2 and len(result.pasted) == 1
     for face in result.faces:
         assert np.abs(255 - face.crop.astype(int) - face.translations[0]).max() <= 1
@@ -60,7 +60,7 @@ def test_faces_are_translated_and_pasted():
 
 
 def test_style_seed_is_reproducible_for_all_faces_and_images():
-    translator = FaceTranslator(Dyer(), FACES)
+    translator = FaceTranslator(ColorTranslator(), FACES)
     result = translator.translate_image(PHOTO, face='all', styles=3)
     colors = [[color(image) for image in face.translations] for face in result.faces]
     assert colors[0] == colors[1]
@@ -69,7 +69,7 @@ def test_style_seed_is_reproducible_for_all_faces_and_images():
 
 
 def test_style_is_taken_from_a_reference():
-    translator = FaceTranslator(Dyer(), FACES)
+    translator = FaceTranslator(ColorTranslator(), FACES)
     green = np.zeros((50, 40, 3), np.uint8) + np.array([20, 200, 40], np.uint8)
     reference = translator.align_image(green)
     assert 'no face was found' in reference.note
@@ -80,7 +80,7 @@ def test_style_is_taken_from_a_reference():
 
 def test_aligned_image_is_translated_without_detection():
     square, border = photo(32, 32), np.zeros((32, 8, 3), np.uint8)
-    translator = FaceTranslator(Negative(), Planted({}))
+    translator = FaceTranslator(Negative(), FixedDetector({}))
     face, = translator.translate_image(np.hstack([border, square, border]), aligned=True).faces
     assert np.abs(face.crop.astype(int) - square).max() <= 1 and face.detection is None
 
@@ -101,7 +101,7 @@ def test_unsupported_options_of_the_family_raise():
     with pytest.raises(ValueError, match='features of parts'):
         FaceTranslator(Negative(), FACES, centers={})
     with pytest.raises(ValueError, match='no face was found in the image'):
-        FaceTranslator(Negative(), Planted({})).translate_image(PHOTO)
+        FaceTranslator(Negative(), FixedDetector({})).translate_image(PHOTO)
 
 
 def test_default_weights_are_the_first_translator_of_the_zoo(monkeypatch, tmp_path):

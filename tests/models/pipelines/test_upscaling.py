@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from models.pipelines.photo import FaceSwapper
 from models.pipelines.upscaling import Upscaler
-from tests.models.stubs import Oval, Painter, Planted, face_at, perception, photo
+from tests.models.stubs import FixedDetector, FunctionFamily, OvalParser, face_at, perception, photo
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_generated_faces_are_upscaled_before_pasting(network):
         shapes.append(tuple(crop.shape))
         return Upscaler(network)(crop) * 0 - 1  # black
 
-    swapper = FaceSwapper(Painter(lambda batch: batch.target, 32), perception(Oval()), Planted({(200, 220): [face]}),
-                          upscale=upscale)
+    swapper = FaceSwapper(FunctionFamily(lambda batch: batch.target, 32), perception(OvalParser()),
+                          FixedDetector({(200, 220): [face]}), upscale=upscale)
     result = swapper.swap(target, target)
     assert shapes == [(3, 32, 32)]
     assert result.image[100, 110].max() < 30 < target[100, 110].max()

@@ -1,4 +1,4 @@
-"""Published files become safetensors; a pickled network gives its tensors and nothing else."""
+"""Conversion of published weights to safetensors, and reading of pickled networks without running their code."""
 import os
 import pickle
 import sys
@@ -18,11 +18,13 @@ from models.storage.unpickle import read_module
 
 
 class _Payload:
-    def __init__(self, place):
-        self.place = place
+    """An object whose unpickling would create a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
 
     def __reduce__(self):
-        return os.mkdir, (self.place,)
+        return os.mkdir, (self.folder,)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +34,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def network(monkeypatch):
-    """A network whose class lives in a module that will not be there when the file is read."""
+    """A network whose class is in a module that does not exist when the file is read."""
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
@@ -40,7 +42,7 @@ def network(monkeypatch):
             self.bn = nn.BatchNorm2d(4)
             self.rest = nn.Sequential(nn.PReLU(4), nn.Linear(4, 2, bias=False))
             self.rest[1].weight.data = torch.randn(4, 2).t()  # a view with other strides
-            self.register_buffer('passing', torch.ones(2), persistent=False)
+            self.register_buffer('non_persistent', torch.ones(2), persistent=False)
 
     foreign = types.ModuleType('models.arcface_models')
     Net.__module__, Net.__qualname__, foreign.Net = foreign.__name__, 'Net', Net
@@ -50,7 +52,7 @@ def network(monkeypatch):
 
 def _save(content, file, old=False):
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # PyTorch cannot find the source of a class made in a test
+        warnings.simplefilter('ignore')  # PyTorch does not find the source of the class
         torch.save(content, file, _use_new_zipfile_serialization=not old)
     return file
 
@@ -70,11 +72,11 @@ def test_pickled_network_is_read_without_its_code(network, tmp_path, monkeypatch
 
 @pytest.mark.parametrize('old', [False, True], ids=['zip format', 'old format'])
 def test_pickle_with_a_call_is_rejected_without_calling(network, tmp_path, old):
-    network.extra = _Payload(str(tmp_path / 'made by the file'))
+    network.extra = _Payload(str(tmp_path / 'created by the file'))
     file = _save(network, tmp_path / 'net.tar', old)
     with pytest.raises(weights.WeightsError, match='mkdir'):
         read_module(file)
-    assert not (tmp_path / 'made by the file').exists()
+    assert not (tmp_path / 'created by the file').exists()
 
 
 @pytest.mark.parametrize('content', [b'', b'not a PyTorch file', pickle.dumps({'model': 3}, 2)])

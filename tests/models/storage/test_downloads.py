@@ -1,4 +1,4 @@
-"""Downloads from hostile servers: each failure is one sentence, in bounded time, and no wrong file takes the name."""
+"""Downloads from faulty servers: error messages, time limits, resumption."""
 import hashlib
 import socketserver
 import threading
@@ -20,7 +20,7 @@ def _send(handler, body: bytes = CONTENT, headers: bytes = WHOLE, status: bytes 
 
 
 def _drip(handler, data: bytes) -> None:
-    """One byte at a time, so that no read ever times out."""
+    """Send one byte at a time, so that no read times out."""
     for byte in data:
         handler.wfile.write(bytes([byte]))
         time.sleep(0.05)
@@ -64,12 +64,12 @@ ACCEPTED = {
     'whole': _reply(),
     'no length': _reply(headers=b''),
     'chunked': _reply(b'%x\r\n' % len(CONTENT) + CONTENT + b'\r\n0\r\n\r\n', b'Transfer-Encoding: chunked\r\n'),
-    'redirected once': lambda handler: _send(handler) if handler.path == '/there' else _redirect(b'/there')(handler),
-    'redirected for good': lambda handler: (_send(handler) if handler.path == '/there'
-                                            else _redirect(b'/there', b'301 Moved')(handler)),
+    'redirected once': lambda handler: _send(handler) if handler.path == '/moved' else _redirect(b'/moved')(handler),
+    'redirected permanently': lambda handler: (_send(handler) if handler.path == '/moved'
+                                            else _redirect(b'/moved', b'301 Moved')(handler)),
     'a status without words': _reply(status=b'200'),
 }
-# behavior -> what the sentence says
+# behavior, message
 REFUSED = {
     'length of letters': (_reply(headers=b'Content-Length: banana\r\n'), "length 'banana', which is no number"),
     'negative length': (_reply(headers=b'Content-Length: -5\r\n'), "length '-5', which is no number"),
@@ -98,13 +98,13 @@ REFUSED = {
     'redirect to a file': (_redirect(b'file:///etc/passwd'), 'not allowed'),
     'redirect to ftp': (_redirect(b'ftp://127.0.0.1/net.bin'), 'to ftp, which is not followed'),
     'redirect to data': (_redirect(b'data:text/plain,hello'), 'not allowed'),
-    'redirect to nowhere': (_redirect(b'http://[broken/net.bin'), 'IPv6'),
+    'redirect to an invalid address': (_redirect(b'http://[broken/net.bin'), 'IPv6'),
     'redirect with spaces and lines': (_redirect(b'/a b\tc'), 'redirects in a loop'),
-    'redirect without a place': (_reply(b'', b'', b'302 Found'), 'HTTP status 302'),
+    'redirect without an address': (_reply(b'', b'', b'302 Found'), 'HTTP status 302'),
     'not found': (_reply(b'', b'', b'404 Not Found'), 'HTTP status 404: Not Found'),
     'server error': (_reply(b'', b'', b'503 Service\x1b[2J Unavailable'), 'HTTP status 503'),
     'no content': (_reply(b'', b'', b'204 No Content'), 'HTTP status 204'),
-    'a part that nobody asked for': (_reply(CONTENT[5:], b'Content-Range: bytes 5-9/10\r\n', b'206 Partial Content'), 'a part'),
+    'an unrequested part': (_reply(CONTENT[5:], b'Content-Range: bytes 5-9/10\r\n', b'206 Partial Content'), 'a part'),
     'no HTTP': (_raw(b'SSH-2.0-OpenSSH_9.6\r\n'), 'SSH-2.0'),
     'closed at once': (_raw(b''), 'closed connection'),
     'binary': (_raw(b'\x16\x03\x01\x02\x00\x01\n' + CONTENT), 'cannot be downloaded'),
@@ -115,11 +115,11 @@ REFUSED = {
 
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
-    """serve(behavior) -> (address, what was asked): the weights `net` of the table lie there, the cache is tmp_path/cache."""
+    """serve(behavior) -> address of the weights `net`, list of the first bytes of all requests. The cache is tmp_path/cache."""
     servers = []
 
     def start(behavior):
-        asked = []
+        starts = []
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
@@ -128,13 +128,13 @@ def serve(monkeypatch, tmp_path):
                     head.append(line.decode('latin-1'))
                 self.path = head[0].split()[1] if head else ''
                 self.start = next((int(line[13:].rstrip('-')) for line in head if line.startswith('Range: bytes=')), 0)
-                asked.append(self.start)
+                starts.append(self.start)
                 behavior(self)
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads, block_on_close = True, False
 
-            def handle_error(self, *_):  # the client has gone
+            def handle_error(self, *_):  # the client has disconnected
                 pass
 
         server = Server(('127.0.0.1', 0), Handler)
@@ -143,7 +143,7 @@ def serve(monkeypatch, tmp_path):
         address = f'http://127.0.0.1:{server.server_address[1]}/net.bin'
         entry = weights.Entry('net', 'net.bin', address, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), 'MIT', 'nobody')
         monkeypatch.setitem(weights.TABLE, 'net', entry)
-        return address, asked
+        return address, starts
 
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path / 'cache'))
     yield start
@@ -153,7 +153,7 @@ def serve(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize('name', ACCEPTED)
-def test_equivalent_servers_deliver(serve, name):
+def test_valid_responses_are_accepted(serve, name):
     serve(ACCEPTED[name])
     assert weights.fetch('net', limits=LIMITS).read_bytes() == CONTENT
 
@@ -162,21 +162,21 @@ def test_equivalent_servers_deliver(serve, name):
 def test_faulty_server_raises_in_bounded_time(serve, tmp_path, name):
     behavior, message = REFUSED[name]
     serve(behavior)
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(weights.WeightsError, match=message) as caught:
         weights.fetch('net', limits=LIMITS)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start < 5
     assert str(caught.value).isprintable(), 'one line without control characters'
-    kept = {file.name: file.stat().st_size for file in (tmp_path / 'cache').glob('*')}
-    assert set(kept) <= {'net.bin.partial'} and all(size <= len(CONTENT) for size in kept.values())
+    sizes = {file.name: file.stat().st_size for file in (tmp_path / 'cache').glob('*')}
+    assert set(sizes) <= {'net.bin.partial'} and all(size <= len(CONTENT) for size in sizes.values())
 
 
 def _from_start(handler) -> None:
-    place = b'Content-Range: bytes %d-%d/%d\r\n' % (handler.start, len(CONTENT) - 1, len(CONTENT))
-    _send(handler, CONTENT[handler.start:], place, b'206 Partial Content')
+    content_range = b'Content-Range: bytes %d-%d/%d\r\n' % (handler.start, len(CONTENT) - 1, len(CONTENT))
+    _send(handler, CONTENT[handler.start:], content_range, b'206 Partial Content')
 
 
-# behavior -> where the requests begin
+# behavior, first bytes of the requests
 RESUMED = {
     'ranges': (_from_start, [1000]),
     'no ranges': (lambda handler: _send(handler), [1000, 0]),
@@ -191,12 +191,12 @@ RESUMED = {
 
 @pytest.mark.parametrize('name', RESUMED)
 def test_partial_file_is_resumed_or_restarted(serve, tmp_path, name):
-    behavior, starts = RESUMED[name]
-    asked = serve(behavior)[1]
+    behavior, expected = RESUMED[name]
+    starts = serve(behavior)[1]
     (tmp_path / 'cache').mkdir()
     (tmp_path / 'cache/net.bin.partial').write_bytes(CONTENT[:1000])
     assert weights.fetch('net', limits=LIMITS).read_bytes() == CONTENT
-    assert asked == starts
+    assert starts == expected
 
 
 def test_unknown_size_is_limited(serve, tmp_path):

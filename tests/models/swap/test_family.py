@@ -7,14 +7,14 @@ from torch import Tensor
 
 from configs.resolve import resolve
 from datasets.loaders import build_loader
+from experiments.training.devices.fabric import build_fabric
 from experiments.training.engine import Engine
-from experiments.training.fabric import build_fabric
 from models import registry
 from models.batch import PARTS, SwapBatch
 from models.registry import build_family, family_types
 from models.swap.conditions import dilated_face, identity_mixer, swap_conditions
 from tests.contract.small import RandomImages
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 
 NEW_FAMILY = """
 import torch
@@ -97,7 +97,7 @@ def test_the_background_image_does_not_depend_on_the_dilated_face():
 
 def test_the_mixer_leaves_pairs_of_the_same_identity_alone():
     images, same = torch.zeros(6, 3, 4, 4), torch.tensor([True, False] * 3)
-    embeddings = torch.nn.functional.normalize(torch.randn(6, IDENTITY, generator=torch.Generator().manual_seed(0)))
+    embeddings = torch.nn.functional.normalize(torch.randn(6, ID_DIM, generator=torch.Generator().manual_seed(0)))
     torch.manual_seed(0)
     mix = identity_mixer(SwapBatch(images, images, same), 1.0)
     mixed = mix(embeddings)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.training.devices.fabric import build_fabric
 from experiments.training.engine import Engine
-from experiments.training.fabric import build_fabric
 from experiments.training.launch.completion import complete
 from models.base import Perception
 from models.batch import PARTS, SwapBatch
@@ -18,7 +18,7 @@ from models.losses.identity import cosine_id_loss
 from models.registry import SWAPPERS, build_family, family_types
 from models.swap.losses import SWAP_LOSSES, RenderedSwap, swap_losses
 from tests.contract.small import small_family
-from tests.contract.stubs import IDENTITY, TinyLandmarks, tiny_perception
+from tests.contract.stubs import ID_DIM, TinyLandmarks, tiny_perception
 
 ROOT = Path(__file__).resolve().parents[3]
 SIZE = 32
@@ -51,7 +51,7 @@ class Rendered:
         image, source, target = torch.rand(3, 4, 3, SIZE, SIZE, generator=generator) * 2 - 1
         labels = torch.zeros(4, SIZE, SIZE, dtype=torch.int64)
         labels[:, 8:24, 8:24] = PARTS.index('skin')
-        embedding = torch.nn.functional.normalize(torch.randn(4, IDENTITY, generator=generator))
+        embedding = torch.nn.functional.normalize(torch.randn(4, ID_DIM, generator=generator))
         batch = SwapBatch(source, target, torch.tensor(self.same), labels)
         return RenderedSwap(image.requires_grad_(), batch, labels, (labels > 0)[:, None].float(), embedding, self.perception)
 

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from models.registry import build_family
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.models.translation.batches import pairs, touched
 
-DTN = {'size': 16, 'width': 4, 'discriminator_width': 4, 'features': IDENTITY}
+DTN = {'size': 16, 'width': 4, 'discriminator_width': 4, 'features': ID_DIM}
 
 
 def dtn(**changes):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from datasets.preparation.feature_clusters import cluster_features, label_features, read_centers
-from experiments.training.checkpoint import save_family
+from experiments.training.state.checkpoint import save_family
 from models.batch import SwapBatch
 from models.translation.pix2pixhd.family import Pix2PixHD, Pix2PixHDConfig
 from models.translation.pix2pixhd.networks import FeatureEncoder, spread

@@ -2,10 +2,10 @@
 import torch
 
 from models.registry import build_family
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.models.translation.batches import pairs, touched
 
-XGAN = {'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'id_dim': IDENTITY}
+XGAN = {'size': 32, 'width': 4, 'embedding': 16, 'discriminator_width': 4, 'id_dim': ID_DIM}
 
 
 def xgan(**changes):

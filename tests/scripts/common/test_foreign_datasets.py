@@ -1,4 +1,4 @@
-"""`datasets` is also the name of a package of others: ours is used where both are installed, and never overwrites theirs."""
+"""Precedence of the packages `datasets` and `models` over installed packages of the same names, and refused builds."""
 import os
 import shutil
 import subprocess
@@ -12,27 +12,27 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope='module')
 def foreign(tmp_path_factory):
-    """An environment in which foreign packages called `datasets` and `models` come first."""
+    """An environment in which other packages named `datasets` and `models` come first."""
     folder = tmp_path_factory.mktemp('site')
     for name in ('datasets', 'models'):
         (folder / name).mkdir()
-        (folder / name / '__init__.py').write_text('OWNER = "somebody else"\n')
+        (folder / name / '__init__.py').write_text('OWNER = "another project"\n')
     return {**os.environ, 'PYTHONPATH': str(folder), 'OMP_NUM_THREADS': '1'}
 
 
-def test_a_script_uses_ours(foreign, tmp_path):
+def test_script_imports_the_packages_of_its_repository(foreign, tmp_path):
     control = subprocess.run([sys.executable, '-c', 'import datasets; print(datasets.OWNER)'], cwd=tmp_path, env=foreign,
                              capture_output=True, text=True)
-    assert control.stdout.strip() == 'somebody else'
-    # swap.py imports datasets.celeba on its way, which only ours has.
-    answer = subprocess.run([sys.executable, ROOT / 'scripts' / 'swap.py', '--help'], cwd=tmp_path, env=foreign,
+    assert control.stdout.strip() == 'another project'
+    # swap.py imports datasets.celeba, which the other package lacks.
+    process = subprocess.run([sys.executable, ROOT / 'scripts' / 'swap.py', '--help'], cwd=tmp_path, env=foreign,
                             capture_output=True, text=True)
-    assert answer.returncode == 0 and '--demo' in answer.stdout, answer.stderr
+    assert process.returncode == 0 and '--demo' in process.stdout, process.stderr
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of the checkout that setup.py may write into."""
+    """A copy of the packages and of setup.py into which builds may write."""
     for path in ROOT.iterdir():
         if path.name in ('setup.py', 'README.md'):
             shutil.copy(path, tmp_path)
@@ -42,19 +42,19 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def setup(checkout, *words):
-    return subprocess.run([sys.executable, 'setup.py', *words], cwd=checkout, capture_output=True, text=True)
+def run_setup(checkout, *arguments):
+    return subprocess.run([sys.executable, 'setup.py', *arguments], cwd=checkout, capture_output=True, text=True)
 
 
-def test_a_regular_build_is_refused_in_one_sentence(checkout):
+def test_regular_build_is_refused_with_one_line(checkout):
     for command in (['bdist_wheel', '--dist-dir', 'out'], ['install', '--root', 'out']):
-        answer = setup(checkout, *command)
-        assert answer.returncode != 0 and not (checkout / 'out').exists()
-        assert 'pip install -e .' in answer.stderr.strip().splitlines()[-1]
-        assert 'Traceback' not in answer.stderr
+        process = run_setup(checkout, *command)
+        assert process.returncode != 0 and not (checkout / 'out').exists()
+        assert 'pip install -e .' in process.stderr.strip().splitlines()[-1]
+        assert 'Traceback' not in process.stderr
 
 
-def test_an_editable_build_is_not(checkout):
-    answer = setup(checkout, 'editable_wheel', '--dist-dir', 'out')
-    assert answer.returncode == 0, answer.stderr
+def test_editable_build_succeeds(checkout):
+    process = run_setup(checkout, 'editable_wheel', '--dist-dir', 'out')
+    assert process.returncode == 0, process.stderr
     assert list((checkout / 'out').glob('*.whl'))

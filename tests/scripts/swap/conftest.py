@@ -12,7 +12,7 @@ from models.pipelines import swap_model
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import write_image
 from scripts import swap
-from tests.models.stubs import Oval, Painter, perception, photo
+from tests.models.stubs import FunctionFamily, OvalParser, perception, photo
 
 WEIGHTS = b'no weights'  # content of the weights file of the stub
 
@@ -41,9 +41,9 @@ def stub_family(monkeypatch, tmp_path_factory):
             batch_sizes.append(len(batch))
             return generate(batch)
 
-        monkeypatch.setattr(swap_model, 'load_family', lambda path, networks: Painter(counted, size))
+        monkeypatch.setattr(swap_model, 'load_family', lambda path, networks: FunctionFamily(counted, size))
         monkeypatch.setattr(weights, 'path', lambda name: file)
-        monkeypatch.setattr(swap, 'build_perception', lambda *names, **named: perception(Oval()))
+        monkeypatch.setattr(swap, 'build_perception', lambda *names, **named: perception(OvalParser()))
         return batch_sizes
 
     return use

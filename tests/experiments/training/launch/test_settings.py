@@ -14,8 +14,8 @@ from experiments.training.launch.settings import ignored_settings, started
 from experiments.training.tasks.base import load_task
 from models.batch import PairBatch, SwapBatch
 from models.registry import FAMILIES, GENERATORS, build_family, family_entry, family_types
+from tests.contract.configs import TINY_CONFIGS
 from tests.contract.stubs import tiny_perception
-from tests.contract.test_family import TINY
 from tests.datasets.layouts import folders, image, write
 from tests.datasets.webcaricatures import webcaricatures
 
@@ -169,7 +169,7 @@ def leaf_fields(config: Config, prefix: str = '') -> Iterator[tuple[str, type, s
 @pytest.mark.parametrize('name', GENERATORS)
 def test_model_setting_is_read_or_refused(name, monkeypatch):
     family_type, schema = family_types(name)
-    model = schema(**TINY[name][0])
+    model = schema(**TINY_CONFIGS[name])
     perception, size, rng = tiny_perception(), model.size, torch.Generator().manual_seed(0)
     first, second = torch.rand(2, 4, 3, size, size, generator=rng) * 2 - 1
     same, labels, identity_labels = torch.arange(4) % 2 == 0, torch.ones(4, size, size, dtype=torch.int64), torch.arange(4)

@@ -58,8 +58,16 @@ def test_credentials_hold_the_generation_info(signed, suffix, capsys):
     assert credentials.source_type == 'compositeWithTrainedAlgorithmicMedia'
     assert script.main([str(path)]) == 0
     printed = capsys.readouterr().out
-    for text in ('intact', 'on this machine', 'in part', 'cvae', INFO.weights['cvae.safetensors'], INFO.description):
+    for text in ('intact', 'this machine', 'in part', 'cvae', INFO.weights['cvae.safetensors'], INFO.description):
         assert text in printed
+
+
+def test_assertion_has_the_keys_of_all_versions():
+    assertion = {'model': 'cvae', 'weights': INFO.weights, 'done': 'one face was replaced',
+                 'source': 'compositeWithTrainedAlgorithmicMedia'}
+    assert INFO.to_assertion() == assertion and GenerationInfo.from_assertion(assertion) == INFO
+    for other in (None, [], {}, {**assertion, 'model': 3}, {**assertion, 'weights': 'a'}, {**assertion, 'other': ''}):
+        assert GenerationInfo.from_assertion(other) is None
 
 
 @pytest.mark.parametrize('suffix', SUFFIXES)
@@ -125,7 +133,7 @@ def test_signature_of_another_machine_is_intact_but_not_local(signed, tmp_path, 
         assert credentials.intact and not credentials.signed_locally
         assert credentials.source_type == 'trainedAlgorithmicMedia'
         certificates.certificate_folder()  # creates another certificate
-    assert script.main([str(path)]) == 0 and 'does not know' in capsys.readouterr().out
+    assert script.main([str(path)]) == 0 and 'unknown to this machine' in capsys.readouterr().out
 
 
 def test_unreadable_files_are_reported_in_one_sentence(tmp_path, capsys):

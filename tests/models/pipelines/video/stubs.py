@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.perception.detection import Detector, Face
-from models.pipelines.photo import FaceBatch
+from models.pipelines.photo import AlignedFaces
 from models.pipelines.video.clip import Clip
 from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
@@ -78,7 +78,7 @@ def passing_engine(**options) -> VideoEngine:
 
 def disc_engine(generate_faces: Callable | None = None, *, tracker: Tracker | None = None, **options) -> VideoEngine:
     """An engine that replaces discs, by white crops unless given a generator."""
-    def white(faces: FaceBatch) -> tuple[Tensor, Tensor]:
+    def white(faces: AlignedFaces) -> tuple[Tensor, Tensor]:
         side = faces.crops.shape[-1]
         return torch.ones_like(faces.crops), torch.ones(len(faces.crops), 1, side, side)
 

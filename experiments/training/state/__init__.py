@@ -1,0 +1,1 @@
+"""The state of a run and the checkpoints that hold it. Import from the modules."""
