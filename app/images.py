@@ -1,78 +1,82 @@
-"""Images that come from a client, and images that go there."""
+"""Images from and to the client."""
 import os
 import secrets
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.data_classes import ImageData
 
-from app.work import sentences
+from app.tasks import user_messages
 from models.image_io import Photo, read_photo
 from models.pipelines.io.images import write_image
 from models.pipelines.io.provenance import GenerationInfo
 
-MEGABYTES, PIXELS = 32, 50_000_000  # most that is taken of one image
+MAX_UPLOAD_MB, MAX_IMAGE_PX = 32, 50_000_000
 _FORMATS = ('JPEG', 'PNG', 'WEBP')
-_written: dict[Path, tuple[tuple[int, int], tuple[str, ...]]] = {}  # what was written anew: its stamp then, its notes before
-_one_by_one = threading.Lock()
+# Uploads that were written again without metadata: their stamp after that, and the notes on the original.
+_sanitized: dict[Path, tuple[tuple[int, int], tuple[str, ...]]] = {}
+_sanitize_lock = threading.Lock()
 
 
-class _Quiet(type(gr.Image)):
-    """Makes a component without what Gradio's own way of making one leaves behind: a stub file beside the module."""
+class _NoStubFile(type(gr.Image)):  # type: ignore[misc]
+    """Metaclass that skips the step of Gradio's own metaclass that writes a stub file beside the module."""
 
-    def __new__(cls, name, bases, attributes):
-        return super(type(gr.Image), cls).__new__(cls, name, bases, attributes)
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return super(type(gr.Image), cls).__new__(cls, name, bases, attributes)  # type: ignore[misc]
 
 
-class Upload(gr.Image, metaclass=_Quiet):
+class Upload(gr.Image, metaclass=_NoStubFile):
     """An image from a file, the camera or the clipboard, as a models.image_io.Photo.
 
-    The file is decoded whatever its name says; what is no image is deleted, and what is one is written anew, so that nothing
-    but its pixels, alpha and color profile stays. Addresses are not fetched, and no file is read but those that lie in the page's
-    own folder of uploads.
+    The format is determined by the content, not by the name. Files that are no image are deleted; images are written again, so
+    that only their pixels, alpha and color profile are kept. URLs are not fetched, and only files in the upload folder of the
+    page are read.
     """
 
-    is_template = True  # to a browser it is its parent
+    is_template = True  # in the browser it is a gr.Image
 
-    async def async_move_resource_to_block_cache(self, url_or_file_path):
-        """Gradio's way of fetching an address, which is closed here; files have been uploaded to their place already."""
+    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
+        """Override of Gradio's method that fetches URLs: only uploaded files are accepted."""
         if url_or_file_path is not None and Path(str(url_or_file_path)).is_file():
             return await super().async_move_resource_to_block_cache(url_or_file_path)
-        raise gr.Error('The image is not here any more; upload it again', print_exception=False)
+        raise gr.Error('The image is no longer available; upload it again', print_exception=False)
 
-    def preprocess(self, payload) -> Photo | None:
+    def preprocess(self, payload: ImageData | None) -> Photo | None:  # type: ignore[override]
+        """The uploaded photo. Raises gr.Error for files that are no image, too large, or outside the upload folder."""
         if payload is None or not payload.path:
             return None
         path, folder = Path(payload.path).resolve(), Path(self.GRADIO_CACHE).resolve()
-        with sentences(), _one_by_one:
+        with user_messages(), _sanitize_lock:
             if not path.is_relative_to(folder) or not path.is_file():
-                raise ValueError('the image is not here any more; upload it again')
+                raise ValueError('the image is no longer available; upload it again')
             try:
-                if path.stat().st_size > MEGABYTES * 2 ** 20:
-                    raise ValueError(f'the upload is larger than {MEGABYTES} megabytes; reduce it first')
-                photo = read_photo(path, formats=_FORMATS, name='the upload', max_pixels=PIXELS)
+                if path.stat().st_size > MAX_UPLOAD_MB * 2 ** 20:
+                    raise ValueError(f'the upload is larger than {MAX_UPLOAD_MB} megabytes; reduce it first')
+                photo = read_photo(path, formats=_FORMATS, name='the upload', max_pixels=MAX_IMAGE_PX)
             except Exception:
                 path.unlink(missing_ok=True)
                 raise
-            stamp, notes = _written.get(path, (None, ()))
+            stamp, notes = _sanitized.get(path, (None, ()))
             if stamp == _stamp(path):
                 return replace(photo, notes=notes)
-            beside = path.with_name(f'{path.name}{".jpg" if photo.alpha is None else ".png"}')
-            write_image(beside, photo)
-            os.replace(beside, path)
-            _written[path] = _stamp(path), photo.notes
+            temporary = path.with_name(f'{path.name}{".jpg" if photo.alpha is None else ".png"}')
+            write_image(temporary, photo)
+            os.replace(temporary, path)
+            _sanitized[path] = _stamp(path), photo.notes
         return photo
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def upload(label: str, elem_id: str) -> Upload:
-    """An Upload that is looked at as soon as it is there, and emptied where it is no image."""
+    """An Upload that is checked as soon as a file arrives, and emptied if the file is no image."""
     image = Upload(label=label, elem_id=elem_id, sources=['upload', 'webcam', 'clipboard'], buttons=[], height=260)
     checked = image.input(lambda image: None, image, None, show_progress='hidden', api_visibility='private')
     checked.failure(lambda: None, None, image, show_progress='hidden', api_visibility='private')
@@ -80,8 +84,8 @@ def upload(label: str, elem_id: str) -> Upload:
 
 
 def download(image: np.ndarray | Photo, name: str, generation_info: GenerationInfo | None, folder: str) -> str:
-    """Write (H,W,3) uint8 RGB or a photo with its Content Credentials where the page may show it; its path. folder: GRADIO_CACHE
-    of a component."""
+    """Write an image, (H,W,3) uint8 RGB or a photo, with its Content Credentials to a new folder below `folder`, the GRADIO_CACHE
+    of a component, from which the page may serve it. Returns its path."""
     path = Path(folder) / secrets.token_hex(16) / name
     write_image(path, image, generation_info)
     return str(path)

@@ -1,4 +1,4 @@
-"""The page, and how it is served."""
+"""The web page and its server."""
 import atexit
 import os
 import shutil
@@ -9,20 +9,22 @@ from pathlib import Path
 import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import data, ilvr, runs, swap, translate
-from app.images import MEGABYTES
+from app.albums import Album
+from app.images import MAX_UPLOAD_MB
 from app.networks import Networks
-from app.viewing import Album
+from app.tabs import data, ilvr, runs, swap, translate
 
 LOOPBACK, USER = '127.0.0.1', 'face'
-_WAITING = 32  # requests in a queue
-_KEPT = 3600  # seconds that uploads and results stay
-# What a browser may load: the page itself, and nothing from anywhere else.
-_POLICY = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-           "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
-           "worker-src 'self' blob:; frame-ancestors 'self'")
-_CLOSED = ('/gradio_api/proxy=', '/gradio_api/process_recording', '/gradio_api/deep_link', '/monitoring')  # not for this page
+_MAX_QUEUED_REQUESTS = 32
+_RETENTION_S, _CLEANUP_INTERVAL_S = 3600, 600  # of uploads and generated images
+# The browser loads resources of the page itself only.
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
+    "worker-src 'self' blob:; frame-ancestors 'self'")
+_BLOCKED_PATHS = ('/gradio_api/proxy=', '/gradio_api/process_recording', '/gradio_api/deep_link', '/monitoring')
 _STYLE = """
 .gradio-container{max-width:1180px!important}
 .curves{display:flex;flex-wrap:wrap;gap:14px}.curves figure{margin:0;max-width:100%}.curves figcaption{font-weight:600}
@@ -38,45 +40,46 @@ _STYLE = """
 .grid-container{grid-template-columns:repeat(2,1fr)!important}}
 """
 _INTRODUCTION = """# Faces
-Swap faces only of people who agreed to it, and say that an image is made. What is made here bears signed Content Credentials.
+Swap faces only with the consent of the people shown, and state that an image is generated. Generated images carry signed
+Content Credentials.
 """
 
 
 @dataclass(frozen=True)
 class Settings:
-    """roots: folders of results; albums: data sets to look at, by name; device: where networks run."""
+    """Settings of the page. roots: folders of results. albums: data sets by name. device: device of the networks."""
 
     roots: list[Path] = field(default_factory=list)
     albums: dict[str, Album] = field(default_factory=dict)
     device: str = 'cpu'
 
 
-class Guard:
-    """An ASGI application around another one, which tells browsers to load nothing from elsewhere and refuses _CLOSED."""
+class SecurityHeaders:
+    """ASGI middleware that sends security headers with each response and answers _BLOCKED_PATHS with status 404."""
 
-    def __init__(self, app):
+    def __init__(self, app: ASGIApp):
         self.app = app
 
-    async def __call__(self, scope, receive, send):
-        if scope['type'] == 'http' and scope['path'].startswith(_CLOSED):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope['type'] == 'http' and scope['path'].startswith(_BLOCKED_PATHS):
             await send({'type': 'http.response.start', 'status': 404, 'headers': []})
             await send({'type': 'http.response.body', 'body': b''})
             return
 
-        async def guarded(message):
+        async def send_with_headers(message: Message) -> None:
             if message['type'] == 'http.response.start':
-                extra = [(b'content-security-policy', _POLICY.encode()), (b'referrer-policy', b'no-referrer'),
+                extra = [(b'content-security-policy', _CONTENT_SECURITY_POLICY.encode()), (b'referrer-policy', b'no-referrer'),
                          (b'x-content-type-options', b'nosniff')]
                 message = {**message, 'headers': [*message.get('headers', []), *extra]}
             await send(message)
 
-        await self.app(scope, receive, guarded)
+        await self.app(scope, receive, send_with_headers)
 
 
 def build(settings: Settings) -> gr.Blocks:
     """The page with its tabs."""
     networks = Networks(settings.roots, settings.device)
-    with gr.Blocks(title='Faces', analytics_enabled=False, delete_cache=(600, _KEPT)) as page:
+    with gr.Blocks(title='Faces', analytics_enabled=False, delete_cache=(_CLEANUP_INTERVAL_S, _RETENTION_S)) as page:
         gr.Markdown(_INTRODUCTION)
         with gr.Tabs():
             swap.tab(networks)
@@ -84,30 +87,34 @@ def build(settings: Settings) -> gr.Blocks:
             ilvr.tab(networks)
             data.tab(networks, settings.albums)
             runs.tab(settings.roots)
-    return page.queue(max_size=_WAITING, default_concurrency_limit=2, api_open=False)
+    return page.queue(max_size=_MAX_QUEUED_REQUESTS, default_concurrency_limit=2, api_open=False)
 
 
 def serve(settings: Settings, *, host: str = LOOPBACK, port: int | None = None, password: str | None = None,
           block: bool = True) -> tuple[gr.Blocks, str]:
-    """Start the server; the page and its address. With a password the browser is asked for it, and for the user USER; a host
-    other than LOOPBACK wants one: ValueError. Uploads and results lie in a folder of this process alone, gone when it ends."""
+    """Start the server. Returns the page and its address.
+
+    host: address to listen on. port: None for the first free one from 7860. password: if given, the browser asks for it and for
+    the user name USER; required for hosts other than LOOPBACK. block: print the address and wait until the server ends.
+    Uploads and generated images are stored in a temporary folder, which is removed at exit. Raises ValueError without a password
+    for a host other than LOOPBACK.
+    """
     if host != LOOPBACK and not password:
-        raise ValueError(f'whoever reaches {host} could use the page: give a password, too')
+        raise ValueError(f'the page would be open to everyone who can reach {host}: give a password')
     folder = tempfile.mkdtemp(prefix='faces-')
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ['GRADIO_TEMP_DIR'] = folder
-    guards = [Middleware(Guard)]
-    if host == LOOPBACK:  # no other site's name may lead a browser here
-        guards.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, 'localhost']))
-    plain = gr.themes.Base(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+    middleware = [Middleware(SecurityHeaders)]
+    if host == LOOPBACK:  # against DNS rebinding
+        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, 'localhost']))
+    theme = gr.themes.Base(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
     page = build(settings)
     _, address, _ = page.launch(
         server_name=host, server_port=port, auth=(USER, password) if password else None, share=False, inbrowser=False, quiet=True,
-        prevent_thread_lock=True, max_file_size=MEGABYTES * 2 ** 20, ssr_mode=False, pwa=False, mcp_server=False,
-        run_history=False, enable_monitoring=False, footer_links=[], app_kwargs={'middleware': guards}, theme=plain, css=_STYLE)
+        prevent_thread_lock=True, max_file_size=MAX_UPLOAD_MB * 2 ** 20, ssr_mode=False, pwa=False, mcp_server=False,
+        run_history=False, enable_monitoring=False, footer_links=[], app_kwargs={'middleware': middleware}, theme=theme,
+        css=_STYLE)
     if block:
         print(address, flush=True)
         page.block_thread()
     return page, address
-
-

@@ -1,4 +1,4 @@
-"""What lies below folders of results: runs with their curves, image grids and weights, ablations with their reports, tables."""
+"""Folders of results: runs with curves, image grids and weights; ablations with reports; tables."""
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,81 +9,81 @@ from configs.schema import PerceptionConfig
 from models import weights
 from models.registry import family_name
 
-WEIGHTS, REPORT = 'family.safetensors', 'report.html'
-_SIGNS = {'journal.jsonl', WEIGHTS, REPORT, 'table.md', 'figures.md'}  # a folder that holds one of these is a result
-_INSIDE = ('step-', 'checkpoints', 'tensorboard')  # folders that belong to a run
+WEIGHTS_FILE, REPORT_FILE, CONFIG_FILE = 'family.safetensors', 'report.html', 'config.yaml'
+_RESULT_FILES = {'journal.jsonl', WEIGHTS_FILE, REPORT_FILE, 'table.md', 'figures.md'}  # a result folder holds one of these
+_RUN_SUBFOLDERS = ('step-', 'checkpoints', 'tensorboard')  # prefixes of folders inside a run
+_IMAGE_FOLDERS = ('', 'images', 'pictures')  # the last one in runs of earlier versions
 
 
 @dataclass(frozen=True)
-class Result:
-    """name: its place below the folder of results, or that folder's own name."""
+class ResultFolder:
+    """A folder with results. name: its path, beginning with the name of the root folder."""
 
     name: str
     folder: Path
 
     @property
     def weights(self) -> Path | None:
-        """The file that models.registry.load_family reads."""
-        return self._there(WEIGHTS)
+        """Weights for models.registry.load_family."""
+        return self._existing(WEIGHTS_FILE)
 
     @property
     def report(self) -> Path | None:
-        """The page of an ablation."""
-        return self._there(REPORT)
+        """HTML report of an ablation."""
+        return self._existing(REPORT_FILE)
 
     @property
     def config(self) -> Path | None:
-        """The resolved config of a run."""
-        return self._there('config.yaml')
+        """Resolved config of a run."""
+        return self._existing(CONFIG_FILE)
 
     @property
     def images(self) -> list[Path]:
-        """Grids and sheets, the newest first."""
-        found = [path for place in ('', 'images', 'pictures') for path in (self.folder / place).glob('*.png')]
-        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+        """Image grids and contact sheets, newest first."""
+        files = [path for folder in _IMAGE_FOLDERS for path in (self.folder / folder).glob('*.png')]
+        return sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
     @property
     def tables(self) -> list[Path]:
         """Tables as Markdown."""
         return sorted([*self.folder.glob('table*.md'), *self.folder.glob('figures.md')])
 
-    def _there(self, name: str) -> Path | None:
+    def _existing(self, name: str) -> Path | None:
         path = self.folder / name
         return path if path.is_file() else None
 
 
-def results(roots: Iterable[Path]) -> dict[str, Result]:
-    """All results below the folders by name, the newest first; folders that do not exist are passed over."""
-    found: dict[str, Result] = {}
+def find_results(roots: Iterable[Path]) -> dict[str, ResultFolder]:
+    """All result folders below the roots by name, newest first; roots that do not exist are skipped."""
+    results: dict[str, ResultFolder] = {}
     for root in roots:
-        for place, folders, files in os.walk(root):
-            folders[:] = sorted(name for name in folders if not name.startswith((*_INSIDE, '.')))
-            if _SIGNS.intersection(files):
-                inside = Path(place).relative_to(root).as_posix()
-                name = root.name if inside == '.' else f'{root.name}/{inside}'
-                found[name] = Result(name, Path(place))
-    newest = sorted(found.values(), key=lambda result: result.folder.stat().st_mtime_ns, reverse=True)
+        for folder, subfolders, files in os.walk(root):
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith((*_RUN_SUBFOLDERS, '.')))
+            if _RESULT_FILES.intersection(files):
+                relative = Path(folder).relative_to(root).as_posix()
+                name = root.name if relative == '.' else f'{root.name}/{relative}'
+                results[name] = ResultFolder(name, Path(folder))
+    newest = sorted(results.values(), key=lambda result: result.folder.stat().st_mtime_ns, reverse=True)
     return {result.name: result for result in newest}
 
 
-def weights_here(roots: Iterable[Path], families: Sequence[str]) -> dict[str, dict[str, Path]]:
-    """Family -> name of weights -> file: those of the zoo, and those of the runs below the folders. Files that cannot be read are
-    passed over."""
+def local_weights(roots: Iterable[Path], families: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Family -> name of weights -> file, of the zoo and of the runs below the roots. Unreadable files are skipped."""
     zoo = {f'{entry.name} of the zoo': entry.path for entry in weights.TABLE.values()
            if entry.in_zoo and entry.format == 'safetensors'}
-    runs = {name: result.weights for name, result in results(roots).items() if result.weights}
-    found: dict[str, dict[str, Path]] = {}
+    runs = {name: result.weights for name, result in find_results(roots).items() if result.weights}
+    files: dict[str, dict[str, Path]] = {}
     for name, file in (zoo | runs).items():
         try:
             family = family_name(file)
         except ValueError:
             continue
-        if family in families:
-            found.setdefault(family, {})[name] = file
-    return found
+        if family is not None and family in families:
+            files.setdefault(family, {})[name] = file
+    return files
 
 
 def perception_of(file: Path) -> PerceptionConfig:
     """The perception config of a weights file, read from config.yaml in its folder, or the default."""
-    config = file.with_name('config.yaml')
+    config = file.with_name(CONFIG_FILE)
     return load(config).perception if config.is_file() else PerceptionConfig()

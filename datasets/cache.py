@@ -8,6 +8,7 @@ resume where they stopped, with identical results.
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,14 +16,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datasets.faces import BrokenImage, Faces, check_root, log
-from datasets.partial import PartialArrays, discard, fill_batches
-from datasets.transforms.joint import face_frame, into_frame, unit
+from datasets.partial import PartialArrays, Spec, discard, fill_batches
+from datasets.transforms.joint import face_frame, into_frame, to_signed_float
 from models.geometry import Template
 from models.storage.files import check_space, check_writable, replacing
 
 _DONE, _BROKEN = 1, 2
-IMAGES_FILE, _EARLIER_IMAGES_FILE = 'images.npy', 'pictures.npy'
-_UNLABELLED = 255
+IMAGES_FILE = 'images.npy'
+_EARLIER_IMAGES_FILE = 'pictures.npy'  # its name in caches of earlier versions
+_UNLABELED = 255
 _STAMP = 'stamp.part'
 _STATUS, _POINTS, _LABELED = 'status.npy', 'points.npy', 'parsing-status.npy'  # temporary arrays
 
@@ -31,6 +33,7 @@ class PackedFaces(Faces):
     """Faces of a cache folder; images and label maps are views of memory-mapped files."""
 
     parsing_file = 'parsing.npy'
+    frame: Template
 
     def __init__(self, folder: str | Path):
         folder = check_root(folder)
@@ -40,7 +43,7 @@ class PackedFaces(Faces):
             height, width = index['shape'].tolist()
             super().__init__(folder, index['files'], index['names'], points=index['points'], splits=index['splits'],
                              frame=Template(width, height, tuple(map(tuple, index['frame'].tolist()))))
-            self._rows = index['rows']
+            self._rows: np.ndarray = index['rows']
         self.has_parsing = (folder / self.parsing_file).is_file()
         self._open()
 
@@ -49,32 +52,39 @@ class PackedFaces(Faces):
         """(N,): where each image of the list stands in the files of the cache."""
         return self._rows
 
-    def select(self, keep):
+    def select(self, keep: np.ndarray) -> Self:
         chosen = super().select(keep)
         chosen._rows = self._rows[keep]
         return chosen
 
-    def read(self, index: int):
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         row = self._rows[index]
-        return self._images[row].transpose(1, 2, 0), self._parsing[row] if self.has_parsing else None, self.landmarks(index)
+        parsing = None if self._parsing is None else self._parsing[row]
+        return self._images[row].transpose(1, 2, 0), parsing, self.landmarks(index)
 
-    def identities(self, encoder: str) -> np.ndarray | None:
+    def float_images(self, rows: np.ndarray | slice) -> Tensor:
+        """Images (B,3,H,W) in [-1,1] of rows of images.npy, which also holds images that are not selected."""
+        return to_signed_float(torch.from_numpy(self._images[rows]))
+
+    def embeddings(self, encoder: str) -> np.ndarray | None:
         """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
-        file = _identities_file(self.root, encoder)
+        file = _embeddings_file(self.root, encoder)
         return np.load(file)[self._rows] if file.is_file() else None
 
-    def _open(self):
+    def _open(self) -> None:
         # Copy-on-write mapping: writing into an image copies its pages and leaves the file unchanged. Indexing a plain array
         # is faster than indexing a memmap.
-        file = next((self.root / name for name in (IMAGES_FILE, _EARLIER_IMAGES_FILE) if (self.root / name).is_file()),
-                    self.root / IMAGES_FILE)
+        earlier = self.root / _EARLIER_IMAGES_FILE
+        file = earlier if earlier.is_file() and not (self.root / IMAGES_FILE).is_file() else self.root / IMAGES_FILE
         self._images = np.asarray(np.load(file, mmap_mode='c'))
-        self._parsing = np.asarray(np.load(self.root / self.parsing_file, mmap_mode='c')) if self.has_parsing else None
+        self._parsing: np.ndarray | None = None
+        if self.has_parsing:
+            self._parsing = np.asarray(np.load(self.root / self.parsing_file, mmap_mode='c'))
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ('_images', '_parsing')}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._open()
 
@@ -88,7 +98,7 @@ class _Framed(Dataset):
     def __len__(self) -> int:
         return len(self.faces)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[int, tuple[np.ndarray | None, ...] | None]:
         try:
             image, labels, points = into_frame(*self.faces.read(index), self.faces.frame, self.to)
         except BrokenImage as error:
@@ -117,7 +127,7 @@ def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) ->
         discard(folder / _STAMP, _STATUS, _POINTS)  # of a run that was killed before it removed them
         return PackedFaces(folder)
 
-    specs = {IMAGES_FILE: (np.uint8, (len(faces), 3, to.height, to.width), 0)}
+    specs: dict[str, Spec] = {IMAGES_FILE: (np.uint8, (len(faces), 3, to.height, to.width), 0)}
     if faces.has_parsing:
         specs['parsing.npy'] = np.uint8, (len(faces), to.height, to.width), 0
     specs |= {_STATUS: (np.uint8, (len(faces),), 0), _POINTS: (np.float32, (len(faces), 5, 2), np.nan)}
@@ -160,41 +170,42 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, name: st
         return faces
     _check_square(faces)
     shape = len(faces._images), faces.frame.height, faces.frame.width
-    arrays = PartialArrays(note, f'{name} {batch}', {'parsing.npy': (np.uint8, shape, _UNLABELLED),
+    arrays = PartialArrays(note, f'{name} {batch}', {'parsing.npy': (np.uint8, shape, _UNLABELED),
                                                      _LABELED: (np.uint8, (-(-len(rows) // batch),), 0)}, 'the label maps')
     fill_batches(arrays, 'parsing.npy', _LABELED, rows, batch,
-                 lambda indices: labels_of(unit(torch.from_numpy(faces._images[rows[indices]]))).byte().numpy(), progress)
+                 lambda indices: labels_of(faces.float_images(rows[indices])).byte().numpy(), progress)
     arrays.keep('parsing.npy')
     arrays.discard()
     return PackedFaces(folder)
 
 
-def embed(folder: str | Path, encoder: str, identities_of: Callable[[Tensor], Tensor], *, batch: int = 64,
+def embed(folder: str | Path, encoder: str, encode: Callable[[Tensor], Tensor], *, batch: int = 64,
           progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
     """Add the embeddings of an identity encoder to a cache of faces in the template `face`, unless it has them, and open it.
 
-    encoder: name of the encoder and its weights. identities_of: images (B,3,H,W) in [-1,1] -> (B,D), unit length. Raises
+    encoder: name of the encoder and its weights. encode: images (B,3,H,W) in [-1,1] -> (B,D), unit length. Raises
     ValueError as `label` does.
     """
     faces = PackedFaces(folder)
     _check_square(faces)
-    file = _identities_file(faces.root, encoder)
+    file = _embeddings_file(faces.root, encoder)
     if file.is_file():
         return faces
     check_writable(file)
     count, embeddings = len(faces._images), []
     for start in range(0, count, batch):
         with torch.inference_mode():
-            embeddings.append(identities_of(unit(torch.from_numpy(faces._images[start:start + batch]))).float().numpy())
+            images = faces.float_images(slice(start, start + batch))
+            embeddings.append(encode(images).float().numpy())
         if not start:
-            check_space(faces.root, count * embeddings[0][0].nbytes, 'the file of identities')
+            check_space(faces.root, count * embeddings[0][0].nbytes, 'the embeddings')
         progress(min(start + batch, count), count)
     with replacing(file) as temporary, temporary.open('wb') as handle:
         np.lib.format.write_array(handle, np.concatenate(embeddings))
     return faces
 
 
-def _identities_file(root: Path, encoder: str) -> Path:
+def _embeddings_file(root: Path, encoder: str) -> Path:
     return root / f'identities-{encoder}.npy'
 
 
@@ -203,7 +214,7 @@ def _check_square(faces: PackedFaces) -> None:
         raise ValueError(f'{faces.root} does not hold faces in the template `face`; pack it without --side and --canvas')
 
 
-def _as_is(sample):
+def _as_is(sample: Any) -> Any:
     return sample
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from configs.reading import read_text, shown
-from datasets.faces import SUFFIXES, Faces, check_root, images_in, split_by_name, warn_once
+from datasets.faces import Faces, check_root, split_by_name, warn_once
 from models.geometry import TEMPLATES
+from models.image_io import IMAGE_SUFFIXES, list_images
 
 _PLACES = ('', 'Anno', 'Eval', 'Img', 'celeba')
 _ALIGNED = ('img_align_celeba', 'img_align_celeba_png', 'img_align_celeba_png.7z/img_align_celeba_png')
@@ -34,7 +35,7 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
     root = check_root(root)
     folder = _folder(root, _WILD if aligned is False else _ALIGNED + _WILD if aligned is None else _ALIGNED)
     aligned = 'align' in folder.name
-    present = {Path(name).stem: name for name in images_in(folder)}
+    present = {Path(name).stem: name for name in list_images(folder)}
     if not present:
         raise ValueError(f'{folder} holds no image; unpack the archive of CelebA there')
 
@@ -72,12 +73,14 @@ def find_list(root: Path, name: str) -> Path | None:
 
 def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     """Column names (empty if the list has no header) and file stem -> values. Raises ValueError for a malformed line."""
-    header, rows, width = [], {}, None
+    header: list[str] = []
+    rows: dict[str, list[str]] = {}
+    width = None
     for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split()
         if not fields or (number == 1 and len(fields) == 1):  # an optional first line holds the number of images
             continue
-        if Path(fields[0]).suffix.lower() not in SUFFIXES:
+        if Path(fields[0]).suffix.lower() not in IMAGE_SUFFIXES:
             if rows or header:
                 raise ValueError(f'{path}, line {number}: {line[:60]!r} does not begin with an image name')
             header = fields[1:] if fields[0].endswith('_id') else fields
@@ -125,7 +128,7 @@ def split_numbers(root: Path, values: list[str]) -> np.ndarray:
 
 
 def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     for name in ('list_attr_celeba.txt', 'list_bbox_celeba.txt'):
         path = find_list(root, name)
         if path is None:

@@ -14,15 +14,16 @@ from PIL.Image import Resampling
 
 from configs.reading import read_text
 from datasets.celeba import find_list, numbers, read_list, split_numbers
-from datasets.faces import BrokenImage, Faces, check_root, images_in, split_by_name, warn_once
+from datasets.faces import BrokenImage, Faces, check_root, split_by_name, warn_once
 from datasets.transforms.joint import MIRRORED
 from models.batch import PARTS
 from models.geometry import TEMPLATES
-from models.image_io import ImageError, open_image
+from models.image_io import ImageError, list_images, open_image
 
 _IMAGES, _MASKS, _MAPPING = 'CelebA-HQ-img', 'CelebAMask-HQ-mask-anno', 'CelebA-HQ-to-CelebA-mapping.txt'
 _LIPS = ('mouth', 'u_lip', 'l_lip')
-_HQ_SIDE = 1024
+_HQ_SIDE_PX = 1024
+_UNKNOWN_IDENTITY = 'pic' 'ture'  # prefix of names hashed by split_by_name; another value moves images to other partitions
 
 
 class CelebAMask(Faces):
@@ -30,13 +31,13 @@ class CelebAMask(Faces):
 
     has_parsing = True
 
-    def read(self, index: int):
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         image = super().read(index)[0]
         number = int(Path(str(self.files[index])).stem)
         labels = merge(self.root.parent / _MASKS / str(number // 2000), number, image.shape[:2])
         points = self.landmarks(index)
         if points is not None:
-            points = (points + 0.5) * (image.shape[1] / _HQ_SIDE) - 0.5
+            points = (points + 0.5) * (image.shape[1] / _HQ_SIDE_PX) - 0.5
         else:
             points = points_of(labels)
         return image, labels, points
@@ -52,7 +53,7 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
     for folder in (_IMAGES, _MASKS):
         if not (root / folder).is_dir():
             raise ValueError(f'{root} holds no folder {folder}; give the folder CelebAMask-HQ of the official archive')
-    files = [name for name in images_in(root / _IMAGES) if Path(name).stem.isdecimal()]
+    files = [name for name in list_images(root / _IMAGES) if Path(name).stem.isdecimal()]
     files.sort(key=lambda name: int(Path(name).stem))
     if not files:
         raise ValueError(f'{root / _IMAGES} holds no image named by a number, such as 0.jpg')
@@ -62,8 +63,7 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
         ('list_eval_partition.txt', 'train, validation and test are split 80/10/10 by identity'),
         ('list_landmarks_celeba.txt', 'landmarks are estimated from the masks'))}
     identity, split, wild = tables.values()
-    # split_by_name hashes these names: another prefix would move images to other partitions.
-    names = [f'picture {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
+    names = [f'{_UNKNOWN_IDENTITY} {Path(name).stem}' for name in files] if identity is None else [row[0] for row in identity]
     splits = split_by_name(names) if split is None else split_numbers(root, [row[0] for row in split])
     points = None if wild is None else hq_points(numbers(wild, 10).reshape(-1, 5, 2)).astype(np.float32)
     return CelebAMask(root / _IMAGES, files, names, points=points, splits=splits).partition(partition)
@@ -93,7 +93,7 @@ def merge(folder: Path, number: int, shape: tuple[int, int]) -> np.ndarray:
 def viewers_sides(labels: np.ndarray) -> np.ndarray:
     """The label map with l_ on the viewer's left: sides are exchanged if most l_ parts are to the right of the r_ parts, or
     of the center of the skin if only one of the two is visible."""
-    def center(part):
+    def center(part: str) -> float | None:
         columns = np.nonzero((labels == PARTS.index(part)).any(0))[0]
         return columns.mean() if len(columns) else None
 
@@ -145,7 +145,7 @@ def hq_points(wild: np.ndarray) -> np.ndarray:
     y = np.stack([-x[:, 1], x[:, 0]], -1)
     offset = wild - (eyes - 0.1 * up)[:, None]
     local = np.stack([(offset * x[:, None]).sum(-1), (offset * y[:, None]).sum(-1)], -1)
-    return (local / side + 0.5) * _HQ_SIDE - 0.5
+    return (local / side + 0.5) * _HQ_SIDE_PX - 0.5
 
 
 def _originals(root: Path, numbers: list[int]) -> list[str] | None:

@@ -6,14 +6,14 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from models.geometry import Template
-from models.image_io import IMAGE_SUFFIXES, ImageError, list_images, read_rgb
+from models.image_io import ImageError, read_rgb
 
 PARTITIONS = ('train', 'validation', 'test')
-SUFFIXES, images_in = IMAGE_SUFFIXES, list_images
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +62,7 @@ class Faces:
         return len(self.files)
 
     def path(self, index: int) -> Path:
+        """Path of an image file."""
         return self.root / str(self.files[index])
 
     def __getitem__(self, index: int) -> Face:
@@ -80,11 +81,11 @@ class Faces:
         Raises BrokenImage if the file cannot be read."""
         return read_image(self.path(index)), None, self.landmarks(index)
 
-    def identities(self, encoder: str) -> np.ndarray | None:
+    def embeddings(self, encoder: str) -> np.ndarray | None:
         """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
         return None
 
-    def select(self, keep: np.ndarray) -> 'Faces':
+    def select(self, keep: np.ndarray) -> Self:
         """The rows of an index array or a boolean mask; identity labels are unchanged."""
         chosen = object.__new__(type(self))
         chosen.__dict__.update(self.__dict__)
@@ -93,7 +94,7 @@ class Faces:
         chosen.columns = {name: column[keep] for name, column in self.columns.items()}
         return chosen
 
-    def partition(self, name: str) -> 'Faces':
+    def partition(self, name: str) -> Self:
         """The images of one of PARTITIONS, or `all`. Raises ValueError if it is unknown or empty."""
         if name == 'all':
             return self

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from configs.reading import read_rows, read_text, shown
-from datasets.faces import Faces, check_root, images_in, split_by_name, warn_once
+from datasets.faces import Faces, check_root, split_by_name, warn_once
 from models.geometry import TEMPLATES
-from models.image_io import ImageError, open_image
+from models.image_io import ImageError, list_images, open_image
 
 LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 'righteye_y', 'nose_x', 'nose_y',
                     'leftmouth_x', 'leftmouth_y', 'rightmouth_x', 'rightmouth_y')
@@ -20,7 +20,7 @@ LANDMARK_COLUMNS = ('file', 'identity', 'lefteye_x', 'lefteye_y', 'righteye_x', 
 def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
     """One top-level folder per identity, with images at any depth. Raises ValueError if there are no such folders."""
     root = check_root(root)
-    files = [name for name in images_in(root, deep=True) if '/' in name]
+    files = [name for name in list_images(root, deep=True) if '/' in name]
     if not files:
         raise ValueError(f'{root} holds no folders of images; arrange it as name/image.jpg or use the data set "plain"')
     return _faces(root, files, [name.split('/')[0] for name in files]).partition(partition)
@@ -29,7 +29,7 @@ def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
 def plain(root: str | Path, partition: str = 'all') -> Faces:
     """All images below the folder, each with an identity of its own."""
     root = check_root(root)
-    files = images_in(root, deep=True)
+    files = list_images(root, deep=True)
     if not files:
         raise ValueError(f'{root} holds no image')
     return _faces(root, files, files).partition(partition)
@@ -57,8 +57,8 @@ def _faces(root: Path, files: list[str], names: list[str]) -> Faces:
         rows = [line.rsplit(None, 1) for line in read_text(path).splitlines() if line.strip()]
         if any(len(row) != 2 or row[1] not in ('0', '1', '2') for row in rows):
             raise ValueError(f'{path} must hold an image and 0, 1 or 2 in each line')
-        table = {name: int(value) for name, value in rows}
-        splits = np.array([table.get(name, split) for name, split in zip(files, splits)], dtype=np.int8)
+        parts = {name: int(value) for name, value in rows}
+        splits = np.array([parts.get(name, split) for name, split in zip(files, splits)], dtype=np.int8)
     return Faces(root, files, names, points=points, splits=splits, frame=frame)
 
 

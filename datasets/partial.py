@@ -26,22 +26,23 @@ class PartialArrays:
 
     def __init__(self, note: Path, stamp: str, specs: dict[str, Spec], purpose: str):
         self.folder, self.note, self.names = note.parent, note, tuple(specs)
-        self.arrays = self._resumed(specs) if note.is_file() and note.read_text(encoding='utf-8') == stamp else None
-        if self.arrays is None:
+        arrays = self._resumed(specs) if note.is_file() and note.read_text(encoding='utf-8') == stamp else None
+        if arrays is None:
             self.discard()
             try:
                 with write_errors(self.folder):
                     self.folder.mkdir(parents=True, exist_ok=True)
                 size = sum(np.dtype(dtype).itemsize * prod(shape) for dtype, shape, _ in specs.values())
                 check_space(self.folder, size, purpose)
-                self.arrays = {name: create_array(self._part(name), dtype, shape) for name, (dtype, shape, _) in specs.items()}
+                arrays = {name: create_array(self._part(name), dtype, shape) for name, (dtype, shape, _) in specs.items()}
                 for name, (_, _, value) in specs.items():
                     if value:
-                        self.arrays[name][:] = value
+                        arrays[name][:] = value
                 write_bytes(note, stamp.encode())
             except BaseException:
                 self.discard()
                 raise
+        self.arrays: dict[str, np.memmap] = arrays
 
     def __getitem__(self, name: str) -> np.memmap:
         return self.arrays[name]

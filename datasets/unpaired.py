@@ -5,14 +5,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from datasets.faces import PARTITIONS, Faces, check_root, images_in, split_by_name
-from datasets.samples.swaps import Readable
+from datasets.faces import PARTITIONS, Faces, check_root, split_by_name
+from datasets.samples.readable import Readable
 from datasets.transforms.joint import Augmentation, face_frame, into_frame, unpacked
 from datasets.transforms.matching import Matching
 from models.batch import PairBatch
 from models.geometry import TEMPLATES
-
-_MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
+from models.image_io import list_images
 
 
 class Unpaired(Dataset):
@@ -36,9 +35,11 @@ class Unpaired(Dataset):
 
     @property
     def broken(self) -> int:
+        """The number of images that could not be read."""
         return self.a.broken + self.b.broken
 
     def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of keys that are an index; workers receive it only when they start."""
         self.epoch = epoch
 
     def __getitem__(self, key: int | tuple[int, int]) -> PairBatch:
@@ -52,22 +53,17 @@ class Unpaired(Dataset):
         rng = np.random.default_rng([self.seed, epoch, index])
         a, a_label = self._image(self.a, index, rng)
         b, b_label = self._image(self.b, int(rng.integers(len(self.b.faces))) if self.random else index, rng)
-        a, b = self.matching.draw(a, b, rng)
+        a, b = self.matching.match_pair(a, b, rng)
         return PairBatch(a=a, b=b, paired=torch.tensor(False), a_label=a_label, b_label=b_label)
 
     def _image(self, domain: Readable, index: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """A framed image (3,size,size) uint8 and its identity label."""
-        faces = domain.faces
-        for step in range(min(_MAX_ATTEMPTS, len(faces))):
-            candidate = (index + step) % len(faces)
-            if (read := domain.read(candidate)) is not None:
-                jitter = self.augmentation.sample(rng) if self.augmentation else None
-                label = None if self.labels is None else torch.tensor(self.labels[faces[candidate].name])
-                aligned = TEMPLATES['celeba']
-                frame = aligned if read[0].shape[:2] == (aligned.height, aligned.width) else faces.frame
-                return into_frame(*read, frame, self.to, jitter)[0], label
-        raise RuntimeError(f'no readable image among {_MAX_ATTEMPTS} in a row from {faces.path(index % len(faces))} on; '
-                           'check the disk or unpack the data again')
+        """Image (3,size,size) uint8 in the template, and its identity label."""
+        row, content = domain.read_next(index)
+        jitter = self.augmentation.sample(rng) if self.augmentation else None
+        label = None if self.labels is None else torch.tensor(self.labels[domain.faces[row].name])
+        aligned = TEMPLATES['celeba']
+        is_aligned = content[0].shape[:2] == (aligned.height, aligned.width)
+        return into_frame(*content, aligned if is_aligned else domain.faces.frame, self.to, jitter)[0], label
 
 
 def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int = 0, augment: bool = False, crops: float = 0.0,
@@ -81,27 +77,30 @@ def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int
     if partition not in PARTITIONS:
         raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}')
     root = check_root(root)
-    listed = {side: _domain(root / f'{"test" if partition == "test" else "train"}{side}') for side in 'AB'}
-    has_identities = all(name is not None for _, names in listed.values() for name in names)
+    folders = [root / f'{"test" if partition == "test" else "train"}{side}' for side in 'AB']
+    listed = [_domain(folder) for folder in folders]
+    has_identities = all(name is not None for _, names in listed for name in names)
     domains = []
-    for side, (files, names) in listed.items():
-        names = names if has_identities else files
+    for folder, (files, names) in zip(folders, listed):
+        identities = [str(name) for name in names] if has_identities else files
         # The validation tenth of split_by_name is held out; its test tenth is part of the training images.
-        held_out = split_by_name(names) == PARTITIONS.index('validation')
+        held_out = split_by_name(identities) == PARTITIONS.index('validation')
         keep = np.ones(len(files), bool) if partition == 'test' else held_out if partition == 'validation' else ~held_out
         if not keep.any():
-            raise ValueError(f'{root}: no image of domain {side} falls into {partition!r}; add images')
-        domains.append(Faces(root / f'{"test" if partition == "test" else "train"}{side}', files, names).select(keep))
-    names = sorted({str(name) for faces in domains for name in faces.identity_names})
-    return Unpaired(*domains, size, labels={name: i for i, name in enumerate(names)} if has_identities else None, seed=seed,
-                    random=partition == 'train', augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
+            raise ValueError(f'{root}: no image of domain {folder.name[-1]} falls into {partition!r}; add images')
+        domains.append(Faces(folder, files, identities).select(keep))
+    photos, drawings = domains
+    all_names = sorted({str(name) for faces in domains for name in faces.identity_names})
+    labels = {name: label for label, name in enumerate(all_names)} if has_identities else None
+    return Unpaired(photos, drawings, size, labels=labels, seed=seed, random=partition == 'train',
+                    augmentation=Augmentation(crops=crops) if augment else None, matching=matching)
 
 
 def _domain(folder: Path) -> tuple[list[str], list[str | None]]:
-    """The images of a domain and the names of their identities."""
+    """The images of a domain and the names of their identities, None where unknown."""
     if not folder.is_dir():
         raise ValueError(f'{folder} does not exist; two domains are laid out as trainA, trainB, testA and testB')
-    files = images_in(folder, deep=True)
+    files = list_images(folder, deep=True)
     if not files:
         raise ValueError(f'{folder} holds no image')
     return files, [_identity(name) for name in files]

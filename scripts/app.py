@@ -21,8 +21,8 @@ from getpass import getpass
 
 import torch
 
+from app.albums import DiskAlbum
 from app.page import LOOPBACK, Settings, serve
-from app.viewing import OnDisk
 from datasets.loaders import FACES
 from models.pipelines.io.provenance import check_signing
 from models.weights import WeightsError
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         if not password:
             raise ValueError('the password is empty; give another one')
     check_signing()
-    albums = {f'{args.data}: {args.root.name}': OnDisk(args.data, args.root)} if args.data else {}
+    albums = {f'{args.data}: {args.root.name}': DiskAlbum(args.data, args.root)} if args.data else {}
     serve(Settings([path.resolve() for path in args.runs], albums, args.device), host=args.host, port=args.port,
           password=password)
 

@@ -216,8 +216,7 @@ def main(argv: list[str] | None = None) -> int:
         with explain_out_of_memory(lambda: f'set --batch below {args.batch} or --device cpu'):
             rows, folder, sanity = (translations if translate else swaps)(args, out)
         table = from_evaluation(rows, args.columns or (TRANSLATION_COLUMNS if translate else DEFAULT_COLUMNS), sanity)
-        for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
-            write_bytes(folder / f'table.{suffix}', text.encode())
+        table.write(folder)
     except (ValueError, OSError, weights.WeightsError, RunError) as error:
         print(f'evaluate.py: {error}', file=sys.stderr)
         return 2

@@ -29,7 +29,7 @@ from datasets.loaders import FACES, build_loader, build_swaps
 from models import weights
 from models.base import Family
 from models.cgan.published import load_generator
-from models.ddpm.networks.onnx_export import SPARED, export_denoiser, noisy
+from models.ddpm.networks.onnx_export import NUM_FLOAT32_CONVOLUTIONS, export_denoiser, noisy
 from models.perception.build import build_perception
 from models.pipelines.onnx_export import export_family, export_generator, onnx_inputs
 from models.pipelines.simswap import CROP_TEMPLATES
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
                       else export_family(family, args.output))
     print(f'{args.output}: onnxruntime and PyTorch differ by at most {difference:.1e}')
     if args.int8:
-        error = quantize(args.output, samples, SPARED if denoises(family) else 0)
+        error = quantize(args.output, samples, NUM_FLOAT32_CONVOLUTIONS if denoises(family) else 0)
         print(f'{args.output}: 8-bit convolutions change the output by {error:.3f} '
               '(root mean square, in units of [-1,1])')
 

@@ -123,12 +123,18 @@ def build(args: argparse.Namespace) -> Training:
     return build_training(config, folder, resume=bool(args.resume), init=init, fixed=fixed)
 
 
+def help_config(family: str | bool) -> list[str]:
+    """Lines of --help-config. family: its name; False for the settings that all families have."""
+    if isinstance(family, str):
+        entry = family_entry(family)
+        return describe_run(entry.load()[1], entry.data_section)
+    return [*describe_run(), f'families: {", ".join(FAMILIES)}; --help-config FAMILY adds the settings of its model and data']
+
+
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     if args.help_config is not None:
-        print(*describe_run(family_entry(args.help_config).load()[1], family_entry(args.help_config).data_section)
-              if args.help_config else [*describe_run(), f'families: {", ".join(FAMILIES)}; --help-config FAMILY adds the '
-                                        'settings of its model and data'], sep='\n')
+        print(*help_config(args.help_config), sep='\n')
         return 0
     try:
         if args.recipe:

@@ -14,17 +14,6 @@ FORMER_WORDS = ('play-ers', 'pa-ces', 'aver-aged', 'rem-ember', 'to-ld', 'unt-ol
                 'cri-tic', 'taught-_by', 'lo-oks')
 CONVERSION = {'configs/renamed.py', 'tests/configs/test_renamed.py'}  # old names in files of users, and their test
 
-# Exceptions to be removed.
-TEMPORARY_LONG = {'tests/app/test_page.py', 'tests/models/pipelines/test_photo.py', 'tests/models/pipelines/video/test_engine.py'}
-TEMPORARY_LARGE = {'experiments/training'}
-TEMPORARY_WORDS = {
-    'datasets/celebamask.py', 'datasets/synthetic/canvas.py', 'experiments/training/checkpoint.py',
-    'experiments/training/optimization/ema.py', 'models/pipelines/video/smoothing.py', 'tests/contract/test_precision.py',
-    'tests/models/pipelines/test_occlusion.py', 'tests/models/pipelines/video/test_color.py',
-    'tests/models/pipelines/video/test_engine.py', 'tests/models/stubs.py',
-}
-TEMPORARY_WITHOUT_README = {'datasets/samples', 'datasets/transforms', 'models/storage'}
-
 
 def files(pattern: str) -> dict[str, Path]:
     """Path relative to the root -> file, of all rooms."""
@@ -46,19 +35,18 @@ def former_words(text: str) -> list[str]:
 def test_files_have_at_most_300_lines():
     lengths = {name: len(path.read_bytes().splitlines()) for name, path in files('*.py').items()}
     assert len(lengths) > 300
-    assert {name: length for name, length in lengths.items() if length > MAX_LINES and name not in TEMPORARY_LONG} == {}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_packages_have_at_most_13_modules():
     counts = {name: len(list(folder.glob('*.py'))) - (folder / '__init__.py').is_file() for name, folder in packages().items()}
-    assert {name: count for name, count in counts.items() if count > MAX_MODULES
-            and name not in TEMPORARY_LARGE.union(ENTRY_POINTS)} == {}
+    assert {name: count for name, count in counts.items() if count > MAX_MODULES and name not in ENTRY_POINTS} == {}
 
 
 def test_former_words_do_not_occur():
     words = {name: former_words(path.read_text(encoding='utf-8')) for name, path in files('*.py').items()
-             if name not in CONVERSION | TEMPORARY_WORDS}
-    assert {name: found for name, found in words.items() if found} == {}
+             if name not in CONVERSION}
+    assert {name: former for name, former in words.items() if former} == {}
 
 
 def test_former_words_are_found():
@@ -70,7 +58,7 @@ def test_former_words_are_found():
 def test_rooms_and_their_packages_have_a_readme_of_one_screen():
     rooms = [name for name in packages() if name.count('/') <= 1 and not name.startswith('tests/')]
     lengths = {name: len((ROOT / name / 'README.md').read_bytes().splitlines()) if (ROOT / name / 'README.md').is_file() else 0
-               for name in rooms if name not in TEMPORARY_WITHOUT_README}
+               for name in rooms}
     assert {name: length for name, length in lengths.items() if not 0 < length <= MAX_README_LINES} == {}
 
 

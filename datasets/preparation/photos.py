@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from datasets.faces import BrokenImage, check_root, images_in, read_image, split_by_name
+from datasets.faces import BrokenImage, check_root, read_image, split_by_name
 from datasets.identity_folder import LANDMARK_COLUMNS
 from datasets.transforms.joint import into_frame, matrix_into
 from models import geometry
 from models.geometry import TEMPLATES
+from models.image_io import list_images
 from models.perception.detection import Detector, Face, build_detector
 from models.storage.files import check_writable, sweep, write_bytes, write_errors
 from models.storage.strict_json import json_text
@@ -92,7 +93,7 @@ def prepare(photos: str | Path, folder: str | Path, *, layout: str = 'celeba', r
     photos, folder = check_root(photos), Path(folder).expanduser()
     if layout not in LAYOUTS:
         raise ValueError(f'unknown layout {layout!r}; known: {", ".join(LAYOUTS)}')
-    files = images_in(photos, deep=True)
+    files = list_images(photos, deep=True)
     if not files:
         raise ValueError(f'{photos} contains no image')
     if folder.resolve().is_relative_to(photos.resolve()):

@@ -23,7 +23,7 @@ from datasets.faces import BrokenImage, Faces
 from datasets.preparation.photos import claim_folder
 from datasets.synthetic.mean_face import MEAN_POINTS
 from datasets.transforms.joint import into_frame, matrix_into
-from datasets.webcaricature import LANDMARKS, five, webcaricature
+from datasets.webcaricature import LANDMARKS, five_landmarks, webcaricature
 from models import geometry
 from models.geometry import TEMPLATES, Template
 from models.pipelines.io.contact_sheet import contact_sheet
@@ -69,7 +69,7 @@ def is_ordered(points: np.ndarray) -> bool:
 def assess(points: np.ndarray, rules: Filter) -> tuple[str, float, float]:
     """Aligned landmarks (17,2) -> the reason for leaving the image out, empty where it is kept, yaw in degrees, and the largest
     distance of the five points from the template in pixels."""
-    positions = five(points)
+    positions = five_landmarks(points)
     distance = float(np.linalg.norm(positions - np.array(CANVAS.points), axis=1).max())
     yaw = float(fit_pose(torch.from_numpy(positions)[None].float(), MEAN_POINTS).angles[0, 0])
     outside = (positions < 0).any() or (positions > (CANVAS.width - 1, CANVAS.height - 1)).any()
@@ -145,8 +145,8 @@ def align_and_assess(image: np.ndarray, points: np.ndarray, rules: Filter) -> tu
     if np.isnan(points).any():
         return None, _NO_LANDMARKS
     try:
-        aligned = into_frame(image, None, five(points), None, CANVAS)[0].permute(1, 2, 0).numpy()
-        matrix = matrix_into(CANVAS, image.shape[:2], five(points), None)
+        aligned = into_frame(image, None, five_landmarks(points), None, CANVAS)[0].permute(1, 2, 0).numpy()
+        matrix = matrix_into(CANVAS, image.shape[:2], five_landmarks(points), None)
     except ValueError:  # all five points coincide
         return None, _NO_LANDMARKS | {'reason': 'landmarks out of order'}
     points = geometry.apply(matrix, torch.from_numpy(points)).numpy()

@@ -1,1 +1,1 @@
-"""Samples of each task: from a list of faces to one item of a batch. Import from the modules."""
+"""Samples of each task: swaps, identities, parsing, causes. Import from the modules."""

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
 from datasets.synthetic import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, SyntheticFaces
@@ -18,7 +19,7 @@ _ROWS = [ATTRIBUTES.index(name) for name in READ_ATTRIBUTES]
 _LOW, _HIGH = np.array([ATTRIBUTE_RANGES[name] for name in READ_ATTRIBUTES], np.float32).T
 
 
-def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
+def causes_of(identity: ArrayLike, attributes: ArrayLike) -> torch.Tensor:
     """The identity and attribute vectors of datasets.synthetic.parameters as one (len(CAUSES),) float32 vector in [-1,1]."""
     scaled = 2 * (np.asarray(attributes, np.float32)[_ROWS] - _LOW) / (_HIGH - _LOW) - 1
     return torch.from_numpy(np.concatenate([np.asarray(identity, np.float32), scaled]))
@@ -27,7 +28,8 @@ def causes_of(identity: np.ndarray, attributes: np.ndarray) -> torch.Tensor:
 class RenderedCauses(Dataset):
     """CauseBatch samples without the batch dimension.
 
-    A key is an index of epoch 0 or a pair (epoch, index); different keys give different images.
+    A key is an index of epoch 0 or a pair (epoch, index); different keys give different images. num_identities: number of
+    identities of the split.
     """
 
     def __init__(self, split: str = 'train', size: int = 64, *, seed: int = 0, num_identities: int = 10 ** 6):

@@ -1,5 +1,6 @@
 """Single faces with identity labels, for the training and evaluation of face recognition."""
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,14 +9,14 @@ from torch.utils.data import Dataset
 from configs.data import is_training
 from datasets.faces import PARTITIONS, Faces
 from datasets.loaders import build_faces
-from datasets.samples.swaps import Readable
+from datasets.samples.readable import Readable
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms.exaggeration import exaggerate_image
 from datasets.transforms.joint import Augmentation, into_frame, unpacked
 from models.batch import FaceBatch, collate
 from models.geometry import Template
 
-_MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
+_TRAIN_IDENTITIES, _TEST_IDENTITIES = 200, 40  # of the rendered faces
 
 
 class IdentityImages(Dataset):
@@ -31,14 +32,14 @@ class IdentityImages(Dataset):
 
     def __init__(self, faces: Faces, to: Template, *, fewest: int = 1, seed: int = 0, augmentation: Augmentation | None = None,
                  exaggerate: float = 0.0):
-        _, place, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
+        _, label, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
         if not (count >= fewest).any():
             raise ValueError(f'no identity in {faces.root} has {fewest} images; use a data set with several images per identity')
-        self.faces = faces.select(np.flatnonzero(count[place] >= fewest))
+        self.faces = faces.select(np.flatnonzero(count[label] >= fewest))
         self.to, self.seed, self.augmentation, self.exaggerate = to, seed, augmentation, exaggerate
         present, self._label = np.unique(self.faces.labels, return_inverse=True)
         self.num_identities = len(present)
-        self.names = self.faces.identity_names[present].tolist()
+        self.names: list[str] = self.faces.identity_names[present].tolist()
         self.readable = Readable(self.faces)
 
     def __len__(self) -> int:
@@ -52,23 +53,15 @@ class IdentityImages(Dataset):
         epoch, index = key if isinstance(key, tuple) else (0, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
-        for step in range(min(_MAX_ATTEMPTS, len(self))):
-            candidate = (index + step) % len(self)
-            if (read := self.readable.read(candidate)) is not None:
-                break
-        else:
-            raise RuntimeError(f'no readable image among {_MAX_ATTEMPTS} in a row from {self.faces.path(index)} on; '
-                               'check the disk or unpack the data again')
+        row, (pixels, _, landmarks) = self.readable.read_next(index)
         jitter = self.augmentation.sample(np.random.default_rng([self.seed, epoch, index])) if self.augmentation else None
-        image, _, points = read
-        frame = self.faces.frame if points is None else None  # the landmarks are more accurate
-        image, _, points = into_frame(image, None, points, frame, self.to, jitter)
+        frame = self.faces.frame if landmarks is None else None  # the landmarks are more accurate
+        image, _, points = into_frame(pixels, None, landmarks, frame, self.to, jitter)
         if self.exaggerate:
             image = exaggerate_image(image, points, self.to, self.exaggerate,
                                      np.random.default_rng([self.seed, epoch, index, 1]))
-        drawing = self.faces.columns.get('drawing')
-        kind = None if drawing is None else torch.tensor(drawing[candidate])
-        return FaceBatch(image, torch.tensor(self._label[candidate]), kind)
+        is_drawing = self.faces.columns.get('drawing')
+        return FaceBatch(image, torch.tensor(self._label[row]), None if is_drawing is None else torch.tensor(is_drawing[row]))
 
 
 class PhotoDrawingPairs(IdentityImages):
@@ -78,25 +71,25 @@ class PhotoDrawingPairs(IdentityImages):
     out; raises ValueError if none is left.
     """
 
-    def __init__(self, faces: Faces, to: Template, **options):
+    def __init__(self, faces: Faces, to: Template, **options: Any):
         if 'drawing' not in faces.columns:
             raise ValueError(f'{faces.root} does not mark drawings; use webcaricature or data.balanced=false')
-        drawing = faces.columns['drawing']
-        both = np.intersect1d(faces.labels[drawing], faces.labels[~drawing])
-        if not len(both):
+        is_drawing = faces.columns['drawing']
+        labels = np.intersect1d(faces.labels[is_drawing], faces.labels[~is_drawing])
+        if not len(labels):
             raise ValueError(f'no identity in {faces.root} has both photos and drawings')
-        super().__init__(faces.select(np.flatnonzero(np.isin(faces.labels, both))), to, **options)
-        drawing = self.faces.columns['drawing']
-        self._rows = {(label, kind): np.flatnonzero((self._label == label) & (drawing == kind))
+        super().__init__(faces.select(np.flatnonzero(np.isin(faces.labels, labels))), to, **options)
+        is_drawing = self.faces.columns['drawing']
+        self._rows = {(label, kind): np.flatnonzero((self._label == label) & (is_drawing == kind))
                       for label in range(self.num_identities) for kind in (False, True)}
 
     def batch(self, keys: list[tuple[int, int]]) -> FaceBatch:
         """2N samples with uint8 images."""
         samples = []
         for epoch, index in keys:
-            rng, drawing = np.random.default_rng([self.seed, epoch, index, 2]), bool(self.faces.columns['drawing'][index])
-            other = int(rng.choice(self._rows[int(self._label[index]), not drawing]))
-            samples += [self.stored((epoch, row)) for row in ((other, index) if drawing else (index, other))]
+            rng, is_drawing = np.random.default_rng([self.seed, epoch, index, 2]), bool(self.faces.columns['drawing'][index])
+            other = int(rng.choice(self._rows[int(self._label[index]), not is_drawing]))
+            samples += [self.stored((epoch, row)) for row in ((other, index) if is_drawing else (index, other))]
         return collate(samples)
 
 
@@ -104,13 +97,12 @@ class RenderedIdentities(Dataset):
     """Rendered faces of `num_identities` identities in the template `to`.
 
     A key is an index or a pair (epoch, index); the identity label is index % num_identities, and each epoch renders another
-    image of it.
-    `names` is empty.
+    image of it. images: number of images per identity in an epoch. `names` is empty.
     """
 
     names: tuple[str, ...] = ()
 
-    def __init__(self, to: Template, *, num_identities: int = 200, images: int = 10, seed: int = 0):
+    def __init__(self, to: Template, *, num_identities: int = _TRAIN_IDENTITIES, images: int = 10, seed: int = 0):
         self.to, self.num_identities, self.images, self.seed = to, num_identities, images, seed
 
     def __len__(self) -> int:
@@ -129,18 +121,22 @@ class RenderedIdentities(Dataset):
 
 
 def build_identities(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
-                     augment: bool = False, balanced: bool = False, exaggerate: float = 0.0
-                     ) -> IdentityImages | RenderedIdentities:
-    """Single faces of a data set by name (a set of faces, or `synthetic`). In training partitions
-    identities have at least two images each; `augment` (a horizontal flip), `balanced` (PhotoDrawingPairs) and `exaggerate` apply
-    to these partitions only. Raises ValueError as datasets.loaders.build_faces does."""
+                     augment: bool = False, balanced: bool = False,
+                     exaggerate: float = 0.0) -> IdentityImages | RenderedIdentities:
+    """Single faces of a data set by name, one of datasets.loaders.FACES or `synthetic`.
+
+    In training partitions identities have at least two images each; `augment` (a horizontal flip), `balanced`
+    (PhotoDrawingPairs) and `exaggerate` apply to these partitions only. Raises ValueError as datasets.loaders.build_faces does.
+    """
     train = is_training(partition)
     if name == 'synthetic':
         if partition not in PARTITIONS:
             raise ValueError(f'unknown partition {partition!r}; known: {", ".join(PARTITIONS)}')
-        return RenderedIdentities(to, num_identities=200 if train else 40,
+        return RenderedIdentities(to, num_identities=_TRAIN_IDENTITIES if train else _TEST_IDENTITIES,
                                   seed=seed * len(PARTITIONS) + PARTITIONS.index(partition))
-    flip = Augmentation(affine=0, color=0) if augment and train else None
     faces = build_faces(name, root, partition)
-    options = {'fewest': 2, 'augmentation': flip, 'exaggerate': exaggerate} if train else {}
-    return (PhotoDrawingPairs if balanced and train else IdentityImages)(faces, to, seed=seed, **options)
+    if not train:
+        return IdentityImages(faces, to, seed=seed)
+    kind = PhotoDrawingPairs if balanced else IdentityImages
+    return kind(faces, to, seed=seed, fewest=2, augmentation=Augmentation(affine=0, color=0) if augment else None,
+                exaggerate=exaggerate)

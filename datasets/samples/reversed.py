@@ -18,7 +18,7 @@ from torch import Tensor
 from datasets.cache import PackedFaces
 from datasets.faces import PARTITIONS
 from datasets.partial import PartialArrays, fill_batches
-from datasets.transforms.joint import unit
+from datasets.transforms.joint import to_signed_float
 from models.batch import SwapBatch
 from models.storage.files import check_writable, replacing
 
@@ -114,7 +114,7 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
                                   same=torch.zeros(len(indices), dtype=torch.bool),
                                   target_parsing=torch.from_numpy(np.stack(labels)).long()))
         stored = ((swaps.clamp(-1, 1) + 1) * 127.5).round().byte()
-        arrays[PARSING_FILE][indices] = labels_of(unit(stored)).byte().numpy()
+        arrays[PARSING_FILE][indices] = labels_of(to_signed_float(stored)).byte().numpy()
         return stored.numpy()
 
     fill_batches(arrays, IMAGES_FILE, _FILLED, np.arange(pairs), batch, render, progress)
@@ -127,7 +127,7 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
 
 def _images(images: list[np.ndarray]) -> Tensor:
     """N images (H,W,3) uint8 -> (N,3,H,W) float32 in [-1,1]."""
-    return unit(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()))
+    return to_signed_float(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()))
 
 
 def _strangers(faces: PackedFaces, per_image: int, seed: int) -> np.ndarray:

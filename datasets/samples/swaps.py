@@ -8,41 +8,11 @@ from torch.utils.data import Dataset
 
 from configs.reading import read_rows, shown
 from datasets.cache import PackedFaces
-from datasets.faces import BrokenImage, Faces, log
+from datasets.faces import Faces
+from datasets.samples.readable import MAX_ATTEMPTS, FaceImage, Readable
 from datasets.samples.reversed import ReversedPairs
 from datasets.transforms.joint import Augmentation, Jitter, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
-
-_MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
-
-
-class Readable:
-    """Reader of a list of faces that logs each unreadable image once and counts these across all workers."""
-
-    def __init__(self, faces: Faces):
-        self.faces = faces
-        self._broken = torch.zeros(len(faces), dtype=torch.bool).share_memory_()
-
-    @property
-    def broken(self) -> int:
-        """The number of images that could not be read."""
-        return int(self._broken.sum())
-
-    @property
-    def broken_paths(self) -> list[Path]:
-        return [self.faces.path(i) for i in torch.nonzero(self._broken).flatten().tolist()]
-
-    def read(self, index: int):
-        """The result of Faces.read, or None if the image is unreadable."""
-        if self._broken.numpy()[index]:
-            return None
-        try:
-            return self.faces.read(index)
-        except BrokenImage as error:
-            if not self._broken[index]:
-                self._broken[index] = True
-                log.warning('left out: %s', error)
-            return None
 
 
 class Swaps(Dataset):
@@ -75,12 +45,12 @@ class Swaps(Dataset):
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
-        self._identities = None if encoder is None else faces.identities(encoder)
+        self._embeddings = None if encoder is None else faces.embeddings(encoder)
         # Images sorted by identity: those of the k-th identity present are order[starts[k]:starts[k + 1]].
         self._order = np.argsort(faces.labels, kind='stable')
         present, self._rank, counts = np.unique(faces.labels, return_inverse=True, return_counts=True)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._weights = np.cumsum(np.sqrt(counts)) / np.sqrt(counts).sum()
+        self._cdf = np.cumsum(np.sqrt(counts)) / np.sqrt(counts).sum()
         if len(present) < 2 and same_ratio < 1:
             raise ValueError(f'{faces.root} holds a single identity, so there is no source of another identity; '
                              'add identities or use same_ratio 1')
@@ -101,16 +71,17 @@ class Swaps(Dataset):
 
     def batch(self, keys: list) -> SwapBatch:
         """The samples of several keys, with uint8 images and label maps, a quarter of the bytes to transfer between processes."""
-        source, target, labels, points, others, target_label, truth = zip(*map(self._sample, keys))
-        source_label, target_label = torch.from_numpy(self.faces.labels.take(others)), torch.tensor(target_label)
-        return SwapBatch(source=torch.stack(source), target=torch.stack(target), same=source_label == target_label,
-                         target_parsing=None if labels[0] is None else torch.stack(labels),
-                         source_embedding=None if self._identities is None else torch.from_numpy(self._identities[list(others)]),
+        sources, targets, parsing, points, source_rows, target_label, truths = zip(*map(self._sample, keys))
+        source_label, target_label = torch.from_numpy(self.faces.labels.take(source_rows)), torch.tensor(target_label)
+        return SwapBatch(source=torch.stack(sources), target=torch.stack(targets), same=source_label == target_label,
+                         target_parsing=None if parsing[0] is None else torch.stack(parsing),
+                         source_embedding=None if self._embeddings is None else
+                         torch.from_numpy(self._embeddings[list(source_rows)]),
                          source_label=source_label, target_label=target_label,
-                         target_landmarks=torch.stack([_landmarks_or_nan(at) for at in points]),
-                         truth=None if self._reversed is None else torch.stack([image if image is not None else plain
-                                                                                for image, plain in zip(truth, target)]),
-                         has_truth=None if self._reversed is None else torch.tensor([image is not None for image in truth]))
+                         target_landmarks=torch.stack([_landmarks_or_nan(landmarks) for landmarks in points]),
+                         truth=None if self._reversed is None else torch.stack([
+                             target if truth is None else truth for truth, target in zip(truths, targets)]),
+                         has_truth=None if self._reversed is None else torch.tensor([truth is not None for truth in truths]))
 
     def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int, Tensor | None]:
         """Source, target, label map and landmarks of the target, index of the source, identity label of the target, and the
@@ -120,56 +91,51 @@ class Swaps(Dataset):
             raise IndexError(index)
         rng = np.random.default_rng([self.seed, epoch, index])
         if self.balanced:
-            index = self._image_of(int(self._weights.searchsorted(rng.random(), side='right')), rng)
-        index, target = self._target(index)
+            index = self._random_image(int(self._cdf.searchsorted(rng.random(), side='right')), rng)
+        index, target_content = self.readable.read_next(index)
         same = bool(rng.random() < self.same_ratio)
-        is_reversed = (self._reversed is not None and rng.random() < self.reversed_ratio
-                       and self._reversed.has(int(self.faces.rows[index])))
-        other, (source, _, at) = self._source(index, target, same or is_reversed, rng)
-        label, truth, jitter = int(self.faces.labels[index]), None, self._jitter(rng)
+        row = int(self.faces.rows[index]) if isinstance(self.faces, PackedFaces) else index
+        is_reversed = self._reversed is not None and rng.random() < self.reversed_ratio and self._reversed.has(row)
+        source_index, (source_image, _, source_points) = self._source(index, target_content, same or is_reversed, rng)
+        target_label, truth, jitter = int(self.faces.labels[index]), None, self._jitter(rng)
         if is_reversed:
-            truth = self._framed(target[0], None, None, jitter)[0]
-            swap, labels, label = self._reversed.read(int(self.faces.rows[index]), rng)
-            target = swap, labels, target[2]
-        target, labels, points = self._framed(*target, jitter)
-        source = self._framed(source, None, at if self.faces.frame is None else None, self._jitter(rng))[0]
-        return source, target, labels, points, other, label, truth
+            image, _, landmarks = target_content
+            truth = self._framed(image, None, None, jitter)[0]
+            swap, parsing, target_label = self._reversed.read(row, rng)
+            target_content = swap, parsing, landmarks
+        target, labels, points = self._framed(*target_content, jitter)
+        source, _, _ = self._framed(source_image, None, source_points if self.faces.frame is None else None, self._jitter(rng))
+        return source, target, labels, points, source_index, target_label, truth
 
     def _jitter(self, rng: np.random.Generator) -> Jitter | None:
         return self.augmentation.sample(rng) if self.augmentation else None
 
-    def _framed(self, image: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None, jitter: Jitter | None):
+    def _framed(self, image: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None,
+                jitter: Jitter | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
         return into_frame(image, labels, points, self.faces.frame, self.to, jitter)
 
-    def _image_of(self, rank: int, rng) -> int:
+    def _random_image(self, rank: int, rng: np.random.Generator) -> int:
+        """Row of a random image of the identity of this rank."""
         return int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1])])
 
-    def _target(self, index: int):
-        for step in range(min(_MAX_ATTEMPTS, len(self))):
-            candidate = (index + step) % len(self)
-            if (read := self.readable.read(candidate)) is not None:
-                return candidate, read
-        raise RuntimeError(f'no readable image among {_MAX_ATTEMPTS} in a row from {self.faces.path(index)} on; '
-                           'check the disk or unpack the data again')
-
-    def _source(self, target: int, read, same: bool, rng):
+    def _source(self, target: int, content: FaceImage, same: bool, rng: np.random.Generator) -> tuple[int, FaceImage]:
+        """Row and content of a random source. content: that of the target, the source if its identity has no other image."""
         rank = int(self._rank[target])
         if same and self._starts[rank + 1] - self._starts[rank] == 1:
-            return target, read
-        for _ in range(_MAX_ATTEMPTS):
+            return target, content
+        for _ in range(MAX_ATTEMPTS):
             # The range is one short and skips the target, so that all other images are equally likely.
             if same:
-                candidate = int(rng.integers(self._starts[rank], self._starts[rank + 1] - 1))
-                candidate = int(self._order[candidate])
+                candidate = int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1] - 1)])
                 candidate = int(self._order[self._starts[rank + 1] - 1]) if candidate == target else candidate
             else:
                 other = int(rng.integers(len(self._starts) - 2))
-                candidate = self._image_of(other + (other >= rank), rng)
+                candidate = self._random_image(other + (other >= rank), rng)
             if (source := self.readable.read(candidate)) is not None:
                 return candidate, source
         if same:
-            return target, read
-        raise RuntimeError(f'no readable image of another identity in {_MAX_ATTEMPTS} attempts under {self.faces.root}; '
+            return target, content
+        raise RuntimeError(f'no readable image of another identity in {MAX_ATTEMPTS} attempts under {self.faces.root}; '
                            'check the disk or unpack the data again')
 
 
@@ -197,15 +163,15 @@ class ListedSwaps(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> SwapBatch:
         source, target = self.pairs[key[1] if isinstance(key, tuple) else int(key)]
-        image, labels, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
+        image, parsing, points = into_frame(*self.faces.read(target), self.faces.frame, self.to)
         labels = self.faces.labels
         return unpacked(SwapBatch(
             source=into_frame(*self.faces.read(source), self.faces.frame, self.to)[0], target=image,
-            same=torch.tensor(bool(labels[source] == labels[target])), target_parsing=labels,
+            same=torch.tensor(bool(labels[source] == labels[target])), target_parsing=parsing,
             source_label=torch.tensor(labels[source]), target_label=torch.tensor(labels[target]),
             target_landmarks=_landmarks_or_nan(points)))
 
 
-def _landmarks_or_nan(points: torch.Tensor | None) -> torch.Tensor:
+def _landmarks_or_nan(points: Tensor | None) -> Tensor:
     """Landmarks (5,2); NaN if unknown, as samples with and without landmarks share a batch."""
     return torch.full((5, 2), torch.nan) if points is None else points

@@ -75,7 +75,7 @@ class Canvas:
         return image
 
     def downsampled(self, size: int) -> np.ndarray:
-        """(size,size,3) float32: the image, area-averaged."""
+        """(size,size,3) float32: the image, by area means of the canvas."""
         return cv2.resize(self.image, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
 
     def labels_at(self, size: int) -> np.ndarray:
@@ -104,7 +104,7 @@ def solid(side: int, color: ArrayLike, dtype: type = np.uint8) -> np.ndarray:
 
 
 def downsample_masks(masks: np.ndarray, size: int) -> np.ndarray:
-    """(N,side,side) uint8 -> (N,size,size) float32 in [0,1], area-averaged; `size` divides the side."""
+    """(N,side,side) uint8 -> (N,size,size) float32 in [0,1], area means; `size` divides the side."""
     column = cv2.resize(masks.reshape(-1, masks.shape[2]), (size, len(masks) * size), interpolation=cv2.INTER_AREA)
     return column.reshape(-1, size, size) * np.float32(1 / 255)
 

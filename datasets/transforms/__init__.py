@@ -1,1 +1,1 @@
-"""Transforms of images together with their annotations, and augmentations of pairs and identities. Import from the modules."""
+"""Alignment, augmentation and histogram matching of images. Import from the modules."""

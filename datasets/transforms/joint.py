@@ -1,6 +1,7 @@
 """Joint transforms of image, label map and landmarks, and alignment to the template `face`."""
 import functools
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -8,30 +9,31 @@ import torch
 from torch import Tensor
 
 from models import geometry
-from models.batch import MIRRORED_IDS, PARTS
+from models.batch import MIRRORED_IDS, PARTS, CauseBatch, FaceBatch, PairBatch, ParsingBatch, SwapBatch
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES, Template
 
 MIRRORED = np.arange(256, dtype=np.uint8)  # MIRRORED_IDS for all byte values: other ids map to themselves
 MIRRORED[:len(PARTS)] = MIRRORED_IDS
 _MIRRORED_POINTS = [1, 0, 2, 4, 3]
 _LOWEST = torch.tensor(-1.0)
+Batch = TypeVar('Batch', SwapBatch, PairBatch, FaceBatch, ParsingBatch, CauseBatch)
 
 
-def unit(image: Tensor) -> Tensor:
+def to_signed_float(image: Tensor) -> Tensor:
     """uint8 in 0..255 -> float32 in [-1,1]."""
     levels = image.float()
     # One pass, as loading is memory-bound; slightly below 2 / 255, so that 255 does not round to above 1.
     return torch.add(_LOWEST, levels, alpha=(2 - 2 ** -22) / 255, out=levels)
 
 
-def unpacked(batch):
+def unpacked(batch: Batch) -> Batch:
     """The same batch or sample with uint8 images as float32 in [-1,1] and uint8 label maps as int64."""
     stored = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{name: value.long() if name == 'target_parsing' else unit(value)
+    return replace(batch, **{name: value.long() if name == 'target_parsing' else to_signed_float(value)
                              for name, value in stored.items() if value is not None and value.dtype == torch.uint8})
 
 
-def first(batch):
+def first(batch: Batch) -> Batch:
     """The first sample of a batch, without the batch dimension."""
     return batch.map(lambda value: value[0])
 
@@ -70,15 +72,16 @@ class Augmentation:
     area: float = 0.748
 
     def sample(self, rng: np.random.Generator) -> Jitter:
-        flip, moved, *rest = rng.random(9).tolist()
-        flip, moved = flip < self.flip, moved < self.affine
-        angle, scale, dx, dy, *color = [2 * value - 1 for value in rest]
-        color = [1 + self.color * float(value) for value in color]
+        """Random parameters."""
+        flip_draw, affine_draw, *rest = rng.random(9).tolist()
+        flip = flip_draw < self.flip
+        angle, scale, dx, dy, *color_offsets = [2 * value - 1 for value in rest]
+        color = [1 + self.color * float(value) for value in color_offsets]
         if self.crops and rng.random() < self.crops:
             side = float(np.sqrt(rng.uniform(self.area, 1)))
             free = (1 - side) / (2 * side)
             return Jitter(flip, 0.0, 1 / side, (free * float(dx), free * float(dy)), *color)
-        if not moved:
+        if affine_draw >= self.affine:
             return Jitter(flip, 0.0, 1.0, (0.0, 0.0), *color)
         return Jitter(flip, self.angle * float(angle), 1 + self.scale * float(scale),
                       (self.shift * float(dx), self.shift * float(dy)), *color)
@@ -90,13 +93,13 @@ def resampled(image: Tensor, matrix: Tensor, size: tuple[int, int], *, mask: boo
     Images use bicubic interpolation, antialiased when they shrink; masks use nearest-neighbor interpolation; the border is
     replicated. A matrix that is a scaled crop of whole pixels is computed as a crop and an antialiased resize.
     """
-    box = _whole_pixels(matrix, size, image.shape[-2:])
+    box = _whole_pixels(matrix, size, (image.shape[-2], image.shape[-1]))
     if box is None:
-        part, matrix = _near(image, matrix, size)
+        part, matrix = _footprint(image, matrix, size)
         if not mask and torch.linalg.det(matrix[:, :2]) > 0.8:  # no antialiasing needed; OpenCV is the fastest
-            part = cv2.warpAffine(part.permute(1, 2, 0).numpy(), matrix.numpy(), size[::-1], flags=cv2.INTER_CUBIC,
-                                  borderMode=cv2.BORDER_REPLICATE)
-            return torch.from_numpy(part).permute(2, 0, 1)
+            warped = cv2.warpAffine(part.permute(1, 2, 0).numpy(), matrix.numpy(), size[::-1], flags=cv2.INTER_CUBIC,
+                                    borderMode=cv2.BORDER_REPLICATE)
+            return torch.from_numpy(warped).permute(2, 0, 1)
         part = geometry.warp(part[None].float(), matrix, size, mode='nearest' if mask else 'bicubic')[0]
         return (part if mask else part.round().clamp(0, 255)).to(image.dtype)
     top, left, height, width = box
@@ -115,9 +118,8 @@ def mirrored(image: Tensor, labels: Tensor | None, points: Tensor | None) -> tup
     if labels is not None:
         labels = torch.from_numpy(cv2.LUT(cv2.flip(labels.byte().numpy(), 1), MIRRORED)).to(labels.dtype)
     if points is not None:
-        points = points.numpy()[_MIRRORED_POINTS]
+        points = points[_MIRRORED_POINTS]
         points[:, 0] = image.shape[-1] - 1 - points[:, 0]
-        points = torch.from_numpy(points)
     return image.flip(-1), labels, points
 
 
@@ -143,24 +145,24 @@ def face_frame(size: int, side: float = FACE_SIDE) -> Template:
                                       for x, y in TEMPLATES['celeba'].points))
 
 
-def into_frame(image: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None, frame: Template | None, to: Template,
-               jitter: Jitter | None = None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def into_frame(pixels: np.ndarray, label_map: np.ndarray | None, landmarks: np.ndarray | None, frame: Template | None,
+               to: Template, jitter: Jitter | None = None) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """A stored image (H,W,3) uint8 with its label map (H,W) and landmarks (5,2), warped to the template `to`.
 
     An image aligned to the template `frame` is cropped and scaled, an image with landmarks is aligned by them, and of other
     images the central part is used. Returns image (3,h,w) uint8, label map (h,w) uint8 or None, landmarks (5,2) float32 or None.
     """
     jitter = jitter or Jitter()
-    height, width = image.shape[:2]
-    still = (jitter.angle, jitter.scale, jitter.shift) == (0.0, 1.0, (0.0, 0.0))
-    image = torch.from_numpy(image).permute(2, 0, 1)
-    labels = None if labels is None else torch.from_numpy(labels)
-    points = None if points is None else torch.as_tensor(points, dtype=torch.float32)
+    height, width = pixels.shape[:2]
+    is_unmoved = (jitter.angle, jitter.scale, jitter.shift) == (0.0, 1.0, (0.0, 0.0))
+    image = torch.from_numpy(pixels).permute(2, 0, 1)
+    labels = None if label_map is None else torch.from_numpy(label_map)
+    points = None if landmarks is None else torch.as_tensor(landmarks, dtype=torch.float32)
     # Skipped for the identity transform, which is frequent for cached images.
-    if not (still and frame == to and (to.height, to.width) == (height, width)):
+    if not (is_unmoved and frame == to and (to.height, to.width) == (height, width)):
         size = to.height, to.width
-        matrix = matrix_into(to, (height, width), points, frame)
-        matrix = matrix if still else geometry.compose(_move(jitter, to), matrix)
+        matrix = matrix_into(to, (height, width), landmarks, frame)
+        matrix = matrix if is_unmoved else geometry.compose(_jitter_matrix(jitter, to), matrix)
         image = resampled(image, matrix, size)
         labels = None if labels is None else resampled(labels[None], matrix, size, mask=True)[0]
         points = None if points is None else geometry.apply(matrix, points)
@@ -189,7 +191,7 @@ def _between(frame: Template, width: int, height: int, to: Template) -> Tensor:
     return geometry.between(frame.scaled(width, height), to)
 
 
-def _move(jitter: Jitter, to: Template) -> Tensor:
+def _jitter_matrix(jitter: Jitter, to: Template) -> Tensor:
     """Rotation and scale about the image's center, then a shift."""
     angle = np.deg2rad(jitter.angle)
     a, b = jitter.scale * np.cos(angle), jitter.scale * np.sin(angle)
@@ -199,7 +201,7 @@ def _move(jitter: Jitter, to: Template) -> Tensor:
 
 
 def _whole_pixels(matrix: Tensor, size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """(top, left, height, width) of the input that maps to the output, if it has whole pixels; otherwise None."""
+    """(top, left, height, width) of the input that maps to the output if it has whole pixels, otherwise None."""
     (a, b, tx), (c, d, ty) = matrix.tolist()
     if max(abs(b), abs(c), abs(a - d)) > 1e-5 * abs(a):
         return None
@@ -211,14 +213,14 @@ def _whole_pixels(matrix: Tensor, size: tuple[int, int], shape: tuple[int, int])
     return whole if top + height <= shape[0] and left + width <= shape[1] else None
 
 
-def _near(image: Tensor, matrix: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _footprint(image: Tensor, matrix: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The part of the image that the output depends on, with a margin for the filter, and the matrix from that part."""
     height, width = image.shape[-2:]
     corners = torch.tensor([[0., 0.], [size[1] - 1., 0.], [0., size[0] - 1.], [size[1] - 1., size[0] - 1.]])
     back = geometry.invert(matrix)
-    footprint = geometry.apply(back, corners)
+    source_corners = geometry.apply(back, corners)
     margin = 3 * max(1.0, float(torch.linalg.det(back[:, :2]).abs().sqrt()))
-    low, high = (footprint.amin(0) - margin).floor(), (footprint.amax(0) + margin).ceil() + 1
+    low, high = (source_corners.amin(0) - margin).floor(), (source_corners.amax(0) + margin).ceil() + 1
     left, right = (int(value) for value in torch.stack([low[0], high[0]]).clamp(0, width))
     top, bottom = (int(value) for value in torch.stack([low[1], high[1]]).clamp(0, height))
     if right - left < 1 or bottom - top < 1:

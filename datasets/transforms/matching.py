@@ -23,25 +23,25 @@ class Matching:
     to_a: float = 0.5
     ratio: float = 1.0
 
-    def draw(self, a: Tensor, b: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def match_pair(self, a: Tensor, b: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """A pair of images (3,H,W) uint8, one of which is matched to the other."""
         if self.space == 'none':
             return a, b
-        return (a, self.matched(b, a)) if rng.random() < self.to_a else (self.matched(a, b), b)
+        return (a, self.match_histograms(b, a)) if rng.random() < self.to_a else (self.match_histograms(a, b), b)
 
-    def matched(self, image: Tensor, like: Tensor) -> Tensor:
+    def match_histograms(self, image: Tensor, like: Tensor) -> Tensor:
         """`image` (3,H,W) uint8 with its histograms matched to those of `like` (3,H,W) uint8."""
         pixels, reference = (np.ascontiguousarray(value.permute(1, 2, 0).numpy()) for value in (image, like))
         from_rgb, to_rgb = SPACES[self.space] or (None, None)
         if from_rgb is not None:
             pixels, reference = cv2.cvtColor(pixels, from_rgb), cv2.cvtColor(reference, from_rgb)
-        channels = [self._matched_channel(pixels[..., i], reference[..., i]) for i in range(3)]
+        channels = [self._match_channel(pixels[..., i], reference[..., i]) for i in range(3)]
         matched = np.stack(channels, -1)
         if to_rgb is not None:
             matched = cv2.cvtColor(matched, to_rgb)
         return torch.from_numpy(matched).permute(2, 0, 1)
 
-    def _matched_channel(self, channel: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    def _match_channel(self, channel: np.ndarray, reference: np.ndarray) -> np.ndarray:
         cdf, reference_cdf = (np.bincount(image.ravel(), minlength=256).cumsum() / image.size for image in (channel, reference))
         table = np.searchsorted(self.ratio * reference_cdf + (1 - self.ratio) * cdf, cdf - 1e-9)
         return table.clip(max=255).astype(np.uint8)[channel]

@@ -17,8 +17,10 @@ from models.storage.files import write_bytes
 
 
 def load_protocol(ablation: AblationConfig, folder: Path) -> SwapProtocol | TranslationProtocol | Faces:
-    """The protocol on which the runs are compared; for identity encoders the images of WebCaricature. folder: receives lists of
-    pairs. ValueError for a missing or unusable data set."""
+    """The protocol on which the runs are compared; for identity encoders the images of WebCaricature.
+
+    Lists of pairs are written to `folder`. Raises ValueError for a missing or unusable data set.
+    """
     protocol = ablation.protocol
     if family_entry(ablation.base.family).task == 'identity':
         return build_faces('webcaricature', protocol.root)
@@ -30,20 +32,26 @@ def load_protocol(ablation: AblationConfig, folder: Path) -> SwapProtocol | Tran
 
 def compare_runs(name: str, ablation: AblationConfig, runs: list[Run], protocol: SwapProtocol | TranslationProtocol | Faces,
                  folder: Path, *, device: str | torch.device = 'cpu') -> Comparison:
-    """Compare the finished runs. protocol: as of `load_protocol`; folder: cache of the evaluation. ValueError where no run is
-    finished."""
+    """Compare the finished runs.
+
+    Args:
+        protocol: of `load_protocol`.
+        folder: of stored evaluations.
+
+    Raises:
+        ValueError: no run is finished.
+    """
     if isinstance(protocol, Faces):
         return compare_encoders(name, ablation, runs, protocol, device=device)
     return compare(name, ablation, runs, protocol, folder, device=device)
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> Path:
-    """Write the tables (Markdown, CSV, LaTeX), images.png for image families, and report.html, whose path is returned."""
+    """Write the tables (Markdown, CSV, LaTeX), images.png for families of images, and report.html. Returns the path of the
+    report."""
     folder.mkdir(parents=True, exist_ok=True)
     for judge, table in comparison.tables.items():
-        stem = 'table' if len(comparison.tables) == 1 else f'table-{judge.replace(", ", "-")}'
-        for suffix, text in (('md', table.markdown()), ('csv', table.csv()), ('tex', table.latex())):
-            write_bytes(folder / f'{stem}.{suffix}', text.encode())
+        table.write(folder, 'table' if len(comparison.tables) == 1 else f'table-{judge.replace(", ", "-")}')
     if comparison.images:
         write_bytes(folder / 'images.png', encode_png(grid(comparison.images, rows=comparison.ablation.images)))
     write_bytes(folder / 'report.html', report(comparison).encode())

@@ -13,12 +13,12 @@ from experiments.evaluation.metrics.cost import gigaflop, parameters, peak_megab
 from models.cgan.discriminators import PatchConfig, build_discriminator
 from models.cgan.generator import PUBLISHED, Generator
 from models.ddpm.networks.denoiser import Denoiser
-from models.ddpm.networks.onnx_export import SPARED, PortableDenoiser, export_denoiser, noisy
+from models.ddpm.networks.onnx_export import NUM_FLOAT32_CONVOLUTIONS, PortableDenoiser, export_denoiser, noisy
 from models.losses.adversarial import discriminator_on_fake, discriminator_on_real, generator_loss
 from models.pipelines.onnx_export import export_generator
 from models.runtime.fusion import fused
 from models.runtime.quantization import quantize
-from models.runtime.sessions import Session, opened
+from models.runtime.sessions import Session, open_temporary
 
 MAX_CALIBRATION_BATCHES = 8  # for the ranges and the error of int8
 
@@ -30,8 +30,8 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, r
 
 
 def _alternating(forms: Mapping[str, Callable[[], Tensor]], repeats: int) -> dict[str, float]:
-    """Median seconds of each form. The forms take turns, each after an untimed call, during which threads of the previous form's
-    library become idle."""
+    """Median seconds of each form. The forms alternate; an untimed call precedes each timed one, so that threads of the previous
+    form's library are idle."""
     seconds: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(repeats):
         for name, form in forms.items():
@@ -79,7 +79,7 @@ def _int8_session(generator: Generator, target: Tensor, embedding: Tensor) -> Se
         export_generator(generator, file)
         return quantize(file, [{'target': target, 'identity': embedding}] * 2)
 
-    return opened(write)
+    return open_temporary(write)
 
 
 def denoiser_figures(denoiser: Denoiser, images: Tensor, *, batch: int,
@@ -89,7 +89,7 @@ def denoiser_figures(denoiser: Denoiser, images: Tensor, *, batch: int,
     Plain, in channels_last and, on a CPU, by onnxruntime in float32 and in int8.
 
     Args:
-        images: (N,3,S,S) in [-1,1], on which int8 finds its ranges.
+        images: (N,3,S,S) in [-1,1], for the calibration of int8.
         batch: images per evaluation.
 
     Returns:
@@ -106,9 +106,9 @@ def denoiser_figures(denoiser: Denoiser, images: Tensor, *, batch: int,
         def write(file: Path, *, int8: bool) -> None:
             export_denoiser(denoiser, 'face', file)
             if int8:
-                figures['int8 moves'] = quantize(file, samples, SPARED)
+                figures['int8 RMSE'] = quantize(file, samples, NUM_FLOAT32_CONVOLUTIONS)
 
-        exact, int8_denoiser = (opened(partial(write, int8=int8), open_file=PortableDenoiser) for int8 in (False, True))
+        exact, int8_denoiser = (open_temporary(partial(write, int8=int8), open_file=PortableDenoiser) for int8 in (False, True))
         forms |= {'onnxruntime': partial(exact, image, timestep), 'int8': partial(int8_denoiser, image, timestep)}
     with torch.no_grad():
         seconds = _alternating(forms, repeats)
@@ -180,10 +180,10 @@ class _TrainingStep:
 
 def _figures(seconds: dict[str, float], batch: int, work: float, parameter_count: int, device: torch.device,
              dtype: torch.dtype) -> dict[str, float]:
-    """work: GFLOP of the plain form. dtype: of the suite's form."""
+    """Figures of two forms. seconds: of each form; work: GFLOP of the plain form; dtype: of the suite's form."""
     peak = matmul_peak(device, torch.float32), matmul_peak(device, dtype)
     plain, ours = seconds['plain'], seconds['ours']
     return {'plain, images/s': batch / plain, 'ours, images/s': batch / ours, 'times as fast': plain / ours,
-            'GFLOP per image': work / batch, 'million numbers': parameter_count / 1e6,
+            'GFLOP per image': work / batch, 'million parameters': parameter_count / 1e6,
             'plain, % of peak': 100 * work / plain / peak[0], 'ours, % of peak': 100 * work / ours / peak[1],
             'peak MB of both': peak_megabytes(device)}

@@ -91,14 +91,14 @@ def _serve(pipe: Any, threads: int, options: dict[str, Any]) -> None:
             start = _seconds(device)
             step.run()
             pipe.send((_seconds(device) - start, peak_megabytes(device)))
-    except Exception as error:  # raised again by the process that measures
+    except Exception as error:  # raised again by the measuring process
         traceback.print_exc()
         pipe.send(error)
 
 
 def _seconds(device: torch.device) -> float:
-    """Clock of a measurement. On a CPU: processor seconds of this process, over all threads and with the system's share, which
-    other processes hardly change."""
+    """Clock of a measurement in seconds. On a CPU: user and system time of all threads of this process, on which the load of the
+    machine has little effect."""
     if device.type != 'cpu':
         return time.perf_counter()
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -109,7 +109,7 @@ def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads:
                         device: str = 'cpu', **model: object) -> dict[str, float]:
     """Seconds and peak megabytes of a training step in each form of TrainingStep that the device supports.
 
-    The forms take turns, after one step each to warm up; figures are medians.
+    The forms alternate after one warm-up step each; figures are medians.
 
     Args:
         model: changes of the preset's model config.
@@ -146,7 +146,7 @@ def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads:
         for process in processes:
             process.terminate()
     median = {form: statistics.median(seconds[form][1:]) for form in forms}
-    figures = {'million numbers': million_parameters}
+    figures = {'million parameters': million_parameters}
     for form in forms:
         figures |= {f'{form}, s/step': median[form], f'{form}, peak MB': megabytes[form]}
     return figures | {f'times as fast, {form}': median[PLAIN] / median[form] for form in forms[1:]}

@@ -21,7 +21,7 @@ from models.pipelines.video.engine import VideoEngine
 from models.pipelines.video.tracking import Tracker
 from models.registry import SWAPPER, load_family
 
-_SIDE_PX = 128  # side of the face template of the hull; a judge's crops have twice as much
+_SIDE_PX = 128  # side of the face template of the hull; the crops of the embedder are twice as large
 
 
 def video_figures(
@@ -99,15 +99,15 @@ def _quality_figures(video: Path, output: Path, photo: np.ndarray, landmarks: np
             similarities.append([float(embedding @ source_embedding), float(embedding @ embed(frame.image, face.points))])
         previous = frame, swapped
     if not changes:
-        raise ValueError(f'{video} shows no face')
+        raise ValueError(f'{video} contains no face')
     (video_flicker, swap_flicker), (source, target) = np.mean(changes, 0), np.mean(similarities, 0)
     return {
         'flicker of the video': video_flicker,
         'flicker of the swap': swap_flicker,
         'flicker, ratio': swap_flicker / video_flicker,
         'identity similarity to the source': source,
-        'least of a frame': np.min(similarities, 0)[0],
-        'identity similarity to the filmed': target,
+        'minimum over frames': np.min(similarities, 0)[0],
+        'identity similarity to the target': target,
     }
 
 

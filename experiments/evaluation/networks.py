@@ -5,16 +5,18 @@ from safetensors import SafetensorError, safe_open
 
 from configs.reading import shown
 from datasets.samples.identities import build_identities
-from datasets.samples.parsing import Labeled, RenderedFaces, by_subset
+from datasets.samples.parsing import ParsingSource, RenderedFaces, parsing_subsets
 from experiments.evaluation.protocols.causes import measure_causes
 from experiments.evaluation.protocols.parsing import measure
 from experiments.evaluation.protocols.verification import verify
+from models import weights
 from models.base import Task
 from models.perception.build import EMBEDDERS, PARSERS, load_embedder, load_parser
 from models.perception.causes import load_causes
 from models.perception.encoders.files import load_encoder
 from models.perception.parsers.family import load_trained
 
+CAUSES_WEIGHTS = 'causes'  # name in models.weights
 PARSER_SIZE_PX = 128  # side of the images that parsers are measured on
 _TASKS: dict[str, Task] = {'parsing-unet': 'parsing', 'causes': 'causes'}  # by `network` in the metadata of an exported file
 
@@ -26,7 +28,10 @@ def network_task(source: str) -> Task:
             return 'identity'
         if source in PARSERS:
             return 'parsing'
-        raise ValueError(f'{shown(source)} is neither a file nor a published network; known: {", ".join([*EMBEDDERS, *PARSERS])}')
+        if source == CAUSES_WEIGHTS:
+            return 'causes'
+        raise ValueError(f'{shown(source)} is neither a file nor a published network; known: '
+                         f'{", ".join([*EMBEDDERS, *PARSERS, CAUSES_WEIGHTS])}')
     try:
         with safe_open(source, 'pt') as handle:
             metadata = handle.metadata() or {}
@@ -79,9 +84,9 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
     """
     parser = load_trained(source) if Path(source).is_file() else load_parser(source)
     parser.to(device)
-    sources: dict[str, Labeled | RenderedFaces] = {}
+    sources: dict[str, ParsingSource] = {}
     for root in roots:
-        sources.update(by_subset(root, PARSER_SIZE_PX, partition))
+        sources.update(parsing_subsets(root, PARSER_SIZE_PX, partition))
     sources['synthetic'] = RenderedFaces('test' if partition == 'all' else partition, PARSER_SIZE_PX)
     lines = []
     for title, faces in sources.items():
@@ -93,7 +98,8 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
 
 def causes_report(source: str, *, device: str = 'cpu') -> str:
     """Errors of a regressor of rendering parameters on rendered test faces, as one line. Raises ValueError for other files."""
-    row = measure_causes(load_causes(source).to(device), device=device)
+    file = source if Path(source).is_file() else weights.path(source)
+    row = measure_causes(load_causes(file).to(device), device=device)
     worst = ', '.join(f'{name} {ratio:.2f}' for name, ratio in row['worst'].items())
     return (f'{source}: identity error {row["cause_identity"]:.3f} (predicting the mean: {row["guess"]["cause_identity"]:.3f}), '
             f'attribute error {row["cause_attributes"]:.3f} ({row["guess"]["cause_attributes"]:.3f}), accuracy of switches '

@@ -4,8 +4,10 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from experiments.evaluation.measures import MEASURES, Measure
+from models.storage.files import write_bytes
 
 ARROWS = {'high': ' ↑', 'low': ' ↓', '': ''}  # of Measure.better, in headings
 SIGNIFICANT_P = 0.05
@@ -90,6 +92,11 @@ class Table:
             writer.writerow([row.name, *('' if value is None else value for cell in cells for value in
                                          ((cell.mean, cell.deviation, cell.p) if cell else (None,) * 3))])
         return text.getvalue()
+
+    def write(self, folder: Path, stem: str = 'table') -> None:
+        """Write STEM.md, STEM.csv and STEM.tex."""
+        for suffix, text in (('md', self.markdown()), ('csv', self.csv()), ('tex', self.latex())):
+            write_bytes(folder / f'{stem}.{suffix}', text.encode())
 
     def _text(self, index: int, name: str, marks: dict[int, str], separator: str, star: str) -> str:
         """Text of a cell. marks: rank -> format; separator: of mean and deviation; star: of p below SIGNIFICANT_P."""

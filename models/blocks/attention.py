@@ -14,7 +14,7 @@ class SelfAttention(nn.Module):
 
     Args:
         channels: C, at least 8.
-        pooled: max-pool g and h 2x2, and give h C/2 channels, which a fourth convolution expands to C; a quarter of the work.
+        pooled: max-pool g and h 2x2, with C/2 channels of h, which a fourth convolution expands to C; a quarter of the cost.
         wrap: applied to each convolution, such as models.blocks.spectral.spectral.
         gamma: initial value of the learned scalar.
         names: names of f, g and h in the state dict.

@@ -13,7 +13,7 @@ def check_patches(size: int, layers: int) -> None:
     """
     if size < 3 * 2 ** layers:
         raise ValueError(
-            f'size {size} leaves nothing after {layers} halvings of the patch discriminator: take fewer discriminator_layers, or '
+            f'size {size} is too small for {layers} halvings of the patch discriminator: use fewer discriminator_layers, or '
             f'a size from {3 * 2**layers} on'
         )
 

@@ -93,7 +93,7 @@ class MultiScaleDiscriminator(Discriminator):
         min_size_px = 3 * 2 ** (config.levels + config.scales - 1)
         if config.size < min_size_px:
             raise ValueError(f'{config.scales} scales of {config.levels} levels need images of at least {min_size_px} pixels, '
-                             f'not {config.size}: take fewer of them')
+                             f'not {config.size}: use fewer scales or levels')
         self.value_range = config.value_range
         self.scales = nn.ModuleList(PatchDiscriminator(config) for _ in range(config.scales))
 

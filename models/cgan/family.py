@@ -1,6 +1,7 @@
 """Conditional GAN for face swapping after SimSwap (Chen et al. 2020), with the self-attention of SAGAN (Zhang et al. 2019).
 
-Losses beside those of models.swap.losses, with the weights of SimSwap's published training code (0: the code lacks the loss):
+Losses in addition to those of models.swap.losses, with the weights of SimSwap's published training code, 0 where it lacks the
+loss:
 
 | loss | group | formula | published | source |
 | --- | --- | --- | --- | --- |
@@ -9,7 +10,7 @@ Losses beside those of models.swap.losses, with the weights of SimSwap's publish
 | adversarial | generator | models.losses.adversarial, by `adversary` | 1 | SimSwap eq. 6 |
 | feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and real | 10 | SimSwap eq. 8 |
 | feature_reconstruction | generator | relative L1 of all its maps of swap and real, where known | 0 | Johnson 2016 eq. 2 |
-| cycle | generator | mean abs(swap with the target's identity put back - target) | 0 | Zhu 2017 eq. 2 |
+| cycle | generator | mean abs(swap of the swap to the target's identity - target) | 0 | Zhu 2017 eq. 2 |
 | classes | generator | cross entropy of the discriminator's class logits with the source's label | 0 | Odena 2017 |
 | discriminator | discriminator | loss on real images and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
 | gradient_penalty | discriminator | (gradient norm on interpolations - 1)^2 | 0 | Gulrajani 2017 eq. 3 |
@@ -170,7 +171,7 @@ class CGAN(SwapFamily):
         return losses
 
     def _adversarial_losses(self, swap: Tensor, batch: SwapBatch) -> dict[str, Tensor]:
-        """The generator's losses that the discriminator gives for swaps (B,3,H,W)."""
+        """Losses of the generator that depend on the discriminator, for swaps (B,3,H,W)."""
         output, losses = self.discriminator(swap), {}
         if self.is_active('adversarial'):
             losses['adversarial'] = generator_loss(self.config.adversary, output.logits)
@@ -228,7 +229,7 @@ class CGAN(SwapFamily):
             embedding = torch.cat([embedding, embedding])
         swap, _ = self.forward_generator(target, embedding, self.conditions(target, labels))
         if self.config.mirrored:
-            swap, mirrored = swap.unflatten(0, (2, -1)).unbind()  # not by the batch size, which an exported network leaves open
+            swap, mirrored = swap.unflatten(0, (2, -1)).unbind()  # the batch size is dynamic in an exported network
             swap = _coarse_mean(swap, mirrored.flip(3))
         return swap.clamp(-1, 1)
 
@@ -244,7 +245,7 @@ class CGAN(SwapFamily):
 
 def _coarse_mean(first: Tensor, second: Tensor) -> Tensor:
     """The mean of two images (B,3,H,W) in all but the finest details, which come from the first: details of two images do not
-    align. Coarse is what three means over 3x3 pixels leave."""
+    align. The coarse part is the result of three means over 3x3 pixels."""
     coarse = (first - second) / 2
     for _ in range(3):
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)

@@ -97,7 +97,7 @@ class GeneratorConfig(Config):
     pooled: bool = Field(False, description='max-pool the keys and values of the self-attention')
     spectral: bool = Field(False, description='spectral norm of all convolutions but the first and the last')
     condition_channels: int = Field(0, description="channels of the target's parsing map, 0 for none")
-    background_image: bool = Field(False, description='take the target without its face and add it to the output')
+    background_image: bool = Field(False, description='condition on the target without its face, and add it to the output')
     skips: Literal['none', 'background_image', 'target'] = Field(
         'none', description='skip connections of the decoder: none, maps of the background image, or, as in a U-Net, all encoder '
                             'maps, face included, which favors copying the target')
@@ -114,15 +114,15 @@ class GeneratorConfig(Config):
         return [self.size // (self.fold * 2 ** level) for level in range(len(self.widths))]
 
     @property
-    def cell(self) -> int:
+    def cell_px(self) -> int:
         """Pixels per side of a position of the coarsest map."""
         return self.fold * 2 ** (len(self.widths) - 1)
 
     def check(self) -> None:
         """ValueError, one sentence, where the fields contradict each other."""
-        if len(self.widths) < 2 or self.size % self.cell or self.size < 2 * self.cell:
+        if len(self.widths) < 2 or self.size % self.cell_px or self.size < 2 * self.cell_px:
             raise ValueError(f'size {self.size} does not fit fold {self.fold} and {len(self.widths)} widths: take two widths or '
-                             f'more and a size that is a multiple of {self.cell} and at least {2 * self.cell}')
+                             f'more and a size that is a multiple of {self.cell_px} and at least {2 * self.cell_px}')
         if unknown_sides := set(self.attention) - set(self.sides):
             raise ValueError(f'attention at {min(unknown_sides)} pixels is impossible: the maps of this generator have the sides '
                              f'{", ".join(map(str, self.sides))}')
@@ -186,8 +186,8 @@ class Generator(nn.Module):
                 background_image: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """The swap (B,3,H,W) and, with `mask`, the mask (B,1,H,W) in [0,1], 1 = generated.
 
-        target: (B,3,H,W) in the config's value range, which the swap has, too. embedding: (B,D) unit length. parsing_onehot:
-        (B,condition_channels,H,W), background_image: (B,3,H,W); given exactly where the config has them, else ValueError.
+        target: (B,3,H,W) in the value range of the config, as the swap. embedding: (B,D) unit length. parsing_onehot:
+        (B,condition_channels,H,W), background_image: (B,3,H,W); required exactly where the config has them, otherwise ValueError.
         """
         config = self.config
         if (parsing_onehot is None) != (config.condition_channels == 0) or (background_image is None) == config.background_image:

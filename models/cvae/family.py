@@ -1,7 +1,7 @@
 """Conditional variational auto-encoder for face swapping.
 
 The target's pose, expression and light pass through a spatial latent, its background and parsing map through skip connections,
-the source's identity through AdaIN. Losses beside those of models.swap.losses:
+the source's identity through AdaIN. Losses in addition to those of models.swap.losses:
 
 | loss | group | formula | source |
 | --- | --- | --- | --- |

@@ -13,9 +13,9 @@ embedding. With x0' the clean image of the prediction and a = alphas_cumprod of 
 
 The image that is denoised, `real`, is the expected swap where it is known, otherwise the target. A sample is a swap where it is
 not known and the identity condition is kept. The noisy image then contains the target's face: the weight of `id` is largest at
-a = 1/3, where the noisy image shows little of that face and x0' is a face already. Identity and structure are dropped at random,
-for classifier-free guidance (Ho & Salimans 2022), separately and together, so that the same network is an unconditional denoiser
-as well.
+a = 1/3, where the noisy image contains little of that face and x0' is a face already. Identity and structure are dropped at
+random, for classifier-free guidance (Ho & Salimans 2022), separately and together, so that the same network is an unconditional
+denoiser as well.
 """
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ from models.losses.perceptual import perceptual_l1
 from models.swap.family import SwapFamily, SwapFamilyConfig
 from models.swap.losses import SWAP_LOSS_WEIGHTS, TEACHER_MAPS, RenderedSwap, swap_losses
 
-_LANDMARKS = 5  # one heat map each
+_NUM_LANDMARKS = 5  # one heat map each
 
 
 class Sampling(Config):
@@ -95,10 +95,10 @@ class DDPM(SwapFamily):
 
     def __init__(self, config: DDPMConfig, perception: Perception | None):
         super().__init__(config, perception)
-        cell = config.fold * 2 ** (len(config.widths) - 1)
-        if config.size % cell:
+        cell_px = config.fold * 2 ** (len(config.widths) - 1)
+        if config.size % cell_px:
             raise ValueError(f'size {config.size} does not fit fold {config.fold} and {len(config.widths)} widths: '
-                             f'take a multiple of {cell}')
+                             f'take a multiple of {cell_px}')
         if config.drop_id + config.drop_structure + config.drop_both > 1:
             raise ValueError('drop_id, drop_structure and drop_both sum to more than 1; lower one of them')
         if self.is_active('variational') and not config.learned_sigma:
@@ -109,7 +109,7 @@ class DDPM(SwapFamily):
             widths=config.widths,
             depth=config.depth,
             attention=config.attention,
-            condition_channels=config.condition_channels + _LANDMARKS,
+            condition_channels=config.condition_channels + _NUM_LANDMARKS,
             id_dim=config.id_dim,
             tokens=config.tokens,
             prediction=config.prediction,
@@ -128,7 +128,7 @@ class DDPM(SwapFamily):
         """The whole condition, and the target's face mask (B,1,H,W)."""
         parsing_onehot, background_image, face = self.conditions(batch.target, self.labels(batch))
         if batch.target_landmarks is None:
-            heat = parsing_onehot.new_zeros(len(batch), _LANDMARKS, *parsing_onehot.shape[2:])
+            heat = parsing_onehot.new_zeros(len(batch), _NUM_LANDMARKS, *parsing_onehot.shape[2:])
         else:
             heat = heat_maps(batch.target_landmarks, self.config.size)
         return Condition(torch.cat([background_image, parsing_onehot, heat], 1), self.source_embedding(batch)), face
@@ -141,7 +141,8 @@ class DDPM(SwapFamily):
         keep_structure = uniform >= without_structure
         keep_id = (uniform >= config.drop_both) & ~(keep_structure & (uniform < without_structure + config.drop_id))
         keep_landmarks = _broadcastable(uniform_landmarks >= config.drop_landmarks)
-        structure = torch.cat([condition.structure[:, :-_LANDMARKS], condition.structure[:, -_LANDMARKS:] * keep_landmarks], 1)
+        structure, heat = condition.structure.split([condition.structure.shape[1] - _NUM_LANDMARKS, _NUM_LANDMARKS], 1)
+        structure = torch.cat([structure, heat * keep_landmarks], 1)
         return Condition(structure, condition.id_embedding).masked(keep_structure, keep_id), keep_structure, keep_id
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
@@ -182,7 +183,7 @@ class DDPM(SwapFamily):
         return losses | swap_losses(rendered, self.config.weights, exclude=('id', 'background', 'perceptual'))
 
     def id_loss(self, clean: Tensor, batch: SwapBatch, id_embedding: Tensor, alpha: Tensor, is_swap: Tensor) -> Tensor:
-        """Mean of 6.75 a (1-a)^2 (1 - cos(teacher(x0'), teacher(source))) over the swaps, 0 where there is none.
+        """Mean of 6.75 a (1-a)^2 (1 - cos(teacher(x0'), teacher(source))) over the swaps; 0 without swaps.
 
         Args:
             clean: predicted clean images x0', (B,3,H,W).

@@ -59,7 +59,7 @@ def low_pass(images: Tensor, factor: float) -> Tensor:
 
 
 def projected(images: Tensor, factor: float) -> Tensor:
-    """Projection P = D^+ D of the downsampling D: the image of least norm with the same downsampling. Unlike phi_N, which is no
+    """Projection P = D^+ D of the downsampling D: the image of minimum norm with the same downsampling. Unlike phi_N, which is no
     projection, it satisfies D(x - P x + P y) = D y. Same shape."""
     return _apply(2, reduced(images, factor), factor, images.shape[-2:])
 

@@ -20,7 +20,7 @@ class Step:
         t, t_prev: timesteps; t_prev is -1 in the last step.
         alpha, alpha_prev: alphas_cumprod at t and t_prev, 1 at t_prev in the last step.
         noisy: x_t, (B,3,H,W).
-        clean, noise: predicted x0, clipped where the sampler clips, and the eps that gives x_t with it, (B,3,H,W) each.
+        clean, noise: predicted x0, clipped where the sampler clips, and the corresponding eps, (B,3,H,W) each.
         generator: source of random numbers.
     """
 

@@ -48,14 +48,14 @@ def spaced(steps: int, kept: str) -> list[int]:
         count = int(kept.removeprefix('ddim'))
         strides = [stride for stride in range(1, steps) if len(range(0, steps, stride)) == count]
         if not strides:
-            raise ValueError(f'no whole stride keeps {count} of {steps} timesteps; give a number without ddim')
+            raise ValueError(f'no whole stride keeps {count} of {steps} timesteps; set a number without ddim')
         return list(range(0, steps, strides[0]))
     counts = [int(part) for part in kept.split(',')]
     sizes = [steps // len(counts) + (section < steps % len(counts)) for section in range(len(counts))]
     timesteps, start = [], 0
     for size, count in zip(sizes, counts):
         if not 1 <= count <= size:
-            raise ValueError(f'{count} of {size} timesteps cannot be kept; ask for 1 to {size}')
+            raise ValueError(f'{count} of {size} timesteps cannot be kept; set 1 to {size}')
         stride, offset = (size - 1) / (count - 1) if count > 1 else 1, 0.0
         for _ in range(count):
             timesteps.append(start + round(offset))

@@ -155,7 +155,7 @@ def load_encoder() -> SimSwapArcFace:
         weights.path(entry.name)  # raises MissingWeights with the command that fetches the file
         raise weights.MissingWeights(f'{entry.path} is a pickled program: take the tensors out of it with '
                                      f'`python scripts/weights.py convert {entry.name} --unpickle`')
-    return SimSwapArcFace.of(read_state(converted))
+    return SimSwapArcFace.from_state_dict(read_state(converted))
 
 
 def load_simswap(name: str, generate: Callable[[Tensor, Tensor], Tensor], detector: Detector, *,

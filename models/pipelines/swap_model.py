@@ -19,7 +19,7 @@ from models.pipelines.photo import SWAP_DESCRIPTION
 from models.pipelines.simswap import CROP_TEMPLATES, SimSwapper, load_simswap, weight_files
 from models.registry import SWAPPER, load_family
 from models.runtime.fusion import fused
-from models.runtime.sessions import opened
+from models.runtime.sessions import open_temporary
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class SwapModel:
         if self.runtime == 'torch':
             return None
         if self.simswap:
-            return opened(partial(export_generator, self.load_generator(self.simswap)), self.device, SwapSession)
-        return opened(partial(export_family, self._trained(perception)), self.device, SwapSession)
+            return open_temporary(partial(export_generator, self.load_generator(self.simswap)), self.device, SwapSession)
+        return open_temporary(partial(export_family, self._trained(perception)), self.device, SwapSession)
 
     def load(self, perception: Perception, session: SwapSession | None = None) -> Family:
         """The family on `device`. session: as of `open_session`. ValueError where the weights are not of a swap family or the
@@ -93,7 +93,7 @@ class SwapModel:
             models.weights.WeightsError: missing weights.
         """
         assert self.simswap
-        generator = session or fused(self.load_generator(self.simswap)).to(self.device, memory_format=torch.channels_last)
+        generator = session or fused(self.load_generator(self.simswap)).to(self.device).to(memory_format=torch.channels_last)
         parser = load_parser('bisenet').to(self.device) if parsing_mask else None
         return load_simswap(self.simswap, generator.swap, detector, device=self.device, parser=parser)
 

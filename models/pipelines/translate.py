@@ -111,7 +111,7 @@ class FaceTranslator:
         self.direction, self.device = direction or family.directions[0], torch.device(device)
         self.name = type(family).__name__
         if self.direction not in family.directions:
-            raise ValueError(f'{self.name} does not translate {direction}; it knows {", ".join(family.directions)}')
+            raise ValueError(f'{self.name} does not translate {direction}; supported: {", ".join(family.directions)}')
         if centers is not None and not hasattr(family, 'sample'):
             raise ValueError(f'{self.name} uses no features of parts; leave them away, or give weights of a pix2pixHD')
 
@@ -131,7 +131,7 @@ class FaceTranslator:
         if styles < 1:
             raise ValueError(f'{styles} styles are no number of translations; give 1 or more')
         if reference and not self.family.styled:
-            raise ValueError(f'{self.name} takes no style from a reference image; leave the reference away, or use munit, '
+            raise ValueError(f'{self.name} takes no style from a reference image; omit the reference, or use munit, '
                              'satnet or stargan')
         if reference and (styles > 1 or self.centers is not None):
             raise ValueError('a reference image gives one style: leave the number of styles and features of parts away')

@@ -11,14 +11,14 @@ _QUANTIZED_OPERATIONS = ['Conv', 'Relu']
 _RANKING_IMAGES = 4  # images on which the error of each convolution alone is measured
 
 
-def quantize(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
+def quantize(file: Path, samples: Sequence[Inputs], num_float32: int = 0) -> float:
     """Quantize the convolutions and ReLUs of a file that `export` has written, in place.
 
     Weights are quantized per channel, activations by their range over all samples but the last.
 
     Args:
         samples: inputs, at least two.
-        spared: number of convolutions that stay in float32: those whose quantization alone changes the output most.
+        num_float32: number of convolutions that stay in float32: those whose quantization alone changes the output most.
 
     Returns:
         Root mean square change of the output for the last sample.
@@ -41,9 +41,10 @@ def quantize(file: Path, samples: Sequence[Inputs], spared: int = 0) -> float:
 
         quant_pre_process(str(file), str(prepared), skip_symbolic_shape=True)  # the batch size is dynamic
         excluded = []
-        if spared:
-            few = [{name: value[:_RANKING_IMAGES] for name, value in calibration[0].items()}]
-            excluded = sorted(_convolutions(prepared), key=lambda name: error(few, nodes_to_quantize=[name]))[-spared:]
+        if num_float32:
+            ranking_inputs = [{name: value[:_RANKING_IMAGES] for name, value in calibration[0].items()}]
+            by_error = sorted(_convolutions(prepared), key=lambda name: error(ranking_inputs, nodes_to_quantize=[name]))
+            excluded = by_error[-num_float32:]
         final_error = error(calibration, nodes_to_exclude=excluded)
         write_bytes(file, quantized.read_bytes())
     return final_error

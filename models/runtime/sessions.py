@@ -48,7 +48,7 @@ class Session:
 
     Attributes:
         inputs: name -> shape.
-        notes: custom metadata of the file.
+        metadata: custom metadata of the file.
         provider: the provider in use.
 
     Raises:
@@ -59,7 +59,7 @@ class Session:
         import onnxruntime
 
         if not Path(file).is_file():
-            raise ValueError(f'there is no file {file}; scripts/export.py writes networks of the suite as ONNX')
+            raise ValueError(f'{file} does not exist; scripts/export.py writes networks of the suite as ONNX')
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry('session.intra_op.allow_spinning', '1' if spin else '0')
@@ -67,9 +67,9 @@ class Session:
         try:
             self.session = onnxruntime.InferenceSession(str(file), options, providers=providers(device))
             self.inputs = {value.name: value.shape for value in self.session.get_inputs()}
-            self.notes = self.session.get_modelmeta().custom_metadata_map
+            self.metadata = self.session.get_modelmeta().custom_metadata_map
         except Exception as error:  # onnxruntime's errors have no common base class
-            raise ValueError(f'{file} cannot be read as ONNX ({shown(error, 300)}); get it anew') from error
+            raise ValueError(f'{file} cannot be read as ONNX ({shown(error, 300)}); fetch it again') from error
         self.file = Path(file)
         self.provider = self.session.get_providers()[0]
 
@@ -83,18 +83,18 @@ class Session:
             output, = self.session.run(None, {name: value.cpu().numpy() for name, value in inputs.items()})
             return torch.from_numpy(output)
         except Exception as error:
-            raise ValueError(f'the network in {self.file} does not run ({shown(error, 300)}); get it anew') from error
+            raise ValueError(f'the network in {self.file} does not run ({shown(error, 300)}); fetch it again') from error
 
 @torch.no_grad()
 def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, file: Path,
-           notes: dict[str, str] | None = None) -> float:
+           metadata: dict[str, str] | None = None) -> float:
     """Write a network as ONNX with a dynamic batch size.
 
     Args:
         inputs: number of samples -> inputs by name, in the order of the network's arguments.
         output: name of the output.
         file: file to write.
-        notes: custom metadata.
+        metadata: custom metadata.
 
     Returns:
         Largest absolute difference of onnxruntime and PyTorch.
@@ -104,7 +104,7 @@ def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, fil
     """
     traced_inputs, network = inputs(2), network.eval()
     with replacing(file) as partial:
-        _write(network, traced_inputs, output, notes, partial)
+        _write(network, traced_inputs, output, metadata, partial)
         test_inputs = inputs(3)
         difference = float((Session(partial)(**test_inputs) - network(**test_inputs)).abs().max())
         if not difference <= MAX_EXPORT_ERROR:
@@ -113,7 +113,7 @@ def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, fil
     return difference
 
 
-def _write(network: nn.Module, inputs: Inputs, output: str, notes: dict[str, str] | None, file: Path) -> None:
+def _write(network: nn.Module, inputs: Inputs, output: str, metadata: dict[str, str] | None, file: Path) -> None:
     import onnx
 
     buffer = io.BytesIO()  # the exporter's own errors do not name a full disk
@@ -123,14 +123,14 @@ def _write(network: nn.Module, inputs: Inputs, output: str, notes: dict[str, str
         torch.onnx.export(widened(network), tuple(inputs.values()), buffer, input_names=list(inputs), output_names=[output],
                           dynamic_axes={name: {0: 'batch'} for name in (*inputs, output)}, opset_version=_OPSET, dynamo=False)
     content = buffer.getvalue()
-    if notes:
+    if metadata:
         model = onnx.load_from_string(content)
-        onnx.helper.set_model_props(model, notes)
+        onnx.helper.set_model_props(model, metadata)
         content = model.SerializeToString()
     file.write_bytes(content)
 
 
-def opened(write: Callable[[Path], object], device: str = 'cpu', open_file: Callable[[Path, str], T] = Session) -> T:
+def open_temporary(write: Callable[[Path], object], device: str = 'cpu', open_file: Callable[[Path, str], T] = Session) -> T:
     """Open a network from a temporary file.
 
     Args:

@@ -28,7 +28,7 @@ class SwapConditions(NamedTuple):
 def swap_conditions(target: Tensor, labels: Tensor, *, parsing: bool, margin_px: int) -> SwapConditions:
     """Conditions from targets (B,3,H,W) in [-1,1] and their parsing labels (B,H,W).
 
-    parsing: give the one-hot parsing map rather than the face mask. margin_px: see `dilated_face`.
+    parsing: return the one-hot parsing map instead of the face mask. margin_px: see `dilated_face`.
     """
     face = face_mask(labels)  # (B,1,H,W)
     onehot = F.one_hot(labels, len(PARTS)).permute(0, 3, 1, 2).to(target.dtype) if parsing else face  # (B,C,H,W)

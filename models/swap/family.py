@@ -72,7 +72,7 @@ class SwapFamily(Family):
             teacher_size = perception.distillation_teacher.config.size
             if teacher_size != config.size:
                 raise ValueError(f'the distillation teacher generates images of {teacher_size} pixels, this family of '
-                                 f'{config.size}: give both the same model.size')
+                                 f'{config.size}: set the same model.size for both')
 
     def training_batch(self, batch: SwapBatch, cache: dict) -> SwapBatch:
         """The batch with its share `reversed` of reversed pairs, which are rendered once per step."""
@@ -103,7 +103,7 @@ class SwapFamily(Family):
         return swap_conditions(target, labels, parsing=self.config.parsing, margin_px=self.config.margin_px)
 
     def dilated_face(self, face: Tensor) -> Tensor:
-        """The face mask (B,1,H,W), dilated by the margin: the region that the background image does not show."""
+        """The face mask (B,1,H,W), dilated by the margin: the region that is hidden in the background image."""
         return dilated_face(face, self.config.margin_px)
 
     def log_swap_metrics(self, swap: RenderedSwap, step: int) -> None:

@@ -1,8 +1,8 @@
 """Losses of a rendered swap that need no network of the family.
 
-A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family can give
-it a weight. The expected swap of a pair is known (rendered faces, reversed pairs, and pairs of one identity, whose target it is)
-or not; losses of the one kind are 0 for batches of the other. `real` is the expected swap where known, otherwise the target.
+A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family has a
+weight for it. The expected swap of a pair is known (rendered faces, reversed pairs, and the target of pairs of one identity) or
+not; a loss of one kind of pairs is 0 for a batch of the other. `real` is the expected swap where known, otherwise the target.
 
 | loss            | formula                                                        | expected swap | source               |
 | --------------- | -------------------------------------------------------------- | ------------- | -------------------- |
@@ -51,9 +51,9 @@ class UnsupervisedPairs(NamedTuple):
 
 @dataclass
 class RenderedSwap:
-    """A swap and what its losses compare it with. What several losses need is computed at its first use.
+    """A rendered swap with the inputs of its losses. Values that several losses use are computed once, at first access.
 
-    image: (B,3,H,W) in [-1,1], the swap. batch: what it was rendered from. labels: (B,H,W), parsing labels of the target.
+    image: (B,3,H,W) in [-1,1], the swap. batch: the inputs of the swap. labels: (B,H,W), parsing labels of the target.
     face: (B,1,H,W), the target's face mask. embedding: (B,D), the embedding that conditioned the generator. mix: embeddings
     (B,D) of the sources -> those of the swaps (models.swap.conditions.identity_mixer). jitter: random similarity transform of
     the swap in front of the embedders, 0 for none (Embedder.aligned). id_form: the loss `id` of two (B,D).

@@ -35,7 +35,7 @@ def fill(network: nn.Module, state: dict[str, Tensor], prefix: str = '') -> None
                  {(name, value.shape) for name, value in entries.items()}}
     if different:
         raise WeightsError(f'the file does not fit the network: {len(different)} entries differ, such as '
-                           f'{prefix}{min(different)}; give the config that the file was trained with')
+                           f'{prefix}{min(different)}; set the config that the file was trained with')
     network.load_state_dict(entries)
 
 
@@ -141,10 +141,10 @@ def load_published(family: Translator, preset: str, source: Path, epoch: str = '
         epoch: epoch or step of the files in a folder.
 
     Raises:
-        WeightsError: there are no published files for the preset, a file is missing, or it does not fit.
+        WeightsError: the preset has no published files, a file is missing, or it does not fit.
     """
     if preset not in LOADERS:
-        raise WeightsError(f'no published files are known for the preset {preset}; there are some for: {", ".join(LOADERS)}')
+        raise WeightsError(f'the preset {preset} has no published files; presets with files: {", ".join(LOADERS)}')
     if not source.exists():
-        raise WeightsError(f'there is no {source}: name the published file, or the folder of the published run')
+        raise WeightsError(f'{source} does not exist: name the published file, or the folder of the published run')
     LOADERS[preset](family, source, epoch)

@@ -44,9 +44,9 @@ class Translator(Family):
             ValueError: unsupported direction, or a reference for a system without styles.
         """
         if direction not in self.directions:
-            raise ValueError(f'{type(self).__name__} does not translate {direction}; it knows {", ".join(self.directions)}')
+            raise ValueError(f'{type(self).__name__} does not translate {direction}; supported: {", ".join(self.directions)}')
         if reference is not None and not self.styled:
-            raise ValueError(f'{type(self).__name__} takes no style from a reference image; leave the reference away')
+            raise ValueError(f'{type(self).__name__} takes no style from a reference image; omit the reference')
         return self.render(images, direction, reference, generator).clamp(-1, 1)
 
     def generate(self, batch: PairBatch, *, generator: torch.Generator | None = None) -> Tensor:

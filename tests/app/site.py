@@ -1,5 +1,6 @@
-"""What the page is tested with: runs that were trained on nothing, an ablation, a small data set."""
+"""Folders of results for the tests of the web page: runs with untrained weights, an ablation."""
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,8 +13,8 @@ TABLE = '| | identity similarity ↑ |\n| --- | ---: |\n| base | **0.61** |\n| n
 REPORT = '<!doctype html><title>Ablation</title><h1 id="title">waiting</h1><script>title.textContent="Ablation: tiny"</script>'
 
 
-def run(folder: Path, name: str, **changes) -> None:
-    """A run of a family as train.py leaves it, with fresh weights."""
+def run(folder: Path, name: str, **changes: Any) -> None:
+    """Write a run of a family as train.py does, with random weights."""
     torch.manual_seed(0)
     family = build_family(name, TINY_CONFIGS[name] | changes, None)
     journal = Journal(folder, 0)
@@ -25,7 +26,7 @@ def run(folder: Path, name: str, **changes) -> None:
 
 
 def results(folder: Path) -> Path:
-    """Two translators, a denoiser and an ablation."""
+    """Write runs of two translators and a denoiser, and an ablation."""
     run(folder / 'munit-1', 'munit', size=32)
     run(folder / 'cyclegan-1', 'cyclegan', size=32)
     run(folder / 'ddpm-1', 'ddpm', size=64, widths=(16, 24), id_dim=128)

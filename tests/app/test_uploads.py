@@ -1,4 +1,4 @@
-"""Uploads of the page are read as the scripts read photos."""
+"""Photos read from uploads, compared with photos read from files."""
 import shutil
 from pathlib import Path
 
@@ -15,47 +15,47 @@ CASES = Path(__file__).parents[1] / 'fixtures' / 'cases'
 
 
 @pytest.fixture
-def given(tmp_path):
-    """Uploads a file: what a page's function gets, at first and when it is asked again."""
+def uploaded(tmp_path):
+    """Function that uploads a file and returns the photo twice: as read first, and as read again from the stored file."""
     upload = Upload()
     upload.GRADIO_CACHE = str(tmp_path)
 
-    def give(file: Path):
+    def read_twice(file: Path):
         stored = tmp_path / file.name
         if stored != file:
             shutil.copy(file, stored)
         return [upload.preprocess(ImageData(path=str(stored))) for _ in range(2)]
 
-    return give
+    return read_twice
 
 
 @pytest.mark.parametrize('name', ['alpha.png', 'wide-gamut.jpg', 'gray16.png', 'face.jpg'])
-def test_alpha_profile_and_depth_are_kept(given, name):
-    photo = read_photo(CASES / name)
-    for found in given(CASES / name):
-        assert np.abs(found.rgb.astype(int) - photo.rgb).mean() < 3, 'written anew as JPEG'
-        assert found.icc_profile == photo.icc_profile and (found.alpha is None) == (photo.alpha is None)
-        assert [note.partition(' ')[2] for note in photo.notes] == [note.partition('upload ')[2] for note in found.notes]
-    if photo.alpha is not None:
-        assert (found.alpha == photo.alpha).all()
+def test_alpha_profile_and_notes_are_kept(uploaded, name):
+    expected = read_photo(CASES / name)
+    for photo in uploaded(CASES / name):
+        assert np.abs(photo.rgb.astype(int) - expected.rgb).mean() < 3, 'error of the JPEG compression'
+        assert photo.icc_profile == expected.icc_profile and (photo.alpha is None) == (expected.alpha is None)
+        assert [note.partition(' ')[2] for note in expected.notes] == [note.partition('upload ')[2] for note in photo.notes]
+    if expected.alpha is not None:
+        assert (photo.alpha == expected.alpha).all()
 
 
-def test_a_cmyk_upload_is_srgb(given, tmp_path):
+def test_cmyk_upload_is_converted_to_srgb(uploaded, tmp_path):
     Image.new('CMYK', (64, 64), (0, 255, 255, 0)).save(tmp_path / 'a.jpg')
-    for found in given(tmp_path / 'a.jpg'):
-        assert found.rgb[0, 0, 0] > 200 and found.rgb[0, 0, 1:].max() < 60 and 'CMYK' in found.notes[0]
+    for photo in uploaded(tmp_path / 'a.jpg'):
+        assert photo.rgb[0, 0, 0] > 200 and photo.rgb[0, 0, 1:].max() < 60 and 'CMYK' in photo.notes[0]
 
 
-def test_a_download_keeps_alpha(given, tmp_path):
-    photo = given(CASES / 'alpha.png')[0]
+def test_download_keeps_alpha(uploaded, tmp_path):
+    photo = uploaded(CASES / 'alpha.png')[0]
     path = download(photo.with_rgb(255 - photo.rgb), 'swap.png', None, str(tmp_path))
     assert (read_photo(path).alpha == photo.alpha).all()
 
 
-def test_the_page_does_not_start_where_it_could_not_sign(tmp_path, monkeypatch, capsys):
-    (tmp_path / 'file').write_text('in the way')
+def test_page_does_not_start_without_a_folder_for_the_signing_key(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'file').write_text('not a folder')
     monkeypatch.setenv('XDG_CONFIG_HOME', str(tmp_path / 'file'))
-    monkeypatch.setattr(script, 'serve', lambda *given, **named: pytest.fail('started'))
+    monkeypatch.setattr(script, 'serve', lambda *args, **kwargs: pytest.fail('started'))
     assert script.main([]) == 2
-    said = capsys.readouterr().err.strip()
-    assert 'XDG_CONFIG_HOME' in said and '\n' not in said
+    message = capsys.readouterr().err.strip()
+    assert 'XDG_CONFIG_HOME' in message and '\n' not in message

@@ -1,4 +1,4 @@
-"""A packed data set gives what the files give, survives an interruption and never passes for another one."""
+"""Caches of data sets: equality with the files, resumed writing, refusals."""
 import pickle
 import shutil
 
@@ -21,7 +21,7 @@ def celeba(tmp_path_factory):
 
 @pytest.mark.parametrize('to', [TEMPLATES['celeba'], face_frame(128)], ids=['canvas', 'crop'])
 @pytest.mark.parametrize('partition', ['train', 'test'])
-def test_packed_images_are_the_files_images(celeba, tmp_path, to, partition):
+def test_packed_samples_equal_those_of_the_files(celeba, tmp_path, to, partition):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', to)
     packed = build_swaps('cache', tmp_path / 'c', 128, partition, seed=2)
     direct = build_swaps('celeba', celeba, 128, partition, seed=2)
@@ -34,13 +34,13 @@ def test_packed_images_are_the_files_images(celeba, tmp_path, to, partition):
     assert torch.allclose(torch.tensor(packed.faces[0].points), torch.tensor(direct.faces[0].points) - corner, atol=1e-3)
 
 
-def test_a_crop_with_room_around_is_cut_to_the_face(celeba, tmp_path):
+def test_samples_of_wider_packed_crops_equal_those_of_the_files(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(160, side=160))
     packed, direct = (build_swaps(*source, 128, 'test', seed=2) for source in (('cache', tmp_path / 'c'), ('celeba', celeba)))
     assert torch.allclose(packed[1].target, direct[1].target, atol=1e-6)
 
 
-def test_label_maps_are_packed_too(tmp_path):
+def test_label_maps_are_packed(tmp_path):
     layouts.celebamask(tmp_path / 'data')
     faces = build_faces('celebamask', tmp_path / 'data')
     cache.pack(faces, tmp_path / 'c', face_frame(64))
@@ -50,37 +50,37 @@ def test_label_maps_are_packed_too(tmp_path):
 
 
 def colors(images):
-    """(B,3,H,W) -> (B,3) unit length: an identity encoder that sees nothing but the mean color."""
+    """Identity encoder by mean color: (B,3,H,W) -> (B,3), unit length."""
     return torch.nn.functional.normalize(images.mean((2, 3)))
 
 
-def test_samples_of_an_embedded_cache_hold_the_identity_of_their_source(celeba, tmp_path):
+def test_samples_of_an_embedded_cache_have_the_source_embedding(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
     cache.embed(tmp_path / 'c', 'colors', colors, batch=5)
     swaps = build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder='colors')
     for i in range(len(swaps)):
         torch.testing.assert_close(swaps[i].source_embedding, colors(swaps[i].source[None])[0])
-    for other in (None, 'somebody-elses'):
+    for other in (None, 'another-encoder'):
         assert build_swaps('cache', tmp_path / 'c', 32, 'test', seed=2, encoder=other)[0].source_embedding is None
 
 
-def test_only_faces_in_the_template_can_be_embedded(celeba, tmp_path):
+def test_embedding_of_another_frame_raises_value_error(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', TEMPLATES['celeba'])
     with pytest.raises(ValueError, match='pack it without'):
         cache.embed(tmp_path / 'c', 'colors', colors)
 
 
-def test_reading_copies_nothing_and_never_changes_the_file(celeba, tmp_path):
+def test_images_are_views_and_writing_does_not_change_the_file(celeba, tmp_path):
     packed = cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
     image = packed.read(3)[0]
     assert np.shares_memory(image, packed.read(3)[0])
     before = (tmp_path / 'c' / 'images.npy').read_bytes()
     image[:] = 0
     assert (tmp_path / 'c' / 'images.npy').read_bytes() == before
-    assert len(pickle.dumps(packed)) < 20_000  # a worker that is spawned opens the file itself
+    assert len(pickle.dumps(packed)) < 20_000  # spawned workers open the file themselves
 
 
-def test_packing_goes_on_where_it_was_interrupted(celeba, tmp_path, monkeypatch):
+def test_interrupted_packing_resumes(celeba, tmp_path, monkeypatch):
     faces = build_faces('celeba', celeba)
     whole = cache.pack(faces, tmp_path / 'whole', face_frame(32))
     reads = []
@@ -99,17 +99,17 @@ def test_packing_goes_on_where_it_was_interrupted(celeba, tmp_path, monkeypatch)
         build_faces('cache', tmp_path / 'c')
     monkeypatch.setattr(type(faces), 'read', lambda self, index: reads.append(index) or original(self, index))
     cache.pack(faces, tmp_path / 'c', face_frame(32))
-    assert sorted(reads) == list(range(len(faces)))  # each file was read once, over both attempts
+    assert sorted(reads) == list(range(len(faces)))  # each file is read once in both attempts together
     monkeypatch.undo()
     again = build_faces('cache', tmp_path / 'c')
     assert all(np.array_equal(again.read(i)[0], whole.read(i)[0]) for i in range(len(faces)))
     assert sorted(path.name for path in (tmp_path / 'c').iterdir()) == ['images.npy', 'index.npz']
 
 
-def test_a_cache_of_other_images_is_refused(celeba, tmp_path):
+def test_packing_other_images_into_a_cache_raises_value_error(celeba, tmp_path):
     faces = build_faces('celeba', celeba)
     cache.pack(faces, tmp_path / 'c', face_frame(32))
-    cache.pack(faces, tmp_path / 'c', face_frame(32))  # the same again is at hand already
+    cache.pack(faces, tmp_path / 'c', face_frame(32))  # opens the existing cache
     for other, to in ((faces, face_frame(48)), (faces.partition('train'), face_frame(32))):
         with pytest.raises(ValueError, match='give another folder'):
             cache.pack(other, tmp_path / 'c', to)
@@ -127,31 +127,30 @@ def test_unreadable_images_are_left_out(celeba, tmp_path, caplog):
 
 
 def brightness(images):
-    """Stands for a parser: brighter pixels, higher ids."""
+    """Parser by brightness: ids 0 to 18."""
     return ((images.mean(1) + 1) * 9).long()
 
 
-def test_labelling_that_was_interrupted_goes_on_and_joins_the_samples(celeba, tmp_path):
+def test_interrupted_labeling_resumes_and_samples_have_label_maps(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32))
-    seen = []
+    batches = []
 
     def interrupted(images):
-        if len(seen) == 2:
+        if len(batches) == 2:
             raise KeyboardInterrupt
-        seen.append(len(images))
+        batches.append(len(images))
         return brightness(images)
 
     with pytest.raises(KeyboardInterrupt):
         cache.label(tmp_path / 'c', interrupted, batch=4)
     assert not cache.PackedFaces(tmp_path / 'c').has_parsing
-    rest = []
-    cache.label(tmp_path / 'c', lambda images: (rest.append(len(images)), brightness(images))[1], batch=4)
-    assert sum(seen) + sum(rest) == 21
+    cache.label(tmp_path / 'c', lambda images: (batches.append(len(images)), brightness(images))[1], batch=4)
+    assert sum(batches) == 21
     sample = build_swaps('cache', tmp_path / 'c', 32, 'train')[0]
     torch.testing.assert_close(sample.target_parsing, brightness(sample.target[None])[0])
 
 
-def test_a_cache_of_another_framing_is_not_labeled(celeba, tmp_path):
+def test_labeling_of_another_frame_raises_value_error(celeba, tmp_path):
     cache.pack(build_faces('celeba', celeba), tmp_path / 'c', face_frame(32, side=160))
     with pytest.raises(ValueError, match='without --side'):
         cache.label(tmp_path / 'c', brightness)

@@ -1,4 +1,4 @@
-"""Packing, labeling and embedding killed and done again, give the same bytes as undisturbed and leave nothing behind."""
+"""Packing, labeling and embedding: a killed and repeated command writes the same bytes as an uninterrupted one."""
 import shutil
 
 import pytest
@@ -25,12 +25,12 @@ def packed(faces, tmp_path_factory):
 
 
 def labels_of(images):
-    """(B,H,W): labels that depend on what else is in the batch."""
+    """(B,H,W): labels that depend on the composition of the batch."""
     return ((images - images.mean((0, 2, 3), keepdim=True)).sum(1) > 0).long() + len(images) % 3
 
 
 def vectors_of(images):
-    """(B,3), likewise."""
+    """(B,3): embeddings that depend on the composition of the batch."""
     return torch.nn.functional.normalize(images.mean((2, 3)) - images.mean())
 
 
@@ -40,7 +40,7 @@ def probability_of(images):
 
 @pytest.mark.parametrize('points', POINTS)
 @pytest.mark.parametrize('task', ['pack', 'label', 'embed', 'pseudo-labels'])
-def test_what_was_killed_ends_as_if_it_had_not_been(task, points, faces, packed, tmp_path):
+def test_killed_and_repeated_command_writes_the_same_files(task, points, faces, packed, tmp_path):
     work = {
         'pack': lambda out: cache.pack(faces, out, face_frame(32)),
         'label': lambda out: cache.label(out, labels_of, batch=7),
@@ -51,7 +51,7 @@ def test_what_was_killed_ends_as_if_it_had_not_been(task, points, faces, packed,
                 points)
 
 
-def test_labels_of_another_parser_are_not_mixed_with_those_begun(packed, tmp_path):
+def test_interrupted_labeling_by_another_parser_is_discarded(packed, tmp_path):
     shutil.copytree(packed, tmp_path / 'c')
 
     def failing(images, calls=[]):  # noqa: B006

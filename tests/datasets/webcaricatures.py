@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from datasets.synthetic import render, sample_attributes, sample_identity
-from datasets.webcaricature import FOLDS, seventeen
+from datasets.webcaricature import FOLDS, landmarks_from_68
 from tests.datasets.layouts import write
 
 
@@ -21,7 +21,7 @@ def webcaricatures(root: Path, num_identities: int = 20, each: int = 2, *, size:
                 rendering = render(sample_identity(0, label), attributes, size, domain=domain)
                 stem = f'{name_of(label)}/{kind}{number:05d}'
                 write(root / f'OriginalImages/{stem}.jpg', rendering.image, quality=95)
-                lines = '\n'.join(f'{x:.2f} {y:.2f}' for x, y in seventeen(rendering.landmarks))
+                lines = '\n'.join(f'{x:.2f} {y:.2f}' for x, y in landmarks_from_68(rendering.landmarks))
                 _write_lines(root / f'FacialPoints/{stem}.txt', [lines])
         for kind in 'PC':
             _write_lines(root / f'Filenames/{name_of(label)}/file_{kind.lower()}.txt',

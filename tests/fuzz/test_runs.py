@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.results import results, weights_here
+from app.results import find_results, local_weights
 from experiments.training.logging.journal import Journal, learning_curves
 from experiments.training.state.checkpoint import Checkpoints
 from tests.contract.stubs import tiny_perception
@@ -59,8 +59,8 @@ def test_result_folders_are_read_or_refused(run, count):
     file = run / 'family.safetensors'
 
     def read(_) -> None:
-        results([run.parent])
-        weights_here([run.parent], ['cvae'])
+        find_results([run.parent])
+        local_weights([run.parent], ['cvae'])
 
     check('results', file.read_bytes(), read, file, count)
 

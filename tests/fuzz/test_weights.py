@@ -12,7 +12,7 @@ from torch import nn
 
 from experiments.training.state.checkpoint import family_bytes
 from models.perception.encoders.family import Recognizer, RecognizerConfig
-from models.perception.encoders.files import encoder_bytes, identities_learned_from, load_encoder, start
+from models.perception.encoders.files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.upscaling import Upscaler
 from models.registry import build_family, family_name, load_family, load_weights
@@ -84,8 +84,8 @@ def test_encoders_are_read_or_refused(tmp_path, count):
     size = int.from_bytes(data[:8], 'little')
 
     def load(path: Path) -> None:
-        identities_learned_from(str(path))
-        start(str(path))
+        training_identities(str(path))
+        initial_encoder(str(path))
         load_encoder(path)
 
     def load_with_config(path: Path) -> None:

@@ -53,7 +53,7 @@ class FixedDetector(Detector):
     def __init__(self, faces: dict[tuple[int, int], list[Face]]):
         self.faces = faces
 
-    def detect(self, image: np.ndarray, *, turned: bool = True) -> list[Face]:
+    def detect(self, image: np.ndarray, *, any_rotation: bool = True) -> list[Face]:
         return self.faces.get(image.shape[:2], [])
 
 

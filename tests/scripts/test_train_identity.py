@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from datasets.faces import PARTITIONS, split_by_name
-from models.perception.encoders.files import identities_learned_from
+from models.perception.encoders.files import training_identities
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
 TINY = ['model.size=32', 'model.embedding=16', 'data.batch=8', 'data.workers=0', 'engine.accelerator=cpu', 'engine.log_every=1',
@@ -55,7 +55,7 @@ def test_encoder_without_test_identities_is_written_and_not_measured(train, fold
             shutil.rmtree(path)
     assert train('--data', 'folder', '--root', folder, '--steps', 1, '--out', tmp_path / 'run') == 0
     assert 'encoder.safetensors is written but not measured' in capsys.readouterr().err
-    assert identities_learned_from(tmp_path / 'run' / 'encoder.safetensors')
+    assert training_identities(tmp_path / 'run' / 'encoder.safetensors')
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
@@ -82,7 +82,7 @@ def test_fine_tuning_lists_the_identities_of_both_trainings(train, folder, tmp_p
                 'model.trains=last']
     assert train('--data', 'webcaricature', '--root', root, '--init', first / 'encoder.safetensors', '--steps', 2,
                  '--out', second, settings=settings) == 0
-    names = identities_learned_from(second / 'encoder.safetensors')
+    names = training_identities(second / 'encoder.safetensors')
     assert set(json.loads((first / 'learned_from.json').read_text())) < set(names)
     assert {name for name in names if name.startswith('Identity ')} == {
         name_of(identity) for identity in range(20) if identity not in (1, 11)}

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from datasets.samples.parsing import Labeled, RenderedFaces
+from datasets.samples.parsing import ParsingSource
 from experiments.evaluation.metrics.parsing import confusion, part_iou, region_iou
 from models.batch import COARSE, FACE_IDS, PARTS, collate
 from models.perception.parsers.family import coarse_labels
@@ -14,7 +14,7 @@ _COARSE_FACE_IDS = [list(COARSE).index(name) for name in ('skin', 'eyes', 'nose'
 
 
 @torch.no_grad()
-def measure(parser: nn.Module, source: Labeled | RenderedFaces, *, device: str | torch.device = 'cpu', batch: int = 32,
+def measure(parser: nn.Module, source: ParsingSource, *, device: str | torch.device = 'cpu', batch: int = 32,
             max_images: int = 300) -> dict[str, Any]:
     """Measure a face parser.
 

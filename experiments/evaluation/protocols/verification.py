@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from configs.reading import read_text, shown
 from datasets.faces import Faces
-from datasets.transforms.joint import into_frame, unit
+from datasets.transforms.joint import into_frame, to_signed_float
 from experiments.evaluation.metrics.verification import FOLDS, all_pairs, in_folds, verification
 from models.batch import collate
 from models.geometry import Template
@@ -122,7 +122,7 @@ def embed_rows(embed: Callable[[Tensor], Tensor], faces: Faces, rows: np.ndarray
         images = []
         for row in part:
             image, _, points = faces.read(int(row))
-            images.append(unit(into_frame(image, None, points, faces.frame if points is None else None, template)[0]))
+            images.append(to_signed_float(into_frame(image, None, points, faces.frame if points is None else None, template)[0]))
         embeddings.append(F.normalize(embed(torch.stack(images).to(device)).float(), dim=1).cpu())
     return torch.cat(embeddings)
 

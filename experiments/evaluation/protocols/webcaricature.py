@@ -18,7 +18,7 @@ from experiments.evaluation.metrics.verification import in_folds, roc, verificat
 from experiments.evaluation.protocols.verification import embed_rows
 from models.geometry import Template
 from models.perception.build import EMBEDDERS, load_embedder
-from models.perception.encoders.files import identities_learned_from, load_encoder
+from models.perception.encoders.files import load_encoder, training_identities
 
 FARS = np.logspace(-3, 0, 61)  # false acceptance rates of the ROC curves
 RANKS = (1, 10)
@@ -44,7 +44,7 @@ def read_encoder(source: str | Path, device: str | torch.device = 'cpu') -> Enco
 
     Raises ValueError for other files and for files without the identities of their training; errors as for load_embedder.
     """
-    names = identities_learned_from(source)
+    names = training_identities(source)
     if source in EMBEDDERS:
         embedder, template = load_embedder(source), EMBEDDERS[source][1]['template']
     elif names is None:

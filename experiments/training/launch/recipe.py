@@ -9,10 +9,10 @@ from configs.resolve import PRESETS, load, parse_override
 from configs.schema import RunConfig
 from datasets.cache import embed, label
 from datasets.preparation.reversal import reverse_cache
-from experiments.training.checkpoint import Checkpoints
 from experiments.training.launch.build import build_training
 from experiments.training.launch.completion import complete
 from experiments.training.launch.settings import resumed, started
+from experiments.training.state.checkpoint import Checkpoints
 from models import weights
 from models.perception.build import fingerprint, load_embedder, load_parser
 from models.storage.files import replacing

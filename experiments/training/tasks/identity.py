@@ -16,7 +16,7 @@ from experiments.training.tasks.base import Samples, TrainingTask, report_device
 from models.base import Family, FamilyConfig, Perception
 from models.perception.build import load_embedder
 from models.perception.encoders.family import Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, start
+from models.perception.encoders.files import encoder_bytes, initial_encoder
 from models.storage.files import write_bytes
 
 LEARNED_FROM = 'learned_from.json'
@@ -29,7 +29,7 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     names: list[str] = []  # of the initial weights
     assert isinstance(data, RecognitionData) and isinstance(model, RecognizerConfig)
     if model.init and not resumed:
-        settings, _, names = start(model.init)
+        settings, _, names = initial_encoder(model.init)
         model = model.model_copy(update=settings)
     train = build_identities(data.name, data.root, frame(model), data.partition, seed=seed, augment=data.augment,
                          balanced=data.balanced, exaggerate=data.exaggerate)
@@ -53,7 +53,7 @@ def initialize(family: Family) -> None:
     """Load the weights of model.init into the network; the head keeps its random weights."""
     assert isinstance(family, Recognizer) and isinstance(family.config, RecognizerConfig)
     if family.config.init:
-        state = start(family.config.init)[1]
+        state = initial_encoder(family.config.init)[1]
         family.network.load_state_dict({name: state[name] for name in family.network.state_dict()})
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from configs.data import ParsingData
 from configs.schema import RunConfig
-from datasets.samples.parsing import mixed
+from datasets.samples.parsing import build_parsing
 from experiments.evaluation.networks import parsing_report
 from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, no_networks, report_device
@@ -22,8 +22,9 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Faces with label maps of all folders, and rendered faces."""
     data, seed = config.data, config.engine.seed
     assert isinstance(data, ParsingData) and isinstance(model, ParserTrainingConfig)
-    train = mixed(_roots(data), model.size, partition=data.partition, seed=seed, varied=data.augment, occluded=model.occluded)
-    validation = mixed(_roots(data), model.size, partition=data.validation_partition, seed=seed, varied=False)
+    train = build_parsing(_roots(data), model.size, partition=data.partition, seed=seed, augment=data.augment,
+                          occluded=model.occluded)
+    validation = build_parsing(_roots(data), model.size, partition=data.validation_partition, seed=seed, augment=False)
     return Samples(model, train, validation if data.validation_batches else None)
 
 

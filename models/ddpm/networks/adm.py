@@ -149,7 +149,7 @@ class ADMUNet(Denoiser):
             network.load_state_dict(read_state(path))
         except RuntimeError as error:
             raise ValueError(f'{path} does not fit the ADM U-Net for {config.image_size} pixels and {config.num_channels} '
-                             'channels: give the settings that it was trained with') from error
+                             'channels: set the config that it was trained with') from error
         return network.eval().requires_grad_(False)
 
 

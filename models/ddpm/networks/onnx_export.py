@@ -9,8 +9,8 @@ from models.ddpm.parameterization import noised
 from models.ddpm.schedules import betas
 from models.runtime.sessions import Inputs, Session, export
 
-# Convolutions that models.runtime.quantization leaves in float32: they cause four fifths of the int8 error of SwapUNet.
-SPARED = 3
+# Convolutions that stay in float32 in int8 files: they cause four fifths of the int8 error of SwapUNet.
+NUM_FLOAT32_CONVOLUTIONS = 3
 _METADATA = 'prediction', 'schedule', 'template'
 
 
@@ -49,9 +49,9 @@ class PortableDenoiser(Denoiser):
 
     def __init__(self, file: Path, device: str = 'cpu'):
         session = Session(file, device, spin=False)
-        if set(session.inputs) != {'image', 'timestep'} or not set(_METADATA) <= set(session.notes):
+        if set(session.inputs) != {'image', 'timestep'} or not set(_METADATA) <= set(session.metadata):
             raise ValueError(f'{file} holds no denoiser: write one with `python scripts/export.py --family ddpm -o {file}`')
-        size, metadata = int(session.inputs['image'][2]), session.notes
+        size, metadata = int(session.inputs['image'][2]), session.metadata
         super().__init__(size, prediction=metadata['prediction'], schedule=metadata['schedule'])
         self.session, self.template = session, metadata['template']
 

@@ -2,7 +2,7 @@
 
 The target's structure (its image without the face, the parsing map, landmark heat maps) is added to the stem as further input
 channels. The identity embedding is added to the embedding of the noise level, which modulates every block, and enters each
-attention as tokens beside the positions of the image.
+attention as tokens in addition to the positions of the image.
 """
 from dataclasses import dataclass, replace
 from math import gcd
@@ -16,7 +16,7 @@ from models.ddpm.networks.adm import frequencies
 from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.parameterization import Prediction, Schedule
 
-_GROUPS = 8
+_NUM_GROUPS = 8
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class _Residual(nn.Module):
 
     def __init__(self, width: int, out: int, emb: int):
         super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(_GROUPS, width), nn.Conv2d(width, out, 3, 1, 1)
-        self.norm2, self.conv2 = nn.GroupNorm(_GROUPS, out), nn.Conv2d(out, out, 3, 1, 1)
+        self.norm1, self.conv1 = nn.GroupNorm(_NUM_GROUPS, width), nn.Conv2d(width, out, 3, 1, 1)
+        self.norm2, self.conv2 = nn.GroupNorm(_NUM_GROUPS, out), nn.Conv2d(out, out, 3, 1, 1)
         self.affine = nn.Linear(emb, 2 * out)
         self.skip = nn.Conv2d(width, out, 1, bias=False) if width != out else nn.Identity()
         nn.init.zeros_(self.conv2.weight)
@@ -65,7 +65,7 @@ class _Attention(nn.Module):
 
     def __init__(self, width: int, token: int):
         super().__init__()
-        self.norm, self.heads = nn.GroupNorm(_GROUPS, width), width // gcd(width, 32)
+        self.norm, self.heads = nn.GroupNorm(_NUM_GROUPS, width), width // gcd(width, 32)
         self.places, self.tokens = nn.Linear(width, 3 * width), nn.Linear(token, 2 * width)
         self.out = nn.Linear(width, width)
         nn.init.zeros_(self.out.weight)
@@ -104,7 +104,7 @@ class SwapUNet(Denoiser):
         widths: channels at 1/fold, 1/(2 fold), ... of the size.
         depth: residual blocks per resolution.
         attention: number of the coarsest resolutions with attention.
-        condition_channels: S, channels of the structure beside the image.
+        condition_channels: S, channels of the structure in addition to the image.
         id_dim: length of the identity embedding.
         tokens: number of identity tokens.
         prediction, learned_sigma, schedule: see Denoiser.
@@ -141,7 +141,7 @@ class SwapUNet(Denoiser):
         self.shrink = nn.ModuleList(nn.Conv2d(width, width, 3, 2, 1) for width in widths[:-1])
         self.middle = level(widths[-1], levels - 1)
         self.up = nn.ModuleList(level(widths[i] + widths[min(i + 1, levels - 1)], i) for i in range(levels))
-        self.out = nn.Sequential(nn.GroupNorm(_GROUPS, base), nn.SiLU(),
+        self.out = nn.Sequential(nn.GroupNorm(_NUM_GROUPS, base), nn.SiLU(),
                                  *unfolding(base, fold, 6 if learned_sigma else 3, shuffle=True))
 
     def forward(self, image: Tensor, timestep: Tensor, condition: Condition | None = None) -> Tensor:

@@ -8,22 +8,22 @@ from itertools import product
 import cv2
 import numpy as np
 
-from models.perception.detection.face import OVERLAP, Face, is_plausible, mapped, overlaps, paired, suppressed
+from models.perception.detection.face import MIN_IOU, Face, is_plausible, mapped, overlaps, paired, suppressed
 
-LONGEST = 1280  # longer side in pixels to which a larger image is reduced
-MARGIN = 24  # pixels of gray padding, for faces at the border of the image
+MAX_SIDE_PX = 1280  # longer side in pixels to which a larger image is reduced
+MARGIN_PX = 24  # pixels of gray padding, for faces at the border of the image
 GRAY = (127, 127, 127)
-MAX_ROLL = 40.0  # degrees of in-plane rotation up to which landmarks are accepted without a search
+MAX_UPRIGHT_ROLL_DEG = 40.0  # degrees of in-plane rotation up to which landmarks are accepted without a search
 
 ROTATIONS = tuple(range(0, 360, 45))  # degrees of the crops of search_around
-CROP, CROP_FACE = 120, 48  # pixels of the side of such a crop and of the face in it
+CROP_PX, CROP_FACE_PX = 120, 48  # pixels of the side of such a crop and of the face in it
 MAX_SEARCHES = 12  # calls of search_around per pass, for the faces of highest score
 MAX_DISAGREEMENT = 0.35  # distance of the landmarks of two crops, in spreads of the landmarks
 
-FINE_LONGEST = 3 * LONGEST  # pixels of the longer side at which tiles are searched for small faces
-TILE, TILE_OVERLAP = LONGEST, 160  # pixels
-SMALL_FACE = 60  # pixels of the reduced image; tiles are searched where the smallest detected face is below this
-MIN_ENLARGEMENT = 1.5  # of tiles against the reduced image
+FINE_SIDE_PX = 3 * MAX_SIDE_PX  # pixels of the longer side at which tiles are searched for small faces
+TILE_PX, TILE_OVERLAP_PX = MAX_SIDE_PX, 160  # pixels
+SMALL_FACE_PX = 60  # pixels of the reduced image; tiles are searched where the smallest detected face is below this
+MIN_ENLARGEMENT = 1.5  # scale of tiles relative to the reduced image
 
 
 class Detector:
@@ -36,31 +36,31 @@ class Detector:
     certain, rotated_score = 0.999, 0.98
 
     def find(self, image: np.ndarray) -> list[Face]:
-        """Upright faces of an image (H,W,3) uint8 RGB with sides of at most LONGEST + 2 * MARGIN pixels, in any order."""
+        """Upright faces of an image (H,W,3) uint8 RGB with sides of at most MAX_SIDE_PX + 2 * MARGIN_PX pixels, in any order."""
         raise TypeError(f'{type(self).__name__} does not implement find')
 
-    def detect(self, image: np.ndarray, *, turned: bool = True) -> list[Face]:
+    def detect(self, image: np.ndarray, *, any_rotation: bool = True) -> list[Face]:
         """Faces of an image (H,W,3) uint8 RGB of any size, largest first. ValueError for another array.
 
         The landmarks of all faces are plausible. Faces with implausible landmarks, a low score or a large in-plane rotation are
-        searched again with `search_around`, at most MAX_SEARCHES per pass. turned: without an upright face the image is searched
-        at rotations by 90, 180 and 270 degrees too, at four times the cost. Where an image larger than LONGEST has no face, or
-        one below SMALL_FACE pixels of the reduced image, up to 16 tiles of its FINE_LONGEST level are searched for upright
-        faces; this detects faces of at least 0.6 % of the longer side, at up to 17 times the cost.
+        searched again with `search_around`, at most MAX_SEARCHES per pass. any_rotation: an image without an upright face is
+        searched at rotations by 90, 180 and 270 degrees too, at four times the cost. Where an image larger than MAX_SIDE_PX has
+        no face, or one below SMALL_FACE_PX pixels of the reduced image, up to 16 tiles of its FINE_SIDE_PX level are searched for
+        upright faces; this detects faces of at least 0.6 % of the longer side, at up to 17 times the cost.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f'a detector takes an RGB image (H,W,3) in uint8, not {image.shape} in {image.dtype}')
-        reduced = _reduced(image, LONGEST)
+        reduced = _reduced(image, MAX_SIDE_PX)
         ratio = _ratio(image, reduced)
         detections = [_scaled(face, ratio) for face in self._search(reduced)]
         upright, other, unconfirmed = self._verified(image, detections, certain=self.certain)
         faces = suppressed(other, upright)
-        if not upright and turned:
-            faces = self._quarter_turned(image, reduced, other)
-        if all(abs(face.roll) <= MAX_ROLL for face in faces):
+        if not upright and any_rotation:
+            faces = self._search_quarter_rotations(image, reduced, other)
+        if all(abs(face.roll) <= MAX_UPRIGHT_ROLL_DEG for face in faces):
             faces = suppressed(unconfirmed, faces)
-        enlargement = min(ratio.max(), FINE_LONGEST / LONGEST)
-        if enlargement >= MIN_ENLARGEMENT and min((face.side for face in faces), default=0) < SMALL_FACE * ratio.max():
+        enlargement = min(ratio.max(), FINE_SIDE_PX / MAX_SIDE_PX)
+        if enlargement >= MIN_ENLARGEMENT and min((face.side for face in faces), default=0) < SMALL_FACE_PX * ratio.max():
             faces = suppressed(self._tiled(image), faces)
         return sorted(faces, key=lambda face: -face.area)
 
@@ -71,18 +71,18 @@ class Detector:
         scores; of the group with the highest sum, the face that is most upright in its crop is returned if the group's highest
         score reaches `rotated_score`.
         """
-        side = max(face.side, 2.0) * CROP / CROP_FACE
-        region = Region(image, face.center, side, CROP)
-        mosaic, matrices = np.empty((2 * CROP, 4 * CROP, 3), np.uint8), []
+        side = max(face.side, 2.0) * CROP_PX / CROP_FACE_PX
+        region = Region(image, face.center, side, CROP_PX)
+        mosaic, matrices = np.empty((2 * CROP_PX, 4 * CROP_PX, 3), np.uint8), []
         for index, degrees in enumerate(ROTATIONS):
-            y, x = CROP * (index // 4), CROP * (index % 4)
-            mosaic[y:y + CROP, x:x + CROP], matrix = region.derotated(degrees)
+            y, x = CROP_PX * (index // 4), CROP_PX * (index % 4)
+            mosaic[y:y + CROP_PX, x:x + CROP_PX], matrix = region.derotated(degrees)
             matrices.append(cv2.invertAffineTransform(matrix + [[0, 0, x], [0, 0, y]]))
         rolls, candidates = [], []
         for candidate in self._search(mosaic):
-            column, row = (int(v) for v in np.clip(candidate.center // CROP, 0, (3, 1)))
-            offset = candidate.center - CROP * np.array([column, row]) - (CROP - 1) / 2
-            if np.abs(offset).max() < CROP_FACE / 2 and 0.6 < candidate.side / CROP_FACE < 1.7 and is_plausible(candidate):
+            column, row = (int(v) for v in np.clip(candidate.center // CROP_PX, 0, (3, 1)))
+            offset = candidate.center - CROP_PX * np.array([column, row]) - (CROP_PX - 1) / 2
+            if np.abs(offset).max() < CROP_FACE_PX / 2 and 0.6 < candidate.side / CROP_FACE_PX < 1.7 and is_plausible(candidate):
                 rolls.append(abs(candidate.roll))
                 candidates.append(mapped(candidate, matrices[4 * row + column]))
         if not candidates:
@@ -98,16 +98,16 @@ class Detector:
         """The faces of the previous frame in the frame `image` (H,W,3) uint8 RGB, None for those that are lost."""
         if not faces:
             return []
-        detections, followed = self.detect(image, turned=False), [None] * len(faces)
+        detections, followed = self.detect(image, any_rotation=False), [None] * len(faces)
         boxes = [np.array([face.box for face in group]).reshape(-1, 4) for group in (faces, detections)]
-        for previous, current in paired(overlaps(*boxes), OVERLAP):
+        for previous, current in paired(overlaps(*boxes), MIN_IOU):
             followed[previous] = detections[current]
         return followed
 
     def _search(self, image: np.ndarray) -> list[Face]:
-        """Result of `find` for the image padded by MARGIN, in pixels of the image."""
-        padded = cv2.copyMakeBorder(image, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=GRAY)
-        return [Face(np.asarray(face.box, np.float32) - MARGIN, np.asarray(face.points, np.float32) - MARGIN, float(face.score))
+        """Result of `find` for the image padded by MARGIN_PX, in pixels of the image."""
+        padded = cv2.copyMakeBorder(image, MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX, cv2.BORDER_CONSTANT, value=GRAY)
+        return [Face(*(np.asarray(part, np.float32) - MARGIN_PX for part in (face.box, face.points)), float(face.score))
                 for face in self.find(padded)]
 
     def _verified(self, image: np.ndarray, faces: list[Face], *, roll: float = 0.0, certain: float = np.inf
@@ -116,21 +116,21 @@ class Detector:
         `search_around` at the same rotation, its results that replace other faces, and plausible faces without a result."""
         confirmed, other, unconfirmed, searches = [], [], [], 0
         for face in sorted(faces, key=lambda face: -face.score):
-            plausible = is_plausible(face) and abs(_turn(face.roll - roll)) <= MAX_ROLL
+            plausible = is_plausible(face) and abs(_wrapped(face.roll - roll)) <= MAX_UPRIGHT_ROLL_DEG
             if plausible and face.score >= certain:
                 confirmed.append(face)
                 continue
-            again = self.search_around(image, face) if searches < MAX_SEARCHES else None
+            result = self.search_around(image, face) if searches < MAX_SEARCHES else None
             searches += 1
-            if again is None:
+            if result is None:
                 unconfirmed += [face] if plausible else []
-            elif plausible and abs(_turn(again.roll - face.roll)) <= MAX_ROLL:
+            elif plausible and abs(_wrapped(result.roll - face.roll)) <= MAX_UPRIGHT_ROLL_DEG:
                 confirmed.append(face)
             else:
-                other.append(again)
+                other.append(result)
         return confirmed, other, unconfirmed
 
-    def _quarter_turned(self, image: np.ndarray, reduced: np.ndarray, other: list[Face]) -> list[Face]:
+    def _search_quarter_rotations(self, image: np.ndarray, reduced: np.ndarray, other: list[Face]) -> list[Face]:
         """Faces of the reduced image rotated by 90, 180 and 270 degrees, and those of `other` that overlap none of them."""
         ratio, (bottom, right) = _ratio(image, reduced), np.array(reduced.shape[:2]) - 1
         inverses = {1: [[0, -1, right], [1, 0, 0]], 2: [[-1, 0, right], [0, -1, bottom]], 3: [[0, 1, 0], [-1, 0, bottom]]}
@@ -143,20 +143,20 @@ class Detector:
         return suppressed(other, suppressed(confirmed))
 
     def _tiled(self, image: np.ndarray) -> list[Face]:
-        """Upright faces of the tiles of the FINE_LONGEST level; a face belongs to the tile whose core contains its center."""
-        fine = _reduced(image, FINE_LONGEST)
+        """Upright faces of the tiles of the FINE_SIDE_PX level; a face belongs to the tile whose core contains its center."""
+        fine = _reduced(image, FINE_SIDE_PX)
         detections, ratio = [], _ratio(image, fine)
         for (y0, y1), (x0, x1) in product(*(_intervals(length) for length in fine.shape[:2])):
             for face in self._search(fine[y0:y1, x0:x1]):
                 face = mapped(face, np.array([[1.0, 0, x0], [0, 1.0, y0]]))
-                inner = [start + TILE_OVERLAP / 2 * (start > 0) for start in (x0, y0)]
-                outer = [end - TILE_OVERLAP / 2 * (end < length) for end, length in ((x1, fine.shape[1]), (y1, fine.shape[0]))]
+                inner = [start + TILE_OVERLAP_PX / 2 * (start > 0) for start in (x0, y0)]
+                outer = [end - TILE_OVERLAP_PX / 2 * (end < length) for end, length in ((x1, fine.shape[1]), (y1, fine.shape[0]))]
                 if (face.center >= inner).all() and (face.center < outer).all():
                     detections.append(_scaled(face, ratio))
         return self._verified(image, detections, certain=self.certain)[0]
 
 
-def _turn(degrees: float) -> float:
+def _wrapped(degrees: float) -> float:
     """Angle in degrees, wrapped to [-180,180)."""
     return (degrees + 180) % 360 - 180
 
@@ -213,7 +213,7 @@ class Region:
 
 
 def _intervals(length: int) -> list[tuple[int, int]]:
-    """Starts and ends of the fewest tiles of TILE pixels that cover `length` with an overlap of at least TILE_OVERLAP."""
-    count = max(1, -(-(length - TILE_OVERLAP) // (TILE - TILE_OVERLAP)))
-    starts = np.linspace(0, max(0, length - TILE), count).round().astype(int).tolist()
-    return [(start, min(start + TILE, length)) for start in starts]
+    """Starts and ends of the fewest tiles of TILE_PX pixels that cover `length` with an overlap of at least TILE_OVERLAP_PX."""
+    count = max(1, -(-(length - TILE_OVERLAP_PX) // (TILE_PX - TILE_OVERLAP_PX)))
+    starts = np.linspace(0, max(0, length - TILE_PX), count).round().astype(int).tolist()
+    return [(start, min(start + TILE_PX, length)) for start in starts]

@@ -6,11 +6,11 @@ import torch
 
 from models import geometry
 
-OVERLAP = 0.3  # intersection over union above which two boxes are taken for the same face
+MIN_IOU = 0.3  # intersection over union above which two boxes are taken for the same face
 
 # Bounds of is_plausible; the extremes of 16,700 aligned faces of CelebA and LFW and the profiles of FASSEG are in parentheses.
 MAX_RESIDUAL = 0.5  # of the fit to the template, in spreads of the landmarks (99.9th percentile 0.47)
-MIN_CORNER = 0.8  # sine of each corner of the quadrilateral of eyes and mouth (0.89)
+MIN_CORNER_SINE = 0.8  # sine of each corner of the quadrilateral of eyes and mouth (0.89)
 NOSE_RANGE = 0.0, 1.0  # height of the nose between the eyes, 0, and the mouth, 1 (0.05 to 0.93)
 SPREAD_RANGE = 0.13, 0.5  # spread of the landmarks in longer sides of the box (0.185 to 0.26 for MTCNN, more for tighter boxes)
 
@@ -69,7 +69,7 @@ def is_plausible(face: Face) -> bool:
     following = np.roll(edges, -1, 0)
     cross = edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0]
     lengths = np.linalg.norm(edges, axis=1) * np.linalg.norm(following, axis=1)
-    if (cross < MIN_CORNER * lengths).any():
+    if (cross < MIN_CORNER_SINE * lengths).any():
         return False
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     height = (points[2] - eyes) @ (mouth - eyes) / max(float((mouth - eyes) @ (mouth - eyes)), 1e-6)
@@ -100,7 +100,7 @@ def suppressed(faces: list[Face], kept: list[Face] = ()) -> list[Face]:
     """Non-maximum suppression: `kept`, then those of `faces`, by falling score, that overlap no earlier face."""
     result = list(kept)
     for face in sorted(faces, key=lambda face: -face.score):
-        if not result or overlaps(face.box, np.array([other.box for other in result])).max() < OVERLAP:
+        if not result or overlaps(face.box, np.array([other.box for other in result])).max() < MIN_IOU:
             result.append(face)
     return result
 

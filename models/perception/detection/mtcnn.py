@@ -9,7 +9,7 @@ from models.perception.detection.mtcnn_networks import ONet, PNet, RNet, detect,
 
 MIN_SCORE = 0.9  # of the last network
 MIN_FOLLOWED_SCORE = 0.6  # of the last network for a face of the previous frame
-MAX_FOLLOWED_ROLL = 30.0  # degrees of in-plane rotation up to which the crop of such a face is not derotated
+MAX_FOLLOWED_ROLL_DEG = 30.0  # degrees of in-plane rotation up to which the crop of such a face is not derotated
 
 
 class MTCNN(Detector):
@@ -29,14 +29,14 @@ class MTCNN(Detector):
     @torch.no_grad()
     def follow(self, image: np.ndarray, faces: list[Face]) -> list[Face | None]:
         """As Detector.follow, with ONet alone, which refines the previous box at a fiftieth of the cost. The crop of a face whose
-        in-plane rotation exceeds MAX_FOLLOWED_ROLL is derotated first."""
+        in-plane rotation exceeds MAX_FOLLOWED_ROLL_DEG is derotated first."""
         if not faces:
             return []
         squares = np.stack([_square(face.box) for face in faces])  # (N,4)
         sides, starts = squares[:, 2:] - squares[:, :2] + 1, squares[:, :2] - 1  # as in mtcnn_networks.detect
         crops, inverses = [], []
         for face, square, side, start in zip(faces, squares, sides, starts):
-            upright = abs(face.roll) <= MAX_FOLLOWED_ROLL
+            upright = abs(face.roll) <= MAX_FOLLOWED_ROLL_DEG
             center = start + (side - 1) / 2
             crops.append(_cut(image, square, 48) if upright else Region(image, center, side[0], 48).derotated(face.roll)[0])
             inverses.append(None if upright else cv2.getRotationMatrix2D(center.tolist(), -face.roll, 1.0))

@@ -1,7 +1,7 @@
-"""MTCNN (Zhang et al. 2016, arXiv:1604.02878): its three networks and the cascade that joins them.
+"""MTCNN (Zhang et al. 2016, arXiv:1604.02878): its three networks and their cascade.
 
-Networks, weights and numbers are those of facenet-pytorch 2.5.3 (MIT License), of which only the files of weights are read:
-importing that package loads torchvision, which takes 165 MB of memory.
+Architectures, weights and constants are those of facenet-pytorch 2.5.3 (MIT License). Only its weights are read; importing the
+package loads torchvision, which takes 165 MB of memory.
 """
 import importlib.util
 from pathlib import Path
@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PYRAMID_FACTOR = 0.709
-CELL, STRIDE = 12, 2  # pixels of the first network's window, and from one window to the next
+CELL_PX, STRIDE_PX = 12, 2  # pixels of the first network's window, and from one window to the next
 SCALE_OVERLAP, STAGE_OVERLAP = 0.5, 0.7  # largest overlap of boxes of one scale, and of one stage
-BATCH = 512  # crops at a time
+BATCH_SIZE = 512  # crops per batch
 
 
 class PNet(nn.Module):
-    """(B,3,H,W) -> corrections (B,4,h,w) and probabilities (B,2,h,w) of windows of CELL pixels."""
+    """(B,3,H,W) -> corrections (B,4,h,w) and probabilities (B,2,h,w) of windows of CELL_PX pixels."""
 
     def __init__(self):
         super().__init__()
@@ -48,7 +48,7 @@ class RNet(nn.Module):
         x = F.max_pool2d(self.prelu1(self.conv1(x)), 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
         x = self.prelu3(self.conv3(x))  # (B,64,3,3)
-        x = self.prelu4(self.dense4(x.transpose(1, 3).flatten(1)))  # (B,128); its weights count width, height, channel
+        x = self.prelu4(self.dense4(x.transpose(1, 3).flatten(1)))  # (B,128), of features in the order width, height, channel
         return self.dense5_2(x), self.dense5_1(x).softmax(1)
 
 
@@ -74,30 +74,30 @@ class ONet(nn.Module):
 
 
 def mtcnn_network(network: type[nn.Module]) -> nn.Module:
-    """PNet, RNet or ONet with the weights that the package facenet-pytorch carries, frozen."""
+    """PNet, RNet or ONet with the weights of the package facenet-pytorch, frozen."""
     package = Path(importlib.util.find_spec('facenet_pytorch').origin).parent
-    built = network()
-    built.load_state_dict(torch.load(package / f'data/{network.__name__.lower()}.pt', map_location='cpu', weights_only=True))
-    return built.eval().requires_grad_(False)
+    module = network()
+    module.load_state_dict(torch.load(package / f'data/{network.__name__.lower()}.pt', map_location='cpu', weights_only=True))
+    return module.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def detect(image: np.ndarray, networks: list[nn.Module], thresholds: tuple[float, float, float], least: int,
+def detect(image: np.ndarray, networks: list[nn.Module], thresholds: tuple[float, float, float], min_face_px: int,
            device: torch.device) -> tuple[np.ndarray, np.ndarray]:
-    """(H,W,3) uint8 RGB -> boxes with scores (N,5) and landmarks (N,5,2). networks: PNet, RNet, ONet; thresholds: their least
-    probabilities of a face; least: side in pixels of the smallest face looked for."""
+    """(H,W,3) uint8 RGB -> boxes with scores (N,5) and landmarks (N,5,2). networks: PNet, RNet, ONet; thresholds:
+    their minimum probabilities of a face; min_face_px: side in pixels of the smallest detected face."""
     pnet, rnet, onet = networks
     pixels = torch.as_tensor(np.ascontiguousarray(image), device=device)[None].permute(0, 3, 1, 2).float()  # (1,3,H,W)
-    boxes = _proposals(pixels, pnet, thresholds[0], least)
+    boxes = _proposals(pixels, pnet, thresholds[0], min_face_px)
     if len(boxes):
-        boxes, (shifts, scores) = _asked(pixels, boxes, rnet, 24)
+        boxes, (shifts, scores) = _evaluated(pixels, boxes, rnet, 24)
         passed = scores[:, 1] > thresholds[1]
         boxes, shifts = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1), shifts[passed]
         kept = _suppressed(boxes, STAGE_OVERLAP)
         boxes = _squared(_corrected(boxes[kept], shifts[kept]))
     if not len(boxes):
         return np.zeros((0, 5), np.float32), np.zeros((0, 5, 2), np.float32)
-    boxes, (shifts, points, scores) = _asked(pixels, boxes, onet, 48)
+    boxes, (shifts, points, scores) = _evaluated(pixels, boxes, onet, 48)
     passed = scores[:, 1] > thresholds[2]
     boxes, points, shifts = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1), points[passed], shifts[passed]
     sides = boxes[:, 2:4] - boxes[:, :2] + 1
@@ -107,29 +107,29 @@ def detect(image: np.ndarray, networks: list[nn.Module], thresholds: tuple[float
     return boxes[kept], points.cpu().numpy()[kept]
 
 
-def _proposals(pixels: Tensor, pnet: nn.Module, threshold: float, least: int) -> Tensor:
+def _proposals(pixels: Tensor, pnet: nn.Module, threshold: float, min_face_px: int) -> Tensor:
     """Square boxes with scores (N,5) that the first network proposes in the image pyramid."""
     height, width = pixels.shape[2:]
-    scale, found = CELL / least, []
+    scale, proposals = CELL_PX / min_face_px, []
     shorter = min(height, width) * scale
-    while shorter >= CELL:
+    while shorter >= CELL_PX:
         shifts, scores = pnet(_normalized(_resized(pixels, int(height * scale + 1), int(width * scale + 1))))
-        places = scores[0, 1] >= threshold  # (h,w)
-        corners = places.nonzero().float().flip(1)
-        rows = torch.cat([((STRIDE * corners + 1) / scale).floor(), ((STRIDE * corners + CELL) / scale).floor(),
-                          scores[0, 1][places][:, None], shifts[0][:, places].T], 1)  # (n,9)
-        found.append(rows[_suppressed(rows, SCALE_OVERLAP)])
+        is_face = scores[0, 1] >= threshold  # (h,w)
+        corners = is_face.nonzero().float().flip(1)
+        rows = torch.cat([((STRIDE_PX * corners + 1) / scale).floor(), ((STRIDE_PX * corners + CELL_PX) / scale).floor(),
+                          scores[0, 1][is_face][:, None], shifts[0][:, is_face].T], 1)  # (n,9)
+        proposals.append(rows[_suppressed(rows, SCALE_OVERLAP)])
         scale, shorter = scale * PYRAMID_FACTOR, shorter * PYRAMID_FACTOR
-    if not found:
+    if not proposals:
         return pixels.new_zeros(0, 5)
-    boxes = torch.cat(found)
+    boxes = torch.cat(proposals)
     boxes = boxes[_suppressed(boxes, STAGE_OVERLAP)]
     sides = (boxes[:, 2:4] - boxes[:, :2]).repeat(1, 2)
     return _squared(torch.cat([boxes[:, :4] + boxes[:, 5:] * sides, boxes[:, 4:5]], 1))
 
 
-def _asked(pixels: Tensor, boxes: Tensor, network: nn.Module, side: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Those of the boxes (N,5) that show a part of the image, and what the network says of them."""
+def _evaluated(pixels: Tensor, boxes: Tensor, network: nn.Module, side: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The boxes (N,5) that overlap the image, and the outputs of the network for their crops."""
     height, width = pixels.shape[2:]
     x0, y0, x1, y1 = boxes[:, :4].trunc().int().cpu().numpy().T
     x0, y0, x1, y1 = x0.clip(1), y0.clip(1), x1.clip(max=width), y1.clip(max=height)
@@ -137,7 +137,7 @@ def _asked(pixels: Tensor, boxes: Tensor, network: nn.Module, side: int) -> tupl
     if not len(inside):
         return boxes[:0], tuple(out[:0] for out in network(pixels.new_zeros(1, 3, side, side)))
     crops = torch.cat([_resized(pixels[0, :, y0[k] - 1:y1[k], x0[k] - 1:x1[k]][None], side, side) for k in inside])
-    batches = [network(batch) for batch in _normalized(crops).split(BATCH)]
+    batches = [network(batch) for batch in _normalized(crops).split(BATCH_SIZE)]
     return boxes[torch.as_tensor(inside, device=boxes.device)], tuple(map(torch.cat, zip(*batches)))
 
 
@@ -164,27 +164,27 @@ def _squared(boxes: Tensor) -> Tensor:
 
 
 def _suppressed(boxes: Tensor, overlap: float) -> Tensor:
-    """Non-maximum suppression by intersection over union: numbers of the boxes (N,4+) that stay, the most certain first."""
+    """Non-maximum suppression by intersection over union: indices of the kept boxes (N,5), by falling score."""
     order = np.argsort(-boxes[:, 4].cpu().numpy(), kind='stable')
     x0, y0, x1, y1 = boxes[:, :4].cpu().numpy()[order].T
-    areas, kept, left = (x1 - x0) * (y1 - y0), [], np.arange(len(order))
-    while left.size:
-        first, left = left[0], left[1:]
+    areas, kept, remaining = (x1 - x0) * (y1 - y0), [], np.arange(len(order))
+    while remaining.size:
+        first, remaining = remaining[0], remaining[1:]
         kept.append(order[first])
-        common = (np.maximum(np.minimum(x1[first], x1[left]) - np.maximum(x0[first], x0[left]), 0)
-                  * np.maximum(np.minimum(y1[first], y1[left]) - np.maximum(y0[first], y0[left]), 0))
-        left = left[~(common / (areas[first] + areas[left] - common) > overlap)]
+        common = (np.maximum(np.minimum(x1[first], x1[remaining]) - np.maximum(x0[first], x0[remaining]), 0)
+                  * np.maximum(np.minimum(y1[first], y1[remaining]) - np.maximum(y0[first], y0[remaining]), 0))
+        remaining = remaining[~(common / (areas[first] + areas[remaining] - common) > overlap)]
     return torch.as_tensor(np.array(kept, np.int64), device=boxes.device)
 
 
 def _suppressed_by_smaller(boxes: np.ndarray, overlap: float) -> np.ndarray:
-    """Likewise by the intersection over the smaller of two boxes (N,5), which count their last pixels, too."""
+    """Non-maximum suppression by intersection over the smaller area of boxes (N,5), last pixels included: indices of the kept."""
     x0, y0, x1, y1, scores = boxes.T
-    areas, kept, left = (x1 - x0 + 1) * (y1 - y0 + 1), [], np.argsort(scores)
-    while left.size:
-        first, left = left[-1], left[:-1]
+    areas, kept, remaining = (x1 - x0 + 1) * (y1 - y0 + 1), [], np.argsort(scores)
+    while remaining.size:
+        first, remaining = remaining[-1], remaining[:-1]
         kept.append(first)
-        common = (np.maximum(np.minimum(x1[first], x1[left]) - np.maximum(x0[first], x0[left]) + 1, 0)
-                  * np.maximum(np.minimum(y1[first], y1[left]) - np.maximum(y0[first], y0[left]) + 1, 0))
-        left = left[common / np.minimum(areas[first], areas[left]) <= overlap]
+        common = (np.maximum(np.minimum(x1[first], x1[remaining]) - np.maximum(x0[first], x0[remaining]) + 1, 0)
+                  * np.maximum(np.minimum(y1[first], y1[remaining]) - np.maximum(y0[first], y0[remaining]) + 1, 0))
+        remaining = remaining[common / np.minimum(areas[first], areas[remaining]) <= overlap]
     return np.array(kept, np.int64)

@@ -82,7 +82,7 @@ def frame(config: RecognizerConfig) -> geometry.Template:
 
 
 class Recognizer(Family):
-    """Face recognition. Images are aligned to `frame(config)`; perception.teacher gives the distillation target.
+    """Face recognition. Images are aligned to `frame(config)`; perception.teacher computes the distillation target.
 
     The margin loss is computed in training mode only: identities of other partitions have no class. ValueError for a loss whose
     requirements (classes, teacher, feature maps) are missing.

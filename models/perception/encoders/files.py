@@ -20,27 +20,27 @@ _ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricatur
           'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
 
 
-def encoder_bytes(recognizer: Recognizer, learned_from: Iterable[str] | None = None) -> bytes:
+def encoder_bytes(recognizer: Recognizer, identity_names: Iterable[str] | None = None) -> bytes:
     """The network without head as safetensors, with its config in the metadata and the tensor names of the published network.
-    learned_from: names of all identities of its training, None where they are unknown."""
+    identity_names: identities of its training, None where they are unknown."""
     state = {name: value.detach().cpu().contiguous() for name, value in recognizer.network.state_dict().items()}
-    names = None if learned_from is None else sorted(map(str, learned_from))
+    names = None if identity_names is None else sorted(map(str, identity_names))
     return save(state, {'recognizer': recognizer.config.model_dump_json(), 'learned_from': json.dumps(names)})
 
 
-def start(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
+def initial_encoder(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
     """Initial state of a training from a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and
     the names of the identities of its training, empty where a published network does not list them. ValueError where a file
     does not list them; errors as for load_embedder."""
     if Path(source).is_file():
-        config, names = _config(source), identities_learned_from(source)
+        config, names = _config(source), training_identities(source)
         if names is None:
-            raise ValueError(f'{source} does not list the identities that it learned from; train it again')
+            raise ValueError(f'{source} does not list its training identities; train it again')
         return config.model_dump(include={'network', 'size', 'embedding'}), read_state(Path(source)), names
     state = published(source).state_dict()
     architecture = f'iresnet{source.rpartition("-r")[2]}' if source.startswith('arcface-') else _ARCHITECTURES[source]
     settings = {'network': architecture, 'size': 112, 'embedding': 128 if 'mobile' in architecture else 512}
-    return settings, state, identities_learned_from(source) or []
+    return settings, state, training_identities(source) or []
 
 
 def _metadata(path: str | Path) -> dict[str, str]:
@@ -67,7 +67,7 @@ def _config(path: str | Path) -> RecognizerConfig:
                    if isinstance(settings, dict) else settings)
 
 
-def identities_learned_from(source: str | Path) -> list[str] | None:
+def training_identities(source: str | Path) -> list[str] | None:
     """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None where they are not listed.
     ValueError as for load_encoder, errors as for load_embedder."""
     if source in EMBEDDERS and file_of(source).suffix != '.safetensors':
@@ -75,7 +75,7 @@ def identities_learned_from(source: str | Path) -> list[str] | None:
     metadata = _metadata(file_of(source)) if source in EMBEDDERS else _encoder_metadata(source)
     names = parse_json(metadata.get('learned_from', 'null'), f'the list of identities in {source}')
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise ValueError(f'{source} does not list the identities that it learned from as names; train it again')
+        raise ValueError(f'{source} does not list its training identities by name; train it again')
     return names
 
 

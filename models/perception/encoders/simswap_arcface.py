@@ -54,7 +54,7 @@ class SimSwapArcFace(nn.Module):
         self.bn3 = nn.BatchNorm1d(512)
 
     @classmethod
-    def of(cls, state: dict[str, Tensor]) -> 'SimSwapArcFace':
+    def from_state_dict(cls, state: dict[str, Tensor]) -> 'SimSwapArcFace':
         """Build the network of a state dict, frozen; its depths and squeeze-excitation follow from the tensor names.
         models.weights.WeightsError where the tensors do not fit."""
         depths = tuple(len({name.split('.')[1] for name in state if name.startswith(f'layer{layer}.')}) for layer in (1, 2, 3, 4))

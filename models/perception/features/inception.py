@@ -34,15 +34,15 @@ class _C(inception.InceptionC):
 
 
 class _E(inception.InceptionE):
-    """Block E with max pooling (highest) or average pooling."""
+    """Block E with max pooling or average pooling."""
 
-    def __init__(self, channels: int, *, highest: bool):
+    def __init__(self, channels: int, *, max_pooling: bool):
         super().__init__(channels)
-        self.highest = highest
+        self.max_pooling = max_pooling
 
     def _forward(self, x):
         middle, double = self.branch3x3_1(x), self.branch3x3dbl_2(self.branch3x3dbl_1(x))
-        pooled = F.max_pool2d(x, 3, 1, 1) if self.highest else _mean_pool(x)
+        pooled = F.max_pool2d(x, 3, 1, 1) if self.max_pooling else _mean_pool(x)
         return [self.branch1x1(x), torch.cat([self.branch3x3_2a(middle), self.branch3x3_2b(middle)], 1),
                 torch.cat([self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)], 1), self.branch_pool(pooled)]
 
@@ -56,7 +56,7 @@ class InceptionFeatures(nn.Module):
         network.Mixed_5b, network.Mixed_5c, network.Mixed_5d = _A(192, 32), _A(256, 64), _A(288, 64)
         network.Mixed_6b, network.Mixed_6c = _C(768, 128), _C(768, 160)
         network.Mixed_6d, network.Mixed_6e = _C(768, 160), _C(768, 192)
-        network.Mixed_7b, network.Mixed_7c = _E(1280, highest=False), _E(2048, highest=True)
+        network.Mixed_7b, network.Mixed_7c = _E(1280, max_pooling=False), _E(2048, max_pooling=True)
         network.fc = nn.Identity()
         network.transform_input = False
         self.network = network

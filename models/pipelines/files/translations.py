@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.image_io import PHOTO_SUFFIXES, list_images
+import numpy as np
+
+from models.image_io import PHOTO_SUFFIXES, Photo, list_images
 from models.pipelines.files.photos import open_photo, process_files
 from models.pipelines.files.report import Report
 from models.pipelines.framing import AlignedImage
@@ -100,8 +102,9 @@ def translate_file(file: TranslationFile, translator: FaceTranslator, settings: 
     photo = open_photo(file.source, report)
     result = translator.translate_image(photo.rgb, face=settings.face, aligned=file.aligned, styles=settings.styles,
                                         style=settings.style, reference=settings.reference, paste=settings.paste)
-    outputs = [[photo.with_rgb(image) for image in result.pasted]] if settings.paste else [
-        face.translations for face in result.faces]
+    outputs: Sequence[Sequence[np.ndarray | Photo]] = [face.translations for face in result.faces]
+    if settings.paste:
+        outputs = [[photo.with_rgb(image) for image in result.pasted]]
     for number, images in enumerate(outputs):
         for style, image in enumerate(images):
             parts = [f'face{number}'] * (len(outputs) > 1) + [f'style{style + 1}'] * (len(images) > 1)

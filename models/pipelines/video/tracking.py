@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.perception.detection import Detector, Face
-from models.perception.detection.face import OVERLAP, overlaps, paired
+from models.perception.detection.face import MIN_IOU, overlaps, paired
 from models.pipelines.photo import ALL, LARGEST, MIN_ID_SIMILARITY
 from models.pipelines.video.smoothing import OneEuroFilter
 
@@ -160,15 +160,15 @@ class Tracker:
         ratio = min(1.0, DETECTION_LONGEST_PX / max(frame.shape[:2]))
         size = max(1, round(frame.shape[1] * ratio)), max(1, round(frame.shape[0] * ratio))
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA) if ratio < 1 else frame
-        detections = self.detector.detect(small, turned=self.empty_detections % ROTATED_INTERVAL == 0)
+        detections = self.detector.detect(small, any_rotation=self.empty_detections % ROTATED_INTERVAL == 0)
         faces = [Face(face.box / ratio, (face.points + 0.5) / ratio - 0.5, face.score) for face in detections]
         tracks = {**self.tracks, **lost}
         numbers = list(tracks)
         track_boxes = np.array([track.face.box for track in tracks.values()]).reshape(-1, 4)
-        pairs = dict(paired(overlaps(track_boxes, _boxes(faces)), OVERLAP))
+        pairs = dict(paired(overlaps(track_boxes, _boxes(faces)), MIN_IOU))
         for row in set(range(len(numbers))) - set(pairs):  # a rotated face or one of low score
             face = self.detector.search_around(frame, tracks[numbers[row]].face)
-            if face is not None and not (overlaps(face.box, _boxes(faces)) > OVERLAP).any():
+            if face is not None and not (overlaps(face.box, _boxes(faces)) > MIN_IOU).any():
                 pairs[row] = len(faces)
                 faces.append(face)
         self.empty_detections = 0 if faces else self.empty_detections + 1
@@ -194,7 +194,7 @@ class Tracker:
             boxes = _boxes(list(rows[index].values()))
             followed = self.detector.follow(frames[index], list(faces.values()))
             faces = {number: face for number, face in zip(faces, followed)
-                     if face is not None and not (overlaps(face.box, boxes) > OVERLAP).any()}
+                     if face is not None and not (overlaps(face.box, boxes) > MIN_IOU).any()}
             if not faces:
                 return
             rows[index].update(faces)

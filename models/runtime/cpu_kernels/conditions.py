@@ -1,4 +1,4 @@
-"""When a CPU kernel takes the place of the layer that it replaces."""
+"""Condition under which the CPU kernels run."""
 import torch
 from torch import Tensor
 

@@ -13,7 +13,7 @@ from models.runtime.cpu_kernels.conditions import runs_on_cpu_in_float32
 class GroupedInstanceNorm2d(nn.InstanceNorm2d):
     """nn.InstanceNorm2d without running statistics: (B,C,H,W) -> (B,C,H,W).
 
-    Tensors that are not contiguous, such as those in channels_last, take the way of nn.InstanceNorm2d.
+    Tensors that are not contiguous, such as those in channels_last, are computed by nn.InstanceNorm2d.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ def use_cpu_kernels(module: nn.Module) -> int:
     | nn.Upsample(2, nearest), ReflectionPad2d(1), nn.Conv2d(3) | UpsamplingConv2d      |
 
     Values stay the same up to rounding, and so do the names in the state dict. On other devices and under autocast the kernels
-    compute what the replaced layers do. NarrowConv2d cannot be differentiated twice, so that networks under a gradient penalty
-    are to be left out.
+    compute what the replaced layers do. NarrowConv2d cannot be differentiated twice, so that it cannot be used in networks
+    with a gradient penalty.
 
     Returns:
         The number of replaced layers.
@@ -47,7 +47,7 @@ def use_cpu_kernels(module: nn.Module) -> int:
 
 
 def _with_parameters_of(layer: nn.Module, kernel: nn.Module) -> nn.Module:
-    """The kernel with the very parameters of the layer, and in its mode."""
+    """The kernel with the parameters of the layer, shared, and in its mode."""
     kernel.weight, kernel.bias = layer.weight, layer.bias
     return kernel.train(layer.training)
 

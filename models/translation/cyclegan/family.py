@@ -87,7 +87,7 @@ class CycleGANConfig(FamilyConfig):
             ValueError: it does not.
         """
         if 'attention' in (self.generator, self.discriminator) and self.size != ATTENTION_SIZE_PX:
-            raise ValueError(f'the attention networks are made for size {ATTENTION_SIZE_PX}, not {self.size}: set size to '
+            raise ValueError(f'the attention networks take size {ATTENTION_SIZE_PX} only, not {self.size}: set size to '
                              f'{ATTENTION_SIZE_PX}, or generator to resnet and discriminator to patch')
         divisor = {'resnet': 4, 'unet': 2 ** self.downs, 'attention': ATTENTION_SIZE_PX}[self.generator]
         if self.size % divisor:

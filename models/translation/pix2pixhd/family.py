@@ -32,7 +32,7 @@ class Pix2PixHDConfig(FamilyConfig):
     """Networks and losses of pix2pixHD."""
 
     size: int = Field(256, description='side of the images in pixels, a multiple of 2^downs, with the enhancer of 2^(downs + 1)')
-    width: int = Field(64, description="channels of the generator's first layer, of the enhancer's where there is one")
+    width: int = Field(64, description="channels of the generator's first layer, of the enhancer's with an enhancer")
     downs: int = Field(4, description='halvings of the global generator')
     blocks: int = Field(9, description='residual blocks of the global generator')
     enhancer: bool = Field(False, description='a local enhancer at full resolution around the global generator at half')
@@ -217,9 +217,9 @@ class Pix2PixHD(Family):
             ValueError: see models.translation.translator.Translator.translate.
         """
         if direction not in self.directions:
-            raise ValueError(f'{type(self).__name__} does not translate {direction}; it knows {", ".join(self.directions)}')
+            raise ValueError(f'{type(self).__name__} does not translate {direction}; supported: {", ".join(self.directions)}')
         if reference is not None and not self.styled:
-            raise ValueError('this pix2pixHD takes no style from a reference image; leave the reference away')
+            raise ValueError('this pix2pixHD takes no style from a reference image; omit the reference')
         same = torch.zeros(len(images), dtype=torch.bool, device=images.device)
         return self.generate(SwapBatch(images if reference is None else reference, images, same))
 
@@ -240,7 +240,7 @@ class Pix2PixHD(Family):
             ValueError: the network has no features.
         """
         if not self.config.features:
-            raise ValueError('this pix2pixHD was trained without features; give one with model.features above 0')
+            raise ValueError('this pix2pixHD was trained without features; use one with model.features above 0')
         features = torch.zeros(len(labels), self.config.labels, self.config.features, device=labels.device)
         for label, clusters in sorted(centers.items()):
             index = torch.randint(len(clusters), (len(labels),), generator=generator)

@@ -72,7 +72,7 @@ class UGATITConfig(FamilyConfig):
     glasses_and_mouth: bool = Field(False, description='glasses and the inside of the mouth count as background')
     hard_edge: bool = Field(False, description='a binary mask of the head')
     blurred_negatives: bool = Field(False, description='edge-smoothed images as additional fakes for the discriminators')
-    one_way: bool = Field(False, description='genA2B only, for weights that are passed on; cannot be trained')
+    one_way: bool = Field(False, description='genA2B only, for distributed weights; cannot be trained')
     weights: dict[str, float] = Field({
         'adversarial_a2b': 1.0,
         'adversarial_b2a': 1.0,
@@ -128,8 +128,8 @@ class UGATIT(Translator):
 
     def param_groups(self) -> dict[str, list[Parameter]]:
         if self.config.one_way:
-            raise ValueError('a family with model.one_way has one generator and no discriminators, and cannot be trained; leave '
-                             'one_way away')
+            raise ValueError('a family with model.one_way has one generator and no discriminators, and cannot be trained; set '
+                             'model.one_way=false')
         if self.needs_parser and self.perception is not None and self.perception.parser is None:
             raise ValueError('masks of the face, and the losses background and variation, need a parser: set perception.parser')
         discriminators = [*self.discriminators('A'), *self.discriminators('B')]

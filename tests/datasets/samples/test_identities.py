@@ -1,4 +1,4 @@
-"""Single faces with their people."""
+"""Single faces with identity labels."""
 import numpy as np
 import pytest
 import torch
@@ -15,19 +15,19 @@ TO = geometry.template('arcface').scaled(48)
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six people in a folder of their own each; the second has one image, one image is broken."""
+    """Folders of six identities; the second identity has one image, and one image is broken."""
     random = np.random.default_rng(0)
-    for person, count in enumerate([3, 1, 2, 4, 2, 3]):
-        place = tmp_path / f'person{person}'
-        place.mkdir()
+    for label, count in enumerate([3, 1, 2, 4, 2, 3]):
+        folder = tmp_path / f'person{label}'
+        folder.mkdir()
         for number in range(count):
             color = random.integers(0, 255, 3).astype(np.uint8)
-            Image.fromarray(np.broadcast_to(color, (40, 40, 3))).save(place / f'{number}.png')
+            Image.fromarray(np.broadcast_to(color, (40, 40, 3))).save(folder / f'{number}.png')
     (tmp_path / 'person3/1.png').write_bytes(b'broken')
     return tmp_path
 
 
-def test_people_are_counted_anew_and_broken_images_passed_over(folder):
+def test_labels_are_consecutive_and_broken_images_are_replaced(folder):
     images = IdentityImages(build_faces('folder', folder), TO, fewest=2)
     assert images.num_identities == 5 and len(images) == 14
     samples = [images[index] for index in range(len(images))]
@@ -38,7 +38,7 @@ def test_people_are_counted_anew_and_broken_images_passed_over(folder):
         IdentityImages(build_faces('folder', folder), TO, fewest=9)
 
 
-def test_drawn_people_come_back_in_other_images_and_partitions_share_nobody():
+def test_rendered_identities_have_other_images_in_each_epoch_and_partition():
     train, test = (build_identities('synthetic', None, TO, partition) for partition in ('train', 'test'))
     first, again, later = train[0, 3], train[0, 3], train[1, 3]
     assert torch.equal(first.images, again.images) and not torch.equal(first.images, later.images)
@@ -48,14 +48,14 @@ def test_drawn_people_come_back_in_other_images_and_partitions_share_nobody():
         build_identities('synthetic', None, TO, 'valid')
 
 
-def test_a_loader_makes_batches_of_them():
+def test_loader_returns_face_batches():
     batch = next(iter(build_loader(build_identities('synthetic', None, TO), 5)))
     assert isinstance(batch, FaceBatch) and batch.images.shape == (5, 3, 48, 48) and batch.label.dtype == torch.int64
 
 
-def test_couples_are_a_photo_and_a_drawing_of_one_person(tmp_path):
+def test_pairs_are_a_photo_and_a_drawing_of_one_identity(tmp_path):
     faces = build_faces('webcaricature', webcaricatures(tmp_path, num_identities=4, size=32), 'all')
-    pairs = PhotoDrawingPairs(faces.select(np.arange(len(faces) - 2)), TO)  # the last person has no photos left
+    pairs = PhotoDrawingPairs(faces.select(np.arange(len(faces) - 2)), TO)  # the last identity has no photos left
     assert pairs.num_identities == 3
     batch = next(iter(build_loader(pairs, 6)))
     assert len(batch) == 12 and batch.drawing.tolist() == [False, True] * 6
@@ -65,10 +65,10 @@ def test_couples_are_a_photo_and_a_drawing_of_one_person(tmp_path):
         PhotoDrawingPairs(faces.select(faces.columns['drawing']), TO)
 
 
-def test_exaggeration_is_for_training_only_and_repeats(tmp_path):
+def test_exaggeration_is_reproducible_and_applies_to_training_only(tmp_path):
     root = webcaricatures(tmp_path, size=32)
-    plain, moved, again, test = (build_identities('webcaricature', root, TO, partition, exaggerate=amount)[0, 0]
+    plain, exaggerated, again, test = (build_identities('webcaricature', root, TO, partition, exaggerate=amount)[0, 0]
                                  for partition, amount in (('train', 0), ('train', 2), ('train', 2), ('test', 2)))
-    assert torch.equal(moved.images, again.images) and not torch.equal(moved.images, plain.images)
+    assert torch.equal(exaggerated.images, again.images) and not torch.equal(exaggerated.images, plain.images)
     assert torch.equal(test.images, build_identities('webcaricature', root, TO, 'test')[0, 0].images)
-    assert bool(plain.drawing)  # C00001 is the first image of a person
+    assert bool(plain.drawing)  # C00001 is the first image

@@ -1,4 +1,4 @@
-"""Features go away from the mean face, and the rest of the image stays."""
+"""Exaggeration of facial features in images."""
 import numpy as np
 import torch
 
@@ -8,8 +8,8 @@ from models.geometry import TEMPLATES
 TO = TEMPLATES['face'].scaled(96)
 
 
-class Full:
-    """Always the whole amount."""
+class MaximalRandom:
+    """Random generator whose values are maximal: 1 for uniform, one standard deviation for normal values."""
 
     def random(self):
         return 1.0
@@ -19,7 +19,7 @@ class Full:
 
 
 def center(image):
-    """(x, y) of the light in the lower half, where the nose is."""
+    """(x, y): center of brightness of the lower part of the image."""
     light = image[0].double()
     light[:40] = 0
     ys, xs = torch.meshgrid(torch.arange(96), torch.arange(96), indexing='ij')
@@ -33,18 +33,18 @@ def nose(at):
     return image
 
 
-def test_a_nose_off_its_place_goes_farther_and_one_in_its_place_stays():
+def test_offset_of_the_nose_is_doubled_and_a_mean_nose_is_unchanged():
     points = TO.tensor()
     points[2] += torch.tensor([4.0, 3.0])
     before = nose(points[2])
-    step = center(exaggerate_image(before, points, TO, 1.0, Full())) - center(before)
+    step = center(exaggerate_image(before, points, TO, 1.0, MaximalRandom())) - center(before)
     assert (step - torch.tensor([4.0, 3.0])).abs().max() < 1.0
-    still = nose(TO.tensor()[2])
-    assert torch.equal(exaggerate_image(still, TO.tensor(), TO, 1.0, Full()), still)
-    assert torch.equal(exaggerate_image(before, points, TO, 0.0, Full()), before)
+    mean_nose = nose(TO.tensor()[2])
+    assert torch.equal(exaggerate_image(mean_nose, TO.tensor(), TO, 1.0, MaximalRandom()), mean_nose)
+    assert torch.equal(exaggerate_image(before, points, TO, 0.0, MaximalRandom()), before)
 
 
-def test_without_landmarks_it_still_moves_and_repeats():
+def test_random_offsets_without_landmarks_depend_on_the_generator():
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (3, 96, 96), dtype=np.uint8))
     first, again, other = (exaggerate_image(image, None, TO, 1.0, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other) and not torch.equal(first, image)

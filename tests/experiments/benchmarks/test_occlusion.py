@@ -1,4 +1,4 @@
-"""Benchmark of occluders, on rendered faces and on label maps of a data set."""
+"""Benchmark of occlusion masks, on rendered faces and on label maps of a data set."""
 import pytest
 
 from datasets.synthetic.occluders import OCCLUDERS

@@ -51,7 +51,7 @@ def test_gradients_equal_those_of_the_published_step(name, published_steps, opti
                 assert (gradient - published).norm() < 0.01 * published.norm()
 
 
-def test_the_benchmark_measures_every_form():
+def test_figures_of_every_form():
     figures = translation_figures('ugatit', repeats=1, **SMALL, **DEPTH)
     assert figures['times as fast, ours'] == pytest.approx(figures['plain, s/step'] / figures['ours, s/step'])
     assert figures['ours with CPU kernels, s/step'] > 0

@@ -8,12 +8,12 @@ from torch import nn
 from models.blocks.spectral import SpectralEveryForward, spectral, unnormalized_weight
 
 
-@pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), (2, 4, 8, 8)),
+@pytest.mark.parametrize('build, shape', [(lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode='reflect'), (2, 4, 8, 8)),
                                          (lambda: nn.Conv2d(4, 6, 3, bias=False), (2, 4, 8, 8)),
                                          (lambda: nn.Linear(5, 3), (2, 5))])
-def test_entries_values_and_gradients_equal_those_of_torchs_spectral_norm(make, shape):
+def test_entries_values_and_gradients_equal_those_of_torchs_spectral_norm(build, shape):
     torch.manual_seed(0)
-    plain = make()
+    plain = build()
     rng_state = torch.get_rng_state()
     reference = nn.utils.spectral_norm(copy.deepcopy(plain))
     torch.set_rng_state(rng_state)
@@ -32,10 +32,10 @@ def test_entries_values_and_gradients_equal_those_of_torchs_spectral_norm(make, 
     torch.testing.assert_close(copy.deepcopy(module)(x), module(x))
 
 
-@pytest.mark.parametrize('make, shape', [(lambda: nn.Conv2d(4, 6, 3), (2, 4, 8, 8)), (lambda: nn.Linear(5, 3), (2, 5))])
-def test_under_autocast_the_singular_value_keeps_full_precision(make, shape):
+@pytest.mark.parametrize('build, shape', [(lambda: nn.Conv2d(4, 6, 3), (2, 4, 8, 8)), (lambda: nn.Linear(5, 3), (2, 5))])
+def test_under_autocast_the_singular_value_keeps_full_precision(build, shape):
     torch.manual_seed(0)
-    layer, x = spectral(make()), torch.randn(shape)
+    layer, x = spectral(build()), torch.randn(shape)
     layer(x), layer(x)
     other = copy.deepcopy(layer)
     exact = other(x)

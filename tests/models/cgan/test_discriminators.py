@@ -81,10 +81,10 @@ def test_pretrained_loads_the_published_feature_weights(tmp_path, monkeypatch):
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
     torch.manual_seed(1)
     state = EfficientNetLite0().state_dict()
-    places = {'layer0.0.': 'conv_stem.', 'layer0.1.': 'bn1.', 'layer0.3.': 'blocks.0.', 'layer0.4.': 'blocks.1.',
+    names = {'layer0.0.': 'conv_stem.', 'layer0.1.': 'bn1.', 'layer0.3.': 'blocks.0.', 'layer0.4.': 'blocks.1.',
               'layer1.0.': 'blocks.2.', 'layer2.0.': 'blocks.3.', 'layer2.1.': 'blocks.4.', 'layer3.0.': 'blocks.5.',
               'layer3.1.': 'blocks.6.'}
-    published = {places[name[:9]] + name[9:]: value for name, value in state.items()} | {'classifier.weight': torch.zeros(3, 3)}
+    published = {names[name[:9]] + name[9:]: value for name, value in state.items()} | {'classifier.weight': torch.zeros(3, 3)}
     torch.save(published, weights.entry('efficientnet-lite0').path)
     filled = build(PROJECTED, pretrained=True).feature_network.pretrained.state_dict()
     assert all(torch.equal(filled[name], value) for name, value in state.items())
@@ -110,16 +110,16 @@ def test_spectral_norm_is_in_every_layer_of_the_sagan_discriminator():
                                                                                           'conv1.0.weight_orig']
 
 
-@pytest.mark.parametrize('settings, changes, word', [
+@pytest.mark.parametrize('settings, changes, message', [
     (PATCH, {'size': 20}, 'at least 24 pixels'), (PROJECTED, {'size': 96}, 'at least 128'),
     (SAGAN, {'size': 30}, 'multiple of 4'), (SAGAN, {'attention': (5,)}, 'attention at 5'),
 ])
-def test_an_impossible_config_is_an_error_of_one_line(settings, changes, word):
-    with pytest.raises(ValueError, match=word) as caught:
+def test_an_invalid_config_raises_one_line(settings, changes, message):
+    with pytest.raises(ValueError, match=message) as caught:
         build(settings, **changes)
     assert '\n' not in str(caught.value)
 
 
-def test_a_field_of_another_kind_is_an_error():
+def test_a_field_of_another_kind_raises():
     with pytest.raises(ValidationError, match='levels'):
         build(SAGAN, levels=3)

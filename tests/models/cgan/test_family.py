@@ -138,7 +138,7 @@ def test_jitter_changes_the_identity_loss_in_training_only():
     assert len(values()) == 1
 
 
-def test_jitter_and_blend_are_refused_with_losses_that_they_would_falsify():
+def test_jitter_and_blend_raise_with_incompatible_losses():
     with pytest.raises(ValueError, match='model.jitter=0'):
         build(weights=weights(perceptual=1.0), jitter=0.1)
     with pytest.raises(ValueError, match='model.blend=0'):
@@ -165,16 +165,16 @@ def test_distillation_moves_pairs_of_different_identities_to_the_teachers_swap()
         swap, _ = family.forward_generator(batch.target, family.source_embedding(batch), conditions)
     before = (swap[1:] - 0.5).abs().mean()
     torch.testing.assert_close(family('generator', batch, 1, {})['distillation'].detach(), before)
-    step = torch.optim.Adam(family.param_groups()['generator'], 1e-2)
+    optimizer = torch.optim.Adam(family.param_groups()['generator'], 1e-2)
     for _ in range(20):
         loss = family('generator', batch, 1, {})['distillation']
-        step.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        step.step()
+        optimizer.step()
     assert loss < 0.9 * before
 
 
-def test_a_distillation_teacher_that_is_missing_or_of_another_size_is_an_error():
+def test_a_missing_distillation_teacher_or_one_of_another_size_raises():
     perception = tiny_perception()
     with pytest.raises(ValueError, match='needs perception.distillation_teacher'):
         build(weights=weights(distillation=1.0), perception=perception)
@@ -199,21 +199,21 @@ def test_each_form_of_the_identity_loss_reaches_the_mapping_network(form):
 
 
 @pytest.mark.parametrize('adversary', ['hinge', 'lsgan', 'vanilla', 'wgan'])
-def test_a_discriminator_learns_against_a_fixed_generator(adversary):
+def test_the_discriminator_loss_decreases_with_a_fixed_generator(adversary):
     family, batch = build(adversary=adversary, weights=weights()), build_batch()
     optimizer = torch.optim.Adam(family.param_groups()['discriminator'], 3e-3)
     losses = []
     for step in range(25):
-        objective = family('discriminator', batch, step, {})['discriminator']
+        loss = family('discriminator', batch, step, {})['discriminator']
         optimizer.zero_grad()
-        objective.backward()
+        loss.backward()
         optimizer.step()
-        losses.append(objective.item())
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     assert family.pop_metrics().keys() == {'real_accuracy', 'fake_accuracy'}
 
 
-def test_clipping_concerns_the_discriminator_only():
+def test_only_the_discriminator_is_clipped():
     family = build(clip=0.01)
     largest = max(value.abs().max() for value in family.generator.parameters())
     family.after_update('generator')
@@ -233,13 +233,13 @@ def test_r1_is_computed_every_lazy_steps():
     (3, {'target_label': torch.arange(4)}, 'up to 3'),
     (3, {}, 'no labels'),
 ])
-def test_missing_classes_or_labels_are_an_error(classes, fields, message):
+def test_missing_classes_or_labels_raise(classes, fields, message):
     family = build(discriminator={**PATCH, 'classes': classes, 'size': SIZE}, weights=weights(discriminator_classes=1.0))
     with pytest.raises(ValueError, match=f'{message}.*model.discriminator.classes'):
         family('discriminator', build_batch(**fields), 0, {})
 
 
-def test_the_panel_shows_the_mask():
+def test_the_panel_contains_the_mask():
     family = build(generator={**CGANConfig().generator.model_dump(), **GENERATOR, 'mask': True}).eval()
     mask = family.panel(build_batch())['mask']
     assert mask.shape == (4, 3, SIZE, SIZE) and mask.min() >= -1 and mask.max() <= 1

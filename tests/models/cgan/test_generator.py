@@ -152,7 +152,7 @@ def test_attention_starts_as_the_identity_and_its_pooled_form_has_the_same_shape
         assert block(x).shape == x.shape and (block(x) - x).abs().max() > 1e-3
 
 
-def test_attention_is_the_papers_formula():
+def test_attention_equals_its_equation():
     block, x = SelfAttention(16, gamma=0.7), torch.randn(2, 16, 4, 5)
     f, g, h = (conv(x).flatten(2) for conv in (block.conv_f, block.conv_g, block.conv_h))
     weights = torch.einsum('bci,bcj->bij', f, g).softmax(2)
@@ -172,14 +172,14 @@ def test_spectral_norm_bounds_inner_convolutions():
     assert not [name for name in build().state_dict() if name.endswith('weight_orig')]
 
 
-@pytest.mark.parametrize('changes, word', [
+@pytest.mark.parametrize('changes, message', [
     ({'size': 50}, 'multiple of 4'), ({'widths': (8,)}, 'two widths'), ({'attention': (7,)}, 'attention at 7'),
     ({'widths': (8, 12)}, 'multiples of 8'), ({'widths': (8, 12), 'norm': 'batch', 'injection': 'adagn'}, 'multiples of 8'),
     ({'background_image': True, 'value_range': 'unit'}, 'signed'), ({'value_range': 'imagenet'}, 'tanh'),
     ({'skips': 'background_image'}, 'background_image=true'),
 ])
-def test_an_impossible_config_is_an_error_of_one_line(changes, word):
-    with pytest.raises(ValueError, match=word) as caught:
+def test_an_invalid_config_raises_one_line(changes, message):
+    with pytest.raises(ValueError, match=message) as caught:
         build(**changes)
     assert '\n' not in str(caught.value)
 
@@ -187,7 +187,7 @@ def test_an_impossible_config_is_an_error_of_one_line(changes, word):
 @pytest.mark.parametrize(
     'changes, conditions', [({'condition_channels': 2}, {}), ({}, {'background_image': torch.zeros(2, 3, 32, 32)})]
 )
-def test_missing_or_superfluous_conditions_are_an_error(changes, conditions):
+def test_missing_or_superfluous_conditions_raise(changes, conditions):
     generator = build(**changes)
     target, embedding, _ = inputs(generator.config)
     with pytest.raises(ValueError, match='this generator takes'):

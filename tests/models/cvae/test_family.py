@@ -79,13 +79,13 @@ def test_labels_come_from_the_batch_or_the_parser():
 
 
 @pytest.mark.parametrize('changes', [{'size': 50}, {'fold': 3}])
-def test_a_size_that_does_not_fit_is_an_error(changes):
+def test_an_incompatible_size_raises(changes):
     with pytest.raises(ValueError, match='multiple of'):
         build(**changes)
 
 
 @pytest.mark.parametrize('same', [True, False])
-def test_a_batch_may_have_one_kind_of_pairs_only(same):
+def test_a_batch_of_one_kind_of_pairs_has_finite_losses(same):
     cvae, batch = build(weights=dict.fromkeys(('reconstruction', 'parsing', 'landmarks', 'shading'), 1.0)), build_batch()
     cvae.perception.parser, cvae.perception.landmarks = FaceParser(ParsingUNet()), FiveLandmarks()
     losses = cvae('swapper', replace(batch, same=torch.full((4,), same)), 0, {})
@@ -94,7 +94,7 @@ def test_a_batch_may_have_one_kind_of_pairs_only(same):
     sum(losses.values()).backward()
 
 
-def test_the_discriminator_learns_and_gives_the_swapper_a_gradient():
+def test_the_discriminator_loss_decreases_and_the_swapper_has_a_gradient():
     cvae, batch = build(fine=8, discriminator=4, weights={'adversarial': 1.0, 'discriminator': 1.0}), build_batch()
     optimizer = torch.optim.Adam(cvae.param_groups()['discriminator'], 1e-2)
     for step in range(30):
@@ -107,6 +107,6 @@ def test_the_discriminator_learns_and_gives_the_swapper_a_gradient():
     assert cvae.decoder.fine.conv1.weight.grad.abs().sum() > 0
 
 
-def test_adversarial_losses_without_a_discriminator_are_an_error():
+def test_adversarial_losses_without_a_discriminator_raise():
     with pytest.raises(ValueError, match='need a discriminator'):
         build(weights={'adversarial': 1.0})

@@ -1,4 +1,4 @@
-"""Diffusion family beyond the contract of a family."""
+"""Diffusion family: conditions, sampling, losses."""
 from dataclasses import replace
 
 import pytest

@@ -92,27 +92,28 @@ def test_unipc_overwrites_a_corrected_noisy_image():
     assert gap(noisy, reference) > 50 * gap(clean, reference)
 
 
-@pytest.mark.parametrize('begin, until, acts', [(1.0, 0.5, range(0, 5)), (0.7, 0.0, range(2, 10)), (0.6, 0.3, range(3, 7))])
-def test_correction_applies_between_begin_and_until(begin, until, acts):
+@pytest.mark.parametrize('begin, until, active_steps',
+                         [(1.0, 0.5, range(0, 5)), (0.7, 0.0, range(2, 10)), (0.6, 0.3, range(3, 7))])
+def test_correction_applies_between_begin_and_until(begin, until, active_steps):
     reference, steps = gaussian(), []
     hook = corrected(reference, ILVRConfig(down=4, begin=begin, until=until))
     sample(Gaussian(), scheduler('ddim', 'linear'), gaussian(seed=1) / STD, steps=10, clean_hook=hook, callback=steps.append)
-    assert [step.index for step in steps if gap(step.clean, reference) < 1e-4] == list(acts)
+    assert [step.index for step in steps if gap(step.clean, reference) < 1e-4] == list(active_steps)
 
 
 def test_published_hook_skips_the_last_step_and_those_after_until():
-    def untouched(until: float) -> list[int]:
-        hook, alone = published(gaussian(), ILVRConfig(corrects='noisy', down=4, until=until)), []
+    def unchanged_steps(until: float) -> list[int]:
+        hook, unchanged = published(gaussian(), ILVRConfig(corrects='noisy', down=4, until=until)), []
 
-        def watching(x, step):
+        def recording(x, step):
             after = hook(x, step)
-            alone.extend([step.count - 1 - step.index] * torch.equal(after, x))
+            unchanged.extend([step.count - 1 - step.index] * torch.equal(after, x))
             return after
 
-        sample(Gaussian(), scheduler('ancestral', 'linear'), gaussian(seed=1) / STD, steps=10, hook=watching)
-        return alone
+        sample(Gaussian(), scheduler('ancestral', 'linear'), gaussian(seed=1) / STD, steps=10, hook=recording)
+        return unchanged
 
-    assert untouched(0) == [0] and untouched(0.3) == [3, 2, 1, 0]
+    assert unchanged_steps(0) == [0] and unchanged_steps(0.3) == [3, 2, 1, 0]
 
 
 def test_factor_changes_geometrically():

@@ -45,9 +45,9 @@ def test_int8_spares_the_most_sensitive_convolutions(denoiser, tmp_path):
         denoiser.stem.weight[:, 0] *= 1000  # outliers in the range of the next layer
     rng, errors = torch.Generator().manual_seed(1), {}
     samples = [noisy(torch.rand(8, 3, 16, 16, generator=rng) * 2 - 1, denoiser, rng) for _ in range(3)]
-    for spared in (0, 2):
+    for num_float32 in (0, 2):
         export_denoiser(denoiser, 'face', tmp_path / 'denoiser.onnx')
-        errors[spared] = quantize(tmp_path / 'denoiser.onnx', samples, spared)
+        errors[num_float32] = quantize(tmp_path / 'denoiser.onnx', samples, num_float32)
     assert 0 < errors[2] < 0.7 * errors[0]
     assert list(tmp_path.iterdir()) == [tmp_path / 'denoiser.onnx']
 

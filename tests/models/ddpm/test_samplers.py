@@ -120,7 +120,7 @@ def test_ancestral_sampler_respaces_as_published(images):
 
 
 @pytest.mark.parametrize('kept', ['ddim700', '400,700,200', '0'])
-def test_impossible_respacing_raises(kept):
+def test_invalid_respacing_raises(kept):
     with pytest.raises(ValueError, match='kept|keeps'):
         spaced(1000, kept)
 

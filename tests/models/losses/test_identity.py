@@ -36,8 +36,8 @@ def test_distillation_excludes_the_diagonal_and_accepts_a_batch_of_one():
 def test_drift_measures_the_common_shift_only():
     random = torch.Generator().manual_seed(2)
     noise, common = 0.2 * torch.randn(2000, 6, 16, generator=random), 0.1 * torch.randn(16, generator=random)
-    without = torch.stack([id_drift_loss(SOURCES + each, SOURCES) for each in noise]).mean()
-    together = torch.stack([id_drift_loss(SOURCES + each + common, SOURCES) for each in noise]).mean()
+    without = torch.stack([id_drift_loss(SOURCES + shift, SOURCES) for shift in noise]).mean()
+    together = torch.stack([id_drift_loss(SOURCES + shift + common, SOURCES) for shift in noise]).mean()
     assert without == pytest.approx(0, abs=0.01)  # the squared distance of such means is 0.1
     assert together == pytest.approx(float(common.square().sum()), abs=0.01)
 

@@ -30,7 +30,7 @@ def test_free_bits_remove_the_gradient_of_a_channel_below_them():
     assert mean.grad[:, :2].abs().max() == 0 and mean.grad[:, 2].abs().min() > 0
 
 
-def test_a_sample_has_the_given_mean_and_deviation():
+def test_samples_have_the_mean_and_deviation_of_their_distribution():
     mean, logvar = torch.full((4, 4, 64, 64), 2.0), torch.full((4, 4, 64, 64), -1.0)
     sample = reparametrise(mean, logvar, generator=torch.Generator().manual_seed(0))
     assert sample.mean().item() == pytest.approx(2, abs=0.01) and sample.std().item() == pytest.approx(0.6065, abs=0.01)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.perception.detection import build_detector
-from models.perception.detection.detector import LONGEST, MARGIN, Detector
+from models.perception.detection.detector import MARGIN_PX, MAX_SIDE_PX, Detector
 from models.perception.detection.face import Face
 from models.pipelines.demo import demo_photo
 from models.weights import WeightsError
@@ -30,7 +30,7 @@ def test_mtcnn_detects_the_astronaut(mtcnn, astronaut):
     assert face.box.shape == (4,) and face.points.shape == (5, 2) and face.score > 0.9
     assert left_eye[0] < nose[0] < right_eye[0] and left_mouth[0] < right_mouth[0], 'the viewer\'s left comes first'
     assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
-    # Seen in the photo: the eyes are near (205,102) and (247,104).
+    # The eyes of the photo are near (205,102) and (247,104).
     assert np.abs(left_eye - [205, 102]).max() < 5 and np.abs(right_eye - [247, 104]).max() < 5
     assert (face.points >= face.box[:2]).all() and (face.points <= face.box[2:]).all()
 
@@ -51,7 +51,7 @@ def test_points_of_a_mirrored_photo_are_mirrored(mtcnn, astronaut):
 def test_large_photo_gives_faces_in_its_pixels(mtcnn, astronaut):
     face, = mtcnn.detect(astronaut)
     large = cv2.resize(astronaut, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR)
-    assert max(large.shape) > LONGEST
+    assert max(large.shape) > MAX_SIDE_PX
     predicted = mtcnn.detect(large)[0]
     assert np.abs((predicted.points + 0.5) / 4 - 0.5 - face.points).max() < 3
 
@@ -79,14 +79,14 @@ def test_faces_are_scaled_from_the_reduced_image():
     class Corner(Detector):
         def find(self, image):
             height, width = image.shape[:2]
-            right, bottom = width - MARGIN - 1, height - MARGIN - 1
-            box = np.array([MARGIN, MARGIN, right, bottom], float)
+            right, bottom = width - MARGIN_PX - 1, height - MARGIN_PX - 1
+            box = np.array([MARGIN_PX, MARGIN_PX, right, bottom], float)
             return [Face(box, face_at(*((box[:2] + box[2:]) / 2), 400).points, 1.0)]
 
-    face, = Corner().detect(np.zeros((2 * LONGEST, LONGEST, 3), np.uint8))
+    face, = Corner().detect(np.zeros((2 * MAX_SIDE_PX, MAX_SIDE_PX, 3), np.uint8))
     # The center of the reduced image's first pixel is that of the first two by two pixels of the photo.
-    np.testing.assert_allclose(face.box, [0.5, 0.5, LONGEST - 1.5, 2 * LONGEST - 1.5])
-    np.testing.assert_allclose(face.points, face_at(LONGEST / 2 - 0.5, LONGEST - 0.5, 800).points, atol=1e-2)
+    np.testing.assert_allclose(face.box, [0.5, 0.5, MAX_SIDE_PX - 1.5, 2 * MAX_SIDE_PX - 1.5])
+    np.testing.assert_allclose(face.points, face_at(MAX_SIDE_PX / 2 - 0.5, MAX_SIDE_PX - 0.5, 800).points, atol=1e-2)
 
 
 @pytest.mark.parametrize('name', ['scrfd', 'retinaface', 'retinaface-mobile025'])
@@ -117,9 +117,9 @@ def test_scrfd_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
             constants.append(onnx.numpy_helper.from_array(values, f'{name}_value'))
             nodes.append(onnx.helper.make_node('Add', [f'{name}_value', 'zero'], [name]))
             outputs.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, list(values.shape)))
-    nodes.insert(0, onnx.helper.make_node('Mul', ['mean', 'nothing'], ['zero']))
+    nodes.insert(0, onnx.helper.make_node('Mul', ['mean', 'no_scale'], ['zero']))
     nodes.insert(0, onnx.helper.make_node('ReduceMean', ['input'], ['mean'], keepdims=0))
-    constants.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), 'nothing'))
+    constants.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), 'no_scale'))
     image = onnx.helper.make_tensor_value_info('input', onnx.TensorProto.FLOAT, [1, 3, 640, 640])
     graph = onnx.helper.make_graph(nodes, 'detector', [image], outputs, constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8)
@@ -127,10 +127,10 @@ def test_scrfd_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
         pack.writestr('det_10g.onnx', model.SerializeToString())
     monkeypatch.setenv('FACE_WEIGHTS_DIR', str(tmp_path))
 
-    side = 1280 - 2 * MARGIN  # with its margin twice the network's input
+    side = 1280 - 2 * MARGIN_PX  # with the margin, twice the side of the network's input
     face, = build_detector('scrfd').detect(np.zeros((side, side, 3), np.uint8))
-    np.testing.assert_allclose(face.box, np.array([64, 24, 96, 56]) * 2 - MARGIN, atol=1)
-    np.testing.assert_allclose(face.points, (landmarks + [80, 40]) * 2 - MARGIN, atol=1)
+    np.testing.assert_allclose(face.box, np.array([64, 24, 96, 56]) * 2 - MARGIN_PX, atol=1)
+    np.testing.assert_allclose(face.points, (landmarks + [80, 40]) * 2 - MARGIN_PX, atol=1)
     assert face.score == pytest.approx(0.8)
 
 
@@ -142,7 +142,7 @@ def test_damaged_model_pack_raises(tmp_path, monkeypatch):
 
 
 def test_retinaface_gives_faces_in_pixels_of_the_photo(tmp_path, monkeypatch):
-    """Weights that call every anchor a face and move none: the answers are the anchors themselves."""
+    """Weights with a high score and a zero offset at each anchor: the faces are the anchors."""
     from facexlib.detection.retinaface import RetinaFace
 
     state = RetinaFace('mobile0.25', device=torch.device('cpu')).state_dict()

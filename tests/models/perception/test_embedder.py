@@ -1,4 +1,4 @@
-"""An embedder aligns, normalizes and may look at the mirror image too."""
+"""Identity embedder: alignment, normalization, mirroring, jitter."""
 import torch
 
 from models import geometry
@@ -43,10 +43,10 @@ def test_jitter_differs_per_crop():
     torch.manual_seed(0)
     embedder, jitter = Embedder(TinyEmbedder(), 'arcface'), 0.05
     y, x = torch.meshgrid(torch.arange(112.0), torch.arange(112.0), indexing='ij')
-    point = torch.tensor([76.0, 56.0])  # 20 beside the middle
+    point = torch.tensor([76.0, 56.0])  # 20 pixels right of the center
     spot = torch.exp(-((x - point[0]) ** 2 + (y - point[1]) ** 2) / 8).expand(64, 3, 112, 112)
     crops = embedder.aligned(spot, template='arcface', jitter=jitter)[:, 0]
     offsets = torch.stack([(crops * axis).sum((1, 2)) / crops.sum((1, 2)) for axis in (x, y)], 1) - point
-    assert offsets.abs().max() < jitter * 112 + 1.5 * jitter * 20, 'shift, scale and turn, each at most the jitter'
-    assert offsets.amax(0).min() > 3 and offsets.amin(0).max() < -3, 'to either side'
+    assert offsets.abs().max() < jitter * 112 + 1.5 * jitter * 20, 'shift, scale and rotation are at most the jitter each'
+    assert offsets.amax(0).min() > 3 and offsets.amin(0).max() < -3, 'in both directions'
     assert offsets.mean(0).abs().max() < 1.5

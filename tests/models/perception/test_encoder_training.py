@@ -10,12 +10,12 @@ from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import HEADS, Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, identities_learned_from, load_encoder, start
+from models.perception.encoders.files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
 class _Teacher(nn.Module):
-    """Embeds by the mean colors of the four quarters."""
+    """Embedding of the mean colors of the four quarters."""
 
     def __init__(self, width=12):
         super().__init__()
@@ -31,11 +31,11 @@ def _build(num_identities=6, teacher=None, **overrides):
     return Recognizer(config, teacher and Perception(teacher, teacher))
 
 
-def _faces(people=4, each=2):
-    """Images of `people` color patterns with noise, `each` per identity."""
+def _faces(num_identities=4, per_identity=2):
+    """Color patterns with noise: `num_identities` patterns, `per_identity` images each."""
     torch.manual_seed(0)
-    patterns = torch.rand(people, 3, 4, 4) * 2 - 1
-    label = torch.arange(people).repeat(each)
+    patterns = torch.rand(num_identities, 3, 4, 4) * 2 - 1
+    label = torch.arange(num_identities).repeat(per_identity)
     images = F.interpolate(patterns, 32)[label] + 0.1 * torch.randn(len(label), 3, 32, 32)
     return FaceBatch(images.clamp(-1, 1), label)
 
@@ -59,8 +59,8 @@ def test_each_head_separates_identities(head):
     recognizer, faces = _build(head=head), _faces()
     first, last = _train(recognizer, faces, 'margin')
     assert last < 0.7 * first
-    identities = F.normalize(recognizer.embed(faces.images))
-    nearest = (identities @ identities.t()).fill_diagonal_(-1).argmax(1)
+    embeddings = F.normalize(recognizer.embed(faces.images))
+    nearest = (embeddings @ embeddings.t()).fill_diagonal_(-1).argmax(1)
     assert (faces.label[nearest] == faces.label).all()
 
 
@@ -72,19 +72,19 @@ def test_distillation_loss_decreases():
 
 
 def test_hints_loss_decreases():
-    class Seeing(_Teacher):
+    class TeacherWithMaps(_Teacher):
         def __init__(self):
             super().__init__()
             self.network = MobileFaceNet(12, 32, 32).eval()
 
         def embedding_and_maps(self, images, count, *, template):
-            maps = self.network.features(images[..., 8:24] if self.cut else images, count)
+            maps = self.network.features(images[..., 8:24] if self.cropped else images, count)
             return F.normalize(torch.ones(len(images), 12)), maps
 
-    for cut in (False, True):
+    for cropped in (False, True):
         torch.manual_seed(0)
-        teacher = Seeing()
-        teacher.cut = cut
+        teacher = TeacherWithMaps()
+        teacher.cropped = cropped
         recognizer = _build(num_identities=0, teacher=teacher, mixup=0.5, weights={'margin': 0, 'hints': 1})
         first, last = _train(recognizer, _faces(), 'hints')
         assert last < 0.7 * first
@@ -92,8 +92,8 @@ def test_hints_loss_decreases():
 
 def test_eval_mode_has_no_margin_loss():
     recognizer = _build(teacher=_Teacher(), weights={'margin': 1, 'distill': 1}).eval()
-    strangers = FaceBatch(_faces().images, torch.full((8,), 99))
-    assert list(recognizer('encoder', strangers, 0, {})) == ['distill']
+    unknown = FaceBatch(_faces().images, torch.full((8,), 99))
+    assert list(recognizer('encoder', unknown, 0, {})) == ['distill']
 
 
 @pytest.mark.parametrize(('overrides', 'message'), [
@@ -115,8 +115,8 @@ def test_teacher_of_another_width_raises():
 
 def test_frozen_scale_of_iresnet_is_no_parameter_of_the_group():
     recognizer = Recognizer(RecognizerConfig(network='iresnet18', embedding=8, num_identities=3), None)
-    learned = {id(parameter) for parameter in recognizer.param_groups()['encoder']}
-    assert id(recognizer.network.features.weight) not in learned and id(recognizer.head.weight) in learned
+    trainable = {id(parameter) for parameter in recognizer.param_groups()['encoder']}
+    assert id(recognizer.network.features.weight) not in trainable and id(recognizer.head.weight) in trainable
 
 
 def test_saved_encoder_equals_the_recognizer(tmp_path):
@@ -145,39 +145,39 @@ def test_networks_without_feature_maps_raise():
                    Perception(_Teacher(8), _Teacher(8)))
 
 
-def _couples(people=4):
+def _photo_drawing_pairs(num_identities=4):
     """A photo and a drawing per identity; the drawing is the inverted photo."""
-    photos = _faces(people, 1)
+    photos = _faces(num_identities, 1)
     images = torch.stack([photos.images, -photos.images], 1).flatten(0, 1)
-    return FaceBatch(images, photos.label.repeat_interleave(2), torch.tensor([False, True] * people))
+    return FaceBatch(images, photos.label.repeat_interleave(2), torch.tensor([False, True] * num_identities))
 
 
-def test_contrast_brings_photos_and_drawings_of_an_identity_together():
+def test_contrast_loss_decreases_and_matches_drawings_with_photos():
     torch.manual_seed(0)
-    recognizer, faces = _build(num_identities=0, weights={'margin': 0, 'contrast': 1}), _couples()
+    recognizer, faces = _build(num_identities=0, weights={'margin': 0, 'contrast': 1}), _photo_drawing_pairs()
     first, last = _train(recognizer, faces, 'contrast', 15)
     assert last < 0.7 * first
     with torch.no_grad():
-        identities = F.normalize(recognizer.embed(faces.images))
-    assert ((identities[::2] @ identities[1::2].t()).argmax(1) == torch.arange(4)).all()
+        embeddings = F.normalize(recognizer.embed(faces.images))
+    assert ((embeddings[::2] @ embeddings[1::2].t()).argmax(1) == torch.arange(4)).all()
 
 
 def test_contrast_uses_pairs_of_photo_and_drawing_only():
-    identities = torch.eye(4)[[0, 1, 0, 1]]
+    embeddings = torch.eye(4)[[0, 1, 0, 1]]
     label, drawing = torch.tensor([0, 1, 0, 1]), torch.tensor([False, False, True, True])
-    right, wrong = photo_drawing(identities, label, drawing), photo_drawing(identities[[0, 1, 1, 0]], label, drawing)
+    right, wrong = photo_drawing(embeddings, label, drawing), photo_drawing(embeddings[[0, 1, 1, 0]], label, drawing)
     assert right < 1e-3 and wrong > 9
     with torch.autocast('cpu', torch.bfloat16):
-        torch.testing.assert_close(photo_drawing(identities, label, drawing), right, atol=0.05, rtol=0)
-    assert photo_drawing(identities, label, torch.zeros(4, dtype=torch.bool)) == 0
-    alone = photo_drawing(identities[:3], label[:3], drawing[:3])  # the second photo has no partner
-    assert alone == pytest.approx(float(photo_drawing(identities[[0, 2, 1]], label[[0, 2, 1]], drawing[[0, 2, 1]])))
+        torch.testing.assert_close(photo_drawing(embeddings, label, drawing), right, atol=0.05, rtol=0)
+    assert photo_drawing(embeddings, label, torch.zeros(4, dtype=torch.bool)) == 0
+    incomplete = photo_drawing(embeddings[:3], label[:3], drawing[:3])  # the second photo has no partner
+    assert incomplete == pytest.approx(float(photo_drawing(embeddings[[0, 2, 1]], label[[0, 2, 1]], drawing[[0, 2, 1]])))
 
 
 def test_distillation_target_of_a_drawing_is_its_photo():
     torch.manual_seed(0)
     recognizer = _build(num_identities=0, teacher=_Teacher(), weights={'margin': 0, 'distill': 1}, distill_to='photo')
-    faces = _couples()
+    faces = _photo_drawing_pairs()
     first, last = _train(recognizer, faces, 'distill', 15)
     assert last < 0.7 * first
     with torch.no_grad():
@@ -207,23 +207,23 @@ def test_trains_last_changes_the_last_stage_only(network):
 def test_start_from_an_encoder_file(tmp_path):
     recognizer, file = _build(), tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer, ['Adele', 'Bob']))
-    settings, state, names = start(str(file))
+    settings, state, names = initial_encoder(str(file))
     assert settings == {'network': 'mobilefacenet', 'size': 32, 'embedding': 12} and names == ['Adele', 'Bob']
     assert torch.equal(state['linear1.conv.weight'], recognizer.network.linear1.conv.weight)
     file.write_bytes(encoder_bytes(recognizer))
-    with pytest.raises(ValueError, match='does not list the identities'):
-        start(str(file))
+    with pytest.raises(ValueError, match='does not list its training identities'):
+        initial_encoder(str(file))
 
 
 def test_zoo_encoder_lists_its_training_identities():
-    names = identities_learned_from('identity-caricature')
-    assert len(names) == 179 and start('identity-caricature')[2] == names
-    assert identities_learned_from('identity-mobilefacenet') is None and start('identity-mobilefacenet')[2] == []
+    names = training_identities('identity-caricature')
+    assert len(names) == 179 and initial_encoder('identity-caricature')[2] == names
+    assert training_identities('identity-mobilefacenet') is None and initial_encoder('identity-mobilefacenet')[2] == []
 
 
 def test_start_from_a_zoo_encoder():
-    settings, state, _ = start('identity-mobilefacenet')
+    settings, state, _ = initial_encoder('identity-mobilefacenet')
     network = Recognizer(RecognizerConfig(num_identities=2, **settings), None).network
     network.load_state_dict({name: state[name] for name in network.state_dict()})
     with pytest.raises(ValueError, match='nobody'):
-        start('nobody')
+        initial_encoder('nobody')

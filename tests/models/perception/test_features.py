@@ -1,4 +1,4 @@
-"""LPIPS and the Inception of FID: what sets them apart from torchvision's networks, and their formula written out."""
+"""LPIPS against its equation; the Inception of FID against torchvision."""
 import torch
 from torchvision.models.inception import InceptionA, InceptionE
 
@@ -13,7 +13,7 @@ def test_lpips_equals_its_equation():
         head.copy_(torch.rand_like(head))
     first, second = torch.rand(2, 2, 3, 64, 64) * 2 - 1
     expected = torch.zeros(2)
-    taps = {1: 0, 4: 1, 7: 2, 9: 3, 11: 4}  # the ReLU after each convolution, by its place in AlexNet
+    taps = {1: 0, 4: 1, 7: 2, 9: 3, 11: 4}  # index of the ReLU after each convolution in AlexNet
     for sample in range(2):
         maps = []
         for image in (first[sample], second[sample]):
@@ -39,7 +39,7 @@ def test_inception_differs_from_torchvision_in_its_pooling():
     x = torch.rand(1, 8, 9, 9) + 1
     difference = (ours(x) - theirs(x)).abs().amax((0, 1))
     assert difference[1:-1, 1:-1].max() < 1e-6 and difference[0].min() > 0 and difference[:, -1].min() > 0
-    last, theirs = inception._E(8, highest=True).eval(), InceptionE(8).eval()
+    last, theirs = inception._E(8, max_pooling=True).eval(), InceptionE(8).eval()
     theirs.load_state_dict(last.state_dict())
     flat, spike = torch.zeros(1, 8, 9, 9), torch.zeros(1, 8, 9, 9)
     spike[0, :, 4, 4] = 9

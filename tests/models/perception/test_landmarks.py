@@ -1,4 +1,4 @@
-"""The five landmarks that gradients pass through."""
+"""Differentiable five-point landmarks."""
 import pytest
 import torch
 from insightface.data import get_image
@@ -10,7 +10,7 @@ from models.perception.landmarks.five_point import FiveLandmarks
 
 @pytest.fixture(scope='module')
 def faces() -> tuple[torch.Tensor, torch.Tensor]:
-    """Faces (B,3,128,128) of a photograph in the template `face`, and their points (B,5,2) as the whole detector found them."""
+    """Faces (B,3,128,128) of a photograph in the template `face`, and their points (B,5,2) by MTCNN."""
     image = get_image('t1')[..., ::-1].copy()
     points = torch.stack([torch.from_numpy(face.points) for face in MTCNN().detect(image)])
     matrix = geometry.align(points, geometry.template('face'))

@@ -1,4 +1,4 @@
-"""MTCNN's cascade against that of facenet-pytorch."""
+"""MTCNN cascade against that of facenet-pytorch."""
 import subprocess
 import sys
 
@@ -20,17 +20,17 @@ def networks():
 
 @pytest.fixture(scope='module')
 def reference(networks):
-    """facenet-pytorch's function with its own networks."""
+    """Detection function of facenet-pytorch with its own network classes."""
     from facenet_pytorch.models import mtcnn as published
     from facenet_pytorch.models.utils.detect_face import detect_face
 
-    theirs = [getattr(published, type(network).__name__)(pretrained=False) for network in networks]
-    for own, network in zip(networks, theirs):
-        network.load_state_dict(own.state_dict())
+    published_networks = [getattr(published, type(network).__name__)(pretrained=False) for network in networks]
+    for network, published_network in zip(networks, published_networks):
+        published_network.load_state_dict(network.state_dict())
 
     @torch.no_grad()
     def detect(image):
-        return detect_face(image, 20, *theirs, list(THRESHOLDS), 0.709, torch.device('cpu'))
+        return detect_face(image, 20, *published_networks, list(THRESHOLDS), 0.709, torch.device('cpu'))
     return detect
 
 
@@ -39,16 +39,16 @@ def _detected(image, networks):
 
 
 @pytest.mark.parametrize('name', ['astronaut', 'group'])
-@pytest.mark.parametrize('turned', [0, 1])
+@pytest.mark.parametrize('quarters', [0, 1])
 @pytest.mark.parametrize('scale', [1, 0.4])
-def test_boxes_and_landmarks_are_the_published_ones(name, turned, scale, networks, reference):
-    photo = np.ascontiguousarray(np.rot90(demo_photo(name), turned))
+def test_boxes_and_landmarks_are_the_published_ones(name, quarters, scale, networks, reference):
+    photo = np.ascontiguousarray(np.rot90(demo_photo(name), quarters))
     photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     boxes, points = _detected(photo, networks)
     expected, expected_points = (np.array(part[0], np.float32) for part in reference(photo))
     np.testing.assert_array_equal(boxes, expected.reshape(-1, 5))
     np.testing.assert_array_equal(points, expected_points.reshape(-1, 5, 2))
-    assert turned or len(boxes) == {'astronaut': 1, 'group': 6}[name] or scale < 1
+    assert quarters or len(boxes) == {'astronaut': 1, 'group': 6}[name] or scale < 1
 
 
 @pytest.mark.parametrize('shape', [(5, 5, 3), (19, 300, 3), (21, 20, 3), (200, 150, 3)])

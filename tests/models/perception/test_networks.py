@@ -1,4 +1,4 @@
-"""What the parity fixtures do not show of the perception networks."""
+"""Perception networks: shapes, VGG features, margins, angular loss."""
 import pytest
 import torch
 from torch.nn import functional as F
@@ -29,22 +29,22 @@ def test_large_mobilefacenet_output():
 @pytest.mark.parametrize('depth', [16, 19])
 def test_vgg_equals_torchvision_with_normalization(depth):
     torch.manual_seed(0)
-    with torch.device('meta'):  # its classifier takes seconds to fill
-        theirs = (models.vgg16 if depth == 16 else models.vgg19)(weights=None).features.eval()
-    ours = VGGFeatures(depth, ('conv2_1', 'relu4_1', 'pool5')).eval()
-    theirs.to_empty(device='cpu').load_state_dict(ours.features.state_dict())
+    with torch.device('meta'):  # skips the initialization of the large classifier
+        reference = (models.vgg16 if depth == 16 else models.vgg19)(weights=None).features.eval()
+    features = VGGFeatures(depth, ('conv2_1', 'relu4_1', 'pool5')).eval()
+    reference.to_empty(device='cpu').load_state_dict(features.features.state_dict())
     images = torch.rand(1, 3, 32, 48) * 2 - 1
     scaled = (images + 1) / 2
     scaled = torch.stack([(scaled[:, i] - mean) / deviation for i, (mean, deviation) in
                           enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)])], 1)
-    maps = ours(images)
+    maps = features(images)
     assert list(maps) == ['conv2_1', 'relu4_1', 'pool5'] and maps['conv2_1'].shape == (1, 128, 16, 24)
     assert maps['conv2_1'].min() < 0, 'a tapped convolution was overwritten by the ReLU after it'
     end = {16: 19, 19: 21}[depth]  # one past the fourth group's first ReLU
-    assert torch.allclose(maps['relu4_1'], theirs[:end](scaled), atol=1e-5)
-    assert torch.allclose(maps['pool5'], theirs(scaled), atol=1e-5)
-    some = ours(images, ('relu4_1',))
-    assert list(some) == ['relu4_1'] and torch.equal(some['relu4_1'], maps['relu4_1'])
+    assert torch.allclose(maps['relu4_1'], reference[:end](scaled), atol=1e-5)
+    assert torch.allclose(maps['pool5'], reference(scaled), atol=1e-5)
+    selected = features(images, ('relu4_1',))
+    assert list(selected) == ['relu4_1'] and torch.equal(selected['relu4_1'], maps['relu4_1'])
 
 
 def test_vgg_rejects_unknown_layers():
@@ -92,7 +92,7 @@ def test_two_margins_raise():
 
 
 def test_psi_is_monotonically_decreasing():
-    """From the same direction to the opposite one the angular target never rises again, which is what makes it a margin."""
+    """The angular target decreases with the angle on [0, pi]."""
     layer = AngleLinear(2, 1)
     layer.weight.data = torch.tensor([[1.0], [0.0]])
     angle = torch.linspace(0.01, 3.13, 200)

@@ -47,7 +47,7 @@ def test_both_losses_decrease():
     assert all(history[-1][name] < 0.5 * history[0][name] for name in history[0])
     columns = training.eval().panel(batch)
     assert all(column.shape == (4, 3, 32, 32) for column in columns.values())
-    assert torch.equal(columns['labels'][0, :, 0, 0], columns['parser'][0, :, 0, 0]), 'hair has one color'
+    assert torch.equal(columns['labels'][0, :, 0, 0], columns['parser'][0, :, 0, 0]), 'columns differ in the color of hair'
 
 
 def test_loss_of_weight_zero_is_not_computed():
@@ -65,8 +65,8 @@ def test_marginal_cross_entropy_of_single_classes_is_cross_entropy():
 
 def test_label_of_several_classes_sums_their_probabilities():
     logits = torch.log(torch.tensor([0.1, 0.2, 0.3, 0.4])).view(1, 4, 1, 1)
-    objective = marginal_cross_entropy(logits, torch.tensor([[[1]]]), ((0,), (1, 3)))
-    assert objective.item() == pytest.approx(-torch.log(torch.tensor(0.6)).item())
+    loss = marginal_cross_entropy(logits, torch.tensor([[[1]]]), ((0,), (1, 3)))
+    assert loss.item() == pytest.approx(-torch.log(torch.tensor(0.6)).item())
 
 
 def test_ignored_pixels_have_no_gradient():
@@ -108,7 +108,7 @@ def test_order_of_published_parsers_is_a_permutation(name):
 
 
 def test_small_unet_sides_are_those_of_the_subject():
-    to_celebamask = [0, 11, 6, 1, 9, 5, 2, 16, 8, 3, 12, 7, 14, 13, 10, 17, 18, 4, 15]  # as published, own class -> official id
+    to_celebamask = [0, 11, 6, 1, 9, 5, 2, 16, 8, 3, 12, 7, 14, 13, 10, 17, 18, 4, 15]  # published class -> id in CelebAMask-HQ
     order = PARSERS['parsing-unet-small'][1]['order']
     official = {part: PARTS[to_celebamask[order[i]]] for i, part in enumerate(PARTS)}
     assert (official['l_eye'], official['r_brow'], official['l_ear']) == ('r_eye', 'l_brow', 'r_ear')

@@ -1,4 +1,4 @@
-"""Detection of heads that lie or stand on their head, of small faces in large photos, and landmarks that form no face."""
+"""Detection of rotated faces and of small faces in large photos; plausibility of landmarks."""
 import cv2
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def portrait():
 
 
 def rotated(image, degrees, scale=0.8):
-    """The image turned counterclockwise in its own frame, and the transform (2,3) of its points."""
+    """The image rotated counterclockwise about its center, and the transform (2,3) of its points."""
     center = (image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2
     matrix = cv2.getRotationMatrix2D(center, degrees, scale)
     return cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT), matrix
 
 
 def error(points, expected):
-    """Root of the mean squared distance in distances of the eyes."""
+    """Root mean squared distance, relative to the distance of the eyes."""
     return np.sqrt(((points - expected) ** 2).sum(1).mean()) / np.linalg.norm(expected[1] - expected[0])
 
 
@@ -63,7 +63,7 @@ def test_plausibility_is_independent_of_rotation(degrees):
     nose_below[2] += 1.2 * (nose_below[3:].mean(0) - nose_below[:2].mean(0))
     for points in (eyes_and_mouth_exchanged, mirrored, nose_below, np.full((5, 2), 100.0), face.points * np.nan):
         assert not is_plausible(Face(face.box, points, 1.0))
-    assert not is_plausible(Face(face.box + [-300, -300, 300, 300], face.points, 1.0)), 'a dot in a large box'
+    assert not is_plausible(Face(face.box + [-300, -300, 300, 300], face.points, 1.0)), 'landmarks much smaller than the box'
 
 
 def test_message_without_a_face_suggests_rotation():
@@ -82,7 +82,7 @@ def test_face_of_90_px_in_a_photo_of_12000_px_is_detected(mtcnn, portrait):
     assert error(predicted.points, expected) < 0.25
 
 
-def test_a_large_photo_of_a_large_face_is_searched_once(mtcnn, portrait, monkeypatch):
+def test_detection_of_a_large_face_takes_one_pass(mtcnn, portrait, monkeypatch):
     passes = []
     monkeypatch.setattr(mtcnn, 'find', lambda image, find=mtcnn.find: passes.append(image.shape) or find(image))
     assert len(mtcnn.detect(cv2.resize(portrait, (4000, 4000)))) == 1

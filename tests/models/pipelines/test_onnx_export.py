@@ -8,7 +8,7 @@ from models.cgan.generator import Generator, GeneratorConfig
 from models.pipelines.onnx_export import OnnxFamily, SwapSession, export_family, export_generator, onnx_inputs
 from models.registry import build_family
 from models.runtime.quantization import quantize
-from models.runtime.sessions import opened
+from models.runtime.sessions import open_temporary
 from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.models.stubs import FunctionFamily
 
@@ -66,7 +66,7 @@ def test_exported_family_generates_the_same_images_for_any_batch_size(name, conf
 def test_unconditional_generator_is_exported_without_labels():
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(size=32, widths=(8, 8, 16), blocks=2, id_dim=6)).eval()
-    session = opened(lambda file: export_generator(generator, file), open_file=SwapSession)
+    session = open_temporary(lambda file: export_generator(generator, file), open_file=SwapSession)
     target, identity = torch.rand(4, 3, 32, 32) * 2 - 1, torch.randn(4, 6)
     with torch.no_grad():
         torch.testing.assert_close(session(target=target, identity=identity), generator.swap(target, identity), rtol=0, atol=1e-4)
@@ -82,7 +82,7 @@ def test_export_of_a_sampling_family_raises(tmp_path):
 
 
 def test_other_files_raise(tmp_path):
-    with pytest.raises(ValueError, match='there is no file'):
+    with pytest.raises(ValueError, match='does not exist'):
         SwapSession(tmp_path / 'absent.onnx')
     (tmp_path / 'notes.onnx').write_text('no network')
     with pytest.raises(ValueError, match='cannot be read as ONNX'):

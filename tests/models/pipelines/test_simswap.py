@@ -124,7 +124,7 @@ def state(depths, squeeze) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize('depths, squeeze', [((1, 2, 1, 1), False), ((2, 1, 1, 2), True)])
 def test_encoder_is_built_from_its_state_dict(depths, squeeze):
     state_dict = state(depths, squeeze)
-    network = SimSwapArcFace.of(state_dict)
+    network = SimSwapArcFace.from_state_dict(state_dict)
     assert [len(layer) for layer in (network.layer1, network.layer2, network.layer3, network.layer4)] == list(depths)
     assert all(torch.equal(value, state_dict[name]) for name, value in network.state_dict().items()) and not network.training
     with torch.no_grad():
@@ -134,7 +134,7 @@ def test_encoder_is_built_from_its_state_dict(depths, squeeze):
 
 def test_state_dict_of_another_network_raises():
     with pytest.raises(weights.WeightsError, match='convert simswap-arcface'):
-        SimSwapArcFace.of({'conv1.weight': torch.zeros(3)})
+        SimSwapArcFace.from_state_dict({'conv1.weight': torch.zeros(3)})
 
 
 # Weights

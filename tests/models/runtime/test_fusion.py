@@ -1,4 +1,4 @@
-"""Rewritten networks differ in nothing but the speed."""
+"""Fused inference networks against the originals."""
 import pytest
 import torch
 from torch import nn
@@ -22,18 +22,18 @@ def test_fused_network_equals_the_original(network, size):
             module.running_var.uniform_(0.5, 1.5)
             torch.nn.init.normal_(module.weight, 1, 0.1)
     images = torch.rand(2, 3, *size) * 2 - 1
-    quick = fused(network)
+    fast = fused(network)
     with torch.no_grad():
-        before, after = network(images), quick(images)
-    before, after = (answer if isinstance(answer, torch.Tensor) else answer[0] for answer in (before, after))
+        before, after = network(images), fast(images)
+    before, after = (output if isinstance(output, torch.Tensor) else output[0] for output in (before, after))
     assert (before - after).abs().max() <= 2e-5 * before.abs().max()
-    norms = [sum(isinstance(module, torch.nn.BatchNorm2d) for module in one.modules()) for one in (network, quick)]
+    norms = [sum(isinstance(module, torch.nn.BatchNorm2d) for module in model.modules()) for model in (network, fast)]
     assert norms[1] < norms[0] / 2
 
 
 def test_wide_kernel_by_rows_equals_convolution():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 16, 7), nn.ReflectionPad2d((2, 2, 3, 3)), nn.Conv2d(16, 3, (7, 5)), nn.Conv2d(3, 3, 7))
-    quick, images = widened(network), torch.randn(2, 3, 20, 24)
-    assert [type(module) is nn.Conv2d for module in quick] == [True, False, False, True]
-    torch.testing.assert_close(quick(images), network(images))
+    fast, images = widened(network), torch.randn(2, 3, 20, 24)
+    assert [type(module) is nn.Conv2d for module in fast] == [True, False, False, True]
+    torch.testing.assert_close(fast(images), network(images))

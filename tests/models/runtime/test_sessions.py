@@ -1,8 +1,8 @@
-"""Where onnxruntime runs what, for each place of the suite that opens a file with it."""
+"""Execution providers of ONNX Runtime sessions."""
 import zipfile
 from contextlib import suppress
 
-import insightface.model_zoo.scrfd  # noqa: F401  before onnxruntime is changed, whose session it extends
+import insightface.model_zoo.scrfd  # noqa: F401  subclasses the session that the test replaces
 import onnxruntime
 import pytest
 
@@ -14,20 +14,20 @@ CPU = 'CPUExecutionProvider'
 INSTALLED = ['TensorrtExecutionProvider', 'CUDAExecutionProvider', CPU]  # in the order of onnxruntime-gpu
 
 
-class Opened(Exception):
-    """Instead of a session."""
+class SessionRequested(Exception):
+    """Raised in place of opening a session."""
 
 
-@pytest.mark.parametrize('device, wanted', [
+@pytest.mark.parametrize('device, expected', [
     ('cpu', [CPU]), ('cuda', [('CUDAExecutionProvider', {'device_id': 0}), CPU]),
     ('cuda:1', [('CUDAExecutionProvider', {'device_id': 1}), CPU]), ('mps', [CPU]),
 ])
-def test_every_session_runs_on_the_device_that_was_asked_for(monkeypatch, tmp_path, device, wanted):
-    asked = []
+def test_sessions_use_the_provider_of_their_device(monkeypatch, tmp_path, device, expected):
+    requested = []
 
     def session(*args, providers, **kwargs):
-        asked.append(providers)
-        raise Opened
+        requested.append(providers)
+        raise SessionRequested
 
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: INSTALLED)
     monkeypatch.setattr(onnxruntime, 'InferenceSession', session)
@@ -36,12 +36,12 @@ def test_every_session_runs_on_the_device_that_was_asked_for(monkeypatch, tmp_pa
     with zipfile.ZipFile(pack, 'w') as archive:
         archive.writestr('det_10g.onnx', b'')
     monkeypatch.setattr(weights, 'path', lambda name: pack)
-    for opened in (Session, lambda file, device: SCRFD(device)):
-        with suppress(Opened, ValueError):
-            opened(file, device)
-    assert asked == [wanted, wanted]
+    for open_session in (Session, lambda file, device: SCRFD(device)):
+        with suppress(SessionRequested, ValueError):
+            open_session(file, device)
+    assert requested == [expected, expected]
 
 
-def test_without_onnxruntimes_gpu_build_the_cpu_computes(monkeypatch):
+def test_without_a_gpu_build_of_onnxruntime_the_provider_is_the_cpu(monkeypatch):
     monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: [CPU])
     assert providers('cuda:1') == [CPU]

@@ -95,7 +95,7 @@ def test_the_background_image_does_not_depend_on_the_dilated_face():
     torch.testing.assert_close(conditions.background_image[visible], target[visible])
 
 
-def test_the_mixer_leaves_pairs_of_the_same_identity_alone():
+def test_the_mixer_does_not_change_pairs_of_the_same_identity():
     images, same = torch.zeros(6, 3, 4, 4), torch.tensor([True, False] * 3)
     embeddings = torch.nn.functional.normalize(torch.randn(6, ID_DIM, generator=torch.Generator().manual_seed(0)))
     torch.manual_seed(0)

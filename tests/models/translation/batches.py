@@ -1,4 +1,4 @@
-"""Batches of two domains, and checks of calls and gradients."""
+"""Batches of two domains, a counter of calls, a check of gradients."""
 import torch
 from torch import nn
 
@@ -16,12 +16,12 @@ class Calls:
 
     def __init__(self, network: nn.Module):
         self.count = 0
-        network.register_forward_hook(self._note)
+        network.register_forward_hook(self._increment)
 
-    def _note(self, *unused) -> None:
+    def _increment(self, *unused) -> None:
         self.count += 1
 
 
-def touched(network: nn.Module) -> bool:
+def has_gradient(network: nn.Module) -> bool:
     """Whether any parameter has a nonzero gradient."""
     return any(parameter.grad is not None and bool(parameter.grad.abs().max() > 0) for parameter in network.parameters())

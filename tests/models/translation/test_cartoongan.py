@@ -3,7 +3,7 @@ import torch
 
 from models.registry import build_family
 from tests.contract.stubs import tiny_perception
-from tests.models.translation.batches import pairs, touched
+from tests.models.translation.batches import has_gradient, pairs
 
 CARTOON = {'size': 16, 'width': 4, 'blocks': 1, 'discriminator_width': 4}
 
@@ -15,12 +15,12 @@ def cartoongan(**changes):
 
 def test_only_the_content_loss_is_active_during_the_initialization():
     family, batch = cartoongan(initialization_steps=3), pairs()
-    early, late = (family('generator', batch, step, {}) for step in (2, 3))
-    assert early['adversarial'] == 0 and early['content'] > 0 and late['adversarial'] > 0
+    first, second = (family('generator', batch, step, {}) for step in (2, 3))
+    assert first['adversarial'] == 0 and first['content'] > 0 and second['adversarial'] > 0
     family('discriminator', batch, 2, {})['discriminator'].backward()
-    assert not touched(family.discriminator)
+    assert not has_gradient(family.discriminator)
     family('discriminator', batch, 3, {})['discriminator'].backward()
-    assert touched(family.discriminator)
+    assert has_gradient(family.discriminator)
 
 
 def test_the_content_loss_uses_vgg_or_else_the_teacher():
@@ -32,7 +32,7 @@ def test_the_content_loss_uses_vgg_or_else_the_teacher():
     teacher_loss = family.content(fake, batch.a)
     assert teacher_loss > 0 and teacher_loss != vgg_loss and family.content(batch.a, batch.a) == 0
     teacher_loss.backward()
-    assert touched(family.generator)
+    assert has_gradient(family.generator)
 
 
 def test_the_discriminator_is_trained_on_edge_smoothed_drawings():

@@ -6,7 +6,7 @@ from models.batch import PairBatch
 from models.translation.munit.family import MUNIT, MUNITConfig
 from models.translation.satnet.family import SATNet, SATNetConfig
 from tests.contract.stubs import tiny_perception
-from tests.models.translation.batches import Calls, pairs, touched
+from tests.models.translation.batches import Calls, has_gradient, pairs
 
 TINY = {
     'size': 16,
@@ -34,11 +34,11 @@ def satnet(**options) -> SATNet:
 @pytest.mark.parametrize('build', [munit, satnet])
 def test_styles_are_sampled_or_taken_from_references(build):
     model, batch = build().eval(), pairs()
-    first, again, other = (model.translate(batch.a, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.allclose(first, other, atol=1e-4)
-    like = model.translate(batch.a, reference=batch.b)
-    assert torch.equal(like, model.translate(batch.a, reference=batch.b))
-    assert not torch.allclose(like, model.translate(batch.a, reference=batch.b.flip(0)), atol=1e-5)
+    first, repeated, other = (model.translate(batch.a, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, repeated) and not torch.allclose(first, other, atol=1e-4)
+    from_reference = model.translate(batch.a, reference=batch.b)
+    assert torch.equal(from_reference, model.translate(batch.a, reference=batch.b))
+    assert not torch.allclose(from_reference, model.translate(batch.a, reference=batch.b.flip(0)), atol=1e-5)
 
 
 def test_discriminators_reuse_the_translations_of_the_generators_step():
@@ -59,7 +59,7 @@ def test_losses_of_weight_0_are_not_computed():
     assert (content.count, style.count) == (1, 1)
 
 
-def test_the_perceptual_loss_without_vgg_is_refused():
+def test_the_perceptual_loss_without_vgg_raises():
     model = munit(perceptual=1.0)
     model.param_groups()
     model.perception.vgg = None
@@ -72,7 +72,7 @@ def test_the_hinge_is_0_above_the_threshold():
     assert model('generators', batch, 0, {})['id'] == 0
     model = satnet(threshold=1.1)
     model('generators', batch, 0, {})['id'].backward()
-    assert touched(model.gen['b'].dec) and touched(model.gen['a'].enc_content) and touched(model.gen['a'].dec)
+    assert has_gradient(model.gen['b'].dec) and has_gradient(model.gen['a'].enc_content) and has_gradient(model.gen['a'].dec)
 
 
 @pytest.mark.parametrize('form', ['distance', 'distilled'])
@@ -80,18 +80,18 @@ def test_the_other_forms_of_the_identity_loss_have_gradients(form):
     model = satnet(id_loss_form=form)
     loss = model('generators', pairs(4), 0, {})['id']
     loss.backward()
-    assert loss > 0 and touched(model.gen['b'].dec)
+    assert loss > 0 and has_gradient(model.gen['b'].dec)
 
 
 def test_only_pairs_of_one_identity_are_supervised():
-    model, both = satnet(weights={'supervised': 1.0}), pairs()
-    different = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([2, 3]))
-    partly_same = PairBatch(both.a, both.b, both.paired, torch.tensor([0, 1]), torch.tensor([0, 3]))
+    model, batch = satnet(weights={'supervised': 1.0}), pairs()
+    different = PairBatch(batch.a, batch.b, batch.paired, torch.tensor([0, 1]), torch.tensor([2, 3]))
+    partly_same = PairBatch(batch.a, batch.b, batch.paired, torch.tensor([0, 1]), torch.tensor([0, 3]))
     assert model('generators', different, 0, {})['supervised'] == 0
     assert model('generators', partly_same, 0, {})['supervised'] > 0
-    assert model('generators', PairBatch(both.a, both.b, ~both.paired), 0, {})['supervised'] > 0
+    assert model('generators', PairBatch(batch.a, batch.b, ~batch.paired), 0, {})['supervised'] > 0
 
 
-def test_a_size_too_small_for_the_scales_is_refused():
+def test_a_size_not_divisible_by_the_scales_raises():
     with pytest.raises(ValueError, match='multiple of 4'):
         MUNIT(MUNITConfig(**{**TINY, 'size': 18}), None)

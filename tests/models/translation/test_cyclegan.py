@@ -34,8 +34,8 @@ def test_a_full_pool_returns_a_stored_image_half_of_the_time():
     pool = ImagePool(3)
     assert torch.equal(pool.exchange(numbered(0, 3)), numbered(0, 3))
     returned = [pool.exchange(numbered(number, 1))[0, 0, 0, 0].item() for number in range(3, 203)]
-    old = sum(value != number for number, value in enumerate(returned, 3))
-    assert 70 < old < 130
+    stored = sum(value != number for number, value in enumerate(returned, 3))
+    assert 70 < stored < 130
     assert all(value <= number for number, value in enumerate(returned, 3))
     assert len(set(returned)) == len(returned), 'an image was returned twice'
     assert len(pool.images) == 3
@@ -51,8 +51,8 @@ def test_the_state_of_the_pools_can_be_loaded():
     assert not family.extra_state()
     family('discriminators', pairs(), 0, {})
     other.load_extra_state(family.extra_state())
-    for pool, twin in zip(family.pools.values(), other.pools.values()):
-        assert len(twin.images) == 2 and all(map(torch.equal, pool.images, twin.images))
+    for pool, loaded_pool in zip(family.pools.values(), other.pools.values()):
+        assert len(loaded_pool.images) == 2 and all(map(torch.equal, pool.images, loaded_pool.images))
 
 
 def test_validation_does_not_change_the_pools():
@@ -66,7 +66,7 @@ def test_discriminators_reuse_the_translations_of_the_generators_step():
     family = cyclegan(weights={**CycleGANConfig().weights, 'identity_mapping': 0.0})
     calls, batch, cache = Calls(family.a2b), pairs(), {}
     family('generators', batch, 5, cache)
-    assert calls.count == 2  # the translation, and the way back of the cycle
+    assert calls.count == 2  # translation and cycle
     family('discriminators', batch, 5, cache)
     assert calls.count == 2
     family('discriminators', batch, 6, {})
@@ -76,8 +76,8 @@ def test_discriminators_reuse_the_translations_of_the_generators_step():
 def test_identity_and_translation_in_one_pass_equal_two_passes():
     family, batch = cyclegan(), pairs()
     losses = family('generators', batch, 0, {})
-    alone = (family.a2b(batch.b) - batch.b).abs().mean() + (family.b2a(batch.a) - batch.a).abs().mean()
-    torch.testing.assert_close(losses['identity_mapping'], alone, rtol=1e-4, atol=1e-5)
+    expected = (family.a2b(batch.b) - batch.b).abs().mean() + (family.b2a(batch.a) - batch.a).abs().mean()
+    torch.testing.assert_close(losses['identity_mapping'], expected, rtol=1e-4, atol=1e-5)
     cycle = (family.b2a(family.a2b(batch.a)) - batch.a).abs().mean() + (family.a2b(family.b2a(batch.b)) - batch.b).abs().mean()
     torch.testing.assert_close(losses['cycle'], cycle, rtol=1e-4, atol=1e-5)
 
@@ -121,19 +121,19 @@ def test_weights_are_clipped_only_for_wgan_without_penalty():
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({**ATTENTION, 'size': 96}, 'made for size 64'),
+    ({**ATTENTION, 'size': 96}, 'size 64 only'),
     ({'size': 18}, 'multiple of 4'),
     ({'size': 96, 'generator': 'unet'}, 'multiple of 256'),
     ({'discriminator_layers': 3}, 'fewer discriminator_layers'),
 ])
-def test_a_size_that_does_not_fit_is_one_sentence(changes, message):
+def test_an_incompatible_size_raises(changes, message):
     with pytest.raises(ValueError, match=message):
         cyclegan(**changes)
 
 
-def test_an_unsupported_direction_or_reference_is_refused():
+def test_an_unsupported_direction_or_reference_raises():
     family, images = cyclegan(), pairs().a
-    with pytest.raises(ValueError, match='it knows a2b, b2a'):
+    with pytest.raises(ValueError, match='supported: a2b, b2a'):
         family.translate(images, 'b2b')
     with pytest.raises(ValueError, match='no style'):
         family.translate(images, reference=images)

@@ -1,10 +1,10 @@
-"""Domain transfer network: constancy, and the classes of the discriminator."""
+"""Domain transfer network: constancy loss, ternary discriminator."""
 import pytest
 import torch
 
 from models.registry import build_family
 from tests.contract.stubs import ID_DIM, tiny_perception
-from tests.models.translation.batches import pairs, touched
+from tests.models.translation.batches import has_gradient, pairs
 
 DTN = {'size': 16, 'width': 4, 'discriminator_width': 4, 'features': ID_DIM}
 
@@ -15,7 +15,7 @@ def dtn(**changes):
 
 
 class ConstantClasses(torch.nn.Module):
-    """A discriminator with constant logits of the given classes."""
+    """Discriminator with constant logits. classes: (N,) class of each image."""
 
     def __init__(self, classes):
         super().__init__()
@@ -29,7 +29,7 @@ class ConstantClasses(torch.nn.Module):
 def test_the_gradient_of_constancy_reaches_the_decoder(encoder):
     family = dtn(encoder=encoder, weights={'constancy': 1.0})
     family('generator', pairs(), 0, {})['constancy'].backward()
-    assert touched(family.decoder) and touched(family.encoder) == (encoder == 'joint')
+    assert has_gradient(family.decoder) and has_gradient(family.encoder) == (encoder == 'joint')
 
 
 def test_the_ternary_discriminator_has_three_classes():

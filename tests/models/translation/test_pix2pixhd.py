@@ -10,7 +10,7 @@ from models.translation.pix2pixhd.family import Pix2PixHD, Pix2PixHDConfig
 from models.translation.pix2pixhd.networks import FeatureEncoder, spread
 from scripts import encode_features
 from tests.contract.stubs import tiny_perception
-from tests.models.translation.batches import touched
+from tests.models.translation.batches import has_gradient
 
 TINY = {'size': 32, 'width': 4, 'downs': 1, 'blocks': 1, 'feature_width': 4, 'discriminator_width': 4, 'discriminator_layers': 1}
 
@@ -35,7 +35,7 @@ def test_edges_are_where_a_neighbor_has_another_label():
     assert edges[8, 8:24].all() and edges[7, 8:24].all() and not edges[7, 7] and not edges[12, 12] and not edges[0, 0]
 
 
-def test_every_pixel_gets_the_mean_of_its_label():
+def test_each_pixel_has_the_mean_feature_of_its_label():
     torch.manual_seed(0)
     encoder, image, labels = FeatureEncoder(3, 4, 1), torch.rand(2, 3, 32, 32), batch().target_parsing
     means, share = encoder(image, labels, 19)
@@ -56,15 +56,15 @@ def test_features_of_the_source_change_the_image():
 def test_the_encoder_has_a_gradient():
     model = family()
     sum(model('generator', batch(), 0, {}).values()).backward()
-    assert touched(model.encoder) and touched(model.generator)
+    assert has_gradient(model.encoder) and has_gradient(model.generator)
 
 
 def test_the_global_generator_is_fixed_in_the_first_steps():
     model = family(enhancer=True, local_blocks=1, fixed_global=2)
-    for step, learns in ((1, False), (2, True)):
+    for step, trains in ((1, False), (2, True)):
         model.zero_grad()
         sum(model('generator', batch(), step, {}).values()).backward()
-        assert touched(model.generator.model1_2) and touched(model.generator.model) is learns
+        assert has_gradient(model.generator.model1_2) and has_gradient(model.generator.model) is trains
 
 
 def test_feature_matching_of_the_target_itself_is_0():
@@ -96,16 +96,17 @@ def test_the_script_encodes_and_renders_features(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(encode_features, 'build_perception', tiny_perception)
     model = family()
     save_family(tmp_path / 'family.safetensors', 'pix2pixhd', model.state_dict(), model.config)
-    words = ['--weights', str(tmp_path / 'family.safetensors'), '--limit', '8', '--clusters', '2']
-    assert encode_features.main([*words, '-o', str(tmp_path / 'features.npz')]) == 0
+    arguments = ['--weights', str(tmp_path / 'family.safetensors'), '--limit', '8', '--clusters', '2']
+    assert encode_features.main([*arguments, '-o', str(tmp_path / 'features.npz')]) == 0
     centers = read_centers(tmp_path / 'features.npz')
     assert 1 in centers and all(values.shape[1] == 3 and len(values) <= 2 for values in centers.values())
-    drawing = [*words, '--features', str(tmp_path / 'features.npz'), '-o', str(tmp_path / 'sheet.png')]
-    assert encode_features.main(drawing) == 0 and (tmp_path / 'sheet.png').stat().st_size > 1000
-    assert encode_features.main([*words, '--features', str(tmp_path / 'family.safetensors'), '-o', str(tmp_path / 'x.png')]) == 2
+    render_arguments = [*arguments, '--features', str(tmp_path / 'features.npz'), '-o', str(tmp_path / 'sheet.png')]
+    assert encode_features.main(render_arguments) == 0 and (tmp_path / 'sheet.png').stat().st_size > 1000
+    invalid_arguments = [*arguments, '--features', str(tmp_path / 'family.safetensors'), '-o', str(tmp_path / 'x.png')]
+    assert encode_features.main(invalid_arguments) == 2
     assert 'encode_features.py' in capsys.readouterr().err
 
 
-def test_a_size_that_the_halvings_do_not_divide_is_refused():
+def test_an_incompatible_size_raises():
     with pytest.raises(ValueError, match='multiple of 4'):
         family(enhancer=True, size=34)

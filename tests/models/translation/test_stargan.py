@@ -6,7 +6,7 @@ from configs.schema import OptimizerConfig
 from experiments.training.optimization.optimizers import build_optimizer_groups
 from models.translation.stargan.family import StarGAN, StarGANConfig
 from tests.contract.stubs import tiny_perception
-from tests.models.translation.batches import pairs, touched
+from tests.models.translation.batches import has_gradient, pairs
 
 TINY = {'size': 32, 'width': 8, 'cap': 8, 'style': 4, 'latent': 4, 'mapping': 8}
 
@@ -17,11 +17,11 @@ def stargan(**changes) -> StarGAN:
 
 
 def test_latent_steps_train_all_networks_and_reference_steps_the_generator_only():
-    for step, everything in ((0, True), (1, False)):
+    for step, trains_all in ((0, True), (1, False)):
         family = stargan()
         sum(family('generator', pairs(size=32), step, {}).values()).backward()
-        assert touched(family.generator)
-        assert touched(family.mapping) == touched(family.encoder) == everything
+        assert has_gradient(family.generator)
+        assert has_gradient(family.mapping) == has_gradient(family.encoder) == trains_all
         assert all(parameter.requires_grad for parameter in family.encoder.parameters())
 
 
@@ -37,11 +37,11 @@ def test_the_diversity_loss_is_negative_and_decays():
 
 def test_the_style_is_that_of_the_reference():
     family, batch = stargan().eval(), pairs(size=32)
-    like_first, like_second = (family.translate(batch.a, reference=reference[None]) for reference in batch.b)
-    assert like_first.shape == batch.a.shape and not torch.equal(like_first, like_second)
-    assert torch.equal(like_first, family.translate(batch.a, reference=batch.b[:1]))
-    each = family.translate(batch.a, reference=batch.b)
-    torch.testing.assert_close(each[1], like_second[1])
+    styled_first, styled_second = (family.translate(batch.a, reference=reference[None]) for reference in batch.b)
+    assert styled_first.shape == batch.a.shape and not torch.equal(styled_first, styled_second)
+    assert torch.equal(styled_first, family.translate(batch.a, reference=batch.b[:1]))
+    translations = family.translate(batch.a, reference=batch.b)
+    torch.testing.assert_close(translations[1], styled_second[1])
 
 
 def test_the_mapping_network_has_its_own_learning_rate():
@@ -53,8 +53,8 @@ def test_the_mapping_network_has_its_own_learning_rate():
     group.set_lr(2e-3)
     sum(family('generator', pairs(size=32), 0, {}).values()).backward()
     group.optimizer.step()
-    slow, usual = ((weight - old).abs().max().item() for weight, old in zip(weights, before))
-    assert slow == pytest.approx(2e-5, rel=0.02) and usual == pytest.approx(2e-3, rel=0.02)
+    scaled, unscaled = ((weight - previous).abs().max().item() for weight, previous in zip(weights, before))
+    assert scaled == pytest.approx(2e-5, rel=0.02) and unscaled == pytest.approx(2e-3, rel=0.02)
 
 
 def test_the_high_pass_skip_connections_depend_on_their_masks():
@@ -64,13 +64,13 @@ def test_the_high_pass_skip_connections_depend_on_their_masks():
     assert [mask.shape for mask in masks] == [(2, 1, 32, 32)] * 2 and masks[0].mean() > masks[1].mean()
     style = family.sample_style(torch.tensor([1, 1]))
     without = family.generator(images, style)
-    nothing = family.generator(images, style, tuple(torch.zeros_like(mask) for mask in masks))
-    torch.testing.assert_close(nothing, without)
-    everything = family.generator(images, style, tuple(torch.ones_like(mask) for mask in masks))
-    assert (everything - without).abs().max() > 1e-3
+    with_zero_masks = family.generator(images, style, tuple(torch.zeros_like(mask) for mask in masks))
+    torch.testing.assert_close(with_zero_masks, without)
+    with_masks_of_ones = family.generator(images, style, tuple(torch.ones_like(mask) for mask in masks))
+    assert (with_masks_of_ones - without).abs().max() > 1e-3
 
 
-def test_a_size_that_does_not_fit_is_one_sentence():
+def test_an_incompatible_size_raises():
     for size in (16, 96):
         with pytest.raises(ValueError, match='power of 2 from 32 on'):
             stargan(size=size)

@@ -55,11 +55,11 @@ def test_translations_are_computed_once_per_step():
     model, batch, cache = family(), pairs(), {}
     calls = [Calls(model.genA2B), Calls(model.genB2A)]
     model('generators', batch, 0, cache)
-    assert [count.count for count in calls] == [2, 2]  # there (with the identity pass) and back
+    assert [counter.count for counter in calls] == [2, 2]  # translation (with the identity pass) and cycle
     model('discriminators', batch, 0, cache)
-    assert [count.count for count in calls] == [2, 2]
+    assert [counter.count for counter in calls] == [2, 2]
     model('discriminators', batch, 1, {})
-    assert [count.count for count in calls] == [3, 3]
+    assert [counter.count for counter in calls] == [3, 3]
 
 
 def test_rho_stays_between_its_limits():
@@ -80,16 +80,16 @@ def test_a_detached_background_has_no_adversarial_gradient():
         images = []
         model.genA2B.register_forward_hook(lambda module, args, output, images=images: images.append(output.image))
         loss = model.generator_losses(pairs(), {})['adversarial_a2b']
-        slope = torch.autograd.grad(loss, images[0])[0][:2]
-        assert slope[..., :8].abs().max() > 0
-        assert bool(slope[..., 8:].abs().max() == 0) is detached
+        gradient = torch.autograd.grad(loss, images[0])[0][:2]
+        assert gradient[..., :8].abs().max() > 0
+        assert bool(gradient[..., 8:].abs().max() == 0) is detached
 
 
 def test_a_masked_discriminator_has_no_loss_outside_the_head():
     model = family(masked_discriminator=True, discriminator_cam=0.0)
-    image, none, whole = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
-    assert model.least_squares('B', [(image, none, 1.0)]) == 0
-    assert model.least_squares('B', [(image, whole, 1.0)]) > 0
+    image, empty_mask, full_mask = torch.rand(2, 3, 16, 16), torch.zeros(2, 1, 16, 16), torch.ones(2, 1, 16, 16)
+    assert model.least_squares('B', [(image, empty_mask, 1.0)]) == 0
+    assert model.least_squares('B', [(image, full_mask, 1.0)]) > 0
 
 
 @pytest.mark.parametrize('cam_input', ['image', 'map', 'both'])
@@ -119,11 +119,11 @@ def test_background_and_variation_are_restricted_to_their_regions():
     assert 0 < total_variation(rough, inside=left) < total_variation(rough)
 
 
-def test_blurred_negatives_add_a_term_to_the_loss():
-    plain, more, batch = family(), family(blurred_negatives=True), pairs()
-    more.load_state_dict(plain.state_dict())
+def test_blurred_negatives_add_a_loss():
+    plain, extended, batch = family(), family(blurred_negatives=True), pairs()
+    extended.load_state_dict(plain.state_dict())
     difference = (
-        more.eval()('discriminators', batch, 0, {})['discriminator_a2b']
+        extended.eval()('discriminators', batch, 0, {})['discriminator_a2b']
         - plain.eval()('discriminators', batch, 0, {})['discriminator_a2b']
     )
     extra = plain.least_squares('B', [(blur_edges(batch.b), None, 0.0)])
@@ -138,21 +138,21 @@ def test_edges_are_blurred_and_the_rest_is_not():
     assert -0.9 < smooth[..., 15].mean() < smooth[..., 16].mean() < 0.9
 
 
-def test_masks_without_a_parser_are_refused():
+def test_masks_without_a_parser_raise():
     model = family(masked_discriminator=True)
     model.perception.parser = None
     with pytest.raises(ValueError, match='perception.parser'):
         model.param_groups()
 
 
-def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
+def test_the_head_region_is_soft_or_hard_and_excludes_glasses_and_mouth():
     logits = torch.full((1, 19, 20, 20), -20.0)
     logits[:, 1] = 20.0
     logits[:, :, :, 10:] = 0.0
     logits[:, 0, :, 10:] = 18 ** 0.5  # background: a probability of about 0.79 where the head has 0.16
     assert torch.equal(head_region(logits).amax((0, 1, 2))[[0, 19]], torch.tensor([1.0, 0.0]))
     even = torch.zeros(1, 19, 8, 8)
-    even[:, 0] = torch.tensor(14.0).log() + 0.1  # head: 14 parts of 1 against a little more
+    even[:, 0] = torch.tensor(14.0).log() + 0.1  # background slightly more likely than the 14 parts of the head
     soft, hard = head_region(even), head_region(even, hard=True)
     assert 0.3 < soft.mean() < 0.5 and hard.max() == 0
     mouth = torch.full((1, 19, 20, 20), -20.0)
@@ -173,7 +173,7 @@ def test_the_head_is_soft_or_hard_and_leaves_out_glasses_and_mouth():
         {'discriminator_attention': False, 'discriminator_cam': 0.0, 'hard_edge': True, 'masked_discriminator': True},
     ],
 )
-def test_every_variant_trains_and_has_heat_maps(options):
+def test_each_variant_trains_and_has_heat_maps(options):
     model, batch = family(**options), pairs()
     for group in model.param_groups():
         sum(model(group, batch, 0, {}).values()).backward()
@@ -184,13 +184,13 @@ def test_every_variant_trains_and_has_heat_maps(options):
     assert all(image.abs().max() <= 1 and image.shape == batch.a.shape for image in panel.values())
 
 
-def test_a_one_way_family_translates_from_a_to_b_and_cannot_be_trained():
-    whole, half = family().eval(), family(one_way=True).eval()
-    half.load_state_dict({name: value for name, value in whole.state_dict().items() if name.startswith('genA2B.')})
+def test_a_one_way_family_translates_a2b_only_and_cannot_be_trained():
+    both_ways, one_way = family().eval(), family(one_way=True).eval()
+    one_way.load_state_dict({name: value for name, value in both_ways.state_dict().items() if name.startswith('genA2B.')})
     batch = pairs()
-    assert torch.equal(half.translate(batch.a), whole.translate(batch.a))
-    assert set(half.panel(batch)) == {'a', 'a2b', 'heat a'}
-    with pytest.raises(ValueError, match='does not translate b2a; it knows a2b'):
-        half.translate(batch.b, 'b2a')
+    assert torch.equal(one_way.translate(batch.a), both_ways.translate(batch.a))
+    assert set(one_way.panel(batch)) == {'a', 'a2b', 'heat a'}
+    with pytest.raises(ValueError, match='does not translate b2a; supported: a2b'):
+        one_way.translate(batch.b, 'b2a')
     with pytest.raises(ValueError, match='cannot be trained'):
-        half.param_groups()
+        one_way.param_groups()

@@ -26,7 +26,7 @@ def test_script_names_the_option_to_change(monkeypatch, capsys, script, function
 
 def test_page_names_what_to_change():
     gradio = pytest.importorskip('gradio')
-    from app.work import sentences
+    from app.tasks import user_messages
     for error in (torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB'), MemoryError()):
-        with pytest.raises(gradio.Error, match='memory was not enough: take a smaller image'), sentences():
+        with pytest.raises(gradio.Error, match='memory was not enough: take a smaller image'), user_messages():
             raise error

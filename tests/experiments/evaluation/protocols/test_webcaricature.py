@@ -13,7 +13,7 @@ from experiments.evaluation.protocols import webcaricature
 from experiments.evaluation.protocols.webcaricature import Encoder, measure
 from models.geometry import TEMPLATES
 from models.perception.encoders.family import Recognizer, RecognizerConfig
-from models.perception.encoders.files import encoder_bytes, identities_learned_from
+from models.perception.encoders.files import encoder_bytes, training_identities
 from tests.datasets.layouts import write
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
@@ -79,7 +79,7 @@ def files(tmp_path):
     for name, identities in (('independent', ['Somebody Else']), ('overlapping', ['identity 07']), ('without list', None)):
         files[name] = tmp_path / f'{name}.safetensors'
         files[name].write_bytes(encoder_bytes(recognizer, identities))
-        assert identities_learned_from(files[name]) == identities
+        assert training_identities(files[name]) == identities
     return files
 
 
@@ -111,6 +111,6 @@ def test_the_command_refuses_dependent_encoder_files(run, files, name, message):
 
 
 def test_the_command_refuses_a_dependent_published_encoder(run, monkeypatch):
-    monkeypatch.setattr(webcaricature, 'identities_learned_from', {'identity-caricature': ['identity 07']}.get)
+    monkeypatch.setattr(webcaricature, 'training_identities', {'identity-caricature': ['identity 07']}.get)
     code, output = run('--judge', 'identity-caricature')
     assert code == 2 and 'was trained on 1 of' in output.err

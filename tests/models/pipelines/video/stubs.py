@@ -25,7 +25,7 @@ RED, BLUE = (230, 20, 20), (20, 20, 230)
 class NoFaces(Detector):
     """Detects nothing."""
 
-    def detect(self, image: np.ndarray, *, turned: bool = True) -> list[Face]:
+    def detect(self, image: np.ndarray, *, any_rotation: bool = True) -> list[Face]:
         return []
 
 
@@ -35,7 +35,7 @@ class Discs(Detector):
     def search_around(self, image: np.ndarray, face: Face) -> Face | None:
         return None
 
-    def detect(self, image: np.ndarray, *, turned: bool = True) -> list[Face]:
+    def detect(self, image: np.ndarray, *, any_rotation: bool = True) -> list[Face]:
         faces, pixels = [], image.astype(int)
         for strong, weak in ((0, 2), (2, 0)):
             y, x = np.nonzero(pixels[..., strong] - pixels[..., weak] > 150)

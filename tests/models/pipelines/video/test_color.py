@@ -111,7 +111,7 @@ def test_frames_of_another_size_are_letterboxed(tmp_path):
 class CenterDetector(Detector):
     """Detects a face at the center."""
 
-    def detect(self, image, *, turned=True):
+    def detect(self, image, *, any_rotation=True):
         return [face_at(image.shape[1] / 2, image.shape[0] / 2, 40)]
 
 

@@ -119,7 +119,7 @@ def test_all_frames_have_one_style(run, tmp_path, camera):
 
 
 def test_pasting_keeps_alpha(run, tmp_path):
-    case = Path(__file__).parents[1] / 'fixtures' / 'cases' / 'alpha.png'
+    case = Path(__file__).parents[2] / 'fixtures' / 'cases' / 'alpha.png'
     assert run('--input', case, '-o', tmp_path / 'out.png', '--paste') == 0
     with Image.open(case) as before, Image.open(tmp_path / 'out.png') as after:
         assert (np.array(after)[..., 3] == np.array(before)[..., 3]).all()
