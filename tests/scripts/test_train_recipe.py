@@ -16,10 +16,10 @@ from experiments.training.engine import Engine
 from experiments.training.launch import recipe as recipes
 from experiments.training.launch.recipe import stage_configs
 from models.registry import family_types
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.datasets import layouts
 
-TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.id_dim={IDENTITY}', 'data.batch=2', 'data.workers=0',
+TINY = ['model.size=32', 'model.widths=[8, 16]', 'model.depth=1', f'model.id_dim={ID_DIM}', 'data.batch=2', 'data.workers=0',
         'data.validation_batches=0', 'engine.accelerator=cpu', 'engine.checkpoint_every=2', 'engine.log_every=1']
 
 

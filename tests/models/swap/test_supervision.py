@@ -9,7 +9,7 @@ from models.registry import SWAPPERS, build_family
 from models.swap.losses import SWAP_LOSSES, swap_losses
 from models.swap.reversal import paste_swap, reversed_pairs
 from tests.contract.small import small_family
-from tests.contract.stubs import IDENTITY, tiny_perception
+from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.models.cgan.test_family import build, build_batch, weights
 from tests.models.swap.test_losses import Rendered, perception  # noqa: F401  (a fixture)
 
@@ -138,7 +138,7 @@ def reverser():
 
 def reversible():
     batch = build_batch(source_label=torch.tensor([0, 1, 2, 2]), target_label=torch.tensor([0, 1, 3, 2]))
-    return replace(batch, same=torch.tensor([True, True, False, True]), source_embedding=torch.eye(4, IDENTITY))
+    return replace(batch, same=torch.tensor([True, True, False, True]), source_embedding=torch.eye(4, ID_DIM))
 
 
 def test_a_pair_of_one_identity_is_reversed_by_the_source_of_the_row_before(reverser):
