@@ -32,7 +32,7 @@ class ReversedPairs:
     Raises ValueError where the cache has none.
     """
 
-    def __init__(self, faces: PackedFaces):
+    def __init__(self, faces: PackedFaces) -> None:
         self.folder = faces.root
         if not (self.folder / INDEX_FILE).is_file():
             raise ValueError(f'{self.folder} holds no reversed pairs; write them with scripts/prepare_data.py reverse')
@@ -94,11 +94,11 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
         raise ValueError(f'{faces.root} has fewer than two identities in the partition train, so that there are no strangers')
     stamp = hashlib.sha256(repr((name, per_image, seed, batch, len(faces), faces.rows.tolist())).encode()).hexdigest()
     if (faces.root / INDEX_FILE).is_file():
-        pairs = ReversedPairs(faces)
-        if pairs.stamp != stamp:
+        stored = ReversedPairs(faces)
+        if stored.stamp != stamp:
             raise ValueError(f'{faces.root} has reversed pairs of another swapper or other options; delete {INDEX_FILE} there to '
                              'replace them')
-        return len(pairs)
+        return len(stored)
 
     strangers = _strangers(faces, per_image, seed)
     pairs, size = strangers.size, (faces.frame.height, faces.frame.width)

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from configs.reading import read_rows, shown
+from datasets.base import SizedDataset
 from datasets.cache import PackedFaces
 from datasets.faces import Faces
 from datasets.samples.readable import MAX_ATTEMPTS, FaceImage, Readable
@@ -15,7 +15,7 @@ from datasets.transforms.joint import Augmentation, Jitter, face_frame, first, i
 from models.batch import SwapBatch
 
 
-class Swaps(Dataset):
+class Swaps(SizedDataset):
     """SwapBatch samples without the batch dimension, in the template `face` at `size` pixels.
 
     A key is an index, in the epoch of `set_epoch`, or a pair (epoch, index). A sample depends only on the seed, the key and the
@@ -38,10 +38,13 @@ class Swaps(Dataset):
             raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
         if not 0 <= reversed_ratio <= 1:
             raise ValueError(f'reversed is a probability between 0 and 1, not {reversed_ratio}')
-        if reversed_ratio and not isinstance(faces, PackedFaces):
-            raise ValueError(f'{faces.root} is no cache, and reversed pairs stand beside one; pack it with '
-                             'scripts/prepare_data.py or set data.reversed=0')
-        self.reversed_ratio, self._reversed = reversed_ratio, ReversedPairs(faces) if reversed_ratio else None
+        self.reversed_ratio = reversed_ratio
+        self._reversed: ReversedPairs | None = None
+        if reversed_ratio:
+            if not isinstance(faces, PackedFaces):
+                raise ValueError(f'{faces.root} is no cache, and reversed pairs stand beside one; pack it with '
+                                 'scripts/prepare_data.py or set data.reversed=0')
+            self._reversed = ReversedPairs(faces)
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
@@ -71,8 +74,8 @@ class Swaps(Dataset):
 
     def batch(self, keys: list) -> SwapBatch:
         """The samples of several keys, with uint8 images and label maps, a quarter of the bytes to transfer between processes."""
-        sources, targets, parsing, points, source_rows, target_label, truths = zip(*map(self._sample, keys))
-        source_label, target_label = torch.from_numpy(self.faces.labels.take(source_rows)), torch.tensor(target_label)
+        sources, targets, parsing, points, source_rows, target_labels, truths = zip(*map(self._sample, keys))
+        source_label, target_label = torch.from_numpy(self.faces.labels.take(source_rows)), torch.tensor(target_labels)
         return SwapBatch(source=torch.stack(sources), target=torch.stack(targets), same=source_label == target_label,
                          target_parsing=None if parsing[0] is None else torch.stack(parsing),
                          source_embedding=None if self._embeddings is None else
@@ -95,13 +98,15 @@ class Swaps(Dataset):
         index, target_content = self.readable.read_next(index)
         same = bool(rng.random() < self.same_ratio)
         row = int(self.faces.rows[index]) if isinstance(self.faces, PackedFaces) else index
-        is_reversed = self._reversed is not None and rng.random() < self.reversed_ratio and self._reversed.has(row)
-        source_index, (source_image, _, source_points) = self._source(index, target_content, same or is_reversed, rng)
+        pairs = self._reversed if self._reversed is not None and rng.random() < self.reversed_ratio else None
+        if pairs is not None and not pairs.has(row):
+            pairs = None
+        source_index, (source_image, _, source_points) = self._source(index, target_content, same or pairs is not None, rng)
         target_label, truth, jitter = int(self.faces.labels[index]), None, self._jitter(rng)
-        if is_reversed:
+        if pairs is not None:
             image, _, landmarks = target_content
             truth = self._framed(image, None, None, jitter)[0]
-            swap, parsing, target_label = self._reversed.read(row, rng)
+            swap, parsing, target_label = pairs.read(row, rng)
             target_content = swap, parsing, landmarks
         target, labels, points = self._framed(*target_content, jitter)
         source, _, _ = self._framed(source_image, None, source_points if self.faces.frame is None else None, self._jitter(rng))
@@ -139,7 +144,7 @@ class Swaps(Dataset):
                            'check the disk or unpack the data again')
 
 
-class ListedSwaps(Dataset):
+class ListedSwaps(SizedDataset):
     """The pairs of a CSV (columns source and target, files relative to the images' folder), in its order.
 
     Raises ValueError for a list that is malformed or names an unknown file, and BrokenImage for an unreadable image: pairs of

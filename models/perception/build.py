@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from models import weights
 from models.base import Perception
+from models.perception.encoder_files import load_encoder
 from models.perception.encoders.embedder import Embedder
-from models.perception.encoders.files import load_encoder
 from models.perception.landmarks.five_point import FiveLandmarks
 from models.perception.published import (
     EMBEDDERS,
@@ -50,6 +50,7 @@ def build_perception(id_encoder: str = 'identity-mobilefacenet', teacher: str | 
                             FiveLandmarks() if landmarks else None)
     swappers = {name: load_family(name if name.endswith('.safetensors') else weights.path(name), replace(perception),
                                   task='swap')
-                for name in {distillation_teacher, reverser} - {None}}
-    perception.distillation_teacher, perception.reverser = swappers.get(distillation_teacher), swappers.get(reverser)
+                for name in {distillation_teacher, reverser} if name is not None}
+    perception.distillation_teacher = swappers[distillation_teacher] if distillation_teacher else None
+    perception.reverser = swappers[reverser] if reverser else None
     return perception

@@ -69,7 +69,7 @@ class SwapFamily(Family):
         if config.blend and self.is_active('classes'):
             raise ValueError('a mixture of two identities belongs to no class: set model.blend=0 or model.weights.classes=0')
         if self.is_active('distillation') and perception is not None:
-            teacher_size = perception.distillation_teacher.config.size
+            teacher_size = perception.require('distillation_teacher').config.size
             if teacher_size != config.size:
                 raise ValueError(f'the distillation teacher generates images of {teacher_size} pixels, this family of '
                                  f'{config.size}: set the same model.size for both')
@@ -80,8 +80,8 @@ class SwapFamily(Family):
             return batch
         if 'batch' not in cache:
             labeled = replace(batch, target_parsing=self.labels(batch), source_embedding=self.source_embedding(batch))
-            frozen = self.perception
-            cache['batch'] = reversed_pairs(labeled, frozen.reverser, frozen.parser.labels, self.config.reversed)
+            parser, reverser = self.perception.require('parser'), self.perception.require('reverser')
+            cache['batch'] = reversed_pairs(labeled, reverser, parser.labels, self.config.reversed)
         return cache['batch']
 
     def labels(self, batch: SwapBatch) -> Tensor:
@@ -89,7 +89,7 @@ class SwapFamily(Family):
         if batch.target_parsing is not None:
             return batch.target_parsing
         with torch.no_grad():
-            return self.perception.parser.labels(batch.target)
+            return self.perception.require('parser').labels(batch.target)
 
     def source_embedding(self, batch: SwapBatch) -> Tensor:
         """(B,D) unit length: identity embeddings of the sources, from the batch where it has them, otherwise from the encoder."""

@@ -137,7 +137,7 @@ def _of_unsupervised(loss: Callable[[UnsupervisedPairs, Perception], Tensor]) ->
 
 @_of_unsupervised
 def _parsing(pairs: UnsupervisedPairs, perception: Perception) -> Tensor:
-    return parsing_agreement(perception.parser(pairs.swap), pairs.labels, pairs.face)
+    return parsing_agreement(perception.require('parser', 'parsing')(pairs.swap), pairs.labels, pairs.face)
 
 
 @_of_unsupervised
@@ -155,7 +155,8 @@ def _shading(pairs: UnsupervisedPairs, perception: Perception) -> Tensor:
 
 def _distillation(swap: RenderedSwap) -> Tensor:
     batch = replace(swap.batch, target_parsing=swap.labels, source_embedding=swap.embedding)
-    return reconstruction_l1(swap.image, swap.perception.distillation_teacher.generate(batch), ~swap.batch.supervised)
+    teacher = swap.perception.require('distillation_teacher', 'distillation')
+    return reconstruction_l1(swap.image, teacher.generate(batch), ~swap.batch.supervised)
 
 
 def _contrast(swap: RenderedSwap) -> Tensor:

@@ -19,15 +19,18 @@ _FEATHER_SHARE = 2 / 128  # of the image's side, the radius of the box filter th
 def paste_swap(swapper: Family, batch: SwapBatch) -> Tensor:
     """Swaps (B,3,H,W) in [-1,1] of a batch with parsing labels, rendered at the swapper's size and pasted into the targets.
 
-    Outside the dilated and softened face mask the image is the target, so that only the face differs from it.
+    Outside the dilated and softened face mask the image is the target, so that only the face differs from it. ValueError where
+    the batch has no labels.
     """
-    target, size = batch.target, (swapper.config.size,) * 2
-    labels = F.interpolate(batch.target_parsing[:, None].float(), size, mode='nearest-exact')[:, 0].long()
+    target, parsing, size = batch.target, batch.target_parsing, (swapper.config.size, swapper.config.size)
+    if parsing is None:
+        raise ValueError('a swap is pasted by the face mask of the target; give the batch parsing labels')
+    labels = F.interpolate(parsing[:, None].float(), size, mode='nearest-exact')[:, 0].long()
     small = SwapBatch(source=_resized(batch.source, size), target=_resized(target, size), same=batch.same,
                       target_parsing=labels, source_embedding=batch.source_embedding)
-    swap = _resized(swapper.generate(small), target.shape[2:])
-    side = target.shape[-1]
-    mask = dilated_face(face_mask(batch.target_parsing), max(1, round(_MARGIN_SHARE * side)))  # (B,1,H,W)
+    height, side = target.shape[2:]
+    swap = _resized(swapper.generate(small), (height, side))
+    mask = dilated_face(face_mask(parsing), max(1, round(_MARGIN_SHARE * side)))  # (B,1,H,W)
     radius = max(1, round(_FEATHER_SHARE * side))
     for _ in range(2):
         mask = F.avg_pool2d(F.pad(mask, (radius,) * 4, mode='replicate'), 2 * radius + 1, 1)
@@ -49,13 +52,15 @@ def reversed_pairs(batch: SwapBatch, swapper: Family, labels_of: Callable[[Tenso
     if batch.source_label is not None:
         chosen = chosen & (batch.source_label != batch.source_label.roll(1))
     rows = chosen[:, None, None]
-    strangers = replace(batch, source=batch.source.roll(1, 0), source_embedding=batch.source_embedding.roll(1, 0))
-    pasted = paste_swap(swapper, strangers)
-    labels = batch.target_label if batch.source_label is None or batch.target_label is None else torch.where(
-        chosen, batch.source_label.roll(1), batch.target_label)
-    return replace(batch, target=torch.where(rows[:, None], pasted, batch.target), same=batch.same & ~chosen, target_label=labels,
-                   target_parsing=torch.where(rows, labels_of(pasted), batch.target_parsing), truth=batch.real,
-                   has_truth=batch.supervised)
+    embedding, parsing, label = batch.source_embedding, batch.target_parsing, batch.target_label
+    pasted = paste_swap(swapper, replace(batch, source=batch.source.roll(1, 0),
+                                         source_embedding=None if embedding is None else embedding.roll(1, 0)))
+    if batch.source_label is not None and label is not None:
+        label = torch.where(chosen, batch.source_label.roll(1), label)
+    if parsing is not None:
+        parsing = torch.where(rows, labels_of(pasted), parsing)
+    return replace(batch, target=torch.where(rows[:, None], pasted, batch.target), same=batch.same & ~chosen,
+                   target_label=label, target_parsing=parsing, truth=batch.real, has_truth=batch.supervised)
 
 
 def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,9 +8,8 @@ from safetensors.torch import load_file
 
 from configs.recipe import FOLDER, read_recipe
 from configs.resolve import load
-from datasets import cache
+from datasets import cache, reversal
 from datasets.loaders import build_faces
-from datasets.preparation import reversal
 from datasets.transforms.joint import face_frame
 from experiments.training.engine import Engine
 from experiments.training.launch import recipe as recipes

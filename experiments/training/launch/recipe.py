@@ -2,13 +2,15 @@
 import math
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from configs.data import SwapData
 from configs.recipe import RecipeConfig
 from configs.resolve import PRESETS, load, parse_override
 from configs.schema import RunConfig
 from datasets.cache import embed, label
-from datasets.preparation.reversal import reverse_cache
+from datasets.reversal import reverse_cache
 from experiments.training.launch.build import build_training
 from experiments.training.launch.completion import complete
 from experiments.training.launch.settings import resumed, started
@@ -50,7 +52,7 @@ def train_recipe(recipe: RecipeConfig, folder: Path, overrides: list[dict], scri
                 return code
         init = run / WEIGHTS_FILE
     with replacing(folder / WEIGHTS_FILE) as temporary:
-        shutil.copyfile(init, temporary)
+        shutil.copyfile(run / WEIGHTS_FILE, temporary)
     print(folder / WEIGHTS_FILE)
     return 0
 
@@ -82,17 +84,20 @@ def prepare_cache(recipe: RecipeConfig, config: RunConfig) -> None:
     """Add label maps, embeddings and the recipe's reversed pairs to the cache, where it lacks them."""
     if recipe.reversed is None:
         return
-    if config.data.name != 'cache' or config.data.root is None:
+    data, perception = config.data, config.perception
+    if not isinstance(data, SwapData) or data.name != 'cache' or data.root is None:
         raise ValueError('this recipe trains on reversed pairs, which stand beside a cache; pack one with '
                          'scripts/prepare_data.py and give it with --root')
-    perception, root = config.perception, config.data.root
+    if perception.parser is None:
+        raise ValueError('the label maps of a cache need a parser; leave perception.parser=null away')
+    root = data.root
     label(root, load_parser(perception.parser).labels, name=perception.parser, progress=_progress('parsing maps'))
     embed(root, fingerprint(perception.id_encoder), load_embedder(perception.id_encoder), progress=_progress('embeddings'))
     reverse_cache(root, recipe.reversed.weights, per_image=recipe.reversed.per_image, seed=recipe.reversed.seed,
                   progress=_progress('reversed pairs'))
 
 
-def _progress(title: str):
+def _progress(title: str) -> Callable[[int, int], None]:
     def show(done: int, total: int) -> None:
         if done % 64 == 0 or done == total:
             print(f'\r{title}: {done} of {total}', end='\n' if done == total else '', file=sys.stderr, flush=True)

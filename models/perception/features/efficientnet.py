@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import weights
+from models.conversion.convert import read_state
 from models.images import from_signed
-from models.storage.convert import read_state
 
 _SIDE_PX = 224  # of the images that the published network was trained on
 # blocks, kernel, output width, stride of the first; all with expansion 6
@@ -73,7 +73,7 @@ class EfficientNetLite0(nn.Module):
 
     widths = (24, 40, 112, 320)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         width, stages = 16, []
         for blocks, kernel, out, stride in _STAGES:
@@ -108,7 +108,7 @@ class LiteFeatures(nn.Module):
     """Spatial means of the four maps, for the Fréchet distance FD-lite0: images (B,3,H,W) in [-1,1], resized to 224 pixels, ->
     (B,496). Raises models.weights.WeightsError where the published weights are missing."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.network = EfficientNetLite0()
         self.network.fill()

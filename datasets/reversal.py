@@ -26,6 +26,7 @@ def reverse_cache(cache: str | Path, swapper: str, *, per_image: int = 2, seed: 
         models.weights.WeightsError: the weights are missing.
     """
     file = Path(swapper) if swapper.endswith('.safetensors') else weights.path(swapper)
-    family = load_family(file, build_perception(), task='swap')
-    return reverse(cache, partial(paste_swap, family), family.perception.parser.labels, name=weights.digest(file),
+    perception = build_perception()
+    family = load_family(file, perception, task='swap')
+    return reverse(cache, partial(paste_swap, family), perception.require('parser').labels, name=weights.digest(file),
                    per_image=per_image, seed=seed, progress=progress)
