@@ -1,4 +1,4 @@
-"""Data sets by name, and loaders whose position in the stream of batches can be saved and restored."""
+"""Samples of a task by the name of the data set; loaders whose position in the stream of batches can be saved and restored."""
 import atexit
 import multiprocessing
 import os
@@ -16,30 +16,15 @@ import torch
 from torch.utils.data import DataLoader, Sampler, get_worker_info
 
 from datasets.base import SizedDataset
-from datasets.cache import packed
-from datasets.celeba import celeba
-from datasets.celebamask import celebamask
-from datasets.faces import Faces
-from datasets.identity_folder import identity_folder, plain
+from datasets.registry import build_faces, require_root
 from datasets.samples.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
 from datasets.transforms.joint import Augmentation, unpacked
 from datasets.transforms.matching import Matching
 from datasets.unpaired import Unpaired, unpaired
-from datasets.webcaricature import webcaricature
 from models.batch import BatchT, collate
 from models.image_io import available_memory
 
-# name -> function (root, partition) -> Faces
-FACES: dict[str, Callable[..., Faces]] = {
-    'celeba': celeba,
-    'celebamask': celebamask,
-    'folder': identity_folder,
-    'webcaricature': webcaricature,
-    'plain': plain,
-    'cache': packed,
-}
-DATASETS = ('synthetic', *FACES, 'unpaired')
 _PREFETCH = 2  # batches that a worker prepares ahead
 _LARGE_BATCH = 4096  # samples from which a batch is compared with the free memory
 
@@ -188,13 +173,6 @@ class Keyed(SizedDataset):
         return self.samples[epoch * self.length + index]
 
 
-def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> Faces:
-    """The list of faces of one of FACES. Raises ValueError for an unknown name, a missing root or an empty partition."""
-    if name not in FACES:
-        raise ValueError(f'unknown set of faces {name!r}; known: {", ".join(FACES)}')
-    return FACES[name](_require_root(name, root), partition)
-
-
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
                 seed: int = 0, augment: bool = False, encoder: str | None = None) -> SizedDataset:
     """SwapBatch samples of a data set by name. Identities are balanced in the partitions train and all, the only ones that
@@ -219,7 +197,7 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
         return _synthetic(SyntheticPairs, size, partition, seed)
     augment = augment and partition == 'train'
     if name == 'unpaired':
-        return unpaired(_require_root(name, root), size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
+        return unpaired(require_root(name, root), size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
     if name != 'webcaricature':
         raise ValueError(f'{name!r} holds no two domains; use synthetic, unpaired or webcaricature')
     faces = build_faces(name, root, partition)
@@ -284,9 +262,3 @@ def _synthetic(kind: Callable[..., SizedDataset], size: int, partition: str, see
     """Rendered faces as a data set whose epochs have different images."""
     length = len(kind(partition, size, seed=seed, **options))
     return Keyed(kind(partition, size, seed=seed, length=sys.maxsize, **options), length)
-
-
-def _require_root(name: str, root: str | Path | None) -> str | Path:
-    if root is None:
-        raise ValueError(f'the data set {name!r} is read from disk; set its root folder')
-    return root

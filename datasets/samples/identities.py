@@ -8,7 +8,7 @@ import torch
 from configs.data import is_training
 from datasets.base import SizedDataset
 from datasets.faces import PARTITIONS, Faces
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from datasets.samples.readable import Readable
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms.exaggeration import exaggerate_image
@@ -123,10 +123,10 @@ class RenderedIdentities(SizedDataset):
 def build_identities(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
                      augment: bool = False, balanced: bool = False,
                      exaggerate: float = 0.0) -> IdentityImages | RenderedIdentities:
-    """Single faces of a data set by name, one of datasets.loaders.FACES or `synthetic`.
+    """Single faces of a data set by name, one of datasets.registry.FACES or `synthetic`.
 
     In training partitions identities have at least two images each; `augment` (a horizontal flip), `balanced`
-    (PhotoDrawingPairs) and `exaggerate` apply to these partitions only. Raises ValueError as datasets.loaders.build_faces does.
+    (PhotoDrawingPairs) and `exaggerate` apply to these partitions only. Raises ValueError as datasets.registry.build_faces does.
     """
     train = is_training(partition)
     if name == 'synthetic':

@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import CauseBatch
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 
 
 def _unit(width: int, out: int, stride: int) -> nn.Sequential:

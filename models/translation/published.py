@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.base import Family
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 from models.translation.content_style.family import ContentStyle
 from models.translation.cut.family import CUT
 from models.translation.cyclegan.family import CycleGAN

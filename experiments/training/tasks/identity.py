@@ -15,8 +15,8 @@ from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, report_device
 from models.base import Family, FamilyConfig, Perception
 from models.perception.build import load_embedder
+from models.perception.encoder_files import encoder_bytes, initial_encoder
 from models.perception.encoders.family import Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, initial_encoder
 from models.storage.files import write_bytes
 
 LEARNED_FROM = 'learned_from.json'

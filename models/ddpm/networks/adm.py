@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from configs.base import Config
 from models.blocks.residual import ConditionedBlocks
+from models.conversion.convert import read_state
 from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.parameterization import Schedule
-from models.storage.convert import read_state
 
 _MULTIPLIERS = {512: (0.5, 1, 1, 2, 2, 4, 4), 256: (1, 1, 2, 2, 4, 4), 128: (1, 1, 2, 3, 4), 64: (1, 2, 3, 4)}
 

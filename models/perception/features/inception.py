@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import inception
 
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 from models.weights import path
 
 FEATURES = 2048

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import alexnet
 
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 from models.weights import path
 
 _TAPS = (1, 4, 7, 9, 11)  # indices into AlexNet's features: after the ReLU of each convolution

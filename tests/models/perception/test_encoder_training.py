@@ -10,9 +10,9 @@ from models.base import Perception
 from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
+from models.perception.encoder_files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import HEADS, NETWORKS, Architecture, Head, Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from configs.reading import parse_json, shown
 from configs.renamed import renamed_metadata, renamed_settings
 from configs.resolve import checked
+from models.conversion.convert import read_state
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import NETWORKS, Recognizer, RecognizerConfig, frame
 from models.perception.published import EMBEDDERS, file_of, published
-from models.storage.convert import read_state
 
 # entries of EMBEDDERS -> names of NETWORKS
 _ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricature': 'mobilefacenet',
