@@ -38,6 +38,7 @@ from datasets.preparation.pseudo_labels import write_pseudo_labels
 from datasets.preparation.webcaricature import Filter, filter_images
 from datasets.registry import FACES, build_faces
 from datasets.transforms.joint import face_frame
+from experiments.options import RenamedOption
 from models.geometry import FACE_SIDE, TEMPLATES
 from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS
@@ -98,7 +99,7 @@ def add_embed(commands: argparse._SubParsersAction) -> None:
     embedding.add_argument('cache', type=Path, help='folder written by `pack`')
     embedding.add_argument('--embedder', choices=EMBEDDERS, default='identity-mobilefacenet',
                            help='identity encoder (%(default)s)')
-    embedding.add_argument('--identity', dest='embedder', choices=EMBEDDERS, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    embedding.add_argument('--identity', dest='embedder', choices=EMBEDDERS, action=RenamedOption, help=argparse.SUPPRESS)
     embedding.set_defaults(run=embed_cache)
 
 
