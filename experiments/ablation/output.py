@@ -5,7 +5,7 @@ import torch
 
 from configs.ablation import AblationConfig
 from datasets.faces import Faces
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from experiments.ablation.comparison import Comparison, compare, compare_encoders
 from experiments.ablation.plan import Run
 from experiments.ablation.report import report

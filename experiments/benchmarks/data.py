@@ -15,7 +15,8 @@ from torchvision import transforms
 
 from datasets.cache import pack
 from datasets.faces import Faces
-from datasets.loaders import build_faces, build_loader
+from datasets.loaders import build_loader
+from datasets.registry import build_faces
 from datasets.samples.swaps import Swaps
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms.joint import Augmentation, face_frame

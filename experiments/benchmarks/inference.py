@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -161,21 +160,18 @@ class _TrainingStep:
         for index, optimizer in enumerate(self.optimizers):
             self.discriminator.requires_grad_(index == 1)
             if index == 0:
-                swap = self._swap(target, embedding)
+                swap = self.generator.swap(target, embedding)
                 loss = generator_loss('hinge', self.discriminator(swap).logits) + 10 * (swap - target).abs().mean()
             else:
                 if not self.share_swap:
                     with torch.no_grad():
-                        swap = self._swap(target, embedding)
+                        swap = self.generator.swap(target, embedding)
                 real, fake = self.discriminator(target).logits, self.discriminator(swap.detach()).logits
                 loss = discriminator_on_real('hinge', real) + discriminator_on_fake('hinge', fake)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
         return loss.detach()
-
-    def _swap(self, target: Tensor, embedding: Tensor) -> Tensor:
-        return cast(Tensor, self.generator.swap(target, embedding))  # the published generator predicts no mask
 
 
 def _figures(seconds: dict[str, float], batch: int, work: float, parameter_count: int, device: torch.device,

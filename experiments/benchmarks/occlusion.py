@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from datasets.synthetic import identity_number, render, sample_attributes, sample_identity
 from datasets.synthetic.occluders import OCCLUDERS, occlude
 from datasets.transforms.joint import face_frame, into_frame

@@ -1,7 +1,5 @@
 """Speed and faithfulness of ILVR sampling in its published form and in the suite's, with one denoiser."""
-from collections.abc import Sized
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -70,7 +68,7 @@ def sampling_figures(weights: str, data: str | None, root: Path | None, *, image
         raise ValueError(f'{weights} is an exported denoiser; give the weights that it was exported from')
     if images < 1:
         raise ValueError('--images must be at least 1')
-    count = len(cast(Sized, faces))
+    count = len(faces)
     references = torch.stack([faces[index % count].target for index in range(images)])
     figures, int8_denoiser = denoiser_figures(denoiser, references, batch=batch)
     embed = load_embedder('identity-mobilefacenet')

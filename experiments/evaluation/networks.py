@@ -13,7 +13,7 @@ from models import weights
 from models.base import Task
 from models.perception.build import EMBEDDERS, PARSERS, load_embedder, load_parser
 from models.perception.causes import load_causes
-from models.perception.encoders.files import load_encoder
+from models.perception.encoder_files import load_encoder
 from models.perception.parsers.family import load_trained
 
 CAUSES_WEIGHTS = 'causes'  # name in models.weights

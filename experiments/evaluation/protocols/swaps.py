@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from datasets.base import SizedDataset
 from datasets.faces import Faces
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from datasets.samples.causes import causes_of
 from datasets.samples.swaps import ListedSwaps
 from datasets.synthetic import SyntheticSwaps, sample_attributes, sample_identity
@@ -47,7 +47,7 @@ class SwapProtocol:
     name: str
     size: int
     names: tuple[tuple[str, str], ...]
-    pairs: Dataset[SwapBatch]
+    pairs: SizedDataset[SwapBatch]
     causes: Callable[[int], Tensor] | None = None
     settings: str = ''
 
@@ -94,7 +94,7 @@ def across_identities(name: str, root: str | Path, folder: Path, size: int = 128
     """Random pairs of images of two identities.
 
     Args:
-        name: data set of datasets.loaders.FACES.
+        name: data set of datasets.registry.FACES.
         root: its folder.
         folder: where the list is written.
         partition: of the data set.

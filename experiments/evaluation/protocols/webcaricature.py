@@ -18,7 +18,7 @@ from experiments.evaluation.metrics.verification import in_folds, roc, verificat
 from experiments.evaluation.protocols.verification import embed_rows
 from models.geometry import Template
 from models.perception.build import EMBEDDERS, load_embedder
-from models.perception.encoders.files import load_encoder, training_identities
+from models.perception.encoder_files import load_encoder, training_identities
 
 FARS = np.logspace(-3, 0, 61)  # false acceptance rates of the ROC curves
 RANKS = (1, 10)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from configs.schema import RunConfig
-from datasets.loaders import SizedDataset
+from datasets.base import SizedDataset
 from experiments.training.engine import Engine
 from models.base import Family, FamilyConfig, Perception, Task
 from models.perception.build import build_perception

@@ -15,8 +15,8 @@ from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, report_device
 from models.base import Family, FamilyConfig, Perception
 from models.perception.build import load_embedder
+from models.perception.encoder_files import encoder_bytes, initial_encoder
 from models.perception.encoders.family import Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, initial_encoder
 from models.storage.files import write_bytes
 
 LEARNED_FROM = 'learned_from.json'
@@ -67,8 +67,8 @@ def begin(folder: Path, samples: Samples) -> None:
 
 def export(engine: Engine) -> Path:
     """Write encoder.safetensors with the EMA weights."""
-    path = engine.folder / 'encoder.safetensors'
     assert isinstance(engine.family, Recognizer)
+    path = engine.folder / 'encoder.safetensors'
     with engine.ema.applied():
         write_bytes(path, encoder_bytes(engine.family, json.loads((engine.folder / LEARNED_FROM).read_text())))
     return path
