@@ -41,6 +41,7 @@ from datasets.preparation.webcaricature import Filter, filter_images
 from datasets.registry import FACES, build_faces
 from datasets.reversal import reverse_cache
 from datasets.transforms.joint import face_frame
+from experiments.options import RenamedOption
 from models.geometry import FACE_SIDE, TEMPLATES
 from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS
@@ -101,7 +102,7 @@ def add_embed(commands: argparse._SubParsersAction) -> None:
     embedding.add_argument('cache', type=Path, help='folder written by `pack`')
     embedding.add_argument('--embedder', choices=EMBEDDERS, default='identity-mobilefacenet',
                            help='identity encoder (%(default)s)')
-    embedding.add_argument('--identity', dest='embedder', choices=EMBEDDERS, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    embedding.add_argument('--identity', dest='embedder', choices=EMBEDDERS, action=RenamedOption, help=argparse.SUPPRESS)
     embedding.set_defaults(run=embed_cache)
 
 

@@ -63,6 +63,7 @@ class Swaps(SizedDataset):
 
     @property
     def broken(self) -> int:
+        """The number of images that could not be read."""
         return self.readable.broken
 
     def set_epoch(self, epoch: int) -> None:
@@ -129,7 +130,7 @@ class Swaps(SizedDataset):
         if same and self._starts[rank + 1] - self._starts[rank] == 1:
             return target, content
         for _ in range(MAX_ATTEMPTS):
-            # The range is one short and skips the target, so that all other images are equally likely.
+            # The last image of the identity is outside the range and replaces the target, so that all others are equally likely.
             if same:
                 candidate = int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1] - 1)])
                 candidate = int(self._order[self._starts[rank + 1] - 1]) if candidate == target else candidate
@@ -145,10 +146,9 @@ class Swaps(SizedDataset):
 
 
 class ListedSwaps(SizedDataset):
-    """The pairs of a CSV (columns source and target, files relative to the images' folder), in its order.
+    """The pairs of a CSV file (columns source and target, files relative to the folder of the images), in the order of the file.
 
-    Raises ValueError for a list that is malformed or names an unknown file, and BrokenImage for an unreadable image: pairs of
-    a fixed list are never replaced.
+    Raises ValueError for a list that is malformed or names an unknown file. A sample with an unreadable image raises BrokenImage.
     """
 
     def __init__(self, faces: Faces, path: str | Path, size: int):
