@@ -2,10 +2,11 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from configs.base import Config
-from configs.reading import parse_yaml, read_text, shown
+from configs.reading import named_yaml
+from configs.resolve import checked_file
 
 FOLDER = Path(__file__).resolve().parent / 'recipes'
 
@@ -37,20 +38,16 @@ class RecipeConfig(Config):
 
 
 def read_recipe(name: str) -> tuple[str, RecipeConfig]:
-    """Name and content of a recipe, given by its path or by its name in configs/recipes; ValueError, one sentence, where it
-    cannot be used."""
-    beside = FOLDER / f'{name}.yaml'
-    path = beside if beside.is_file() else Path(name)
-    if not path.is_file():
-        known = ', '.join(sorted(file.stem for file in FOLDER.glob('*.yaml')))
-        raise ValueError(f'there is no recipe {shown(repr(name))}; give the path of a YAML file or one of: {known}')
-    content = parse_yaml(read_text(path), path)
-    try:
-        recipe = RecipeConfig(**content if isinstance(content, dict) else {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = shown('.'.join(map(str, first['loc']))) or 'it'
-        raise ValueError(f'{path}: {place} does not fit: {shown(first["msg"], 300)}') from error
+    """Name and config of a recipe.
+
+    Args:
+        name: of a file in configs/recipes, or the path of a YAML file.
+
+    Raises:
+        ValueError: the file is missing or invalid.
+    """
+    path, content = named_yaml(name, FOLDER, 'recipe')
+    recipe = checked_file(RecipeConfig, content, path)
     names = [stage.name for stage in recipe.stages]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f'{path}: two stages are called {min(repeated)}; give each its own name')
