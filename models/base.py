@@ -102,7 +102,7 @@ class Family(nn.Module):
     Images are float32 RGB (B,3,H,W) in [-1,1]; masks are (B,1,H,W) in [0,1], 1 = face; identity embeddings are (B,D), unit
     length.
 
-    task: decides which scripts and pages take the family. batch: type of its batches. config: a subclass declares the class of
+    task: what the family does, which selects the scripts and pages that use it. batch: type of its batches. config: a subclass declares the class of
     its own config.
     """
 
@@ -180,7 +180,7 @@ class Family(nn.Module):
     def forward(self, group: str, batch: Any, step: int, cache: dict) -> dict[str, Tensor]:
         """Named, unweighted, scalar losses of one parameter group; the engine multiplies them by config.weights.
 
-        cache: empty when a step begins on a batch, and passed to each parameter group in turn, so that a discriminator reuses
+        cache: empty at the start of a step and shared by the parameter groups of the step, so that the discriminator reuses the
         (detached) images that the generator has rendered.
         """
         raise TypeError(f'{type(self).__name__} defines no forward')
@@ -198,7 +198,7 @@ class Family(nn.Module):
         return {}
 
     def extra_state(self) -> dict[str, Tensor]:
-        """State of the training beside the weights, such as an image pool; checkpoints hold one for each process."""
+        """Training state other than the weights, such as an image pool; checkpoints hold the state of each process."""
         return {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:

@@ -15,8 +15,8 @@ FACE_IDS = tuple(PARTS.index(name) for name in FACE_PARTS)
 _OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
 MIRRORED_IDS = tuple(PARTS.index(_OPPOSITE.get(name, name)) for name in PARTS)  # id of each part in the mirrored image
-# Classes of FASSEG (Khan et al. 2015): index in this mapping = id; values are the PARTS of such pixels. Parts without a class of
-# their own in FASSEG (hat, glasses) belong to several.
+# Classes of FASSEG (Khan et al. 2015): index in this mapping = id; values are the PARTS of such pixels. Parts that are no
+# class of FASSEG (hat, glasses) belong to several.
 COARSE = {
     'background': ('background', 'hat', 'cloth', 'neck_l', 'ear_r', 'eye_g'),
     'skin': ('skin', 'l_ear', 'r_ear', 'neck', 'eye_g'),

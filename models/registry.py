@@ -65,7 +65,7 @@ FAMILIES = {
 }
 TRANSLATORS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'translate')
 SWAPPERS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'swap')
-_WORK: dict[Task, str] = {
+_TASK_DESCRIPTIONS: dict[Task, str] = {
     'swap': 'swaps faces (swap.py)', 'translate': 'translates images (translate.py)', 'identity': 'recognizes faces',
     'parsing': 'parses faces', 'causes': 'regresses rendering parameters',
 }
@@ -107,7 +107,8 @@ def load_family(path: str | Path, perception: Perception | None, *, task: Task |
         raise ValueError(f'{path} names no family in its metadata; give a family.safetensors of a run or of models/zoo')
     entry = family_entry(metadata['family'])
     if task not in (None, entry.task):
-        raise ValueError(f'{path} holds a {entry.family}, which {_WORK[entry.task]}; give weights of a family that {_WORK[task]}')
+        raise ValueError(f'{path} holds a {entry.family}, which {_TASK_DESCRIPTIONS[entry.task]}; give weights of a family that '
+                         f'{_TASK_DESCRIPTIONS[task]}')
     family_class, schema = family_types(metadata['family'])
     settings = parse_json(metadata['config'], f'the config in {path}')
     config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=False))

@@ -15,7 +15,7 @@ ZOO = Path(__file__).resolve().parent / 'zoo'
 
 
 class WeightsError(RuntimeError):
-    """An error of weights; the message states the error and its remedy."""
+    """An error of weights. The message states the cause and the remedy."""
 
 
 class MissingWeights(WeightsError, FileNotFoundError):
@@ -29,7 +29,7 @@ class Entry:
     Attributes:
         name: key of TABLE.
         file: file name in the cache or the zoo.
-        address: URL of the file; of a web page where `by_hand`; '' for files of the zoo.
+        address: URL of the file, or of a web page if `by_hand`; '' for files of the zoo.
         sha256, size: hash in hex and bytes, None where not published.
         license, citation: of the weights.
         format: 'state dict' (a PyTorch file of named tensors), 'module' (a pickled network, read by `convert --unpickle` only),
@@ -187,7 +187,7 @@ TABLE = {entry.name: entry for entry in (
 def entry(name: str) -> Entry:
     """An entry of TABLE; WeightsError for an unknown name."""
     if name not in TABLE:
-        raise WeightsError(f'no weights are called {name!r}; known: {", ".join(TABLE)}')
+        raise WeightsError(f'unknown weights {name!r}; known: {", ".join(TABLE)}')
     return TABLE[name]
 
 

@@ -19,7 +19,7 @@ from models.precision import full_precision
 def power_step(matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """One power step of a matrix (O,I) on the stored vectors u (O,) and v (I,), in place; returns copies of both.
 
-    An operator of its own, since compiled code would keep the stored vectors themselves for the backward pass, which the next
+    A custom operator returns copies for the backward pass: compiled code would otherwise keep the stored vectors, which the next
     step changes.
     """
     right = F.normalize(matrix.t() @ u, dim=0)
@@ -126,7 +126,7 @@ def unnormalized_weight(layer: nn.Linear | SpectralLayer) -> Tensor:
 
 
 def trainable_parameters(*modules: nn.Module) -> list[nn.Parameter]:
-    """The parameters of the modules without the vectors of SpectralEveryForward, as an optimizer takes them."""
+    """The parameters of the modules without the vectors of SpectralEveryForward, for an optimizer."""
     return [parameter for module in modules for name, parameter in module.named_parameters()
             if not name.endswith(('weight_u', 'weight_v'))]
 

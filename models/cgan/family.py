@@ -16,7 +16,7 @@ loss:
 | r1 | discriminator | gradient norm^2 / 2 on real images, every `lazy` steps, times `lazy` | 0 | Mescheder 2018 eq. 9 |
 | discriminator_classes | discriminator | cross entropy of its class logits of a target with the target's label | 0 | Odena 2017 |
 
-Real images are the targets, so that the background is alike on both sides and does not separate them.
+The targets are the real images, so that real and generated images have the same backgrounds.
 
 Known failures in the journal: `id_source` flat and `id_target` high (the generator copies the target), `id_source` falling late
 (the identity is lost), `real_accuracy` and `fake_accuracy` near 1 (the discriminator separates all images).
@@ -70,7 +70,7 @@ class CGANConfig(SwapFamilyConfig):
     matched: int = Field(1, ge=1, description='number of deepest discriminator maps that feature_matching compares')
     clip: float = Field(0.0, ge=0, description='largest weight of the discriminator (WGAN), 0 for no clipping')
     lazy: int = Field(16, ge=1, le=32, description='steps from one R1 penalty to the next')
-    mirrored: bool = Field(False, description='generate the mean of a swap and of a swap of the mirrored target, but for the '
+    mirrored: bool = Field(False, description='generate the mean of a swap and of a swap of the mirrored target, except for the '
                                               'finest details; doubles the time, raises the id similarity')
     weights: dict[str, float] = Field({
         **SWAP_LOSS_WEIGHTS, 'id': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0,
@@ -90,7 +90,7 @@ class CGANConfig(SwapFamilyConfig):
             **needing('a weight of r1', self.is_active('r1'), 'lazy'),
             **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
             **needing('a weight of classes or discriminator_classes', classes, 'discriminator.classes'),
-            **dict.fromkeys(('generator.size', 'discriminator.size'), 'model.size holds for both networks'),
+            **dict.fromkeys(('generator.size', 'discriminator.size'), 'model.size applies to both networks'),
         }
 
 
@@ -224,8 +224,8 @@ class CGAN(SwapFamily):
 
 
 def _coarse_mean(first: Tensor, second: Tensor) -> Tensor:
-    """The mean of two images (B,3,H,W) in all but the finest details, which come from the first: details of two images do not
-    align. The coarse part is the result of three means over 3x3 pixels."""
+    """The mean of two images (B,3,H,W) except for the finest details, which are those of the first, as details of two images do
+    not align. The coarse part is the result of three means over 3x3 pixels."""
     coarse = (first - second) / 2
     for _ in range(3):
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)

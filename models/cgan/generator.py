@@ -93,7 +93,7 @@ class GeneratorConfig(Config):
     norm: Literal['batch', 'instance', 'group'] = Field('batch', description='normalization in encoder and decoder')
     value_range: ValueRange = Field('unit', description="value range of the network's images (models.images)")
     tanh: bool = Field(True, description='bound the output by tanh')
-    attention: tuple[int, ...] = Field((), description='sides in pixels of the decoder maps, the coarsest included, that get '
+    attention: tuple[int, ...] = Field((), description='sides in pixels of the decoder maps, the coarsest included, with '
                                                        'self-attention')
     pooled: bool = Field(False, description='max-pool the keys and values of the self-attention')
     spectral: bool = Field(False, description='spectral norm of all convolutions but the first and the last')
@@ -120,7 +120,7 @@ class GeneratorConfig(Config):
         return self.fold * 2 ** (len(self.widths) - 1)
 
     def check(self) -> None:
-        """ValueError, one sentence, where the fields contradict each other."""
+        """Raises ValueError if the fields contradict each other."""
         if len(self.widths) < 2 or self.size % self.cell_px or self.size < 2 * self.cell_px:
             raise ValueError(f'size {self.size} does not fit fold {self.fold} and {len(self.widths)} widths: take two widths or '
                              f'more and a size that is a multiple of {self.cell_px} and at least {2 * self.cell_px}')

@@ -43,8 +43,8 @@ def _parameter(tensor: Tensor, *unused: object) -> Tensor:
 
 
 _CONTAINERS: dict[str, Any] = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, 'builtins.set': set,
-               'torch._utils._rebuild_tensor_v2': _tensor, 'torch._utils._rebuild_parameter': _parameter,
-               **{f'torch.{name}': dtype for name, dtype in _DTYPES.items()}}
+                               'torch._utils._rebuild_tensor_v2': _tensor, 'torch._utils._rebuild_parameter': _parameter,
+                               **{f'torch.{name}': dtype for name, dtype in _DTYPES.items()}}
 
 
 class _Reader(pickle.Unpickler):
@@ -79,7 +79,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     """Read a member of an archive. WeightsError above _MAX_BYTES."""
     size = archive.getinfo(name).file_size
     if size > _MAX_BYTES:
-        raise WeightsError(f'its member {shown(name)} has {size >> 20} MB')
+        raise WeightsError(f'the member {shown(name)} of the archive has {size >> 20} MB')
     return archive.read(name)
 
 

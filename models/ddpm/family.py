@@ -13,7 +13,7 @@ embedding. With x0' the clean image of the prediction and a = alphas_cumprod of 
 
 A sample is a swap where source and target differ in identity and the identity condition is kept. Its true face is unavailable,
 and the noisy image contains the target's face: the weight of `id` is largest at a = 1/3, where the noisy image contains little of
-that face and x0' is a face already. Identity and structure are dropped at random, for classifier-free guidance (Ho & Salimans
+that face and x0' is recognizable as a face. Identity and structure are dropped at random, for classifier-free guidance (Ho & Salimans
 2022), separately and together, so that the same network is an unconditional denoiser as well.
 """
 from dataclasses import replace
@@ -178,7 +178,7 @@ class DDPM(SwapFamily):
                 target_maps = self.perception.teacher.maps(target, TEACHER_MAPS)
             losses['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, TEACHER_MAPS), target_maps,
                                                  alpha[:, 0, 0, 0] * ~is_swap)
-        # The other losses of models.swap compare the predicted clean image at every noise level alike.
+        # The other losses of models.swap are computed on x0' with the same weight at every noise level.
         rendered = RenderedSwap(clean, replace(batch, same=~is_swap), labels, face, condition.id_embedding, self.perception)
         return losses | swap_losses(rendered, self.config.weights, exclude=('id', 'background', 'perceptual'))
 
@@ -201,7 +201,7 @@ class DDPM(SwapFamily):
 
     @torch.no_grad()
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None, sampling: Sampling | None = None) -> Tensor:
-        """Swaps (B,3,H,W) in [-1,1]. sampling: settings of the sampler, the config's where None."""
+        """Swaps (B,3,H,W) in [-1,1]. sampling: settings of the sampler; None for those of the config."""
         sampling, target = sampling or self.config.sampling, batch.target
         condition, face = self.condition(batch)
         noise_levels = scheduler(sampling.sampler, self.config.schedule)

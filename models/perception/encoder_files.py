@@ -17,7 +17,7 @@ from models.perception.published import EMBEDDERS, file_of, published
 
 # entries of EMBEDDERS -> names of NETWORKS
 _ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricature': 'mobilefacenet',
-          'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
+                  'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
 
 
 def encoder_bytes(recognizer: Recognizer, identity_names: Iterable[str] | None = None) -> bytes:

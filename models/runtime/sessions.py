@@ -43,8 +43,8 @@ class Session:
     Args:
         file: the ONNX file.
         device: torch device; the CPU is used where onnxruntime has no provider for it.
-        spin: idle threads wait actively, which is faster for a network on its own. False for networks that alternate with PyTorch
-            on one processor.
+        spin: whether idle threads wait actively, which is faster for a single network. False for networks that alternate with
+            PyTorch on one processor.
 
     Attributes:
         inputs: name -> shape.
@@ -116,7 +116,7 @@ def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, fil
 def _write(network: nn.Module, inputs: Inputs, output: str, metadata: dict[str, str] | None, file: Path) -> None:
     import onnx
 
-    buffer = io.BytesIO()  # the exporter's own errors do not name a full disk
+    buffer = io.BytesIO()  # errors of the exporter do not name a full disk
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the tracer warns of every size that it takes as constant; all but the batch are
         # dynamo=False: the newer exporter requires the package onnxscript

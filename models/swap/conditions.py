@@ -44,7 +44,7 @@ def identity_mixer(batch: SwapBatch, probability: float) -> Callable[[Tensor], T
     """A random mixture of source identities (mixup, Zhang et al. 2018) as a function of unit embeddings (B,D).
 
     With `probability`, a row whose source and target differ in identity is interpolated with the row of another source by a
-    uniform weight. The function applies the same mixture at each call, so that it holds for several embedders; with
+    uniform weight. The function applies the same mixture at each call, so that it can be used with several embedders; with
     probability 0 it is the identity function.
     """
     if not probability:

@@ -11,8 +11,8 @@ from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap
 
 
 class SwapFamilyConfig(FamilyConfig):
-    """Settings of every swap family. Jitter (Xie et al. 2019) and blend (Zhang et al. 2018) counter swaps that are close to the
-    source for the teacher only."""
+    """Settings of every swap family. Jitter (Xie et al. 2019) and blend (Zhang et al. 2018) prevent swaps that are similar to the
+    source for the teacher but not for other embedders."""
 
     margin: int = Field(3, description='pixels, at an image size of 128, by which the face mask is dilated before the '
                                        'background image is cut out')

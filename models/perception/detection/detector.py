@@ -1,7 +1,7 @@
 """Detection of faces at any in-plane rotation in photos of any size, with a network for upright faces.
 
-Rotation: Rowley, Baluja & Kanade 1998 (doi:10.1109/CVPR.1998.698585) derotate a window before detection; here windows at
-all rotations are searched and vote with their scores. Small faces: overlapping tiles of an enlarged level of the image pyramid.
+Rotation: Rowley, Baluja & Kanade 1998 (doi:10.1109/CVPR.1998.698585) derotate a window before detection. This
+detector searches windows at all rotations and adds the scores of those that agree. Small faces: overlapping tiles of an enlarged level of the image pyramid.
 """
 from itertools import product
 

@@ -9,8 +9,8 @@ from models.conversion.convert import read_state
 _STAGES = ((2, 3, 24, 2), (2, 5, 40, 2), (3, 3, 80, 2), (3, 5, 112, 1), (4, 5, 192, 2), (1, 3, 320, 1))
 # module prefixes of the published file -> those of EfficientNetLite0
 _PREFIXES = {'conv_stem.': 'layer0.0.', 'bn1.': 'layer0.1.', 'blocks.0.': 'layer0.3.', 'blocks.1.': 'layer0.4.',
-           'blocks.2.': 'layer1.0.', 'blocks.3.': 'layer2.0.', 'blocks.4.': 'layer2.1.', 'blocks.5.': 'layer3.0.',
-           'blocks.6.': 'layer3.1.'}
+             'blocks.2.': 'layer1.0.', 'blocks.3.': 'layer2.0.', 'blocks.4.': 'layer2.1.', 'blocks.5.': 'layer3.0.',
+             'blocks.6.': 'layer3.1.'}
 
 
 class SameConv(nn.Conv2d):

@@ -14,6 +14,7 @@ from models.conversion.convert import read_state
 from models.perception.parsers.parser import FaceParser, ParsingUNet
 
 COARSE_MEMBERS = tuple(tuple(PARTS.index(name) for name in names) for names in COARSE.values())
+# (256,3) in [-1,1]: a random color of each id.
 _COLORS = torch.rand(IGNORED + 1, 3, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 

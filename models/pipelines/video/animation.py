@@ -16,7 +16,7 @@ _TIME_BASE = Fraction(1, 1000)
 
 
 class Animation:
-    """An animated image with the interface of Clip. It plays once; transparent pixels become white.
+    """An animated image with the interface of Clip, without repetitions; transparent pixels become white.
 
     ValueError if it has no image that can be decoded.
     """

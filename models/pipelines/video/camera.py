@@ -89,7 +89,7 @@ class Window:
             key = cv2.waitKey(1) & 255
             return key not in (ord('q'), 27) and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
         except cv2.error as error:
-            raise ValueError('no window can be opened here; name a video or a virtual camera (/dev/video10) by -o') from error
+            raise ValueError('no window can be opened without a display; name a video or a virtual camera (/dev/video10) by -o') from error
 
     def close(self) -> None:
         """Close the window."""
