@@ -102,8 +102,8 @@ class Family(nn.Module):
     Images are float32 RGB (B,3,H,W) in [-1,1]; masks are (B,1,H,W) in [0,1], 1 = face; identity embeddings are (B,D), unit
     length.
 
-    task: what the family does, which selects the scripts and pages that use it. batch: type of its batches. config: a subclass declares the class of
-    its own config.
+    task: what the family does, which selects the scripts and pages that use it. batch: type of its batches. config: a subclass
+    declares the class of its own config.
     """
 
     task: ClassVar[Task]
@@ -123,7 +123,7 @@ class Family(nn.Module):
 
     @property
     def perception(self) -> Perception:
-        """The frozen networks; ValueError where there are none."""
+        """The frozen networks. Raises ValueError if there are none."""
         if self._perception is None:
             raise ValueError('this family was built without the frozen networks of its perception')
         return self._perception
@@ -133,7 +133,7 @@ class Family(nn.Module):
         return self.config.is_active(loss)
 
     def require(self, network: str, *losses: str) -> None:
-        """ValueError where one of the losses is active and the perception lacks the network that it needs."""
+        """Raises ValueError if one of the losses is active and the perception lacks the network that it needs."""
         if self.has_perception:
             for loss in filter(self.is_active, losses):
                 self.perception.require(network, loss)

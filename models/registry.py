@@ -74,19 +74,19 @@ SWAPPER = SWAPPERS[0]
 
 
 def family_entry(name: str) -> FamilyEntry:
-    """The entry of a family; ValueError lists the families."""
+    """The entry of a family. Raises ValueError for an unknown name."""
     if name not in FAMILIES:
         raise ValueError(f'unknown family {shown(repr(name))}; known: {", ".join(FAMILIES)}')
     return FAMILIES[name]
 
 
 def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
-    """The family class and its config class; ValueError lists the families."""
+    """The family class and its config class. Raises ValueError for an unknown name."""
     return family_entry(name).load()
 
 
 def build_family(name: str, config: dict, perception: Perception | None) -> Family:
-    """A family with fresh weights. pydantic.ValidationError on an unknown or ill-typed config key."""
+    """A family with fresh weights. Raises pydantic.ValidationError on an unknown or ill-typed config key."""
     family_class, schema = family_types(name)
     return family_class(schema(**config), perception)
 
@@ -122,12 +122,12 @@ def load_family(path: str | Path, perception: Perception | None, *, task: Task |
 
 
 def family_name(path: str | Path) -> str | None:
-    """The family in the metadata of a safetensors file, or None; ValueError where the file cannot be read."""
+    """The family in the metadata of a safetensors file, or None. Raises ValueError if the file cannot be read."""
     return _metadata(path).get('family')
 
 
 def load_weights(family: Family, path: str | Path) -> None:
-    """Load the weights of a safetensors file of the same config into a family. ValueError where tensors differ.
+    """Load the weights of a safetensors file of the same config into a family. Raises ValueError if tensors differ.
 
     Modules other than Family.ema_modules, such as a discriminator, may be missing, as in models/zoo; they keep their weights.
     """

@@ -185,7 +185,7 @@ TABLE = {entry.name: entry for entry in (
 
 
 def entry(name: str) -> Entry:
-    """An entry of TABLE; WeightsError for an unknown name."""
+    """An entry of TABLE. Raises WeightsError for an unknown name."""
     if name not in TABLE:
         raise WeightsError(f'unknown weights {name!r}; known: {", ".join(TABLE)}')
     return TABLE[name]
@@ -198,7 +198,7 @@ def converted(name: str) -> Path | None:
 
 
 def path(name: str) -> Path:
-    """File of an entry; MissingWeights (a FileNotFoundError) where it does not exist."""
+    """File of an entry. Raises MissingWeights if it does not exist."""
     record = entry(name)
     if record.path.is_file():
         return record.path
@@ -208,7 +208,7 @@ def path(name: str) -> Path:
 
 
 def digest(file: Path) -> str:
-    """sha256 of a file in hex; WeightsError where it cannot be read."""
+    """sha256 of a file in hex. Raises WeightsError if it cannot be read."""
     try:
         sha256 = hashlib.sha256()
         with file.open('rb') as stream:

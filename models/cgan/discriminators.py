@@ -228,7 +228,7 @@ class SAGANConfig(Config):
 
 class SAGANDiscriminator(Discriminator):
     """Residual blocks with spectral norm and self-attention, one logit per image, (B,1) (Zhang et al. 2019; Miyato et al. 2018,
-    figure 4). ValueError where size, fold, widths and attention do not fit."""
+    figure 4). Raises ValueError if size, fold, widths and attention do not fit."""
 
     def __init__(self, config: SAGANConfig):
         super().__init__(config.widths[-1], config.classes)

@@ -184,7 +184,8 @@ class CGAN(SwapFamily):
         return losses
 
     def _class_loss(self, logits: Tensor | None, label: Tensor | None) -> Tensor:
-        """Cross entropy of class logits (B,N) with identity labels (B,); ValueError where either is missing or N is too small."""
+        """Cross entropy of class logits (B,N) with identity labels (B,). Raises ValueError if either is missing or N is too
+        small."""
         if logits is None or label is None or label.max() >= logits.shape[1]:
             classes = 'no class head' if logits is None else f'{logits.shape[1]} classes'
             labels = 'no labels' if label is None else f'labels up to {int(label.max())}'

@@ -150,7 +150,7 @@ PUBLISHED = {
 
 
 class Generator(nn.Module):
-    """Renders targets with another identity. ValueError where the config's fields contradict each other."""
+    """Renders targets with another identity. Raises ValueError if the config's fields contradict each other."""
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()
@@ -229,7 +229,7 @@ class Generator(nn.Module):
 
     def swap_and_mask(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
                       background_image: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """forward for images in [-1,1], whatever the network's value range; differentiable, not clamped. The mask is None where
+        """`forward` for images in [-1,1] and a network of any value range; differentiable, not clamped. The mask is None where
         the network predicts none."""
         value_range = self.config.value_range
         output = self(from_signed(target, value_range), embedding, parsing_onehot=parsing_onehot,

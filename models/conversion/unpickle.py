@@ -76,7 +76,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member of an archive. WeightsError above _MAX_BYTES."""
+    """Read a member of an archive. Raises WeightsError above _MAX_BYTES."""
     size = archive.getinfo(name).file_size
     if size > _MAX_BYTES:
         raise WeightsError(f'the member {shown(name)} of the archive has {size >> 20} MB')
@@ -135,7 +135,8 @@ def _collect(module: _StandIn, prefix: str = '') -> dict[str, Tensor]:
 def read_module(file: Path) -> dict[str, Tensor]:
     """State dict of a pickled network, or of the one under the key `model`, without the prefix `module.`.
 
-    WeightsError for a damaged file, or one with an object that is neither a tensor, a container nor part of a supported network.
+    Raises WeightsError for a damaged file, or one with an object that is neither a tensor, a container nor part of a supported
+    network.
     """
     file = Path(file)
     try:

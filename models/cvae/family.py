@@ -58,8 +58,8 @@ class CVAEConfig(SwapFamilyConfig):
 
 
 class CVAE(SwapFamily):
-    """Swaps faces in the template `face`; the perception provides an id encoder, a teacher and a parser. ValueError where fields
-    of the config do not fit each other."""
+    """Swaps faces in the template `face`; the perception provides an id encoder, a teacher and a parser. Raises ValueError if
+    fields of the config do not fit each other."""
 
     config: CVAEConfig
 

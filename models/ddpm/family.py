@@ -13,8 +13,8 @@ embedding. With x0' the clean image of the prediction and a = alphas_cumprod of 
 
 A sample is a swap where source and target differ in identity and the identity condition is kept. Its true face is unavailable,
 and the noisy image contains the target's face: the weight of `id` is largest at a = 1/3, where the noisy image contains little of
-that face and x0' is recognizable as a face. Identity and structure are dropped at random, for classifier-free guidance (Ho & Salimans
-2022), separately and together, so that the same network is an unconditional denoiser as well.
+that face and x0' is recognizable as a face. Identity and structure are dropped at random, for classifier-free guidance (Ho &
+Salimans 2022), separately and together, so that the same network is an unconditional denoiser as well.
 """
 from dataclasses import replace
 

@@ -5,8 +5,8 @@ y_(t-1). It needs many small steps: the new noise is not part of the ODE that a 
 over the change, and UniPC's corrector overwrites it.
 
 `corrected` changes the predicted clean image before the scheduler's step: x0 becomes x0 - P x0 + P y, with the projection P on
-the span of the downsampling. The corrected denoiser is as smooth as the original one, so that a solver keeps its order. In the span of
-P the prediction is P y at every noise level, for which DDIM, DPM-Solver++ and UniPC are exact at any number of steps:
+the span of the downsampling. The corrected denoiser is as smooth as the original one, so that a solver keeps its order. In the
+span of P the prediction is P y at every noise level, for which DDIM, DPM-Solver++ and UniPC are exact at any number of steps:
 x_t = sqrt(a_t) P y + sqrt(1 - a_t) P eps with the initial noise eps. An ancestral step samples the true posterior given the
 reference. After the last step the downsampled image equals the downsampled reference, up to clipping.
 """
@@ -88,8 +88,8 @@ def published(reference: Tensor, config: ILVRConfig, mask: Tensor | None = None)
 
 
 def mixed(references: Tensor, weights: list[float]) -> Tensor:
-    """Weighted mean of references, (R,...,3,H,W) -> (...,3,H,W); its low-pass is the mean of their low-passes. ValueError for weights that
-    are negative, all 0 or of another number."""
+    """Weighted mean of references, (R,...,3,H,W) -> (...,3,H,W); its low-pass is the mean of their low-passes. Raises ValueError
+    for weights that are negative, all 0 or of another number."""
     if len(weights) != len(references) or sum(weights) <= 0 or min(weights) < 0:
         raise ValueError(f'{len(references)} references need as many weights, none below 0 and not all 0')
     return torch.einsum('r,r...->...', references.new_tensor(weights) / sum(weights), references)

@@ -49,8 +49,8 @@ def smooth_inwards(mask: Tensor) -> Tensor:
 
 
 def soft_mask(mask: Tensor) -> Tensor:
-    """Soft mask of (B,1,H,W) in [0,1]: smoothed toward the inside; values of at least 0.9 become 1 and the others are scaled to a maximum
-    of 1."""
+    """Soft mask of (B,1,H,W) in [0,1]: smoothed toward the inside; values of at least 0.9 become 1 and the others are scaled to a
+    maximum of 1."""
     mask = smooth_inwards(mask)
     hard = mask >= 0.9
     rest = mask.masked_fill(hard, 0)
@@ -148,7 +148,8 @@ def weight_files(name: str) -> list[Path]:
 
 
 def load_encoder() -> SimSwapArcFace:
-    """The identity encoder with its published weights. models.weights.MissingWeights if they are missing or not converted."""
+    """The identity encoder with its published weights. Raises models.weights.MissingWeights if they are missing or not
+    converted."""
     entry = weights.entry('simswap-arcface')
     converted = entry.path.with_suffix('.safetensors')
     if not converted.is_file():

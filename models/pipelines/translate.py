@@ -73,7 +73,8 @@ class TranslatedImage:
 
 
 def load_translator(file: str | Path, perception: Perception | None) -> Any:
-    """A translation family (models.translation.translator.Translator) from a safetensors file. ValueError for another file."""
+    """A translation family (models.translation.translator.Translator) from a safetensors file. Raises ValueError for another
+    file."""
     name = family_name(file)
     if name is not None and name not in TRANSLATORS:
         raise ValueError(f'{file} holds the family {name}, which swaps faces and translates nothing: use scripts/swap.py, or '
@@ -82,7 +83,7 @@ def load_translator(file: str | Path, perception: Perception | None) -> Any:
 
 
 def default_weights() -> Path:
-    """The file of the first translator in models/zoo. ValueError if there is none."""
+    """The file of the first translator in models/zoo. Raises ValueError if there is none."""
     paths = (entry.path for entry in weights.TABLE.values() if entry.in_zoo and entry.format == 'safetensors')
     for path in paths:
         if path.is_file() and family_name(path) in TRANSLATORS:
@@ -130,7 +131,7 @@ class FaceTranslator:
                 'a drawing of a face was translated into a photograph')
 
     def check(self, styles: int = 1, reference: bool = False) -> None:
-        """ValueError if the family does not support that number of styles, or a reference image."""
+        """Raises ValueError if the family does not support that number of styles, or a reference image."""
         if styles < 1:
             raise ValueError(f'the number of styles is at least 1, not {styles}')
         if reference and not self.family.styled:

@@ -85,6 +85,7 @@ class Session:
         except Exception as error:
             raise ValueError(f'the network in {self.file} does not run ({shown(error, 300)}); fetch it again') from error
 
+
 @torch.no_grad()
 def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, file: Path,
            metadata: dict[str, str] | None = None) -> float:

@@ -45,7 +45,7 @@ class SwapFamily(Family):
     """A family that transfers the source's identity to the target.
 
     The perception provides an id encoder, a teacher and a parser; the losses landmarks and distillation need the networks of
-    these names. ValueError where the losses do not fit each other or the perception.
+    these names. Raises ValueError if the losses do not fit each other or the perception.
     """
 
     task = 'swap'

@@ -84,7 +84,7 @@ class EfficientNetLite0(nn.Module):
         return maps
 
     def fill(self, name: str = 'efficientnet-lite0') -> None:
-        """Load the published weights, an entry of models.weights; WeightsError where they are missing or do not fit."""
+        """Load the published weights, an entry of models.weights. Raises WeightsError if they are missing or do not fit."""
         file, current = weights.path(name), self.state_dict()
         counters = {key: value for key, value in current.items() if key.endswith('num_batches_tracked')}  # absent from some files
         state = counters | {prefix + key.removeprefix(start): value for key, value in read_state(file).items()

@@ -71,7 +71,7 @@ class InceptionFeatures(nn.Module):
 
 
 def load_inception() -> InceptionFeatures:
-    """InceptionFeatures with the published weights; models.weights.MissingWeights where they are not in the cache."""
+    """InceptionFeatures with the published weights. Raises models.weights.MissingWeights if they are not in the cache."""
     network = InceptionFeatures()
     state = read_state(path('inception-fid'))
     network.network.load_state_dict({name: value for name, value in state.items() if not name.startswith('fc.')})

@@ -27,7 +27,7 @@ class VGGFeatures(nn.Module):
     the images.
 
     Keys of the state dict are torchvision's `features.N.weight` and `features.N.bias`: the network
-    ends at the last of `taps`. The input is normalized by the ImageNet statistics inside. ValueError for an unknown depth
+    ends at the last of `taps`. The input is normalized by the ImageNet statistics inside. Raises ValueError for an unknown depth
     (16, 19) or layer name.
     """
 

@@ -95,7 +95,7 @@ def parser_bytes(training: ParserTraining) -> bytes:
 
 
 def load_network(path: str | Path) -> ParsingUNet:
-    """Load the network of a file of parser_bytes. models.weights.WeightsError where the file cannot be read, ValueError where
+    """Load the network of a file of parser_bytes. Raises models.weights.WeightsError if the file cannot be read, ValueError if
     it holds another network."""
     network, state = ParsingUNet(), read_state(Path(path))
     try:

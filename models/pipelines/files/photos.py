@@ -15,7 +15,7 @@ T = TypeVar('T')
 
 
 def open_photo(path: Path, report: Report) -> Photo:
-    """Read a photo and report its notes. ImageError as models.image_io.read_photo."""
+    """Read a photo and report its notes. Raises ImageError as models.image_io.read_photo."""
     photo = read_photo(path)
     for note in photo.notes:
         report.message(f'note: {note}')

@@ -88,7 +88,7 @@ def _folders() -> tuple[Path, Path | None]:
 
 
 def certificate_folder() -> Path:
-    """The folder (mode 0700) with key.pem, chain.pem and root.pem, created if missing. ProvenanceError if that fails."""
+    """The folder (mode 0700) with key.pem, chain.pem and root.pem, created if missing. Raises ProvenanceError if that fails."""
     try:
         folder, cached = _folders()
     except RuntimeError as error:

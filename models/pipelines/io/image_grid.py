@@ -36,7 +36,8 @@ def grid(columns: dict[str, Tensor], rows: int = 8) -> np.ndarray:
     height = max(images.shape[1] for images in arrays.values())
     font = ImageFont.load_default(12)
     widths = [max(images.shape[2], round(font.getlength(title))) for title, images in arrays.items()]
-    sheet = Image.new('RGB', (sum(widths) + GAP_PX * (len(widths) + 1), _TITLE_PX + rows * (height + GAP_PX)), (BACKGROUND_LEVEL,) * 3)
+    size = sum(widths) + GAP_PX * (len(widths) + 1), _TITLE_PX + rows * (height + GAP_PX)
+    sheet = Image.new('RGB', size, (BACKGROUND_LEVEL,) * 3)
     draw = ImageDraw.Draw(sheet)
     left = GAP_PX
     for (title, array), width in zip(arrays.items(), widths):

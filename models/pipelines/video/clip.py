@@ -87,7 +87,7 @@ def is_animated(path: str | Path) -> bool:
 
 
 def check_size(path: str | Path, width: int, height: int) -> None:
-    """ValueError for frames of more than MAX_PIXELS."""
+    """Raises ValueError for frames of more than MAX_PIXELS."""
     if width * height > MAX_PIXELS:
         raise ValueError(f'{path} has {width} x {height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that are read; '
                          'reduce it first')
@@ -173,7 +173,7 @@ class Clip:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
-        """The container and its first video stream. ValueError if there is none that can be decoded."""
+        """The container and its first video stream. Raises ValueError if there is none that can be decoded."""
         with read_errors(self.path), av.open(str(self.path), metadata_errors='replace') as container:
             stream = next((stream for stream in container.streams.video), None)
             if stream is None:

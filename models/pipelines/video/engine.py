@@ -112,7 +112,8 @@ class VideoEngine:
             stop: called after each chunk; True ends the call.
 
         Raises:
-            ValueError: the video cannot be read, the stored segments belong to another video or other settings, or signing is impossible.
+            ValueError: the video cannot be read, the stored segments belong to another video or other settings, or signing is
+                impossible.
             WriteError: the output cannot be written.
         """
         if output.suffix.lower() != '.mp4':
