@@ -51,6 +51,11 @@ class PackedFaces(Faces):
         self.has_parsing = (folder / self.parsing_file).is_file()
         self._open()
 
+    @property
+    def rows(self) -> np.ndarray:
+        """(N,): where each image of the list stands in the files of the cache."""
+        return self._rows
+
     def select(self, keep: np.ndarray) -> 'PackedFaces':
         selected = super().select(keep)
         selected._rows = self._rows[keep]

@@ -174,14 +174,16 @@ class Keyed(SizedDataset):
 
 
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
-                seed: int = 0, augment: bool = False, encoder: str | None = None) -> SizedDataset:
+                reversed_ratio: float = 0.0, seed: int = 0, augment: bool = False, encoder: str | None = None) -> SizedDataset:
     """SwapBatch samples of a data set by name. Identities are balanced in the partitions train and all, the only ones that
-    `augment` applies to. encoder: name of the identity encoder whose embeddings are read from a cache that holds them."""
+    `augment` and `reversed_ratio` apply to. encoder: name of the identity encoder whose embeddings are read from a cache that
+    holds them."""
     if name == 'synthetic':
         return _synthetic(SyntheticSwaps, size, partition, seed, same_ratio=same_ratio)
     train = partition in ('train', 'all')
     return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
-                 augmentation=Augmentation() if augment and train else None, encoder=encoder)
+                 augmentation=Augmentation() if augment and train else None, encoder=encoder,
+                 reversed_ratio=reversed_ratio if train else 0.0)
 
 
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:

@@ -105,6 +105,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     how = parser.add_argument_group('processing')
     how.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
     how.add_argument('--no-color', action='store_true', help='keep the colors of the generator instead of matching the target')
+    how.add_argument('--no-colour', dest='no_color', nargs=0, action=RenamedOption, help=argparse.SUPPRESS)
     how.add_argument('--upscale', type=Path, metavar='FILE', help='super-resolution network for generated faces (.onnx, RGB in '
                      '[0,1])')
     how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: restrict the swap to the face region of BiSeNet')
