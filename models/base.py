@@ -85,7 +85,7 @@ class Perception:
     def require(self, network: str, loss: str | None = None) -> nn.Module: ...
 
     def require(self, network: str, loss: str | None = None) -> nn.Module:
-        """The network of that name; ValueError, which names the loss that needs it, where it is None."""
+        """The network of that name. Raises ValueError, which names the loss that needs the network, if it is None."""
         if getattr(self, network) is None:
             raise ValueError(f'the loss {loss} needs perception.{network}; name one, or set model.weights.{loss}=0' if loss else
                              f'this family needs perception.{network}; name one')

@@ -54,7 +54,7 @@ class Photo:
         native: (H,W,3) uint8, the pixels to write: in the color space of `icc_profile`, not multiplied by alpha, and BACKGROUND
             where alpha is 0; None if they equal `rgb`.
         icc_profile: an RGB profile, or None for sRGB.
-        notes: sentences for the user.
+        notes: messages for the user, one sentence each.
     """
 
     rgb: np.ndarray
