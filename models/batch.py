@@ -54,7 +54,7 @@ class SwapBatch(_Batch):
     """Sources and targets of face swaps, aligned to the template `face` of models.geometry.
 
     same: whether source and target show the same identity, so that the target is the expected swap. target_parsing: label ids of
-    PARTS; computed by the parser where None. source_embedding: replaces the id encoder's embedding of the source. truth: the
+    PARTS; computed by the parser if None. source_embedding: replaces the id encoder's embedding of the source. truth: the
     expected swap, of rendered faces and of reversed pairs; the target in rows without. has_truth: the rows with an expected swap;
     None for all of them.
     """

@@ -137,7 +137,7 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = '
         size: height and width of the output.
         mode: 'bilinear', 'bicubic' or 'nearest'.
         padding: 'border', 'zeros' or 'reflection'.
-        antialias: low-pass filter the input where the transform reduces its size.
+        antialias: low-pass filter the input if the transform reduces its size.
     """
     if matrix.dim() == 2:
         matrix = matrix.expand(len(images), 2, 3)

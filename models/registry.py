@@ -100,7 +100,7 @@ def load_family(path: str | Path, perception: Perception | None, *, task: Task |
         task: the task that the family has to have, None for any.
 
     Raises:
-        ValueError: the file is no such file, does not fit its config, or holds a family of another task.
+        ValueError: the file has no such metadata, does not fit its config, or holds a family of another task.
     """
     metadata, state = _read(path)
     if 'family' not in metadata or 'config' not in metadata:
@@ -129,7 +129,7 @@ def family_name(path: str | Path) -> str | None:
 def load_weights(family: Family, path: str | Path) -> None:
     """Load the weights of a safetensors file into a family with the same Family.ema_modules, of any size that they take.
 
-    Other modules, such as a discriminator, keep their weights where the file has none or those of another network.
+    Other modules, such as a discriminator, keep their weights if the file has none or those of another network.
 
     Raises:
         ValueError: tensors of Family.ema_modules differ.

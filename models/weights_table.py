@@ -15,7 +15,7 @@ class Entry:
         name: key of TABLE.
         file: file name in the cache or the zoo.
         address: URL of the file, or of a web page if `by_hand`; '' for files of the zoo.
-        sha256, size: hash in hex and bytes, None where not published.
+        sha256, size: hash in hex and bytes, None if not published.
         license, citation: of the weights.
         format: 'state dict' (a PyTorch file of named tensors), 'module' (a pickled network, read by `convert --unpickle` only),
             'safetensors', 'onnx', 'zip of onnx', 'zip of state dicts' or '7z of a state dict'.
@@ -65,7 +65,7 @@ class PackagedFile:
 
     @property
     def path(self) -> Path | None:
-        """Path of the installed file; None where the package is not installed. The package is not imported."""
+        """Path of the installed file; None if the package is not installed. The package is not imported."""
         spec = importlib.util.find_spec(self.module)
         folders = (spec.submodule_search_locations or ()) if spec else ()
         return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)

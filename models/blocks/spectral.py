@@ -111,7 +111,7 @@ class SpectralLinear(SpectralLayer):
 
 
 def spectral(layer: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
-    """A spectrally normalized layer with the parameters of `layer`, or `layer` itself where `on` is False.
+    """A spectrally normalized layer with the parameters of `layer`, or `layer` itself if `on` is False.
 
     One power step per forward in training mode, none in eval mode.
     """

@@ -27,7 +27,7 @@ class DiscriminatorOutput(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """Base of the discriminators, with the class head of AC-GAN (Odena et al. 2017) where classes > 0. width: channels of the
+    """Base of the discriminators, with the class head of AC-GAN (Odena et al. 2017) if classes > 0. width: channels of the
     deepest map."""
 
     def __init__(self, width: int, classes: int):

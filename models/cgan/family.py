@@ -1,7 +1,7 @@
 """Conditional GAN for face swapping after SimSwap (Chen et al. 2020), with the self-attention of SAGAN (Zhang et al. 2019).
 
-Losses in addition to those of models.swap.losses, with the weights of SimSwap's published training code, 0 where it lacks the
-loss:
+Losses in addition to those of models.swap.losses, with the weights of SimSwap's published training code, 0 for losses that it
+lacks:
 
 | loss | group | formula | published | source |
 | --- | --- | --- | --- | --- |
@@ -141,7 +141,7 @@ class CGAN(SwapFamily):
             clip_weights(self.discriminator, self.config.clip)
 
     def forward_generator(self, target: Tensor, embedding: Tensor, conditions: SwapConditions) -> tuple[Tensor, Tensor | None]:
-        """Swaps (B,3,H,W) of targets (B,3,H,W) in [-1,1] for embeddings (B,D), not clamped, and, where the generator predicts
+        """Swaps (B,3,H,W) of targets (B,3,H,W) in [-1,1] for embeddings (B,D), not clamped, and, if the generator predicts
         it, the mask (B,1,H,W) in [0,1], 1 = generated."""
         config = self.generator.config
         return self.generator.swap_and_mask(

@@ -189,7 +189,8 @@ class Generator(nn.Module):
         """The swap (B,3,H,W) and, with `mask`, the mask (B,1,H,W) in [0,1], 1 = generated.
 
         target: (B,3,H,W) in the value range of the config, as the swap. embedding: (B,D) unit length. parsing_onehot:
-        (B,condition_channels,H,W), background_image: (B,3,H,W); required exactly where the config has them, otherwise ValueError.
+        (B,condition_channels,H,W), background_image: (B,3,H,W); required if and only if the config has them, otherwise
+        ValueError.
         """
         config = self.config
         if (parsing_onehot is None) != (config.condition_channels == 0) or (background_image is None) == config.background_image:
@@ -229,7 +230,7 @@ class Generator(nn.Module):
 
     def swap_and_mask(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
                       background_image: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """`forward` for images in [-1,1], for any value range of the network; differentiable, not clamped. The mask is None where
+        """`forward` for images in [-1,1], for any value range of the network; differentiable, not clamped. The mask is None if
         the network predicts none."""
         value_range = self.config.value_range
         output = self(from_signed(target, value_range), embedding, parsing_onehot=parsing_onehot,

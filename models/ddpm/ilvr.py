@@ -100,7 +100,7 @@ def refine(denoiser: Denoiser, reference: Tensor, config: ILVRConfig, *, mask: T
            generator: torch.Generator | None = None, callback: Callable[[Step], None] | None = None) -> Tensor:
     """One sample for each reference (B,3,H,W) in [-1,1]: same shape and range.
 
-    mask: as in `corrected`. embed, id_embedding (B,D): embedder and target of the identity guidance, where config.id_guidance is
+    mask: as in `corrected`. embed, id_embedding (B,D): embedder and target of the identity guidance, if config.id_guidance is
     above 0. callback: called with each step.
     """
     if config.id_guidance:

@@ -22,7 +22,7 @@ _ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricatur
 
 def encoder_bytes(recognizer: Recognizer, identity_names: Iterable[str] | None = None) -> bytes:
     """The network without head as safetensors, with its config in the metadata and the tensor names of the published network.
-    identity_names: identities of its training, None where they are unknown."""
+    identity_names: identities of its training, None if they are unknown."""
     state = {name: value.detach().cpu().contiguous() for name, value in recognizer.network.state_dict().items()}
     names = None if identity_names is None else sorted(map(str, identity_names))
     return save(state, {'recognizer': recognizer.config.model_dump_json(), 'learned_from': json.dumps(names)})
@@ -30,7 +30,7 @@ def encoder_bytes(recognizer: Recognizer, identity_names: Iterable[str] | None =
 
 def initial_encoder(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
     """Initial state of a training from a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and
-    the names of the identities of its training, empty where a published network does not list them. Raises ValueError if a file
+    the names of the identities of its training, empty if a published network does not list them. Raises ValueError if a file
     does not list them; errors as for load_embedder."""
     if Path(source).is_file():
         config, names = _config(source), training_identities(source)
@@ -68,7 +68,7 @@ def _config(path: str | Path) -> RecognizerConfig:
 
 
 def training_identities(source: str | Path) -> list[str] | None:
-    """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None where they are not listed.
+    """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None if they are not listed.
     Raises ValueError as for load_encoder, errors as for load_embedder."""
     if source in EMBEDDERS and file_of(source).suffix != '.safetensors':
         return None

@@ -29,7 +29,7 @@ class SwapModel:
 
     Args:
         load_generator: loads the generator of a published SimSwap by its name.
-        family: swap family whose zoo weights are used where `weights` is None.
+        family: swap family whose zoo weights are used if `weights` is None.
         weights: family.safetensors of a run, ONNX file of scripts/export.py, or a published SimSwap, a name of
             models.pipelines.simswap.CROP_TEMPLATES.
         runtime: 'torch' or 'onnx', which exports the generator and runs it by onnxruntime.

@@ -42,7 +42,7 @@ class Session:
 
     Args:
         file: the ONNX file.
-        device: torch device; the CPU is used where onnxruntime has no provider for it.
+        device: torch device; the CPU is used if onnxruntime has no provider for it.
         spin: whether idle threads wait actively, which is faster for a single network. False for networks that alternate with
             PyTorch on one processor.
 

@@ -85,14 +85,14 @@ class SwapFamily(Family):
         return cache['batch']
 
     def labels(self, batch: SwapBatch) -> Tensor:
-        """(B,H,W): parsing labels of the targets, from the batch where it has them, otherwise from the parser."""
+        """(B,H,W): parsing labels of the targets, from the batch if it has them, otherwise from the parser."""
         if batch.target_parsing is not None:
             return batch.target_parsing
         with torch.no_grad():
             return self.perception.require('parser').labels(batch.target)
 
     def source_embedding(self, batch: SwapBatch) -> Tensor:
-        """(B,D) unit length: identity embeddings of the sources, from the batch where it has them, otherwise from the encoder."""
+        """(B,D) unit length: identity embeddings of the sources, from the batch if it has them, otherwise from the encoder."""
         if batch.source_embedding is not None:
             return batch.source_embedding
         with torch.no_grad():

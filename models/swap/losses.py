@@ -1,9 +1,9 @@
 """Losses of a rendered swap that need no network of the family.
 
 A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family has a
-weight for it. A pair has an expected swap (rendered faces, reversed pairs, and pairs of one identity, where it is the target) or
-none; a loss of one kind of pairs is 0 for a batch of the other. `real` is the expected swap if there is one, otherwise the
-target.
+weight for it. A pair has an expected swap (rendered faces, reversed pairs, and pairs of one identity, whose expected swap is the
+target) or none; a loss of one kind of pairs is 0 for a batch of the other. `real` is the expected swap if there is one, otherwise
+the target.
 
 | loss            | formula                                                        | expected swap | source               |
 | --------------- | -------------------------------------------------------------- | ------------- | -------------------- |
@@ -83,7 +83,7 @@ class RenderedSwap:
 
     @cached_property
     def target_id(self) -> Tensor:
-        """(B,D): the teacher's embedding of the (mixed) sources, without gradient; the conditioning embedding itself where the
+        """(B,D): the teacher's embedding of the (mixed) sources, without gradient; the conditioning embedding itself if the
         teacher is the id encoder."""
         if self.perception.teacher is self.perception.id_encoder:
             return self.embedding
@@ -129,7 +129,7 @@ def _background(swap: RenderedSwap) -> Tensor:
 
 
 def _of_unsupervised(loss: Callable[[UnsupervisedPairs, Perception], Tensor]) -> Callable[[RenderedSwap], Tensor]:
-    """A loss of pairs without an expected swap; 0, with a gradient, where the batch has none."""
+    """A loss of pairs without an expected swap; 0, with a gradient, if the batch has none."""
     def scalar(swap: RenderedSwap) -> Tensor:
         pairs = swap.unsupervised
         return loss(pairs, swap.perception) if len(pairs.swap) else pairs.swap.sum()

@@ -44,7 +44,7 @@ def reversed_pairs(batch: SwapBatch, swapper: Family, labels_of: Callable[[Tenso
     whose row before shows the same identity are unchanged.
 
     Args:
-        batch: with parsing labels, source embeddings and, where rows may share an identity, identity labels.
+        batch: with parsing labels, source embeddings and, if rows may share an identity, identity labels.
         swapper: a trained swap family.
         labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W).
     """

@@ -23,7 +23,7 @@ MAX_DISAGREEMENT = 0.35  # distance of the landmarks of two crops, in spreads of
 
 FINE_SIDE_PX = 3 * MAX_SIDE_PX  # pixels of the longer side at which tiles are searched for small faces
 TILE_PX, TILE_OVERLAP_PX = MAX_SIDE_PX, 160  # pixels
-SMALL_FACE_PX = 60  # pixels of the reduced image; tiles are searched where the smallest detected face is below this
+SMALL_FACE_PX = 60  # pixels of the reduced image; tiles are searched if the smallest detected face is below this
 MIN_ENLARGEMENT = 1.5  # scale of tiles relative to the reduced image
 
 

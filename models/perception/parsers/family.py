@@ -70,7 +70,7 @@ def marginals(logits: Tensor, members: tuple[tuple[int, ...], ...]) -> Tensor:
 def marginal_cross_entropy(logits: Tensor, labels: Tensor, members: tuple[tuple[int, ...], ...] | None = None) -> Tensor:
     """Mean over labeled pixels of -log of the summed probability of the label's classes; 0 without labeled pixels.
 
-    logits: (B,C,H,W). labels: (B,H,W) int64, or IGNORED. members: classes of each label, the label itself where None.
+    logits: (B,C,H,W). labels: (B,H,W) int64, or IGNORED. members: classes of each label, the label itself if None.
     """
     log_p = logits.log_softmax(1) if members is None else marginals(logits, members)
     total = F.nll_loss(log_p, labels, ignore_index=IGNORED, reduction='sum')

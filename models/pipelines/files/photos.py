@@ -26,7 +26,7 @@ def photo_outputs(folder: Path, output: Path, inputs: Sequence[Path], *, exclude
                   overwrite: bool = False) -> list[tuple[Path, Path]]:
     """The photos directly in `folder`, each with its output path in the folder `output`.
 
-    A photo in one of FORMATS keeps its name; another one becomes STEM.png, or NAME.png where several photos share the stem.
+    A photo in one of FORMATS keeps its name; another one becomes STEM.png, or NAME.png if several photos share the stem.
     Outputs may exist.
 
     Args:

@@ -71,7 +71,7 @@ class SwapRequest:
 
     def roles(self, swapper: FaceSwapper) -> tuple[list[tuple[np.ndarray, Face]], Tensor | None]:
         """Sources and references of a video: the photo and the face of each of R sources, and the embeddings (R,D) of the
-        identities that they replace, None where the target face is chosen by size. Raises ValueError for a photo without a
+        identities that they replace, None if the target face is chosen by size. Raises ValueError for a photo without a
         face."""
         if self.source_face == ALL:
             raise ValueError('only one face can be the source; give largest or a number')

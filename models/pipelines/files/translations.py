@@ -27,7 +27,7 @@ class TranslationFile:
 
     @property
     def sheet(self) -> Path:
-        """The contact sheet, which is written last: where it exists, the other outputs exist."""
+        """The contact sheet, which is written last: if it exists, the other outputs exist."""
         return self.output.with_name(f'{self.output.stem}.sheet.png')
 
 
