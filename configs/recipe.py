@@ -15,8 +15,8 @@ class ReversedConfig(Config):
     """The reversed pairs of a recipe (datasets.samples.reversed)."""
 
     weights: str = Field('cgan', description='weights of the swapper: a name in models.weights or a family.safetensors')
-    per_image: int = Field(2, ge=1, description='strangers per image')
-    seed: int = Field(0, ge=0, description='random seed of the strangers')
+    per_image: int = Field(2, ge=1, description='swaps per image')
+    seed: int = Field(0, ge=0, description='random seed of the swapped identities')
 
 
 class StageConfig(Config):
