@@ -65,6 +65,7 @@ _METRICS = {'pictures_per_second': 'images_per_second', 'identity_source': 'id_s
             'colour_distance': 'color_distance'}
 _METRIC_SECTIONS = {'seen': 'metrics', 'rate': 'lr', 'gradient': 'grad_norm'}
 _ACCURACY = re.compile('_right_on_(real|fake)$')  # of a discriminator of CycleGAN
+_MODULES = {'tell': 'domain_classifier', 'read': 'teacher_head'}  # of XGAN
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
 _ARGUMENTS = {'picture': 'image'}
@@ -133,7 +134,11 @@ def _of_task(data: dict[str, Any], family: str) -> dict[str, Any]:
 
 def renamed_tensors(state: dict[str, Any]) -> dict[str, Any]:
     """A state dict with the names of this version's modules."""
-    return {_CRITIC.sub(r'discriminator\1', name): value for name, value in state.items()}
+    def renamed(name: str) -> str:
+        module, dot, rest = _CRITIC.sub(r'discriminator\1', name).partition('.')
+        return f'{_MODULES.get(module, module)}{dot}{rest}'
+
+    return {renamed(name): value for name, value in state.items()}
 
 
 def renamed_metadata(metadata: dict[str, str]) -> dict[str, str]:

@@ -19,8 +19,8 @@ from models.precision import full_precision
 def power_step(matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """One power step of a matrix (O,I) on the stored vectors u (O,) and v (I,), in place; returns copies of both.
 
-    An operator of its own, since compiled code would keep the stored vectors themselves for the backward pass, which the next
-    step changes.
+    A custom operator, since compiled code would otherwise keep references to the stored vectors for the backward pass, and the
+    next step changes these vectors.
     """
     right = F.normalize(matrix.t() @ u, dim=0)
     left = F.normalize(matrix @ right, dim=0)
@@ -111,7 +111,7 @@ class SpectralLinear(SpectralLayer):
 
 
 def spectral(layer: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
-    """A spectrally normalized layer with the parameters of `layer`, or `layer` itself where `on` is False.
+    """A spectrally normalized layer with the parameters of `layer`, or `layer` itself if `on` is False.
 
     One power step per forward in training mode, none in eval mode.
     """
@@ -126,7 +126,7 @@ def unnormalized_weight(layer: nn.Linear | SpectralLayer) -> Tensor:
 
 
 def trainable_parameters(*modules: nn.Module) -> list[nn.Parameter]:
-    """The parameters of the modules without the vectors of SpectralEveryForward, as an optimizer takes them."""
+    """The parameters of the modules without the vectors of SpectralEveryForward, for an optimizer."""
     return [parameter for module in modules for name, parameter in module.named_parameters()
             if not name.endswith(('weight_u', 'weight_v'))]
 

@@ -1,4 +1,4 @@
-"""Discriminators of the CGAN: SimSwap's published ones, and SAGAN's.
+"""Discriminators of the CGAN: the published ones of SimSwap, and that of SAGAN.
 
 Each takes images (B,3,H,W) in [-1,1] and returns a DiscriminatorOutput.
 """
@@ -27,7 +27,7 @@ class DiscriminatorOutput(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """Base of the discriminators, with the class head of AC-GAN (Odena et al. 2017) where classes > 0. width: channels of the
+    """Base of the discriminators, with the class head of AC-GAN (Odena et al. 2017) if classes > 0. width: channels of the
     deepest map."""
 
     def __init__(self, width: int, classes: int):
@@ -85,8 +85,8 @@ class PatchConfig(Config):
 
 
 class MultiScaleDiscriminator(Discriminator):
-    """PatchDiscriminators, each on the average-pooled image of the one before (Wang et al. 2018, section 3.2). ValueError where
-    the size leaves a scale no patch."""
+    """PatchDiscriminators, each on the average-pooled image of the one before (Wang et al. 2018, section 3.2). Raises
+    ValueError if the size is too small for the scales."""
 
     def __init__(self, config: PatchConfig):
         super().__init__(config.width * 2 ** min(config.levels - 1, 3), config.classes)
@@ -108,20 +108,20 @@ class MultiScaleDiscriminator(Discriminator):
 
 class Projector(nn.Module):
     """Frozen feature maps of a classification network, mixed across channels and scales by frozen random convolutions (Sauer et
-    al. 2021, section 3.2)."""
+    al. 2021, section 3.2). width: channels of the finest mixed map."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.pretrained = EfficientNetLite0()
-        mixed = (64, 128, 256, 512)
+        mixed = (width, 2 * width, 4 * width, 8 * width)
         self.scratch = nn.ModuleDict({f'layer{i}_ccm': nn.Conv2d(a, b, 1)
                                       for i, (a, b) in enumerate(zip(EfficientNetLite0.widths, mixed))})
-        for i, out in reversed(list(enumerate((64, 64, 128, 256)))):
+        for i, out in reversed(list(enumerate((width, width, 2 * width, 4 * width)))):
             self.scratch[f'layer{i}_csm'] = nn.ModuleDict({'out_conv': nn.Conv2d(mixed[i], out, 1)})
         self.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'Projector':
-        """Keeps the frozen network in eval mode."""
+        """Stay in eval mode."""
         return super().train(False)
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -149,7 +149,7 @@ class _Halving(nn.Module):
 
 
 class _Mini(nn.Module):
-    """Discriminator of one mixed map: (B,widths[0],h,w) -> deepest map (B,512,.,.) and logits (B,1,.,.)."""
+    """Discriminator of one mixed map: (B,widths[0],h,w) -> deepest map (B,widths[-1],.,.) and logits (B,1,.,.)."""
 
     def __init__(self, widths: tuple[int, ...]):
         super().__init__()
@@ -166,6 +166,7 @@ class ProjectedConfig(Config):
 
     kind: Literal['projected'] = 'projected'
     size: int = Field(224, description='side of the images in pixels')
+    width: int = Field(64, ge=1, description='channels of the finest mixed map; the deepest ones have eight times as many')
     pretrained: bool = Field(True, description='load the published weights `efficientnet-lite0` of models.weights')
     value_range: ValueRange = Field('imagenet', description="value range of the network's images (models.images)")
     classes: int = Field(0, description='identities of the class head, 0 for none')
@@ -174,20 +175,22 @@ class ProjectedConfig(Config):
 class ProjectedDiscriminator(Discriminator):
     """Four small discriminators of the maps of a frozen feature network (Projected GAN, Sauer et al. 2021, section 3; as
     published by SimSwap). Their logits are concatenated to (B,n). Gradients flow through the frozen network to the image;
-    `discriminator` and the class head are trainable. features are the frozen network's maps."""
+    `discriminator` and the class head are trainable. The features of the output are the maps of the frozen network."""
 
     def __init__(self, config: ProjectedConfig):
-        super().__init__(512, config.classes)
+        width = config.width
+        super().__init__(8 * width, config.classes)
         if config.size < 128:
             raise ValueError(f'a projected discriminator needs images of at least 128 pixels, not {config.size}: '
                              'take kind sagan or patch')
         self.value_range = config.value_range
-        self.feature_network = Projector()
+        self.feature_network = Projector(width)
         if config.pretrained:
             self.feature_network.pretrained.fill()
         self.discriminator = nn.ModuleDict({'mini_discs': nn.ModuleDict({
             str(i): _Mini(widths) for i, widths in enumerate((
-                (64, 64, 128, 256, 512), (64, 128, 256, 512), (128, 256, 512), (256, 512)))})})
+                (width, width, 2 * width, 4 * width, 8 * width), (width, 2 * width, 4 * width, 8 * width),
+                (2 * width, 4 * width, 8 * width), (4 * width, 8 * width)))})})
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         maps, mixed = self.feature_network(from_signed(image, self.value_range))
@@ -217,7 +220,7 @@ class SAGANConfig(Config):
     size: int = Field(128, description='side of the images in pixels, a multiple of fold * 2^(len(widths) - 1)')
     widths: tuple[int, ...] = Field((64, 128, 256, 512), description='channels at 1/fold, 1/(2 fold), ... of the size')
     fold: Literal[1, 2, 4, 8] = Field(1, description='power of 2 by which images are folded into channels, 1 for none')
-    attention: tuple[int, ...] = Field((), description='sides in pixels of the maps that get self-attention')
+    attention: tuple[int, ...] = Field((), description='sides in pixels of the maps with self-attention')
     pooled: bool = Field(True, description='max-pool the keys and values of the self-attention')
     spectral: bool = Field(True, description='spectral norm of all layers')
     classes: int = Field(0, description='identities of the class head, 0 for none')
@@ -228,7 +231,7 @@ class SAGANConfig(Config):
 
 class SAGANDiscriminator(Discriminator):
     """Residual blocks with spectral norm and self-attention, one logit per image, (B,1) (Zhang et al. 2019; Miyato et al. 2018,
-    figure 4). ValueError where size, fold, widths and attention do not fit."""
+    figure 4). Raises ValueError if size, fold, widths and attention do not fit."""
 
     def __init__(self, config: SAGANConfig):
         super().__init__(config.widths[-1], config.classes)
@@ -261,6 +264,6 @@ DiscriminatorConfig = Annotated[PatchConfig | ProjectedConfig | SAGANConfig, Fie
 
 
 def build_discriminator(config: DiscriminatorConfig) -> Discriminator:
-    """The discriminator that a config describes; ValueError, one sentence, where its fields do not fit each other."""
+    """Build the discriminator of a config. Raises ValueError if the fields of the config contradict each other."""
     kinds = {'patch': MultiScaleDiscriminator, 'projected': ProjectedDiscriminator, 'sagan': SAGANDiscriminator}
     return kinds[config.kind](config)

@@ -26,7 +26,7 @@ from models.blocks.folding import folded, folded_channels
 from models.blocks.patch import PatchDiscriminator, check_patches
 from models.cvae.networks import Decoder, Encoder
 from models.losses.adversarial import accuracy, discriminator_on_fake, discriminator_on_real, generator_loss
-from models.losses.kl import kl_divergence, reparametrise
+from models.losses.kl import kl_divergence, reparametrize
 from models.swap.conditions import identity_mixer
 from models.swap.family import SwapFamily, SwapFamilyConfig
 from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap, swap_losses
@@ -58,8 +58,8 @@ class CVAEConfig(SwapFamilyConfig):
 
 
 class CVAE(SwapFamily):
-    """Swaps faces in the template `face`; the perception provides an id encoder, a teacher and a parser. ValueError where fields
-    of the config do not fit each other."""
+    """Swaps faces in the template `face`; the perception provides an id encoder, a teacher and a parser. Raises ValueError if
+    fields of the config do not fit each other."""
 
     config: CVAEConfig
 
@@ -92,6 +92,7 @@ class CVAE(SwapFamily):
         return {'encoder': self.encoder, 'background': self.background, 'decoder': self.decoder}
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        batch = self.training_batch(batch, cache)
         if group == 'discriminator' and self.discriminator is not None:
             return self._discriminator_losses(self.discriminator, batch, cache)
         config, labels = self.config, self.labels(batch)
@@ -100,7 +101,7 @@ class CVAE(SwapFamily):
         maps = self.background(folded(background_image, parsing_onehot, config.fold))
         mix = identity_mixer(batch, config.blend if self.training else 0.0)
         embedding = mix(self.source_embedding(batch))  # (B,D)
-        image = self.decoder(reparametrise(mean, logvar), embedding, maps, background_image, parsing_onehot)  # (B,3,H,W)
+        image = self.decoder(reparametrize(mean, logvar), embedding, maps, background_image, parsing_onehot)  # (B,3,H,W)
         if self.discriminator is not None:
             cache['swap'] = image.detach()
 
@@ -117,7 +118,7 @@ class CVAE(SwapFamily):
     def _discriminator_losses(self, discriminator: nn.Module, batch: SwapBatch, cache: dict) -> dict[str, Tensor]:
         swap = cache['swap'] if 'swap' in cache else self.render(batch)
         # One pass: compiled, the power iterations of spectral norms must not step again before the backward pass.
-        logits = discriminator(torch.cat([batch.target, swap]))  # (2B,1,h,w)
+        logits = discriminator(torch.cat([batch.real, swap]))  # (2B,1,h,w)
         real, fake = ([half] for half in logits.chunk(2))
         self.log_metrics(**dict(zip(('real_accuracy', 'fake_accuracy'), accuracy(real, fake))))
         if not self.is_active('discriminator'):

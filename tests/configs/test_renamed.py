@@ -162,3 +162,10 @@ def test_value_of_an_option_is_converted_with_a_warning(monkeypatch):
     with pytest.warns(FutureWarning, match='the value .* is now called image'):
         assert renamed_argument('pic' 'ture') == 'image'
     assert renamed_argument('denoiser') == 'denoiser'
+
+
+def test_tensors_of_earlier_modules_take_the_new_names():
+    earlier = {'critic.conv.weight': 1, 'critics.0.bias': 2, 'tell.0.weight': 3, 'read.bias': 4, 'generator.reading.weight': 5}
+    assert renamed.renamed_tensors(earlier) == {
+        'discriminator.conv.weight': 1, 'discriminators.0.bias': 2, 'domain_classifier.0.weight': 3, 'teacher_head.bias': 4,
+        'generator.reading.weight': 5}
