@@ -14,6 +14,7 @@ from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, load_task
 from models.base import FamilyConfig
 from models.registry import family_entry, load_weights
+from models.storage.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class Training:
     samples: Samples
 
     def begin(self) -> None:
-        """Write what the task notes before the first step, in the first process."""
+        """Check that the run folder can be written, and write what the task notes before the first step, in the first process.
+        Several processes check the folder at its first use, which ends all of them."""
+        if self.engine.fabric.world_size == 1:
+            check_writable(self.engine.folder / 'config.yaml')
         if self.engine.fabric.is_global_zero:
             self.task.begin(self.engine.folder, self.samples)
 
