@@ -38,7 +38,7 @@ class EmbeddingNetwork(nn.Module):
 
     def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
                            jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
-        """Embeddings and `maps` in one pass. jitter: largest random shift, rotation and scaling of the images, as shares."""
+        """Embeddings and `maps` in one pass. jitter: largest random shift, rotation and scaling of the images, as fractions."""
         raise TypeError(f'{type(self).__name__} does not implement embedding_and_maps')
 
 

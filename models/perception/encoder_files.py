@@ -88,5 +88,5 @@ def load_encoder(path: str | Path) -> tuple[Embedder, str]:
         network = build(config.size, config.embedding)
         network.load_state_dict(state)
     except RuntimeError as error:  # tensors of other names or shapes, or too large for the memory
-        raise ValueError(f'{path} does not fit its own config ({shown(error)}); train it again') from error
+        raise ValueError(f'{path} does not fit the config in its metadata ({shown(error)}); train it again') from error
     return Embedder(network, aligned_to, **preprocessing), template

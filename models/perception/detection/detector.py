@@ -13,7 +13,7 @@ from models.perception.detection.face import MIN_IOU, Face, is_plausible, mapped
 
 MAX_SIDE_PX = 1280  # longer side in pixels to which a larger image is reduced
 MARGIN_PX = 24  # pixels of gray padding, for faces at the border of the image
-GRAY = (127, 127, 127)
+GRAY = (127, 127, 127)  # RGB of pixels outside the image
 MAX_UPRIGHT_ROLL_DEG = 40.0  # degrees of in-plane rotation up to which landmarks are accepted without a search
 
 ROTATIONS = tuple(range(0, 360, 45))  # degrees of the crops of search_around

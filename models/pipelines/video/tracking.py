@@ -20,7 +20,7 @@ _OVERLAP_BONUS = 0.25  # added to the identity similarity, times the overlap wit
 _MAX_EMBEDDINGS = 32  # of an identity, of which the mean is used
 _MAX_MISSES = 2  # successive detections without a face after which its track ends
 _DUPLICATE_OVERLAP = 0.7  # of the boxes of two tracks on one face
-_THUMBNAIL_SIZE = (32, 18)
+_THUMBNAIL_SIZE_PX = (32, 18)  # width, height
 _MIN_CUT_CHANGE = 0.1  # change of the thumbnail, in [0,1], at a cut
 _MIN_CUT_RATIO = 4.0  # of the change at a cut to the mean change
 
@@ -133,7 +133,7 @@ class Tracker:
 
     def _is_cut(self, frame: np.ndarray) -> bool:
         """Whether a shot begins with the frame; true for the first one."""
-        thumbnail = cv2.resize(frame, _THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        thumbnail = cv2.resize(frame, _THUMBNAIL_SIZE_PX, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         previous, self.thumbnail = self.thumbnail, thumbnail
         if previous is None:
             return True
