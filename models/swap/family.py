@@ -24,9 +24,9 @@ class SwapFamilyConfig(FamilyConfig):
                                                          'embedders in training, as fractions')
     blend: float = Field(0.0, ge=0, le=1, description='fraction of the pairs without an expected swap that are conditioned on a '
                                                       'mixture of two sources in training')
-    reversed: float = Field(0.0, ge=0, le=1, description='fraction of the pairs of one identity whose target perception.reverser '
-                                                         'gives the face of another source; the expected swap is the target '
-                                                         'before')
+    reversed: float = Field(0.0, ge=0, le=1, description='fraction of the pairs of one identity that become reversed pairs: '
+                                                         'perception.reverser swaps another source onto the target, which is '
+                                                         'the expected swap')
     weights: dict[str, float] = Field(SWAP_LOSS_WEIGHTS, description='weight of each loss; a loss of weight 0 is not computed')
 
     def networks(self) -> set[str]:

@@ -123,5 +123,5 @@ def swap_photos(request: SwapRequest, swapper: PhotoSwapper, files: Sequence[tup
         target, output = pair
         swap_photo(request, swapper, open_photo(target, write.report), output, write, name=output)
 
-    todo = [pair for pair in files if overwrite or not pair[1].exists()]
-    process_files(todo, swap_one, total=len(files), path_of=lambda pair: pair[0], verb='swapped', report=write.report)
+    pending = [pair for pair in files if overwrite or not pair[1].exists()]
+    process_files(pending, swap_one, total=len(files), path_of=lambda pair: pair[0], verb='swapped', report=write.report)
