@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PYRAMID_FACTOR = 0.709
+PYRAMID_FACTOR = 0.709  # scale from one level of the image pyramid to the next
 CELL_PX, STRIDE_PX = 12, 2  # pixels of the first network's window, and from one window to the next
 SCALE_OVERLAP, STAGE_OVERLAP = 0.5, 0.7  # largest overlap of boxes of one scale, and of one stage
 BATCH_SIZE = 512  # crops per batch
@@ -54,7 +54,7 @@ class RNet(nn.Module):
 
 
 class ONet(nn.Module):
-    """(B,3,48,48) -> corrections (B,4), landmarks (B,10), x before y, in shares of the box, and probabilities (B,2)."""
+    """(B,3,48,48) -> corrections (B,4), landmarks (B,10), x before y, in fractions of the box, and probabilities (B,2)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ def _normalized(pixels: Tensor) -> Tensor:
 
 
 def _corrected(boxes: Tensor, shifts: Tensor) -> Tensor:
-    """(N,5) with corrections (N,4) in shares of the sides."""
+    """(N,5) with corrections (N,4) in fractions of the sides."""
     sides = (boxes[:, 2:4] - boxes[:, :2] + 1).repeat(1, 2)
     return torch.cat([boxes[:, :4] + shifts * sides, boxes[:, 4:]], 1)
 

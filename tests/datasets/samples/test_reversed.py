@@ -1,4 +1,4 @@
-"""Reversed pairs beside a cache, and the samples that are made of them."""
+"""Reversed pairs of a cache, and samples of them."""
 import numpy as np
 import pytest
 import torch

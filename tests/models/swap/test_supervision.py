@@ -1,4 +1,4 @@
-"""Losses against the expected swap, where a batch knows it."""
+"""Losses against the expected swap of batches that contain one."""
 from dataclasses import replace
 
 import pytest
