@@ -105,8 +105,12 @@ def _resolved(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
         if args.family not in (None, family):
             raise ValueError(f'{args.resume} is a run of {family}, not of {args.family}; leave --family away')
         return resumed(args.resume, overrides), overrides
-    preset = args.preset or (args.family if (PRESETS / f'{args.family}.yaml').is_file() else None)
-    return started(args.family, preset, overrides), overrides
+    return started(args.family, args.preset or _preset(args.family), overrides), overrides
+
+
+def _preset(family: str) -> str | None:
+    """The preset named like a family, None if there is none."""
+    return family if (PRESETS / f'{family}.yaml').is_file() else None
 
 
 def _has_own_init(family: str | None) -> bool:
@@ -124,10 +128,11 @@ def build(args: argparse.Namespace) -> Training:
 
 
 def help_config(family: str | bool) -> list[str]:
-    """Lines of --help-config. family: its name; False for the settings that all families have."""
+    """Lines of --help-config. family: its name, with the values of its preset as defaults; False for the settings that all
+    families have."""
     if isinstance(family, str):
         entry = family_entry(family)
-        return describe_run(entry.load()[1], entry.data_section)
+        return describe_run(entry.load()[1], entry.data_section, started(family, _preset(family), []))
     return [*describe_run(), f'families: {", ".join(FAMILIES)}; --help-config FAMILY adds the settings of its model and data']
 
 

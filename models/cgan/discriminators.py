@@ -72,7 +72,7 @@ class PatchDiscriminator(nn.Module):
 class PatchConfig(Config):
     """Discriminators of patches at several scales."""
 
-    kind: Literal['patch'] = 'patch'
+    kind: Literal['patch'] = Field('patch', description='class of the discriminator: patch, projected or sagan')
     size: int = Field(224, description='side of the images in pixels')
     width: int = Field(64, description='channels of the finest level; coarser ones have up to eight times as many')
     levels: int = Field(4, ge=1, description='number of halvings of the side')
@@ -164,7 +164,7 @@ class _Mini(nn.Module):
 class ProjectedConfig(Config):
     """Discriminators of the features of a frozen classification network."""
 
-    kind: Literal['projected'] = 'projected'
+    kind: Literal['projected'] = Field('projected', description='class of the discriminator: patch, projected or sagan')
     size: int = Field(224, description='side of the images in pixels')
     width: int = Field(64, ge=1, description='channels of the finest mixed map; the deepest ones have eight times as many')
     pretrained: bool = Field(True, description='load the published weights `efficientnet-lite0` of models.weights')
@@ -216,7 +216,7 @@ class _Down(nn.Module):
 class SAGANConfig(Config):
     """Residual discriminator with self-attention."""
 
-    kind: Literal['sagan'] = 'sagan'
+    kind: Literal['sagan'] = Field('sagan', description='class of the discriminator: patch, projected or sagan')
     size: int = Field(128, description='side of the images in pixels, a multiple of fold * 2^(len(widths) - 1)')
     widths: tuple[int, ...] = Field((64, 128, 256, 512), description='channels at 1/fold, 1/(2 fold), ... of the size')
     fold: Literal[1, 2, 4, 8] = Field(1, description='power of 2 by which images are folded into channels, 1 for none')

@@ -38,7 +38,7 @@ class CauseTrainingConfig(FamilyConfig):
     size: int = Field(64, ge=32, description='side of the images in pixels')
     causes: int = Field(62, description='number of renderer parameters')
     width: int = Field(32, description='channels at half of the size')
-    weights: dict[str, float] = {'causes': 1.0}
+    weights: dict[str, float] = Field({'causes': 1.0}, description='weight of each loss; a loss of weight 0 is not computed')
 
 
 class CauseTraining(Family):

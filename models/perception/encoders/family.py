@@ -53,7 +53,8 @@ class RecognizerConfig(FamilyConfig):
     """
 
     size: int = Field(112, description='height of the images in pixels, 112, for mobilefacenet a multiple of 16')
-    weights: dict[str, float] = {'margin': 1.0, 'distill': 0.0, 'hints': 0.0, 'contrast': 0.0}
+    weights: dict[str, float] = Field({'margin': 1.0, 'distill': 0.0, 'hints': 0.0, 'contrast': 0.0},
+                                      description='weight of each loss; a loss of weight 0 is not computed')
     network: Architecture = Field('mobilefacenet', description='architecture, a name of NETWORKS')
     embedding: int = Field(128, ge=2, description='length of the embedding')
     head: Head = Field('arcface', description='margin head, a name of HEADS')

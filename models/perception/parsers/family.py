@@ -26,7 +26,8 @@ class ParserTrainingConfig(FamilyConfig):
                                                          'face (datasets.synthetic.occluders)')
     init: str | None = Field(None, description='initial weights: a name of PARSERS with this network, or a parser.safetensors '
                                                'of a run; None for random')
-    weights: dict[str, float] = {'labels': 1.0, 'coarse': 0.5}
+    weights: dict[str, float] = Field({'labels': 1.0, 'coarse': 0.5},
+                                      description='weight of each loss; a loss of weight 0 is not computed')
 
 
 class ParserTraining(Family):
