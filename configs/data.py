@@ -104,7 +104,7 @@ class RecognitionData(NamedData):
 class ParsingData(PartitionedData):
     """Faces with label maps (models.batch.ParsingBatch)."""
 
-    root: str | None = Field(None, description='folders with label maps, separated like those of PATH; rendered faces are added')
+    root: str | None = Field(None, description='folders with label maps, separated by os.pathsep; rendered faces are added')
 
 
 class CauseData(DataConfig):
@@ -115,11 +115,11 @@ class CauseData(DataConfig):
 SECTIONS: dict[str, type[DataConfig]] = {
     'swap': SwapData, 'translate': PairData, 'identity': RecognitionData, 'parsing': ParsingData, 'causes': CauseData,
 }
-# The first class that has all keys of a stored section is that of the section.
+# Classes in the order in which `section_of` compares them with the keys of a stored section.
 AnyData = CauseData | ParsingData | SwapData | PairData | RecognitionData
 
 
 def section_of(keys: set[str]) -> type[DataConfig]:
-    """The class of a section that is stored with these keys, all of its fields; SwapData where there is none."""
+    """The class of a stored section with these keys: the first one of AnyData that has all of them as fields, else SwapData."""
     classes = AnyData.__args__
     return next((section for section in classes if keys <= section.model_fields.keys()), SwapData)

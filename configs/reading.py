@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-MAX_BYTES = 256 << 20  # of a text file; the longest list of a published data set has 26 MB
-MAX_CHARS = 120  # of a value that a message shows
+MAX_BYTES = 256 << 20  # size of a text file; the longest list of a published data set has 26 MB
+MAX_CHARS = 120  # length of a value in a message
 
 
 def shown(value: object, length: int = MAX_CHARS) -> str:
@@ -30,7 +30,8 @@ def read_text(path: str | Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Scalars, lists, and mappings with unique text keys. Aliases are refused: a few of them expand to more than any memory."""
+    """YAML loader of scalars, lists, and mappings with unique text keys. Aliases are refused, since nested ones can expand to
+    more than the available memory."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -39,9 +40,9 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node, deep=False):
         mapping = super().construct_mapping(node, deep=True)
-        odd = [key for key in mapping if not isinstance(key, str)]
-        if odd:
-            raise yaml.YAMLError(f'the key {odd[0]!r} is no text; put it in quotes')
+        not_text = [key for key in mapping if not isinstance(key, str)]
+        if not_text:
+            raise yaml.YAMLError(f'the key {not_text[0]!r} is no text; put it in quotes')
         if len(mapping) < len(node.value):
             names = [key.value for key, _ in node.value]
             raise yaml.YAMLError(f'the key {next(name for name in names if names.count(name) > 1)!r} occurs twice')

@@ -17,13 +17,13 @@ ConfigT = TypeVar('ConfigT', bound=Config)
 
 
 def read_preset(name: str) -> dict:
-    """The settings of a preset. name: of a file in configs/ without .yaml, or the path of a YAML file. ValueError where the file
-    is missing or holds no mapping."""
+    """The settings of a preset. name: name of a file in configs/ without .yaml, or path of a YAML file. ValueError where the
+    file is missing or holds no mapping."""
     in_configs = PRESETS / f'{name}.yaml'
     path = in_configs if in_configs.is_file() else Path(name)
     if not path.is_file():
-        known = ', '.join(sorted(preset.stem for preset in PRESETS.glob('*.yaml'))) or 'none'
-        raise ValueError(f'there is no preset {shown(repr(name))}; give the path of a YAML file or one of: {known}')
+        names = ', '.join(sorted(preset.stem for preset in PRESETS.glob('*.yaml'))) or 'none'
+        raise ValueError(f'there is no preset {shown(repr(name))}; give the path of a YAML file or one of: {names}')
     content = parse_yaml(read_text(path), path)
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds no settings; write `section: {{key: value}}` lines as in configs/cvae.yaml')
@@ -46,33 +46,33 @@ def parse_override(text: str) -> dict:
 
 
 def _number(text: str) -> float | str:
-    """The number that a text such as 1e-4 denotes, which YAML 1.1 reads as text; other texts unchanged."""
+    """A text such as 1e-4, which YAML 1.1 does not read as a number, as float; other texts unchanged."""
     try:
         return float(text)
     except ValueError:
         return text
 
 
-def merge(base: dict, change: dict, place: str = '') -> dict:
+def merge(base: dict, change: dict, prefix: str = '') -> dict:
     """Nested settings with changes. Neither argument is modified.
 
     Args:
         base: the settings.
         change: settings that replace those of `base`. Sections are merged, but a section with another `kind` is replaced. A new
             parameter group starts as a copy of the default group.
-        place: prepended to names in messages, such as 'engine.'.
+        prefix: prepended to names in messages, such as 'engine.'.
 
     Raises:
         ValueError: `change` has a key that `base` lacks, or a value in place of a section.
     """
     merged = dict(base)
     for key, value in sorted(change.items(), key=lambda item: item[0] != 'default'):
-        name = f'{place}{key}'
-        if place == 'param_groups.' and key not in merged:
+        name = f'{prefix}{key}'
+        if prefix == 'param_groups.' and key not in merged:
             merged[key] = merged['default']
         if key not in merged:
             close = difflib.get_close_matches(str(key), merged, n=3, cutoff=0.5)
-            hint = f'did you mean {" or ".join(close)}?' if close else f'known here: {", ".join(merged)}.'
+            hint = f'did you mean {" or ".join(close)}?' if close else f'there are: {", ".join(merged)}.'
             raise ValueError(f'there is no setting {shown(name)}; {hint}')
         if isinstance(merged[key], dict):
             if not isinstance(value, dict):
@@ -99,7 +99,7 @@ def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dic
     for change in [preset, *overrides]:
         settings = merge(settings, renamed_settings(change, family))
     if settings['family'] != family:
-        raise ValueError(f'the preset is made for the family {settings["family"]!r}, not for {family!r}; give one of this family')
+        raise ValueError(f'the preset is for the family {settings["family"]!r}, not for {family!r}; give a preset of this family')
     return checked_run(settings, data)
 
 

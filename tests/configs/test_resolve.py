@@ -31,7 +31,7 @@ def test_override_values_are_read_as_yaml(text, value):
     ('engine=3', r'engine is a section'),
     ('engine.steps', r'write it as section\.key=value'),
     ('engine.steps=[1', r'not readable as YAML'),
-    ('family=cgan', r"made for the family 'cgan'"),
+    ('family=cgan', r"is for the family 'cgan'"),
 ])
 def test_invalid_override_raises_with_one_sentence(override, message):
     with pytest.raises(ValueError, match=message) as caught:
