@@ -32,7 +32,7 @@ EXTRAS = {
     'export': ['onnx>=1.15', 'onnxruntime>=1.17'],
     'provenance': ['c2pa-python>=0.38', 'cryptography>=42'],
 }
-DEV = ['pytest>=8', 'ruff>=0.6', 'mypy>=1.11', 'types-PyYAML', 'playwright>=1.48']
+DEV = ['pytest>=8', 'ruff>=0.6', 'mypy>=2', 'types-PyYAML', 'scipy-stubs', 'playwright>=1.48']
 ALL = sorted({package for packages in EXTRAS.values() for package in packages})
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from app.views import LANDMARKS, View, render_view
 from datasets.faces import BrokenImage, Faces, read_image
-from datasets.loaders import build_faces
 from datasets.preparation.webcaricature import DROPPED, REPORT, Filter, align_and_assess
+from datasets.registry import build_faces
 from datasets.synthetic import exaggerate, render, sample_attributes, sample_identity
 from datasets.webcaricature import landmarks_from_68
 
@@ -84,7 +84,7 @@ class RenderedAlbum(Album):
 
 
 class DiskAlbum(Album):
-    """A data set of datasets.loaders.FACES. Raises ValueError as build_faces does."""
+    """A data set of datasets.registry.FACES. Raises ValueError as build_faces does."""
 
     def __init__(self, name: str, root: str | Path):
         self.root, self.faces = Path(root), build_faces(name, root)

@@ -1,18 +1,14 @@
 """Weights that can be chosen in the tabs, and a cache of loaded networks."""
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import Tensor
 
 from app.results import local_weights, perception_of
 from models import weights
 from models.base import Perception
-from models.cgan.generator import Generator
 from models.cgan.published import load_generator
 from models.ddpm.loading import ADM, load_denoiser
 from models.ddpm.networks.denoiser import Denoiser
@@ -118,10 +114,8 @@ class Networks:
 
     def _load_swapper(self, choice: WeightsChoice, mtime_ns: int, color: bool) -> PhotoSwapper:
         if choice.family in CROP_TEMPLATES:
-            generator = cast(Generator, fused(load_generator(choice.family))).to(self.device)
-            generator = generator.to(memory_format=torch.channels_last)
-            swap = cast(Callable[[Tensor, Tensor], Tensor], generator.swap)
-            return load_simswap(choice.family, swap, self.detector, device=self.device)
+            generator = fused(load_generator(choice.family)).to(self.device).to(memory_format=torch.channels_last)
+            return load_simswap(choice.family, generator.swap, self.detector, device=self.device)
         perception = self._perception_for(choice, PHOTO_PARSER)
         family = load_family(choice.files[0], perception).to(self.device)
         return FaceSwapper(family, perception, self.detector, device=self.device, color=color)

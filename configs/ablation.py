@@ -26,7 +26,7 @@ class Change(Config):
 class BaseRun(Change):
     """The run that variants are changes of."""
 
-    family: str = Field(description='family')  # type: ignore[assignment]  # required here
+    family: str = Field(description='family')
 
 
 class ProtocolConfig(Config):

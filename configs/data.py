@@ -41,7 +41,7 @@ class PartitionedData(DataConfig):
 class NamedData(PartitionedData):
     """Fields of the sections that choose among the data sets of datasets.loaders."""
 
-    name: str = Field('synthetic', description='data set: synthetic, unpaired, or a name of datasets.loaders.FACES')
+    name: str = Field('synthetic', description='data set: synthetic, unpaired, or a name of datasets.registry.FACES')
 
     @property
     def on_disk(self) -> bool:

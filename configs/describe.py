@@ -28,10 +28,10 @@ def describe(schema: type[Config], sections: dict[str, type[Config]] | None = No
         sections: field -> class that is listed in place of that of its default.
         prefix: prepended to every key, such as 'engine.'.
     """
-    lines = []
+    lines, sections = [], sections or {}
     for name, field in schema.model_fields.items():
         key, default = f'{prefix}{name}', field.get_default(call_default_factory=True)
-        if name in (sections or {}):
+        if name in sections:
             lines += describe(sections[name], prefix=f'{key}.')
         elif isinstance(default, Config):
             lines += describe(type(default), prefix=f'{key}.')

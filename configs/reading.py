@@ -33,12 +33,12 @@ class _Loader(yaml.SafeLoader):
     """YAML loader of scalars, lists, and mappings with unique text keys. Aliases are refused, since nested ones can expand to
     more than the available memory."""
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError('aliases (*name) are not supported')
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         mapping = super().construct_mapping(node, deep=True)
         not_text = [key for key in mapping if not isinstance(key, str)]
         if not_text:
@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.yaml_constructors = {tag: construct for tag, construct in yaml.SafeLoader.yaml_constructors.items()
                              if tag is None or tag.rpartition(':')[2] in ('null', 'bool', 'int', 'float', 'str', 'seq', 'map')}
-_Loader.add_constructor('tag:yaml.org,2002:timestamp', yaml.SafeLoader.construct_yaml_str)
+_Loader.yaml_constructors['tag:yaml.org,2002:timestamp'] = yaml.SafeLoader.construct_yaml_str
 
 
 def parse_yaml(text: str, name: str | Path) -> Any:
@@ -83,7 +83,7 @@ def read_rows(path: str | Path, columns: tuple[str, ...]) -> list[dict[str, str]
         rows = []
         for row in reader:
             if any(row[name] is None for name in columns) or None in row:
-                raise ValueError(f'{path}, line {reader.line_num}: {len(reader.fieldnames)} fields are expected')
+                raise ValueError(f'{path}, line {reader.line_num}: {len(reader.fieldnames or ())} fields are expected')
             rows.append(row)
         return rows
     except csv.Error as error:

@@ -8,13 +8,14 @@ resume where they stopped, with identical results.
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from datasets.base import SizedDataset
 from datasets.faces import BrokenImage, Faces, check_root, log
 from datasets.partial import PartialArrays, Spec, discard, fill_batches
 from datasets.transforms.joint import face_frame, into_frame, to_signed_float
@@ -47,7 +48,7 @@ class PackedFaces(Faces):
         self.has_parsing = (folder / self.parsing_file).is_file()
         self._open()
 
-    def select(self, keep: np.ndarray) -> Self:
+    def select(self, keep: np.ndarray) -> 'PackedFaces':
         chosen = super().select(keep)
         chosen._rows = self._rows[keep]
         return chosen
@@ -84,7 +85,7 @@ class PackedFaces(Faces):
         self._open()
 
 
-class _Framed(Dataset):
+class _Framed(SizedDataset):
     """(index, uint8 arrays in the frame of the cache) of each image; (index, None) if it is unreadable."""
 
     def __init__(self, faces: Faces, to: Template):

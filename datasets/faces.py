@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from models.image_io import ImageError, read_rgb
 
 PARTITIONS = ('train', 'validation', 'test')
 log = logging.getLogger(__name__)
+FacesT = TypeVar('FacesT', bound='Faces')
 
 
 class BrokenImage(ValueError):
@@ -85,7 +86,7 @@ class Faces:
         """(N,D) float32, unit length: stored embeddings of the identity encoder of that name, or None."""
         return None
 
-    def select(self, keep: np.ndarray) -> Self:
+    def select(self: FacesT, keep: np.ndarray) -> FacesT:
         """The rows of an index array or a boolean mask; identity labels are unchanged."""
         chosen = object.__new__(type(self))
         chosen.__dict__.update(self.__dict__)
@@ -94,7 +95,7 @@ class Faces:
         chosen.columns = {name: column[keep] for name, column in self.columns.items()}
         return chosen
 
-    def partition(self, name: str) -> Self:
+    def partition(self: FacesT, name: str) -> FacesT:
         """The images of one of PARTITIONS, or `all`. Raises ValueError if it is unknown or empty."""
         if name == 'all':
             return self

@@ -1,4 +1,4 @@
-"""Data sets by name, and loaders whose position in the stream of batches can be saved and restored."""
+"""Samples of a task by the name of the data set; loaders whose position in the stream of batches can be saved and restored."""
 import atexit
 import multiprocessing
 import os
@@ -9,36 +9,22 @@ from dataclasses import fields, replace
 from functools import cache, partial
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Sampler, get_worker_info
 
-from datasets.cache import packed
-from datasets.celeba import celeba
-from datasets.celebamask import celebamask
-from datasets.faces import Faces
-from datasets.identity_folder import identity_folder, plain
+from datasets.base import SizedDataset
+from datasets.registry import build_faces, require_root
 from datasets.samples.swaps import ListedSwaps, Swaps
 from datasets.synthetic import SyntheticPairs, SyntheticSwaps
 from datasets.transforms.joint import Augmentation, unpacked
 from datasets.transforms.matching import Matching
 from datasets.unpaired import Unpaired, unpaired
-from datasets.webcaricature import webcaricature
-from models.batch import collate
+from models.batch import BatchT, collate
 from models.image_io import available_memory
 
-# name -> function (root, partition) -> Faces
-FACES: dict[str, Callable[..., Faces]] = {
-    'celeba': celeba,
-    'celebamask': celebamask,
-    'folder': identity_folder,
-    'webcaricature': webcaricature,
-    'plain': plain,
-    'cache': packed,
-}
-DATASETS = ('synthetic', *FACES, 'unpaired')
 _PREFETCH = 2  # batches that a worker prepares ahead
 _LARGE_BATCH = 4096  # samples from which a batch is compared with the free memory
 
@@ -106,15 +92,7 @@ class ResumableSampler(Sampler):
         self.epoch, self.position = state['epoch'], state['position']
 
 
-class SizedDataset(Protocol):
-    """A torch data set with a length."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, key: Any) -> Any: ...
-
-
-class _Batches(Dataset):
+class _Batches(SizedDataset):
     """Batches by lists of keys, with uint8 images if the data set supports it; Loader converts them to float32."""
 
     def __init__(self, dataset: SizedDataset):
@@ -142,7 +120,7 @@ class _TransferCollate:
         self.num_slots, self.slot = num_slots, 0
         self.buffers: dict[tuple[str, int], torch.Tensor] = {}
 
-    def __call__(self, batch: Any) -> Any:
+    def __call__(self, batch: BatchT) -> BatchT:
         self.slot = (self.slot + 1) % self.num_slots
         return _map_named(batch, self._transferable)
 
@@ -157,12 +135,12 @@ class _TransferCollate:
         return buffer.copy_(value)
 
 
-def _to_tensors(batch: Any) -> Any:
+def _to_tensors(batch: BatchT) -> BatchT:
     """The batch with numpy arrays as tensors."""
     return batch.map(lambda value: torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
 
 
-def _map_named(batch: Any, fn: Callable[[str, Any], Any]) -> Any:
+def _map_named(batch: BatchT, fn: Callable[[str, Any], Any]) -> BatchT:
     """The batch with fn(name, value) in place of each field that is not None."""
     values = {f.name: getattr(batch, f.name) for f in fields(batch)}
     return replace(batch, **{name: fn(name, value) for name, value in values.items() if value is not None})
@@ -173,13 +151,13 @@ class Loader(DataLoader):
 
     batch_sampler: ResumableSampler
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch declares its own class of iterators
         for batch in super().__iter__():
             self.batch_sampler.advance()
             yield unpacked(_to_tensors(batch))
 
 
-class Keyed(Dataset):
+class Keyed(SizedDataset):
     """An unlimited data set divided into epochs of `length` samples; a key is an index of epoch 0 or a pair (epoch, index)."""
 
     def __init__(self, samples: SizedDataset, length: int):
@@ -193,13 +171,6 @@ class Keyed(Dataset):
         if not 0 <= index < self.length:
             raise IndexError(index)
         return self.samples[epoch * self.length + index]
-
-
-def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> Faces:
-    """The list of faces of one of FACES. Raises ValueError for an unknown name, a missing root or an empty partition."""
-    if name not in FACES:
-        raise ValueError(f'unknown set of faces {name!r}; known: {", ".join(FACES)}')
-    return FACES[name](_require_root(name, root), partition)
 
 
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
@@ -226,7 +197,7 @@ def build_pairs(name: str, root: str | Path | None, size: int, partition: str = 
         return _synthetic(SyntheticPairs, size, partition, seed)
     augment = augment and partition == 'train'
     if name == 'unpaired':
-        return unpaired(_require_root(name, root), size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
+        return unpaired(require_root(name, root), size, partition, seed=seed, augment=augment, crops=crops, matching=matching)
     if name != 'webcaricature':
         raise ValueError(f'{name!r} holds no two domains; use synthetic, unpaired or webcaricature')
     faces = build_faces(name, root, partition)
@@ -291,9 +262,3 @@ def _synthetic(kind: Callable[..., SizedDataset], size: int, partition: str, see
     """Rendered faces as a data set whose epochs have different images."""
     length = len(kind(partition, size, seed=seed, **options))
     return Keyed(kind(partition, size, seed=seed, length=sys.maxsize, **options), length)
-
-
-def _require_root(name: str, root: str | Path | None) -> str | Path:
-    if root is None:
-        raise ValueError(f'the data set {name!r} is read from disk; set its root folder')
-    return root

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
+from datasets.base import SizedDataset
 from datasets.faces import PARTITIONS, Faces, check_root, split_by_name
 from datasets.samples.readable import Readable
 from datasets.transforms.joint import Augmentation, face_frame, into_frame, unpacked
@@ -14,7 +14,7 @@ from models.geometry import TEMPLATES
 from models.image_io import list_images
 
 
-class Unpaired(Dataset):
+class Unpaired(SizedDataset):
     """PairBatch samples without the batch dimension: an independently chosen photo and drawing at `size` in the template `face`.
 
     Images of 178x218 pixels are treated as aligned like CelebA; of other images the central square is used, which is assumed to

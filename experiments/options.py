@@ -22,9 +22,10 @@ def is_signed(args: argparse.Namespace) -> bool:
 
 
 class RenamedOption(argparse.Action):
-    """A former name of an option, for `action` of add_argument: stores the value under the new name and prints a note."""
+    """Action of argparse for the former name of an option: stores the value under the new name and prints a note."""
 
-    def __call__(self, parser, namespace, values, option_string=None) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
+                 option_string: str | None = None) -> None:
         new = f'--{self.dest.replace("_", "-")}'
         print(f'note: the option {option_string} is now called {new}', file=sys.stderr)
         setattr(namespace, self.dest, values)

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.progress import ProgressBar
-from models.pipelines.files.report import Progress
+from models.pipelines.report import Progress
 
 
 class ConsoleReport:
-    """models.pipelines.files.report.Report that prints output files to stdout, messages and progress to stderr."""
+    """models.pipelines.report.Report that prints output files to stdout, messages and progress to stderr."""
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)

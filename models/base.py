@@ -1,6 +1,6 @@
 """The contract of a model family: config, frozen networks, base class."""
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, overload
 
 import torch
 from pydantic import Field
@@ -29,6 +29,27 @@ class FamilyConfig(Config):
         return set()
 
 
+class EmbeddingNetwork(nn.Module):
+    """Base of frozen identity encoders: images (B,3,H,W) in [-1,1] -> embeddings (B,D) of unit length."""
+
+    def maps(self, images: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
+        """The `count` finest feature maps (B,C,.,.) of images aligned to a template of models.geometry."""
+        raise TypeError(f'{type(self).__name__} does not implement maps')
+
+    def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
+                           jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
+        """Embeddings and `maps` in one pass. jitter: largest random shift, rotation and scaling of the images, as shares."""
+        raise TypeError(f'{type(self).__name__} does not implement embedding_and_maps')
+
+
+class ParsingNetwork(nn.Module):
+    """Base of frozen face parsers: images (B,3,H,W) in [-1,1] -> logits (B,19,H,W) of models.batch.PARTS."""
+
+    def labels(self, images: Tensor) -> Tensor:
+        """(B,3,H,W) in [-1,1] -> (B,H,W) int64 ids of PARTS."""
+        return self(images).argmax(1)
+
+
 @dataclass
 class Perception:
     """Frozen networks that a family uses: no submodules of it, absent from its state_dict and from DDP.
@@ -40,24 +61,35 @@ class Perception:
     SwapBatch with parsing and source embedding.
     """
 
-    id_encoder: nn.Module
-    teacher: nn.Module
-    parser: nn.Module | None = None
+    id_encoder: EmbeddingNetwork
+    teacher: EmbeddingNetwork
+    parser: ParsingNetwork | None = None
     vgg: nn.Module | None = None
     landmarks: nn.Module | None = None
-    distillation_teacher: nn.Module | None = None
+    distillation_teacher: 'Family | None' = None
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        return {self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher} - {None}
+        networks = self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher
+        return {network for network in networks if network is not None}
 
-    def require(self, network: str, loss: str) -> nn.Module:
-        """The network of that name; ValueError where it is None, as the loss of that name needs it."""
+    @overload
+    def require(self, network: Literal['parser'], loss: str | None = None) -> ParsingNetwork: ...
+
+    @overload
+    def require(self, network: Literal['distillation_teacher'], loss: str | None = None) -> 'Family': ...
+
+    @overload
+    def require(self, network: str, loss: str | None = None) -> nn.Module: ...
+
+    def require(self, network: str, loss: str | None = None) -> nn.Module:
+        """The network of that name; ValueError, which names the loss that needs it, where it is None."""
         if getattr(self, network) is None:
-            raise ValueError(f'the loss {loss} needs perception.{network}; name one, or set model.weights.{loss}=0')
+            raise ValueError(f'the loss {loss} needs perception.{network}; name one, or set model.weights.{loss}=0' if loss else
+                             f'this family needs perception.{network}; name one')
         return getattr(self, network)
 
-    def to(self, *args, **kwargs) -> 'Perception':
+    def to(self, *args: Any, **kwargs: Any) -> 'Perception':
         """Module.to of every network, in place; returns self."""
         for network in self.networks():
             network.to(*args, **kwargs)
@@ -70,17 +102,31 @@ class Family(nn.Module):
     Images are float32 RGB (B,3,H,W) in [-1,1]; masks are (B,1,H,W) in [0,1], 1 = face; identity embeddings are (B,D), unit
     length.
 
-    task: decides which scripts and pages take the family. batch: type of its batches.
+    task: decides which scripts and pages take the family. batch: type of its batches. config: a subclass declares the class of
+    its own config.
     """
 
     task: ClassVar[Task]
     batch: type = SwapBatch
+    config: FamilyConfig
 
     def __init__(self, config: FamilyConfig, perception: Perception | None):
         super().__init__()
         self.config = config
-        object.__setattr__(self, 'perception', perception)  # bypasses nn.Module.__setattr__, which would register a submodule
+        self._perception = perception
         self._metrics: dict[str, Tensor] = {}
+
+    @property
+    def has_perception(self) -> bool:
+        """Whether the family was built with frozen networks, not for its weights alone."""
+        return self._perception is not None
+
+    @property
+    def perception(self) -> Perception:
+        """The frozen networks; ValueError where there are none."""
+        if self._perception is None:
+            raise ValueError('this family was built without the frozen networks of its perception')
+        return self._perception
 
     def is_active(self, loss: str) -> bool:
         """Whether the loss has a weight other than 0."""
@@ -88,13 +134,13 @@ class Family(nn.Module):
 
     def require(self, network: str, *losses: str) -> None:
         """ValueError where one of the losses is active and the perception lacks the network that it needs."""
-        if self.perception is not None:
+        if self.has_perception:
             for loss in filter(self.is_active, losses):
                 self.perception.require(network, loss)
 
     def training_embedders(self) -> set[str]:
         """Embedders of the perception that are used in training, of `id_encoder` and `teacher`. Evaluation refuses them."""
-        return {'id_encoder', 'teacher'}
+        return self.config.networks() & {'id_encoder', 'teacher'}
 
     def log_metrics(self, **metrics: Tensor) -> None:
         """Record scalars of this forward pass, other than losses, for the journal."""
@@ -117,7 +163,7 @@ class Family(nn.Module):
             self.log_metrics(id_source=(swap * source).sum(1)[different].mean(),
                              id_target=(swap[different] * target).sum(1).mean())
 
-    def compile(self, **options) -> None:
+    def compile(self, **options: Any) -> None:
         """torch.compile of each submodule; options as there. The losses around them depend on the step and are not compiled; nor
         are the networks of the perception, which are slower on a CPU when compiled for a gradient to the image."""
         for network in self.children():
@@ -131,7 +177,7 @@ class Family(nn.Module):
         """Parameters whose learning rate is their group's times a factor."""
         return []
 
-    def forward(self, group: str, batch, step: int, cache: dict) -> dict[str, Tensor]:
+    def forward(self, group: str, batch: Any, step: int, cache: dict) -> dict[str, Tensor]:
         """Named, unweighted, scalar losses of one parameter group; the engine multiplies them by config.weights.
 
         cache: empty when a step begins on a batch, and passed to each parameter group in turn, so that a discriminator reuses
@@ -139,11 +185,11 @@ class Family(nn.Module):
         """
         raise TypeError(f'{type(self).__name__} defines no forward')
 
-    def generate(self, batch, *, generator: torch.Generator | None = None) -> Tensor:
+    def generate(self, batch: Any, *, generator: torch.Generator | None = None) -> Tensor:
         """(B,3,H,W) in [-1,1], without gradient. generator: source of all randomness."""
         raise TypeError(f'{type(self).__name__} defines no generate')
 
-    def panel(self, batch) -> dict[str, Tensor]:
+    def panel(self, batch: Any) -> dict[str, Tensor]:
         """Images for the journal: column title -> (B,3,H,W) in [-1,1]."""
         return {'source': batch.source, 'target': batch.target, 'swap': self.generate(batch)}
 

@@ -1,7 +1,7 @@
 """Batches of the families: frozen dataclasses with `.to(device)` and `.map(fn)`."""
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,19 +28,23 @@ COARSE = {
 IGNORED = 255  # unknown label in the label maps of a ParsingBatch
 
 
+BatchT = TypeVar('BatchT', bound='_Batch')
+
+
+@dataclass(frozen=True)
 class _Batch:
     """Base of the batches. Fields are tensors or None; the first dimension is the batch."""
 
-    def map(self, fn: Callable[[Any], Any]) -> Self:
+    def map(self: BatchT, fn: Callable[[Any], Any]) -> BatchT:
         """The same batch with fn(value) for each field that is not None."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: fn(value) for name, value in values.items() if value is not None})
 
-    def to(self, device: torch.device | str, *, non_blocking: bool = True) -> Self:
+    def to(self: BatchT, device: torch.device | str, *, non_blocking: bool = True) -> BatchT:
         """The same batch on another device."""
         return self.map(lambda value: value.to(device, non_blocking=non_blocking))
 
-    def pin_memory(self) -> Self:
+    def pin_memory(self: BatchT) -> BatchT:
         """The same batch in pinned memory; DataLoader(pin_memory=True) calls this."""
         return self.map(lambda value: value.pin_memory() if isinstance(value, Tensor) else value)
 
@@ -117,7 +121,7 @@ class CauseBatch(_Batch):
         return len(self.images)
 
 
-def collate(samples: list[_Batch]) -> _Batch:
+def collate(samples: list[BatchT]) -> BatchT:
     """Stack samples (batches without the leading dimension) into a batch of the same type."""
     first = samples[0]
     columns = {f.name: [getattr(s, f.name) for s in samples] for f in fields(first)}

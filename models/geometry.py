@@ -5,6 +5,7 @@ left mouth corner, right mouth corner; left is the viewer's left. A transform is
 points to destination points. Warps are differentiable in the images.
 """
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ class Template:
         sx, sy = width / self.width, height / self.height
         return Template(width, height, tuple(((x + 0.5) * sx - 0.5, (y + 0.5) * sy - 0.5) for x, y in self.points))
 
-    def tensor(self, **kwargs) -> Tensor:
+    def tensor(self, **kwargs: Any) -> Tensor:
         """Points (5,2), float32 by default; kwargs as for torch.tensor."""
         return torch.tensor(self.points, **{'dtype': torch.float32, **kwargs})
 

@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -205,7 +204,7 @@ def _decode(image: Image.Image, name: str) -> Photo:
     profile = image.info.get('icc_profile') or None
     image, alpha = _split(image)
     rgb, profile, native = _to_srgb(image, profile, name, notes)
-    if alpha is not None and cast(int, alpha.getextrema()[0]) < 255:
+    if alpha is not None and alpha.getextrema() != (255, 255):
         native = native or rgb
         ground = Image.new('RGB', rgb.size, (BACKGROUND,) * 3)
         native = Image.composite(native, ground, alpha.point(lambda level: 255 if level else 0))

@@ -17,7 +17,7 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     """Decorator that disables autocast in `function` and converts half-precision tensors among its arguments, also in lists,
     tuples and dicts, to float32. For coordinates, resampling grids, landmarks, parsing, statistics, singular values and
     losses."""
-    def widened(value):
+    def widened(value: object) -> object:
         return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
 
     @functools.wraps(function)

@@ -23,7 +23,7 @@ import torch
 
 from app.albums import DiskAlbum
 from app.page import LOOPBACK, Settings, serve
-from datasets.loaders import FACES
+from datasets.registry import FACES
 from models.pipelines.io.provenance import check_signing
 from models.weights import WeightsError
 

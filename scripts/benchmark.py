@@ -23,7 +23,7 @@ import argparse
 
 import torch
 
-from datasets.loaders import FACES
+from datasets.registry import FACES
 from experiments.benchmarks.data import frechet_figures, loading_figures, rendering_figures
 from experiments.benchmarks.inference import swapping_figures, training_figures
 from experiments.benchmarks.occlusion import occlusion_figures

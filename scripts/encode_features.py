@@ -21,8 +21,9 @@ from itertools import islice
 
 import torch
 
-from datasets.loaders import FACES, build_loader, build_swaps
+from datasets.loaders import build_loader, build_swaps
 from datasets.preparation.feature_clusters import cluster_features, label_features, read_centers, write_centers
+from datasets.registry import FACES
 from experiments.training.errors import RunError, explain_out_of_memory
 from models.perception.build import build_perception
 from models.pipelines.io.image_grid import encode_png, grid

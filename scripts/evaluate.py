@@ -32,7 +32,7 @@ import torch
 from configs.renamed import renamed_metric
 from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
-from datasets.loaders import FACES, build_faces
+from datasets.registry import FACES, build_faces
 from datasets.webcaricature import SETTINGS
 from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.groups import read_groups

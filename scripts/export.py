@@ -25,7 +25,8 @@ from itertools import islice
 
 import torch
 
-from datasets.loaders import FACES, build_loader, build_swaps
+from datasets.loaders import build_loader, build_swaps
+from datasets.registry import FACES
 from models import weights
 from models.base import Family
 from models.cgan.published import load_generator

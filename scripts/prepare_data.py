@@ -33,10 +33,10 @@ from collections.abc import Callable
 import torch
 
 from datasets.cache import embed, label, pack
-from datasets.loaders import FACES, build_faces
 from datasets.preparation.photos import LAYOUTS, Rules, prepare
 from datasets.preparation.pseudo_labels import write_pseudo_labels
 from datasets.preparation.webcaricature import Filter, filter_images
+from datasets.registry import FACES, build_faces
 from datasets.transforms.joint import face_frame
 from models.geometry import FACE_SIDE, TEMPLATES
 from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser

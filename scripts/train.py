@@ -30,7 +30,7 @@ from configs.data import ParsingData
 from configs.describe import describe_run
 from configs.resolve import PRESETS, load, parse_override
 from configs.schema import RunConfig
-from datasets.loaders import DATASETS
+from datasets.registry import DATASETS
 from experiments.training.errors import RunError
 from experiments.training.launch.build import Training, build_training
 from experiments.training.launch.completion import complete

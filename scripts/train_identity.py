@@ -1,4 +1,4 @@
-"""Alias of `train.py --family recognizer`, for one release."""
+"""Alias of `train.py --family recognizer`; removed in the next release."""
 import sys
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Alias of `train.py --family parser`, for one release."""
+"""Alias of `train.py --family parser`; removed in the next release."""
 import sys
 from pathlib import Path
 

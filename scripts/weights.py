@@ -122,12 +122,12 @@ def run(args: argparse.Namespace) -> int:
     elif args.command == 'verify':
         return verify(args.names)
     elif args.command == 'convert':
-        from models.storage.convert import convert  # imports PyTorch, which takes seconds
+        from models.conversion.convert import convert  # imports PyTorch, which takes seconds
 
         for file in convert(args.name, source=args.source, out=args.out, unpickle=args.unpickle):
             print(file)
     elif args.command == 'halve':
-        from models.storage.convert import halve
+        from models.conversion.convert import halve
 
         print(halve(args.file, args.out))
     elif args.command == 'translator':

@@ -22,12 +22,6 @@ ALLOWED = {
 }
 TOP_LEVEL = {'models', 'datasets', 'configs', 'experiments', 'scripts', 'tests', 'app', 'README.md', 'setup.py', 'LICENSE',
              'CITATION.cff', 'CONTRIBUTING.md'}
-# (module, imported module): imports that close a circle and are to be removed
-TEMPORARY_CIRCLES = {
-    ('models.storage.convert', 'models.weights'), ('models.storage.unpickle', 'models.weights'),
-    ('datasets.samples.identities', 'datasets.loaders'), ('models.perception.encoders.files', 'models.perception.published'),
-    ('models.pipelines.files.translations', 'models.pipelines.video.targets'),
-}
 FAMILY_PACKAGES = {'.'.join(FAMILIES[name].module.split('.')[:2]) for name in GENERATORS}
 
 
@@ -90,7 +84,7 @@ def import_circle(files: dict[str, str], depth: int | None) -> list[str] | None:
             while name and name not in modules:
                 name = name.rpartition('.')[0]
             first, second = ('.'.join(dotted.split('.')[:depth]) for dotted in (module, name))
-            if name and first != second and (module, name) not in TEMPORARY_CIRCLES:
+            if name and first != second:
                 graph.setdefault(first, set()).add(second)
     try:
         TopologicalSorter(graph).prepare()

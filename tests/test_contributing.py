@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from configs.resolve import resolve
-from datasets import loaders
-from datasets.loaders import build_faces, build_loader, build_swaps
+from datasets import registry as data_registry
+from datasets.loaders import build_loader, build_swaps
+from datasets.registry import build_faces
 from experiments.training.devices.fabric import build_fabric
 from experiments.training.engine import Engine
 from models import registry
@@ -61,7 +62,7 @@ def test_the_family_trains(module, monkeypatch, tmp_path):
 
 
 def test_the_data_set_becomes_batches(module, monkeypatch, tmp_path):
-    monkeypatch.setattr(loaders, 'FACES', dict(loaders.FACES))
+    monkeypatch.setattr(data_registry, 'FACES', dict(data_registry.FACES))
     module('scans_data', DATA_SET)
     for identity in range(3):
         for number in range(2):

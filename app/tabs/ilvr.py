@@ -1,6 +1,6 @@
 """Tab for face generation from a reference image with ILVR (Choi et al. 2021)."""
 from collections.abc import Callable, Iterator
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import gradio as gr
 from torch import Tensor
@@ -63,9 +63,9 @@ def tab(networks: Networks) -> None:
                 if choice is None:
                     raise ValueError('there are no such weights: train a denoiser with `python scripts/train.py --family '
                                      'ddpm` and start the page with the folder of its run as --runs')
-                config = cast(ILVRConfig, checked(ILVRConfig, {
+                config = checked(ILVRConfig, {
                     'down': down, 'until': until / 100, 'steps': steps, 'sampler': sampler,
-                    'id_guidance': 0.0 if id_photo is None else strength}))
+                    'id_guidance': 0.0 if id_photo is None else strength})
                 folder = gallery.GRADIO_CACHE
                 info = GenerationInfo.of(choice.family, choice.files, _DESCRIPTION, GENERATED_MEDIA)
 

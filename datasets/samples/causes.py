@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch.utils.data import Dataset
 
+from datasets.base import SizedDataset
 from datasets.synthetic import ATTRIBUTE_RANGES, ATTRIBUTES, IDENTITY, SyntheticFaces
 from models.batch import CauseBatch
 
@@ -25,7 +25,7 @@ def causes_of(identity: ArrayLike, attributes: ArrayLike) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([np.asarray(identity, np.float32), scaled]))
 
 
-class RenderedCauses(Dataset):
+class RenderedCauses(SizedDataset):
     """CauseBatch samples without the batch dimension.
 
     A key is an index of epoch 0 or a pair (epoch, index); different keys give different images. num_identities: number of

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from configs.data import is_training
+from datasets.base import SizedDataset
 from datasets.faces import PARTITIONS, Faces
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from datasets.samples.readable import Readable
 from datasets.synthetic import render, sample_attributes, sample_identity
 from datasets.transforms.exaggeration import exaggerate_image
@@ -19,7 +19,7 @@ from models.geometry import Template
 _TRAIN_IDENTITIES, _TEST_IDENTITIES = 200, 40  # of the rendered faces
 
 
-class IdentityImages(Dataset):
+class IdentityImages(SizedDataset):
     """FaceBatch samples without the batch dimension, aligned to the template `to` by the landmarks of each image.
 
     Identity labels run from 0 to `num_identities` - 1; `names` holds their names. A key is an index or a pair (epoch, index); a
@@ -93,7 +93,7 @@ class PhotoDrawingPairs(IdentityImages):
         return collate(samples)
 
 
-class RenderedIdentities(Dataset):
+class RenderedIdentities(SizedDataset):
     """Rendered faces of `num_identities` identities in the template `to`.
 
     A key is an index or a pair (epoch, index); the identity label is index % num_identities, and each epoch renders another
@@ -123,10 +123,10 @@ class RenderedIdentities(Dataset):
 def build_identities(name: str, root: str | Path | None, to: Template, partition: str = 'train', *, seed: int = 0,
                      augment: bool = False, balanced: bool = False,
                      exaggerate: float = 0.0) -> IdentityImages | RenderedIdentities:
-    """Single faces of a data set by name, one of datasets.loaders.FACES or `synthetic`.
+    """Single faces of a data set by name, one of datasets.registry.FACES or `synthetic`.
 
     In training partitions identities have at least two images each; `augment` (a horizontal flip), `balanced`
-    (PhotoDrawingPairs) and `exaggerate` apply to these partitions only. Raises ValueError as datasets.loaders.build_faces does.
+    (PhotoDrawingPairs) and `exaggerate` apply to these partitions only. Raises ValueError as datasets.registry.build_faces does.
     """
     train = is_training(partition)
     if name == 'synthetic':

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from datasets.base import SizedDataset
 from datasets.celebamask import celebamask
 from datasets.faces import PARTITIONS, Faces, check_root
 from datasets.fasseg import eye_mouth_centers, fasseg
@@ -146,7 +146,7 @@ def random_appearance(image: Tensor, rng: np.random.Generator) -> Tensor:
     return (image + torch.from_numpy(noise)).clamp(-1, 1)
 
 
-class ParsingSamples(Dataset):
+class ParsingSamples(SizedDataset):
     """ParsingBatch samples without the batch dimension, sampled from several sources with probabilities proportional to
     `weights`.
 

@@ -4,16 +4,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from configs.reading import read_rows, shown
+from datasets.base import SizedDataset
 from datasets.faces import Faces
 from datasets.samples.readable import MAX_ATTEMPTS, FaceImage, Readable
 from datasets.transforms.joint import Augmentation, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
 
 
-class Swaps(Dataset):
+class Swaps(SizedDataset):
     """SwapBatch samples without the batch dimension, in the template `face` at `size` pixels.
 
     A key is an index, in the epoch of `set_epoch`, or a pair (epoch, index). A sample depends only on the seed, the key and the
@@ -113,7 +113,7 @@ class Swaps(Dataset):
                            'check the disk or unpack the data again')
 
 
-class ListedSwaps(Dataset):
+class ListedSwaps(SizedDataset):
     """The pairs of a CSV (columns source and target, files relative to the images' folder), in its order.
 
     Raises ValueError for a list that is malformed or names an unknown file, and BrokenImage for an unreadable image: pairs of

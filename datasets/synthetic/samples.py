@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
+from datasets.base import SizedDataset
 from datasets.synthetic.parameters import sample_attributes, sample_identity
 from datasets.synthetic.renderer import Rendering, render
 from models.batch import PairBatch, SwapBatch
@@ -24,7 +24,7 @@ def identity_number(split: str, k: int) -> int:
     return k // len(digits) * 10 + digits[k % len(digits)]
 
 
-class _RenderedDataset(Dataset):
+class _RenderedDataset(SizedDataset):
     """Base of the data sets of rendered faces; sample i is a function of (seed, split, i).
 
     Args:

@@ -5,7 +5,7 @@ import torch
 
 from configs.ablation import AblationConfig
 from datasets.faces import Faces
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from experiments.ablation.comparison import Comparison, compare, compare_encoders
 from experiments.ablation.plan import Run
 from experiments.ablation.report import report
@@ -35,8 +35,8 @@ def compare_runs(name: str, ablation: AblationConfig, runs: list[Run], protocol:
     """Compare the finished runs.
 
     Args:
-        protocol: of `load_protocol`.
-        folder: of stored evaluations.
+        protocol: return value of `load_protocol`.
+        folder: folder of stored evaluations.
 
     Raises:
         ValueError: no run is finished.

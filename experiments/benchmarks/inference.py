@@ -4,7 +4,6 @@ import statistics
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from models.runtime.fusion import fused
 from models.runtime.quantization import quantize
 from models.runtime.sessions import Session, open_temporary
 
-MAX_CALIBRATION_BATCHES = 8  # for the ranges and the error of int8
+MAX_CALIBRATION_BATCHES = 8  # batches that determine the ranges and the error of int8
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, repeats: int = 5) -> float:
@@ -41,7 +40,7 @@ def _alternating(forms: Mapping[str, Callable[[], Tensor]], repeats: int) -> dic
 
 
 def _fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on a GPU and on a CPU with AMX; on other CPUs float32, which is 1.5 times as fast there."""
+    """bfloat16 on a GPU and on a CPU with AMX; on other CPUs float32, which is 1.5 times as fast on them."""
     matrix_units = device.type == 'cuda' or torch.backends.cpu.get_cpu_capability() == 'AMX'
     return torch.bfloat16 if matrix_units else torch.float32
 
@@ -145,7 +144,7 @@ class _TrainingStep:
 
     Args:
         size: side of the images in pixels.
-        device: of the networks.
+        device: device of the networks.
         share_swap: the discriminator is trained on the swap of the generator's update.
     """
 
@@ -161,21 +160,18 @@ class _TrainingStep:
         for index, optimizer in enumerate(self.optimizers):
             self.discriminator.requires_grad_(index == 1)
             if index == 0:
-                swap = self._swap(target, embedding)
+                swap = self.generator.swap(target, embedding)
                 loss = generator_loss('hinge', self.discriminator(swap).logits) + 10 * (swap - target).abs().mean()
             else:
                 if not self.share_swap:
                     with torch.no_grad():
-                        swap = self._swap(target, embedding)
+                        swap = self.generator.swap(target, embedding)
                 real, fake = self.discriminator(target).logits, self.discriminator(swap.detach()).logits
                 loss = discriminator_on_real('hinge', real) + discriminator_on_fake('hinge', fake)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
         return loss.detach()
-
-    def _swap(self, target: Tensor, embedding: Tensor) -> Tensor:
-        return cast(Tensor, self.generator.swap(target, embedding))  # the published generator predicts no mask
 
 
 def _figures(seconds: dict[str, float], batch: int, work: float, parameter_count: int, device: torch.device,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from datasets.synthetic import identity_number, render, sample_attributes, sample_identity
 from datasets.synthetic.occluders import OCCLUDERS, occlude
 from datasets.transforms.joint import face_frame, into_frame
@@ -81,7 +81,7 @@ def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOT
 
     Args:
         name: data set of faces; None for rendered faces.
-        root: its folder.
+        root: folder of the data set.
         parser: one of models.perception.build.PARSERS, or a parser.safetensors.
         file: weights of a swapper; None for those of the zoo.
         images: number of faces.
@@ -109,9 +109,9 @@ def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOT
             masks, _ = occlusion.face_masks(perception.parser, targets, swaps, parsed, details=details, min_bare=limit[0],
                                               max_residual=limit[1])
             milliseconds.append(1000 * (time.thread_time() - start) / len(targets))
-            for kind, mask, (_, hidden) in zip(kinds, masks[:, 0].numpy() > 0.5, samples):
-                kept, hidden = ~mask[_enlarged(face)], _enlarged(hidden)[_enlarged(face)]
-                counts[limit, kind] += [(kept & hidden).sum(), (kept & ~hidden).sum(), (hidden & ~kept).sum(), len(kept)]
+            for kind, mask, (_, occluder) in zip(kinds, masks[:, 0].numpy() > 0.5, samples):
+                kept, occluded = ~mask[_enlarged(face)], _enlarged(occluder)[_enlarged(face)]
+                counts[limit, kind] += [(kept & occluded).sum(), (kept & ~occluded).sum(), (occluded & ~kept).sum(), len(kept)]
     figures = {}
     for limit in limits:
         title = '' if len(limits) == 1 else f'{limit[0]:g}, {limit[1]:g}: '

@@ -10,14 +10,14 @@ The networks have the parameters of a family of the suite, whose losses and grad
 | cyclegan | junyanz/pytorch-CycleGAN-and-pix2pix      | generators first, then discriminators on the same translations  |
 """
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.batch import PairBatch
-from models.blocks.norms import LIN
+from models.blocks.norms import LIN, AdaLIN
 from models.blocks.spectral import SpectralConv2d, unnormalized_weight
 from models.translation.cyclegan.family import CycleGAN
 from models.translation.ugatit.family import UGATIT
@@ -25,7 +25,8 @@ from models.translation.ugatit.networks import Discriminator, Generator, StyledR
 
 
 def use_published_spectral_norm(module: nn.Module) -> None:
-    """Replace every SpectralConv2d inside by an nn.Conv2d with torch.nn.utils.spectral_norm and the same parameters, in place."""
+    """Replace, in place, every SpectralConv2d of a module by an nn.Conv2d with torch.nn.utils.spectral_norm and the same
+    parameters."""
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, SpectralConv2d):
@@ -49,19 +50,18 @@ def _layer_instance_norm(x: Tensor, rho: Tensor, scale: Tensor, shift: Tensor, e
 def _cam_attention(x: Tensor, network: Generator | Discriminator) -> tuple[Tensor, Tensor]:
     """Logits (B,2) of the two classifiers of a network and its merged, weighted feature map (B,C,H,W)."""
     logits, weighted = [], []
-    for pool, name in ((F.adaptive_avg_pool2d, 'gap_fc'), (F.adaptive_max_pool2d, 'gmp_fc')):
-        classifier = cast(nn.Linear, network.get_submodule(name))
+    for pool, classifier in ((F.adaptive_avg_pool2d, network.gap_fc), (F.adaptive_max_pool2d, network.gmp_fc)):
         logits.append(classifier(pool(x, 1).flatten(1)))
         weighted.append(x * unnormalized_weight(classifier)[:, :, None, None])
-    return torch.cat(logits, 1), network.get_submodule('conv1x1')(torch.cat(weighted, 1))
+    return torch.cat(logits, 1), network.conv1x1(torch.cat(weighted, 1))
 
 
 def _residual(block: StyledResidual, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    def norm(name: str, y: Tensor) -> Tensor:
-        return _layer_instance_norm(y, block.get_parameter(f'{name}.rho'), scale[:, :, None, None], shift[:, :, None, None])
+    def norm(layer: AdaLIN, y: Tensor) -> Tensor:
+        return _layer_instance_norm(y, layer.rho, scale[:, :, None, None], shift[:, :, None, None])
 
-    y = F.relu(norm('norm1', block.get_submodule('conv1')(x)))
-    return x + norm('norm2', block.get_submodule('conv2')(y))
+    y = F.relu(norm(block.norm1, block.conv1(x)))
+    return x + norm(block.norm2, block.conv2(y))
 
 
 def ugatit_generator(network: Generator, image: Tensor) -> Translation:
@@ -90,7 +90,7 @@ def ugatit_steps(family: UGATIT, batch: PairBatch) -> dict[str, Callable[[], Ten
     """Total loss of each parameter group, in the published order of updates.
 
     Args:
-        family: with the options of the publication; the losses have the weights of its config.
+        family: a family with the options of the publication; the losses have the weights of its config.
     """
     weights, a, b = family.config.weights, batch.a, batch.b
 

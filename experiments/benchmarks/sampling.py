@@ -1,7 +1,5 @@
 """Speed and faithfulness of ILVR sampling in its published form and in the suite's, with one denoiser."""
-from collections.abc import Sized
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -28,7 +26,7 @@ def ilvr_figures(denoiser: Denoiser, references: Tensor, ours: ILVRConfig, embed
     Args:
         references: (R,3,S,S) in [-1,1] in the template `face`.
         ours: config of the suite's sampler.
-        batch: images at a time.
+        batch: images per batch.
         int8_denoiser: the denoiser in int8, for a further run of the suite's sampler.
     """
     published = PUBLISHED.model_copy(update={'down': ours.down, 'down_last': ours.down_last, 'until': ours.until})
@@ -55,13 +53,13 @@ def sampling_figures(weights: str, data: str | None, root: Path | None, *, image
     Args:
         weights: name of published weights, or file of a run, as for models.ddpm.loading.load_denoiser.
         data: data set of the references; None for rendered faces.
-        root: its folder.
+        root: folder of the data set.
         images: number of samples, cycling through the references.
-        batch: images at a time.
+        batch: images per batch.
         ours: fields of ILVRConfig for the suite's sampler.
 
     Raises:
-        ValueError: the weights are exported already, or `images` is below 1.
+        ValueError: the weights are those of an exported denoiser, or `images` is below 1.
     """
     config = checked(ILVRConfig, ours)
     denoiser, _ = load_denoiser(weights)
@@ -70,7 +68,7 @@ def sampling_figures(weights: str, data: str | None, root: Path | None, *, image
         raise ValueError(f'{weights} is an exported denoiser; give the weights that it was exported from')
     if images < 1:
         raise ValueError('--images must be at least 1')
-    count = len(cast(Sized, faces))
+    count = len(faces)
     references = torch.stack([faces[index % count].target for index in range(images)])
     figures, int8_denoiser = denoiser_figures(denoiser, references, batch=batch)
     embed = load_embedder('identity-mobilefacenet')

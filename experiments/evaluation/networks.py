@@ -1,4 +1,4 @@
-"""Measurement of a perception network by its task: an identity encoder, a face parser, or a regressor of rendering parameters."""
+"""Reports of perception networks by task: identity encoders, face parsers, regressors of rendering parameters."""
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -13,7 +13,7 @@ from models import weights
 from models.base import Task
 from models.perception.build import EMBEDDERS, PARSERS, load_embedder, load_parser
 from models.perception.causes import load_causes
-from models.perception.encoders.files import load_encoder
+from models.perception.encoder_files import load_encoder
 from models.perception.parsers.family import load_trained
 
 CAUSES_WEIGHTS = 'causes'  # name in models.weights
@@ -30,7 +30,7 @@ def network_task(source: str) -> Task:
             return 'parsing'
         if source == CAUSES_WEIGHTS:
             return 'causes'
-        raise ValueError(f'{shown(source)} is neither a file nor a published network; known: '
+        raise ValueError(f'{shown(source)} is neither a file nor a published network; there are: '
                          f'{", ".join([*EMBEDDERS, *PARSERS, CAUSES_WEIGHTS])}')
     try:
         with safe_open(source, 'pt') as handle:
@@ -52,8 +52,8 @@ def verification_report(source: str, data: str, root: str | None, partition: str
     Args:
         source: a name of EMBEDDERS, or an encoder.safetensors.
         data, root, partition: as for datasets.samples.identities.build_identities.
-        seed: of rendered faces.
-        device: of the network.
+        seed: seed of rendered faces.
+        device: device of the network.
         workers: loader processes.
 
     Raises:
@@ -76,8 +76,8 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
     Args:
         source: a name of PARSERS, or a parser.safetensors.
         roots: folders with label maps (datasets.samples.parsing).
-        partition: of the images; 'all' for all.
-        device: of the network.
+        partition: partition of the images; 'all' for all images.
+        device: device of the network.
 
     Raises:
         ValueError: the file or a folder does not fit, or the partition of a folder is empty.

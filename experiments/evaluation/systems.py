@@ -2,7 +2,6 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from models.batch import SwapBatch
 from models.geometry import FACE_CORNER, FACE_SIDE, TEMPLATES
 from models.images import to_tensor
 from models.pipelines import blend
+from models.pipelines.translate import TranslatorFamily
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class ProtocolBatch:
     face: Tensor           # (B,1,H,W), face mask of the target, from the true label map where the protocol has one
 
 
-DIRECTIONS = ('a2b', 'b2a')  # of translation, between photos (a) and drawings (b)
+DIRECTIONS = ('a2b', 'b2a')  # directions of translation between photos (a) and drawings (b)
 
 
 class System:
     """Interface of an evaluated system.
 
-    name: title of its row; key: identifies everything its images depend on; family: its networks, None for outside systems;
-    directions: of translation, empty for swap systems.
+    name: title of its row; key: text that identifies all inputs and weights its images depend on; family: its networks, None for
+    systems without networks; directions: directions of translation, empty for swap systems.
     """
 
     name: str
@@ -75,11 +75,10 @@ class Trained(System):
 
     def translate(self, images: Tensor, direction: str, *, seed: int = 0) -> Tensor:
         """Translations resized from the size of the family to that of the images. Raises ValueError for a swap family."""
-        family: Any = self.family
-        if not self.directions:
-            raise ValueError(f'{type(family).__name__} is a swap family; give a run of a translation family')
+        if not isinstance(self.family, TranslatorFamily):
+            raise ValueError(f'{type(self.family).__name__} is a swap family; give a run of a translation family')
         generator = torch.Generator(images.device).manual_seed(seed)
-        generated = family.translate(_resize(images, family.config.size), direction, generator=generator)
+        generated = self.family.translate(_resize(images, self.family.config.size), direction, generator=generator)
         return _resize(generated.float(), images.shape[-1])
 
 

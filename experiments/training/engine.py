@@ -67,7 +67,7 @@ class Engine:
         self.param_groups = build_optimizer_groups(family, config.param_groups)
         with explain_out_of_memory(self.memory_advice):
             validation_batches = [self._to_device(batch) for batch in validation]
-            if family.perception is not None:
+            if family.has_perception:
                 family.perception.to(fabric.device)
             self.module, *optimizers = fabric.setup(LossModule(family), *(group.optimizer for group in self.param_groups))
             self.ema = EMA(family, family.ema_modules(), engine.ema, round(engine.ema_from * engine.steps))
@@ -82,7 +82,7 @@ class Engine:
         self.step = 0
         self._resumed = False
         self._validated_step = -1
-        self._validation_metrics: dict[str, float] = {}  # of _validated_step, in the first process only
+        self._validation_metrics: dict[str, float] = {}  # metrics at _validated_step, in the first process only
 
     def _configure_family(self) -> None:
         """Set training mode, CPU kernels, memory format and compilation."""
@@ -92,7 +92,7 @@ class Engine:
             raise RunError(f'engine.cpu_kernels=true has no effect on {self.config.family} on {device.type}; remove it')
         if engine.channels_last:
             family.to(memory_format=torch.channels_last)
-            if family.perception is not None:
+            if family.has_perception:
                 family.perception.to(memory_format=torch.channels_last)
         if engine.compile:
             family.compile(dynamic=False)
@@ -195,7 +195,7 @@ class Engine:
         Reading a loss waits for the device. On a GPU this is done only where `due`, or where the only process received a signal.
 
         Returns:
-            The number of the signal that asks to stop, or None.
+            The number of a received stop signal, or None.
 
         Raises:
             RunError: in every process, where a loss of one of them was not finite.

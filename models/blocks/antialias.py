@@ -14,6 +14,8 @@ def _binomial_kernel(taps: tuple[float, ...], channels: int) -> Tensor:
 class BlurDown(nn.Module):
     """Blur by a 3x3 binomial kernel with reflected borders, then every second pixel: (B,C,H,W) -> (B,C,H/2,W/2)."""
 
+    filt: Tensor
+
     def __init__(self, channels: int):
         super().__init__()
         self.register_buffer('filt', _binomial_kernel((1., 2., 1.), channels))
@@ -24,6 +26,8 @@ class BlurDown(nn.Module):
 
 class BlurUp(nn.Module):
     """Zeros between the pixels, then a blur by a 4x4 binomial kernel with replicated borders: (B,C,H,W) -> (B,C,2H,2W)."""
+
+    filt: Tensor
 
     def __init__(self, channels: int):
         super().__init__()

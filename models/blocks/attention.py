@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -23,7 +24,7 @@ class SelfAttention(nn.Module):
         ValueError: fewer than 8 channels.
     """
 
-    def __init__(self, channels: int, *, pooled: bool = False, wrap: Callable[[nn.Module], nn.Module] = lambda conv: conv,
+    def __init__(self, channels: int, *, pooled: bool = False, wrap: Callable[[nn.Conv2d], nn.Module] = lambda conv: conv,
                  gamma: float = 0.0, names: tuple[str, str, str] = ('conv_f', 'conv_g', 'conv_h')):
         super().__init__()
         if channels < 8:
@@ -39,7 +40,6 @@ class SelfAttention(nn.Module):
         query, key, value = (self.get_submodule(name)(x) for name in self.names)
         if self.pooled:
             key, value = F.max_pool2d(key, 2), F.max_pool2d(value, 2)
-        tokens = (y.flatten(2).transpose(1, 2) for y in (query, key, value))  # (B,HW,C/8), (B,N,C/8), (B,N,V)
-        attended = F.scaled_dot_product_attention(*tokens, scale=1.0)  # (B,HW,V)
-        attended = attended.transpose(1, 2).unflatten(2, x.shape[2:])  # (B,V,H,W)
-        return x + self.gamma * self.out(attended)
+        query, key, value = (rearrange(y, 'b c h w -> b (h w) c') for y in (query, key, value))  # (B,HW,C/8), (B,N,C/8), (B,N,V)
+        attended = F.scaled_dot_product_attention(query, key, value, scale=1.0)  # (B,HW,V)
+        return x + self.gamma * self.out(rearrange(attended, 'b (h w) v -> b v h w', h=x.shape[2]))

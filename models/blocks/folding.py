@@ -49,5 +49,5 @@ def unfolding(width: int, fold: int, out: int = 3, *, shuffle: bool = False) -> 
         layers += [nn.SiLU()] if fold > 2 else []
         width, fold = narrow, fold // 2
     nn.init.normal_(conv.weight, std=0.01)
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.get_parameter('bias'))
     return layers

@@ -1,12 +1,15 @@
 """Weight initialization."""
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+ModuleT = TypeVar('ModuleT', bound=nn.Module)
+
 
 @torch.no_grad()
-def initialize(module: nn.Module, init: Callable[[Tensor], Tensor]) -> nn.Module:
+def initialize(module: ModuleT, init: Callable[[Tensor], Tensor]) -> ModuleT:
     """Initialize every matrix and kernel inside `module`, in place.
 
     Args:

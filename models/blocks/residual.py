@@ -1,4 +1,4 @@
-"""Pre-activation residual blocks."""
+"""Pre-activation residual blocks, and sequences of blocks with a condition."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,6 +23,15 @@ class AdaINResidual(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         y = self.conv1(F.silu(self.norm1(x, style)))
         return self.skip(x) + self.conv2(F.silu(self.norm2(y, style)))
+
+
+class ConditionedBlocks(nn.ModuleList):
+    """Blocks that take the same second input, such as a style (B,S), one after the other: x, condition -> x."""
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        for block in self:
+            x = block(x, condition)
+        return x
 
 
 class Residual(nn.Module):

@@ -42,13 +42,18 @@ class SpectralLayer(nn.Module):
     after a forward pass.
 
     Args:
-        weight: parameter (O, ...) of the plain layer.
-        bias: parameter (O,) of the plain layer, or None.
+        layer: the plain layer, whose parameters these are.
     """
 
-    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None):
+    weight_orig: nn.Parameter
+    weight_u: Tensor
+    weight_v: Tensor
+    bias: nn.Parameter | None
+
+    def __init__(self, layer: nn.Conv2d | nn.Linear):
         super().__init__()
-        self.register_parameter('bias', bias)
+        weight = layer.get_parameter('weight')
+        self.register_parameter('bias', None if layer.bias is None else layer.get_parameter('bias'))
         self.register_parameter('weight_orig', weight)
         for name, length in (('weight_u', len(weight)), ('weight_v', weight[0].numel())):
             self.register_buffer(name, F.normalize(torch.randn(length), dim=0))
@@ -80,13 +85,13 @@ class SpectralConv2d(SpectralLayer):
     """A spectrally normalized nn.Conv2d: (B,I,H,W) -> (B,O,H',W')."""
 
     def __init__(self, conv: nn.Conv2d):
-        super().__init__(conv.weight, conv.bias)
+        super().__init__(conv)
         self.stride, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
         self.padding, self.padding_mode, self._pad = conv.padding, conv.padding_mode, conv._reversed_padding_repeated_twice
         self.in_channels, self.out_channels, self.kernel_size = conv.in_channels, conv.out_channels, conv.kernel_size
 
     def forward(self, x: Tensor) -> Tensor:
-        padding = self.padding
+        padding: str | int | tuple[int, ...] = self.padding
         if self.padding_mode != 'zeros':
             x, padding = F.pad(x, self._pad, mode=self.padding_mode), 0
         y = F.conv2d(x, self.weight_orig, None, self.stride, padding, self.dilation, self.groups) / self.largest_singular_value()
@@ -97,7 +102,7 @@ class SpectralLinear(SpectralLayer):
     """A spectrally normalized nn.Linear: (..., I) -> (..., O)."""
 
     def __init__(self, linear: nn.Linear):
-        super().__init__(linear.weight, linear.bias)
+        super().__init__(linear)
         self.in_features, self.out_features = linear.in_features, linear.out_features
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,7 +120,7 @@ def spectral(layer: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
     return SpectralConv2d(layer) if isinstance(layer, nn.Conv2d) else SpectralLinear(layer)
 
 
-def unnormalized_weight(layer: nn.Module) -> Tensor:
+def unnormalized_weight(layer: nn.Linear | SpectralLayer) -> Tensor:
     """The weight of a layer before spectral normalization, whether the layer has one or not."""
     return layer.weight_orig if isinstance(layer, SpectralLayer) else layer.weight
 
@@ -140,7 +145,7 @@ class SpectralEveryForward(nn.Module):
 
     def __init__(self, module: nn.Module, name: str = 'weight_bar'):
         super().__init__()
-        weight = module.weight
+        weight = module.get_parameter('weight')
         del module.weight
         u, v = torch.randn(len(weight)), torch.randn(weight[0].numel())
         module.weight_u = nn.Parameter(F.normalize(u, dim=0), requires_grad=False)
@@ -159,7 +164,7 @@ class SpectralEveryForward(nn.Module):
     @full_precision
     def _largest_singular_value(self, matrix: Tensor) -> Tensor:
         """Scalar, after a power step; in float32 under autocast as well."""
-        u, v = self.module.weight_u, self.module.weight_v
+        u, v = self.module.get_parameter('weight_u'), self.module.get_parameter('weight_v')
         if self.training and torch.compiler.is_compiling():
             left, right = power_step(matrix.detach(), u, v)
             return left @ (matrix @ right)

@@ -110,7 +110,7 @@ class Projector(nn.Module):
     """Frozen feature maps of a classification network, mixed across channels and scales by frozen random convolutions (Sauer et
     al. 2021, section 3.2)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.pretrained = EfficientNetLite0()
         mixed = (64, 128, 256, 512)
@@ -120,18 +120,19 @@ class Projector(nn.Module):
             self.scratch[f'layer{i}_csm'] = nn.ModuleDict({'out_conv': nn.Conv2d(mixed[i], out, 1)})
         self.requires_grad_(False)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> 'Projector':
         """Keeps the frozen network in eval mode."""
         return super().train(False)
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """(B,3,H,W) -> the network's maps, and mixed ones at H/2, H/4, H/8 and H/16."""
         maps = self.pretrained(x)
-        mixed, y = [], None
+        mixed: list[Tensor] = []
+        y: Tensor | None = None
         for i in (3, 2, 1, 0):
             level = self.scratch[f'layer{i}_ccm'](maps[i])
             y = F.interpolate(level if y is None else y + level, scale_factor=2, mode='bilinear', align_corners=True)
-            y = self.scratch[f'layer{i}_csm']['out_conv'](y)
+            y = self.scratch.get_submodule(f'layer{i}_csm.out_conv')(y)
             mixed.insert(0, y)
         return maps, mixed
 
@@ -190,7 +191,7 @@ class ProjectedDiscriminator(Discriminator):
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         maps, mixed = self.feature_network(from_signed(image, self.value_range))
-        outputs = [mini(x) for mini, x in zip(self.discriminator['mini_discs'].values(), mixed)]
+        outputs = [mini(x) for mini, x in zip(self.discriminator['mini_discs'].children(), mixed)]
         logits = torch.cat([patches.flatten(1) for _, patches in outputs], 1)  # (B,n)
         return DiscriminatorOutput([logits], maps, self.classify(outputs[-1][0]))
 

@@ -21,6 +21,7 @@ Real images are the targets, so that the background is alike on both sides and d
 Known failures in the journal: `id_source` flat and `id_target` high (the generator copies the target), `id_source` falling late
 (the identity is lost), `real_accuracy` and `fake_accuracy` near 1 (the discriminator separates all images).
 """
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -104,11 +105,12 @@ class CGAN(SwapFamily):
         update = {'size': config.size, 'condition_channels': condition_channels}
         self.generator = Generator(config.generator.model_copy(update=update))
         self.discriminator = build_discriminator(config.discriminator.model_copy(update={'size': config.size}))
-        self.id_form = {
+        id_forms: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             'cosine': cosine_id_loss,
             'hinge': partial(hinge_id_loss, threshold=config.threshold),
             'distilled': partial(distillation_id_loss, temperature=config.temperature),
-        }[config.id_loss_form]
+        }
+        self.id_form = id_forms[config.id_loss_form]
 
     def param_groups(self) -> dict[str, list[Parameter]]:
         return {'generator': list(self.generator.parameters()), 'discriminator': self.discriminator.trainable_parameters()}
@@ -124,10 +126,9 @@ class CGAN(SwapFamily):
         """Swaps (B,3,H,W) of targets (B,3,H,W) in [-1,1] for embeddings (B,D), not clamped, and, where the generator predicts
         it, the mask (B,1,H,W) in [0,1], 1 = generated."""
         config = self.generator.config
-        output = self.generator.swap(target, embedding,
-                                     parsing_onehot=conditions.parsing_onehot if config.condition_channels else None,
-                                     background_image=conditions.background_image if config.background_image else None)
-        return output if config.mask else (output, None)
+        return self.generator.swap_and_mask(
+            target, embedding, parsing_onehot=conditions.parsing_onehot if config.condition_channels else None,
+            background_image=conditions.background_image if config.background_image else None)
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         if group == 'discriminator':
@@ -216,7 +217,8 @@ class CGAN(SwapFamily):
         columns = super().panel(batch)
         if self.generator.config.mask:
             conditions = self.conditions(batch.target, self.labels(batch))
-            mask = self.forward_generator(batch.target, self.source_embedding(batch), conditions)[1]
+            _, mask = self.forward_generator(batch.target, self.source_embedding(batch), conditions)
+            assert mask is not None
             columns['mask'] = (2 * mask - 1).expand(-1, 3, -1, -1)
         return columns
 

@@ -14,6 +14,7 @@ from configs.base import Config, needing
 from models.blocks.attention import SelfAttention
 from models.blocks.background import BackgroundPath
 from models.blocks.folding import folded, folded_channels, unfolding
+from models.blocks.residual import ConditionedBlocks
 from models.blocks.spectral import spectral
 from models.images import ValueRange, from_signed, to_signed
 
@@ -62,12 +63,12 @@ class InjectionBlock(nn.Module):
         return x + self.style2(self.conv2(y), style)
 
 
-class Up(nn.Sequential):
+class Up(nn.ModuleList):
     """Bilinear upsampling by 2, concatenation of the skip connection, convolution, norm, ReLU."""
 
     def __init__(self, width: int, out: int, skip: int, config: 'GeneratorConfig'):
-        super().__init__(nn.Upsample(scale_factor=2, mode='bilinear'),
-                         spectral(nn.Conv2d(width + skip, out, 3, 1, 1), config.spectral), _norm(config.norm, out), nn.ReLU())
+        super().__init__([nn.Upsample(scale_factor=2, mode='bilinear'),
+                          spectral(nn.Conv2d(width + skip, out, 3, 1, 1), config.spectral), _norm(config.norm, out), nn.ReLU()])
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
         """x (B,I,h,w), skip (B,K,2h,2w) -> (B,O,2h,2w)."""
@@ -168,19 +169,20 @@ class Generator(nn.Module):
             conv = spectral(nn.Conv2d(widths[level], widths[level + 1], 3, 2, 1), config.spectral)
             self.add_module(f'down{config.first + level}',
                             nn.Sequential(conv, _norm(config.norm, widths[level + 1]), nn.ReLU()))
-        self.BottleNeck = nn.ModuleList(InjectionBlock(widths[-1], style, config) for _ in range(config.blocks))
+        self.BottleNeck = ConditionedBlocks(InjectionBlock(widths[-1], style, config) for _ in range(config.blocks))
         for level in reversed(range(levels)):
             skip = {'none': 0, 'background_image': config.skip_width, 'target': widths[level]}[config.skips]
             self.add_module(f'up{config.first + level}', Up(widths[level + 1], widths[level], skip, config))
-        self.injected = nn.ModuleList(nn.ModuleList(InjectionBlock(width, style, config) for _ in range(config.decoder_blocks))
-                                      for width in widths[:-1])
+        self.injected = nn.ModuleList(
+            ConditionedBlocks(InjectionBlock(width, style, config) for _ in range(config.decoder_blocks))
+            for width in widths[:-1])
         self.attention = nn.ModuleDict({
             str(side): SelfAttention(widths[config.sides.index(side)], pooled=config.pooled,
                                      wrap=lambda conv: spectral(conv, config.spectral)) for side in config.attention})
         flat = nn.ReflectionPad2d(3), nn.Conv2d(widths[0], out_channels, 7)
         self.last_layer = nn.Sequential(*(flat if config.fold == 1 else unfolding(widths[0], config.fold, out_channels)))
         if config.mask:  # an initial mask of 0.88, so that training does not start from a copy of the target
-            nn.init.constant_(self.last_layer[-1].bias[3:], 2.0)
+            nn.init.constant_(self.last_layer[-1].get_parameter('bias')[3:], 2.0)
 
     def forward(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
                 background_image: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
@@ -197,19 +199,13 @@ class Generator(nn.Module):
         maps = [self.first_layer(folded(target, parsing_onehot, config.fold))]  # (B,W0,H/fold,W/fold)
         for level in range(len(config.widths) - 1):
             maps.append(getattr(self, f'down{config.first + level}')(maps[level]))
-        x = maps.pop()  # (B,Wn,h,w)
-        for block in self.BottleNeck:
-            x = block(x, style)
-        x = self._attended(x, -1)
-        if self.background is not None:
+        x = self._attended(self.BottleNeck(maps.pop(), style), -1)  # (B,Wn,h,w)
+        if self.background is not None and background_image is not None:
             maps = self.background(folded(background_image, parsing_onehot, config.fold))
-        elif config.skips == 'none':
-            maps = [None] * len(maps)
         for level in reversed(range(len(maps))):
-            x = getattr(self, f'up{config.first + level}')(x, maps[level])  # (B,W_level,2h,2w)
-            for block in self.injected[level]:
-                x = block(x, style)
-            x = self._attended(x, level)
+            skip = None if config.skips == 'none' else maps[level]
+            x = getattr(self, f'up{config.first + level}')(x, skip)  # (B,W_level,2h,2w)
+            x = self._attended(self.injected[level](x, style), level)
         return self._composed(self.last_layer(x).to(target.dtype), target, background_image)
 
     def _attended(self, x: Tensor, level: int) -> Tensor:
@@ -227,9 +223,16 @@ class Generator(nn.Module):
         return (mask * image + (1 - mask) * target, mask) if self.config.mask else image
 
     def swap(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
-             background_image: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """forward for images in [-1,1], whatever the network's value range; differentiable, not clamped."""
+             background_image: Tensor | None = None) -> Tensor:
+        """The swap alone, as `swap_and_mask`."""
+        return self.swap_and_mask(target, embedding, parsing_onehot=parsing_onehot, background_image=background_image)[0]
+
+    def swap_and_mask(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
+                      background_image: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """forward for images in [-1,1], whatever the network's value range; differentiable, not clamped. The mask is None where
+        the network predicts none."""
         value_range = self.config.value_range
         output = self(from_signed(target, value_range), embedding, parsing_onehot=parsing_onehot,
                       background_image=background_image)
-        return (to_signed(output[0], value_range), output[1]) if self.config.mask else to_signed(output, value_range)
+        image, mask = output if self.config.mask else (output, None)
+        return to_signed(image, value_range), mask

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from models import weights
 from models.cgan.generator import PUBLISHED, Generator
-from models.storage.convert import read_archive, read_state
+from models.conversion.convert import read_archive, read_state
 
 
 def _state(name: str) -> dict[str, Tensor]:

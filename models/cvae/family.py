@@ -92,8 +92,8 @@ class CVAE(SwapFamily):
         return {'encoder': self.encoder, 'background': self.background, 'decoder': self.decoder}
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
-        if group == 'discriminator':
-            return self._discriminator_losses(batch, cache)
+        if group == 'discriminator' and self.discriminator is not None:
+            return self._discriminator_losses(self.discriminator, batch, cache)
         config, labels = self.config, self.labels(batch)
         parsing_onehot, background_image, face = self.conditions(batch.target, labels)
         mean, logvar = self.encoder(folded(batch.target, parsing_onehot, config.fold))  # (B,L,h,w) each
@@ -110,14 +110,14 @@ class CVAE(SwapFamily):
         if self.is_active('kl'):
             warmup = min(1.0, (step + 1) / max(1, config.kl_warmup))
             losses['kl'] = warmup * kl_divergence(mean, logvar, free_bits=config.free_bits)
-        if self.is_active('adversarial'):
+        if self.is_active('adversarial') and self.discriminator is not None:
             losses['adversarial'] = generator_loss('hinge', [self.discriminator(image)])
         return losses
 
-    def _discriminator_losses(self, batch: SwapBatch, cache: dict) -> dict[str, Tensor]:
+    def _discriminator_losses(self, discriminator: nn.Module, batch: SwapBatch, cache: dict) -> dict[str, Tensor]:
         swap = cache['swap'] if 'swap' in cache else self.render(batch)
         # One pass: compiled, the power iterations of spectral norms must not step again before the backward pass.
-        logits = self.discriminator(torch.cat([batch.target, swap]))  # (2B,1,h,w)
+        logits = discriminator(torch.cat([batch.target, swap]))  # (2B,1,h,w)
         real, fake = ([half] for half in logits.chunk(2))
         self.log_metrics(**dict(zip(('real_accuracy', 'fake_accuracy'), accuracy(real, fake))))
         if not self.is_active('discriminator'):

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.blocks.folding import folded, folded_channels, unfolding
-from models.blocks.residual import AdaINResidual, Residual
+from models.blocks.residual import AdaINResidual, ConditionedBlocks, Residual
 
 
 class Encoder(nn.Module):
@@ -48,8 +48,8 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList()
         previous = widths[-1]
         for width in reversed(widths):
-            self.levels.append(nn.ModuleList(AdaINResidual(width if i else previous + background, width, style)
-                                             for i in range(depth)))
+            self.levels.append(ConditionedBlocks(AdaINResidual(width if i else previous + background, width, style)
+                                                 for i in range(depth)))
             previous = width
         self.fine = None
         if fine:
@@ -68,8 +68,7 @@ class Decoder(nn.Module):
             if index:
                 x = F.interpolate(x, scale_factor=2, mode='nearest')  # (B,W,2h,2w)
             x = torch.cat([x, maps[-1 - index]], 1)  # (B,W+background,h,w)
-            for block in blocks:
-                x = block(x, style)
+            x = blocks(x, style)
         if self.fine is not None:
             x = F.interpolate(x, scale_factor=2, mode='bilinear')
             x = self.fine(torch.cat([x, folded(background_image, parsing_onehot, self.fold)], 1), style)  # (B,fine,2h,2w)

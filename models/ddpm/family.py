@@ -29,6 +29,7 @@ from models.batch import SwapBatch
 from models.ddpm.guidance import Guided, background_of
 from models.ddpm.id_guidance import IdentityGuidance
 from models.ddpm.ilvr import ILVRConfig, corrected
+from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.networks.unet import Condition, SwapUNet, heat_maps
 from models.ddpm.parameterization import Prediction, Schedule, as_prediction, clean_from, noised, split
 from models.ddpm.process import Process, Weighting, loss_weight
@@ -84,13 +85,15 @@ class DDPMConfig(SwapFamilyConfig):
                                       description='weight of each loss; a loss of weight 0 is not computed')
 
     def ignored(self) -> dict[str, str]:
-        return {**dict.fromkeys(('jitter', 'blend'), 'only cvae and cgan have it'),
+        return {**dict.fromkeys(('jitter', 'blend'), 'a denoiser is not trained with it'),
                 **needing('a weight of noise', self.is_active('noise'), 'weighting'),
                 **needing('model.weighting=p2 or min_snr', self.is_active('noise') and self.weighting != 'none', 'gamma')}
 
 
 class DDPM(SwapFamily):
     """Conditional diffusion for face swaps. `denoiser` with the condition None is the unconditional network."""
+
+    config: DDPMConfig
 
     def __init__(self, config: DDPMConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -208,7 +211,8 @@ class DDPM(SwapFamily):
             noise = invert(self.denoiser, noise_levels, target, target_condition, sampling.steps, start=start)
         else:
             noise = torch.randn(target.shape, generator=generator, device=target.device, dtype=target.dtype)
-        face, denoiser = self.dilated_face(face), Guided(self.denoiser, sampling.guidance)
+        face = self.dilated_face(face)
+        denoiser: Denoiser = Guided(self.denoiser, sampling.guidance)
         if sampling.id_guidance:
             denoiser = IdentityGuidance(denoiser, lambda clean: self.perception.id_encoder(torch.lerp(target, clean, face)),
                                         condition.id_embedding, strength=sampling.id_guidance)

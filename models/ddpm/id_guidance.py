@@ -1,6 +1,6 @@
 """Guidance of a denoiser by the gradient of an identity encoder."""
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ class IdentityGuidance(Denoiser):
         self.strength, self.through = strength, through
         self.alphas = torch.cumprod(1 - betas(denoiser.schedule), 0).float()
 
-    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: Any = None) -> Tensor:
         alpha = self.alphas.to(image.device)[timestep][:, None, None, None]
         weight = 6.75 * alpha * (1 - alpha).square()
         if weight.max() < _MIN_WEIGHT:
@@ -55,7 +55,7 @@ class IdentityGuidance(Denoiser):
             clean = clean.detach() - length * gradient / rms
         return clean if sigma is None else torch.cat([clean, sigma.detach()], 1)
 
-    def predict(self, image: Tensor, timestep: Tensor, condition: object | None, alpha: Tensor) -> tuple[Tensor, Tensor | None]:
+    def predict(self, image: Tensor, timestep: Tensor, condition: Any, alpha: Tensor) -> tuple[Tensor, Tensor | None]:
         """x0' clipped to [-1,1], and the variance outputs or None."""
         output, sigma = split(self.denoiser(image, timestep, condition).float(), self.channels)
         return clean_from(self.denoiser.prediction, output, image, alpha).clamp(-1, 1), sigma

@@ -42,7 +42,7 @@ class ILVRConfig(Config):
     through: Literal['denoiser', 'image'] = Field('denoiser', description='gradient of the identity guidance (IdentityGuidance)')
 
     @model_validator(mode='after')
-    def _ordered(self):
+    def _ordered(self) -> 'ILVRConfig':
         if self.until > self.begin:
             raise ValueError('the remaining share falls from 1 to 0: until must not be above begin')
         return self
@@ -104,9 +104,11 @@ def refine(denoiser: Denoiser, reference: Tensor, config: ILVRConfig, *, mask: T
     above 0. callback: called with each step.
     """
     if config.id_guidance:
+        if embed is None or id_embedding is None:
+            raise ValueError('id_guidance needs an embedder and a target embedding')
         denoiser = IdentityGuidance(denoiser, embed, id_embedding, strength=config.id_guidance, through=config.through)
-    hooks = {'clean_hook': corrected} if config.corrects == 'clean' else {'hook': published}
+    hook = published(reference, config, mask) if config.corrects == 'noisy' else None
+    clean_hook = corrected(reference, config, mask) if config.corrects == 'clean' else None
     noise = torch.randn(reference.shape, generator=generator, device=reference.device, dtype=reference.dtype)
-    return sample(denoiser, scheduler(config.sampler, denoiser.schedule), noise, None, config.steps, generator=generator,
-                  callback=callback, eta=config.eta,
-                  **{name: hook(reference, config, mask) for name, hook in hooks.items()}).clamp(-1, 1)
+    return sample(denoiser, scheduler(config.sampler, denoiser.schedule), noise, None, config.steps, hook=hook,
+                  clean_hook=clean_hook, callback=callback, generator=generator, eta=config.eta).clamp(-1, 1)

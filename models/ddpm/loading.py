@@ -26,8 +26,8 @@ def load_denoiser(name: str, device: str = 'cpu') -> tuple[Denoiser, str]:
         raise ValueError(f'{name} is neither a file nor a folder: give {ZOO}, {ADM}, RUN/family.safetensors or a folder in '
                          "diffusers' format")
     if path.suffix == '.onnx':
-        denoiser = PortableDenoiser(path, device)
-        return denoiser, denoiser.template
+        portable = PortableDenoiser(path, device)
+        return portable, portable.template
     if path.suffix != '.safetensors':
         return ADMUNet.load(path, ADMConfig()).to(device), 'ffhq'
     denoiser = getattr(load_family(path, None), 'denoiser', None)

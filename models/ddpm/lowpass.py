@@ -1,6 +1,6 @@
 """Low-pass filter of ILVR: MATLAB's antialiased cubic resizing, down and up, as a matrix per axis."""
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -35,14 +35,14 @@ def _matrices(length: int, factor: float, dtype: torch.dtype, device: torch.devi
     """Down (h,length), up (length,h), and the pseudo-inverse (length,h) of down, for h = length / factor rounded up."""
     out = max(1, math.ceil(length / factor - 1e-9))
     down, up = (_matrix(*taps(*row), row[0]) for row in ((length, 1 / factor, out), (out, float(factor), length)))
-    return tuple(matrix.to(device, dtype) for matrix in (down, up, torch.linalg.pinv(down)))
+    return down.to(device, dtype), up.to(device, dtype), torch.linalg.pinv(down).to(device, dtype)
 
 
 def _matrix(weights: Tensor, pixels: Tensor, length: int) -> Tensor:
     return torch.zeros(weights.shape[1], length, dtype=torch.float64).scatter_add_(1, pixels.T, weights.T)
 
 
-def _apply(kind: int, images: Tensor, factor: float, sides: tuple[int, int]) -> Tensor:
+def _apply(kind: int, images: Tensor, factor: float, sides: Sequence[int]) -> Tensor:
     """Apply the matrix `kind` of _matrices for images of (H,W) = sides along both axes."""
     rows, columns = (_matrices(side, factor, images.dtype, images.device)[kind] for side in sides)
     return rows @ images @ columns.mT

@@ -54,7 +54,7 @@ class Process:
         fraction = (sigma + 1) / 2
         return fraction * _at(self.betas.log(), index) + (1 - fraction) * _at(self.posterior_log_variance, index)
 
-    def variational(self, clean: Tensor, noisy: Tensor, predicted: Tensor, sigma: Tensor, index: Tensor) -> Tensor:
+    def variational(self, clean: Tensor, noisy: Tensor, predicted: Tensor, sigma: Tensor | None, index: Tensor) -> Tensor:
         """Terms of the variational bound in bits per value, (B,); only sigma receives a gradient (Nichol & Dhariwal 2021, eq.
         16).
 
@@ -82,7 +82,9 @@ def loss_weight(weighting: Weighting, prediction: Prediction, alpha: Tensor, *, 
         weight = snr / (1 + snr) ** (1 if gamma is None else gamma)
     else:
         weight = snr.clamp_max(5 if gamma is None else gamma)
-    return weight / {'sample': 1, 'epsilon': snr, 'v_prediction': snr + 1}[prediction]  # error of x0 -> error of the prediction
+    # From the error of x0 to the error of the prediction.
+    error_ratio: dict[Prediction, Tensor | int] = {'sample': 1, 'epsilon': snr, 'v_prediction': snr + 1}
+    return weight / error_ratio[prediction]
 
 
 def _at(table: Tensor, index: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ Hook = Callable[[Tensor, Step], Tensor]
 
 
 @torch.no_grad()
-def sample(denoiser: Denoiser, scheduler: Scheduler, noise: Tensor, condition: object | None = None, steps: int | str = 50, *,
+def sample(denoiser: Denoiser, scheduler: Scheduler, noise: Tensor, condition: Any = None, steps: int | str = 50, *,
            hook: Hook | None = None, clean_hook: Hook | None = None, callback: Callable[[Step], None] | None = None,
            generator: torch.Generator | None = None, eta: float = 0.0, clip: bool = True, start: int = 0) -> Tensor:
     """Denoise (B,3,H,W) from pure noise to an image in [-1,1], in `steps` evaluations.
@@ -61,7 +62,7 @@ def sample(denoiser: Denoiser, scheduler: Scheduler, noise: Tensor, condition: o
     """
     scheduler.set_timesteps(steps, device=noise.device)
     options = inspect.signature(scheduler.step).parameters
-    extra = {name: value for name, value in (('generator', generator), ('eta', eta)) if name in options}
+    extra: dict[str, Any] = {name: value for name, value in (('generator', generator), ('eta', eta)) if name in options}
     times = [*map(int, scheduler.timesteps), -1]
     alphas = [*(float(scheduler.alphas_cumprod[t]) for t in times[:-1]), 1.0]
     if start and hasattr(scheduler, 'set_begin_index'):
@@ -101,7 +102,7 @@ def chained(*hooks: Hook) -> Hook:
 
 
 @torch.no_grad()
-def invert(denoiser: Denoiser, scheduler: Scheduler, image: Tensor, condition: object | None = None, steps: int = 50, *,
+def invert(denoiser: Denoiser, scheduler: Scheduler, image: Tensor, condition: Any = None, steps: int = 50, *,
            start: int = 0) -> Tensor:
     """DDIM inversion (Song et al. 2021, section 4.3): an image (B,3,H,W) in [-1,1] -> the noisy image from which
     `sample(..., steps, start=start)` approximately reconstructs it."""

@@ -1,7 +1,7 @@
 """Noise schedules, respacing, and schedulers by name."""
 import math
 from types import SimpleNamespace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from models.ddpm.process import Process
 
 Sampler = Literal['ancestral', 'ddpm', 'ddim', 'dpm++', 'unipc']
 
-_DIFFUSERS = {
+_DIFFUSERS: dict[str, tuple[str, dict[str, Any]]] = {
     'ddpm': ('DDPMScheduler', {'clip_sample': False}),
     'ddim': ('DDIMScheduler', {'clip_sample': False}),
     # The first levels of the cosine schedule have almost no signal; a solver in log SNR would spend its steps on them.
@@ -67,15 +67,16 @@ def spaced(steps: int, kept: str) -> list[int]:
 class Scheduler(Protocol):
     """Interface of the schedulers of diffusers that `samplers.sample` uses; `config.prediction_type` is a Prediction."""
 
-    config: object
+    config: Any
     timesteps: Tensor
     alphas_cumprod: Tensor
 
-    def set_timesteps(self, steps: int, device: torch.device | str | None = None) -> None:
-        """Set `timesteps`, descending."""
+    def set_timesteps(self, steps: int | str, device: torch.device | str | None = None) -> None:
+        """Set `timesteps`, descending. Only Ancestral takes a string."""
 
-    def step(self, prediction: Tensor, timestep: Tensor, noisy: Tensor) -> object:
-        """A step to the next noise level; the result has the attribute prev_sample, (B,C,H,W)."""
+    def step(self, *args: Any, **kwargs: Any) -> Any:
+        """A step to the next noise level from prediction (B,C,H,W), timestep and noisy image (B,C,H,W), and options that differ
+        between schedulers; the result has the attribute prev_sample, (B,C,H,W)."""
 
 
 class Ancestral:

@@ -12,6 +12,8 @@ Logits are unbounded, one tensor per scale of the discriminator; losses are mean
 wgan needs `clip_weights` after each update of the discriminator, or `gradient_penalty` (WGAN-GP).
 """
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Literal
 
 import torch
@@ -88,7 +90,7 @@ def r1_penalty(discriminator: Callable[[Tensor], Sequence[Tensor]], real: Tensor
 
 def _gradient(scales: Sequence[Tensor], images: Tensor) -> Tensor:
     """(B,3*H*W): gradient of the sum over scales of each image's mean logit, differentiable."""
-    total = sum(logits.reshape(len(logits), -1).mean(1).sum() for logits in scales)
+    total: Tensor = reduce(add, (logits.reshape(len(logits), -1).mean(1).sum() for logits in scales))
     return torch.autograd.grad(total, images, create_graph=True)[0].flatten(1)
 
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from models import weights
 from models.base import Perception
+from models.perception.encoder_files import load_encoder
 from models.perception.encoders.embedder import Embedder
-from models.perception.encoders.files import load_encoder
 from models.perception.landmarks.five_point import FiveLandmarks
 from models.perception.published import (
     EMBEDDERS,

@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import CauseBatch
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 
 
 def _unit(width: int, out: int, stride: int) -> nn.Sequential:
@@ -46,6 +46,7 @@ class CauseTraining(Family):
 
     task = 'causes'
     batch = CauseBatch
+    config: CauseTrainingConfig
 
     def __init__(self, config: CauseTrainingConfig, perception: Perception | None = None):
         super().__init__(config, perception)

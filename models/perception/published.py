@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 from models import weights
 from models.batch import PARTS
+from models.conversion.convert import read_state
 from models.images import SCALE_128
 from models.perception.encoders.embedder import Embedder
 from models.perception.features.vgg import VGGFeatures
 from models.perception.parsers.parser import FaceParser, ParsingUNet
-from models.storage.convert import read_state
 
 # Class names (CelebAMask-HQ) of the published BiSeNet (face-parsing.PyTorch) in the order of its class ids.
 _BISENET_CLASSES = ('background', 'skin', 'l_brow', 'r_brow', 'l_eye', 'r_eye', 'eye_g', 'l_ear', 'r_ear', 'ear_r', 'nose',

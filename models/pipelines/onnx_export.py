@@ -1,6 +1,6 @@
 """Export of swap generators to ONNX, and families that run such files. Writes ONNX files."""
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
-from models.perception.parsers.parser import FaceParser
 from models.runtime.sessions import Inputs, Session, export
 
 
@@ -49,7 +48,7 @@ def _random_inputs(count: int, size: int, id_dim: int) -> Inputs:
 @torch.no_grad()
 def onnx_inputs(family: Family, batch: SwapBatch) -> Inputs:
     """Inputs of the exported form of a family for a batch: name -> tensor."""
-    return {'target': batch.target, 'labels': cast(FaceParser, family.perception.parser).labels(batch.target),
+    return {'target': batch.target, 'labels': family.perception.require('parser').labels(batch.target),
             'identity': family.perception.id_encoder(batch.source)}
 
 
@@ -125,6 +124,6 @@ class OnnxFamily(Family):
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None) -> Tensor:
         labels = batch.target_parsing
         if labels is None:
-            labels = cast(FaceParser, self.perception.parser).labels(batch.target)
+            labels = self.perception.require('parser').labels(batch.target)
         embedding = self.perception.id_encoder(batch.source) if batch.source_embedding is None else batch.source_embedding
         return self.session(target=batch.target, labels=labels, identity=embedding).to(batch.target)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry, weights
+from models.conversion.convert import read_state
 from models.images import HALF_RANGE, from_signed, to_tensor
 from models.perception.detection import Detector, Face
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
@@ -16,7 +17,6 @@ from models.perception.parsers.parser import FaceParser, face_mask
 from models.pipelines import blend
 from models.pipelines.photo import PhotoSwapper
 from models.runtime.fusion import fused
-from models.storage.convert import read_state
 
 # Landmarks of the left profile, left, frontal, right and right profile pose in a crop of 112 pixels.
 _POSES = (((51.642, 50.115), (57.617, 49.990), (35.740, 69.007), (51.157, 89.050), (57.025, 89.702)),

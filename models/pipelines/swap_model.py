@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -93,7 +94,7 @@ class SwapModel:
             models.weights.WeightsError: missing weights.
         """
         assert self.simswap
-        generator = session or fused(self.load_generator(self.simswap)).to(self.device).to(memory_format=torch.channels_last)
+        generator: Any = session or fused(self.load_generator(self.simswap)).to(self.device).to(memory_format=torch.channels_last)
         parser = load_parser('bisenet').to(self.device) if parsing_mask else None
         return load_simswap(self.simswap, generator.swap, detector, device=self.device, parser=parser)
 

@@ -8,7 +8,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -25,16 +25,19 @@ from models.pipelines.photo import LARGEST, AlignedFaces, FaceGenerator, choose,
 from models.registry import TRANSLATORS, family_name, load_family
 
 
+@runtime_checkable
 class TranslatorFamily(Protocol):
-    """The interface of a translation family; see models.translation.translator.Translator."""
+    """The interface of a family that translates; attributes and methods as of
+    models.translation.translator.Translator."""
 
     config: FamilyConfig
     directions: tuple[str, ...]
-    styled: bool
 
-    def translate(self, images: Tensor, direction: str = ..., *, reference: Tensor | None = None,
-                  generator: torch.Generator | None = None) -> Tensor:
-        """(B,3,H,W) in [-1,1] -> (B,3,H,W)."""
+    @property
+    def styled(self) -> bool: ...
+
+    def translate(self, images: Tensor, direction: str = 'a2b', *, reference: Tensor | None = None,
+                  generator: torch.Generator | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True)

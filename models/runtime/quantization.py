@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from models.runtime.sessions import Inputs, Session
 from models.storage.files import write_bytes
 
@@ -62,12 +64,12 @@ def _write_int8(file: Path, output: Path, samples: Sequence[Inputs], **nodes: li
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):
-        def __init__(self):
+        def __init__(self) -> None:
             self.remaining: Iterator[Inputs] = iter(samples)
 
-        def get_next(self):
+        def get_next(self) -> dict[str, np.ndarray] | None:
             inputs = next(self.remaining, None)
-            return inputs and {name: value.numpy() for name, value in inputs.items()}
+            return None if inputs is None else {name: value.numpy() for name, value in inputs.items()}
 
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')

@@ -4,7 +4,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +120,8 @@ def _write(network: nn.Module, inputs: Inputs, output: str, metadata: dict[str, 
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the tracer warns of every size that it takes as constant; all but the batch are
         # dynamo=False: the newer exporter requires the package onnxscript
-        torch.onnx.export(widened(network), tuple(inputs.values()), buffer, input_names=list(inputs), output_names=[output],
+        torch.onnx.export(widened(network), tuple(inputs.values()), buffer,  # type: ignore[arg-type]  # takes buffers as well
+                          input_names=list(inputs), output_names=[output],
                           dynamic_axes={name: {0: 'batch'} for name in (*inputs, output)}, opset_version=_OPSET, dynamo=False)
     content = buffer.getvalue()
     if metadata:
@@ -130,7 +131,19 @@ def _write(network: nn.Module, inputs: Inputs, output: str, metadata: dict[str, 
     file.write_bytes(content)
 
 
-def open_temporary(write: Callable[[Path], object], device: str = 'cpu', open_file: Callable[[Path, str], T] = Session) -> T:
+@overload
+def open_temporary(write: Callable[[Path], object], device: str = 'cpu') -> Session: ...
+
+
+@overload
+def open_temporary(write: Callable[[Path], object], device: str = 'cpu', *, open_file: Callable[[Path, str], T]) -> T: ...
+
+
+@overload
+def open_temporary(write: Callable[[Path], object], device: str, open_file: Callable[[Path, str], T]) -> T: ...
+
+
+def open_temporary(write: Callable[[Path], object], device: str = 'cpu', open_file: Callable[[Path, str], Any] = Session) -> Any:
     """Open a network from a temporary file.
 
     Args:

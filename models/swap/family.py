@@ -60,7 +60,7 @@ class SwapFamily(Family):
         if config.blend and self.is_active('classes'):
             raise ValueError('a mixture of two identities belongs to no class: set model.blend=0 or model.weights.classes=0')
         if self.is_active('distillation') and perception is not None:
-            teacher_size = perception.distillation_teacher.config.size
+            teacher_size = perception.require('distillation_teacher').config.size
             if teacher_size != config.size:
                 raise ValueError(f'the distillation teacher generates images of {teacher_size} pixels, this family of '
                                  f'{config.size}: set the same model.size for both')
@@ -70,7 +70,7 @@ class SwapFamily(Family):
         if batch.target_parsing is not None:
             return batch.target_parsing
         with torch.no_grad():
-            return self.perception.parser.labels(batch.target)
+            return self.perception.require('parser').labels(batch.target)
 
     def source_embedding(self, batch: SwapBatch) -> Tensor:
         """(B,D) unit length: identity embeddings of the sources, from the batch where it has them, otherwise from the encoder."""

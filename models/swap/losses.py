@@ -137,7 +137,7 @@ def _of_different(loss: Callable[[DifferentPairs, Perception], Tensor]) -> Calla
 
 @_of_different
 def _parsing(pairs: DifferentPairs, perception: Perception) -> Tensor:
-    return parsing_agreement(perception.parser(pairs.swap), pairs.labels, pairs.face)
+    return parsing_agreement(perception.require('parser', 'parsing')(pairs.swap), pairs.labels, pairs.face)
 
 
 @_of_different
@@ -155,7 +155,8 @@ def _shading(pairs: DifferentPairs, perception: Perception) -> Tensor:
 
 def _distillation(swap: RenderedSwap) -> Tensor:
     batch = replace(swap.batch, target_parsing=swap.labels, source_embedding=swap.embedding)
-    return reconstruction_l1(swap.image, swap.perception.distillation_teacher.generate(batch), ~swap.batch.same)
+    teacher = swap.perception.require('distillation_teacher', 'distillation')
+    return reconstruction_l1(swap.image, teacher.generate(batch), ~swap.batch.same)
 
 
 def _contrast(swap: RenderedSwap) -> Tensor:

@@ -74,7 +74,7 @@ class UNetGenerator(nn.Module):
 
     Args:
         width: channels of the first layer.
-        downs: halvings; H and W are multiples of 2^downs. 8 make the published U-Net 256.
+        downs: halvings, at least 2; H and W are multiples of 2^downs. 8 make the published U-Net 256.
         inputs: channels of the input.
         norm: 'batch' or 'instance'.
         dropout: probability of dropout in the levels of full width around the innermost one.
@@ -84,11 +84,10 @@ class UNetGenerator(nn.Module):
         super().__init__()
         bias, norm_layer = norm == 'instance', {'batch': nn.BatchNorm2d, 'instance': nn.InstanceNorm2d}[norm]
         widths = [min(2 ** level, 8) * width for level in range(downs)]
-        level = None
-        for index in range(downs - 1, 0, -1):
+        level = _UNetLevel(widths[-2], widths[-1], None, norm_layer, bias, 0.0)
+        for index in range(downs - 2, 0, -1):
             outer, inner = widths[index - 1:index + 1]
-            full_width = outer == inner and level is not None
-            level = _UNetLevel(outer, inner, level, norm_layer, bias, dropout if full_width else 0.0)
+            level = _UNetLevel(outer, inner, level, norm_layer, bias, dropout if outer == inner else 0.0)
         outermost = nn.Sequential(nn.Conv2d(inputs, width, 4, 2, 1, bias=bias), level, nn.ReLU(),
                                   nn.ConvTranspose2d(2 * width, 3, 4, 2, 1), nn.Tanh())
         self.model = nn.ModuleDict({'model': outermost})

@@ -13,7 +13,8 @@ class ImagePool:
     """
 
     def __init__(self, size: int):
-        self.size, self.images = size, []
+        self.size = size
+        self.images: list[Tensor] = []
 
     def exchange(self, fakes: Tensor) -> Tensor:
         """Store images and return as many.

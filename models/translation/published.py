@@ -10,13 +10,20 @@
 | U-GAT-IT, enhanced too  | one file: genA2B, genB2A, disGA, disGB, disLA, disLB          |
 | pix2pixHD               | EPOCH_net_NAME.pth with the names G, D, E                     |
 """
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
-from models.storage.convert import read_state
+from models.base import Family
+from models.conversion.convert import read_state
+from models.translation.content_style.family import ContentStyle
+from models.translation.cut.family import CUT
+from models.translation.cyclegan.family import CycleGAN
 from models.translation.pix2pixhd.family import Pix2PixHD
-from models.translation.translator import Translator
+from models.translation.stargan.family import StarGAN
+from models.translation.ugatit.family import UGATIT
 from models.weights import WeightsError
 
 _STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')  # of instance norms in old files, unused
@@ -53,7 +60,7 @@ def _fill_from(folder: Path, epoch: str, networks: dict[str, nn.Module], require
             fill(network, read_state(file))
 
 
-def load_cyclegan(family: Translator, folder: Path, epoch: str = 'latest') -> None:
+def load_cyclegan(family: CycleGAN, folder: Path, epoch: str = 'latest') -> None:
     """Networks without a file keep their weights, since most downloads lack the discriminators; one generator is required.
 
     The published discriminator D_A is trained on images of G_A, and so is that of domain b.
@@ -63,7 +70,7 @@ def load_cyclegan(family: Translator, folder: Path, epoch: str = 'latest') -> No
     _fill_from(folder, epoch, networks, required)
 
 
-def load_anime(family: Translator, file: Path, epoch: str = '') -> None:
+def load_anime(family: CycleGAN, file: Path, epoch: str = '') -> None:
     """The published domain A is anime, so that G_A generates photos, domain a of the suite."""
     state = read_state(file)
     networks = {'netG_A': family.b2a, 'netG_B': family.a2b, 'netD_A': family.discriminator_a, 'netD_B': family.discriminator_b}
@@ -71,19 +78,19 @@ def load_anime(family: Translator, file: Path, epoch: str = '') -> None:
         fill(network, state, f'{name}.module.')
 
 
-def load_cut(family: Translator, folder: Path, epoch: str = 'latest') -> None:
+def load_cut(family: CUT, folder: Path, epoch: str = 'latest') -> None:
     """The files of projector and discriminator are optional."""
     _fill_from(folder, epoch, {'G': family.generator, 'F': family.projector, 'D': family.discriminator}, 'G')
 
 
-def load_stargan(family: Translator, file: Path, epoch: str = '') -> None:
+def load_stargan(family: StarGAN, file: Path, epoch: str = '') -> None:
     """The EMA weights of generator, mapping network and style encoder."""
     networks = {'generator': family.generator, 'mapping_network': family.mapping, 'style_encoder': family.encoder}
     for name, network in networks.items():
         fill(network, read_state(file, name))
 
 
-def load_munit(family: Translator, source: Path, epoch: str = 'latest', domains: str = 'ab') -> None:
+def load_munit(family: ContentStyle, source: Path, epoch: str = 'latest', domains: str = 'ab') -> None:
     """Generators and, from a folder, discriminators.
 
     Args:
@@ -102,12 +109,12 @@ def load_munit(family: Translator, source: Path, epoch: str = 'latest', domains:
                 fill(networks[domain], read_state(files[kind][-1], published))
 
 
-def load_satnet(family: Translator, source: Path, epoch: str = 'latest') -> None:
+def load_satnet(family: ContentStyle, source: Path, epoch: str = 'latest') -> None:
     """The published domain a is drawings, domain b of the suite."""
     load_munit(family, source, epoch, 'ba')
 
 
-def load_ugatit(family: Translator, file: Path, epoch: str = '') -> None:
+def load_ugatit(family: UGATIT, file: Path, epoch: str = '') -> None:
     """The file holds the state dict of each network under its name."""
     for name, network in family.named_children():
         fill(network, read_state(file, name))
@@ -127,12 +134,13 @@ def load_pix2pixhd(family: Pix2PixHD, folder: Path, epoch: str = 'latest') -> No
 
 
 # preset -> loader of a file, or of a folder in which `epoch` selects the files
-LOADERS = {'cyclegan': load_cyclegan, 'cyclegan-anime': load_anime, 'cut': load_cut, 'fastcut': load_cut, 'stargan': load_stargan,
-           'munit': load_munit, 'satnet': load_satnet, 'ugatit': load_ugatit, 'ugatit-enhanced': load_ugatit,
-           'pix2pixhd': load_pix2pixhd, 'pix2pixhd-local': load_pix2pixhd}
+LOADERS: dict[str, Callable[[Any, Path, str], None]] = {
+    'cyclegan': load_cyclegan, 'cyclegan-anime': load_anime, 'cut': load_cut, 'fastcut': load_cut, 'stargan': load_stargan,
+    'munit': load_munit, 'satnet': load_satnet, 'ugatit': load_ugatit, 'ugatit-enhanced': load_ugatit,
+    'pix2pixhd': load_pix2pixhd, 'pix2pixhd-local': load_pix2pixhd}
 
 
-def load_published(family: Translator, preset: str, source: Path, epoch: str = 'latest') -> None:
+def load_published(family: Family, preset: str, source: Path, epoch: str = 'latest') -> None:
     """Load published weights into a family that was built from a preset.
 
     Args:

@@ -19,9 +19,6 @@ class Translator(Family):
     directions: tuple[str, ...] = ('a2b', 'b2a')
     styled = False
 
-    def training_embedders(self) -> set[str]:
-        return set()
-
     def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         """`translate` without its checks and its clamping."""
         raise TypeError(f'{type(self).__name__} does not implement render')
@@ -54,7 +51,7 @@ class Translator(Family):
         return self.translate(getattr(batch, self.directions[0][0]), self.directions[0], generator=generator)
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
-        columns = {}
+        columns: dict[str, Tensor] = {}
         for direction in self.directions:
             images = getattr(batch, direction[0])
             columns |= {direction[0]: images, direction: self.translate(images, direction)}

@@ -23,7 +23,7 @@ LARGE = 'preset webcaricature', 'preset recognizer', 'preset photo-drawing'  # r
 def losses(run: str, dtype: torch.dtype) -> tuple[dict[str, float], Family]:
     """The losses of all groups for one batch, and the family with their gradients."""
     family, batch = small_run(run).build().to(DEVICE).train(), next(iter(small_run(run).loader())).to(DEVICE)
-    if family.perception is not None:
+    if family.has_perception:
         family.perception.to(DEVICE)
     all_losses, cache = {}, {}
     for group, parameters in family.param_groups().items():

@@ -8,7 +8,8 @@ import torch
 
 from datasets import cache
 from datasets.faces import BrokenImage
-from datasets.loaders import build_faces, build_swaps
+from datasets.loaders import build_swaps
+from datasets.registry import build_faces
 from datasets.transforms.joint import face_frame
 from models.geometry import TEMPLATES
 from tests.datasets import layouts

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from datasets import faces as faces_module
-from datasets.loaders import build_faces, build_swaps
+from datasets.loaders import build_swaps
+from datasets.registry import build_faces
 from models.geometry import TEMPLATES
 from tests.datasets import layouts
 

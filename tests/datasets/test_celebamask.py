@@ -6,7 +6,8 @@ import torch
 
 from datasets import faces as faces_module
 from datasets.celebamask import celebamask, hq_points
-from datasets.loaders import build_faces, build_swaps
+from datasets.loaders import build_swaps
+from datasets.registry import build_faces
 from models.batch import PARTS
 from models.geometry import TEMPLATES
 from tests.datasets import layouts

@@ -5,7 +5,8 @@ import torch
 
 from datasets import faces as faces_module
 from datasets.faces import read_image
-from datasets.loaders import build_faces, build_swaps
+from datasets.loaders import build_swaps
+from datasets.registry import build_faces
 from models.geometry import TEMPLATES
 from tests.datasets import layouts
 

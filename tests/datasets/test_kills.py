@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from datasets import cache
-from datasets.loaders import build_faces
 from datasets.preparation import pseudo_labels
+from datasets.registry import build_faces
 from datasets.transforms.joint import face_frame
 from tests import kills
 from tests.datasets import layouts

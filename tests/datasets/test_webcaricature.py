@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.loaders import build_faces, build_pairs
+from datasets.loaders import build_pairs
+from datasets.registry import build_faces
 from datasets.transforms.joint import into_frame
 from datasets.webcaricature import SETTINGS, five_landmarks, fold_identities, folds
 from models.geometry import TEMPLATES

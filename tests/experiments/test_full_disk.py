@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from datasets import cache
-from datasets.loaders import build_faces
 from datasets.preparation import photos as preparation
 from datasets.preparation.photos import prepare
+from datasets.registry import build_faces
 from datasets.transforms.joint import face_frame
 from models.pipelines.io.images import write_image
 from models.storage.files import WriteError

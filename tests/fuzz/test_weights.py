@@ -11,14 +11,14 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from experiments.training.state.checkpoint import family_bytes
+from models.conversion.convert import halve, read_archive, read_state
+from models.conversion.unpickle import read_module
+from models.perception.encoder_files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.perception.encoders.family import Recognizer, RecognizerConfig
-from models.perception.encoders.files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.pipelines.onnx_export import SwapSession
 from models.pipelines.upscaling import Upscaler
 from models.registry import build_family, family_name, load_family, load_weights
 from models.runtime.sessions import export
-from models.storage.convert import halve, read_archive, read_state
-from models.storage.unpickle import read_module
 from models.weights import ZOO
 from tests.contract.stubs import ID_DIM, tiny_perception
 from tests.fuzz.contract import check

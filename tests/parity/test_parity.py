@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models import weights
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 from tests.parity.fixture import Fixture, first_difference
 from tests.parity.network import Network
 from tests.parity.registry import CHECKPOINTS, NETWORKS

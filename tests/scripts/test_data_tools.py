@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from datasets.loaders import build_swaps
-from datasets.samples.parsing import open_faces
+from datasets.samples.parsing import open_labeled
 from experiments.benchmarks import data as benchmarks
 from models.perception.build import fingerprint, load_embedder
 from scripts import benchmark, prepare_data
@@ -30,7 +30,7 @@ def test_pseudo_labels_are_training_data_of_the_parser(tmp_path, capsys):
     assert prepare_data.main(['pseudo-labels', '--root', str(tmp_path / 'celeba'), '-o', str(tmp_path / 'cache'), '--parser',
                               'parsing-unet', '--workers', '0']) == 0
     assert '21 images with parsing maps' in capsys.readouterr().out
-    assert not open_faces(tmp_path / 'cache')[1]  # labels of all parts
+    assert not open_labeled(tmp_path / 'cache')[1]  # labels of all parts
 
 
 @pytest.mark.parametrize('arguments', [['faces', '{}/nowhere'], ['faces', '{}'], ['pack', '--data', 'celeba', '--root', '{}']])

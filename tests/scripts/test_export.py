@@ -7,10 +7,10 @@ import torch
 
 from models import weights
 from models.cgan.generator import PUBLISHED, Generator
+from models.conversion.convert import write
 from models.perception.encoders.simswap_arcface import SimSwapArcFace
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
-from models.storage.convert import write
 from scripts import export, swap
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from datasets.faces import PARTITIONS, split_by_name
-from models.perception.encoders.files import training_identities
+from models.perception.encoder_files import training_identities
 from tests.datasets.webcaricatures import name_of, webcaricatures
 
 TINY = ['model.size=32', 'model.embedding=16', 'data.batch=8', 'data.workers=0', 'engine.accelerator=cpu', 'engine.log_every=1',

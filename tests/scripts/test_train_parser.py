@@ -5,8 +5,8 @@ import json
 import pytest
 
 from experiments.evaluation import networks
+from models.conversion.convert import read_state
 from models.perception.build import file_of
-from models.storage.convert import read_state
 from tests.datasets import layouts
 
 TINY = ['model.size=32', 'data.batch=4', 'data.workers=0', 'data.validation_batches=1', 'engine.accelerator=cpu',

@@ -73,9 +73,9 @@ def in_folds(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> dict[str
 def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     """Threshold of the highest balanced accuracy."""
     order = np.argsort(scores)
-    refused_same = np.cumsum(same[order]) - same[order]  # below each threshold
-    refused_other = np.cumsum(~same[order]) - ~same[order]
-    best = int(np.argmax(refused_other / (~same).sum() - refused_same / same.sum()))
+    rejected_genuine = np.cumsum(same[order]) - same[order]  # number of pairs below each threshold
+    rejected_impostors = np.cumsum(~same[order]) - ~same[order]
+    best = int(np.argmax(rejected_impostors / (~same).sum() - rejected_genuine / same.sum()))
     return float(scores[order][max(0, best - 1):best + 1].mean())  # midpoint to the next lower score
 
 

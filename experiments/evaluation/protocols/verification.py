@@ -7,18 +7,19 @@ Lists of pairs have the format of LFW's pairs.txt (Huang et al. 2007):
     Robert_Downey_Jr 1 Tommy_Shane_Steiner 1    impostor pair
 """
 import re
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 
 from configs.reading import read_text, shown
+from datasets.base import SizedDataset
 from datasets.faces import Faces
 from datasets.transforms.joint import into_frame, to_signed_float
 from experiments.evaluation.metrics.verification import FOLDS, all_pairs, in_folds, verification
@@ -27,19 +28,19 @@ from models.geometry import Template
 
 
 @torch.no_grad()
-def verify(embed: Callable[[Tensor], Tensor], dataset: Dataset, *, device: str | torch.device = 'cpu', batch: int = 64,
+def verify(embed: Callable[[Tensor], Tensor], dataset: SizedDataset, *, device: str | torch.device = 'cpu', batch: int = 64,
            workers: int = 0, max_images: int = 4000) -> dict[str, float]:
     """Metrics of experiments.evaluation.metrics.verification over all pairs of images of a data set.
 
     Args:
         embed: (B,3,H,W) in [-1,1] -> (B,D).
-        dataset: of FaceBatch samples.
+        dataset: data set of FaceBatch samples.
         max_images: number of images, spread evenly over the data set.
 
     Returns:
         The metrics, and the numbers of `images` and `identities`.
     """
-    length = len(cast(Sized, dataset))
+    length = len(dataset)
     rows = np.unique(np.linspace(0, length - 1, min(max_images, length)).round().astype(int)).tolist()
     embeddings, labels = [], []
     for faces in DataLoader(Subset(dataset, rows), batch, num_workers=workers, collate_fn=collate):
@@ -115,7 +116,7 @@ def embed_rows(embed: Callable[[Tensor], Tensor], faces: Faces, rows: np.ndarray
 
     Args:
         embed: (B,3,H,W) in [-1,1] in the template -> (B,D).
-        template: to which each image is aligned, by its own landmarks where the data set has them, else by its frame.
+        template: geometry to which each image is aligned, by its landmarks where the data set has them, else by its frame.
     """
     embeddings = []
     for part in np.split(rows, range(batch, len(rows), batch)):

@@ -25,7 +25,7 @@ class Training:
     samples: Samples
 
     def begin(self) -> None:
-        """Write what the task notes before the first step, in the first process."""
+        """Write the files that the task needs before the first step, in the first process."""
         if self.engine.fabric.is_global_zero:
             self.task.begin(self.engine.folder, self.samples)
 
@@ -78,4 +78,4 @@ def _check_fixed(before: FamilyConfig, after: FamilyConfig, fixed: Collection[st
     for name in fixed:
         old, new = getattr(before, name, None), getattr(after, name, None)
         if old != new:
-            raise ValueError(f'model.{name}={old} does not fit the initial weights or the data, which have {new}; leave it away')
+            raise ValueError(f'model.{name}={old} does not fit the initial weights or the data, which have {new}; remove it')

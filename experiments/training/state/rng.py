@@ -19,7 +19,7 @@ def seed_all(seed: int, rank: int = 0) -> None:
 def capture() -> dict[str, Any]:
     """The state of all generators, in types that torch.load(weights_only=True) accepts."""
     version, words, gauss = random.getstate()
-    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]
+    numpy_state: dict[str, Any] = np.random.get_state(legacy=False)
     return {
         'python': [version, list(words), gauss],
         'numpy': {'key': torch.from_numpy(numpy_state['state']['key'].astype(np.int64)), 'pos': int(numpy_state['state']['pos']),

@@ -19,8 +19,8 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
 
 def export(engine: Engine) -> Path:
     """Write causes.safetensors with the EMA weights."""
-    path = engine.folder / 'causes.safetensors'
     assert isinstance(engine.family, CauseTraining)
+    path = engine.folder / 'causes.safetensors'
     with engine.ema.applied():
         write_bytes(path, causes_bytes(engine.family))
     return path

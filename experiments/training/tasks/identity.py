@@ -15,8 +15,8 @@ from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, report_device
 from models.base import Family, FamilyConfig, Perception
 from models.perception.build import load_embedder
+from models.perception.encoder_files import encoder_bytes, initial_encoder
 from models.perception.encoders.family import Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, initial_encoder
 from models.storage.files import write_bytes
 
 LEARNED_FROM = 'learned_from.json'
@@ -26,7 +26,7 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Single faces. The classes of the margin head are the identities of the training set; validation faces are of other
     identities, which have no class, and are used by the distillation loss alone."""
     data, seed = config.data, config.engine.seed
-    names: list[str] = []  # of the initial weights
+    names: list[str] = []  # training identities of the initial weights
     assert isinstance(data, RecognitionData) and isinstance(model, RecognizerConfig)
     if model.init and not resumed:
         settings, _, names = initial_encoder(model.init)
@@ -67,16 +67,16 @@ def begin(folder: Path, samples: Samples) -> None:
 
 def export(engine: Engine) -> Path:
     """Write encoder.safetensors with the EMA weights."""
-    path = engine.folder / 'encoder.safetensors'
     assert isinstance(engine.family, Recognizer)
+    path = engine.folder / 'encoder.safetensors'
     with engine.ema.applied():
         write_bytes(path, encoder_bytes(engine.family, json.loads((engine.folder / LEARNED_FROM).read_text())))
     return path
 
 
 def report(config: RunConfig, file: Path) -> str:
-    """Verification on the test partition, for a fold of webcaricature on the identities outside of it. Where the data set has no
-    test identities, a warning on stderr says so."""
+    """Verification on the test partition; for a fold of webcaricature, on the identities outside of it. Where the data set has no
+    test identities, a warning is printed to stderr."""
     data = config.data
     assert isinstance(data, RecognitionData)
     fold = is_training(data.partition) and data.partition != 'train' or data.partition.endswith('-test')

@@ -38,8 +38,8 @@ def initialize(family: Family) -> None:
 
 def export(engine: Engine) -> Path:
     """Write parser.safetensors with the EMA weights."""
-    path = engine.folder / 'parser.safetensors'
     assert isinstance(engine.family, ParserTraining)
+    path = engine.folder / 'parser.safetensors'
     with engine.ema.applied():
         write_bytes(path, parser_bytes(engine.family))
     return path

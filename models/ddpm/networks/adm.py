@@ -1,18 +1,31 @@
 """ADM U-Net (Dhariwal & Nichol 2021, arXiv:2105.05233); tensor names, shapes and outputs equal to guided-diffusion's."""
 import math
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
 from configs.base import Config
+from models.blocks.residual import ConditionedBlocks
+from models.conversion.convert import read_state
 from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.parameterization import Schedule
-from models.storage.convert import read_state
 
 _MULTIPLIERS = {512: (0.5, 1, 1, 2, 2, 4, 4), 256: (1, 1, 2, 2, 4, 4), 128: (1, 1, 2, 3, 4), 64: (1, 2, 3, 4)}
+
+
+ModuleT = TypeVar('ModuleT', bound=nn.Module)
+
+
+def _zeroed(layer: ModuleT) -> ModuleT:
+    """The layer with all parameters 0."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 class _Norm(nn.GroupNorm):
@@ -33,9 +46,7 @@ class _Residual(nn.Module):
         self.resample = resample
         self.in_layers = nn.Sequential(_Norm(width), nn.SiLU(), nn.Conv2d(width, out, 3, 1, 1))
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(emb, 2 * out))
-        self.out_layers = nn.Sequential(_Norm(out), nn.SiLU(), nn.Identity(), nn.Conv2d(out, out, 3, 1, 1))
-        nn.init.zeros_(self.out_layers[3].weight)
-        nn.init.zeros_(self.out_layers[3].bias)
+        self.out_layers = nn.Sequential(_Norm(out), nn.SiLU(), nn.Identity(), _zeroed(nn.Conv2d(out, out, 3, 1, 1)))
         self.skip_connection = nn.Conv2d(width, out, 1) if width != out else nn.Identity()
 
     def resampled(self, x: Tensor) -> Tensor:
@@ -60,14 +71,13 @@ class _Attention(nn.Module):
     def __init__(self, width: int, head: int):
         super().__init__()
         self.heads = width // head
-        self.norm, self.qkv, self.proj_out = _Norm(width), nn.Conv1d(width, 3 * width, 1), nn.Conv1d(width, width, 1)
-        nn.init.zeros_(self.proj_out.weight)
-        nn.init.zeros_(self.proj_out.bias)
+        self.norm, self.qkv = _Norm(width), nn.Conv1d(width, 3 * width, 1)
+        self.proj_out = _zeroed(nn.Conv1d(width, width, 1))
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         flat = x.flatten(2)  # (B,C,L)
-        q, k, v = self.qkv(self.norm(flat)).unflatten(1, (self.heads, -1)).transpose(2, 3).chunk(3, 3)  # (B,heads,L,c)
-        h = F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(1, 2)
+        q, k, v = rearrange(self.qkv(self.norm(flat)), 'b (heads qkv c) l -> qkv b heads l c', heads=self.heads, qkv=3)
+        h = rearrange(F.scaled_dot_product_attention(q, k, v), 'b heads l c -> b (heads c) l')
         return (flat + self.proj_out(h)).view(x.shape)
 
 
@@ -104,15 +114,15 @@ class ADMUNet(Denoiser):
         skips = [width]
         for level, out in enumerate(widths):
             for _ in range(config.num_res_blocks):
-                self.input_blocks.append(nn.ModuleList(block(width, out)))
+                self.input_blocks.append(ConditionedBlocks(block(width, out)))
                 width = out
                 skips.append(width)
             if level + 1 < len(widths):
-                self.input_blocks.append(nn.ModuleList([_Residual(width, width, emb, 0.5)]))
+                self.input_blocks.append(ConditionedBlocks([_Residual(width, width, emb, 0.5)]))
                 skips.append(width)
                 side //= 2
-        self.middle_block = nn.ModuleList([_Residual(width, width, emb), _Attention(width, config.num_head_channels),
-                                           _Residual(width, width, emb)])
+        self.middle_block = ConditionedBlocks([_Residual(width, width, emb), _Attention(width, config.num_head_channels),
+                                               _Residual(width, width, emb)])
         self.output_blocks = nn.ModuleList()
         for level, out in reversed(list(enumerate(widths))):
             for index in range(config.num_res_blocks + 1):
@@ -121,24 +131,21 @@ class ADMUNet(Denoiser):
                 if level and index == config.num_res_blocks:
                     layers.append(_Residual(width, width, emb, 2))
                     side *= 2
-                self.output_blocks.append(nn.ModuleList(layers))
-        self.out = nn.Sequential(_Norm(width), nn.SiLU(), nn.Conv2d(width, 6 if config.learn_sigma else 3, 3, 1, 1))
-        nn.init.zeros_(self.out[2].weight)
+                self.output_blocks.append(ConditionedBlocks(layers))
+        last = nn.Conv2d(width, 6 if config.learn_sigma else 3, 3, 1, 1)
+        nn.init.zeros_(last.weight)
+        self.out = nn.Sequential(_Norm(width), nn.SiLU(), last)
 
-    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: Any = None) -> Tensor:
         emb = self.time_embed(frequencies(timestep, self.base))
-        x, skips = self.input_blocks[0][0](image), []
-        skips.append(x)
-        for layers in self.input_blocks[1:]:
-            for layer in layers:
-                x = layer(x, emb)
+        x = self.input_blocks.get_submodule('0.0')(image)
+        skips = [x]
+        for blocks in self.input_blocks[1:]:
+            x = blocks(x, emb)
             skips.append(x)
-        for layer in self.middle_block:
-            x = layer(x, emb)
-        for layers in self.output_blocks:
-            x = torch.cat([x, skips.pop()], 1)
-            for layer in layers:
-                x = layer(x, emb)
+        x = self.middle_block(x, emb)
+        for blocks in self.output_blocks:
+            x = blocks(torch.cat([x, skips.pop()], 1), emb)
         return self.out(x)
 
     @classmethod
@@ -146,7 +153,7 @@ class ADMUNet(Denoiser):
         """Load a published checkpoint (.pt or .safetensors) strictly, frozen; ValueError where the tensors do not fit."""
         network = cls(config)
         try:
-            network.load_state_dict(read_state(path))
+            network.load_state_dict(read_state(Path(path)))
         except RuntimeError as error:
             raise ValueError(f'{path} does not fit the ADM U-Net for {config.image_size} pixels and {config.num_channels} '
                              'channels: set the config that it was trained with') from error

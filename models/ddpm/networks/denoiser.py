@@ -1,4 +1,6 @@
 """Base class of the diffusion networks."""
+from typing import Any
+
 from torch import Tensor, nn
 
 from models.ddpm.parameterization import Prediction, Schedule
@@ -21,7 +23,7 @@ class Denoiser(nn.Module):
         self.size, self.channels, self.prediction = size, channels, prediction
         self.learned_sigma, self.schedule = learned_sigma, schedule
 
-    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: Any = None) -> Tensor:
         """Noisy image (B,3,H,W), timestep (B,) int64 in 0..999 and the network's own condition, None for unconditional ->
         (B,3,H,W), or (B,6,H,W) with learned sigma."""
         raise TypeError(f'{type(self).__name__} does not implement forward')

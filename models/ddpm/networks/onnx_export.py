@@ -1,5 +1,6 @@
 """Unconditional denoisers as ONNX files: export, calibration inputs and the onnxruntime denoiser."""
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class PortableDenoiser(Denoiser):
         super().__init__(size, prediction=metadata['prediction'], schedule=metadata['schedule'])
         self.session, self.template = session, metadata['template']
 
-    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: Any = None) -> Tensor:
         """As Denoiser.forward; ValueError for a condition other than None."""
         if condition is not None:
             raise ValueError('an exported denoiser is unconditional: swap with the weights that it was exported from')

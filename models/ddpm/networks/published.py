@@ -1,8 +1,9 @@
 """U-Nets in diffusers' format, such as google/ddpm-celebahq-256."""
 import json
 from pathlib import Path
+from typing import Any
 
-from diffusers import UNet2DModel
+from diffusers.models import UNet2DModel
 from torch import Tensor
 
 from models.ddpm.networks.denoiser import Denoiser
@@ -22,12 +23,13 @@ _SCHEDULES = {'linear': 'linear', 'squaredcos_cap_v2': 'cosine'}
 class PublishedUNet(Denoiser):
     """A UNet2DModel as a denoiser: noisy image (B,3,H,W), timestep (B,) -> (B,3,H,W). Unconditional."""
 
-    def __init__(self, network: UNet2DModel, **declared):
-        super().__init__(network.config.sample_size, channels=network.config.in_channels,
-                         learned_sigma=network.config.out_channels > network.config.in_channels, **declared)
+    def __init__(self, network: UNet2DModel, **declared: Any):
+        config = network.config
+        super().__init__(config['sample_size'], channels=config['in_channels'],
+                         learned_sigma=config['out_channels'] > config['in_channels'], **declared)
         self.network = network
 
-    def forward(self, image: Tensor, timestep: Tensor, condition: object | None = None) -> Tensor:
+    def forward(self, image: Tensor, timestep: Tensor, condition: Any = None) -> Tensor:
         return self.network(image, timestep).sample
 
     @classmethod

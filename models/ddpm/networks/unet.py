@@ -9,6 +9,7 @@ from math import gcd
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from models.blocks.folding import unfolding
@@ -71,11 +72,11 @@ class _Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
-        q, *key_value = self.places(self.norm(x).flatten(2).transpose(1, 2)).chunk(3, 2)  # (B,hw,C) each
+        q, *key_value = self.places(rearrange(self.norm(x), 'b c h w -> b (h w) c')).chunk(3, 2)  # (B,hw,C) each
         k, v = (torch.cat(pair, 1) for pair in zip(key_value, self.tokens(tokens).chunk(2, 2)))  # (B,hw+T,C)
-        q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (B,hw,C)
-        return x + self.out(h).transpose(1, 2).view_as(x)
+        q, k, v = (rearrange(y, 'b n (heads c) -> b heads n c', heads=self.heads) for y in (q, k, v))
+        h = rearrange(F.scaled_dot_product_attention(q, k, v), 'b heads n c -> b n (heads c)')
+        return x + rearrange(self.out(h), 'b (h w) c -> b c h w', h=x.shape[2])
 
 
 class _Level(nn.Module):
@@ -85,7 +86,7 @@ class _Level(nn.Module):
     def __init__(self, width: int, out: int, depth: int, emb: int, token: int | None):
         super().__init__()
         self.blocks = nn.ModuleList(_Residual(out if i else width, out, emb) for i in range(depth))
-        self.attention = nn.ModuleList(_Attention(out, token) for _ in range(depth if token else 0))
+        self.attention = nn.ModuleList(_Attention(out, token) for _ in range(depth)) if token else nn.ModuleList()
 
     def forward(self, x: Tensor, emb: Tensor, tokens: Tensor) -> Tensor:
         for index, block in enumerate(self.blocks):
@@ -126,7 +127,8 @@ class SwapUNet(Denoiser):
         schedule: Schedule,
     ):
         super().__init__(size, prediction=prediction, learned_sigma=learned_sigma, schedule=schedule)
-        self.fold, self.count, base = fold, tokens, widths[0]
+        self.fold, self.count = fold, tokens
+        self.base = base = widths[0]
         emb, token, levels = 4 * base, widths[-1], len(widths)
         self.level = nn.Sequential(nn.Linear(base, emb), nn.SiLU(), nn.Linear(emb, emb))
         self.identity = nn.Sequential(nn.Linear(id_dim, emb), nn.SiLU(), nn.Linear(emb, emb))
@@ -153,7 +155,7 @@ class SwapUNet(Denoiser):
             x = x + self.structure(
                 torch.cat([F.pixel_unshuffle(background_image, self.fold), F.avg_pool2d(condition_channels, self.fold)], 1)
             )
-        emb = F.silu(self.level(frequencies(timestep, self.level[0].in_features)) + self.identity(id_embedding))
+        emb = F.silu(self.level(frequencies(timestep, self.base)) + self.identity(id_embedding))
         tokens = self.tokens(id_embedding).unflatten(1, (self.count, -1))  # (B,T,W)
         maps = []
         for index, level in enumerate(self.down):

@@ -88,7 +88,7 @@ class Detector:
         if not candidates:
             return None
         scores = np.array([face.score for face in candidates])
-        agree = _agreement([face.points for face in candidates])  # (N,N)
+        agree = _agreement(np.stack([face.points for face in candidates]))  # (N,N)
         votes = agree[(agree @ scores).argmax()]
         if scores[votes].max() < self.rotated_score:
             return None
@@ -98,7 +98,8 @@ class Detector:
         """The faces of the previous frame in the frame `image` (H,W,3) uint8 RGB, None for those that are lost."""
         if not faces:
             return []
-        detections, followed = self.detect(image, any_rotation=False), [None] * len(faces)
+        detections = self.detect(image, any_rotation=False)
+        followed: list[Face | None] = [None] * len(faces)
         boxes = [np.array([face.box for face in group]).reshape(-1, 4) for group in (faces, detections)]
         for previous, current in paired(overlaps(*boxes), MIN_IOU):
             followed[previous] = detections[current]
@@ -107,8 +108,8 @@ class Detector:
     def _search(self, image: np.ndarray) -> list[Face]:
         """Result of `find` for the image padded by MARGIN_PX, in pixels of the image."""
         padded = cv2.copyMakeBorder(image, MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX, cv2.BORDER_CONSTANT, value=GRAY)
-        return [Face(*(np.asarray(part, np.float32) - MARGIN_PX for part in (face.box, face.points)), float(face.score))
-                for face in self.find(padded)]
+        return [Face(np.asarray(face.box, np.float32) - MARGIN_PX, np.asarray(face.points, np.float32) - MARGIN_PX,
+                     float(face.score)) for face in self.find(padded)]
 
     def _verified(self, image: np.ndarray, faces: list[Face], *, roll: float = 0.0, certain: float = np.inf
                   ) -> tuple[list[Face], list[Face], list[Face]]:
@@ -134,7 +135,7 @@ class Detector:
         """Faces of the reduced image rotated by 90, 180 and 270 degrees, and those of `other` that overlap none of them."""
         ratio, (bottom, right) = _ratio(image, reduced), np.array(reduced.shape[:2]) - 1
         inverses = {1: [[0, -1, right], [1, 0, 0]], 2: [[-1, 0, right], [0, -1, bottom]], 3: [[0, 1, 0], [-1, 0, bottom]]}
-        confirmed = []
+        confirmed: list[Face] = []
         for quarters, inverse in inverses.items():
             detections = self._search(np.ascontiguousarray(np.rot90(reduced, quarters)))
             detections = [_scaled(mapped(face, np.array(inverse, float)), ratio) for face in detections]
@@ -180,9 +181,8 @@ def _scaled(face: Face, ratio: np.ndarray) -> Face:
     return Face(box.reshape(4), points, face.score)
 
 
-def _agreement(points: list[np.ndarray]) -> np.ndarray:
-    """Whether the landmarks of each pair of N faces, (5,2) each, are closer than MAX_DISAGREEMENT spreads: (N,N) bool."""
-    points = np.stack(points)
+def _agreement(points: np.ndarray) -> np.ndarray:
+    """Whether the landmarks (N,5,2) of each pair of faces are closer than MAX_DISAGREEMENT spreads: (N,N) bool."""
     spread = np.sqrt(((points - points.mean(1, keepdims=True)) ** 2).sum((1, 2)))
     distance = np.sqrt(((points[:, None] - points[None]) ** 2).sum((2, 3)))
     return distance < MAX_DISAGREEMENT * np.minimum.outer(spread, spread)

@@ -1,4 +1,5 @@
 """A detected face: its box and five landmarks, their plausibility, and the matching of boxes."""
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +97,7 @@ def paired(scores: np.ndarray, threshold: float) -> list[tuple[int, int]]:
     return pairs
 
 
-def suppressed(faces: list[Face], kept: list[Face] = ()) -> list[Face]:
+def suppressed(faces: list[Face], kept: Sequence[Face] = ()) -> list[Face]:
     """Non-maximum suppression: `kept`, then those of `faces`, by falling score, that overlap no earlier face."""
     result = list(kept)
     for face in sorted(faces, key=lambda face: -face.score):

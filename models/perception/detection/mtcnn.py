@@ -2,6 +2,7 @@
 import cv2
 import numpy as np
 import torch
+from einops import rearrange
 
 from models.perception.detection.detector import Detector, Region
 from models.perception.detection.face import Face, is_plausible, mapped
@@ -40,10 +41,10 @@ class MTCNN(Detector):
             center = start + (side - 1) / 2
             crops.append(_cut(image, square, 48) if upright else Region(image, center, side[0], 48).derotated(face.roll)[0])
             inverses.append(None if upright else cv2.getRotationMatrix2D(center.tolist(), -face.roll, 1.0))
-        crops = (torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() - 127.5) / 128
-        shifts, points, scores = (out.cpu().numpy() for out in self.networks[2](crops.to(self.device)))
+        pixels = (torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() - 127.5) / 128  # (N,3,48,48)
+        shifts, points, scores = (out.cpu().numpy() for out in self.networks[2](pixels.to(self.device)))
         boxes = squares + shifts * np.tile(sides, 2)
-        points = points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides[:, None] + starts[:, None]
+        points = rearrange(points, 'n (xy point) -> n point xy', xy=2) * sides[:, None] + starts[:, None]
         height, width = image.shape[:2]
         followed = []
         for box, landmarks, score, inverse in zip(boxes, points, scores[:, 1], inverses):

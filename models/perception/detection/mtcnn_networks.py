@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ BATCH_SIZE = 512  # crops per batch
 class PNet(nn.Module):
     """(B,3,H,W) -> corrections (B,4,h,w) and probabilities (B,2,h,w) of windows of CELL_PX pixels."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.prelu1 = nn.Conv2d(3, 10, 3), nn.PReLU(10)
         self.conv2, self.prelu2 = nn.Conv2d(10, 16, 3), nn.PReLU(16)
@@ -36,7 +37,7 @@ class PNet(nn.Module):
 class RNet(nn.Module):
     """(B,3,24,24) -> corrections (B,4) and probabilities (B,2)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.prelu1 = nn.Conv2d(3, 28, 3), nn.PReLU(28)
         self.conv2, self.prelu2 = nn.Conv2d(28, 48, 3), nn.PReLU(48)
@@ -48,14 +49,14 @@ class RNet(nn.Module):
         x = F.max_pool2d(self.prelu1(self.conv1(x)), 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
         x = self.prelu3(self.conv3(x))  # (B,64,3,3)
-        x = self.prelu4(self.dense4(x.transpose(1, 3).flatten(1)))  # (B,128), of features in the order width, height, channel
+        x = self.prelu4(self.dense4(rearrange(x, 'b c h w -> b (w h c)')))  # (B,128)
         return self.dense5_2(x), self.dense5_1(x).softmax(1)
 
 
 class ONet(nn.Module):
     """(B,3,48,48) -> corrections (B,4), landmarks (B,10), x before y, in shares of the box, and probabilities (B,2)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.conv1, self.prelu1 = nn.Conv2d(3, 32, 3), nn.PReLU(32)
         self.conv2, self.prelu2 = nn.Conv2d(32, 64, 3), nn.PReLU(64)
@@ -69,15 +70,17 @@ class ONet(nn.Module):
         x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
         x = F.max_pool2d(self.prelu3(self.conv3(x)), 2, 2, ceil_mode=True)
         x = self.prelu4(self.conv4(x))  # (B,128,3,3)
-        x = self.prelu5(self.dense5(x.transpose(1, 3).flatten(1)))  # (B,256)
+        x = self.prelu5(self.dense5(rearrange(x, 'b c h w -> b (w h c)')))  # (B,256)
         return self.dense6_2(x), self.dense6_3(x), self.dense6_1(x).softmax(1)
 
 
 def mtcnn_network(network: type[nn.Module]) -> nn.Module:
     """PNet, RNet or ONet with the weights of the package facenet-pytorch, frozen."""
-    package = Path(importlib.util.find_spec('facenet_pytorch').origin).parent
-    module = network()
-    module.load_state_dict(torch.load(package / f'data/{network.__name__.lower()}.pt', map_location='cpu', weights_only=True))
+    package = importlib.util.find_spec('facenet_pytorch')
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError('the package facenet-pytorch, which contains the weights of MTCNN, is not installed')
+    file, module = Path(package.origin).parent / f'data/{network.__name__.lower()}.pt', network()
+    module.load_state_dict(torch.load(file, map_location='cpu', weights_only=True))
     return module.eval().requires_grad_(False)
 
 
@@ -102,9 +105,9 @@ def detect(image: np.ndarray, networks: list[nn.Module], thresholds: tuple[float
     boxes, points, shifts = torch.cat([boxes[passed, :4], scores[passed, 1:]], 1), points[passed], shifts[passed]
     sides = boxes[:, 2:4] - boxes[:, :2] + 1
     points = torch.stack([sides[:, :1] * points[:, :5] + boxes[:, :1] - 1, sides[:, 1:] * points[:, 5:] + boxes[:, 1:2] - 1], 2)
-    boxes = _corrected(boxes, shifts).cpu().numpy()
-    kept = _suppressed_by_smaller(boxes, STAGE_OVERLAP)
-    return boxes[kept], points.cpu().numpy()[kept]
+    corrected = _corrected(boxes, shifts).cpu().numpy()
+    rows = _suppressed_by_smaller(corrected, STAGE_OVERLAP)
+    return corrected[rows], points.cpu().numpy()[rows]
 
 
 def _proposals(pixels: Tensor, pnet: nn.Module, threshold: float, min_face_px: int) -> Tensor:

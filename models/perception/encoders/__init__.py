@@ -1,2 +1,3 @@
-"""Identity encoders: `embedder.Embedder` (a network with its preprocessing), the networks `mobilefacenet`, `iresnet`,
-`sphereface` and `simswap_arcface`, `margins` (heads), `family` (training) and `files` (encoder files)."""
+"""Identity encoders: `embedder.Embedder` (a network with its preprocessing), `network` (base of the
+networks), the networks `mobilefacenet`, `iresnet`, `sphereface` and `simswap_arcface`, `margins` (heads), `family` (training) and
+`files` (encoder files)."""

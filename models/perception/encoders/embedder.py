@@ -3,26 +3,28 @@ import torch
 from torch import Tensor, nn
 
 from models import geometry
+from models.base import EmbeddingNetwork
+from models.perception.encoders.network import FeatureNetwork
 from models.precision import full_precision, normalized
 from models.runtime.fusion import fused
 
 
-class Embedder(nn.Module):
+class Embedder(EmbeddingNetwork):
     """Images (B,3,H,W) in [-1,1] -> identity embeddings (B,D) of unit length. Frozen, in eval mode, differentiable in the images.
 
     Args:
         network: (B,3,h,w) -> (B,D); copied.
-        template: alignment of the network's training images, of size (h,w).
+        template: alignment of the network's training images, of size (h,w); a template or its name.
         scale: factor of [-1,1] (models.images.SCALE_128 for networks trained on (x - 127.5) / 128).
         bgr: whether the channel order is BGR.
         mirrored: whether the embedding is the normalized sum of those of the image and its mirror image.
     """
 
-    def __init__(self, network: nn.Module, template: str, *, scale: float = 1.0, bgr: bool = False,
+    def __init__(self, network: nn.Module, template: str | geometry.Template, *, scale: float = 1.0, bgr: bool = False,
                  mirrored: bool = False):
         super().__init__()
         self.network = fused(network)
-        self.template = geometry.template(template)
+        self.template = geometry.template(template) if isinstance(template, str) else template
         self.scale, self.bgr, self.mirrored = scale, bgr, mirrored
         self.eval().requires_grad_(False)
 
@@ -59,20 +61,20 @@ class Embedder(nn.Module):
 
     def maps(self, images: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
         """The `count` finest feature maps (B,C,.,.), for perceptual losses; ValueError for a network without feature maps."""
-        self._check_maps()
-        return self.network.features(self.aligned(images, template=template), count)
+        return self._feature_network().features(self.aligned(images, template=template), count)
 
     def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
                           jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
         """Results of `forward`, without mirroring, and `maps` in one pass; jitter as for `aligned`, ValueError as for `maps`."""
-        self._check_maps()
-        maps = self.network.features(self.aligned(images, template=template, jitter=jitter))
-        return normalized(self.network.head(maps[-1])), maps[:count]
+        network = self._feature_network()
+        maps = network.features(self.aligned(images, template=template, jitter=jitter))
+        return normalized(network.head(maps[-1])), maps[:count]
 
-    def _check_maps(self) -> None:
-        if not hasattr(self.network, 'head'):  # `features` alone exists in other networks too
+    def _feature_network(self) -> FeatureNetwork:
+        if not isinstance(self.network, FeatureNetwork):
             raise ValueError(f'{type(self.network).__name__} has no feature maps; use a MobileFaceNet such as '
                              'identity-mobilefacenet, or set the weights of perceptual losses to 0')
+        return self.network
 
 
 def _jittered(frame: geometry.Template, count: int, jitter: float) -> Tensor:

@@ -18,13 +18,17 @@ from models.losses.contrastive import photo_drawing
 from models.perception.encoders.iresnet import DEPTHS, IResNet
 from models.perception.encoders.margins import HardMarginHead, MarginHead
 from models.perception.encoders.mobilefacenet import MobileFaceNet, MobileFaceNetInsight
+from models.perception.encoders.network import EncoderNetwork, FeatureNetwork
 from models.perception.encoders.sphereface import AngleLinear, SphereFace20, angle_loss
 from models.precision import full_precision, normalized
 
 _SPHEREFACE = {'scale': SCALE_128, 'bgr': True}
 
+Architecture = Literal['mobilefacenet', 'mobilefacenet-96', 'mobilefacenet-insight', 'iresnet18', 'iresnet34', 'iresnet50',
+                       'iresnet100', 'iresnet200', 'sphere20']
+Head = Literal['arcface', 'cosface', 'arcface-hard', 'asoftmax']
 # name -> size, embedding -> network; template of its images; keyword arguments of Embedder
-NETWORKS: dict[str, tuple[Callable[[int, int], nn.Module], str, dict]] = {
+NETWORKS: dict[str, tuple[Callable[[int, int], EncoderNetwork], str, dict]] = {
     'mobilefacenet': (lambda size, embedding: MobileFaceNet(embedding, size, size), 'arcface', {}),
     'mobilefacenet-96': (lambda size, embedding: MobileFaceNet(embedding), 'sphereface', {'scale': SCALE_128}),
     'mobilefacenet-insight': (lambda size, embedding: MobileFaceNetInsight(embedding), 'arcface', {}),
@@ -50,9 +54,9 @@ class RecognizerConfig(FamilyConfig):
 
     size: int = Field(112, description='height of the images in pixels, 112, for mobilefacenet a multiple of 16')
     weights: dict[str, float] = {'margin': 1.0, 'distill': 0.0, 'hints': 0.0, 'contrast': 0.0}
-    network: Literal[tuple(NETWORKS)] = Field('mobilefacenet', description='architecture, a name of NETWORKS')
+    network: Architecture = Field('mobilefacenet', description='architecture, a name of NETWORKS')
     embedding: int = Field(128, ge=2, description='length of the embedding')
-    head: Literal[tuple(HEADS)] = Field('arcface', description='margin head, a name of HEADS')
+    head: Head = Field('arcface', description='margin head, a name of HEADS')
     num_identities: int = Field(0, ge=0, description='classes of the head; the identities of the data set are counted')
     mixup: float = Field(0.0, ge=0, le=1, description='share of the images blended with another of the batch by weights of '
                                                       'Beta(0.8, 0.8), for distillation (Beyer et al. 2022, section 3)')
@@ -90,6 +94,7 @@ class Recognizer(Family):
 
     task = 'identity'
     batch = FaceBatch
+    config: RecognizerConfig
 
     def __init__(self, config: RecognizerConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -107,7 +112,7 @@ class Recognizer(Family):
         self.is_distilled = self.is_active('distill') or self.is_active('hints')
         if self.is_distilled and perception is None:
             raise ValueError('distillation needs a teacher; name one or set model.weights.distill=0 and model.weights.hints=0')
-        if self.is_active('hints') and not hasattr(self.network, 'head'):
+        if self.is_active('hints') and not isinstance(self.network, FeatureNetwork):
             raise ValueError(f'{config.network} has no feature maps; set model.weights.hints=0 or train a mobilefacenet')
         if config.mixup and self.is_active('margin'):
             raise ValueError('blended images have no identity label for a margin head; set model.mixup=0')
@@ -137,8 +142,9 @@ class Recognizer(Family):
         return (images.flip(1) if self.bgr else images) * self.scale
 
     def forward(self, group: str, batch: FaceBatch, step: int, cache: dict) -> dict[str, Tensor]:
-        images, maps = self._blended(batch.images) if self.training else batch.images, []
-        if self.is_active('hints'):
+        images = self._blended(batch.images) if self.training else batch.images
+        maps: list[Tensor] = []
+        if self.is_active('hints') and isinstance(self.network, FeatureNetwork):
             *maps, last = self.network.features(self._preprocessed(images))
             embedding = self.network.head(last)
         else:
@@ -150,7 +156,7 @@ class Recognizer(Family):
         losses = self._distillation(images, embedding, maps, batch) if self.is_distilled else {}
         if self.is_active('margin') and self.training:
             losses['margin'] = self._margin(embedding, batch.label, step)
-        if self.is_active('contrast') and self.training:
+        if self.is_active('contrast') and self.training and batch.drawing is not None:
             losses['contrast'] = photo_drawing(normalized(embedding), batch.label, batch.drawing)
         return losses
 
@@ -181,7 +187,7 @@ class Recognizer(Family):
             ).mean()
         if self.is_active('distill'):
             if self.config.distill_to == 'photo' and batch.drawing is not None:
-                targets, has_target = _photo_targets(targets, batch)
+                targets, has_target = _photo_targets(targets, batch.label, batch.drawing)
                 embedding = embedding[has_target]
             losses['distill'] = (1 - F.cosine_similarity(embedding.float(), targets)).sum() / max(1, len(targets))
         return losses
@@ -189,19 +195,20 @@ class Recognizer(Family):
     def _margin(self, embedding: Tensor, label: Tensor, step: int) -> Tensor:
         embedding = embedding.float()
         if self.config.head == 'asoftmax':
-            return angle_loss(*self.head(embedding), label, step + 1)
+            cosine, psi = self.head(embedding)
+            return angle_loss(cosine, psi, label, step + 1)
         return F.cross_entropy(self.head(embedding, label), label)
 
     def panel(self, batch: FaceBatch) -> dict[str, Tensor]:
         return {'face': batch.images[:8]}
 
 
-def _photo_targets(teacher_embeddings: Tensor, batch: FaceBatch) -> tuple[Tensor, Tensor]:
+def _photo_targets(teacher_embeddings: Tensor, label: Tensor, drawing: Tensor) -> tuple[Tensor, Tensor]:
     """Distillation targets (N,D) and the mask (B,) bool of the N images that have one: the teacher's embedding of a photo, and
     for a drawing the mean of those of the photos of its identity in the batch."""
-    photos = (~batch.drawing & (batch.label[:, None] == batch.label)).to(teacher_embeddings)  # (B,B)
-    has_target = ~batch.drawing | photos.any(1)
-    targets = torch.where(batch.drawing[:, None], photos @ teacher_embeddings, teacher_embeddings)
+    photos = (~drawing & (label[:, None] == label)).to(teacher_embeddings)  # (B,B)
+    has_target = ~drawing | photos.any(1)
+    targets = torch.where(drawing[:, None], photos @ teacher_embeddings, teacher_embeddings)
     return targets[has_target], has_target
 
 

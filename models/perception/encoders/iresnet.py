@@ -3,6 +3,8 @@ arcface_torch."""
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.perception.encoders.network import EncoderNetwork
+
 # depth -> residual blocks per layer
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3), 200: (6, 26, 60, 6)}
 _WIDTHS = (64, 128, 256, 512)
@@ -30,7 +32,7 @@ def _layer(width: int, out: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(_Block(width, out, 2), *(_Block(out, out, 1) for _ in range(blocks - 1)))
 
 
-class IResNet(nn.Module):
+class IResNet(EncoderNetwork):
     """(B,3,112,112) RGB in [-1,1] -> (B,embedding), not normalized. depth is a key of DEPTHS; KeyError otherwise.
 
     dropout acts before the last linear layer; the scale of the last batch norm is fixed at 1, as published.

@@ -5,12 +5,14 @@
 """
 from torch import Tensor, nn
 
+from models.perception.encoders.network import EncoderNetwork
+
 
 class _ConvNorm(nn.Module):
     """Convolution without bias, batch norm, and unless `linear` a PReLU, with the published tensor names."""
 
-    def __init__(self, width: int, out: int, kernel, stride: int = 1, padding: int = 0, *, depthwise: bool = False,
-                 linear: bool = False):
+    def __init__(self, width: int, out: int, kernel: int | tuple[int, int], stride: int = 1, padding: int = 0, *,
+                 depthwise: bool = False, linear: bool = False):
         super().__init__()
         self.conv = nn.Conv2d(width, out, kernel, stride, padding, groups=width if depthwise else 1, bias=False)
         self.bn = nn.BatchNorm2d(out)
@@ -40,7 +42,7 @@ class _Bottleneck(nn.Module):
 _STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 
 
-class MobileFaceNet(nn.Module):
+class MobileFaceNet(EncoderNetwork):
     """(B,3,H,W) RGB in [-1,1] -> (B,width) embedding, not normalized. H and W are multiples of 16; published: 112x96."""
 
     last_stage = ('blocks.12.', 'blocks.13.', 'blocks.14.', 'conv2.', 'linear7.', 'linear1.')  # prefixes of its parameters
@@ -108,7 +110,7 @@ def _residuals(width: int, inner: int, count: int) -> _Stack:
     return _Stack(*(_depthwise(width, width, inner, 1, residual=True) for _ in range(count)))
 
 
-class MobileFaceNetInsight(nn.Module):
+class MobileFaceNetInsight(EncoderNetwork):
     """(B,3,112,112) RGB in [-1,1] -> (B,embedding), not normalized. The default is `get_mbf`; `get_mbf_large` is scale 4 with
     blocks (2, 8, 12, 4)."""
 

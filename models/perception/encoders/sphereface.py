@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from models.perception.encoders.network import EncoderNetwork
 from models.precision import full_precision
 
 # width and residual pairs of each of the four groups
@@ -50,7 +51,7 @@ def angle_loss(cosine: Tensor, psi: Tensor, label: Tensor, iteration: int, gamma
     return -((1 - log_p.detach().exp()) ** gamma * log_p).mean()
 
 
-class SphereFace20(nn.Module):
+class SphereFace20(EncoderNetwork):
     """(B,3,112,96) BGR in [-1,1] -> (B,embedding), not normalized. classes: width of the angular layer `fc6`, None for no such
     layer."""
 

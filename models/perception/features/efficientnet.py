@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import weights
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 
 # blocks, kernel, output width, stride of the first; all with expansion 6
 _STAGES = ((2, 3, 24, 2), (2, 5, 40, 2), (3, 3, 80, 2), (3, 5, 112, 1), (4, 5, 192, 2), (1, 3, 320, 1))
@@ -64,7 +64,7 @@ class EfficientNetLite0(nn.Module):
 
     widths = (24, 40, 112, 320)
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         width, stages = 16, []
         for blocks, kernel, out, stride in _STAGES:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import inception
 
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 from models.weights import path
 
 FEATURES = 2048
@@ -18,14 +18,14 @@ def _mean_pool(x: Tensor) -> Tensor:
 
 
 class _A(inception.InceptionA):
-    def _forward(self, x):
+    def _forward(self, x: Tensor) -> list[Tensor]:
         pooled = self.branch_pool(_mean_pool(x))
         return [self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)),
                 self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x))), pooled]
 
 
 class _C(inception.InceptionC):
-    def _forward(self, x):
+    def _forward(self, x: Tensor) -> list[Tensor]:
         middle = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         double = self.branch7x7dbl_1(x)
         for layer in (self.branch7x7dbl_2, self.branch7x7dbl_3, self.branch7x7dbl_4, self.branch7x7dbl_5):
@@ -40,7 +40,7 @@ class _E(inception.InceptionE):
         super().__init__(channels)
         self.max_pooling = max_pooling
 
-    def _forward(self, x):
+    def _forward(self, x: Tensor) -> list[Tensor]:
         middle, double = self.branch3x3_1(x), self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         pooled = F.max_pool2d(x, 3, 1, 1) if self.max_pooling else _mean_pool(x)
         return [self.branch1x1(x), torch.cat([self.branch3x3_2a(middle), self.branch3x3_2b(middle)], 1),
@@ -50,7 +50,7 @@ class _E(inception.InceptionE):
 class InceptionFeatures(nn.Module):
     """(B,3,H,W) in [-1,1], resized to 299 pixels without antialiasing, as FID is defined -> (B,2048). Frozen."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         network = inception.inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False)
         network.Mixed_5b, network.Mixed_5c, network.Mixed_5d = _A(192, 32), _A(256, 64), _A(288, 64)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import alexnet
 
-from models.storage.convert import read_state
+from models.conversion.convert import read_state
 from models.weights import path
 
 _TAPS = (1, 4, 7, 9, 11)  # indices into AlexNet's features: after the ReLU of each convolution
@@ -17,7 +17,10 @@ class LPIPS(nn.Module):
     heads holds the weight of each channel of the five layers, `lin0` to `lin4` of the published file.
     """
 
-    def __init__(self):
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
         super().__init__()
         self.features = alexnet(weights=None).features
         self.heads = nn.ParameterList(torch.ones(width) for width in _WIDTHS)

@@ -11,7 +11,8 @@ _WIDTHS = (64, 128, 256, 512, 512)
 
 
 def _layers(counts: tuple[int, ...]) -> dict[str, nn.Module]:
-    layers, width = {}, 3
+    layers: dict[str, nn.Module] = {}
+    width = 3
     for group, (count, out) in enumerate(zip(counts, _WIDTHS), 1):
         for index in range(1, count + 1):
             layers[f'conv{group}_{index}'] = nn.Conv2d(width, out, 3, 1, 1)
@@ -29,6 +30,9 @@ class VGGFeatures(nn.Module):
     ends at the last of `taps`. The input is normalized by the ImageNet statistics inside. ValueError for an unknown depth
     (16, 19) or layer name.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, depth: int = 19, taps: tuple[str, ...] = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')):
         super().__init__()

@@ -14,7 +14,7 @@ class FiveLandmarks(nn.Module):
     """The output network of MTCNN (Zhang et al. 2016, section 2.2) with the weights of the package facenet-pytorch, frozen:
     (B,3,H,W) in [-1,1] in the template `face` -> (B,5,2), in eye distances of that template."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.network = mtcnn_network(ONet)
         self.eval()

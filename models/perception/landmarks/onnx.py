@@ -37,7 +37,7 @@ def _cut(images: Tensor, box: tuple[float, float, float, float], side: int) -> t
 class FSANet:
     """Head pose: (B,3,H,W) -> (B,3) yaw, pitch, roll in degrees, the mean of the two published networks of Yang et al. 2019."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.networks = [_Network('fsanet-1x1'), _Network('fsanet-var')]
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class FSANet:
 class PFLD:
     """68 landmarks: (B,3,H,W) -> (B,68,2) in pixels of the images, the network of Guo et al. 2019."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.network = _Network('pfld-68')
 
     def __call__(self, images: Tensor) -> Tensor:

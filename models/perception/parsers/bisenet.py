@@ -52,14 +52,14 @@ class _Head(nn.Module):
         self.conv = _ConvNorm(width, inner)
         self.conv_out = nn.Conv2d(inner, classes, 1, bias=False)
 
-    def forward(self, x: Tensor, size) -> Tensor:
+    def forward(self, x: Tensor, size: torch.Size) -> Tensor:
         return F.interpolate(self.conv_out(self.conv(x)), size=size, mode='bilinear', align_corners=True)
 
 
 class _ContextPath(nn.Module):
     """ResNet-18 with attention refinement: (B,3,H,W) -> maps of 128 channels at 1/8 (trunk), 1/8 and 1/16 (context)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.resnet = resnet18(weights=None)
         del self.resnet.fc

@@ -10,8 +10,8 @@ from torch.nn import Parameter
 
 from models.base import Family, FamilyConfig, Perception
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
+from models.conversion.convert import read_state
 from models.perception.parsers.parser import FaceParser, ParsingUNet
-from models.storage.convert import read_state
 
 COARSE_MEMBERS = tuple(tuple(PARTS.index(name) for name in names) for names in COARSE.values())
 _COLORS = torch.rand(IGNORED + 1, 3, generator=torch.Generator().manual_seed(3)) * 2 - 1
@@ -33,6 +33,7 @@ class ParserTraining(Family):
 
     task = 'parsing'
     batch = ParsingBatch
+    config: ParserTrainingConfig
 
     def __init__(self, config: ParserTrainingConfig, perception: Perception | None = None):
         super().__init__(config, perception)

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import geometry
+from models.base import ParsingNetwork
 from models.batch import FACE_IDS, PARTS
 from models.images import from_signed
 from models.precision import full_precision
@@ -38,7 +39,7 @@ class ParsingUNet(nn.Module):
         return self.out(x)  # (B,19,H,W)
 
 
-class FaceParser(nn.Module):
+class FaceParser(ParsingNetwork):
     """A frozen parsing network with its alignment: (B,3,H,W) in [-1,1] in the template `face` -> logits of the same size.
 
     Args:
@@ -75,10 +76,6 @@ class FaceParser(nn.Module):
         if self.order is not None:
             logits = logits[:, list(self.order)]
         return geometry.warp(logits, geometry.invert(matrix), (height, width))
-
-    def labels(self, images: Tensor) -> Tensor:
-        """(B,3,H,W) -> (B,H,W) int64 ids of PARTS."""
-        return self(images).argmax(1)
 
     def face_mask(self, images: Tensor) -> Tensor:
         """Images (B,3,H,W) -> face probability (B,1,H,W)."""

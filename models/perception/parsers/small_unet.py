@@ -12,7 +12,7 @@ class SmallUNet(nn.Module):
     """(B,3,H,W) in [-1,1] aligned as in CelebA-HQ -> (B,19,H,W) logits in the published order of classes; H and W multiples of
     4."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.enc1, self.enc2, self.bottleneck = _unit(3, 32), _unit(32, 64), _unit(64, 128)
         self.up1, self.dec1 = nn.ConvTranspose2d(128, 64, 2, 2), _unit(128, 64)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from models.image_io import PHOTO_SUFFIXES, Photo, list_images, read_photo
-from models.pipelines.files.report import Report
 from models.pipelines.io.images import FORMATS, check_not_input, check_output, write_image
 from models.pipelines.io.provenance import GenerationInfo
 from models.pipelines.io.visible_label import with_visible_label
+from models.pipelines.report import Report
 
 T = TypeVar('T')
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from models.image_io import IMAGE_SUFFIXES
 from models.perception.detection import Detector
-from models.pipelines.files.report import Report
 from models.pipelines.framing import AlignedImage, align_image
 from models.pipelines.io.images import read_image
+from models.pipelines.report import Report
 
 
 @dataclass(frozen=True)

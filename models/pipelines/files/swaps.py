@@ -11,8 +11,8 @@ from configs.reading import listed_file, read_rows
 from models.image_io import Photo
 from models.perception.detection import Face
 from models.pipelines.files.photos import ImageWriter, open_photo, process_files
-from models.pipelines.files.report import Report
 from models.pipelines.photo import ALL, LARGEST, FaceSwapper, PhotoSwapper, SwapResult, choose
+from models.pipelines.report import Report
 
 
 def read_identity_list(path: Path) -> list[tuple[Path, Path]]:

@@ -8,11 +8,11 @@ import numpy as np
 
 from models.image_io import PHOTO_SUFFIXES, Photo, list_images
 from models.pipelines.files.photos import open_photo, process_files
-from models.pipelines.files.report import Report
 from models.pipelines.framing import AlignedImage
 from models.pipelines.io.images import FORMATS, check_not_input, check_output, write_image
 from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, GenerationInfo
 from models.pipelines.photo import LARGEST
+from models.pipelines.report import Report
 from models.pipelines.translate import FaceTranslator, translation_sheet
 from models.pipelines.video.targets import videos_in
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from models import weights
 from models.perception.build import file_of
-from models.pipelines.files.report import Report, SilentReport
 from models.pipelines.io.provenance import GenerationInfo
+from models.pipelines.report import Report, SilentReport
 from models.pipelines.video.camera import Camera, Recording, VirtualCamera, Window
 from models.pipelines.video.engine import ConversionReport, VideoEngine
 from models.pipelines.video.segments import segments_folder

@@ -1,4 +1,6 @@
 """Replacement of torch layers by their CPU kernels."""
+from typing import TypeGuard
+
 from torch import nn
 
 from models.runtime.cpu_kernels.instance_norm import GroupedInstanceNorm2d
@@ -40,13 +42,13 @@ def use_cpu_kernels(module: nn.Module) -> int:
                 replaced += 1
             elif _is_narrow(layer):
                 setattr(parent, name, _with_parameters_of(layer, NarrowConv2d(
-                    layer.in_channels, layer.out_channels, layer.kernel_size, padding=layer.padding,
-                    bias=layer.bias is not None, device='meta')))
+                    layer.in_channels, layer.out_channels, layer.kernel_size[0], bias=layer.bias is not None, device='meta',
+                    padding=(int(layer.padding[0]), int(layer.padding[1])))))
                 replaced += 1
     return replaced
 
 
-def _with_parameters_of(layer: nn.Module, kernel: nn.Module) -> nn.Module:
+def _with_parameters_of(layer: nn.Conv2d | nn.InstanceNorm2d, kernel: nn.Conv2d | nn.InstanceNorm2d) -> nn.Module:
     """The kernel with the parameters of the layer, shared, and in its mode."""
     kernel.weight, kernel.bias = layer.weight, layer.bias
     return kernel.train(layer.training)
@@ -60,14 +62,14 @@ def _is_reflection_by_1(layer: nn.Module) -> bool:
     return type(layer) is nn.ReflectionPad2d and layer.padding == (1, 1, 1, 1)
 
 
-def _is_dense(layer: nn.Module) -> bool:
+def _is_dense(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     return type(layer) is nn.Conv2d and (layer.stride, layer.dilation, layer.groups) == ((1, 1), (1, 1), 1)
 
 
-def _is_plain_3x3(layer: nn.Module) -> bool:
+def _is_plain_3x3(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     return _is_dense(layer) and layer.kernel_size == (3, 3) and layer.padding == (0, 0)
 
 
-def _is_narrow(layer: nn.Module) -> bool:
+def _is_narrow(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     return (_is_dense(layer) and layer.out_channels <= MAX_OUT_CHANNELS and layer.padding_mode == 'zeros'
             and layer.kernel_size[0] == layer.kernel_size[1] > 1 and not isinstance(layer.padding, str))

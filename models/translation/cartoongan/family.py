@@ -11,7 +11,8 @@
 In the first `initialization_steps` steps the generator is trained with the content loss only, and the discriminator is not
 trained. Without a VGG (`perception.vgg`) the content loss uses inner maps of the teacher.
 """
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Literal
 
 import torch
@@ -62,6 +63,7 @@ class CartoonGAN(Translator):
     """Photos to drawings. The perception needs a teacher, and a VGG for the published content loss."""
 
     directions = ('a2b',)
+    config: CartoonGANConfig
 
     def __init__(self, config: CartoonGANConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -76,9 +78,6 @@ class CartoonGAN(Translator):
 
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'generator': self.generator}
-
-    def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('content') or self.is_active('id') else set()
 
     def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
         return self.generator(images)
@@ -113,19 +112,21 @@ class CartoonGAN(Translator):
     def content(self, fake: Tensor, photo: Tensor) -> Tensor:
         """Content loss of two images (B,3,H,W): L1 of VGG's conv4_4, or of the teacher's first two maps. Scalar."""
         vgg, teacher = self.perception.vgg, self.perception.teacher
-        with torch.no_grad():
-            photo_maps = teacher.maps(photo, 2) if vgg is None else vgg(photo, (_CONTENT_LAYER,))[_CONTENT_LAYER]
         if vgg is None:
+            with torch.no_grad():
+                photo_maps = teacher.maps(photo, 2)
             all_images = torch.ones(len(photo), dtype=torch.bool, device=photo.device)
             return perceptual_l1(teacher.maps(fake, 2), photo_maps, all_images)
-        return F.l1_loss(vgg(fake, (_CONTENT_LAYER,))[_CONTENT_LAYER], photo_maps)
+        with torch.no_grad():
+            photo_map = vgg(photo, (_CONTENT_LAYER,))[_CONTENT_LAYER]
+        return F.l1_loss(vgg(fake, (_CONTENT_LAYER,))[_CONTENT_LAYER], photo_map)
 
     def discriminator_losses(self, batch: PairBatch, initialized: bool, cache: dict) -> dict[str, Tensor]:
         """The discriminator's loss; 0 until the initialization is over."""
         if not self.is_active('discriminator'):
             return {}
         if not initialized:
-            return {'discriminator': 0 * sum(parameter.sum() for parameter in self.discriminator.parameters())}
+            return {'discriminator': 0 * reduce(add, (parameter.sum() for parameter in self.discriminator.parameters()))}
         fake = cache.get('fake')
         with torch.no_grad():
             fake = self.generator(batch.a) if fake is None else fake

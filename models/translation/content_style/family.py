@@ -17,6 +17,7 @@ The generators are updated first; the discriminators are trained on the translat
 torchvision, not those of Caffe as in the publication.
 """
 from functools import partial
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -75,6 +76,7 @@ class ContentStyle(Translator):
     """Auto-encoders `gen` and discriminators `dis` of domain a and b, with the names of the published checkpoints."""
 
     styled = True
+    config: ContentStyleConfig
 
     def __init__(self, config: ContentStyleConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -87,7 +89,11 @@ class ContentStyle(Translator):
                                attention=config.attention),
             partial(nn.init.normal_, std=0.02)) for domain in 'ab'})
 
-    def compile(self, **options) -> None:
+    def autoencoder(self, domain: str) -> StyleGenerator:
+        """The auto-encoder of a domain, 'a' or 'b'."""
+        return cast(StyleGenerator, self.gen[domain])
+
+    def compile(self, **options: Any) -> None:
         """torch.compile of the submodules whose forward is called."""
         for part in [*(part for network in self.gen.values() for part in network.children()), *self.dis.values()]:
             part.compile(**options)
@@ -104,7 +110,7 @@ class ContentStyle(Translator):
         return torch.randn(len(images), self.config.style, 1, 1, generator=generator, device=images.device, dtype=images.dtype)
 
     def render(self, images: Tensor, direction: str, reference: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        source, target = self.gen[direction[0]], self.gen[direction[-1]]
+        source, target = self.autoencoder(direction[0]), self.autoencoder(direction[-1])
         style = self.sample_style(images, generator) if reference is None else target.enc_style(reference)
         return target.decode(source.enc_content(images), style)
 
@@ -118,11 +124,12 @@ class ContentStyle(Translator):
     def generator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         """Losses of the auto-encoders; the translations (B,3,H,W) into a and b are cached as `fakes`."""
         images = {'a': batch.a, 'b': batch.b}
-        codes = {domain: self.gen[domain].encode(image) for domain, image in images.items()}
+        codes = {domain: self.autoencoder(domain).encode(image) for domain, image in images.items()}
         styles = {domain: self.sample_style(image) for domain, image in images.items()}
-        fakes, losses = {}, {}
+        fakes: dict[str, Tensor] = {}
+        losses: dict[str, Tensor] = {}
         for domain, other in ('ab', 'ba'):
-            (content, style), sampled, decode = codes[domain], styles[domain], self.gen[domain].decode
+            (content, style), sampled, decode = codes[domain], styles[domain], self.autoencoder(domain).decode
             if self.is_active('reconstruction'):  # in one pass with the translation into this domain
                 reconstruction, fakes[domain] = decode(torch.cat([content, codes[other][0]]),
                                                        torch.cat([style, sampled])).chunk(2)
@@ -136,15 +143,16 @@ class ContentStyle(Translator):
                 logits = self.dis[domain](fake)
                 self._add(losses, 'adversarial', len(logits) * generator_loss(self.config.adversary, logits))
             if self.is_active('content') or self.is_active('cycle'):
-                content = self.gen[domain].enc_content(fake)
+                content = self.autoencoder(domain).enc_content(fake)
                 if self.is_active('content'):
                     self._add(losses, 'content', F.l1_loss(content, codes[other][0]))
                 if self.is_active('cycle'):
-                    self._add(losses, 'cycle', F.l1_loss(self.gen[other].decode(content, codes[other][1]), images[other]))
+                    self._add(losses, 'cycle', F.l1_loss(self.autoencoder(other).decode(content, codes[other][1]), images[other]))
             if self.is_active('style'):
-                self._add(losses, 'style', F.l1_loss(self.gen[domain].enc_style(fake), styles[domain]))
+                self._add(losses, 'style', F.l1_loss(self.autoencoder(domain).enc_style(fake), styles[domain]))
             if self.is_active('perceptual'):
-                fake_map, source_map = (F.instance_norm(self.perception.vgg(image, (_PERCEPTUAL_LAYER,))[_PERCEPTUAL_LAYER])
+                vgg = self.perception.require('vgg', 'perceptual')
+                fake_map, source_map = (F.instance_norm(vgg(image, (_PERCEPTUAL_LAYER,))[_PERCEPTUAL_LAYER])
                                         for image in (fake, images[other]))
                 self._add(losses, 'perceptual', F.mse_loss(fake_map, source_map))
         return {**losses, **self.additional_losses(batch, fakes, codes)}
@@ -161,7 +169,8 @@ class ContentStyle(Translator):
 
     def discriminator_losses(self, batch: PairBatch, cache: dict) -> dict[str, Tensor]:
         """Losses of both discriminators."""
-        fakes, losses = cache.get('fakes'), {}
+        fakes = cache.get('fakes')
+        losses: dict[str, Tensor] = {}
         if not self.is_active('discriminator'):
             return losses
         if fakes is None:

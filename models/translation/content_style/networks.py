@@ -5,6 +5,7 @@ Parameters and outputs equal those of NVlabs/MUNIT and yujiachen-y/experiments_o
 from collections.abc import Callable
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from models.blocks.attention import SelfAttention
@@ -110,9 +111,11 @@ class Decoder(nn.Module):
                                    Block(width, 3, 7, 1, 3, activation='tanh'))
 
     def forward(self, content: Tensor, affine: Tensor) -> Tensor:
-        layers = [tuple(pair.unbind(1)) for pair in affine.unflatten(1, (self.layers, 2, self.width, 1, 1)).unbind(1)]
+        affine = rearrange(affine, 'b (layer pair c) -> layer pair b c 1 1', layer=self.layers, pair=2)
+        layers = [pair.unbind() for pair in affine]
         x, index = content, 0
-        for module in [*self.model[0].model, *self.model[1:]]:
+        residuals, *rest = self.model
+        for module in [*residuals.get_submodule('model').children(), *rest]:
             if isinstance(module, ResidualPair):
                 x, index = module(x, (layers[index], layers[index + 1])), index + 2
             else:

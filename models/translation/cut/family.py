@@ -60,6 +60,8 @@ class CUTConfig(FamilyConfig):
 class CUT(Translator):
     """Generator, projector and discriminator for the direction of the config."""
 
+    config: CUTConfig
+
     def __init__(self, config: CUTConfig, perception: Perception | None):
         super().__init__(config, perception)
         if config.size % 4:

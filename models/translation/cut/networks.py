@@ -1,4 +1,5 @@
 """Projection heads of CUT (Park et al. 2020, arXiv:2007.15651, appendix C.1)."""
+from einops import rearrange
 from torch import Tensor, nn
 
 from models.precision import full_precision, normalized
@@ -20,5 +21,5 @@ class Projector(nn.Module):
     @full_precision
     def forward(self, maps: list[Tensor], positions: list[Tensor]) -> list[Tensor]:
         """Unit vectors (B,P,features) per map, of maps (B,C,H,W) at flat positions (P,) int64."""
-        return [normalized(mlp(features.flatten(2)[:, :, index].transpose(1, 2)), dim=2)
+        return [normalized(mlp(rearrange(features, 'b c h w -> b (h w) c')[:, index]), dim=2)
                 for mlp, features, index in zip(self.children(), maps, positions)]

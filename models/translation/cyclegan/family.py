@@ -113,6 +113,8 @@ class CycleGANConfig(FamilyConfig):
 class CycleGAN(Translator):
     """Cycle-consistent translation in both directions. A discriminator is named after the domain of its real images."""
 
+    config: CycleGANConfig
+
     def __init__(self, config: CycleGANConfig, perception: Perception | None):
         super().__init__(config, perception)
         config.check()

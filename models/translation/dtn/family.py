@@ -58,6 +58,7 @@ class DTN(Translator):
     """Photos to drawings. With a frozen encoder the perception needs an identity encoder."""
 
     directions = ('a2b',)
+    config: DTNConfig
 
     def __init__(self, config: DTNConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -65,7 +66,7 @@ class DTN(Translator):
         widths, discriminator_widths = ([width * 2 ** level for level in range(count)]
                                         for width in (config.width, config.discriminator_width))
         init = partial(nn.init.normal_, std=0.02)
-        self.encoder = nn.Identity()
+        self.encoder: nn.Module = nn.Identity()
         if config.encoder == 'joint':
             self.encoder = initialize(vector_encoder(widths, config.features), init)
         self.decoder = initialize(vector_decoder(widths, config.features), init)
@@ -80,9 +81,6 @@ class DTN(Translator):
 
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'encoder': self.encoder, 'decoder': self.decoder}
-
-    def training_embedders(self) -> set[str]:
-        return set() if self.config.encoder == 'joint' else {'id_encoder'}
 
     def encode(self, images: Tensor) -> Tensor:
         """f: (B,3,H,W) -> (B,features), of mean square 1 where f is frozen."""

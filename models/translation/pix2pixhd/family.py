@@ -10,7 +10,9 @@
 Features are means over labels, since faces have no instances, and edges are those between labels. VGG's input is normalized by
 ImageNet's mean and standard deviation, which the published code omits.
 """
-from functools import partial
+from functools import partial, reduce
+from operator import add
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +66,7 @@ class Pix2PixHD(Family):
 
     directions = ('a2b',)
     task = 'translate'
+    config: Pix2PixHDConfig
 
     def __init__(self, config: Pix2PixHDConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -73,6 +76,7 @@ class Pix2PixHD(Family):
         layout_channels = config.labels + 1  # labels and edges
         inputs = layout_channels + config.features
         init = partial(nn.init.normal_, std=0.02)
+        generator: GlobalGenerator | LocalEnhancer
         if config.enhancer:
             generator = LocalEnhancer(inputs, config.width, config.downs, config.blocks, config.local_blocks)
         else:
@@ -83,9 +87,6 @@ class Pix2PixHD(Family):
         if config.features:
             self.encoder = initialize(FeatureEncoder(config.features, config.feature_width, config.downs), init)
 
-    def training_embedders(self) -> set[str]:
-        return set()
-
     def param_groups(self) -> dict[str, list[Parameter]]:
         self.require('vgg', 'perceptual')
         return {'generator': [*self.generator.parameters(), *(self.encoder.parameters() if self.config.features else ())],
@@ -94,7 +95,7 @@ class Pix2PixHD(Family):
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'generator': self.generator, **({'encoder': self.encoder} if self.config.features else {})}
 
-    def compile(self, **options) -> None:
+    def compile(self, **options: Any) -> None:
         """torch.compile of the networks; of the encoder only the convolutions, since its forward depends on the labels."""
         self.generator.compile(**options)
         self.discriminators.compile(**options)
@@ -108,7 +109,7 @@ class Pix2PixHD(Family):
     @torch.no_grad()
     def parsed(self, images: Tensor) -> Tensor:
         """Labels of the perception's parser: (B,3,H,W) -> (B,H,W) int64."""
-        return self.perception.parser.labels(images)
+        return self.perception.require('parser').labels(images)
 
     def layout(self, labels: Tensor) -> Tensor:
         """One-hot labels, and 1 where one of the four neighbors has another label: (B,H,W) -> (B,labels+1,H,W)."""
@@ -167,13 +168,14 @@ class Pix2PixHD(Family):
                     real_maps = self.discriminators(torch.cat([layout, batch.target], 1))
                 distances = [F.l1_loss(fake_map, real_map) for fake_scale, real_scale in zip(fake_maps, real_maps)
                              for fake_map, real_map in zip(fake_scale[:-1], real_scale[:-1])]
-                losses['matching'] = sum(distances) * 4 / (self.config.discriminator_layers + 1) / len(fake_maps)
+                losses['matching'] = reduce(add, distances) * 4 / (self.config.discriminator_layers + 1) / len(fake_maps)
         if self.is_active('perceptual'):
+            vgg = self.perception.require('vgg', 'perceptual')
             with torch.no_grad():
-                target_maps = self.perception.vgg(batch.target, tuple(_PERCEPTUAL_WEIGHTS))
-            fake_maps = self.perception.vgg(fake, tuple(_PERCEPTUAL_WEIGHTS))
-            losses['perceptual'] = sum(weight * F.l1_loss(fake_maps[name], target_maps[name])
-                                       for name, weight in _PERCEPTUAL_WEIGHTS.items())
+                target_maps = vgg(batch.target, tuple(_PERCEPTUAL_WEIGHTS))
+            fake_maps = vgg(fake, tuple(_PERCEPTUAL_WEIGHTS))
+            losses['perceptual'] = reduce(add, (weight * F.l1_loss(fake_maps[name], target_maps[name])
+                                                for name, weight in _PERCEPTUAL_WEIGHTS.items()))
         return losses
 
     def discriminator_losses(self, batch: SwapBatch, labels: Tensor, step: int, cache: dict) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Parameters and outputs equal those of NVIDIA/pix2pixHD.
 """
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from models.blocks.resnet import PaddedResidual, resnet
@@ -97,7 +98,7 @@ def region_means(values: Tensor, regions: Tensor, count: int) -> tuple[Tensor, T
 def spread(features: Tensor, regions: Tensor) -> Tensor:
     """Assign to each pixel the features of its region: (B,count,C) and regions (B,H,W) int64 -> (B,C,H,W)."""
     index = regions.flatten(1)[..., None].expand(-1, -1, features.shape[2])  # (B,HW,C)
-    return features.gather(1, index).transpose(1, 2).unflatten(2, regions.shape[1:])
+    return rearrange(features.gather(1, index), 'b (h w) c -> b c h w', h=regions.shape[1])
 
 
 class PatchDiscriminators(nn.Module):

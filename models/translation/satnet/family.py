@@ -50,6 +50,8 @@ class SATNetConfig(ContentStyleConfig):
 class SATNet(ContentStyle):
     """Translation in both directions. The teacher of the publication is a SphereFace fine-tuned on drawings and photos."""
 
+    config: SATNetConfig
+
     def additional_losses(self, batch: PairBatch, fakes: dict[str, Tensor],
                           codes: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
         losses = {}
@@ -60,12 +62,9 @@ class SATNet(ContentStyle):
             if batch.a_label is not None and batch.b_label is not None:
                 same_identity = same_identity | (batch.a_label == batch.b_label)
             (content_a, style_a), (content_b, style_b) = codes['a'], codes['b']
-            losses['supervised'] = (reconstruction_l1(self.gen['b'].decode(content_a, style_b), batch.b, same_identity)
-                                    + reconstruction_l1(self.gen['a'].decode(content_b, style_a), batch.a, same_identity))
+            losses['supervised'] = (reconstruction_l1(self.autoencoder('b').decode(content_a, style_b), batch.b, same_identity)
+                                    + reconstruction_l1(self.autoencoder('a').decode(content_b, style_a), batch.a, same_identity))
         return losses
-
-    def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('id') else set()
 
     def id_loss(self, translation: Tensor, source: Tensor) -> Tensor:
         """The identity loss of one direction for images (B,3,H,W), a scalar."""

@@ -70,6 +70,7 @@ class StarGAN(Translator):
     """Translation in both directions, in a sampled style or that of a reference image."""
 
     styled = True
+    config: StarGANConfig
 
     def __init__(self, config: StarGANConfig, perception: Perception | None):
         super().__init__(config, perception)
@@ -98,8 +99,9 @@ class StarGAN(Translator):
         if not self.config.high_pass:
             return None
         with torch.no_grad():
-            labels = self.perception.parser.labels(images)[:, None]  # (B,1,H,W)
-        return tuple(torch.isin(labels, parts.to(labels.device)).to(images.dtype) for parts in (_COARSE_LABELS, _FINE_LABELS))
+            labels = self.perception.require('parser').labels(images)[:, None]  # (B,1,H,W)
+        coarse, fine = (torch.isin(labels, parts.to(labels.device)).to(images.dtype) for parts in (_COARSE_LABELS, _FINE_LABELS))
+        return coarse, fine
 
     def sample_style(self, domain: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Style of a random latent for each target domain (B,) int64: (B,style)."""

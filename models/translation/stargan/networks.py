@@ -25,10 +25,7 @@ class _Block(nn.Module):
         super().__init__()
         self.change = -1 if down else 0
         self.conv1, self.conv2 = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, out, 3, 1, 1)
-        if norm:
-            self.norm1, self.norm2 = (nn.InstanceNorm2d(width, affine=True) for _ in range(2))
-        else:
-            self.norm1 = self.norm2 = nn.Identity()
+        self.norm1, self.norm2 = (nn.InstanceNorm2d(width, affine=True) if norm else nn.Identity() for _ in range(2))
         self.conv1x1 = nn.Conv2d(width, out, 1, bias=False) if width != out else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,6 +69,8 @@ class _StyledBlock(nn.Module):
 class _HighPass(nn.Module):
     """Laplacian filter, 8 / weight times the difference of a pixel to the mean of its neighbors: (B,C,H,W) -> (B,C,H,W)."""
 
+    filter: Tensor
+
     def __init__(self, weight: float):
         super().__init__()
         kernel = -torch.ones(3, 3)
@@ -96,7 +95,8 @@ class StyleGenerator(nn.Module):
     def __init__(self, size: int = 256, style: int = 64, width: int = 64, cap: int = 512, high_pass: float = 0.0):
         super().__init__()
         self.from_rgb = nn.Conv2d(3, width, 3, 1, 1)
-        self.encode, decode = nn.ModuleList(), []
+        self.encode = nn.ModuleList()
+        decode: list[nn.Module] = []
         widths = [width]
         for _ in range(int(math.log2(size)) - 4 + (high_pass > 0)):
             widths.append(min(2 * widths[-1], cap))
@@ -122,7 +122,7 @@ class StyleGenerator(nn.Module):
         for block in self.decode:
             x = block(x, s)
             side = x.shape[2]
-            if block.change and side in skips:
+            if masks is not None and block.change and side in skips:
                 mask = F.interpolate(masks[side != 32], size=side, mode='bilinear')
                 x = x + self.hpf(mask * skips[side])
         return self.to_rgb(x)

@@ -7,21 +7,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.blocks.spectral import unnormalized_weight
+from models.blocks.spectral import SpectralLinear, unnormalized_weight
+
+Classifier = nn.Linear | SpectralLinear
 
 
-def _channel_weights(classifier: nn.Linear) -> Tensor:
+def _channel_weights(classifier: Classifier) -> Tensor:
     """Weight without spectral normalization, plus the bias where there is one: (1,C)."""
     weight = unnormalized_weight(classifier)
     return weight if classifier.bias is None else weight + classifier.bias[:, None]
 
 
-def cam_logits(x: Tensor, avg_classifier: nn.Linear, max_classifier: nn.Linear) -> Tensor:
+def cam_logits(x: Tensor, avg_classifier: Classifier, max_classifier: Classifier) -> Tensor:
     """Logits of the two classifiers: (B,C,H,W) -> (B,2)."""
     return torch.cat([avg_classifier(x.mean((2, 3))), max_classifier(x.amax((2, 3)))], 1)
 
 
-def cam_attention(x: Tensor, avg_classifier: nn.Linear, max_classifier: nn.Linear, merge: nn.Conv2d, *,
+def cam_attention(x: Tensor, avg_classifier: Classifier, max_classifier: Classifier, merge: nn.Conv2d, *,
                   weighted: bool = True) -> Tensor:
     """merge(concat(x * weights of one classifier, x * weights of the other)): (B,C,H,W) -> (B,C',H,W).
 

@@ -19,6 +19,8 @@ The generators are updated first and the discriminators are trained on the trans
 per step; in the published order, discriminators first, they are computed twice. Weights of a2b apply to a to b: in the code of
 the enhanced version the "forward" weight applies to the other direction than documented there.
 """
+from functools import reduce
+from operator import add
 from typing import Literal
 
 import torch
@@ -103,6 +105,14 @@ class UGATITConfig(FamilyConfig):
 class UGATIT(Translator):
     """Translation in both directions. The networks have the names of the published checkpoints."""
 
+    config: UGATITConfig
+    genA2B: Generator
+    genB2A: Generator
+    disGA: Discriminator
+    disGB: Discriminator
+    disLA: Discriminator
+    disLB: Discriminator
+
     def __init__(self, config: UGATITConfig, perception: Perception | None):
         super().__init__(config, perception)
         if config.one_way:
@@ -119,7 +129,7 @@ class UGATIT(Translator):
 
     def discriminators(self, domain: str) -> tuple[Discriminator, Discriminator]:
         """The global and the local discriminator of domain 'A' or 'B'."""
-        return self.get_submodule(f'disG{domain}'), self.get_submodule(f'disL{domain}')
+        return (self.disGA, self.disLA) if domain == 'A' else (self.disGB, self.disLB)
 
     @property
     def needs_parser(self) -> bool:
@@ -130,7 +140,7 @@ class UGATIT(Translator):
         if self.config.one_way:
             raise ValueError('a family with model.one_way has one generator and no discriminators, and cannot be trained; set '
                              'model.one_way=false')
-        if self.needs_parser and self.perception is not None and self.perception.parser is None:
+        if self.needs_parser and self.has_perception and self.perception.parser is None:
             raise ValueError('masks of the face, and the losses background and variation, need a parser: set perception.parser')
         discriminators = [*self.discriminators('A'), *self.discriminators('B')]
         return {'generators': [*self.genA2B.parameters(), *self.genB2A.parameters()],
@@ -153,7 +163,7 @@ class UGATIT(Translator):
     @torch.no_grad()
     def head(self, images: Tensor) -> Tensor:
         """Mask of the head: (B,3,H,W) -> (B,1,H,W) in [0,1]."""
-        return head_region(self.perception.parser(images), hard=self.config.hard_edge,
+        return head_region(self.perception.require('parser')(images), hard=self.config.hard_edge,
                            without_glasses_and_mouth=self.config.glasses_and_mouth)
 
     def heads(self, batch: PairBatch) -> list[Tensor]:
@@ -172,7 +182,7 @@ class UGATIT(Translator):
         losses = {}
         for name, fake, domain, head in (('a2b', fake_b, 'B', head_a), ('b2a', fake_a, 'A', head_b)):
             if self.is_active(f'adversarial_{name}'):
-                if config.detached_background:
+                if config.detached_background and head is not None:
                     fake = restrict_gradient(fake, head)
                 losses[f'adversarial_{name}'] = self.least_squares(domain, [(fake, head, 1.0)])
         if self.is_active('cycle'):
@@ -181,7 +191,7 @@ class UGATIT(Translator):
             losses['identity_mapping'] = F.l1_loss(into_a.image[count:], batch.a) + F.l1_loss(into_b.image[count:], batch.b)
         if self.is_active('cam'):
             losses['cam'] = cam_cross_entropy(into_a.cam, count) + cam_cross_entropy(into_b.cam, count)
-        if self.is_active('background'):
+        if self.is_active('background') and head_a is not None and head_b is not None:
             losses['background'] = background_l1(fake_b, batch.a, erode(head_a)) + background_l1(fake_a, batch.b, erode(head_b))
         if self.is_active('variation'):
             losses['variation'] = total_variation(fake_b, inside=head_a) + total_variation(fake_a, inside=head_b)
@@ -198,7 +208,7 @@ class UGATIT(Translator):
         for name, domain, real, head, fake, source_head in (('a2b', 'B', batch.b, head_b, fake_b, head_a),
                                                             ('b2a', 'A', batch.a, head_a, fake_a, head_b)):
             if self.is_active(f'discriminator_{name}'):
-                samples = [(real, head, 1.0), (fake, source_head, 0.0)]
+                samples: list[tuple[Tensor, Tensor | None, float]] = [(real, head, 1.0), (fake, source_head, 0.0)]
                 if self.config.blurred_negatives:
                     samples.append((blur_edges(real), head, 0.0))
                 losses[f'discriminator_{name}'] = self.least_squares(domain, samples)
@@ -211,18 +221,20 @@ class UGATIT(Translator):
             domain: 'A' or 'B'.
             samples: images (B,3,H,W), mask of their heads (B,1,H,W) or None, and label, 1 = real.
         """
-        config, total = self.config, 0.0
+        config = self.config
         images = torch.cat([sample[0] for sample in samples])  # (N,3,H,W)
         label = torch.cat([sample[0].new_full((len(sample[0]), 1), sample[2]) for sample in samples])  # (N,1)
-        head = torch.cat([sample[1] for sample in samples]) if self.needs_parser else None  # (N,1,H,W)
-        cam_image = images * head if config.cam_input in ('image', 'both') else None
+        heads = [head for _, head, _ in samples if head is not None]
+        head = torch.cat(heads) if heads else None  # (N,1,H,W)
+        cam_image = images * head if head is not None and config.cam_input in ('image', 'both') else None
         cam_mask = head if config.cam_input in ('map', 'both') else None
+        errors: list[Tensor] = []
         for discriminator in self.discriminators(domain):
             patches, cam, _ = discriminator(images, cam_image, cam_mask)
-            total = total + squared_error(patches, label[:, :, None, None], head if config.masked_discriminator else None)
+            errors.append(squared_error(patches, label[:, :, None, None], head if config.masked_discriminator else None))
             if config.discriminator_cam:
-                total = total + config.discriminator_cam * squared_error(cam, label)
-        return len(samples) * total
+                errors.append(config.discriminator_cam * squared_error(cam, label))
+        return len(samples) * reduce(add, errors)
 
     def generator_for(self, direction: str) -> Generator:
         """The generator of a direction, 'a2b' or 'b2a'."""
@@ -232,7 +244,7 @@ class UGATIT(Translator):
         return self.generator_for(direction)(images).image
 
     def panel(self, batch: PairBatch) -> dict[str, Tensor]:
-        columns = {}
+        columns: dict[str, Tensor] = {}
         for direction in self.directions:
             images = getattr(batch, direction[0])
             translation: Translation = self.generator_for(direction)(images)

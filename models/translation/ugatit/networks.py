@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from models.blocks.norms import LIN, AdaLIN
 from models.blocks.resnet import PaddedResidual
 from models.blocks.spectral import spectral
 from models.blocks.squeeze_excitation import SCSE
-from models.translation.ugatit.cam import cam_attention, cam_logits
+from models.translation.ugatit.cam import Classifier, cam_attention, cam_logits
 
 _STYLED = 'UpBlock1_'  # name of the residual blocks with AdaLIN, followed by a number from 1 on
 
@@ -38,9 +39,8 @@ class StyledResidual(nn.Module):
 
     def __init__(self, width: int, *, bias: bool, squeeze: bool):
         super().__init__()
-        for number in (1, 2):
-            self.add_module(f'conv{number}', nn.Conv2d(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'))
-            self.add_module(f'norm{number}', AdaLIN(width))
+        self.conv1, self.norm1 = nn.Conv2d(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'), AdaLIN(width)
+        self.conv2, self.norm2 = nn.Conv2d(width, width, 3, 1, 1, bias=bias, padding_mode='reflect'), AdaLIN(width)
         self.se = SCSE(width) if squeeze else nn.Identity()
 
     def forward(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class Generator(nn.Module):
             return Translation(decoded, cam, heatmap, None)
         attention = self.UpBlock_attention(x)  # (B,k,H,W)
         images = torch.cat([image, decoded], 1) if self.keep_input else decoded
-        blended = (images.unflatten(1, (3, self.masks)) * attention[:, None]).sum(2)
+        blended = (rearrange(images, 'b (color mask) h w -> b color mask h w', color=3) * attention[:, None]).sum(2)
         return Translation(blended, cam, heatmap, attention)
 
 
@@ -149,6 +149,9 @@ class Discriminator(nn.Module):
     Raises:
         ValueError: fewer than 3 layers.
     """
+
+    gap_fc: Classifier
+    gmp_fc: Classifier
 
     def __init__(self, layers: int, width: int = 64, *, enhanced: bool = False, sn: bool = True, attention: bool = True):
         super().__init__()

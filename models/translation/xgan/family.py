@@ -11,7 +11,8 @@
 
 The publication tunes the weights for each task; the defaults are not published.
 """
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +65,8 @@ class XGAN(Translator):
     `tell` is the domain classifier and `read` the linear map to the teacher's embedding.
     """
 
+    config: XGANConfig
+
     def __init__(self, config: XGANConfig, perception: Perception | None):
         super().__init__(config, perception)
         count, embedding = halvings(config.size), config.embedding
@@ -90,9 +93,6 @@ class XGAN(Translator):
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'encode_a': self.encode_a, 'encode_b': self.encode_b, 'encode': self.encode, 'decode': self.decode,
                 'decode_a': self.decode_a, 'decode_b': self.decode_b}
-
-    def training_embedders(self) -> set[str]:
-        return {'teacher'} if self.is_active('teacher') else set()
 
     def encode_images(self, images: Tensor, domain: str) -> Tensor:
         """(B,3,H,W) of domain 'a' or 'b' -> (B,embedding)."""
@@ -127,9 +127,9 @@ class XGAN(Translator):
             losses['semantic'] = (F.l1_loss(self.encode_images(fakes['b'], 'b'), embeddings['a'])
                                   + F.l1_loss(self.encode_images(fakes['a'], 'a'), embeddings['b']))
         if self.is_active('adversarial'):
-            losses['adversarial'] = sum(
+            losses['adversarial'] = reduce(add, (
                 generator_loss(kind, [discriminator(fakes[domain])]) for domain, discriminator in self.discriminators.items()
-            )
+            ))
         if self.is_active('teacher'):
             with torch.no_grad():
                 teacher_embedding = self.perception.teacher(batch.a)
@@ -138,11 +138,12 @@ class XGAN(Translator):
 
     def discriminator_loss(self, batch: PairBatch, cache: dict) -> Tensor:
         """Sum over the discriminators, a scalar."""
-        fakes, kind, total = cache.get('fakes'), self.config.adversary, 0
+        fakes, kind = cache.get('fakes'), self.config.adversary
+        losses: list[Tensor] = []
         with torch.no_grad():
             fakes = fakes or [self.render(batch.b, 'b2a', None, None), self.render(batch.a, 'a2b', None, None)]
         for domain, discriminator in self.discriminators.items():
             real, fake = (batch.a, fakes[0]) if domain == 'a' else (batch.b, fakes[1])
             on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)
-            total = total + discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])
-        return total
+            losses += [discriminator_on_real(kind, [on_real]), discriminator_on_fake(kind, [on_fake])]
+        return reduce(add, losses)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from datasets.faces import read_image
-from datasets.loaders import build_faces
 from datasets.preparation import photos as preparation
 from datasets.preparation.photos import Rules, claim_folder, prepare
+from datasets.registry import build_faces
 from models.geometry import TEMPLATES
 from models.perception.detection import Face
 from tests.datasets.layouts import image, write

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from datasets.faces import read_image
-from datasets.loaders import build_faces
 from datasets.preparation.webcaricature import CANVAS, Filter, assess, filter_images, is_ordered
+from datasets.registry import build_faces
 from datasets.webcaricature import LANDMARKS, folds
 from tests.datasets.webcaricatures import name_of, webcaricatures
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.loaders import build_faces, build_loader
+from datasets.loaders import build_loader
+from datasets.registry import build_faces
 from datasets.samples.identities import IdentityImages, PhotoDrawingPairs, build_identities
 from models import geometry
 from models.batch import FaceBatch

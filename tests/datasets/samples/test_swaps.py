@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from datasets.faces import BrokenImage
-from datasets.loaders import build_faces, build_listed, build_swaps
+from datasets.loaders import build_listed, build_swaps
+from datasets.registry import build_faces
 from datasets.samples.swaps import Swaps
 from datasets.transforms.joint import face_frame, into_frame
 from models.batch import collate

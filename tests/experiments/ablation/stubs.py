@@ -7,8 +7,8 @@ import torch
 from configs.ablation import AblationConfig
 from configs.resolve import dump
 from experiments.training.state.checkpoint import save_family
+from models.perception.encoder_files import encoder_bytes
 from models.perception.encoders.family import Recognizer, RecognizerConfig
-from models.perception.encoders.files import encoder_bytes
 from models.registry import build_family
 
 TINY = {'model.size': 32, 'model.fold': 2, 'model.widths': [8, 16], 'model.depth': 1, 'engine.steps': 4, 'data.batch': 2}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from configs.ablation import AblationConfig
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from experiments.ablation.comparison import compare, compare_encoders
 from experiments.ablation.plan import plan
 from experiments.ablation.report import report

@@ -67,8 +67,8 @@ def test_each_form_renders_an_image_and_has_gradients_everywhere(changes):
     for attention in generator.attention.values():
         torch.nn.init.ones_(attention.gamma)
     target, embedding, conditions = inputs(generator.config)
-    output = generator.swap(target, embedding, **conditions)
-    image, mask = output if generator.config.mask else (output, None)
+    image, mask = generator.swap_and_mask(target, embedding, **conditions)
+    assert (mask is not None) == generator.config.mask
     assert image.shape == target.shape and torch.isfinite(image).all()
     if mask is not None:
         assert mask.shape == (2, 1, *target.shape[2:]) and mask.min() > 0 and mask.max() < 1

@@ -1,4 +1,6 @@
 """Losses, initial weights and files of the recognizer."""
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,9 +10,9 @@ from models.base import Perception
 from models.batch import FaceBatch
 from models.losses.contrastive import photo_drawing
 from models.perception.build import fingerprint, load_embedder
+from models.perception.encoder_files import encoder_bytes, initial_encoder, load_encoder, training_identities
 from models.perception.encoders.embedder import Embedder
-from models.perception.encoders.family import HEADS, Recognizer, RecognizerConfig, frame
-from models.perception.encoders.files import encoder_bytes, initial_encoder, load_encoder, training_identities
+from models.perception.encoders.family import HEADS, NETWORKS, Architecture, Head, Recognizer, RecognizerConfig, frame
 from models.perception.encoders.mobilefacenet import MobileFaceNet
 
 
@@ -24,6 +26,10 @@ class _Teacher(nn.Module):
     def forward(self, images, *, template):
         assert template == 'arcface'
         return F.normalize(F.adaptive_avg_pool2d(images, 2).flatten(1)[:, :self.width])
+
+
+def test_config_lists_every_network_and_head():
+    assert get_args(Architecture) == tuple(NETWORKS) and get_args(Head) == tuple(HEADS)
 
 
 def _build(num_identities=6, teacher=None, **overrides):

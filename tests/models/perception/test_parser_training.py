@@ -5,6 +5,7 @@ import torch.nn.functional as F
 
 from models import geometry
 from models.batch import COARSE, IGNORED, PARTS, ParsingBatch
+from models.conversion.convert import read_state
 from models.perception.build import PARSERS
 from models.perception.parsers.family import (
     COARSE_MEMBERS,
@@ -16,7 +17,6 @@ from models.perception.parsers.family import (
     parser_bytes,
 )
 from models.perception.parsers.small_unet import SmallUNet
-from models.storage.convert import read_state
 from models.weights import WeightsError
 
 

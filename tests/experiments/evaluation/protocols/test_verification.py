@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from experiments.evaluation.metrics.verification import in_folds
 from experiments.evaluation.protocols.verification import read_pairs, sample_pairs, verify_pairs
 from models.geometry import TEMPLATES

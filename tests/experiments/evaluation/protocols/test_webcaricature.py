@@ -7,13 +7,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from datasets.loaders import build_faces
+from datasets.registry import build_faces
 from datasets.webcaricature import SETTINGS
 from experiments.evaluation.protocols import webcaricature
 from experiments.evaluation.protocols.webcaricature import Encoder, measure
 from models.geometry import TEMPLATES
+from models.perception.encoder_files import encoder_bytes, training_identities
 from models.perception.encoders.family import Recognizer, RecognizerConfig
-from models.perception.encoders.files import encoder_bytes, training_identities
 from tests.datasets.layouts import write
 from tests.datasets.webcaricatures import name_of, webcaricatures
 

@@ -7,10 +7,10 @@ import pytest
 
 from models.pipelines.files.photos import photo_outputs, process_files
 from models.pipelines.files.references import read_references
-from models.pipelines.files.report import Progress
 from models.pipelines.files.swaps import read_identity_list
 from models.pipelines.files.translations import translation_files
 from models.pipelines.io.images import write_image
+from models.pipelines.report import Progress
 from tests.models.stubs import photo
 
 

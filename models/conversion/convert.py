@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from configs.reading import shown
+from models.conversion.unpickle import read_member, read_module
 from models.storage.files import write_bytes
-from models.storage.unpickle import read_member, read_module
 from models.weights import Entry, WeightsError, entry, path, verify
 
 

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from models import weights
-from models.storage.convert import convert, halve, read_state
-from models.storage.unpickle import read_module
+from models.conversion.convert import convert, halve, read_state
+from models.conversion.unpickle import read_module
 
 
 class _Payload:

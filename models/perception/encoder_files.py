@@ -10,10 +10,10 @@ from torch import Tensor
 from configs.reading import parse_json, shown
 from configs.renamed import renamed_metadata, renamed_settings
 from configs.resolve import checked
+from models.conversion.convert import read_state
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import NETWORKS, Recognizer, RecognizerConfig, frame
 from models.perception.published import EMBEDDERS, file_of, published
-from models.storage.convert import read_state
 
 # entries of EMBEDDERS -> names of NETWORKS
 _ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricature': 'mobilefacenet',
@@ -83,12 +83,10 @@ def load_encoder(path: str | Path) -> tuple[Embedder, str]:
     """A frozen embedder from a file of encoder_bytes, and the name of its template. ValueError where the file is none."""
     config, state = _config(path), read_state(Path(path))
     build, template, preprocessing = NETWORKS[config.network]
-    frame(config)
+    aligned_to = frame(config)
     try:
         network = build(config.size, config.embedding)
         network.load_state_dict(state)
     except RuntimeError as error:  # tensors of other names or shapes, or too large for the memory
         raise ValueError(f'{path} does not fit its own config ({shown(error)}); train it again') from error
-    embedder = Embedder(network, template, **preprocessing)
-    embedder.template = frame(config)
-    return embedder, template
+    return Embedder(network, aligned_to, **preprocessing), template
