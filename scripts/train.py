@@ -43,7 +43,7 @@ from models.weights import WeightsError
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--family', choices=FAMILIES, help='what to train')
+    parser.add_argument('--family', choices=FAMILIES, help='family to train')
     parser.add_argument('--preset', help='YAML file, or its name in configs/; default: the one named like the family')
     parser.add_argument('--data', choices=DATASETS, help='data set (default synthetic)')
     parser.add_argument('--root', nargs='+', metavar='FOLDER', help='folder of the data set; several for the family parser')
@@ -62,7 +62,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.help_config is not None:
         return args
     if args.resume and (args.preset or args.out or args.init):
-        parser.error('--resume takes settings, folder and weights from the run; leave --preset, --out and --init away')
+        parser.error('--resume takes settings, folder and weights from the run; omit --preset, --out and --init')
     if not (args.family or args.resume):
         parser.error('give --family to start a run or --resume to continue one')
     return args
@@ -87,7 +87,7 @@ def _resolved(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
     if args.resume:
         family = load(args.resume / 'config.yaml').family
         if args.family not in (None, family):
-            raise ValueError(f'{args.resume} is a run of {family}, not of {args.family}; leave --family away')
+            raise ValueError(f'{args.resume} is a run of {family}, not of {args.family}; omit --family')
         return resumed(args.resume, overrides), overrides
     preset = args.preset or (args.family if (PRESETS / f'{args.family}.yaml').is_file() else None)
     return started(args.family, preset, overrides), overrides

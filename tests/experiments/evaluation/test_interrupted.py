@@ -1,4 +1,4 @@
-"""Evaluations that are killed, or end on a full disk, resume to the same figures."""
+"""Resumption of evaluations after kills and on a full disk."""
 import json
 import random
 from functools import partial
@@ -34,11 +34,11 @@ def leftovers(folder) -> list:
     return [path for path in folder.rglob('*') if path.name.startswith('.') or path.suffix in ('.tmp', '.partial', '.part')]
 
 
-@pytest.mark.parametrize('points', [4, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_killed_evaluation_gives_the_same_figures(points, inputs, tmp_path):
+@pytest.mark.parametrize('num_kills', [4, pytest.param(30, marks=pytest.mark.slow)])
+def test_a_killed_evaluation_gives_the_same_figures(num_kills, inputs, tmp_path):
     lines = kills.run(lambda: evaluate(inputs, tmp_path / 'whole'))
-    expected, rng = figures(tmp_path / 'whole'), random.Random(points)
-    for number in range(points):
+    expected, rng = figures(tmp_path / 'whole'), random.Random(num_kills)
+    for number in range(num_kills):
         folder, line = tmp_path / str(number), rng.randint(1, lines - 1)
         assert kills.run(partial(evaluate, inputs, folder), line) is None
         assert kills.run(partial(evaluate, inputs, folder)), f'failed after a kill at line {line} of {lines}'

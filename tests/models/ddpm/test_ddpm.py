@@ -158,11 +158,11 @@ def test_heat_maps_peak_at_landmarks_and_are_zero_for_nan():
     assert not maps[0, 1].any()
 
 
-@pytest.mark.parametrize('changes, words', [
+@pytest.mark.parametrize('changes, message', [
     ({'size': 50}, 'multiple of'), ({'drop_both': 0.9, 'drop_id': 0.3}, 'more than 1'),
     ({'weights': {'variational': 1.0}}, 'learned_sigma')])
-def test_incompatible_settings_raise(changes, words):
-    with pytest.raises(ValueError, match=words):
+def test_incompatible_settings_raise(changes, message):
+    with pytest.raises(ValueError, match=message):
         family(**changes)
 
 

@@ -34,16 +34,16 @@ def test_lpips_equals_its_equation():
 
 def test_inception_differs_from_torchvision_in_its_pooling():
     torch.manual_seed(0)
-    ours, theirs = inception._A(8, 4).eval(), InceptionA(8, 4).eval()
-    theirs.load_state_dict(ours.state_dict())
+    block, reference = inception._A(8, 4).eval(), InceptionA(8, 4).eval()
+    reference.load_state_dict(block.state_dict())
     x = torch.rand(1, 8, 9, 9) + 1
-    difference = (ours(x) - theirs(x)).abs().amax((0, 1))
+    difference = (block(x) - reference(x)).abs().amax((0, 1))
     assert difference[1:-1, 1:-1].max() < 1e-6 and difference[0].min() > 0 and difference[:, -1].min() > 0
-    last, theirs = inception._E(8, max_pooling=True).eval(), InceptionE(8).eval()
-    theirs.load_state_dict(last.state_dict())
+    last, reference = inception._E(8, max_pooling=True).eval(), InceptionE(8).eval()
+    reference.load_state_dict(last.state_dict())
     flat, spike = torch.zeros(1, 8, 9, 9), torch.zeros(1, 8, 9, 9)
     spike[0, :, 4, 4] = 9
-    pooled = [block(spike)[0, -192:].amax(0) - block(flat)[0, -192:].amax(0) for block in (last, theirs)]
+    pooled = [block(spike)[0, -192:].amax(0) - block(flat)[0, -192:].amax(0) for block in (last, reference)]
     assert torch.allclose(last.branch_pool(torch.full((1, 8, 1, 1), 9.0))[0, :, 0, 0].amax(), pooled[0][3, 3] + 0, atol=1e-3)
     assert not torch.allclose(*pooled, atol=1e-3)
 
