@@ -26,7 +26,7 @@ from models.blocks.folding import folded, folded_channels
 from models.blocks.patch import PatchDiscriminator, check_patches
 from models.cvae.networks import Decoder, Encoder
 from models.losses.adversarial import accuracy, discriminator_on_fake, discriminator_on_real, generator_loss
-from models.losses.kl import kl_divergence, reparametrise
+from models.losses.kl import kl_divergence, reparameterize
 from models.swap.conditions import identity_mixer
 from models.swap.family import SwapFamily, SwapFamilyConfig
 from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap, swap_losses
@@ -100,7 +100,7 @@ class CVAE(SwapFamily):
         maps = self.background(folded(background_image, parsing_onehot, config.fold))
         mix = identity_mixer(batch, config.blend if self.training else 0.0)
         embedding = mix(self.source_embedding(batch))  # (B,D)
-        image = self.decoder(reparametrise(mean, logvar), embedding, maps, background_image, parsing_onehot)  # (B,3,H,W)
+        image = self.decoder(reparameterize(mean, logvar), embedding, maps, background_image, parsing_onehot)  # (B,3,H,W)
         if self.discriminator is not None:
             cache['swap'] = image.detach()
 
