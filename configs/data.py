@@ -56,10 +56,13 @@ class SwapData(NamedData):
     """Pairs of a source and a target (models.batch.SwapBatch)."""
 
     same_ratio: float = Field(0.5, ge=0, le=1, description='share of pairs that show one identity')
+    reversed: float = Field(0.0, ge=0, le=1, description="share of samples that are reversed pairs: a stranger's swap onto a "
+                                                         'real image, which is the expected swap back')
 
     def ignored(self) -> dict[str, str]:
         augmented = self.on_disk and self.partition in ('train', 'all')
-        return {**super().ignored(), **needing(_TRAINING_DISK, augmented, 'augment')}
+        return {**super().ignored(), **needing(_TRAINING_DISK, augmented, 'augment'),
+                **needing('a cache with reversed pairs (data.name=cache)', self.name == 'cache', 'reversed')}
 
 
 class MatchingConfig(Config):

@@ -65,8 +65,10 @@ _METRICS = {'pictures_per_second': 'images_per_second', 'identity_source': 'id_s
             'colour_distance': 'color_distance'}
 _METRIC_SECTIONS = {'seen': 'metrics', 'rate': 'lr', 'gradient': 'grad_norm'}
 _ACCURACY = re.compile('_right_on_(real|fake)$')  # of a discriminator of CycleGAN
+_MODULES = {'tell': 'domain_classifier', 'read': 'teacher_head'}  # of XGAN
 _METADATA = {'learnt_from': 'learned_from', 'licence': 'license'}
 _CHECKPOINT = {'optimisers': 'optimizers', 'chance': 'rng', 'memory': 'extra_state'}
+_ARGUMENTS = {'picture': 'image'}
 _ARRAYS = {'source_person': 'source_label', 'target_person': 'target_label', 'colours': 'colors',
            'wanted_colours': 'target_colors', 'wanted_colors': 'target_colors', 'wanted_features': 'target_features',
            'wanted_identity': 'target_identity'}
@@ -82,10 +84,10 @@ def _renamed(key: str, parent: str, family: str) -> str:
     return _CRITIC.sub(r'discriminator\1', key)
 
 
-def _warn(old: str, new: str) -> None:
+def _warn(old: str, new: str, what: str = 'setting') -> None:
     if old not in _warned:
         _warned.add(old)
-        warnings.warn(f'the setting {old} is now called {new}; replace it', FutureWarning, stacklevel=4)
+        warnings.warn(f'the {what} {old} is now called {new}; replace it', FutureWarning, stacklevel=4)
 
 
 def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[str, ...] = (), *,
@@ -132,7 +134,11 @@ def _of_task(data: dict[str, Any], family: str) -> dict[str, Any]:
 
 def renamed_tensors(state: dict[str, Any]) -> dict[str, Any]:
     """A state dict with the names of this version's modules."""
-    return {_CRITIC.sub(r'discriminator\1', name): value for name, value in state.items()}
+    def renamed(name: str) -> str:
+        module, dot, rest = _CRITIC.sub(r'discriminator\1', name).partition('.')
+        return f'{_MODULES.get(module, module)}{dot}{rest}'
+
+    return {renamed(name): value for name, value in state.items()}
 
 
 def renamed_metadata(metadata: dict[str, str]) -> dict[str, str]:
@@ -160,6 +166,14 @@ def renamed_metric(key: str, family: str = '') -> str:
 def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
     """A line of journal.jsonl, the content of metrics.json, or the figures of a row of a table, by metric."""
     return {renamed_metric(key, family): value for key, value in values.items()}
+
+
+def renamed_argument(value: str) -> str:
+    """A value of a command-line option that is one of several words."""
+    new = _ARGUMENTS.get(value, value)
+    if new != value:
+        _warn(value, new, 'value')
+    return new
 
 
 def renamed_array(name: str) -> str:

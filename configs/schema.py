@@ -16,6 +16,7 @@ class PerceptionConfig(Config):
     vgg: str | None = Field(None, description='feature network of the perceptual losses of some translators')
     landmarks: bool = Field(True, description='load the detector of five landmarks')
     distillation_teacher: str | None = Field(None, description='trained swapper for the loss distillation: a file or a zoo name')
+    reverser: str | None = Field(None, description='trained swapper for model.reversed: a file or a zoo name')
 
 
 class OptimizerConfig(Config):

@@ -22,16 +22,19 @@ from datasets.transforms.joint import face_frame, into_frame, to_signed_float
 from models.geometry import Template
 from models.storage.files import check_space, check_writable, replacing
 
-_DONE, _BROKEN = 1, 2
+_DONE, _BROKEN = 1, 2  # values of status.npy, initially 0
 IMAGES_FILE = 'images.npy'
-_EARLIER_IMAGES_FILE = 'pictures.npy'  # its name in caches of earlier versions
-_UNLABELED = 255
-_STAMP = 'stamp.part'
+_EARLIER_IMAGES_FILE = 'pictures.npy'  # name of the file in caches of earlier versions
+_UNLABELED = 255  # initial value of parsing.npy
+_STAMP = 'stamp.part'  # file with the stamp of an incomplete cache
 _STATUS, _POINTS, _LABELED = 'status.npy', 'points.npy', 'parsing-status.npy'  # temporary arrays
 
 
 class PackedFaces(Faces):
-    """Faces of a cache folder; images and label maps are views of memory-mapped files."""
+    """Faces of a cache folder; images and label maps are views of memory-mapped files.
+
+    Raises ValueError if the folder holds no finished cache.
+    """
 
     parsing_file = 'parsing.npy'
     frame: Template
@@ -48,10 +51,15 @@ class PackedFaces(Faces):
         self.has_parsing = (folder / self.parsing_file).is_file()
         self._open()
 
+    @property
+    def rows(self) -> np.ndarray:
+        """(N,): where each image of the list stands in the files of the cache."""
+        return self._rows
+
     def select(self, keep: np.ndarray) -> 'PackedFaces':
-        chosen = super().select(keep)
-        chosen._rows = self._rows[keep]
-        return chosen
+        selected = super().select(keep)
+        selected._rows = self._rows[keep]
+        return selected
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         row = self._rows[index]
@@ -104,14 +112,15 @@ class _Framed(SizedDataset):
 
 
 def packed(folder: str | Path, partition: str = 'all') -> Faces:
-    """The faces of a cache folder."""
+    """The faces of a cache folder. Raises ValueError as PackedFaces and Faces.partition do."""
     return PackedFaces(folder).partition(partition)
 
 
 def pack(faces: Faces, folder: str | Path, to: Template, *, workers: int = 0) -> PackedFaces:
     """Write a cache of the faces warped to the template `to` and open it. Unreadable images are left out.
 
-    Raises ValueError if the folder holds the cache of another list of faces or another frame, or if no image is readable.
+    workers: processes that read images; 0 reads in the calling process. Raises ValueError if the folder holds the cache of
+    another list of faces or another frame, or if no image is readable.
     """
     folder = Path(folder).expanduser()
     check_writable(folder / 'index.npz')
@@ -156,18 +165,19 @@ def label(folder: str | Path, labels_of: Callable[[Tensor], Tensor], *, name: st
           progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
     """Add label maps to a cache of faces in the template `face`, unless it has them, and open it.
 
-    labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). name: name of that parser; interrupted labeling resumes only
-    with the same parser. Raises ValueError if the frame of the cache is not the template `face`.
+    labels_of: parser, images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W). name: name of the parser; interrupted labeling resumes
+    only with the same name. batch: images per call. progress: called with the number of labeled images and of all images. Raises
+    ValueError if the frame of the cache is not the template `face`.
     """
     faces = PackedFaces(folder)
-    rows, note = faces._rows, faces.root / 'parsing.stamp.part'
+    rows, stamp_file = faces._rows, faces.root / 'parsing.stamp.part'
     if faces.has_parsing:
-        discard(note, _LABELED)
+        discard(stamp_file, _LABELED)
         return faces
     _check_square(faces)
     shape = len(faces._images), faces.frame.height, faces.frame.width
-    arrays = PartialArrays(note, f'{name} {batch}', {'parsing.npy': (np.uint8, shape, _UNLABELED),
-                                                     _LABELED: (np.uint8, (-(-len(rows) // batch),), 0)}, 'the label maps')
+    arrays = PartialArrays(stamp_file, f'{name} {batch}', {
+        'parsing.npy': (np.uint8, shape, _UNLABELED), _LABELED: (np.uint8, (-(-len(rows) // batch),), 0)}, 'the label maps')
     fill_batches(arrays, 'parsing.npy', _LABELED, rows, batch,
                  lambda indices: labels_of(faces.float_images(rows[indices])).byte().numpy(), progress)
     arrays.keep('parsing.npy')
@@ -179,8 +189,8 @@ def embed(folder: str | Path, encoder: str, encode: Callable[[Tensor], Tensor], 
           progress: Callable[[int, int], None] = lambda done, total: None) -> PackedFaces:
     """Add the embeddings of an identity encoder to a cache of faces in the template `face`, unless it has them, and open it.
 
-    encoder: name of the encoder and its weights. encode: images (B,3,H,W) in [-1,1] -> (B,D), unit length. Raises
-    ValueError as `label` does.
+    encoder: name of the encoder and its weights. encode: images (B,3,H,W) in [-1,1] -> (B,D), unit length. batch and progress are
+    as in `label`, which raises the same errors.
     """
     faces = PackedFaces(folder)
     _check_square(faces)

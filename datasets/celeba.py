@@ -1,7 +1,7 @@
 """CelebA (Liu et al. 2015) in its official layout, complete or in part.
 
 Images are in img_align_celeba/ (aligned, 178x218) or img_celeba/ (in the wild), annotation lists in the same folder; the folders
-`Anno/`, `Eval/` and `Img/` of the official archive are searched as well. Only the images are required; a missing list is logged
+`Anno/`, `Eval/` and `Img/` of the official archive are searched as well. Only the images are required; missing lists are logged
 once.
 """
 from pathlib import Path
@@ -13,11 +13,11 @@ from datasets.faces import Faces, check_root, split_by_name, warn_once
 from models.geometry import TEMPLATES
 from models.image_io import IMAGE_SUFFIXES, list_images
 
-_PLACES = ('', 'Anno', 'Eval', 'Img', 'celeba')
+_SUBFOLDERS = ('', 'Anno', 'Eval', 'Img', 'celeba')
 _ALIGNED = ('img_align_celeba', 'img_align_celeba_png', 'img_align_celeba_png.7z/img_align_celeba_png')
 _WILD = ('img_celeba', 'img_celeba.7z/img_celeba')
 _MISSING = {
-    'identity_CelebA.txt': 'each image has an identity of its own',
+    'identity_CelebA.txt': 'each image is a separate identity',
     'list_landmarks_align_celeba.txt': 'landmarks are unknown, the images are assumed to be aligned',
     'list_eval_partition.txt': 'train, validation and test are split 80/10/10 by identity',
     'list_attr_celeba.txt': 'there are no attributes',
@@ -53,7 +53,7 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
     if not stems:
         raise ValueError(f'the lists under {root} name none of the images in {folder}; they belong to another set')
     if len(stems) < len(present):
-        warn_once(f'{root}: {len(present) - len(stems)} of {len(present)} images are left out, no list names them')
+        warn_once(f'{root}: {len(present) - len(stems)} of {len(present)} images are missing from a list and are left out')
     listed = max((len(table) for table in (identity, points, split) if table is not None), default=0)
     if listed > len(stems):
         warn_once(f'{root} holds a part of CelebA only: {len(stems)} of {listed} listed images')
@@ -68,7 +68,7 @@ def celeba(root: str | Path, partition: str = 'all', *, aligned: bool | None = N
 
 def find_list(root: Path, name: str) -> Path | None:
     """Path of a list of the official archive, or None."""
-    return next((root / place / name for place in _PLACES if (root / place / name).is_file()), None)
+    return next((root / folder / name for folder in _SUBFOLDERS if (root / folder / name).is_file()), None)
 
 
 def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
@@ -94,11 +94,11 @@ def read_list(path: Path) -> tuple[list[str], dict[str, list[str]]]:
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:
     for name in names:
-        for place in _PLACES:
-            folder = root / place / name
-            if folder.is_dir():
-                return folder / folder.name if (folder / folder.name).is_dir() else folder  # some mirrors nest it twice
-    raise ValueError(f'{root} holds neither of {", ".join(names)}; give the folder that holds CelebA\'s images')
+        for subfolder in _SUBFOLDERS:
+            folder = root / subfolder / name
+            if folder.is_dir():  # some mirrors have the folder inside a folder of the same name
+                return folder / folder.name if (folder / folder.name).is_dir() else folder
+    raise ValueError(f'{root} holds none of {", ".join(names)}; give the folder that holds CelebA\'s images')
 
 
 def _table(root: Path, name: str) -> dict[str, list[str]] | None:
@@ -111,7 +111,7 @@ def numbers(rows: list[list[str]], width: int) -> np.ndarray:
     try:
         values = np.array(rows, np.float64)
     except ValueError as error:
-        raise ValueError(f'a list of CelebA holds something that is no number ({shown(error)}); unpack the list again') from error
+        raise ValueError(f'a list of CelebA holds a value that is no number ({shown(error)}); unpack the list again') from error
     if not np.isfinite(values).all():
         raise ValueError('a list of CelebA holds a number that is not finite; unpack the list again')
     if values.shape[1] != width:
@@ -123,7 +123,7 @@ def split_numbers(root: Path, values: list[str]) -> np.ndarray:
     """(N,) int8 of the values of list_eval_partition.txt; raises ValueError for a value other than 0, 1 and 2."""
     unknown = set(values) - {'0', '1', '2'}
     if unknown:
-        raise ValueError(f'list_eval_partition.txt of {root} holds {shown(repr(min(unknown)))}; 0, 1 and 2 are known')
+        raise ValueError(f'list_eval_partition.txt of {root} holds {shown(repr(min(unknown)))}; its values are 0, 1 and 2')
     return np.array(values, np.int8)
 
 
@@ -136,7 +136,7 @@ def _columns(root: Path, stems: list[str]) -> dict[str, np.ndarray]:
         header, rows = read_list(path)
         missing = [stem for stem in stems if stem not in rows]
         if missing:
-            warn_once(f'{path} does not name {len(missing)} images, such as {missing[0]}: it is left unused')
+            warn_once(f'{path} does not name {len(missing)} images, such as {missing[0]}: the list is ignored')
             continue
         values = numbers([rows[stem] for stem in stems], len(header) if 'attr' in name else 4)
         columns.update({title: values[:, i] > 0 for i, title in enumerate(header)} if 'attr' in name else {'box': values})

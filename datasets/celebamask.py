@@ -47,7 +47,7 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
     """The images of a CelebAMask-HQ folder.
 
     Identities, partitions and landmarks are those of the lists of CelebA in the same folder, its Anno/ or its Eval/, by the
-    mapping file. Without the mapping each image has an identity of its own. Raises ValueError for another layout.
+    mapping file. Without the mapping each image is a separate identity. Raises ValueError for another layout.
     """
     root = check_root(root)
     for folder in (_IMAGES, _MASKS):
@@ -59,7 +59,7 @@ def celebamask(root: str | Path, partition: str = 'all') -> CelebAMask:
         raise ValueError(f'{root / _IMAGES} holds no image named by a number, such as 0.jpg')
     stems = _originals(root, [int(Path(name).stem) for name in files])
     tables = {name: _rows(root, name, stems, effect) for name, effect in (
-        ('identity_CelebA.txt', 'each image has an identity of its own'),
+        ('identity_CelebA.txt', 'each image is a separate identity'),
         ('list_eval_partition.txt', 'train, validation and test are split 80/10/10 by identity'),
         ('list_landmarks_celeba.txt', 'landmarks are estimated from the masks'))}
     identity, split, wild = tables.values()
@@ -133,8 +133,8 @@ def hq_points(wild: np.ndarray) -> np.ndarray:
     """Landmarks of CelebA in the wild (N,5,2) -> pixels of the 1024-pixel CelebA-HQ image.
 
     Karras et al. 2018 (progressive GANs), appendix C: x' = right eye - left eye, y' = eye center - mouth center,
-    c = eye center - 0.1 y', s = max(4 |x'|, 3.6 |y'|), x = normalize(x' - rotate90(y')), y = rotate90(x); the image is
-    the square of side s around c along x and y.
+    c = eye center - 0.1 y', s = max(4 |x'|, 3.6 |y'|), x = normalize(x' - rotate90(y')), y = rotate90(x). The image is
+    the square of side s with center c and axes x and y.
     """
     eyes, mouth = wild[:, :2].mean(1), wild[:, 3:].mean(1)
     across, up = wild[:, 1] - wild[:, 0], eyes - mouth
@@ -152,7 +152,7 @@ def _originals(root: Path, numbers: list[int]) -> list[str] | None:
     """Stem of the original CelebA image of each CelebA-HQ number, or None without the mapping."""
     path = root / _MAPPING
     if not path.is_file():
-        warn_once(f'{root} has no {_MAPPING}: each image has an identity of its own, landmarks are estimated from the masks')
+        warn_once(f'{root} has no {_MAPPING}: each image is a separate identity, landmarks are estimated from the masks')
         return None
     rows = [line.split() for line in read_text(path).splitlines()]
     table = {int(row[0]): Path(row[2]).stem for row in rows if len(row) == 3 and row[0].isdecimal()}

@@ -39,10 +39,12 @@ class Face:
 
 
 class Faces:
-    """An indexed list of `Face` records stored as columns, which keeps millions of them small and fork-safe.
+    """An indexed list of `Face` records, stored as one array per column to save memory and to be fork-safe.
 
-    files: paths below root. names: identity name of each image. points: (N,5,2) float32, NaN where unknown. splits: (N,) index
-    into PARTITIONS. columns: further annotations with N rows each (attributes, boxes).
+    files: paths relative to root. names: identity name of each image. points: (N,5,2) float32 landmarks in pixels of the stored
+    images, NaN where unknown. splits: (N,) int8 index into PARTITIONS; `split_by_name` where None. frame: as in Face. columns:
+    further annotations with N rows each, such as attributes and boxes. `labels` holds the identity label of each image, an index
+    into `identity_names`. Raises ValueError for an empty list.
     """
 
     has_parsing = False
@@ -78,7 +80,7 @@ class Faces:
         return None if math.isnan(points.sum()) else points
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Image (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2), or None.
+        """Image (H,W,3) uint8 RGB; label map (H,W) uint8 in ids of PARTS, or None; landmarks (5,2) in pixels, or None.
         Raises BrokenImage if the file cannot be read."""
         return read_image(self.path(index)), None, self.landmarks(index)
 
@@ -88,12 +90,12 @@ class Faces:
 
     def select(self: FacesT, keep: np.ndarray) -> FacesT:
         """The rows of an index array or a boolean mask; identity labels are unchanged."""
-        chosen = object.__new__(type(self))
-        chosen.__dict__.update(self.__dict__)
-        chosen.files, chosen.labels, chosen.splits = self.files[keep], self.labels[keep], self.splits[keep]
-        chosen.points = None if self.points is None else self.points[keep]
-        chosen.columns = {name: column[keep] for name, column in self.columns.items()}
-        return chosen
+        selected = object.__new__(type(self))
+        selected.__dict__.update(self.__dict__)
+        selected.files, selected.labels, selected.splits = self.files[keep], self.labels[keep], self.splits[keep]
+        selected.points = None if self.points is None else self.points[keep]
+        selected.columns = {name: column[keep] for name, column in self.columns.items()}
+        return selected
 
     def partition(self: FacesT, name: str) -> FacesT:
         """The images of one of PARTITIONS, or `all`. Raises ValueError if it is unknown or empty."""
@@ -108,7 +110,7 @@ class Faces:
 
 
 def split_by_name(names: Sequence[str]) -> np.ndarray:
-    """Partition of each name, 80/10/10 by its CRC-32: independent of the other names."""
+    """(N,) int8 index into PARTITIONS of each name, 80/10/10 by the CRC-32 of the name, independent of the other names."""
     buckets = {name: zlib.crc32(str(name).encode()) % 10 for name in set(map(str, names))}
     return np.array([max(0, buckets[str(name)] - 7) for name in names], dtype=np.int8)
 

@@ -51,15 +51,15 @@ def fasseg(root: Path) -> Faces:
 def eye_mouth_centers(labels: np.ndarray, coarse: bool) -> np.ndarray | None:
     """(3,2) float32: centers of the left eye, the right eye (the viewer's) and the mouth in a label map, in pixels; None if one
     is missing. labels: (H,W) ids of COARSE if `coarse`, otherwise of PARTS."""
-    unit = labels.shape[1] / _REFERENCE_WIDTH_PX
+    scale = labels.shape[1] / _REFERENCE_WIDTH_PX
     _, _, stats, centroids = cv2.connectedComponentsWithStats(np.isin(labels, _EYE_IDS[coarse]).astype(np.uint8))
     areas = stats[1:, cv2.CC_STAT_AREA]
-    eyes = [1 + k for k in np.argsort(-areas, kind='stable')[:2] if areas[k] >= _MIN_EYE_AREA_PX * unit ** 2]
+    eyes = [1 + k for k in np.argsort(-areas, kind='stable')[:2] if areas[k] >= _MIN_EYE_AREA_PX * scale ** 2]
     mouth = np.argwhere(np.isin(labels, _MOUTH_IDS[coarse]))
-    if len(eyes) < 2 or len(mouth) < _MIN_MOUTH_AREA_PX * unit ** 2:
+    if len(eyes) < 2 or len(mouth) < _MIN_MOUTH_AREA_PX * scale ** 2:
         return None
     left, right = sorted((centroids[k] for k in eyes), key=lambda point: point[0])
-    if right[0] - left[0] < _MIN_EYE_DISTANCE_PX * unit:
+    if right[0] - left[0] < _MIN_EYE_DISTANCE_PX * scale:
         return None
     return np.stack([left, right, mouth.mean(0)[::-1]]).astype(np.float32)
 

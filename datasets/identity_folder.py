@@ -27,7 +27,7 @@ def identity_folder(root: str | Path, partition: str = 'all') -> Faces:
 
 
 def plain(root: str | Path, partition: str = 'all') -> Faces:
-    """All images below the folder, each with an identity of its own."""
+    """All images below the folder, each a separate identity. Raises ValueError if there is none."""
     root = check_root(root)
     files = list_images(root, deep=True)
     if not files:

@@ -58,9 +58,9 @@ class ResumableSampler(Sampler):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         if not self.shuffle:
-            share = range(self.rank, self.length, self.world_size)
-            for start in range(0, len(share), self.batch_size):
-                yield [(0, index) for index in share[start:start + self.batch_size]]
+            indices = range(self.rank, self.length, self.world_size)
+            for start in range(0, len(indices), self.batch_size):
+                yield [(0, index) for index in indices[start:start + self.batch_size]]
             return
         epoch, position, batches, step = self.epoch, self.position, len(self), self.batch_size * self.world_size
         while True:
@@ -174,18 +174,20 @@ class Keyed(SizedDataset):
 
 
 def build_swaps(name: str, root: str | Path | None, size: int, partition: str = 'train', *, same_ratio: float = 0.5,
-                seed: int = 0, augment: bool = False, encoder: str | None = None) -> SizedDataset:
+                reversed_ratio: float = 0.0, seed: int = 0, augment: bool = False, encoder: str | None = None) -> SizedDataset:
     """SwapBatch samples of a data set by name. Identities are balanced in the partitions train and all, the only ones that
-    `augment` applies to. encoder: name of the identity encoder whose embeddings are read from a cache that holds them."""
+    `augment` and `reversed_ratio` apply to. encoder: name of the identity encoder whose embeddings are read from a cache that
+    holds them."""
     if name == 'synthetic':
         return _synthetic(SyntheticSwaps, size, partition, seed, same_ratio=same_ratio)
     train = partition in ('train', 'all')
     return Swaps(build_faces(name, root, partition), size, same_ratio=same_ratio, seed=seed, balanced=train,
-                 augmentation=Augmentation() if augment and train else None, encoder=encoder)
+                 augmentation=Augmentation() if augment and train else None, encoder=encoder,
+                 reversed_ratio=reversed_ratio if train else 0.0)
 
 
 def build_listed(name: str, root: str | Path, pairs: str | Path, size: int) -> ListedSwaps:
-    """The pairs of a CSV file (columns source and target), in its order."""
+    """The pairs of a CSV file (columns source and target), in the order of the file. Raises ValueError as ListedSwaps does."""
     return ListedSwaps(build_faces(name, root), pairs, size)
 
 
@@ -234,7 +236,7 @@ def build_loader(dataset: SizedDataset, batch_size: int, *, seed: int = 0, worke
 
 
 def _check_memory(dataset: SizedDataset, batch_size: int, batches: int) -> None:
-    """ValueError where so many batches of the data set need more memory than is free, judged by its first sample."""
+    """Raise ValueError if `batches` batches need more memory than is free, estimated from the first sample."""
     sample, available = dataset[0, 0], available_memory()
     values = (getattr(sample, field.name) for field in fields(sample))
     needed = batches * batch_size * sum(value.nbytes for value in values if isinstance(value, torch.Tensor))
@@ -251,14 +253,14 @@ def _exit_event() -> Event:
     return event
 
 
-def _ignore_signals(leaving: Event, worker: int) -> None:
+def _ignore_signals(exit_event: Event, worker: int) -> None:
     """Ignore SIGINT, and SIGTERM until the main process exits: both reach all processes, and the main one needs its workers to
     save a checkpoint."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if leaving.is_set() else None)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0) if exit_event.is_set() else None)
 
 
-def _synthetic(kind: Callable[..., SizedDataset], size: int, partition: str, seed: int, **options: Any) -> Keyed:
+def _synthetic(dataset: Callable[..., SizedDataset], size: int, partition: str, seed: int, **options: Any) -> Keyed:
     """Rendered faces as a data set whose epochs have different images."""
-    length = len(kind(partition, size, seed=seed, **options))
-    return Keyed(kind(partition, size, seed=seed, length=sys.maxsize, **options), length)
+    length = len(dataset(partition, size, seed=seed, **options))
+    return Keyed(dataset(partition, size, seed=seed, length=sys.maxsize, **options), length)

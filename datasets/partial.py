@@ -1,7 +1,7 @@
 """Memory-mapped arrays that are filled over several runs of an interrupted command.
 
-An array is stored as NAME.part until it is complete. A note file holds a stamp of the inputs; it is written after the disk space
-of all arrays is allocated, and arrays without a note are created anew.
+An array is stored as NAME.part until it is complete. A stamp file identifies the inputs; it is written after the disk space of
+all arrays is allocated, and arrays without a stamp file are created anew.
 """
 import os
 from collections.abc import Callable
@@ -18,15 +18,16 @@ Spec = tuple[type, tuple[int, ...], float]  # dtype, shape, initial value
 class PartialArrays:
     """A set of memory-mapped arrays with a common stamp; `arrays` maps names to arrays.
 
-    note: file that holds the stamp. stamp: identifies the inputs of the arrays; arrays of another stamp are replaced.
-    specs: array name -> Spec. purpose: noun phrase for the error message about disk space.
+    stamp_file: file that holds the stamp, in the folder of the arrays. stamp: identifies the inputs of the arrays; arrays of
+    another stamp are replaced. specs: array name -> Spec. purpose: noun phrase for the error message about disk space.
 
     Raises WriteError if a file cannot be written and SpaceError if the disk has too little space; both leave no files.
     """
 
-    def __init__(self, note: Path, stamp: str, specs: dict[str, Spec], purpose: str):
-        self.folder, self.note, self.names = note.parent, note, tuple(specs)
-        arrays = self._resumed(specs) if note.is_file() and note.read_text(encoding='utf-8') == stamp else None
+    def __init__(self, stamp_file: Path, stamp: str, specs: dict[str, Spec], purpose: str):
+        self.folder, self.stamp_file, self.names = stamp_file.parent, stamp_file, tuple(specs)
+        is_resumed = stamp_file.is_file() and stamp_file.read_text(encoding='utf-8') == stamp
+        arrays = self._resumed(specs) if is_resumed else None
         if arrays is None:
             self.discard()
             try:
@@ -38,7 +39,7 @@ class PartialArrays:
                 for name, (_, _, value) in specs.items():
                     if value:
                         arrays[name][:] = value
-                write_bytes(note, stamp.encode())
+                write_bytes(stamp_file, stamp.encode())
             except BaseException:
                 self.discard()
                 raise
@@ -55,8 +56,8 @@ class PartialArrays:
                 os.replace(self._part(name), self.folder / name)
 
     def discard(self) -> None:
-        """Remove the note and the incomplete arrays."""
-        discard(self.note, *self.names)
+        """Remove the stamp file and the incomplete arrays."""
+        discard(self.stamp_file, *self.names)
 
     def _resumed(self, specs: dict[str, Spec]) -> dict[str, np.memmap] | None:
         """The arrays of an earlier run; None if one of them is missing or damaged."""
@@ -74,9 +75,9 @@ class PartialArrays:
         return self.folder / f'{name}.part'
 
 
-def discard(note: Path, *names: str) -> None:
-    """Remove the note and the incomplete arrays of these names."""
-    for path in (note, *(note.with_name(f'{name}.part') for name in names)):
+def discard(stamp_file: Path, *names: str) -> None:
+    """Remove the stamp file and the incomplete arrays of these names."""
+    for path in (stamp_file, *(stamp_file.with_name(f'{name}.part') for name in names)):
         remove(path)
 
 

@@ -15,7 +15,8 @@ from models.image_io import list_images
 
 
 class Unpaired(SizedDataset):
-    """PairBatch samples without the batch dimension: an independently chosen photo and drawing at `size` in the template `face`.
+    """PairBatch samples without the batch dimension: a photo and an independently sampled drawing, in the template `face` at
+    `size` pixels.
 
     Images of 178x218 pixels are treated as aligned like CelebA; of other images the central square is used, which is assumed to
     be aligned to `face`. Keys, seed and unreadable images are as in datasets.samples.swaps.Swaps. The length is that of the
@@ -87,7 +88,7 @@ def unpaired(root: str | Path, size: int, partition: str = 'train', *, seed: int
         held_out = split_by_name(identities) == PARTITIONS.index('validation')
         keep = np.ones(len(files), bool) if partition == 'test' else held_out if partition == 'validation' else ~held_out
         if not keep.any():
-            raise ValueError(f'{root}: no image of domain {folder.name[-1]} falls into {partition!r}; add images')
+            raise ValueError(f'{root}: no image of domain {folder.name[-1]} is in {partition!r}; add images')
         domains.append(Faces(folder, files, identities).select(keep))
     photos, drawings = domains
     all_names = sorted({str(name) for faces in domains for name in faces.identity_names})

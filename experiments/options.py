@@ -22,10 +22,11 @@ def is_signed(args: argparse.Namespace) -> bool:
 
 
 class RenamedOption(argparse.Action):
-    """Action of argparse for the former name of an option: stores the value under the new name and prints a note."""
+    """Action of argparse for the former name of an option: stores the value (True with nargs=0) under the new name and prints a
+    note."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
                  option_string: str | None = None) -> None:
         new = f'--{self.dest.replace("_", "-")}'
         print(f'note: the option {option_string} is now called {new}', file=sys.stderr)
-        setattr(namespace, self.dest, values)
+        setattr(namespace, self.dest, True if self.nargs == 0 else values)

@@ -58,7 +58,7 @@ class Perception:
     perceptual losses; the same network as `id_encoder` unless the config names another one. parser: (B,3,H,W) in [-1,1] ->
     (B,19,H,W) logits of models.batch.PARTS. vgg: (B,3,H,W) in [-1,1], layer names -> layer name -> feature map. landmarks:
     (B,3,H,W) in [-1,1] -> (B,5,2) in eye distances. distillation_teacher: a trained swap family; its `generate` takes a
-    SwapBatch with parsing and source embedding.
+    SwapBatch with parsing and source embedding. reverser: a trained swap family that renders the targets of reversed pairs.
     """
 
     id_encoder: EmbeddingNetwork
@@ -67,17 +67,19 @@ class Perception:
     vgg: nn.Module | None = None
     landmarks: nn.Module | None = None
     distillation_teacher: 'Family | None' = None
+    reverser: 'Family | None' = None
 
     def networks(self) -> set[nn.Module]:
         """Each network once."""
-        networks = self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher
+        networks = (self.id_encoder, self.teacher, self.parser, self.vgg, self.landmarks, self.distillation_teacher,
+                    self.reverser)
         return {network for network in networks if network is not None}
 
     @overload
     def require(self, network: Literal['parser'], loss: str | None = None) -> ParsingNetwork: ...
 
     @overload
-    def require(self, network: Literal['distillation_teacher'], loss: str | None = None) -> 'Family': ...
+    def require(self, network: Literal['distillation_teacher', 'reverser'], loss: str | None = None) -> 'Family': ...
 
     @overload
     def require(self, network: str, loss: str | None = None) -> nn.Module: ...
@@ -196,6 +198,10 @@ class Family(nn.Module):
     def ema_modules(self) -> dict[str, nn.Module]:
         """Modules that `generate` uses, followed by an exponential moving average of their weights: name -> module."""
         return {}
+
+    def adapted_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of the same networks at another image size, under the names of this family's."""
+        return state
 
     def extra_state(self) -> dict[str, Tensor]:
         """State of the training beside the weights, such as an image pool; checkpoints hold one for each process."""

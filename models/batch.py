@@ -55,7 +55,8 @@ class SwapBatch(_Batch):
 
     same: whether source and target show the same identity, so that the target is the expected swap. target_parsing: label ids of
     PARTS; computed by the parser where None. source_embedding: replaces the id encoder's embedding of the source. truth: the
-    expected swap, of synthetic faces.
+    expected swap, of rendered faces and of reversed pairs; the target in rows without. has_truth: the rows with an expected swap;
+    None for all of them.
     """
 
     source: Tensor                          # (B,3,H,W) in [-1,1]
@@ -67,9 +68,29 @@ class SwapBatch(_Batch):
     target_label: Tensor | None = None      # (B,) int64
     truth: Tensor | None = None             # (B,3,H,W) in [-1,1]
     target_landmarks: Tensor | None = None  # (B,5,2) pixels, NaN where unknown
+    has_truth: Tensor | None = None         # (B,) bool
 
     def __len__(self) -> int:
         return len(self.source)
+
+    @property
+    def real(self) -> Tensor:
+        """(B,3,H,W): the expected swaps, and the targets in rows without."""
+        return self.target if self.truth is None else self.truth
+
+    @property
+    def real_label(self) -> Tensor | None:
+        """(B,) int64: identity labels of `real`."""
+        if self.source_label is None or self.target_label is None:
+            return self.target_label
+        return torch.where(self.supervised, self.source_label, self.target_label)
+
+    @property
+    def supervised(self) -> Tensor:
+        """(B,) bool: whether `real` is the expected swap."""
+        if self.truth is None:
+            return self.same
+        return torch.ones_like(self.same) if self.has_truth is None else self.has_truth | self.same
 
 
 @dataclass(frozen=True)

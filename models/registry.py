@@ -126,14 +126,23 @@ def family_name(path: str | Path) -> str | None:
 
 
 def load_weights(family: Family, path: str | Path) -> None:
-    """Load the weights of a safetensors file of the same config into a family. ValueError where tensors differ.
+    """Load the weights of a safetensors file into a family with the same Family.ema_modules, of any size that they take.
 
-    Modules other than Family.ema_modules, such as a discriminator, may be missing, as in models/zoo; they keep their weights.
+    Other modules, such as a discriminator, keep their weights where the file has none or those of another network.
+
+    Raises:
+        ValueError: where tensors of Family.ema_modules differ.
     """
-    state, current, generators = _read(path)[1], family.state_dict(), list(family.ema_modules().values())
+    state = _read(path)[1]
+    state, current, generators = family.adapted_state(state), family.state_dict(), list(family.ema_modules().values())
     needed = tuple(f'{name}.' for name, module in family.named_modules() if any(module is other for other in generators))
-    missing = {name: current[name] for name in current.keys() - state.keys() if not name.startswith(needed or '')}
-    _fill(family, {**missing, **state}, path)
+    for module in {name.split('.')[0] for name in current.keys() | state.keys() if not name.startswith(needed or '')}:
+        shapes = [{name: value.shape for name, value in tensors.items() if name.startswith(f'{module}.')}
+                  for tensors in (state, current)]
+        if shapes[0] != shapes[1]:
+            state = {name: value for name, value in state.items() if not name.startswith(f'{module}.')}
+            state |= {name: value for name, value in current.items() if name.startswith(f'{module}.')}
+    _fill(family, state, path)
 
 
 def _metadata(path: str | Path) -> dict[str, str]:

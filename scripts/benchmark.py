@@ -30,6 +30,7 @@ from experiments.benchmarks.occlusion import occlusion_figures
 from experiments.benchmarks.sampling import sampling_figures
 from experiments.benchmarks.translation import PUBLISHED_STEPS, translation_figures
 from experiments.benchmarks.video import video_figures
+from experiments.options import RenamedOption
 from models.ddpm.loading import ZOO
 from models.perception.build import EMBEDDERS, PHOTO_PARSER
 
@@ -60,6 +61,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     metrics = tasks.add_parser('metrics', help='Frechet distance by eigenvalues against the matrix square root')
     metrics.add_argument('--width', type=int, default=2048, help='length of the features (%(default)s)')
     metrics.add_argument('--images', type=int, default=5000, help='images in each of the two sets (%(default)s)')
+    metrics.add_argument('--pictures', dest='images', type=int, action=RenamedOption, help=argparse.SUPPRESS)
     metrics.add_argument('--repeats', type=int, default=1, help='measurements, whose median is reported (%(default)s)')
     metrics.set_defaults(run=lambda args: frechet_figures(width=args.width, images=args.images, repeats=args.repeats))
     occlusion = tasks.add_parser('occlusion', help='precision and recall of preserved pixels of rendered occluders')
@@ -77,6 +79,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sample.add_argument('--data', choices=list(FACES), help='data set of the references (default: rendered faces)')
     sample.add_argument('--root', type=Path, help='folder of the data set')
     sample.add_argument('--images', type=int, default=16, help='samples, cycling through the references (%(default)s)')
+    sample.add_argument('--pictures', dest='images', type=int, action=RenamedOption, help=argparse.SUPPRESS)
     sample.add_argument('--down', type=float, default=8, help='factor of the low-pass (%(default)s)')
     sample.add_argument('--range', type=float, default=20, help='percentage of last steps without conditioning (%(default)s)')
     sample.add_argument('--sampler', default='ddim', help='setting of the suite (%(default)s)')

@@ -4,12 +4,14 @@
     python scripts/prepare_data.py pack --data celeba --root FOLDER -o CACHE --size 128
     python scripts/prepare_data.py label CACHE
     python scripts/prepare_data.py embed CACHE
+    python scripts/prepare_data.py reverse CACHE
     python scripts/prepare_data.py pseudo-labels --data celeba --root FOLDER -o CACHE
     python scripts/prepare_data.py webcaricature ROOT -o FOLDER
 
 `faces` detects, aligns and filters faces; FOLDER/report.csv lists the result for each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds parsing maps and `embed` adds identity
-embeddings, which a training run then does not compute. `pseudo-labels` packs a data set with cleaned parsing maps of a face
+embeddings, which a training run then does not compute; `reverse` adds reversed pairs, swaps of strangers onto training images,
+which train.py mixes in with --set data.reversed=0.5. `pseudo-labels` packs a data set with cleaned parsing maps of a face
 parser, the training data of train.py --family parser. `webcaricature` aligns and filters WebCaricature; FOLDER/dropped.png shows
 images that are left out, by reason.
 
@@ -37,7 +39,9 @@ from datasets.preparation.photos import LAYOUTS, Rules, prepare
 from datasets.preparation.pseudo_labels import write_pseudo_labels
 from datasets.preparation.webcaricature import Filter, filter_images
 from datasets.registry import FACES, build_faces
+from datasets.reversal import reverse_cache
 from datasets.transforms.joint import face_frame
+from experiments.options import RenamedOption
 from models.geometry import FACE_SIDE, TEMPLATES
 from models.perception.build import EMBEDDERS, PARSERS, fingerprint, load_embedder, load_parser
 from models.perception.detection import DETECTORS
@@ -98,8 +102,18 @@ def add_embed(commands: argparse._SubParsersAction) -> None:
     embedding.add_argument('cache', type=Path, help='folder written by `pack`')
     embedding.add_argument('--embedder', choices=EMBEDDERS, default='identity-mobilefacenet',
                            help='identity encoder (%(default)s)')
-    embedding.add_argument('--identity', dest='embedder', choices=EMBEDDERS, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    embedding.add_argument('--identity', dest='embedder', choices=EMBEDDERS, action=RenamedOption, help=argparse.SUPPRESS)
     embedding.set_defaults(run=embed_cache)
+
+
+def add_reverse(commands: argparse._SubParsersAction) -> None:
+    reversing = commands.add_parser('reverse', help='add reversed pairs to a cache')
+    reversing.add_argument('cache', type=Path, help='folder written by `pack`, with parsing maps')
+    reversing.add_argument('--weights', default='cgan', metavar='NAME|FILE',
+                           help='weights of the swapper: a name in models.weights or a family.safetensors (%(default)s)')
+    reversing.add_argument('--per-image', type=int, default=2, help='strangers per image (%(default)s)')
+    reversing.add_argument('--seed', type=int, default=0, help='random seed of the strangers (%(default)s)')
+    reversing.set_defaults(run=add_reversed_pairs)
 
 
 def add_webcaricature(commands: argparse._SubParsersAction) -> None:
@@ -117,11 +131,13 @@ def add_webcaricature(commands: argparse._SubParsersAction) -> None:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
-    for add in (add_faces, add_pack, add_label, add_embed, add_pseudo_labels, add_webcaricature):
+    for add in (add_faces, add_pack, add_label, add_embed, add_reverse, add_pseudo_labels, add_webcaricature):
         add(commands)
     args = parser.parse_args(argv)
     if args.command == 'pack' and (args.size < 8 or args.side < 8):
         parser.error('--size and --side must be at least 8')
+    if args.command == 'reverse' and args.per_image < 1:
+        parser.error('--per-image must be at least 1')
     return args
 
 
@@ -154,6 +170,11 @@ def label_cache(args: argparse.Namespace) -> None:
 def embed_cache(args: argparse.Namespace) -> None:
     embedded = embed(args.cache, fingerprint(args.embedder), load_embedder(args.embedder), progress=print_progress)
     print(f'{args.cache}: {len(embedded)} images with identity embeddings')
+
+
+def add_reversed_pairs(args: argparse.Namespace) -> None:
+    pairs = reverse_cache(args.cache, args.weights, per_image=args.per_image, seed=args.seed, progress=print_progress)
+    print(f'{args.cache}: {pairs} reversed pairs')
 
 
 def label_faces(args: argparse.Namespace) -> None:

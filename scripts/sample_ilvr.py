@@ -24,6 +24,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
+from configs.renamed import renamed_argument
 from configs.resolve import checked
 from experiments.evaluation.ilvr import compare
 from experiments.evaluation.ilvr_output import write_figures, write_samples, write_sheets
@@ -63,8 +64,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     identity.add_argument('--encoder', default='identity-mobilefacenet', metavar='NAME|FILE',
                           help='identity encoder: a name, or encoder.safetensors of a run (%(default)s)')
     identity.add_argument('--strength', type=float, default=0.3, help='strength of the guidance (%(default)s)')
-    identity.add_argument('--through', choices=('denoiser', 'image'), default='denoiser', help='path of the gradient: through '
-                          'the denoiser, or to the predicted image only, which is cheaper (%(default)s)')
+    identity.add_argument('--through', type=renamed_argument, choices=('denoiser', 'image'), default='denoiser',
+                          help='path of the gradient: through the denoiser, or to the predicted image only, which is cheaper '
+                               '(%(default)s)')
     sampling = parser.add_argument_group('sampling')
     sampling.add_argument('--sampler', choices=get_args(Sampler), help='sampler (ddim)')
     sampling.add_argument('--steps', type=int, help='evaluations of the network (50)')

@@ -106,6 +106,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     processing.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
     processing.add_argument('--no-color', action='store_true',
                             help='keep the colors of the generator instead of matching the target')
+    processing.add_argument('--no-colour', dest='no_color', nargs=0, action=RenamedOption, help=argparse.SUPPRESS)
     processing.add_argument('--upscale', type=Path, metavar='FILE',
                             help='super-resolution network for generated faces (.onnx, RGB in [0,1])')
     processing.add_argument('--parsing-mask', action='store_true',

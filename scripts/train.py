@@ -6,8 +6,11 @@
     python scripts/train.py --family parser --root CACHE FASSEG
     python scripts/train.py --family causes
     python scripts/train.py --resume RUN
+    python scripts/train.py --recipe cgan-128 --root CACHE
     python scripts/train.py --family cvae --dry-run
     python scripts/train.py --help-config cvae
+
+A recipe (configs/recipes/) trains published weights in stages; given again with the same --out, it continues.
 
 recognizer trains an identity encoder by a margin head, by distillation (perception.teacher, model.weights.distill), or by both;
 the run folder gets encoder.safetensors. parser trains the face parser on folders with label maps (prepare_data.py pseudo-labels,
@@ -28,6 +31,7 @@ import os
 
 from configs.data import ParsingData
 from configs.describe import describe_run
+from configs.recipe import read_recipe
 from configs.resolve import PRESETS, load, parse_override
 from configs.schema import RunConfig
 from datasets.registry import DATASETS
@@ -35,6 +39,7 @@ from experiments.training.errors import RunError
 from experiments.training.launch.build import Training, build_training
 from experiments.training.launch.completion import complete
 from experiments.training.launch.dry_run import dry_run
+from experiments.training.launch.recipe import train_recipe
 from experiments.training.launch.run_folder import run_folder
 from experiments.training.launch.settings import resumed, started
 from models.registry import FAMILIES, family_entry
@@ -53,6 +58,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='run folder (default runs/FAMILY-DATE)')
     parser.add_argument('--init', metavar='FILE', help="initial weights: another run's family.safetensors; for recognizer and "
                                                        'parser, a published network or an exported file')
+    parser.add_argument('--recipe', metavar='NAME',
+                        help='train in the stages of a recipe: YAML file, or its name in configs/recipes/')
     parser.add_argument('--resume', type=Path, metavar='RUN', help='continue the run in this folder')
     parser.add_argument('--dry-run', action='store_true', help='build everything, run two steps, print parameters, losses, '
                                                                'memory and speed, and exit; nothing is written')
@@ -63,7 +70,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         return args
     if args.resume and (args.preset or args.out or args.init):
         parser.error('--resume takes settings, folder and weights from the run; omit --preset, --out and --init')
-    if not (args.family or args.resume):
+    if args.recipe and (args.family or args.preset or args.init or args.resume or args.steps or args.dry_run):
+        parser.error('--recipe sets family, preset, weights and steps of its stages; omit --family, --preset, --init, --steps, '
+                     '--resume and --dry-run')
+    if not (args.family or args.resume or args.recipe):
         parser.error('give --family to start a run or --resume to continue one')
     return args
 
@@ -76,7 +86,8 @@ def settings(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
     return config, overrides
 
 
-def _resolved(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
+def command_line_overrides(args: argparse.Namespace) -> list[dict]:
+    """Nested settings of the options."""
     options = {'data.name': args.data, 'data.root': os.pathsep.join(args.root) if args.root else None,
                'engine.steps': args.steps, 'model.init': args.init if _has_own_init(args.family) else None}
     overrides = [parse_override(text) for text in args.set]
@@ -84,6 +95,11 @@ def _resolved(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
         if value is not None:
             section, key = path.split('.')
             overrides.append({section: {key: value}})
+    return overrides
+
+
+def _resolved(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
+    overrides = command_line_overrides(args)
     if args.resume:
         family = load(args.resume / 'config.yaml').family
         if args.family not in (None, family):
@@ -121,6 +137,9 @@ def main(argv: list[str] | None = None) -> int:
         print(*help_config(args.help_config), sep='\n')
         return 0
     try:
+        if args.recipe:
+            name, recipe = read_recipe(args.recipe)
+            return train_recipe(recipe, args.out or Path('runs') / name, command_line_overrides(args), 'train.py')
         training = build(args)
         if args.dry_run:
             dry_run(training)

@@ -1,6 +1,6 @@
-"""Unaligned photos -> an aligned data set with a report of the photos that are left out.
+"""Preparation of an aligned data set from unaligned photos, with a report of the photos that are left out.
 
-Photos are in one folder per identity or have names <identity>__<anything>; any other photo is an identity of its own. The face of
+Photos are in one folder per identity or have names <identity>__<anything>; any other photo is a separate identity. The face of
 each photo is detected, filtered by `Rules`, aligned to the canvas of CelebA and written in the layout `celeba` (img_align_celeba
 and its lists) or `folder` (name/image.jpg and landmarks.csv). Each photo appends a line to report.csv, so that an interrupted run
 resumes with the remaining photos.
@@ -47,6 +47,8 @@ class Rules:
 
 @dataclass(frozen=True)
 class _Task:
+    """A photo to process."""
+
     source: Path
     file: str      # relative to the folder of photos
     identity: str
@@ -84,11 +86,11 @@ def prepare(photos: str | Path, folder: str | Path, *, layout: str = 'celeba', r
         layout: 'celeba' or 'folder'.
         rules: conditions on the faces.
         detector: name in models.perception.detection.DETECTORS.
-        workers: processes; 0 for none.
+        workers: additional processes; 0 works in the calling process.
         progress: called with the number of finished photos and of all photos.
 
-    Returns the number of photos that are kept, under 'kept', and that are left out, by reason. Raises ValueError where `photos`
-    has no image, or `folder` has a data set of other photos or settings or other files.
+    Returns the number of photos that are kept (key 'kept') and that are left out for each reason. Raises ValueError if `photos`
+    has no image, or if `folder` has a data set of other photos or settings, or other files.
     """
     photos, folder = check_root(photos), Path(folder).expanduser()
     if layout not in LAYOUTS:
@@ -163,14 +165,13 @@ def _plan(photos: Path, folder: Path, files: list[str], layout: str) -> list[_Ta
 
 
 def _resume(report: Path, stamp: str) -> dict[str, dict]:
-    """file -> row of the photos that an interrupted run finished; claims the folder of the report where there is none. An
-    incomplete last line is left out."""
+    """file -> row of the photos that an interrupted run has finished, without an incomplete last line. Stamps a new folder."""
     folder = report.parent
     rows: dict[str, dict] = {}
     check_writable(report)
     for parent in {path.parent for path in folder.rglob('.*.tmp')}:
         sweep(parent)
-    claim_folder(folder, stamp)
+    stamp_folder(folder, stamp)
     if report.is_file():
         complete_lines = report.read_text(encoding='utf-8').rpartition('\n')[0]
         rows = {row['file']: row for row in csv.DictReader(io.StringIO(complete_lines))
@@ -179,11 +180,11 @@ def _resume(report: Path, stamp: str) -> dict[str, dict]:
     return rows
 
 
-def claim_folder(folder: Path, stamp: str) -> None:
-    """Write a hash of photos and settings into an empty folder, or compare it with the one of an interrupted run.
+def stamp_folder(folder: Path, stamp: str) -> None:
+    """Write a stamp, the hash of photos and settings, into an empty folder, or compare it with the stamp in the folder.
 
-    Temporary files of interrupted writes are ignored. Raises ValueError where the hash is another one or the folder has other
-    files.
+    Temporary files of interrupted writes are ignored. Raises ValueError if the stamps differ, or if a folder without a stamp is
+    not empty.
     """
     stamp_file = folder / '.stamp'
     if stamp_file.is_file():
@@ -216,7 +217,7 @@ def _process_all(tasks: list[_Task], rules: Rules, detector: str, workers: int) 
         yield from pool.imap_unordered(_process_in_worker, tasks)
 
 
-_worker_state: tuple[Rules, Detector]  # of this process, where it is a worker
+_worker_state: tuple[Rules, Detector]  # set in worker processes only
 
 
 def _init_worker(rules: Rules, detector: str) -> None:

@@ -1,6 +1,6 @@
 """Pseudo labels: cleaned label maps of a teacher network for a packed cache of faces, IGNORED where the teacher is uncertain.
 
-The file labeled.npy beside the images is read by LabeledFaces alone; PackedFaces does not take it for ground truth.
+They are stored in labeled.npy in the folder of the cache. Only LabeledFaces reads this file: pseudo labels are no ground truth.
 """
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +18,8 @@ from models.geometry import template
 from models.images import to_tensor
 
 LABELED = 'labeled.npy'
-_MIN_PROBABILITY = 0.55  # of a label
-_MIN_SPOT_PX = 12  # area of a connected component of a part
+_MIN_PROBABILITY = 0.55  # posterior probability of a label
+_MIN_COMPONENT_PX = 12  # area of a connected component of a part
 _PRIOR_WEIGHT = 0.7  # exponent of the spatial prior
 _PRIOR_IMAGES = 1000  # evenly spaced images from which the prior is estimated
 _UNLABELED = 254  # initial value of labeled.npy
@@ -53,7 +53,7 @@ def clean_labels(probability: Tensor, prior: Tensor) -> np.ndarray:
     for label_map in maps:
         for part in np.unique(label_map):
             _, components, stats, _ = cv2.connectedComponentsWithStats((label_map == part).astype(np.uint8))
-            small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < _MIN_SPOT_PX)
+            small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < _MIN_COMPONENT_PX)
             label_map[np.isin(components, small[small > 0])] = IGNORED
     return maps
 
@@ -69,7 +69,7 @@ def write_pseudo_labels(faces: Faces, folder: str | Path, probability_of: Callab
         probability_of: teacher; images (B,3,H,W) in [-1,1] in that template -> probabilities (B,19,H,W).
         name: name of the teacher; with `batch` it identifies the labels of an interrupted call.
         batch: images per call of the teacher.
-        workers: processes that pack; 0 for none.
+        workers: processes that read images; 0 reads in the calling process.
         progress: called with the number of labeled images and of all images.
 
     Raises ValueError as datasets.cache.pack does.

@@ -1,9 +1,9 @@
-"""WebCaricature -> the aligned images on which photo-drawing translation is trained, in the same layout, without images whose
-landmarks are invalid, whose alignment is poor, or whose face is turned to the side.
+"""Alignment and filtering of WebCaricature for photo-drawing translation.
 
-Five points are mapped by a similarity to a canvas of 200x232 pixels. The folder has report.csv, report.json and dropped.png, a
-contact sheet with a column per reason. The lists are copied; where report.csv exists, datasets.webcaricature accepts lists with
-images that are absent.
+The output has the same layout, without images whose landmarks are invalid, whose alignment is poor, or whose face is turned to
+the side. Five landmarks are mapped by a similarity to a canvas of 200x232 pixels. The output folder has report.csv, report.json
+and dropped.png, a contact sheet of left-out images with a column per reason. The lists are copied; if report.csv exists,
+datasets.webcaricature accepts lists that name absent images.
 """
 import csv
 import hashlib
@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 
 from datasets.faces import BrokenImage, Faces
-from datasets.preparation.photos import claim_folder
+from datasets.preparation.photos import stamp_folder
 from datasets.synthetic.mean_face import MEAN_POINTS
 from datasets.transforms.joint import into_frame, matrix_into
 from datasets.webcaricature import LANDMARKS, five_landmarks, webcaricature
@@ -67,7 +67,7 @@ def is_ordered(points: np.ndarray) -> bool:
 
 
 def assess(points: np.ndarray, rules: Filter) -> tuple[str, float, float]:
-    """Aligned landmarks (17,2) -> the reason for leaving the image out, empty where it is kept, yaw in degrees, and the largest
+    """Aligned landmarks (17,2) -> the reason for leaving the image out (empty if it is kept), yaw in degrees, and the largest
     distance of the five points from the template in pixels."""
     positions = five_landmarks(points)
     distance = float(np.linalg.norm(positions - np.array(CANVAS.points), axis=1).max())
@@ -92,8 +92,8 @@ def filter_images(root: str | Path, folder: str | Path, rules: Filter = Filter()
         rules: conditions on aligned images.
         progress: called with the number of finished images and of all images.
 
-    Returns the number of images that are kept, under 'kept', and that are left out, by reason. Raises ValueError where the data
-    set has no landmarks, or `folder` has a data set of other images or settings or other files.
+    Returns the number of images that are kept (key 'kept') and that are left out for each reason. Raises ValueError if the data
+    set has no landmarks, or if `folder` has a data set of other images or settings, or other files.
     """
     faces, folder = webcaricature(root), Path(folder).expanduser()
     landmarks = faces.columns['landmarks']
@@ -103,7 +103,7 @@ def filter_images(root: str | Path, folder: str | Path, rules: Filter = Filter()
     for parent in {path.parent for path in folder.rglob('.*.tmp')}:
         sweep(parent)
     inputs = json.dumps([str(faces.root.resolve()), faces.files.tolist(), asdict(rules)])
-    claim_folder(folder, hashlib.sha256(inputs.encode()).hexdigest())
+    stamp_folder(folder, hashlib.sha256(inputs.encode()).hexdigest())
     rows: list[dict[str, str]] = []
     dropped: defaultdict[str, list[np.ndarray]] = defaultdict(list)
     for row, file in enumerate(map(str, faces.files)):
@@ -139,8 +139,8 @@ def _process(faces: Faces, row: int, rules: Filter) -> tuple[Aligned | None, dic
 def align_and_assess(image: np.ndarray, points: np.ndarray, rules: Filter) -> tuple[Aligned | None, dict[str, str]]:
     """Align an image (H,W,3) uint8 with landmarks (17,2), NaN where unknown.
 
-    Returns the aligned image (232,200,3) uint8 with its landmarks (17,2), or None where it cannot be aligned, and the columns of
-    report.csv except the file.
+    Returns the aligned image (232,200,3) uint8 with its landmarks (17,2), or None if it cannot be aligned, and the columns of
+    report.csv except `file`.
     """
     if np.isnan(points).any():
         return None, _NO_LANDMARKS

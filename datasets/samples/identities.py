@@ -24,18 +24,19 @@ class IdentityImages(SizedDataset):
 
     Identity labels run from 0 to `num_identities` - 1; `names` holds their names. A key is an index or a pair (epoch, index); a
     sample depends only on the seed, the key and the files. An unreadable image is replaced by the next one of the list.
-    fewest: minimal number of images per identity; identities with fewer are left out. exaggerate: `amount` of
-    datasets.transforms.exaggeration.
+    augmentation: of the images, None for none. exaggerate: `amount` of datasets.transforms.exaggeration, 0 for none. min_images:
+    smallest number of images of an identity; identities with fewer are left out.
 
-    Raises ValueError if no identity has `fewest` images.
+    Raises ValueError if no identity has `min_images` images.
     """
 
-    def __init__(self, faces: Faces, to: Template, *, fewest: int = 1, seed: int = 0, augmentation: Augmentation | None = None,
-                 exaggerate: float = 0.0):
+    def __init__(self, faces: Faces, to: Template, *, min_images: int = 1, seed: int = 0,
+                 augmentation: Augmentation | None = None, exaggerate: float = 0.0):
         _, label, count = np.unique(faces.labels, return_inverse=True, return_counts=True)
-        if not (count >= fewest).any():
-            raise ValueError(f'no identity in {faces.root} has {fewest} images; use a data set with several images per identity')
-        self.faces = faces.select(np.flatnonzero(count[label] >= fewest))
+        if not (count >= min_images).any():
+            raise ValueError(f'no identity in {faces.root} has {min_images} images; '
+                             'use a data set with several images per identity')
+        self.faces = faces.select(np.flatnonzero(count[label] >= min_images))
         self.to, self.seed, self.augmentation, self.exaggerate = to, seed, augmentation, exaggerate
         present, self._label = np.unique(self.faces.labels, return_inverse=True)
         self.num_identities = len(present)
@@ -55,7 +56,7 @@ class IdentityImages(SizedDataset):
             raise IndexError(index)
         row, (pixels, _, landmarks) = self.readable.read_next(index)
         jitter = self.augmentation.sample(np.random.default_rng([self.seed, epoch, index])) if self.augmentation else None
-        frame = self.faces.frame if landmarks is None else None  # the landmarks are more accurate
+        frame = self.faces.frame if landmarks is None else None  # landmarks are more accurate than the frame
         image, _, points = into_frame(pixels, None, landmarks, frame, self.to, jitter)
         if self.exaggerate:
             image = exaggerate_image(image, points, self.to, self.exaggerate,
@@ -97,7 +98,7 @@ class RenderedIdentities(SizedDataset):
     """Rendered faces of `num_identities` identities in the template `to`.
 
     A key is an index or a pair (epoch, index); the identity label is index % num_identities, and each epoch renders another
-    image of it. images: number of images per identity in an epoch. `names` is empty.
+    image of the identity. images: number of images per identity in an epoch. `names` is empty.
     """
 
     names: tuple[str, ...] = ()
@@ -138,5 +139,5 @@ def build_identities(name: str, root: str | Path | None, to: Template, partition
     if not train:
         return IdentityImages(faces, to, seed=seed)
     kind = PhotoDrawingPairs if balanced else IdentityImages
-    return kind(faces, to, seed=seed, fewest=2, augmentation=Augmentation(affine=0, color=0) if augment else None,
+    return kind(faces, to, seed=seed, min_images=2, augmentation=Augmentation(affine=0, color=0) if augment else None,
                 exaggerate=exaggerate)

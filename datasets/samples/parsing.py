@@ -40,7 +40,7 @@ class ParsingSource(Protocol):
     def __len__(self) -> int: ...
 
     def sample(self, index: int, rng: np.random.Generator | None = None) -> ParsingBatch | None:
-        """An image, augmented if `rng` is given; None if it is unreadable or cannot be aligned."""
+        """An image, augmented if `rng` is not None; None if the image is unreadable or cannot be aligned."""
 
 
 class LabeledImages:
@@ -72,7 +72,7 @@ class LabeledImages:
         flip = False
         if rng is not None:
             flip, affine = bool(rng.random() < 0.5), random_affine(rng, self.to.width)
-            matrix = geometry.compose(then_flipped(affine, self.to.width) if flip else affine, matrix)
+            matrix = geometry.compose(with_flip(affine, self.to.width) if flip else affine, matrix)
         image, labels = warp_labeled(pixels, label_map, matrix, self.to.width)
         if flip and not self.coarse:
             labels = _MIRRORED[labels]
@@ -127,8 +127,8 @@ def random_affine(rng: np.random.Generator, size: int) -> Tensor:
     return torch.tensor([[a, -b, x - (a - b) * middle], [b, a, y - (a + b) * middle]], dtype=torch.float32)
 
 
-def then_flipped(matrix: Tensor, size: int) -> Tensor:
-    """A (2,3) transform followed by a horizontal flip."""
+def with_flip(matrix: Tensor, size: int) -> Tensor:
+    """A (2,3) transform followed by a horizontal flip of an image of `size` pixels."""
     return geometry.compose(torch.tensor([[-1.0, 0.0, size - 1], [0.0, 1.0, 0.0]]), matrix)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from datasets.faces import BrokenImage, Faces, log
 
-MAX_ATTEMPTS = 50  # unreadable images in a row before giving up
+MAX_ATTEMPTS = 50  # unreadable images in a row that raise an error
 FaceImage = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]  # the result of Faces.read: image, label map, landmarks
 
 
@@ -24,6 +24,7 @@ class Readable:
 
     @property
     def broken_paths(self) -> list[Path]:
+        """The paths of these images."""
         return [self.faces.path(i) for i in torch.nonzero(self._broken).flatten().tolist()]
 
     def read(self, index: int) -> FaceImage | None:

@@ -7,9 +7,11 @@ from torch import Tensor
 
 from configs.reading import read_rows, shown
 from datasets.base import SizedDataset
+from datasets.cache import PackedFaces
 from datasets.faces import Faces
 from datasets.samples.readable import MAX_ATTEMPTS, FaceImage, Readable
-from datasets.transforms.joint import Augmentation, face_frame, first, into_frame, unpacked
+from datasets.samples.reversed import ReversedPairs
+from datasets.transforms.joint import Augmentation, Jitter, face_frame, first, into_frame, unpacked
 from models.batch import SwapBatch
 
 
@@ -23,13 +25,26 @@ class Swaps(SizedDataset):
     unreadable target is replaced by the next image of the list. encoder: name of the identity encoder whose stored embeddings
     of the images, without augmentation, are returned as source_embedding if the list has them.
 
-    Raises ValueError for a same_ratio outside [0,1], and for a list with a single identity unless same_ratio is 1.
+    With probability `reversed_ratio` a sample is a reversed pair (datasets.samples.reversed) if the target is among them: the
+    image is the truth, the target a stranger's swap onto it, and the source another image of the identity, as above.
+
+    Raises ValueError for a ratio outside [0,1], for a list with a single identity unless same_ratio is 1, and for a
+    reversed_ratio above 0 of a list without reversed pairs.
     """
 
     def __init__(self, faces: Faces, size: int, *, same_ratio: float = 0.5, seed: int = 0, balanced: bool = False,
-                 augmentation: Augmentation | None = None, encoder: str | None = None):
+                 augmentation: Augmentation | None = None, encoder: str | None = None, reversed_ratio: float = 0.0):
         if not 0 <= same_ratio <= 1:
             raise ValueError(f'same_ratio is a probability between 0 and 1, not {same_ratio}')
+        if not 0 <= reversed_ratio <= 1:
+            raise ValueError(f'reversed is a probability between 0 and 1, not {reversed_ratio}')
+        self.reversed_ratio = reversed_ratio
+        self._reversed: ReversedPairs | None = None
+        if reversed_ratio:
+            if not isinstance(faces, PackedFaces):
+                raise ValueError(f'{faces.root} is no cache, and reversed pairs stand beside one; pack it with '
+                                 'scripts/prepare_data.py or set data.reversed=0')
+            self._reversed = ReversedPairs(faces)
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation
         self.epoch, self.to, self.balanced = 0, face_frame(size), balanced
         self.readable = Readable(faces)
@@ -48,6 +63,7 @@ class Swaps(SizedDataset):
 
     @property
     def broken(self) -> int:
+        """The number of images that could not be read."""
         return self.readable.broken
 
     def set_epoch(self, epoch: int) -> None:
@@ -59,17 +75,21 @@ class Swaps(SizedDataset):
 
     def batch(self, keys: list) -> SwapBatch:
         """The samples of several keys, with uint8 images and label maps, a quarter of the bytes to transfer between processes."""
-        sources, targets, parsing, points, source_rows, target_rows = zip(*map(self._sample, keys))
-        source_label, target_label = (torch.from_numpy(self.faces.labels.take(rows)) for rows in (source_rows, target_rows))
+        sources, targets, parsing, points, source_rows, target_labels, truths = zip(*map(self._sample, keys))
+        source_label, target_label = torch.from_numpy(self.faces.labels.take(source_rows)), torch.tensor(target_labels)
         return SwapBatch(source=torch.stack(sources), target=torch.stack(targets), same=source_label == target_label,
                          target_parsing=None if parsing[0] is None else torch.stack(parsing),
                          source_embedding=None if self._embeddings is None else
                          torch.from_numpy(self._embeddings[list(source_rows)]),
                          source_label=source_label, target_label=target_label,
-                         target_landmarks=torch.stack([_landmarks_or_nan(landmarks) for landmarks in points]))
+                         target_landmarks=torch.stack([_landmarks_or_nan(landmarks) for landmarks in points]),
+                         truth=None if self._reversed is None else torch.stack([
+                             target if truth is None else truth for truth, target in zip(truths, targets)]),
+                         has_truth=None if self._reversed is None else torch.tensor([truth is not None for truth in truths]))
 
-    def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int]:
-        """Source, target, label map and landmarks of the target, index of the source, index of the target."""
+    def _sample(self, key: int | tuple[int, int]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, int, int, Tensor | None]:
+        """Source, target, label map and landmarks of the target, index of the source, identity label of the target, and the
+        truth of a reversed pair."""
         epoch, index = key if isinstance(key, tuple) else (self.epoch, int(key))
         if not 0 <= index < len(self):
             raise IndexError(index)
@@ -78,14 +98,26 @@ class Swaps(SizedDataset):
             index = self._random_image(int(self._cdf.searchsorted(rng.random(), side='right')), rng)
         index, target_content = self.readable.read_next(index)
         same = bool(rng.random() < self.same_ratio)
-        source_index, (source_image, _, source_points) = self._source(index, target_content, same, rng)
-        target, labels, points = self._framed(*target_content, rng)
-        source, _, _ = self._framed(source_image, None, source_points if self.faces.frame is None else None, rng)
-        return source, target, labels, points, source_index, index
+        row = int(self.faces.rows[index]) if isinstance(self.faces, PackedFaces) else index
+        pairs = self._reversed if self._reversed is not None and rng.random() < self.reversed_ratio else None
+        if pairs is not None and not pairs.has(row):
+            pairs = None
+        source_index, (source_image, _, source_points) = self._source(index, target_content, same or pairs is not None, rng)
+        target_label, truth, jitter = int(self.faces.labels[index]), None, self._jitter(rng)
+        if pairs is not None:
+            image, _, landmarks = target_content
+            truth = self._framed(image, None, None, jitter)[0]
+            swap, parsing, target_label = pairs.read(row, rng)
+            target_content = swap, parsing, landmarks
+        target, labels, points = self._framed(*target_content, jitter)
+        source, _, _ = self._framed(source_image, None, source_points if self.faces.frame is None else None, self._jitter(rng))
+        return source, target, labels, points, source_index, target_label, truth
+
+    def _jitter(self, rng: np.random.Generator) -> Jitter | None:
+        return self.augmentation.sample(rng) if self.augmentation else None
 
     def _framed(self, image: np.ndarray, labels: np.ndarray | None, points: np.ndarray | None,
-                rng: np.random.Generator) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        jitter = self.augmentation.sample(rng) if self.augmentation else None
+                jitter: Jitter | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
         return into_frame(image, labels, points, self.faces.frame, self.to, jitter)
 
     def _random_image(self, rank: int, rng: np.random.Generator) -> int:
@@ -98,7 +130,7 @@ class Swaps(SizedDataset):
         if same and self._starts[rank + 1] - self._starts[rank] == 1:
             return target, content
         for _ in range(MAX_ATTEMPTS):
-            # The range is one short and skips the target, so that all other images are equally likely.
+            # The last image of the identity is outside the range and replaces the target, so that all others are equally likely.
             if same:
                 candidate = int(self._order[rng.integers(self._starts[rank], self._starts[rank + 1] - 1)])
                 candidate = int(self._order[self._starts[rank + 1] - 1]) if candidate == target else candidate
@@ -114,10 +146,9 @@ class Swaps(SizedDataset):
 
 
 class ListedSwaps(SizedDataset):
-    """The pairs of a CSV (columns source and target, files relative to the images' folder), in its order.
+    """The pairs of a CSV file (columns source and target, files relative to the folder of the images), in the order of the file.
 
-    Raises ValueError for a list that is malformed or names an unknown file, and BrokenImage for an unreadable image: pairs of
-    a fixed list are never replaced.
+    Raises ValueError for a list that is malformed or names an unknown file. A sample with an unreadable image raises BrokenImage.
     """
 
     def __init__(self, faces: Faces, path: str | Path, size: int):

@@ -22,16 +22,16 @@ _FOREHEAD, _SWEEP = np.exp(-(_ABS_S / 0.46) ** 6), np.exp(-(_ABS_S / 0.62) ** 8)
 _SIDE = np.clip((_ABS_S - 0.56) / 0.22, 0, 1)
 _SIDE = _SIDE * _SIDE * (3 - 2 * _SIDE)
 _CURL_STEP = 1.6  # units along an outline between the points of its curls
-_CURL_AT = np.arange(1000) * _CURL_STEP
-_CURL_NOISE = 1.2 * np.sin(_CURL_AT * 0.13) + 0.8 * np.sin(_CURL_AT * 0.31 + 1)
-_CURL_BULGE = np.abs(np.sin(_CURL_AT * 0.42)) ** 0.7
+_CURL_POSITIONS = np.arange(1000) * _CURL_STEP
+_CURL_NOISE = 1.2 * np.sin(_CURL_POSITIONS * 0.13) + 0.8 * np.sin(_CURL_POSITIONS * 0.31 + 1)
+_CURL_BULGE = np.abs(np.sin(_CURL_POSITIONS * 0.42)) ** 0.7
 
 
 class Hair:
     """The hair of an identity (`named` parameters).
 
-    visible: False for a bald head. color: RGB in 0..255. is_long: hangs beside the face and covers the ears. shell_scale: size of
-    the hair relative to the skull.
+    visible: False for a bald head. color: RGB in 0..255. is_long: whether it covers the ears. shell_scale: size of the hair
+    relative to the skull.
     """
 
     def __init__(self, v: Parameters):
@@ -83,9 +83,9 @@ class Hair:
     def shell(self, scene: Scene) -> list[np.ndarray]:
         """Outlines (N,2), in units of the image, of the hair around the skull and, if long, beside the face."""
         height = scene.rim[:, 1]
-        hairy = ((self._signed_distance(*scene.rim_st)[0] > 0) & (height < 12)).nonzero()[0]
-        scale = 1 + (self.shell_scale - 1) * np.clip(0.75 - height.take(hairy) / 60, 0.5, 1.7)
-        points = (scene.rim_projected.take(hairy, 0) - scene.center) * scale[:, None] + scene.center
+        rows = ((self._signed_distance(*scene.rim_st)[0] > 0) & (height < 12)).nonzero()[0]
+        scale = 1 + (self.shell_scale - 1) * np.clip(0.75 - height.take(rows) / 60, 0.5, 1.7)
+        points = (scene.rim_projected.take(rows, 0) - scene.center) * scale[:, None] + scene.center
         return [self._curled(cv2.convexHull(points)[:, 0]), *self._side_locks(scene.project)]
 
     def _curled(self, outline: np.ndarray) -> np.ndarray:
@@ -96,8 +96,8 @@ class Hair:
         x, y = np.concatenate([outline, outline[:1]]).T
         length = np.concatenate([[0], np.hypot(x[1:] - x[:-1], y[1:] - y[:-1]).cumsum()])
         count = math.ceil(length[-1] / _CURL_STEP)
-        at = _CURL_AT[:count]
-        points = np.array([np.interp(at, length, x), np.interp(at, length, y)])
+        positions = _CURL_POSITIONS[:count]
+        points = np.array([np.interp(positions, length, x), np.interp(positions, length, y)])
         outward = points - points.sum(1, keepdims=True) / count
         height = (1.5 + 2.5 * curl + _CURL_NOISE[:count]) * _CURL_BULGE[:count] + 1.2 * curl
         return (points + outward * (height / np.hypot(*outward))).T

@@ -38,8 +38,8 @@ class _Layer:
         return max(1, round(units * self.scale))
 
     def add(self, rasterize: Callable[[np.ndarray], object], color: ArrayLike | None = None) -> np.ndarray:
-        """Add a shape and return its mask (S,S) uint8. `rasterize` writes 255 into a zero mask; the shape gets `color` where one
-        is passed."""
+        """Add a shape and return its mask (S,S) uint8. `rasterize` writes 255 into a zero mask. color: None keeps the color of
+        the layer."""
         mask = np.zeros_like(self.alpha)
         rasterize(mask)
         np.maximum(self.alpha, mask, out=self.alpha)
@@ -56,7 +56,7 @@ class _Layer:
         return self.add(lambda mask: cv2.polylines(mask, [self.pixels(points)], False, 255, self.width(width)), color)
 
     def ellipse(self, center: ArrayLike, axes: ArrayLike, angle: float, color: ArrayLike | None = None) -> np.ndarray:
-        """Add a filled ellipse with half axes (2,), rotated by degrees, and return its mask."""
+        """Add a filled ellipse with half axes (2,), rotated by `angle` in degrees, and return its mask."""
         (x, y), (a, b) = self.pixels(center).tolist(), self.pixels(axes).tolist()
         return self.add(lambda mask: cv2.ellipse(mask, (x, y), (a, b), angle, 0, 360, 255, cv2.FILLED), color)
 
@@ -268,7 +268,7 @@ def occlude(image: np.ndarray, kind: str, rng: np.random.Generator,
         image: (S,S,3) uint8 RGB, aligned to the template `face`.
         kind: name in OCCLUDERS.
         rng: source of all randomness.
-        points: landmarks (5,2) in pixels; those of the template with a random offset where None.
+        points: landmarks (5,2) in pixels; None for those of the template with a random offset.
 
     Returns the image (S,S,3) uint8 and a mask (S,S) bool of the pixels that are covered by at least half. Raises ValueError for
     an unknown kind.

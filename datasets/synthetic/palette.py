@@ -19,9 +19,9 @@ _IRIS = np.array([(44, 26, 18), (82, 50, 28), (124, 88, 46), (110, 122, 84), (96
 
 def _interpolate(table: np.ndarray, value: float) -> np.ndarray:
     """(3,): linear interpolation of a table (N,3), whose rows are at equal steps from -1 to 1, at a value clamped to [-1, 1]."""
-    at = (min(max(value, -1), 1) + 1) / 2 * (len(table) - 1)
-    low = min(int(at), len(table) - 2)
-    return table[low] + (table[low + 1] - table[low]) * np.float32(at - low)
+    position = (min(max(value, -1), 1) + 1) / 2 * (len(table) - 1)
+    low = min(int(position), len(table) - 2)
+    return table[low] + (table[low + 1] - table[low]) * np.float32(position - low)
 
 
 def _clamped(color: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def iris(v: Parameters) -> np.ndarray:
 
 
 def lips(v: Parameters, skin: np.ndarray) -> np.ndarray:
-    """Color of the lips of an identity with the given color of skin, with lipstick where its makeup is above 0.1."""
+    """Color of the lips of an identity with skin of the color `skin`, with lipstick if `makeup` is above 0.1."""
     natural = skin * np.array([0.86, 0.62, 0.62], np.float32) + np.array([12, 4, 6], np.float32)
     natural = natural + np.array([6, -8, -4], np.float32) * v['lip_color']
     lipstick = np.array([176, 40, 54], np.float32) + np.array([14, 16, 34], np.float32) * v['lip_color']

@@ -31,7 +31,7 @@ class _RenderedDataset(SizedDataset):
         split: 'train', 'validation' or 'test'.
         size: side of the images in pixels, 32 to 256.
         seed: of identities, attributes and samples.
-        length: number of samples; 20000 for training and 1000 otherwise where None.
+        length: number of samples; None for 20000 in training and 1000 otherwise.
         num_identities: number of identities of the split, at least 2.
 
     Raises ValueError for an unknown split or too few identities.

@@ -11,7 +11,7 @@ from datasets.synthetic.parameters import ATTRIBUTES, IDENTITY, Parameters
 from models.geometry import template
 
 _EYES_IN_IMAGE = np.array(template('face').points, np.float32)[:2].mean(0)  # midpoint of the eyes in units
-_CENTER = _EYES_IN_IMAGE - (0, EYE_LINE)  # of the mean head in the image
+_CENTER = _EYES_IN_IMAGE - (0, EYE_LINE)  # center of the mean head in units of the image
 
 
 def _outline_points(head: Head, v: Parameters, a: Parameters) -> np.ndarray:
@@ -21,11 +21,12 @@ def _outline_points(head: Head, v: Parameters, a: Parameters) -> np.ndarray:
 
 
 def _mean_center() -> np.ndarray:
+    """(3,): mean of the five landmarks of the mean face, in the frame of the head."""
     v, a = dict.fromkeys(IDENTITY, 0.0), dict.fromkeys(ATTRIBUTES, 0.0)
     return five_points(_outline_points(Head(v, a), v, a)[LANDMARKS]).mean(0)
 
 
-_FRAMED = _mean_center()  # (3,) in the frame of the head; its position in the image does not depend on the pose
+_PIVOT = _mean_center()  # (3,) in the frame of the head; the point whose position in the image does not depend on the pose
 
 
 class Scene:
@@ -38,9 +39,10 @@ class Scene:
     Attributes:
         turn: (3,3) rotation from the frame of the head to that of the viewer.
         center: (2,) center of the head in units of the image.
-        head: its surface.
-        skin: RGB color in 0..255.
-        rim, rim_st, rim_projected: points (N,3) near the silhouette, their surface coordinates (2,1,N) and projections (N,2).
+        head: surface of the head.
+        skin: color of the skin, RGB in 0..255.
+        rim, rim_st, rim_projected: points (N,3) near the silhouette of the head, their surface coordinates (2,1,N) and their
+            projections (N,2).
         outlines: (M,2) projected points of the outlines of the face; outlines.OUTLINES has their slices.
         landmarks: (68,2) in units of the image.
         light: unit vector to the light in the frame of the viewer.
@@ -51,7 +53,7 @@ class Scene:
         self.v, self.a, self.is_drawing = v, a, is_drawing
         self.turn = rotation(a['yaw'], a['pitch'], a['roll'])
         self._projection = np.ascontiguousarray(self.turn.T[:, :2])
-        self.center = (_CENTER + (_FRAMED - self.turn @ _FRAMED)[:2]).astype(np.float32)
+        self.center = (_CENTER + (_PIVOT - self.turn @ _PIVOT)[:2]).astype(np.float32)
         self.head, self.skin = Head(v, a), palette.skin(v)
         self.rim, self.rim_st = self.head.rim(self.turn)
         self.rim_projected = self.project(self.rim)

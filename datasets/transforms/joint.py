@@ -59,7 +59,8 @@ class Augmentation:
     """Distribution of `Jitter`; values are uniform in +- the given ranges.
 
     flip, affine, crops: probabilities of a horizontal flip, of an affine transform and of a random square crop, which replaces
-    the affine transform. area: smallest area of a crop, as a fraction of the image.
+    the affine transform. angle: in degrees. scale, color: offsets of the factors from 1. shift: fraction of the side. area:
+    smallest area of a crop, as a fraction of the image.
     """
 
     flip: float = 0.5
@@ -72,16 +73,16 @@ class Augmentation:
     area: float = 0.748
 
     def sample(self, rng: np.random.Generator) -> Jitter:
-        """Random parameters."""
-        flip_draw, affine_draw, *rest = rng.random(9).tolist()
-        flip = flip_draw < self.flip
+        """Sample the parameters for one image."""
+        flip_value, affine_value, *rest = rng.random(9).tolist()
+        flip = flip_value < self.flip
         angle, scale, dx, dy, *color_offsets = [2 * value - 1 for value in rest]
         color = [1 + self.color * float(value) for value in color_offsets]
         if self.crops and rng.random() < self.crops:
             side = float(np.sqrt(rng.uniform(self.area, 1)))
             free = (1 - side) / (2 * side)
             return Jitter(flip, 0.0, 1 / side, (free * float(dx), free * float(dy)), *color)
-        if affine_draw >= self.affine:
+        if affine_value >= self.affine:
             return Jitter(flip, 0.0, 1.0, (0.0, 0.0), *color)
         return Jitter(flip, self.angle * float(angle), 1 + self.scale * float(scale),
                       (self.shift * float(dx), self.shift * float(dy)), *color)

@@ -29,13 +29,13 @@ class Matching:
             return a, b
         return (a, self.match_histograms(b, a)) if rng.random() < self.to_a else (self.match_histograms(a, b), b)
 
-    def match_histograms(self, image: Tensor, like: Tensor) -> Tensor:
-        """`image` (3,H,W) uint8 with its histograms matched to those of `like` (3,H,W) uint8."""
-        pixels, reference = (np.ascontiguousarray(value.permute(1, 2, 0).numpy()) for value in (image, like))
+    def match_histograms(self, image: Tensor, reference: Tensor) -> Tensor:
+        """`image` (3,H,W) uint8 with its histograms matched to those of `reference` (3,H,W) uint8."""
+        pixels, reference_pixels = (np.ascontiguousarray(value.permute(1, 2, 0).numpy()) for value in (image, reference))
         from_rgb, to_rgb = SPACES[self.space] or (None, None)
         if from_rgb is not None:
-            pixels, reference = cv2.cvtColor(pixels, from_rgb), cv2.cvtColor(reference, from_rgb)
-        channels = [self._match_channel(pixels[..., i], reference[..., i]) for i in range(3)]
+            pixels, reference_pixels = cv2.cvtColor(pixels, from_rgb), cv2.cvtColor(reference_pixels, from_rgb)
+        channels = [self._match_channel(pixels[..., i], reference_pixels[..., i]) for i in range(3)]
         matched = np.stack(channels, -1)
         if to_rgb is not None:
             matched = cv2.cvtColor(matched, to_rgb)

@@ -86,12 +86,13 @@ class _ImageLookup:
         """A fold of the lines "NAME C00001 P00001" and "NAME C00001 NAME P00001"."""
         rows = []
         for words in lines:
-            at = [place for place, word in enumerate(words) if IMAGE_NAME.fullmatch(word)]
-            if len(at) != 2 or at[0] == 0 or at[1] != len(words) - 1 or {words[place][0] for place in at} != {'C', 'P'}:
+            images = [column for column, word in enumerate(words) if IMAGE_NAME.fullmatch(word)]
+            if (len(images) != 2 or images[0] == 0 or images[1] != len(words) - 1
+                    or {words[column][0] for column in images} != {'C', 'P'}):
                 raise ValueError(f'{path}: {" ".join(words)!r} is no pair of a caricature and a photo')
-            first, second = words[:at[0]], words[at[0] + 1:at[1]]
-            pair = self.row(path, first, words[at[0]]), self.row(path, second or first, words[at[1]])
-            rows.append(None if None in pair else pair if words[at[0]][0] == 'C' else pair[::-1])
+            first, second = words[:images[0]], words[images[0] + 1:images[1]]
+            pair = self.row(path, first, words[images[0]]), self.row(path, second or first, words[images[1]])
+            rows.append(None if None in pair else pair if words[images[0]][0] == 'C' else pair[::-1])
         pairs = self._present(path, rows).reshape(-1, 2)
         (probes, first_index), (gallery, second_index) = (np.unique(side, return_inverse=True) for side in pairs.T)
         return Fold(name, probes, gallery, np.stack([first_index, second_index], 1))
@@ -107,7 +108,8 @@ class _ImageLookup:
 
     @staticmethod
     def _present(path: Path, values: Sequence[int | tuple | None]) -> np.ndarray:
-        """The values without None, which stands for an image that was filtered out; their number is logged."""
+        """(N,) or (N,2) int64: the values that are not None. None marks a line with an image that was filtered out; the number of
+        such lines is logged."""
         present = [value for value in values if value is not None]
         if len(present) < len(values):
             warn_once(f'{path}: {len(values) - len(present)} of {len(values)} lines name images that were filtered out')

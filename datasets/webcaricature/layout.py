@@ -27,24 +27,24 @@ from models.image_io import list_images
 # Left and right are the viewer's.
 LANDMARKS = ('hairline', 'l_ear', 'chin', 'r_ear', 'l_brow_l', 'l_brow_r', 'r_brow_l', 'r_brow_r', 'l_eye_l', 'l_eye_r',
              'r_eye_l', 'r_eye_r', 'nose', 'lip_top', 'mouth_l', 'lip_bottom', 'mouth_r')
-_OF_68 = [0, 8, 16, 17, 21, 22, 26, 36, 39, 42, 45, 30, 51, 48, 57, 54]  # all but the hairline among the 68 of iBUG
-FOLDS = 10
+_INDICES_OF_68 = [0, 8, 16, 17, 21, 22, 26, 36, 39, 42, 45, 30, 51, 48, 57, 54]  # of LANDMARKS[1:] among the 68 of iBUG
+FOLDS = 10  # number of folds of view 2
 IMAGE_NAME = re.compile(r'[CP]\d{5}')
 _FOLD_PARTITION = re.compile(rf'(verification|identification)-([1-9]|{FOLDS})(-test)?')
 
 
 def five_landmarks(points: np.ndarray) -> np.ndarray:
     """(...,17,2) landmarks -> (...,5,2): centers of the eyes (mean of the corners), nose tip, corners of the mouth."""
-    at = LANDMARKS.index
-    eyes = [points[..., at(f'{side}_eye_l'):at(f'{side}_eye_r') + 1, :].mean(-2) for side in 'lr']
-    return np.stack([*eyes, *(points[..., at(name), :] for name in ('nose', 'mouth_l', 'mouth_r'))], -2)
+    index = LANDMARKS.index
+    eyes = [points[..., index(f'{side}_eye_l'):index(f'{side}_eye_r') + 1, :].mean(-2) for side in 'lr']
+    return np.stack([*eyes, *(points[..., index(name), :] for name in ('nose', 'mouth_l', 'mouth_r'))], -2)
 
 
 def landmarks_from_68(landmarks: np.ndarray) -> np.ndarray:
     """The 17 landmarks (17,2) from the 68 landmarks (68,2) of iBUG. The hairline, which is not among these, is estimated above
     the brows at three quarters of their distance to the chin."""
     brows = landmarks[17:27].mean(0)
-    return np.concatenate([[brows + 0.75 * (brows - landmarks[8])], landmarks[_OF_68]])
+    return np.concatenate([[brows + 0.75 * (brows - landmarks[8])], landmarks[_INDICES_OF_68]])
 
 
 def webcaricature(root: str | Path, partition: str = 'all') -> Faces:

@@ -98,7 +98,7 @@ def _resolved(change: Change, base: dict[str, Any], seed: int) -> RunConfig:
                                                        if key in base and base[key] == value}})
     preset = change.preset or (family if (PRESETS / f'{family}.yaml').is_file() else None)
     config = started(family, preset, [*overrides(change), {'engine': {'seed': seed}}], inherited=overrides(inherited))
-    return config.model_copy(update={'model': checked(family_types(family)[1], config.model).model_dump()})
+    return config.model_copy(update={'model': checked(family_types(family)[1], config.model, 'model.').model_dump()})
 
 
 def _check_tasks(ablation: AblationConfig, changes: dict[str, Change]) -> None:

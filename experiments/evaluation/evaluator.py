@@ -30,6 +30,7 @@ from experiments.evaluation.groups import skin_angles, tone
 from experiments.evaluation.judges import Judges
 from experiments.evaluation.metrics import cost
 from experiments.evaluation.metrics import images as image_metrics
+from experiments.evaluation.metrics.color import color_difference
 from experiments.evaluation.metrics.identity import attribute_accuracy, cosine, identity_ranks, image_ranks, share_within
 from experiments.evaluation.protocols.swaps import SwapProtocol
 from experiments.evaluation.shards import Shards
@@ -42,7 +43,7 @@ from models.pose import expression_error, pose_error, shape_error
 from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
 
-VERSION = 1  # version of the metrics in this module; a change invalidates stored rows
+VERSION = 2  # version of the metrics in this module; a change invalidates stored rows
 Row = dict[str, Any]  # name, protocol, sha256, pairs, judges, missing, notes, figures
 
 
@@ -162,6 +163,7 @@ class Evaluation:
                       'truth': None if batch.truth is None else judges.identity(batch.truth),
                       'pose': judges.pose(batch.target, pairs.target_labels), 'shape': upright['source'],
                       'expression': upright['target'], 'features': judges.features(batch.target),
+                      'lite0': judges.lite_features(batch.target),
                       'source_label': batch.source_label, 'target_label': batch.target_label}
             self.reference.write(pairs.rows, values)
         return self.reference.read(pairs.rows)
@@ -173,7 +175,7 @@ class Evaluation:
         labels = judges.labels(swap)
         identity, upright = judges.identity(swap), judges.upright(swap)
         figures: dict[str, Tensor | None] = {
-            'identity': identity, 'features': judges.features(swap),
+            'identity': identity, 'features': judges.features(swap), 'lite0': judges.lite_features(swap),
             'pose': pose_error(judges.pose(swap, labels), reference['pose']),
             'sharpness': image_metrics.sharpness(swap, face) / image_metrics.sharpness(batch.target, face),
         }
@@ -182,11 +184,14 @@ class Evaluation:
         if upright is not None:
             figures |= {'expression': expression_error(upright, reference['expression']),
                         'shape': shape_error(upright, reference['shape'])}
+        figures |= dict(zip(('color_mean', 'color_deviation'), color_difference(swap, batch.target, face)))
         soft = blend.soften(torch.maximum(face, _resize_mask(face_mask(labels), swap)))
         for prefix, image in (('', swap), ('pasted_', batch.target + soft * (swap - batch.target))):
             figures |= self._image_metrics(image, batch.target, {f'{prefix}whole': None, f'{prefix}background': 1 - face})
         if batch.truth is not None:
             figures |= self._image_metrics(swap, batch.truth, {'truth': None})
+            truth_colors = color_difference(batch.truth, batch.target, face)
+            figures |= dict(zip(('truth_color_mean', 'truth_color_deviation'), truth_colors))
             if identity is not None:
                 figures['truth_id'] = cosine(identity, reference['truth'])
         if judges.causes is not None and self.protocol.causes is not None:
@@ -230,6 +235,8 @@ class Evaluation:
         """Retrieval, and distances between the sets of swaps and targets."""
         swaps = shards.find('identity')
         figures = {} if swaps is None else {name: single(value) for name, value in self._retrieval(swaps).items()}
+        if self.judges.lite is not None:
+            figures |= set_distances(shards, 'lite0', self.reference, 'lite0', ('fd_lite0', 'kd_lite0'))
         if self.judges.inception is not None:
             return figures | set_distances(shards, 'features', self.reference, 'features', ('fid', 'kid'))
         return figures | set_distances(shards, 'identity', self.reference, 'target', ('fd_id', 'kd_id'))

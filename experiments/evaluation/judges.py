@@ -14,6 +14,7 @@ from models import weights
 from models.base import Family
 from models.perception.build import EMBEDDERS, load_embedder, load_parser
 from models.perception.causes import load_causes
+from models.perception.features.efficientnet import LiteFeatures
 from models.perception.landmarks.onnx import PFLD, FSANet
 from models.pose import fit_pose, frontal
 
@@ -93,6 +94,7 @@ class Judges:
 
         self.lpips = self._optional('lpips', 'alexnet and lpips-alex', lambda: load_lpips().to(self.device))
         self.inception = self._optional('inception', 'inception-fid', lambda: load_inception().to(self.device))
+        self.lite = self._optional('lite0', 'efficientnet-lite0', lambda: LiteFeatures().to(self.device))
         file = causes or ('causes' in weights.TABLE and weights.path('causes'))
         self.causes = load_causes(file).to(self.device) if file else None
         if file:
@@ -144,6 +146,11 @@ class Judges:
     def identity(self, images: Tensor) -> Tensor | None:
         """Unit embeddings (B,D) on the CPU, or None."""
         return None if self.embedder is None else self.embedder(images).cpu()
+
+    @torch.no_grad()
+    def lite_features(self, images: Tensor) -> Tensor | None:
+        """EfficientNet-Lite0 features (B,496) on the CPU, or None."""
+        return None if self.lite is None else self.lite(images).cpu()
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor | None:

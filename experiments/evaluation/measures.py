@@ -47,11 +47,17 @@ MEASURES = {
     'cause_identity': Measure('identity error', 'low', 3, "mean error of the renderer's identity parameters, each in [-1,1]"),
     'cause_attributes': Measure('attribute error', 'low', 3, "mean error of the renderer's pose, expression, light, in [-1,1]"),
     'attributes': Measure('attributes', 'high', 3, 'share of beard, baldness, makeup, freckles, glasses predicted correctly'),
+    'color_mean': Measure('color', 'low', 2, 'distance of the mean colors of the face to the target, units of CIELAB'),
+    'color_deviation': Measure('color SD', 'low', 2, 'distance of the standard deviations of these colors, units of CIELAB'),
+    'truth_color_mean': Measure('true color', '', 2, 'the same distance between the true swap and the target'),
+    'truth_color_deviation': Measure('true color SD', '', 2, 'the same distance between the true swap and the target'),
     'sharpness': Measure('sharpness', '', 3, 'ratio of the variances of the Laplacian in the face, swap to target'),
     'fid': Measure('FID', 'low', 2, 'Fréchet distance of swaps to targets on Inception features'),
     'kid': Measure('KID', 'low', 5, 'kernel distance of swaps to targets on Inception features'),
     'fd_id': Measure('FD-id', 'low', 4, 'Fréchet distance on the features of the identity encoder (not FID)'),
     'kd_id': Measure('KD-id', 'low', 6, 'kernel distance on the features of the identity encoder (not KID)'),
+    'fd_lite0': Measure('FD-lite0', 'low', 3, 'Fréchet distance on spatial means of the maps of EfficientNet-Lite0 (not FID)'),
+    'kd_lite0': Measure('KD-lite0', 'low', 5, 'kernel distance on these features (not KID)'),
     'precision': Measure('precision', 'high', 3, 'share of swaps inside the manifold of the targets'),
     'recall': Measure('recall', 'high', 3, 'share of targets inside the manifold of the swaps'),
     'diversity': Measure('diversity', '', 4, 'mean absolute difference of two samples of one swap, fraction of the range'),
@@ -77,7 +83,7 @@ MEASURES = {
 }
 DEFAULT_COLUMNS = ('id_source', 'id_target', 'top1', 'top5', 'pose', 'expression', 'shape', 'background_l1', 'background_psnr',
                    'background_ssim', 'truth_l1', 'truth_ssim', 'truth_id', 'cause_identity', 'cause_attributes', 'fid', 'fd_id',
-                   'sharpness', 'seconds')
+                   'fd_lite0', 'sharpness', 'color_mean', 'truth_color_mean', 'seconds')
 RECOGNITION_COLUMNS = ('auc', 'tar_at_far_0.01', 'tar_at_far_0.001', 'c2p_rank_1', 'p2c_rank_1')
-TRANSLATION_COLUMNS = ('fid', 'kid', 'fd_id', 'kd_id', 'precision', 'recall', 'id_source', 'edges', 'color_distance',
+TRANSLATION_COLUMNS = ('fid', 'kid', 'fd_id', 'kd_id', 'fd_lite0', 'precision', 'recall', 'id_source', 'edges', 'color_distance',
                        'diversity', 'truth_l1', 'truth_ssim')

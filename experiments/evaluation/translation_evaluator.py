@@ -77,8 +77,10 @@ def _pair_values(batch: PairBatch, direction: str, system: System, judges: Judge
     embedding, source_embedding = judges.identity(translated), judges.identity(source)
     values: dict[str, Tensor | None] = {
         'edges': edge_agreement(source, translated), 'diversity': diversity(torch.stack([translated, second_sample])),
-        'identity': embedding, 'features': judges.features(translated), 'colors': color_histogram(translated),
+        'identity': embedding, 'features': judges.features(translated), 'lite0': judges.lite_features(translated),
+        'colors': color_histogram(translated),
         'target_identity': judges.identity(target), 'target_features': judges.features(target),
+        'target_lite0': judges.lite_features(target),
         'target_colors': color_histogram(target),
     }
     if embedding is not None and source_embedding is not None:
@@ -92,6 +94,8 @@ def _figures(shards: Shards) -> dict[str, Figure]:
     figures = {name: spread(values) for name, values in shards.per_sample().items()}
     histograms = [_mean(shards, name) for name in ('colors', 'target_colors')]
     figures['color_distance'] = single(color_distance(*histograms))
+    if shards.find('lite0', 1) is not None:
+        figures |= set_distances(shards, 'lite0', shards, 'target_lite0', ('fd_lite0', 'kd_lite0'))
     has_features = shards.find('features', 1) is not None
     kind, names = ('features', ('fid', 'kid')) if has_features else ('identity', ('fd_id', 'kd_id'))
     return figures | set_distances(shards, kind, shards, f'target_{kind}', names)

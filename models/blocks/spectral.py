@@ -19,8 +19,8 @@ from models.precision import full_precision
 def power_step(matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """One power step of a matrix (O,I) on the stored vectors u (O,) and v (I,), in place; returns copies of both.
 
-    An operator of its own, since compiled code would keep the stored vectors themselves for the backward pass, which the next
-    step changes.
+    A custom operator, since compiled code would otherwise keep references to the stored vectors for the backward pass, and the
+    next step changes these vectors.
     """
     right = F.normalize(matrix.t() @ u, dim=0)
     left = F.normalize(matrix @ right, dim=0)

@@ -108,15 +108,15 @@ class MultiScaleDiscriminator(Discriminator):
 
 class Projector(nn.Module):
     """Frozen feature maps of a classification network, mixed across channels and scales by frozen random convolutions (Sauer et
-    al. 2021, section 3.2)."""
+    al. 2021, section 3.2). width: channels of the finest mixed map."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.pretrained = EfficientNetLite0()
-        mixed = (64, 128, 256, 512)
+        mixed = (width, 2 * width, 4 * width, 8 * width)
         self.scratch = nn.ModuleDict({f'layer{i}_ccm': nn.Conv2d(a, b, 1)
                                       for i, (a, b) in enumerate(zip(EfficientNetLite0.widths, mixed))})
-        for i, out in reversed(list(enumerate((64, 64, 128, 256)))):
+        for i, out in reversed(list(enumerate((width, width, 2 * width, 4 * width)))):
             self.scratch[f'layer{i}_csm'] = nn.ModuleDict({'out_conv': nn.Conv2d(mixed[i], out, 1)})
         self.requires_grad_(False)
 
@@ -149,7 +149,7 @@ class _Halving(nn.Module):
 
 
 class _Mini(nn.Module):
-    """Discriminator of one mixed map: (B,widths[0],h,w) -> deepest map (B,512,.,.) and logits (B,1,.,.)."""
+    """Discriminator of one mixed map: (B,widths[0],h,w) -> deepest map (B,widths[-1],.,.) and logits (B,1,.,.)."""
 
     def __init__(self, widths: tuple[int, ...]):
         super().__init__()
@@ -166,6 +166,7 @@ class ProjectedConfig(Config):
 
     kind: Literal['projected'] = 'projected'
     size: int = Field(224, description='side of the images in pixels')
+    width: int = Field(64, ge=1, description='channels of the finest mixed map; the deepest ones have eight times as many')
     pretrained: bool = Field(True, description='load the published weights `efficientnet-lite0` of models.weights')
     value_range: ValueRange = Field('imagenet', description="value range of the network's images (models.images)")
     classes: int = Field(0, description='identities of the class head, 0 for none')
@@ -177,17 +178,19 @@ class ProjectedDiscriminator(Discriminator):
     `discriminator` and the class head are trainable. features are the frozen network's maps."""
 
     def __init__(self, config: ProjectedConfig):
-        super().__init__(512, config.classes)
+        width = config.width
+        super().__init__(8 * width, config.classes)
         if config.size < 128:
             raise ValueError(f'a projected discriminator needs images of at least 128 pixels, not {config.size}: '
                              'take kind sagan or patch')
         self.value_range = config.value_range
-        self.feature_network = Projector()
+        self.feature_network = Projector(width)
         if config.pretrained:
             self.feature_network.pretrained.fill()
         self.discriminator = nn.ModuleDict({'mini_discs': nn.ModuleDict({
             str(i): _Mini(widths) for i, widths in enumerate((
-                (64, 64, 128, 256, 512), (64, 128, 256, 512), (128, 256, 512), (256, 512)))})})
+                (width, width, 2 * width, 4 * width, 8 * width), (width, 2 * width, 4 * width, 8 * width),
+                (2 * width, 4 * width, 8 * width), (4 * width, 8 * width)))})})
 
     def forward(self, image: Tensor) -> DiscriminatorOutput:
         maps, mixed = self.feature_network(from_signed(image, self.value_range))

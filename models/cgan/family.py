@@ -6,17 +6,19 @@ loss:
 | loss | group | formula | published | source |
 | --- | --- | --- | --- | --- |
 | id | generator | 1 - cosine, its hinge, or its distilled form | 30 | SimSwap eq. 3 |
-| reconstruction | generator | mean abs(swap - target), same identity | 10 | SimSwap eq. 5 |
+| reconstruction | generator | mean abs(swap - real), where the expected swap is known | 10 | SimSwap eq. 5 |
 | adversarial | generator | models.losses.adversarial, by `adversary` | 1 | SimSwap eq. 6 |
-| feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and target | 10 | SimSwap eq. 8 |
+| feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and real | 10 | SimSwap eq. 8 |
+| feature_reconstruction | generator | relative L1 of all its maps of swap and real, where known | 0 | Johnson 2016 eq. 2 |
 | cycle | generator | mean abs(swap of the swap to the target's identity - target) | 0 | Zhu 2017 eq. 2 |
 | classes | generator | cross entropy of the discriminator's class logits with the source's label | 0 | Odena 2017 |
-| discriminator | discriminator | loss on targets and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
+| discriminator | discriminator | loss on real images and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
 | gradient_penalty | discriminator | (gradient norm on interpolations - 1)^2 | 0 | Gulrajani 2017 eq. 3 |
 | r1 | discriminator | gradient norm^2 / 2 on real images, every `lazy` steps, times `lazy` | 0 | Mescheder 2018 eq. 9 |
-| discriminator_classes | discriminator | cross entropy of its class logits of a target with the target's label | 0 | Odena 2017 |
+| discriminator_classes | discriminator | cross entropy of its class logits of a real image with its label | 0 | Odena 2017 |
 
-Real images are the targets, so that the background is alike on both sides and does not separate them.
+Real images are the expected swaps where they are known, otherwise the targets, so that the background is alike on both sides
+and does not separate them.
 
 Known failures in the journal: `id_source` flat and `id_target` high (the generator copies the target), `id_source` falling late
 (the identity is lost), `real_accuracy` and `fake_accuracy` near 1 (the discriminator separates all images).
@@ -47,6 +49,7 @@ from models.losses.adversarial import (
     r1_penalty,
 )
 from models.losses.identity import cosine_id_loss, distillation_id_loss, hinge_id_loss
+from models.losses.perceptual import perceptual_l1
 from models.swap.conditions import SwapConditions, identity_mixer
 from models.swap.family import SwapFamily, SwapFamilyConfig
 from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap, swap_losses
@@ -74,7 +77,8 @@ class CGANConfig(SwapFamilyConfig):
                                               'finest details; doubles the time, raises the id similarity')
     weights: dict[str, float] = Field({
         **SWAP_LOSS_WEIGHTS, 'id': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0,
-        'parsing': 2.0, 'shading': 8.0, 'adversarial': 1.0, 'feature_matching': 2.0, 'cycle': 0.0, 'classes': 0.0,
+        'parsing': 2.0, 'shading': 8.0, 'adversarial': 1.0, 'feature_matching': 2.0,
+        'feature_reconstruction': 0.0, 'cycle': 0.0, 'classes': 0.0,
         'discriminator': 1.0, 'gradient_penalty': 0.0, 'r1': 0.0, 'discriminator_classes': 0.0,
     }, description='weight of each loss; a loss of weight 0 is not computed')
 
@@ -118,6 +122,20 @@ class CGAN(SwapFamily):
     def ema_modules(self) -> dict[str, nn.Module]:
         return {'generator': self.generator}
 
+    def adapted_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Self-attention is named by the side of its maps, which grows with the images: the k-th smallest side of the file
+        becomes the k-th smallest of this generator."""
+        prefix = 'generator.attention.'
+        stored = sorted({int(name.removeprefix(prefix).split('.')[0]) for name in state if name.startswith(prefix)})
+        sides = dict(zip(map(str, stored), map(str, sorted(self.config.generator.attention)), strict=False))
+
+        def renamed(name: str) -> str:
+            if not name.startswith(prefix):
+                return name
+            side, rest = name.removeprefix(prefix).split('.', 1)
+            return f'{prefix}{sides.get(side, side)}.{rest}'
+        return {renamed(name): value for name, value in state.items()}
+
     def after_update(self, group: str) -> None:
         if group == 'discriminator' and self.config.clip:
             clip_weights(self.discriminator, self.config.clip)
@@ -131,6 +149,7 @@ class CGAN(SwapFamily):
             background_image=conditions.background_image if config.background_image else None)
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        batch = self.training_batch(batch, cache)
         if group == 'discriminator':
             return self._discriminator_losses(batch, step, cache)
         config, labels = self.config, self.labels(batch)
@@ -144,7 +163,7 @@ class CGAN(SwapFamily):
                             config.jitter if self.training else 0.0, self.id_form)
         losses = swap_losses(swap, config.weights)
         self.log_swap_metrics(swap, step)
-        if any(map(self.is_active, ('adversarial', 'feature_matching', 'classes'))):
+        if any(map(self.is_active, ('adversarial', 'feature_matching', 'feature_reconstruction', 'classes'))):
             losses |= self._adversarial_losses(image, batch)
         if self.is_active('cycle'):
             with torch.no_grad():
@@ -157,27 +176,30 @@ class CGAN(SwapFamily):
         output, losses = self.discriminator(swap), {}
         if self.is_active('adversarial'):
             losses['adversarial'] = generator_loss(self.config.adversary, output.logits)
-        if self.is_active('feature_matching'):
+        if self.is_active('feature_matching') or self.is_active('feature_reconstruction'):
             with torch.no_grad():
-                target_features = self.discriminator(batch.target).features[-self.config.matched:]
-            pairs = zip(output.features[-self.config.matched:], target_features, strict=True)
-            losses['feature_matching'] = torch.stack([F.l1_loss(feature, target) for feature, target in pairs]).mean()
+                real_features = self.discriminator(batch.real).features
+            if self.is_active('feature_matching'):
+                pairs = list(zip(output.features, real_features, strict=True))[-self.config.matched:]
+                losses['feature_matching'] = torch.stack([F.l1_loss(feature, real) for feature, real in pairs]).mean()
+            if self.is_active('feature_reconstruction'):
+                losses['feature_reconstruction'] = perceptual_l1(output.features, real_features, batch.supervised)
         if self.is_active('classes'):
             losses['classes'] = self._class_loss(output.classes, batch.source_label)
         return losses
 
     def _discriminator_losses(self, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
         swap = cache['swap'] if 'swap' in cache else self._render(batch)
-        real, fake, losses = self.discriminator(batch.target), self.discriminator(swap), {}
+        real, fake, losses = self.discriminator(batch.real), self.discriminator(swap), {}
         if self.is_active('discriminator'):
             kind = self.config.adversary
             losses['discriminator'] = discriminator_on_real(kind, real.logits) + discriminator_on_fake(kind, fake.logits)
         if self.is_active('gradient_penalty'):
-            losses['gradient_penalty'] = gradient_penalty(lambda images: self.discriminator(images).logits, batch.target, swap)
+            losses['gradient_penalty'] = gradient_penalty(lambda images: self.discriminator(images).logits, batch.real, swap)
         if self.is_active('r1') and step % self.config.lazy == 0:
-            losses['r1'] = self.config.lazy * r1_penalty(lambda images: self.discriminator(images).logits, batch.target)
+            losses['r1'] = self.config.lazy * r1_penalty(lambda images: self.discriminator(images).logits, batch.real)
         if self.is_active('discriminator_classes'):
-            losses['discriminator_classes'] = self._class_loss(real.classes, batch.target_label)
+            losses['discriminator_classes'] = self._class_loss(real.classes, batch.real_label)
         threshold = 0.5 if self.config.adversary == 'lsgan' else 0.0
         real_accuracy, fake_accuracy = accuracy(real.logits, fake.logits, threshold=threshold)
         self.log_metrics(real_accuracy=real_accuracy, fake_accuracy=fake_accuracy)

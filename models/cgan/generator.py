@@ -224,12 +224,12 @@ class Generator(nn.Module):
 
     def swap(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
              background_image: Tensor | None = None) -> Tensor:
-        """The swap alone, as `swap_and_mask`."""
+        """`swap_and_mask` without the mask."""
         return self.swap_and_mask(target, embedding, parsing_onehot=parsing_onehot, background_image=background_image)[0]
 
     def swap_and_mask(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
                       background_image: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """forward for images in [-1,1], whatever the network's value range; differentiable, not clamped. The mask is None where
+        """`forward` for images in [-1,1], for any value range of the network; differentiable, not clamped. The mask is None where
         the network predicts none."""
         value_range = self.config.value_range
         output = self(from_signed(target, value_range), embedding, parsing_onehot=parsing_onehot,

@@ -92,6 +92,7 @@ class CVAE(SwapFamily):
         return {'encoder': self.encoder, 'background': self.background, 'decoder': self.decoder}
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        batch = self.training_batch(batch, cache)
         if group == 'discriminator' and self.discriminator is not None:
             return self._discriminator_losses(self.discriminator, batch, cache)
         config, labels = self.config, self.labels(batch)
@@ -117,7 +118,7 @@ class CVAE(SwapFamily):
     def _discriminator_losses(self, discriminator: nn.Module, batch: SwapBatch, cache: dict) -> dict[str, Tensor]:
         swap = cache['swap'] if 'swap' in cache else self.render(batch)
         # One pass: compiled, the power iterations of spectral norms must not step again before the backward pass.
-        logits = discriminator(torch.cat([batch.target, swap]))  # (2B,1,h,w)
+        logits = discriminator(torch.cat([batch.real, swap]))  # (2B,1,h,w)
         real, fake = ([half] for half in logits.chunk(2))
         self.log_metrics(**dict(zip(('real_accuracy', 'fake_accuracy'), accuracy(real, fake))))
         if not self.is_active('discriminator'):

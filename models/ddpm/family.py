@@ -7,14 +7,15 @@ embedding. With x0' the clean image of the prediction and a = alphas_cumprod of 
 | ----------- | ---------------------------------------------------------- | --------------- | --------------------- |
 | noise       | squared error of the prediction (eps, x0 or v)             | `weighting`     | without a swap's face |
 | id          | 1 - cos(teacher(x0'), teacher(source))                     | 6.75 a (1-a)^2  | swaps                 |
-| background  | mean abs(x0' - target) outside the target's face mask      | 1 - a           | with structure        |
-| perceptual  | L1 of the teacher's feature maps of x0' and target         | a               | without swaps         |
+| background  | mean abs(x0' - real) outside the target's face mask        | 1 - a           | with structure        |
+| perceptual  | L1 of the teacher's feature maps of x0' and real           | a               | without swaps         |
 | variational | variational bound in bits per value, for the learned sigma | 1               | without swaps         |
 
-A sample is a swap where source and target differ in identity and the identity condition is kept. Its true face is unavailable,
-and the noisy image contains the target's face: the weight of `id` is largest at a = 1/3, where the noisy image contains little of
-that face and x0' is a face already. Identity and structure are dropped at random, for classifier-free guidance (Ho & Salimans
-2022), separately and together, so that the same network is an unconditional denoiser as well.
+The image that is denoised, `real`, is the expected swap where it is known, otherwise the target. A sample is a swap where it is
+not known and the identity condition is kept. The noisy image then contains the target's face: the weight of `id` is largest at
+a = 1/3, where the noisy image contains little of that face and x0' is a face already. Identity and structure are dropped at
+random, for classifier-free guidance (Ho & Salimans 2022), separately and together, so that the same network is an unconditional
+denoiser as well.
 """
 from dataclasses import replace
 
@@ -148,38 +149,40 @@ class DDPM(SwapFamily):
         return Condition(structure, condition.id_embedding).masked(keep_structure, keep_id), keep_structure, keep_id
 
     def forward(self, group: str, batch: SwapBatch, step: int, cache: dict) -> dict[str, Tensor]:
+        batch = self.training_batch(batch, cache)
         labels = self.labels(batch)
         condition, face = self.condition(replace(batch, target_parsing=labels))
         condition, keep_structure, keep_id = self.drop_conditions(condition)
-        is_swap, target, losses = ~batch.same & keep_id, batch.target, {}
+        is_swap, real, losses = ~batch.supervised & keep_id, batch.real, {}
 
-        index = torch.randint(len(self.process.timesteps), (len(batch),), device=target.device)
-        alpha, noise = self.process.alpha(index), torch.randn_like(target)
-        noisy = noised(target, noise, alpha)
+        index = torch.randint(len(self.process.timesteps), (len(batch),), device=real.device)
+        alpha, noise = self.process.alpha(index), torch.randn_like(real)
+        noisy = noised(real, noise, alpha)
         output, sigma = split(self.denoiser(noisy, index, condition).float(), 3)
         clean = clean_from(self.config.prediction, output, noisy, alpha)
 
         if self.is_active('noise'):
-            error = (output - as_prediction(self.config.prediction, target, noise, alpha)).square()
+            error = (output - as_prediction(self.config.prediction, real, noise, alpha)).square()
             supervised = 1 - _broadcastable(is_swap) * self.dilated_face(face)
             weight = loss_weight(self.config.weighting, self.config.prediction, alpha, gamma=self.config.gamma)
             losses['noise'] = (weight * supervised * error).mean()
         if self.is_active('variational'):
-            bound = self.process.variational(target, noisy, clean, sigma, index)
+            bound = self.process.variational(real, noisy, clean, sigma, index)
             losses['variational'] = (bound * ~is_swap).mean()
         clean = clean.clamp(-1, 1)
         if self.is_active('background'):
             weight = _broadcastable(keep_structure) * (1 - alpha)
-            losses['background'] = background_l1(clean, target, 1 - weight * (1 - face))
+            losses['background'] = background_l1(clean, real, 1 - weight * (1 - face))
         if self.is_active('id'):
             losses['id'] = self.id_loss(clean, batch, condition.id_embedding, alpha, is_swap)
         if self.is_active('perceptual'):
             with torch.no_grad():
-                target_maps = self.perception.teacher.maps(target, TEACHER_MAPS)
-            losses['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, TEACHER_MAPS), target_maps,
+                real_maps = self.perception.teacher.maps(real, TEACHER_MAPS)
+            losses['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, TEACHER_MAPS), real_maps,
                                                  alpha[:, 0, 0, 0] * ~is_swap)
         # The other losses of models.swap compare the predicted clean image at every noise level alike.
-        rendered = RenderedSwap(clean, replace(batch, same=~is_swap), labels, face, condition.id_embedding, self.perception)
+        rendered = RenderedSwap(clean, replace(batch, truth=real, has_truth=~is_swap), labels, face, condition.id_embedding,
+                                self.perception)
         return losses | swap_losses(rendered, self.config.weights, exclude=('id', 'background', 'perceptual'))
 
     def id_loss(self, clean: Tensor, batch: SwapBatch, id_embedding: Tensor, alpha: Tensor, is_swap: Tensor) -> Tensor:

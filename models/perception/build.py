@@ -32,7 +32,8 @@ def load_embedder(name: str) -> Embedder:
 
 
 def build_perception(id_encoder: str = 'identity-mobilefacenet', teacher: str | None = None, parser: str | None = 'parsing-unet',
-                     vgg: str | None = None, landmarks: bool = False, distillation_teacher: str | None = None) -> Perception:
+                     vgg: str | None = None, landmarks: bool = False, distillation_teacher: str | None = None,
+                     reverser: str | None = None) -> Perception:
     """Build the frozen networks of a run.
 
     Args:
@@ -41,14 +42,15 @@ def build_perception(id_encoder: str = 'identity-mobilefacenet', teacher: str | 
         parser: a name of PARSERS, None for none.
         vgg: a name of VGGS, None for none.
         landmarks: whether the landmark network is built.
-        distillation_teacher: a trained swapper, by file or by a name of models.weights; None for none.
+        distillation_teacher, reverser: trained swappers, by file or by a name of models.weights; None for none.
     """
     encoder = load_embedder(id_encoder)
     perception = Perception(encoder, encoder if teacher in (None, id_encoder) else load_embedder(teacher),
                             load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None,
                             FiveLandmarks() if landmarks else None)
-    if distillation_teacher:
-        is_file = distillation_teacher.endswith('.safetensors')
-        file = distillation_teacher if is_file else weights.path(distillation_teacher)
-        perception.distillation_teacher = load_family(file, replace(perception), task='swap')
+    swappers = {name: load_family(name if name.endswith('.safetensors') else weights.path(name), replace(perception),
+                                  task='swap')
+                for name in {distillation_teacher, reverser} if name is not None}
+    perception.distillation_teacher = swappers[distillation_teacher] if distillation_teacher else None
+    perception.reverser = swappers[reverser] if reverser else None
     return perception

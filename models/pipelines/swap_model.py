@@ -109,5 +109,5 @@ class SwapModel:
                                  f'{type(family).__name__} generates in one step')
             overrides = (renamed_settings(parse_override(text), parents=('sampling',)) for text in self.sampling)
             settings = reduce(merge, overrides, defaults.model_dump())
-            family.config = family.config.model_copy(update={'sampling': checked(type(defaults), settings)})
+            family.config = family.config.model_copy(update={'sampling': checked(type(defaults), settings, 'sampling.')})
         return family

@@ -43,7 +43,7 @@ def dilated_face(face: Tensor, margin_px: int) -> Tensor:
 def identity_mixer(batch: SwapBatch, probability: float) -> Callable[[Tensor], Tensor]:
     """A random mixture of source identities (mixup, Zhang et al. 2018) as a function of unit embeddings (B,D).
 
-    With `probability`, a row whose source and target differ in identity is interpolated with the row of another source by a
+    With `probability`, a row whose expected swap is unknown is interpolated with the row of another source by a
     uniform weight. The function applies the same mixture at each call, so that it holds for several embedders; with
     probability 0 it is the identity function.
     """
@@ -51,7 +51,7 @@ def identity_mixer(batch: SwapBatch, probability: float) -> Callable[[Tensor], T
         return lambda embeddings: embeddings
     count, device = len(batch), batch.target.device
     weight, uniform = torch.rand(2, count, 1, device=device)  # (B,1) each
-    weight = weight * ((uniform < probability) & ~batch.same[:, None])
+    weight = weight * ((uniform < probability) & ~batch.supervised[:, None])
     order = torch.randperm(count, device=device)
     return lambda embeddings: _interpolated(embeddings, embeddings[order], weight)
 

@@ -1,4 +1,6 @@
 """Base of the face swapping families."""
+from dataclasses import replace
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -8,6 +10,7 @@ from models.base import METRICS_EVERY, Family, FamilyConfig, Perception
 from models.batch import PARTS, SwapBatch
 from models.swap.conditions import SwapConditions, dilated_face, swap_conditions
 from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap
+from models.swap.reversal import reversed_pairs
 
 
 class SwapFamilyConfig(FamilyConfig):
@@ -19,13 +22,17 @@ class SwapFamilyConfig(FamilyConfig):
     parsing: bool = Field(True, description="condition on the target's one-hot parsing map instead of its face mask")
     jitter: float = Field(0.0, ge=0, le=0.2, description="largest random shift, rotation and scaling of the swap in front of the "
                                                          'embedders in training, as shares')
-    blend: float = Field(0.0, ge=0, le=1, description='share of the pairs of different identities that are conditioned on a '
+    blend: float = Field(0.0, ge=0, le=1, description='share of the pairs without an expected swap that are conditioned on a '
                                                       'mixture of two sources in training')
+    reversed: float = Field(0.0, ge=0, le=1, description='share of the pairs of one identity whose target perception.reverser '
+                                                         'gives the face of another source; the expected swap is the target '
+                                                         'before')
     weights: dict[str, float] = Field(SWAP_LOSS_WEIGHTS, description='weight of each loss; a loss of weight 0 is not computed')
 
     def networks(self) -> set[str]:
         optional = {'landmarks': 'landmarks', 'distillation': 'distillation_teacher'}
-        return {'id_encoder', 'parser', 'teacher'} | {network for loss, network in optional.items() if self.is_active(loss)}
+        networks = {network for loss, network in optional.items() if self.is_active(loss)}
+        return {'id_encoder', 'parser', 'teacher'} | networks | ({'reverser'} if self.reversed else set())
 
     def ignored(self) -> dict[str, str]:
         return needing('a weight of id, id_drift or id_encoder', self.is_active('id', 'id_drift', 'id_encoder'), 'jitter')
@@ -54,6 +61,8 @@ class SwapFamily(Family):
     def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
         super().__init__(config, perception)
         self.require('distillation_teacher', 'distillation')
+        if config.reversed and perception is not None and perception.reverser is None:
+            raise ValueError('model.reversed needs a trained swapper: name one as perception.reverser, or set model.reversed=0')
         if config.jitter and self.is_active('perceptual'):
             raise ValueError('the loss perceptual compares swap and target pixel by pixel, which the jitter displaces: set '
                              'model.jitter=0 or model.weights.perceptual=0')
@@ -64,6 +73,16 @@ class SwapFamily(Family):
             if teacher_size != config.size:
                 raise ValueError(f'the distillation teacher generates images of {teacher_size} pixels, this family of '
                                  f'{config.size}: set the same model.size for both')
+
+    def training_batch(self, batch: SwapBatch, cache: dict) -> SwapBatch:
+        """The batch with its share `reversed` of reversed pairs, which are rendered once per step."""
+        if not self.config.reversed or not self.training:
+            return batch
+        if 'batch' not in cache:
+            labeled = replace(batch, target_parsing=self.labels(batch), source_embedding=self.source_embedding(batch))
+            parser, reverser = self.perception.require('parser'), self.perception.require('reverser')
+            cache['batch'] = reversed_pairs(labeled, reverser, parser.labels, self.config.reversed)
+        return cache['batch']
 
     def labels(self, batch: SwapBatch) -> Tensor:
         """(B,H,W): parsing labels of the targets, from the batch where it has them, otherwise from the parser."""

@@ -1,24 +1,24 @@
 """Losses of a rendered swap that need no network of the family.
 
-A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family
-has a weight for it. Source and target of a pair have the same identity or different ones; a loss of one kind of pairs is 0 for
-a batch of the other.
+A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family has a
+weight for it. The expected swap of a pair is known (rendered faces, reversed pairs, and the target of pairs of one identity) or
+not; a loss of one kind of pairs is 0 for a batch of the other. `real` is the expected swap where known, otherwise the target.
 
-| loss            | formula                                                        | pairs     | source               |
-| --------------- | -------------------------------------------------------------- | --------- | -------------------- |
-| id_encoder      | 1 - cos(encoder(swap), conditioning embedding)                 | all       | SimSwap eq. 3        |
-| perceptual      | L1 of the teacher's feature maps of swap and target            | same      | Johnson 2016 eq. 2   |
-| id              | 1 - cos(teacher(swap), teacher(source))                        | all       | SimSwap eq. 3        |
-| id_drift        | (mean of teacher(swap) - mean of teacher(source))^2, unbiased  | different | Gretton 2012 eq. 3   |
-| reconstruction  | mean abs(swap - target)                                        | same      | SimSwap eq. 5        |
-| edges           | mean abs(difference of the Laplacians of swap and target)      | same      | Denton 2015          |
-| background      | mean abs(swap - target) outside the target's face mask         | all       |                      |
-| parsing         | cross entropy of the swap's parsing with the target's, in face | different |                      |
-| landmarks       | L1 of the five landmarks of swap and target, in eye distances  | different |                      |
-| shading         | L1 of mean colors in a 12x12 grid, in face                     | different |                      |
-| distillation    | mean abs(swap - swap of the distillation teacher)              | different | Hinton 2015          |
-| contrast        | L1 of the Laplacian's local root mean square, in face          | all       |                      |
-| total_variation | mean abs difference of neighboring pixels                      | all       | Mahendran 2015 eq. 6 |
+| loss            | formula                                                        | expected swap | source               |
+| --------------- | -------------------------------------------------------------- | ------------- | -------------------- |
+| id_encoder      | 1 - cos(encoder(swap), conditioning embedding)                 | any           | SimSwap eq. 3        |
+| perceptual      | L1 of the teacher's feature maps of swap and real              | known         | Johnson 2016 eq. 2   |
+| id              | 1 - cos(teacher(swap), teacher(source))                        | any           | SimSwap eq. 3        |
+| id_drift        | (mean of teacher(swap) - mean of teacher(source))^2, unbiased  | unknown       | Gretton 2012 eq. 3   |
+| reconstruction  | mean abs(swap - real)                                          | known         | SimSwap eq. 5        |
+| edges           | mean abs(difference of the Laplacians of swap and real)        | known         | Denton 2015          |
+| background      | mean abs(swap - real) outside the target's face mask           | any           |                      |
+| parsing         | cross entropy of the swap's parsing with the target's, in face | unknown       |                      |
+| landmarks       | L1 of the five landmarks of swap and target, in eye distances  | unknown       |                      |
+| shading         | L1 of mean colors in a 12x12 grid, in face                     | unknown       |                      |
+| distillation    | mean abs(swap - swap of the distillation teacher)              | unknown       | Hinton 2015          |
+| contrast        | L1 of the Laplacian's local root mean square of swap and real  | any           |                      |
+| total_variation | mean abs difference of neighboring pixels                      | any           | Mahendran 2015 eq. 6 |
 """
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -40,8 +40,8 @@ from models.losses.smoothness import total_variation
 TEACHER_MAPS = 2  # feature maps of the teacher that the perceptual loss compares
 
 
-class DifferentPairs(NamedTuple):
-    """Rows whose source and target differ in identity, N of the batch's B."""
+class UnsupervisedPairs(NamedTuple):
+    """Rows whose expected swap is unknown, N of the batch's B."""
 
     swap: Tensor    # (N,3,H,W)
     target: Tensor  # (N,3,H,W)
@@ -70,10 +70,10 @@ class RenderedSwap:
     id_form: Callable[[Tensor, Tensor], Tensor] = cosine_id_loss
 
     @cached_property
-    def different(self) -> DifferentPairs:
-        """The pairs of different identities."""
-        rows = ~self.batch.same
-        return DifferentPairs(self.image[rows], self.batch.target[rows], self.labels[rows], self.face[rows])
+    def unsupervised(self) -> UnsupervisedPairs:
+        """The pairs whose expected swap is unknown."""
+        rows = ~self.batch.supervised
+        return UnsupervisedPairs(self.image[rows], self.batch.target[rows], self.labels[rows], self.face[rows])
 
     @cached_property
     def teacher_output(self) -> tuple[Tensor, list[Tensor]]:
@@ -102,8 +102,8 @@ def _id_encoder(swap: RenderedSwap) -> Tensor:
 def _perceptual(swap: RenderedSwap) -> Tensor:
     maps = swap.teacher_output[1]
     with torch.no_grad():
-        target_maps = swap.perception.teacher.maps(swap.batch.target, TEACHER_MAPS)
-    return perceptual_l1(maps, target_maps, swap.batch.same)
+        real_maps = swap.perception.teacher.maps(swap.batch.real, TEACHER_MAPS)
+    return perceptual_l1(maps, real_maps, swap.batch.supervised)
 
 
 def _id(swap: RenderedSwap) -> Tensor:
@@ -111,56 +111,56 @@ def _id(swap: RenderedSwap) -> Tensor:
 
 
 def _id_drift(swap: RenderedSwap) -> Tensor:
-    different = ~swap.batch.same
-    return id_drift_loss(swap.teacher_output[0][different], swap.target_id[different])
+    rows = ~swap.batch.supervised
+    return id_drift_loss(swap.teacher_output[0][rows], swap.target_id[rows])
 
 
 def _reconstruction(swap: RenderedSwap) -> Tensor:
-    return reconstruction_l1(swap.image, swap.batch.target, swap.batch.same)
+    return reconstruction_l1(swap.image, swap.batch.real, swap.batch.supervised)
 
 
 def _edges(swap: RenderedSwap) -> Tensor:
-    return edges_l1(swap.image, swap.batch.target, swap.batch.same)
+    return edges_l1(swap.image, swap.batch.real, swap.batch.supervised)
 
 
 def _background(swap: RenderedSwap) -> Tensor:
-    return background_l1(swap.image, swap.batch.target, swap.face)
+    return background_l1(swap.image, swap.batch.real, swap.face)
 
 
-def _of_different(loss: Callable[[DifferentPairs, Perception], Tensor]) -> Callable[[RenderedSwap], Tensor]:
-    """A loss of pairs of different identities; 0, with a gradient, where the batch has none."""
+def _of_unsupervised(loss: Callable[[UnsupervisedPairs, Perception], Tensor]) -> Callable[[RenderedSwap], Tensor]:
+    """A loss of pairs whose expected swap is unknown; 0, with a gradient, where the batch has none."""
     def scalar(swap: RenderedSwap) -> Tensor:
-        pairs = swap.different
+        pairs = swap.unsupervised
         return loss(pairs, swap.perception) if len(pairs.swap) else pairs.swap.sum()
     return scalar
 
 
-@_of_different
-def _parsing(pairs: DifferentPairs, perception: Perception) -> Tensor:
+@_of_unsupervised
+def _parsing(pairs: UnsupervisedPairs, perception: Perception) -> Tensor:
     return parsing_agreement(perception.require('parser', 'parsing')(pairs.swap), pairs.labels, pairs.face)
 
 
-@_of_different
-def _landmarks(pairs: DifferentPairs, perception: Perception) -> Tensor:
+@_of_unsupervised
+def _landmarks(pairs: UnsupervisedPairs, perception: Perception) -> Tensor:
     detector = perception.require('landmarks', 'landmarks')
     with torch.no_grad():
         target_landmarks = detector(pairs.target)  # (N,5,2) in eye distances
     return (detector(pairs.swap) - target_landmarks).abs().mean()
 
 
-@_of_different
-def _shading(pairs: DifferentPairs, perception: Perception) -> Tensor:
+@_of_unsupervised
+def _shading(pairs: UnsupervisedPairs, perception: Perception) -> Tensor:
     return shading_l1(pairs.swap, pairs.target, pairs.face)
 
 
 def _distillation(swap: RenderedSwap) -> Tensor:
     batch = replace(swap.batch, target_parsing=swap.labels, source_embedding=swap.embedding)
     teacher = swap.perception.require('distillation_teacher', 'distillation')
-    return reconstruction_l1(swap.image, teacher.generate(batch), ~swap.batch.same)
+    return reconstruction_l1(swap.image, teacher.generate(batch), ~swap.batch.supervised)
 
 
 def _contrast(swap: RenderedSwap) -> Tensor:
-    return contrast_l1(swap.image, swap.batch.target, swap.face)
+    return contrast_l1(swap.image, swap.batch.real, swap.face)
 
 
 def _total_variation(swap: RenderedSwap) -> Tensor:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from configs import renamed
 from configs.ablation import AblationConfig
 from configs.data import CauseData, PairData, ParsingData, RecognitionData, SwapData
-from configs.renamed import renamed_array, renamed_metrics, renamed_settings, renamed_video_state
+from configs.renamed import renamed_argument, renamed_array, renamed_metrics, renamed_settings, renamed_video_state
 from configs.resolve import load, merge
 from experiments.training.logging.journal import learning_curves, read_journal
 from experiments.training.state.checkpoint import Checkpoints
@@ -155,3 +155,17 @@ def test_state_of_an_interrupted_video_is_converted():
     assert renamed_video_state(earlier) == {
         'tracker': {'identities': [{'embedding_sum': 1, 'count': 2, 'box': None}], 'tracks': {3: {'identity': 0, 'misses': 1}}},
         'smoothing': {3: {'face': 4, 'generated': 5, 'mask': 6, 'color_transfer': 7, 'stillness': 8}}, 'next': 9, 'stamps': [10]}
+
+
+def test_value_of_an_option_is_converted_with_a_warning(monkeypatch):
+    monkeypatch.setattr(renamed, '_warned', set())
+    with pytest.warns(FutureWarning, match='the value .* is now called image'):
+        assert renamed_argument('pic' 'ture') == 'image'
+    assert renamed_argument('denoiser') == 'denoiser'
+
+
+def test_tensors_of_earlier_modules_take_the_new_names():
+    earlier = {'critic.conv.weight': 1, 'critics.0.bias': 2, 'tell.0.weight': 3, 'read.bias': 4, 'generator.reading.weight': 5}
+    assert renamed.renamed_tensors(earlier) == {
+        'discriminator.conv.weight': 1, 'discriminators.0.bias': 2, 'domain_classifier.0.weight': 3, 'teacher_head.bias': 4,
+        'generator.reading.weight': 5}

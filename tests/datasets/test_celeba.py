@@ -46,7 +46,7 @@ def test_missing_lists_are_logged_once_with_their_effect(tmp_path, caplog):
         build_faces('celeba', tmp_path)
     assert len(faces) == len(faces.identity_names) == 20 and faces[0].points is None
     text = caplog.text
-    assert text.count('no identity_CelebA.txt (each image has an identity of its own)') == 1
+    assert text.count('no identity_CelebA.txt (each image is a separate identity)') == 1
     assert 'no list_attr_celeba.txt' in text and '20 of 21 listed' in text
     assert build_swaps('celeba', tmp_path, 32, 'all')[0].target.shape == (3, 32, 32)
 

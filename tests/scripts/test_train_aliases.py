@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
      ['--data', 'celeba', '--steps', '3', '--set', 'model.network=iresnet50']),
     (['--head=none', '--init', 'sphere20a'], ['--init', 'sphere20a', '--set', 'model.weights.margin=0']),
     (['--head', 'cosface'], ['--set', 'model.head=cosface']),
-    (['--teacher', 'mobilefacenet-068', '--optimizer', 'adamw', '--lr', '1e-3'],
+    (['--teacher', 'mobilefacenet-068', '--optimiser', 'adamw', '--lr', '1e-3'],
      ['--set', 'perception.teacher=mobilefacenet-068', '--set', 'model.weights.distill=1', '--set',
       'param_groups.default.name=adamw', '--set', 'param_groups.default.lr=1e-3']),
 ])

@@ -11,6 +11,7 @@ _SETTINGS: dict[str, Callable[[str], tuple[str, ...]]] = {
     '--head': lambda value: ('model.weights.margin=0',) if value == 'none' else (f'model.head={value}',),
     '--teacher': lambda value: (f'perception.teacher={value}', 'model.weights.distill=1'),
     '--optimizer': lambda value: (f'param_groups.default.name={value}',),
+    '--optimiser': lambda value: (f'param_groups.default.name={value}',),
     '--lr': lambda value: (f'param_groups.default.lr={value}',),
 }
 # option -> command that replaces it

@@ -10,7 +10,7 @@ from models.registry import family_entry, family_types
 
 def ignored_settings(config: RunConfig) -> dict[str, str]:
     """Dotted settings that have no effect on a run -> reason."""
-    model = checked(family_types(config.family)[1], config.model)
+    model = checked(family_types(config.family)[1], config.model, 'model.')
     networks = model.networks()
     if 'teacher' in networks and config.perception.teacher is None:
         networks = networks | {'id_encoder'}

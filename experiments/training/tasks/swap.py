@@ -12,8 +12,8 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     data, seed = config.data, config.engine.seed
     assert isinstance(data, SwapData)
     encoder = fingerprint(config.perception.id_encoder)
-    train = build_swaps(data.name, data.root, model.size, data.partition, same_ratio=data.same_ratio, seed=seed,
-                        augment=data.augment, encoder=encoder)
+    train = build_swaps(data.name, data.root, model.size, data.partition, same_ratio=data.same_ratio,
+                        reversed_ratio=data.reversed, seed=seed, augment=data.augment, encoder=encoder)
     validation = build_swaps(data.name, data.root, model.size, data.validation_partition, same_ratio=data.same_ratio, seed=seed,
                              encoder=encoder) if data.validation_batches else None
     return Samples(model, train, validation)

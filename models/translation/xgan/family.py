@@ -78,15 +78,15 @@ class XGAN(Translator):
         self.encode = shared_encoder(outer[-1], before, last, embedding)
         self.decode = shared_decoder(embedding, last)
         self.decode_a, self.decode_b = (domain_decoder(widths[:0:-1]) for _ in range(2))
-        self.tell = nn.Sequential(nn.Linear(embedding, embedding), nn.ReLU(), nn.Linear(embedding, 1))
-        self.read = nn.Linear(embedding, config.id_dim)
+        self.domain_classifier = nn.Sequential(nn.Linear(embedding, embedding), nn.ReLU(), nn.Linear(embedding, 1))
+        self.teacher_head = nn.Linear(embedding, config.id_dim)
         discriminators = [image_discriminator(config.discriminator_width, count) for _ in range(2 if config.both else 1)]
         self.discriminators = nn.ModuleDict(dict(zip(('b', 'a'), discriminators)))
         initialize(self, partial(nn.init.kaiming_normal_, nonlinearity='relu'))
 
     def param_groups(self) -> dict[str, list[Parameter]]:
         autoencoders = [self.encode_a, self.encode_b, self.encode, self.decode, self.decode_a, self.decode_b]
-        heads = [self.tell] * self.is_active('domain') + [self.read] * self.is_active('teacher')
+        heads = [self.domain_classifier] * self.is_active('domain') + [self.teacher_head] * self.is_active('teacher')
         return {'generators': [parameter for network in autoencoders + heads for parameter in network.parameters()],
                 'discriminators': list(self.discriminators.parameters())}
 
@@ -120,7 +120,7 @@ class XGAN(Translator):
             losses['reconstruction'] = (F.mse_loss(self.decode_images(embeddings['a'], 'a'), batch.a)
                                         + F.mse_loss(self.decode_images(embeddings['b'], 'b'), batch.b))
         if self.is_active('domain'):
-            logits = self.tell(reverse_gradient(torch.cat([embeddings['a'], embeddings['b']]))).squeeze(1)  # (2B,)
+            logits = self.domain_classifier(reverse_gradient(torch.cat([embeddings['a'], embeddings['b']]))).squeeze(1)  # (2B,)
             domains = torch.arange(2, device=logits.device).repeat_interleave(len(batch)).to(logits)
             losses['domain'] = F.binary_cross_entropy_with_logits(logits, domains)
         if self.is_active('semantic'):
@@ -133,7 +133,7 @@ class XGAN(Translator):
         if self.is_active('teacher'):
             with torch.no_grad():
                 teacher_embedding = self.perception.teacher(batch.a)
-            losses['teacher'] = cosine_id_loss(normalized(self.read(embeddings['a'])), teacher_embedding)
+            losses['teacher'] = cosine_id_loss(normalized(self.teacher_head(embeddings['a'])), teacher_embedding)
         return losses
 
     def discriminator_loss(self, batch: PairBatch, cache: dict) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 from datasets.faces import read_image
 from datasets.preparation import photos as preparation
-from datasets.preparation.photos import Rules, claim_folder, prepare
+from datasets.preparation.photos import Rules, prepare, stamp_folder
 from datasets.registry import build_faces
 from models.geometry import TEMPLATES
 from models.perception.detection import Face
@@ -138,11 +138,11 @@ def test_folder_of_other_photos_settings_or_files_is_refused(photos, tmp_path, d
 def test_temporary_files_of_a_killed_command_are_ignored(tmp_path):
     for name in ('.0001.jpg.123.tmp', 'stamp.part'):
         (tmp_path / name).write_text('half')
-    claim_folder(tmp_path, 'stamp')
+    stamp_folder(tmp_path, 'stamp')
     (tmp_path / '.stamp').unlink()
     (tmp_path / 'photo.jpg').write_text('unrelated')
     with pytest.raises(ValueError, match='not empty'):
-        claim_folder(tmp_path, 'stamp')
+        stamp_folder(tmp_path, 'stamp')
 
 
 @pytest.mark.slow

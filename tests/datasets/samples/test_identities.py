@@ -29,14 +29,14 @@ def folder(tmp_path):
 
 
 def test_labels_are_consecutive_and_broken_images_are_replaced(folder):
-    images = IdentityImages(build_faces('folder', folder), TO, fewest=2)
+    images = IdentityImages(build_faces('folder', folder), TO, min_images=2)
     assert images.num_identities == 5 and len(images) == 14
     samples = [images[index] for index in range(len(images))]
     assert {int(sample.label) for sample in samples} == set(range(5))
     assert all(sample.images.shape == (3, 48, 48) and sample.images.abs().max() <= 1 for sample in samples)
     assert images.readable.broken == 1
     with pytest.raises(ValueError, match='no identity'):
-        IdentityImages(build_faces('folder', folder), TO, fewest=9)
+        IdentityImages(build_faces('folder', folder), TO, min_images=9)
 
 
 def test_rendered_identities_have_other_images_in_each_epoch_and_partition():

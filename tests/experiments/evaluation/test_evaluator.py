@@ -45,6 +45,9 @@ def test_figures_of_sanity_baselines(rows):
     target, source, truth = 'copy the target', 'copy the source', 'the truth'
     assert rows[target]['figures']['pose']['count'] >= COUNT // 2
     assert figure(target, 'background_l1') == figure(target, 'whole_l1') == figure(target, 'pose') == 0
+    assert figure(target, 'color_mean') == figure(target, 'color_deviation') == 0 < figure('copy the source', 'color_mean')
+    assert figure('the truth', 'color_mean') == pytest.approx(figure('copy the source', 'truth_color_mean'), abs=1e-3)
+    assert figure(target, 'fd_lite0') < figure('the truth', 'fd_lite0') < figure('copy the source', 'fd_lite0')
     assert figure(target, 'id_target') == pytest.approx(1, abs=1e-5) and figure(target, 'sharpness') == pytest.approx(1)
     assert figure(source, 'id_source') == pytest.approx(1, abs=1e-5) and figure(source, 'nearest') == 1
     assert figure(truth, 'truth_l1') == 0 and figure(truth, 'truth_ssim') == pytest.approx(1) and figure(truth, 'truth_id') > 0.99

@@ -51,8 +51,8 @@ def test_another_source_changes_the_swap():
 def test_samples_of_the_prior_depend_on_the_seed_only():
     cvae, batch = build(), build_batch()
     first, second = (cvae.sample(batch, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
-    again = cvae.sample(batch, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    repeated = cvae.sample(batch, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(first, repeated, rtol=0, atol=0)
     assert (first - second).abs().max() > 1e-6
 
 

@@ -1,4 +1,4 @@
-"""Published diffusion networks in their own formats."""
+"""Published diffusion networks in their published formats."""
 import json
 
 import pytest

@@ -43,7 +43,7 @@ def test_inception_differs_from_torchvision_in_its_pooling():
     reference.load_state_dict(last.state_dict())
     flat, spike = torch.zeros(1, 8, 9, 9), torch.zeros(1, 8, 9, 9)
     spike[0, :, 4, 4] = 9
-    pooled = [block(spike)[0, -192:].amax(0) - block(flat)[0, -192:].amax(0) for block in (last, reference)]
+    pooled = [module(spike)[0, -192:].amax(0) - module(flat)[0, -192:].amax(0) for module in (last, reference)]
     assert torch.allclose(last.branch_pool(torch.full((1, 8, 1, 1), 9.0))[0, :, 0, 0].amax(), pooled[0][3, 3] + 0, atol=1e-3)
     assert not torch.allclose(*pooled, atol=1e-3)
 

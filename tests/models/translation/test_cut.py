@@ -37,8 +37,8 @@ def test_the_contrastive_loss_is_0_for_matching_keys_and_log_n_for_equal_ones():
 def test_negatives_are_of_the_same_image():
     keys = F.normalize(torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0)), dim=2)
     together = patch_nce(keys, keys)
-    alone = torch.stack([patch_nce(keys[i:i + 1], keys[i:i + 1]) for i in range(3)]).mean()
-    torch.testing.assert_close(together, alone)
+    separate = torch.stack([patch_nce(keys[i:i + 1], keys[i:i + 1]) for i in range(3)]).mean()
+    torch.testing.assert_close(together, separate)
 
 
 def test_keys_have_no_gradient():

@@ -33,7 +33,7 @@ def test_the_gradient_of_constancy_reaches_the_decoder(encoder):
 
 
 def test_the_ternary_discriminator_has_three_classes():
-    """Correct logits give a small loss of the discriminator and a large one of the generator, whose target is the third class."""
+    """Correct logits have a small discriminator loss and a large generator loss, whose target is the third class."""
     family, batch = dtn(), pairs()
     classes = torch.tensor([0, 0, 1, 1, 2, 2])
     family.discriminator = ConstantClasses(classes)

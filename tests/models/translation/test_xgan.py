@@ -15,7 +15,7 @@ def xgan(**changes):
 
 def test_encoders_maximize_the_loss_of_the_domain_classifier():
     family, batch = xgan(weights={'domain': 1.0}).train(), pairs(8, 32)
-    optimizer = torch.optim.SGD(family.tell.parameters(), 0.5)
+    optimizer = torch.optim.SGD(family.domain_classifier.parameters(), 0.5)
     first = family('generators', batch, 0, {})['domain']
     for step in range(40):
         optimizer.zero_grad()

@@ -26,3 +26,10 @@ def test_former_option_is_stored_with_a_note(former, name, capsys):
     args = swap.parse([former, 'a.png', *source, '--target', 'c.png', '-o', 'd.png'])
     assert str(getattr(args, name)) == 'a.png'
     assert capsys.readouterr().err == f'note: the option {former} is now called --{name}\n'
+
+
+def test_former_flag_is_set_with_a_note(capsys):
+    arguments = '--source', 'a.png', '--target', 'b.png'
+    assert not swap.parse([*arguments]).no_color
+    assert swap.parse([*arguments, '--no-colour']).no_color
+    assert capsys.readouterr().err == 'note: the option --no-colour is now called --no-color\n'
