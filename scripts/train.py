@@ -10,7 +10,7 @@
     python scripts/train.py --family cvae --dry-run
     python scripts/train.py --help-config cvae
 
-A recipe (configs/recipes/) trains published weights in stages; given again with the same --out, it continues.
+A recipe (configs/recipes/) trains published weights in stages; the same command, with the same --out, resumes it.
 
 recognizer trains an identity encoder by a margin head, by distillation (perception.teacher, model.weights.distill), or by both;
 the run folder gets encoder.safetensors. parser trains the face parser on folders with label maps (prepare_data.py pseudo-labels,
@@ -74,7 +74,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error('--recipe sets family, preset, weights and steps of its stages; omit --family, --preset, --init, --steps, '
                      '--resume and --dry-run')
     if not (args.family or args.resume or args.recipe):
-        parser.error('give --family to start a run or --resume to continue one')
+        parser.error('give --family or --recipe to start a run, or --resume to continue one')
     return args
 
 

@@ -1,4 +1,4 @@
-"""Commands on a full disk: one sentence, and the same files as uninterrupted after the disk has space again."""
+"""Commands on a full disk: messages, and files after the disk has space again."""
 import importlib
 import shutil
 
