@@ -3,12 +3,12 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from configs.base import Config
-from configs.reading import parse_yaml, read_text, shown
+from configs.reading import named_yaml
 from configs.renamed import renamed_metric
-from configs.resolve import parse_override
+from configs.resolve import checked_file, parse_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
 BASE = 'base'
@@ -114,15 +114,5 @@ def read_ablation(name: str) -> tuple[str, AblationConfig]:
     Raises:
         ValueError: the file is missing or invalid.
     """
-    shipped = FOLDER / f'{name}.yaml'
-    path = shipped if shipped.is_file() else Path(name)
-    if not path.is_file():
-        names = ', '.join(sorted(file.stem for file in FOLDER.glob('*.yaml')))
-        raise ValueError(f'there is no ablation {shown(repr(name))}; give the path of a YAML file or one of: {names}')
-    content = parse_yaml(read_text(path), path)
-    try:
-        return path.stem, AblationConfig(**content if isinstance(content, dict) else {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        setting = shown('.'.join(map(str, first['loc']))) or 'the file'
-        raise ValueError(f'{path}: {setting} does not fit: {shown(first["msg"], 300)}') from error
+    path, content = named_yaml(name, FOLDER, 'ablation')
+    return path.stem, checked_file(AblationConfig, content, path)

@@ -56,8 +56,8 @@ class SwapData(NamedData):
     """Pairs of a source and a target (models.batch.SwapBatch)."""
 
     same_ratio: float = Field(0.5, ge=0, le=1, description='share of pairs that show one identity')
-    reversed: float = Field(0.0, ge=0, le=1, description='fraction of samples that are reversed pairs, whose target is a swap '
-                                                         'of another identity onto the expected image')
+    reversed: float = Field(0.0, ge=0, le=1, description='share of samples that are reversed pairs: a swap of another identity '
+                                                         'onto a real image, which is the expected swap back')
 
     def ignored(self) -> dict[str, str]:
         augmented = self.on_disk and self.partition in ('train', 'all')

@@ -99,3 +99,22 @@ def listed_file(listing: Path, name: str) -> Path:
     except (OSError, ValueError):  # a name that the file system refuses
         pass
     raise ValueError(f'{listing} names {shown(name)}, which is no file; write paths relative to the list')
+
+
+def named_yaml(name: str, folder: Path, kind: str) -> tuple[Path, Any]:
+    """Path and content of a YAML file.
+
+    Args:
+        name: of a file in `folder` without .yaml, or the path of a file.
+        folder: holds the files with names.
+        kind: noun for the message.
+
+    Raises:
+        ValueError: there is no such file, or it is not readable as YAML.
+    """
+    named = folder / f'{name}.yaml'
+    path = named if named.is_file() else Path(name)
+    if not path.is_file():
+        known = ', '.join(sorted(file.stem for file in folder.glob('*.yaml'))) or 'none'
+        raise ValueError(f'there is no {kind} {shown(repr(name))}; give the path of a YAML file or one of: {known}')
+    return path, parse_yaml(read_text(path), path)

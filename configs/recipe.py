@@ -2,10 +2,11 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from configs.base import Config
-from configs.reading import parse_yaml, read_text, shown
+from configs.reading import named_yaml
+from configs.resolve import checked_file
 
 FOLDER = Path(__file__).resolve().parent / 'recipes'
 
@@ -14,8 +15,8 @@ class ReversedConfig(Config):
     """The reversed pairs of a recipe (datasets.samples.reversed)."""
 
     weights: str = Field('cgan', description='weights of the swapper: a name in models.weights or a family.safetensors')
-    per_image: int = Field(2, ge=1, description='source identities per image')
-    seed: int = Field(0, ge=0, description='random seed of the source identities')
+    per_image: int = Field(2, ge=1, description='swaps per image')
+    seed: int = Field(0, ge=0, description='random seed of the swapped identities')
 
 
 class StageConfig(Config):
@@ -37,26 +38,16 @@ class RecipeConfig(Config):
 
 
 def read_recipe(name: str) -> tuple[str, RecipeConfig]:
-    """Name and content of a recipe.
+    """Name and config of a recipe.
 
     Args:
-        name: path of a YAML file, or its name in configs/recipes.
+        name: of a file in configs/recipes, or the path of a YAML file.
 
     Raises:
-        ValueError: the file is missing or invalid; one sentence.
+        ValueError: the file is missing or invalid.
     """
-    published = FOLDER / f'{name}.yaml'
-    path = published if published.is_file() else Path(name)
-    if not path.is_file():
-        names = ', '.join(sorted(file.stem for file in FOLDER.glob('*.yaml')))
-        raise ValueError(f'there is no recipe {shown(repr(name))}; give the path of a YAML file or one of: {names}')
-    content = parse_yaml(read_text(path), path)
-    try:
-        recipe = RecipeConfig(**content if isinstance(content, dict) else {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        setting = shown('.'.join(map(str, first['loc']))) or 'it'
-        raise ValueError(f'{path}: {setting} does not fit: {shown(first["msg"], 300)}') from error
+    path, content = named_yaml(name, FOLDER, 'recipe')
+    recipe = checked_file(RecipeConfig, content, path)
     names = [stage.name for stage in recipe.stages]
     if repeated := {name for name in names if names.count(name) > 1}:
         raise ValueError(f'{path}: two stages are called {min(repeated)}; give the stages different names')

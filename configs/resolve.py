@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from configs.base import Config
 from configs.data import DataConfig, SwapData, section_of
-from configs.reading import parse_yaml, read_text, shown
+from configs.reading import named_yaml, parse_yaml, read_text, shown
 from configs.renamed import renamed_settings
 from configs.schema import RunConfig
 
@@ -17,14 +17,9 @@ ConfigT = TypeVar('ConfigT', bound=Config)
 
 
 def read_preset(name: str) -> dict:
-    """The settings of a preset. name: name of a file in configs/ without .yaml, or path of a YAML file. ValueError where the
-    file is missing or holds no mapping."""
-    in_configs = PRESETS / f'{name}.yaml'
-    path = in_configs if in_configs.is_file() else Path(name)
-    if not path.is_file():
-        names = ', '.join(sorted(preset.stem for preset in PRESETS.glob('*.yaml'))) or 'none'
-        raise ValueError(f'there is no preset {shown(repr(name))}; give the path of a YAML file or one of: {names}')
-    content = parse_yaml(read_text(path), path)
+    """The settings of a preset. name: of a file in configs/ without .yaml, or the path of a YAML file. ValueError where the file
+    is missing or holds no mapping."""
+    path, content = named_yaml(name, PRESETS, 'preset')
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds no settings; write `section: {{key: value}}` lines as in configs/cvae.yaml')
     return content
@@ -113,6 +108,16 @@ def checked(schema: type[ConfigT], settings: Any, section: str = '') -> ConfigT:
         name, value = section + '.'.join(map(str, first['loc'])), shown(repr(first['input']))
         raise ValueError(f'the setting {shown(name) or "as a whole"} does not fit: {shown(first["msg"], 300)} (it was {value})'
                          ) from error
+
+
+def checked_file(schema: type[ConfigT], content: Any, path: Path) -> ConfigT:
+    """The content of a YAML file as an instance of the schema. ValueError, which names the file, where it does not fit."""
+    try:
+        return schema(**content if isinstance(content, dict) else {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = shown('.'.join(map(str, first['loc']))) or 'it'
+        raise ValueError(f'{path}: {setting} does not fit: {shown(first["msg"], 300)}') from error
 
 
 def checked_run(settings: dict, data: type[DataConfig]) -> RunConfig:

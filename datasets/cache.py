@@ -53,7 +53,7 @@ class PackedFaces(Faces):
 
     @property
     def rows(self) -> np.ndarray:
-        """(N,): where each image of the list stands in the files of the cache."""
+        """(N,): row of each image of the list in the files of the cache."""
         return self._rows
 
     def select(self, keep: np.ndarray) -> 'PackedFaces':

@@ -42,7 +42,7 @@ class Faces:
     """An indexed list of `Face` records, stored as one array per column to save memory and to be fork-safe.
 
     files: paths relative to root. names: identity name of each image. points: (N,5,2) float32 landmarks in pixels of the stored
-    images, NaN where unknown. splits: (N,) int8 index into PARTITIONS; `split_by_name` where None. frame: as in Face. columns:
+    images, NaN where unknown. splits: (N,) int8 index into PARTITIONS; `split_by_name` if None. frame: as in Face. columns:
     further annotations with N rows each, such as attributes and boxes. `labels` holds the identity label of each image, an index
     into `identity_names`. Raises ValueError for an empty list.
     """

@@ -2,7 +2,7 @@
 
     images/NAME.jpg     photos
     masks/NAME.png      label maps of ids of models.batch.COARSE
-    index.csv           columns name and split, and subset where there are several kinds of image
+    index.csv           columns name and split, and optionally subset, the kind of the image
 """
 from pathlib import Path
 

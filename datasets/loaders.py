@@ -216,7 +216,7 @@ def build_loader(dataset: SizedDataset, batch_size: int, *, seed: int = 0, worke
     """Batches of one process; its `batch_sampler` is a ResumableSampler.
 
     Args:
-        dataset: samples by keys (epoch, index). `batch(keys)` and `stored(key)` are used where it has them.
+        dataset: samples by keys (epoch, index). `batch(keys)` and `stored(key)` are used if it has them.
         batch_size: samples per batch of this process.
         seed, rank, world_size, shuffle: as for ResumableSampler.
         workers: loader processes.

@@ -17,8 +17,8 @@ def reverse_cache(cache: str | Path, swapper: str, *, per_image: int = 2, seed: 
     Args:
         cache: folder of datasets.cache, with label maps.
         swapper: a name in models.weights or a family.safetensors.
-        per_image: strangers per image.
-        seed: random seed of the strangers.
+        per_image: swaps per image.
+        seed: random seed of the swapped identities.
         progress: called with the number of pairs written and the total.
 
     Raises:

@@ -85,7 +85,7 @@ class Perception:
     def require(self, network: str, loss: str | None = None) -> nn.Module: ...
 
     def require(self, network: str, loss: str | None = None) -> nn.Module:
-        """The network of that name; ValueError, which names the loss that needs it, where it is None."""
+        """The network of that name. Raises ValueError, which names the loss that needs the network, if it is None."""
         if getattr(self, network) is None:
             raise ValueError(f'the loss {loss} needs perception.{network}; name one, or set model.weights.{loss}=0' if loss else
                              f'this family needs perception.{network}; name one')
@@ -104,8 +104,8 @@ class Family(nn.Module):
     Images are float32 RGB (B,3,H,W) in [-1,1]; masks are (B,1,H,W) in [0,1], 1 = face; identity embeddings are (B,D), unit
     length.
 
-    task: decides which scripts and pages take the family. batch: type of its batches. config: a subclass declares the class of
-    its own config.
+    task: what the family does, which selects the scripts and pages that use it. batch: type of its batches. config: a subclass
+    declares the class of its own config.
     """
 
     task: ClassVar[Task]
@@ -125,7 +125,7 @@ class Family(nn.Module):
 
     @property
     def perception(self) -> Perception:
-        """The frozen networks; ValueError where there are none."""
+        """The frozen networks. Raises ValueError if there are none."""
         if self._perception is None:
             raise ValueError('this family was built without the frozen networks of its perception')
         return self._perception
@@ -135,7 +135,7 @@ class Family(nn.Module):
         return self.config.is_active(loss)
 
     def require(self, network: str, *losses: str) -> None:
-        """ValueError where one of the losses is active and the perception lacks the network that it needs."""
+        """Raises ValueError if one of the losses is active and the perception lacks the network that it needs."""
         if self.has_perception:
             for loss in filter(self.is_active, losses):
                 self.perception.require(network, loss)
@@ -182,7 +182,7 @@ class Family(nn.Module):
     def forward(self, group: str, batch: Any, step: int, cache: dict) -> dict[str, Tensor]:
         """Named, unweighted, scalar losses of one parameter group; the engine multiplies them by config.weights.
 
-        cache: empty when a step begins on a batch, and passed to each parameter group in turn, so that a discriminator reuses
+        cache: empty at the start of a step and shared by the parameter groups of the step, so that the discriminator reuses the
         (detached) images that the generator has rendered.
         """
         raise TypeError(f'{type(self).__name__} defines no forward')
@@ -204,7 +204,7 @@ class Family(nn.Module):
         return state
 
     def extra_state(self) -> dict[str, Tensor]:
-        """State of the training beside the weights, such as an image pool; checkpoints hold one for each process."""
+        """Training state other than the weights, such as an image pool; checkpoints hold the state of each process."""
         return {}
 
     def load_extra_state(self, state: dict[str, Tensor]) -> None:

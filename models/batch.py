@@ -15,8 +15,8 @@ FACE_IDS = tuple(PARTS.index(name) for name in FACE_PARTS)
 _OPPOSITE = {'l_eye': 'r_eye', 'l_brow': 'r_brow', 'l_ear': 'r_ear'}
 _OPPOSITE |= {right: left for left, right in _OPPOSITE.items()}
 MIRRORED_IDS = tuple(PARTS.index(_OPPOSITE.get(name, name)) for name in PARTS)  # id of each part in the mirrored image
-# Classes of FASSEG (Khan et al. 2015): index in this mapping = id; values are the PARTS of such pixels. Parts without a class of
-# their own in FASSEG (hat, glasses) belong to several.
+# Classes of FASSEG (Khan et al. 2015): index in this mapping = id; values are the PARTS of such pixels. Parts that are no
+# class of FASSEG (hat, glasses) belong to several.
 COARSE = {
     'background': ('background', 'hat', 'cloth', 'neck_l', 'ear_r', 'eye_g'),
     'skin': ('skin', 'l_ear', 'r_ear', 'neck', 'eye_g'),
@@ -54,7 +54,7 @@ class SwapBatch(_Batch):
     """Sources and targets of face swaps, aligned to the template `face` of models.geometry.
 
     same: whether source and target show the same identity, so that the target is the expected swap. target_parsing: label ids of
-    PARTS; computed by the parser where None. source_embedding: replaces the id encoder's embedding of the source. truth: the
+    PARTS; computed by the parser if None. source_embedding: replaces the id encoder's embedding of the source. truth: the
     expected swap, of rendered faces and of reversed pairs; the target in rows without. has_truth: the rows with an expected swap;
     None for all of them.
     """

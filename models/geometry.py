@@ -62,7 +62,7 @@ TEMPLATES = {
 
 
 def template(name: str) -> Template:
-    """A template of TEMPLATES; ValueError for an unknown name."""
+    """A template of TEMPLATES. Raises ValueError for an unknown name."""
     if name not in TEMPLATES:
         raise ValueError(f'unknown template {name!r}; known: {", ".join(TEMPLATES)}')
     return TEMPLATES[name]
@@ -73,7 +73,7 @@ def similarity(source: Tensor, destination: Tensor) -> Tensor:
     """Least-squares similarity (rotation, uniform scale, translation; no mirroring) that maps source to destination.
 
     source, destination: (..., N, 2), N >= 2. Returns (..., 2, 3). Closed form of Umeyama 1991 in the plane.
-    Raises ValueError where all source points coincide or a coordinate is not finite.
+    Raises ValueError if all source points coincide or a coordinate is not finite.
     """
     source, destination = torch.broadcast_tensors(source, destination)
     if not (torch.isfinite(source).all() and torch.isfinite(destination).all()):
@@ -137,7 +137,7 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int], *, mode: str = '
         size: height and width of the output.
         mode: 'bilinear', 'bicubic' or 'nearest'.
         padding: 'border', 'zeros' or 'reflection'.
-        antialias: low-pass filter the input where the transform reduces its size.
+        antialias: low-pass filter the input if the transform reduces its size.
     """
     if matrix.dim() == 2:
         matrix = matrix.expand(len(images), 2, 3)

@@ -33,7 +33,7 @@ def _convert(image: Image.Image, profile: bytes, to_srgb: bool) -> Image.Image:
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """Convert an image of mode L, RGB or CMYK with a profile of its mode to mode RGB in sRGB; gray stays gray.
 
-    ImageCms.PyCMSError if the profile does not support this direction or has another mode.
+    Raises ImageCms.PyCMSError if the profile does not support this direction or has another mode.
     """
     converted = _convert(image, profile, True)
     if image.mode == 'L':  # rounding may tint single levels
@@ -42,7 +42,8 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def from_srgb(rgb: np.ndarray, profile: bytes) -> np.ndarray:
-    """Convert (H,W,3) uint8 sRGB to (H,W,3) uint8 in the color space of an RGB profile. ImageCms.PyCMSError as `to_srgb`."""
+    """Convert (H,W,3) uint8 sRGB to (H,W,3) uint8 in the color space of an RGB profile. Raises ImageCms.PyCMSError as
+    `to_srgb`."""
     return np.array(_convert(Image.fromarray(rgb), profile, False))
 
 
@@ -56,7 +57,7 @@ def is_invertible(profile: bytes) -> bool:
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Whether an RGB profile equals sRGB up to rounding, whatever its name. ImageCms.PyCMSError as `to_srgb`."""
+    """Whether an RGB profile equals sRGB up to rounding, regardless of its name. Raises ImageCms.PyCMSError as `to_srgb`."""
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
     converted = np.asarray(to_srgb(Image.fromarray(cube), profile))

@@ -19,16 +19,16 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from models import icc
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}  # of the images of data sets
-PHOTO_SUFFIXES = IMAGE_SUFFIXES | {'.avif', '.gif', '.heic', '.heif', '.jp2', '.tif', '.tiff'}  # some need plugins of Pillow
+PHOTO_SUFFIXES = IMAGE_SUFFIXES | {'.avif', '.gif', '.heic', '.heif', '.jp2', '.tif', '.tiff'}  # some require plugins of Pillow
 MAX_PIXELS = 200_000_000  # size of the largest photos of phones; the decoders of Pillow use less than 4 GB for it
 BYTES_PER_PIXEL = 30  # peak of decoding and swapping with alpha and a profile, without the networks; 10 without both
-_UNCHECKED_PIXELS = 10_000_000  # up to which the free memory is not checked
+_UNCHECKED_PIXELS = 10_000_000  # largest number of pixels for which the free memory is not checked
 BACKGROUND = 128  # gray level behind transparent pixels
-_EXTERNAL_FORMATS = {'EPS', 'WMF'}  # which Pillow decodes by external programs
+_EXTERNAL_FORMATS = {'EPS', 'WMF'}  # formats that Pillow decodes by external programs
 _ROWS_PER_COPY = 512  # rows converted at a time, to save the memory of a whole copy
 _stderr_lock = threading.Lock()
 
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow refuses twice as many, also for embedded images
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # Pillow raises an error above twice this number, also for embedded images
 warnings.filterwarnings('ignore', module=r'PIL\.')
 logging.getLogger('PIL').setLevel(logging.CRITICAL)
 
@@ -41,7 +41,7 @@ def list_images(folder: Path, *, deep: bool = False, suffixes: Collection[str] =
 
 
 class ImageError(ValueError):
-    """An image file cannot be read; the message is one sentence with its name and what to do."""
+    """An image file cannot be read. The message states the file, the cause and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Photo:
         native: (H,W,3) uint8, the pixels to write: in the color space of `icc_profile`, not multiplied by alpha, and BACKGROUND
             where alpha is 0; None if they equal `rgb`.
         icc_profile: an RGB profile, or None for sRGB.
-        notes: sentences for the user.
+        notes: messages for the user, one sentence each.
     """
 
     rgb: np.ndarray
@@ -141,7 +141,7 @@ def open_image(path: str | Path, *, formats: Sequence[str] | None = None, name: 
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(f'{name} is no image in a known format; give a JPEG, PNG or WebP file') from error
+        raise ImageError(f'{name} is no image in a supported format; give a JPEG, PNG or WebP file') from error
     except Image.DecompressionBombError as error:
         raise ImageError(f'{name} has more pixels than the {max_pixels / 1e6:g} million allowed; reduce it first') from error
     except MemoryError as error:
@@ -197,7 +197,7 @@ def _silent_stderr() -> Iterator[None]:
 def _decode(image: Image.Image, name: str) -> Photo:
     notes = []
     if _is_animated(image):
-        notes.append(f'{name} is animated; its first image was taken')
+        notes.append(f'{name} is animated; its first image was used')
     if ';16' in str(getattr(image, 'tile', '')) or image.mode in ('I', 'F'):
         notes.append(f'{name} has more than 8 bits per channel, of which 8 are kept')
     image = _upright(image)

@@ -65,7 +65,7 @@ FAMILIES = {
 }
 TRANSLATORS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'translate')
 SWAPPERS = tuple(name for name, entry in FAMILIES.items() if entry.task == 'swap')
-_WORK: dict[Task, str] = {
+_TASK_DESCRIPTIONS: dict[Task, str] = {
     'swap': 'swaps faces (swap.py)', 'translate': 'translates images (translate.py)', 'identity': 'recognizes faces',
     'parsing': 'parses faces', 'causes': 'regresses rendering parameters',
 }
@@ -74,19 +74,19 @@ SWAPPER = SWAPPERS[0]
 
 
 def family_entry(name: str) -> FamilyEntry:
-    """The entry of a family; ValueError lists the families."""
+    """The entry of a family. Raises ValueError for an unknown name."""
     if name not in FAMILIES:
         raise ValueError(f'unknown family {shown(repr(name))}; known: {", ".join(FAMILIES)}')
     return FAMILIES[name]
 
 
 def family_types(name: str) -> tuple[type[Family], type[FamilyConfig]]:
-    """The family class and its config class; ValueError lists the families."""
+    """The family class and its config class. Raises ValueError for an unknown name."""
     return family_entry(name).load()
 
 
 def build_family(name: str, config: dict, perception: Perception | None) -> Family:
-    """A family with fresh weights. pydantic.ValidationError on an unknown or ill-typed config key."""
+    """A family with fresh weights. Raises pydantic.ValidationError on an unknown or ill-typed config key."""
     family_class, schema = family_types(name)
     return family_class(schema(**config), perception)
 
@@ -100,14 +100,15 @@ def load_family(path: str | Path, perception: Perception | None, *, task: Task |
         task: the task that the family has to have, None for any.
 
     Raises:
-        ValueError: the file is no such file, does not fit its config, or holds a family of another task.
+        ValueError: the file has no such metadata, does not fit its config, or holds a family of another task.
     """
     metadata, state = _read(path)
     if 'family' not in metadata or 'config' not in metadata:
         raise ValueError(f'{path} names no family in its metadata; give a family.safetensors of a run or of models/zoo')
     entry = family_entry(metadata['family'])
     if task not in (None, entry.task):
-        raise ValueError(f'{path} holds a {entry.family}, which {_WORK[entry.task]}; give weights of a family that {_WORK[task]}')
+        raise ValueError(f'{path} holds a {entry.family}, which {_TASK_DESCRIPTIONS[entry.task]}; give weights of a family that '
+                         f'{_TASK_DESCRIPTIONS[task]}')
     family_class, schema = family_types(metadata['family'])
     settings = parse_json(metadata['config'], f'the config in {path}')
     config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=False))
@@ -121,17 +122,17 @@ def load_family(path: str | Path, perception: Perception | None, *, task: Task |
 
 
 def family_name(path: str | Path) -> str | None:
-    """The family in the metadata of a safetensors file, or None; ValueError where the file cannot be read."""
+    """The family in the metadata of a safetensors file, or None. Raises ValueError if the file cannot be read."""
     return _metadata(path).get('family')
 
 
 def load_weights(family: Family, path: str | Path) -> None:
     """Load the weights of a safetensors file into a family with the same Family.ema_modules, of any size that they take.
 
-    Other modules, such as a discriminator, keep their weights where the file has none or those of another network.
+    Other modules, such as a discriminator, keep their weights if the file has none or those of another network.
 
     Raises:
-        ValueError: where tensors of Family.ema_modules differ.
+        ValueError: tensors of Family.ema_modules differ.
     """
     state = _read(path)[1]
     state, current, generators = family.adapted_state(state), family.state_dict(), list(family.ema_modules().values())

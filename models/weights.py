@@ -15,7 +15,7 @@ __all__ = ['TABLE', 'ZOO', 'Entry', 'MissingWeights', 'PackagedFile', 'WeightsEr
 
 
 class WeightsError(RuntimeError):
-    """An error of weights; the message states the error and its remedy."""
+    """An error of weights. The message states the cause and the remedy."""
 
 
 class MissingWeights(WeightsError, FileNotFoundError):
@@ -23,9 +23,9 @@ class MissingWeights(WeightsError, FileNotFoundError):
 
 
 def entry(name: str) -> Entry:
-    """An entry of TABLE; WeightsError for an unknown name."""
+    """An entry of TABLE. Raises WeightsError for an unknown name."""
     if name not in TABLE:
-        raise WeightsError(f'no weights are called {name!r}; known: {", ".join(TABLE)}')
+        raise WeightsError(f'unknown weights {name!r}; known: {", ".join(TABLE)}')
     return TABLE[name]
 
 
@@ -36,11 +36,11 @@ def converted(name: str) -> Path | None:
 
 
 def path(name: str) -> Path:
-    """File of an entry: in the cache, otherwise in the installed package that carries it.
+    """File of an entry: in the cache, otherwise in an installed package that contains the file.
 
     Raises:
-        MissingWeights: a FileNotFoundError, where neither exists.
-        WeightsError: where the package's file has another sha256 than expected.
+        MissingWeights: neither exists.
+        WeightsError: the file of the package has another sha256 than expected.
     """
     record = entry(name)
     if record.path.is_file():
@@ -59,7 +59,7 @@ def path(name: str) -> Path:
 
 
 def digest(file: Path) -> str:
-    """sha256 of a file in hex; WeightsError where it cannot be read."""
+    """sha256 of a file in hex. Raises WeightsError if it cannot be read."""
     try:
         sha256 = hashlib.sha256()
         with file.open('rb') as stream:

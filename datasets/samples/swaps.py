@@ -26,7 +26,7 @@ class Swaps(SizedDataset):
     of the images, without augmentation, are returned as source_embedding if the list has them.
 
     With probability `reversed_ratio` a sample is a reversed pair (datasets.samples.reversed) if the target is among them: the
-    image is the truth, the target a stranger's swap onto it, and the source another image of the identity, as above.
+    image is the truth, the target a swap of another identity onto it, and the source another image of its identity, as above.
 
     Raises ValueError for a ratio outside [0,1], for a list with a single identity unless same_ratio is 1, and for a
     reversed_ratio above 0 of a list without reversed pairs.
@@ -42,7 +42,7 @@ class Swaps(SizedDataset):
         self._reversed: ReversedPairs | None = None
         if reversed_ratio:
             if not isinstance(faces, PackedFaces):
-                raise ValueError(f'{faces.root} is no cache, and reversed pairs stand beside one; pack it with '
+                raise ValueError(f'{faces.root} is no cache, and reversed pairs are part of a cache; pack it with '
                                  'scripts/prepare_data.py or set data.reversed=0')
             self._reversed = ReversedPairs(faces)
         self.faces, self.same_ratio, self.seed, self.augmentation = faces, same_ratio, seed, augmentation

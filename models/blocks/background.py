@@ -2,13 +2,13 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MIN_COVERAGE = 1e-3  # share of visible pixels below which a pyramid cell counts as this share
+MIN_COVERAGE = 1e-3  # smallest divisor: fraction of visible pixels in a cell of the pyramid
 
 
 class BackgroundPath(nn.Module):
     """Feature maps of the background image and its condition channels, for every resolution of a decoder.
 
-    (B,channels,h,w) -> list of `levels` maps (B,width,.,.), from h*w down, each of half the side of the one before.
+    (B,channels,h,w) -> list of `levels` maps (B,width,.,.), the first of h x w positions, each further one of half the side.
     """
 
     def __init__(self, channels: int, width: int, levels: int):
@@ -26,7 +26,7 @@ class BackgroundPath(nn.Module):
 def push_pull_fill(image: Tensor, hidden: Tensor) -> Tensor:
     """Fill hidden pixels with a smooth continuation of the visible ones (push-pull; Gortler et al. 1996, section 3.4).
 
-    A pyramid of mean visible colors is computed downwards and filled in upwards.
+    A pyramid of mean visible colors is computed from fine to coarse and filled from coarse to fine.
 
     Args:
         image: (B,3,H,W).

@@ -1,6 +1,6 @@
 """Pixel unshuffle of images into channels, and its inverse at the end of a generator.
 
-A folded image lets a small network work on fewer, wider positions, which is several times faster on a CPU.
+A folded image has fewer positions with more channels, which makes a small network several times faster on a CPU.
 """
 import torch
 import torch.nn.functional as F

@@ -111,7 +111,7 @@ class SpectralLinear(SpectralLayer):
 
 
 def spectral(layer: nn.Conv2d | nn.Linear, on: bool = True) -> nn.Module:
-    """A spectrally normalized layer with the parameters of `layer`, or `layer` itself where `on` is False.
+    """A spectrally normalized layer with the parameters of `layer`, or `layer` itself if `on` is False.
 
     One power step per forward in training mode, none in eval mode.
     """
@@ -126,7 +126,7 @@ def unnormalized_weight(layer: nn.Linear | SpectralLayer) -> Tensor:
 
 
 def trainable_parameters(*modules: nn.Module) -> list[nn.Parameter]:
-    """The parameters of the modules without the vectors of SpectralEveryForward, as an optimizer takes them."""
+    """The parameters of the modules without the vectors of SpectralEveryForward, for an optimizer."""
     return [parameter for module in modules for name, parameter in module.named_parameters()
             if not name.endswith(('weight_u', 'weight_v'))]
 

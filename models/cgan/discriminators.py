@@ -1,4 +1,4 @@
-"""Discriminators of the CGAN: SimSwap's published ones, and SAGAN's.
+"""Discriminators of the CGAN: the published ones of SimSwap, and that of SAGAN.
 
 Each takes images (B,3,H,W) in [-1,1] and returns a DiscriminatorOutput.
 """
@@ -27,7 +27,7 @@ class DiscriminatorOutput(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """Base of the discriminators, with the class head of AC-GAN (Odena et al. 2017) where classes > 0. width: channels of the
+    """Base of the discriminators, with the class head of AC-GAN (Odena et al. 2017) if classes > 0. width: channels of the
     deepest map."""
 
     def __init__(self, width: int, classes: int):
@@ -85,8 +85,8 @@ class PatchConfig(Config):
 
 
 class MultiScaleDiscriminator(Discriminator):
-    """PatchDiscriminators, each on the average-pooled image of the one before (Wang et al. 2018, section 3.2). ValueError where
-    the size leaves a scale no patch."""
+    """PatchDiscriminators, each on the average-pooled image of the one before (Wang et al. 2018, section 3.2). Raises
+    ValueError if the size is too small for the scales."""
 
     def __init__(self, config: PatchConfig):
         super().__init__(config.width * 2 ** min(config.levels - 1, 3), config.classes)
@@ -121,7 +121,7 @@ class Projector(nn.Module):
         self.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'Projector':
-        """Keeps the frozen network in eval mode."""
+        """Stay in eval mode."""
         return super().train(False)
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -175,7 +175,7 @@ class ProjectedConfig(Config):
 class ProjectedDiscriminator(Discriminator):
     """Four small discriminators of the maps of a frozen feature network (Projected GAN, Sauer et al. 2021, section 3; as
     published by SimSwap). Their logits are concatenated to (B,n). Gradients flow through the frozen network to the image;
-    `discriminator` and the class head are trainable. features are the frozen network's maps."""
+    `discriminator` and the class head are trainable. The features of the output are the maps of the frozen network."""
 
     def __init__(self, config: ProjectedConfig):
         width = config.width
@@ -220,7 +220,7 @@ class SAGANConfig(Config):
     size: int = Field(128, description='side of the images in pixels, a multiple of fold * 2^(len(widths) - 1)')
     widths: tuple[int, ...] = Field((64, 128, 256, 512), description='channels at 1/fold, 1/(2 fold), ... of the size')
     fold: Literal[1, 2, 4, 8] = Field(1, description='power of 2 by which images are folded into channels, 1 for none')
-    attention: tuple[int, ...] = Field((), description='sides in pixels of the maps that get self-attention')
+    attention: tuple[int, ...] = Field((), description='sides in pixels of the maps with self-attention')
     pooled: bool = Field(True, description='max-pool the keys and values of the self-attention')
     spectral: bool = Field(True, description='spectral norm of all layers')
     classes: int = Field(0, description='identities of the class head, 0 for none')
@@ -231,7 +231,7 @@ class SAGANConfig(Config):
 
 class SAGANDiscriminator(Discriminator):
     """Residual blocks with spectral norm and self-attention, one logit per image, (B,1) (Zhang et al. 2019; Miyato et al. 2018,
-    figure 4). ValueError where size, fold, widths and attention do not fit."""
+    figure 4). Raises ValueError if size, fold, widths and attention do not fit."""
 
     def __init__(self, config: SAGANConfig):
         super().__init__(config.widths[-1], config.classes)
@@ -264,6 +264,6 @@ DiscriminatorConfig = Annotated[PatchConfig | ProjectedConfig | SAGANConfig, Fie
 
 
 def build_discriminator(config: DiscriminatorConfig) -> Discriminator:
-    """The discriminator that a config describes; ValueError, one sentence, where its fields do not fit each other."""
+    """Build the discriminator of a config. Raises ValueError if the fields of the config contradict each other."""
     kinds = {'patch': MultiScaleDiscriminator, 'projected': ProjectedDiscriminator, 'sagan': SAGANDiscriminator}
     return kinds[config.kind](config)

@@ -1,15 +1,15 @@
 """Conditional GAN for face swapping after SimSwap (Chen et al. 2020), with the self-attention of SAGAN (Zhang et al. 2019).
 
-Losses in addition to those of models.swap.losses, with the weights of SimSwap's published training code, 0 where it lacks the
-loss:
+Losses in addition to those of models.swap.losses, with the weights of SimSwap's published training code, 0 for losses that it
+lacks:
 
 | loss | group | formula | published | source |
 | --- | --- | --- | --- | --- |
 | id | generator | 1 - cosine, its hinge, or its distilled form | 30 | SimSwap eq. 3 |
-| reconstruction | generator | mean abs(swap - real), where the expected swap is known | 10 | SimSwap eq. 5 |
+| reconstruction | generator | mean abs(swap - real), for samples with an expected swap | 10 | SimSwap eq. 5 |
 | adversarial | generator | models.losses.adversarial, by `adversary` | 1 | SimSwap eq. 6 |
 | feature_matching | generator | L1 of the discriminator's `matched` deepest maps of swap and real | 10 | SimSwap eq. 8 |
-| feature_reconstruction | generator | relative L1 of all its maps of swap and real, where known | 0 | Johnson 2016 eq. 2 |
+| feature_reconstruction | generator | relative L1 of all its maps of swap and real, same samples | 0 | Johnson 2016 eq. 2 |
 | cycle | generator | mean abs(swap of the swap to the target's identity - target) | 0 | Zhu 2017 eq. 2 |
 | classes | generator | cross entropy of the discriminator's class logits with the source's label | 0 | Odena 2017 |
 | discriminator | discriminator | loss on real images and on swaps, by `adversary` | 1 | SimSwap eq. 6 |
@@ -17,8 +17,8 @@ loss:
 | r1 | discriminator | gradient norm^2 / 2 on real images, every `lazy` steps, times `lazy` | 0 | Mescheder 2018 eq. 9 |
 | discriminator_classes | discriminator | cross entropy of its class logits of a real image with its label | 0 | Odena 2017 |
 
-Real images are the expected swaps where they are known, otherwise the targets, so that the background is alike on both sides
-and does not separate them.
+Real images are the expected swaps where they are available, otherwise the targets, so that real and generated images have the
+same backgrounds.
 
 Known failures in the journal: `id_source` flat and `id_target` high (the generator copies the target), `id_source` falling late
 (the identity is lost), `real_accuracy` and `fake_accuracy` near 1 (the discriminator separates all images).
@@ -73,7 +73,7 @@ class CGANConfig(SwapFamilyConfig):
     matched: int = Field(1, ge=1, description='number of deepest discriminator maps that feature_matching compares')
     clip: float = Field(0.0, ge=0, description='largest weight of the discriminator (WGAN), 0 for no clipping')
     lazy: int = Field(16, ge=1, le=32, description='steps from one R1 penalty to the next')
-    mirrored: bool = Field(False, description='generate the mean of a swap and of a swap of the mirrored target, but for the '
+    mirrored: bool = Field(False, description='generate the mean of a swap and of a swap of the mirrored target, except for the '
                                               'finest details; doubles the time, raises the id similarity')
     weights: dict[str, float] = Field({
         **SWAP_LOSS_WEIGHTS, 'id': 8.0, 'reconstruction': 8.0, 'edges': 8.0, 'background': 8.0, 'perceptual': 2.0,
@@ -94,7 +94,7 @@ class CGANConfig(SwapFamilyConfig):
             **needing('a weight of r1', self.is_active('r1'), 'lazy'),
             **needing('a weight of adversarial or discriminator', self.is_active('adversarial', 'discriminator'), 'adversary'),
             **needing('a weight of classes or discriminator_classes', classes, 'discriminator.classes'),
-            **dict.fromkeys(('generator.size', 'discriminator.size'), 'model.size holds for both networks'),
+            **dict.fromkeys(('generator.size', 'discriminator.size'), 'model.size applies to both networks'),
         }
 
 
@@ -141,7 +141,7 @@ class CGAN(SwapFamily):
             clip_weights(self.discriminator, self.config.clip)
 
     def forward_generator(self, target: Tensor, embedding: Tensor, conditions: SwapConditions) -> tuple[Tensor, Tensor | None]:
-        """Swaps (B,3,H,W) of targets (B,3,H,W) in [-1,1] for embeddings (B,D), not clamped, and, where the generator predicts
+        """Swaps (B,3,H,W) of targets (B,3,H,W) in [-1,1] for embeddings (B,D), not clamped, and, if the generator predicts
         it, the mask (B,1,H,W) in [0,1], 1 = generated."""
         config = self.generator.config
         return self.generator.swap_and_mask(
@@ -206,7 +206,8 @@ class CGAN(SwapFamily):
         return losses
 
     def _class_loss(self, logits: Tensor | None, label: Tensor | None) -> Tensor:
-        """Cross entropy of class logits (B,N) with identity labels (B,); ValueError where either is missing or N is too small."""
+        """Cross entropy of class logits (B,N) with identity labels (B,). Raises ValueError if either is missing or N is too
+        small."""
         if logits is None or label is None or label.max() >= logits.shape[1]:
             classes = 'no class head' if logits is None else f'{logits.shape[1]} classes'
             labels = 'no labels' if label is None else f'labels up to {int(label.max())}'
@@ -246,8 +247,8 @@ class CGAN(SwapFamily):
 
 
 def _coarse_mean(first: Tensor, second: Tensor) -> Tensor:
-    """The mean of two images (B,3,H,W) in all but the finest details, which come from the first: details of two images do not
-    align. The coarse part is the result of three means over 3x3 pixels."""
+    """The mean of two images (B,3,H,W) except for the finest details, which are those of the first, as details of two images do
+    not align. The coarse part is the result of three means over 3x3 pixels."""
     coarse = (first - second) / 2
     for _ in range(3):
         coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)

@@ -93,7 +93,7 @@ class GeneratorConfig(Config):
     norm: Literal['batch', 'instance', 'group'] = Field('batch', description='normalization in encoder and decoder')
     value_range: ValueRange = Field('unit', description="value range of the network's images (models.images)")
     tanh: bool = Field(True, description='bound the output by tanh')
-    attention: tuple[int, ...] = Field((), description='sides in pixels of the decoder maps, the coarsest included, that get '
+    attention: tuple[int, ...] = Field((), description='sides in pixels of the decoder maps, the coarsest included, with '
                                                        'self-attention')
     pooled: bool = Field(False, description='max-pool the keys and values of the self-attention')
     spectral: bool = Field(False, description='spectral norm of all convolutions but the first and the last')
@@ -120,7 +120,7 @@ class GeneratorConfig(Config):
         return self.fold * 2 ** (len(self.widths) - 1)
 
     def check(self) -> None:
-        """ValueError, one sentence, where the fields contradict each other."""
+        """Raises ValueError if the fields contradict each other."""
         if len(self.widths) < 2 or self.size % self.cell_px or self.size < 2 * self.cell_px:
             raise ValueError(f'size {self.size} does not fit fold {self.fold} and {len(self.widths)} widths: take two widths or '
                              f'more and a size that is a multiple of {self.cell_px} and at least {2 * self.cell_px}')
@@ -150,7 +150,7 @@ PUBLISHED = {
 
 
 class Generator(nn.Module):
-    """Renders targets with another identity. ValueError where the config's fields contradict each other."""
+    """Renders targets with another identity. Raises ValueError if the config's fields contradict each other."""
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()
@@ -189,7 +189,8 @@ class Generator(nn.Module):
         """The swap (B,3,H,W) and, with `mask`, the mask (B,1,H,W) in [0,1], 1 = generated.
 
         target: (B,3,H,W) in the value range of the config, as the swap. embedding: (B,D) unit length. parsing_onehot:
-        (B,condition_channels,H,W), background_image: (B,3,H,W); required exactly where the config has them, otherwise ValueError.
+        (B,condition_channels,H,W), background_image: (B,3,H,W); required if and only if the config has them, otherwise
+        ValueError.
         """
         config = self.config
         if (parsing_onehot is None) != (config.condition_channels == 0) or (background_image is None) == config.background_image:
@@ -229,7 +230,7 @@ class Generator(nn.Module):
 
     def swap_and_mask(self, target: Tensor, embedding: Tensor, *, parsing_onehot: Tensor | None = None,
                       background_image: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """`forward` for images in [-1,1], for any value range of the network; differentiable, not clamped. The mask is None where
+        """`forward` for images in [-1,1], for any value range of the network; differentiable, not clamped. The mask is None if
         the network predicts none."""
         value_range = self.config.value_range
         output = self(from_signed(target, value_range), embedding, parsing_onehot=parsing_onehot,

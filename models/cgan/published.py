@@ -1,4 +1,4 @@
-"""Generators with the weights that SimSwap's authors distribute."""
+"""Generators with the published weights of SimSwap."""
 import torch
 from torch import Tensor
 
@@ -14,8 +14,8 @@ def _state(name: str) -> dict[str, Tensor]:
 
 
 def load_generator(name: str) -> Generator:
-    """simswap-224 or simswap-512 with its published weights, in eval mode; models.weights.WeightsError, one sentence, where they
-    are missing or do not fit."""
+    """simswap-224 or simswap-512 with its published weights, in eval mode. Raises models.weights.WeightsError if they are
+    missing or do not fit."""
     state = _state(name)
     with torch.device('meta'):
         generator = Generator(PUBLISHED[name])

@@ -16,7 +16,7 @@ from models.weights import Entry, WeightsError, entry, path, verify
 
 
 def _load(file: Path | io.BytesIO) -> Any:
-    """Content of a PyTorch file. WeightsError for another file, or one with other objects than tensors and containers."""
+    """Content of a PyTorch file. Raises WeightsError for another file, or one with other objects than tensors and containers."""
     try:
         return torch.load(file, map_location='cpu', weights_only=True)
     except Exception as error:  # a damaged pickle raises any exception
@@ -33,7 +33,7 @@ def _tensors(content: object, file: Path | str) -> dict[str, Tensor]:
 def read_state(file: Path, member: str | None = None) -> dict[str, Tensor]:
     """Named tensors of a safetensors or PyTorch file, without the prefix `module.`.
 
-    member: key of the state dict in a PyTorch file; None for the top. WeightsError if the file cannot be read.
+    member: key of the state dict in a PyTorch file; None for the top. Raises WeightsError if the file cannot be read.
     """
     file = Path(file)
     if file.suffix == '.safetensors':
@@ -93,8 +93,8 @@ def convert(name: str, *, source: Path | None = None, out: Path | None = None, u
 
 
 def halve(source: Path, target: Path) -> Path:
-    """Write the safetensors file `source` to `target` in half precision with the same metadata, as in models/zoo. WeightsError
-    for another file."""
+    """Write the safetensors file `source` to `target` in half precision with the same metadata, as in models/zoo. Raises
+    WeightsError for another file."""
     state = read_state(source) if source.suffix == '.safetensors' else None
     if state is None:
         raise WeightsError(f'{source} is no safetensors file: give the family.safetensors of a run')
@@ -106,8 +106,8 @@ def halve(source: Path, target: Path) -> Path:
 
 
 def read_archive(source: Path) -> dict[str, dict[str, Tensor]]:
-    """Generators (`*_net_G.pth`) of a zip archive: file name without suffix -> named tensors. WeightsError if the archive cannot
-    be read."""
+    """Generators (`*_net_G.pth`) of a zip archive: file name without suffix -> named tensors. Raises WeightsError if the archive
+    cannot be read."""
     try:
         with zipfile.ZipFile(source) as archive:
             members = {Path(name).stem: read_member(archive, name) for name in sorted(archive.namelist())

@@ -43,8 +43,8 @@ def _parameter(tensor: Tensor, *unused: object) -> Tensor:
 
 
 _CONTAINERS: dict[str, Any] = {'collections.OrderedDict': OrderedDict, '__builtin__.set': set, 'builtins.set': set,
-               'torch._utils._rebuild_tensor_v2': _tensor, 'torch._utils._rebuild_parameter': _parameter,
-               **{f'torch.{name}': dtype for name, dtype in _DTYPES.items()}}
+                               'torch._utils._rebuild_tensor_v2': _tensor, 'torch._utils._rebuild_parameter': _parameter,
+                               **{f'torch.{name}': dtype for name, dtype in _DTYPES.items()}}
 
 
 class _Reader(pickle.Unpickler):
@@ -76,10 +76,10 @@ class _Reader(pickle.Unpickler):
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member of an archive. WeightsError above _MAX_BYTES."""
+    """Read a member of an archive. Raises WeightsError above _MAX_BYTES."""
     size = archive.getinfo(name).file_size
     if size > _MAX_BYTES:
-        raise WeightsError(f'its member {shown(name)} has {size >> 20} MB')
+        raise WeightsError(f'the member {shown(name)} of the archive has {size >> 20} MB')
     return archive.read(name)
 
 
@@ -135,7 +135,8 @@ def _collect(module: _StandIn, prefix: str = '') -> dict[str, Tensor]:
 def read_module(file: Path) -> dict[str, Tensor]:
     """State dict of a pickled network, or of the one under the key `model`, without the prefix `module.`.
 
-    WeightsError for a damaged file, or one with an object that is neither a tensor, a container nor part of a supported network.
+    Raises WeightsError for a damaged file, or one with an object that is neither a tensor, a container nor part of a supported
+    network.
     """
     file = Path(file)
     try:

@@ -26,7 +26,7 @@ from models.blocks.folding import folded, folded_channels
 from models.blocks.patch import PatchDiscriminator, check_patches
 from models.cvae.networks import Decoder, Encoder
 from models.losses.adversarial import accuracy, discriminator_on_fake, discriminator_on_real, generator_loss
-from models.losses.kl import kl_divergence, reparameterize
+from models.losses.kl import kl_divergence, reparametrize
 from models.swap.conditions import identity_mixer
 from models.swap.family import SwapFamily, SwapFamilyConfig
 from models.swap.losses import SWAP_LOSS_WEIGHTS, RenderedSwap, swap_losses
@@ -58,8 +58,8 @@ class CVAEConfig(SwapFamilyConfig):
 
 
 class CVAE(SwapFamily):
-    """Swaps faces in the template `face`; the perception provides an id encoder, a teacher and a parser. ValueError where fields
-    of the config do not fit each other."""
+    """Swaps faces in the template `face`; the perception provides an id encoder, a teacher and a parser. Raises ValueError if
+    fields of the config do not fit each other."""
 
     config: CVAEConfig
 
@@ -101,7 +101,7 @@ class CVAE(SwapFamily):
         maps = self.background(folded(background_image, parsing_onehot, config.fold))
         mix = identity_mixer(batch, config.blend if self.training else 0.0)
         embedding = mix(self.source_embedding(batch))  # (B,D)
-        image = self.decoder(reparameterize(mean, logvar), embedding, maps, background_image, parsing_onehot)  # (B,3,H,W)
+        image = self.decoder(reparametrize(mean, logvar), embedding, maps, background_image, parsing_onehot)  # (B,3,H,W)
         if self.discriminator is not None:
             cache['swap'] = image.detach()
 

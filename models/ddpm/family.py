@@ -11,11 +11,11 @@ embedding. With x0' the clean image of the prediction and a = alphas_cumprod of 
 | perceptual  | L1 of the teacher's feature maps of x0' and real           | a               | without swaps         |
 | variational | variational bound in bits per value, for the learned sigma | 1               | without swaps         |
 
-The image that is denoised, `real`, is the expected swap where it is known, otherwise the target. A sample is a swap where it is
-not known and the identity condition is kept. The noisy image then contains the target's face: the weight of `id` is largest at
-a = 1/3, where the noisy image contains little of that face and x0' is a face already. Identity and structure are dropped at
-random, for classifier-free guidance (Ho & Salimans 2022), separately and together, so that the same network is an unconditional
-denoiser as well.
+The image that is denoised, `real`, is the expected swap where it is available, otherwise the target. A sample is a swap if it has
+no expected swap and the identity condition is kept. The noisy image then contains the target's face: the weight of `id` is
+largest at a = 1/3, where the noisy image contains little of that face and x0' is recognizable as a face. Identity and structure
+are dropped at random, for classifier-free guidance (Ho & Salimans 2022), separately and together, so that the same network is an
+unconditional denoiser as well.
 """
 from dataclasses import replace
 
@@ -180,7 +180,7 @@ class DDPM(SwapFamily):
                 real_maps = self.perception.teacher.maps(real, TEACHER_MAPS)
             losses['perceptual'] = perceptual_l1(self.perception.teacher.maps(clean, TEACHER_MAPS), real_maps,
                                                  alpha[:, 0, 0, 0] * ~is_swap)
-        # The other losses of models.swap compare the predicted clean image at every noise level alike.
+        # The other losses of models.swap are computed on x0' with the same weight at every noise level.
         rendered = RenderedSwap(clean, replace(batch, truth=real, has_truth=~is_swap), labels, face, condition.id_embedding,
                                 self.perception)
         return losses | swap_losses(rendered, self.config.weights, exclude=('id', 'background', 'perceptual'))
@@ -204,7 +204,7 @@ class DDPM(SwapFamily):
 
     @torch.no_grad()
     def generate(self, batch: SwapBatch, *, generator: torch.Generator | None = None, sampling: Sampling | None = None) -> Tensor:
-        """Swaps (B,3,H,W) in [-1,1]. sampling: settings of the sampler, the config's where None."""
+        """Swaps (B,3,H,W) in [-1,1]. sampling: settings of the sampler; None for those of the config."""
         sampling, target = sampling or self.config.sampling, batch.target
         condition, face = self.condition(batch)
         noise_levels = scheduler(sampling.sampler, self.config.schedule)

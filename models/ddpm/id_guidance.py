@@ -9,14 +9,14 @@ from models.ddpm.networks.denoiser import Denoiser
 from models.ddpm.parameterization import clean_from, split
 from models.ddpm.schedules import betas
 
-_MIN_WEIGHT = 0.05  # of a step; below it no gradient is computed
+_MIN_WEIGHT = 0.05  # weight w of a step below which no gradient is computed
 
 
 class IdentityGuidance(Denoiser):
     """A denoiser whose predicted clean image x0' descends the gradient of d = 1 - cos(embed(x0'), id_embedding).
 
     The change has the root mean square strength * w * d with w = 6.75 a (1-a)^2, a = alphas_cumprod: the maximum is at a = 1/3,
-    where x0' is a face and later steps still remove artifacts; w falls to 0 towards the end, where an adversarial pattern would
+    where x0' is a face and later steps still remove artifacts; w falls to 0 at the end, where an adversarial pattern would
     remain in the image.
 
     Args:

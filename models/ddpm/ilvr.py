@@ -1,12 +1,12 @@
 """ILVR: samples of an unconditional denoiser with the coarse content of a reference (Choi et al. 2021, arXiv:2108.02938).
 
-`published` changes each noisy image (algorithm 1 there): x_(t-1) becomes x_(t-1) - phi(x_(t-1)) + phi(y_(t-1)), with new noise in
+`published` changes each noisy image (their algorithm 1): x_(t-1) becomes x_(t-1) - phi(x_(t-1)) + phi(y_(t-1)), with new noise in
 y_(t-1). It needs many small steps: the new noise is not part of the ODE that a solver follows, multistep solvers extrapolate
 over the change, and UniPC's corrector overwrites it.
 
 `corrected` changes the predicted clean image before the scheduler's step: x0 becomes x0 - P x0 + P y, with the projection P on
-the span of the downsampling. To a solver this is another denoiser of the same smoothness, which keeps its order. In the span of
-P the prediction is P y at every noise level, for which DDIM, DPM-Solver++ and UniPC are exact at any number of steps:
+the span of the downsampling. The corrected denoiser is as smooth as the original one, so that a solver keeps its order. In the
+span of P the prediction is P y at every noise level, for which DDIM, DPM-Solver++ and UniPC are exact at any number of steps:
 x_t = sqrt(a_t) P y + sqrt(1 - a_t) P eps with the initial noise eps. An ancestral step samples the true posterior given the
 reference. After the last step the downsampled image equals the downsampled reference, up to clipping.
 """
@@ -88,8 +88,8 @@ def published(reference: Tensor, config: ILVRConfig, mask: Tensor | None = None)
 
 
 def mixed(references: Tensor, weights: list[float]) -> Tensor:
-    """Weighted mean of references, (R,...,3,H,W) -> (...,3,H,W); its low-pass is the mean of theirs. ValueError for weights that
-    are negative, all 0 or of another number."""
+    """Weighted mean of references, (R,...,3,H,W) -> (...,3,H,W); its low-pass is the mean of their low-passes. Raises ValueError
+    for weights that are negative, all 0 or of another number."""
     if len(weights) != len(references) or sum(weights) <= 0 or min(weights) < 0:
         raise ValueError(f'{len(references)} references need as many weights, none below 0 and not all 0')
     return torch.einsum('r,r...->...', references.new_tensor(weights) / sum(weights), references)
@@ -100,7 +100,7 @@ def refine(denoiser: Denoiser, reference: Tensor, config: ILVRConfig, *, mask: T
            generator: torch.Generator | None = None, callback: Callable[[Step], None] | None = None) -> Tensor:
     """One sample for each reference (B,3,H,W) in [-1,1]: same shape and range.
 
-    mask: as in `corrected`. embed, id_embedding (B,D): embedder and target of the identity guidance, where config.id_guidance is
+    mask: as in `corrected`. embed, id_embedding (B,D): embedder and target of the identity guidance, if config.id_guidance is
     above 0. callback: called with each step.
     """
     if config.id_guidance:

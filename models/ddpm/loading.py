@@ -15,7 +15,7 @@ def load_denoiser(name: str, device: str = 'cpu') -> tuple[Denoiser, str]:
     """A denoiser in eval mode on a device, and the name of the template of models.geometry that its faces are aligned to.
 
     name: ZOO, ADM, the family.safetensors of a run (template `face`), a .pt file with weights of ADM's FFHQ network (`ffhq`), a
-    folder in diffusers' format (`celebahq`), or an .onnx file of scripts/export.py. ValueError or weights.WeightsError where
+    folder in diffusers' format (`celebahq`), or an .onnx file of scripts/export.py. Raises ValueError or weights.WeightsError if
     the denoiser cannot be loaded.
     """
     entry = 'ddpm' if name == ZOO else name

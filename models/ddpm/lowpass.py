@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-_MIN_COVERAGE = 0.1  # of a coarse pixel by the mask; a smaller coverage is divided by as if it were this
+_MIN_COVERAGE = 0.1  # smallest divisor: fraction of a coarse pixel that the mask covers
 
 
 def taps(length: int, scale: float, out: int) -> tuple[Tensor, Tensor]:
@@ -43,7 +43,7 @@ def _matrix(weights: Tensor, pixels: Tensor, length: int) -> Tensor:
 
 
 def _apply(kind: int, images: Tensor, factor: float, sides: Sequence[int]) -> Tensor:
-    """Apply the matrix `kind` of _matrices for images of (H,W) = sides along both axes."""
+    """Apply matrix `kind` of _matrices (0 down, 1 up, 2 pseudo-inverse) for images of (H,W) = sides along both axes."""
     rows, columns = (_matrices(side, factor, images.dtype, images.device)[kind] for side in sides)
     return rows @ images @ columns.mT
 

@@ -13,7 +13,7 @@ Weighting = Literal['none', 'p2', 'min_snr']
 class Process:
     """Diffusion process over a subset of the timesteps of a schedule (respacing: Nichol & Dhariwal 2021, section 4).
 
-    betas: (T,) float64 of the whole schedule. kept: ascending timesteps, all where None. `index`, (B,) int64, counts the kept
+    betas: (T,) float64 of the whole schedule. kept: ascending timesteps, all if None. `index`, (B,) int64, counts the kept
     timesteps; networks are called with timesteps[index]. Tables (N,), with a_t = alphas_cumprod and b_t = 1 - a_t / a_(t-1):
 
     | table               | equation                                  | source                         |

@@ -41,7 +41,7 @@ def betas(schedule: Schedule, steps: int = 1000) -> Tensor:
 
 def spaced(steps: int, kept: str) -> list[int]:
     """Ascending subset of `steps` timesteps in the notation of guided-diffusion: 'a,b,c' takes a, b and c evenly spaced timesteps
-    of three equal sections; 'ddimN' N timesteps of one stride; '' all. ValueError where no such subset exists."""
+    of three equal sections; 'ddimN' N timesteps of one stride; '' all. Raises ValueError if no such subset exists."""
     if not kept:
         return list(range(steps))
     if kept.startswith('ddim'):
@@ -104,7 +104,8 @@ class Ancestral:
 
 
 def scheduler(sampler: Sampler, schedule: Schedule) -> Scheduler:
-    """A scheduler for `samplers.sample` that starts at the last of a schedule's 1000 levels. ValueError for an unknown name."""
+    """A scheduler for `samplers.sample` that starts at the last of a schedule's 1000 levels. Raises ValueError for an unknown
+    name."""
     if sampler == 'ancestral':
         return Ancestral(schedule)
     if sampler not in _DIFFUSERS:

@@ -22,7 +22,7 @@ def photo_drawing(embeddings: Tensor, labels: Tensor, drawing: Tensor, *, temper
     """Supervised contrastive loss between photos and drawings (Khosla et al. 2020, eq. 2). Scalar.
 
     Each image's positives are the images of the other kind with its identity label, its candidates all images of the other kind;
-    the loss is the mean cross entropy over the positives, then over the images that have any. 0 where no image has.
+    the loss is the mean cross entropy over the positives, then over the images that have any; 0 if no image has any.
 
     embeddings: (B,D), unit length. labels: (B,) int64. drawing: (B,) bool.
     """

@@ -20,7 +20,7 @@ def kl_divergence(mean: Tensor, logvar: Tensor, *, free_bits: float = 0.0) -> Te
 
 
 @full_precision
-def reparameterize(mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+def reparametrize(mean: Tensor, logvar: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """A differentiable sample mean + exp(logvar / 2) * noise (Kingma & Welling 2014, eq. 10), of the shape of mean."""
     noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + (0.5 * logvar).exp() * noise

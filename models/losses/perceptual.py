@@ -8,8 +8,8 @@ from models.precision import full_precision
 def perceptual_l1(maps: list[Tensor], references: list[Tensor], selected: Tensor) -> Tensor:
     """Mean over feature maps (B,C,h,w) of |map - reference| / mean |reference| (Johnson et al. 2016, eq. 2, with L1). Scalar.
 
-    references: the same maps of the reference images; they have no gradient. selected: (B,) bool, the samples that count, or
-    float weights of the samples.
+    references: the same maps of the reference images, without gradient. selected: (B,) bool, samples that are included, or float
+    weights of the samples.
     """
     weight = selected.to(maps[0].dtype)
     total = maps[0].new_zeros(())

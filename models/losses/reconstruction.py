@@ -41,7 +41,7 @@ def contrast_l1(image: Tensor, reference: Tensor, face: Tensor, *, window: int =
 
 
 def _mean_of_selected(values: Tensor, selected: Tensor) -> Tensor:
-    """Mean over the selected samples of values (B,...); 0, with a gradient, where none is selected."""
+    """Mean over the selected samples of values (B,...); 0, with a gradient, if none is selected."""
     weight = selected.to(values.dtype)
     return (values.flatten(1).mean(1) * weight).sum() / weight.sum().clamp_min(1)
 

@@ -26,7 +26,7 @@ __all__ = ['EMBEDDERS', 'PARSERS', 'PHOTO_PARSER', 'VGGS', 'build_perception', '
 def load_embedder(name: str) -> Embedder:
     """Load an identity encoder: a name of EMBEDDERS, or an encoder.safetensors of a training run.
 
-    Raises ValueError for an unknown name or an invalid file, weights.MissingWeights where the weights are not in the cache.
+    Raises ValueError for an unknown name or an invalid file, weights.MissingWeights if the weights are not in the cache.
     """
     return load_encoder(name)[0] if name.endswith('.safetensors') else load_published_embedder(name)
 

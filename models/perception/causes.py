@@ -73,8 +73,8 @@ def causes_bytes(training: CauseTraining) -> bytes:
 
 
 def load_causes(path: str | Path) -> CauseNet:
-    """Load a frozen CauseNet from a file of causes_bytes. models.weights.WeightsError where the file cannot be read, ValueError
-    where it holds another network."""
+    """Load a frozen CauseNet from a file of causes_bytes. Raises models.weights.WeightsError if the file cannot be read,
+    ValueError if it holds another network."""
     state = read_state(Path(path))
     try:
         network = CauseNet(len(state['head.3.bias']), len(state['stem.1.weight']))

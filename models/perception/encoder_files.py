@@ -17,12 +17,12 @@ from models.perception.published import EMBEDDERS, file_of, published
 
 # entries of EMBEDDERS -> names of NETWORKS
 _ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricature': 'mobilefacenet',
-          'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
+                  'mobilefacenet-068': 'mobilefacenet-96', 'sphere20a': 'sphere20'}
 
 
 def encoder_bytes(recognizer: Recognizer, identity_names: Iterable[str] | None = None) -> bytes:
     """The network without head as safetensors, with its config in the metadata and the tensor names of the published network.
-    identity_names: identities of its training, None where they are unknown."""
+    identity_names: identities of its training, None if they are unknown."""
     state = {name: value.detach().cpu().contiguous() for name, value in recognizer.network.state_dict().items()}
     names = None if identity_names is None else sorted(map(str, identity_names))
     return save(state, {'recognizer': recognizer.config.model_dump_json(), 'learned_from': json.dumps(names)})
@@ -30,7 +30,7 @@ def encoder_bytes(recognizer: Recognizer, identity_names: Iterable[str] | None =
 
 def initial_encoder(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
     """Initial state of a training from a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and
-    the names of the identities of its training, empty where a published network does not list them. ValueError where a file
+    the names of the identities of its training, empty if a published network does not list them. Raises ValueError if a file
     does not list them; errors as for load_embedder."""
     if Path(source).is_file():
         config, names = _config(source), training_identities(source)
@@ -44,7 +44,7 @@ def initial_encoder(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
 
 
 def _metadata(path: str | Path) -> dict[str, str]:
-    """Metadata of a safetensors file; ValueError where it is none."""
+    """Metadata of a safetensors file. Raises ValueError for another file."""
     try:
         with safe_open(path, 'pt') as handle:
             return renamed_metadata(handle.metadata() or {})
@@ -54,22 +54,22 @@ def _metadata(path: str | Path) -> dict[str, str]:
 
 
 def _encoder_metadata(path: str | Path) -> dict[str, str]:
-    """Metadata of a file of encoder_bytes; ValueError where it is none."""
+    """Metadata of a file of encoder_bytes. Raises ValueError for another file."""
     if 'recognizer' not in (metadata := _metadata(path)):
         raise ValueError(f'{path} does not name its network; give an encoder.safetensors of a run')
     return metadata
 
 
 def _config(path: str | Path) -> RecognizerConfig:
-    """The config in a file of encoder_bytes; ValueError where it is none."""
+    """The config in a file of encoder_bytes. Raises ValueError for another file."""
     settings = parse_json(_encoder_metadata(path)['recognizer'], f'the config in {path}')
     return checked(RecognizerConfig, renamed_settings(settings, 'recognizer', ('model',), warn=False)
                    if isinstance(settings, dict) else settings)
 
 
 def training_identities(source: str | Path) -> list[str] | None:
-    """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None where they are not listed.
-    ValueError as for load_encoder, errors as for load_embedder."""
+    """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None if they are not listed.
+    Raises ValueError as for load_encoder, errors as for load_embedder."""
     if source in EMBEDDERS and file_of(source).suffix != '.safetensors':
         return None
     metadata = _metadata(file_of(source)) if source in EMBEDDERS else _encoder_metadata(source)
@@ -80,7 +80,7 @@ def training_identities(source: str | Path) -> list[str] | None:
 
 
 def load_encoder(path: str | Path) -> tuple[Embedder, str]:
-    """A frozen embedder from a file of encoder_bytes, and the name of its template. ValueError where the file is none."""
+    """A frozen embedder from a file of encoder_bytes, and the name of its template. Raises ValueError for another file."""
     config, state = _config(path), read_state(Path(path))
     build, template, preprocessing = NETWORKS[config.network]
     aligned_to = frame(config)

@@ -35,7 +35,7 @@ def _feather(mask: Tensor, radius: int) -> Tensor:
 def soften(mask: Tensor, feather: float = FEATHER_FRACTION) -> Tensor:
     """Soft mask of a hard mask (B,1,S,S), 0 outside it and at the border of the crop.
 
-    The mask is eroded and blurred inwards over `feather` of the side, or over EDGE_FRACTION around thinner gaps such as letters.
+    The mask is eroded and blurred over a width of `feather` of the side, or of EDGE_FRACTION around thinner gaps such as letters.
     """
     side = mask.shape[-1]
     radius, edge = (max(1, round(width * side / 2)) for width in (feather, min(EDGE_FRACTION, feather)))
@@ -86,8 +86,8 @@ def match_color(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.nd
 def multiband_mix(background: np.ndarray, foreground: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mix images (H,W,3) float32 by a soft mask (H,W) in [0,1], in frequency bands.
 
-    Fine detail changes over sharply, coarse bands over about FEATHER_FRACTION of the shorter side (Burt & Adelson 1983, applied
-    to the difference of the images). Where the mask is 0, the result equals `background`.
+    The transition is sharp for fine detail and about FEATHER_FRACTION of the shorter side wide for coarse bands (Burt & Adelson
+    1983, applied to the difference of the images). Where the mask is 0, the result equals `background`.
     """
     difference = (foreground - background).astype(np.float32)
     alphas: list[np.ndarray] = [np.clip(mask * 4 - 1.5, 0, 1).astype(np.float32)]

@@ -25,7 +25,7 @@ PAIRS = (
 
 
 def demo_photo(name: str) -> np.ndarray:
-    """One of PHOTOS as (H,W,3) uint8 RGB. ValueError if the package or its photo is not installed."""
+    """One of PHOTOS as (H,W,3) uint8 RGB. Raises ValueError if the package or its photo is not installed."""
     package, file = PHOTOS[name]
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:

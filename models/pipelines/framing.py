@@ -34,11 +34,11 @@ def align_image(image: np.ndarray, detector: Detector, size: int, template: str 
     face."""
     faces = detector.detect(image)
     if faces:
-        note = f'it shows {len(faces)} faces, of which the largest was taken' if len(faces) > 1 else None
+        note = f'the image shows {len(faces)} faces; the largest was used' if len(faces) > 1 else None
         points = faces[0].points
         return AlignedImage(crop_face(image, points, size, template), _inside(image, points, size, template), note)
     return AlignedImage(center_crop(image, size), torch.ones(1, 1, size, size),
-                        'no face was found in it, so its middle was taken without alignment')
+                        'no face was found in the image; its center was used without alignment')
 
 
 def center_crop(image: np.ndarray, size: int) -> Tensor:

@@ -17,7 +17,7 @@ MIN_BARE_PROBABILITY = 0.5  # of bare skin; pixels below it are not replaced
 MAX_RESIDUAL_LAB = 30.0  # CIELAB distance of swap and target; pixels above it are not replaced
 _FACE_AREA_RANGE = (0.05, 0.85)  # fraction of the crop that a face covers
 _HULL_GROWTH = 1.75  # factor by which the hull of the five landmarks is enlarged to reach brows and chin
-# Parts that a swap may cover: the face, and ears and neck, for which parsers mistake a jaw; glasses are kept.
+# Parts that a swap may cover: the face without glasses, and ears and neck, with which parsers confuse the jaw.
 BARE_IDS = sorted({*FACE_IDS, *map(PARTS.index, ('l_ear', 'r_ear', 'neck'))} - {PARTS.index('eye_g')})
 _NOISE_KERNEL = np.ones((5, 5), np.uint8)  # pixels of MASK_SIDE; thinner structures of a mask are noise of the parser
 _MIN_RESIDUAL_RATIO = 3.0  # of a residual to the median inside the face, so that a swap of another style is no occluder
@@ -119,7 +119,7 @@ def lettering(detail: Tensor, skin: np.ndarray, features: np.ndarray) -> np.ndar
 def face_masks(parser: Callable[[Tensor], Tensor] | None, targets: Tensor, swaps: Tensor, target_logits: Tensor | None = None, *,
                details: Tensor | None = None, min_bare: float = MIN_BARE_PROBABILITY,
                max_residual: float = MAX_RESIDUAL_LAB) -> tuple[Tensor, list[bool]]:
-    """Masks of the pixels that swaps replace: either crop shows a face there and the target shows bare skin.
+    """Masks of the pixels that swaps replace: the face of the target or of the swap, without occluders of the target.
 
     A swap thus neither covers an occluder nor extends beyond the head.
 

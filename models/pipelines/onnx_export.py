@@ -109,7 +109,7 @@ class SwapSession(Session):
 
 
 class OnnxFamily(Family):
-    """A swap family for inference whose generator is an ONNX file. ValueError for a generator without labels."""
+    """A swap family for inference whose generator is an ONNX file. Raises ValueError for a generator without labels."""
 
     task = 'swap'
 

@@ -18,7 +18,7 @@ from models.runtime.sessions import bf16_on_cpu
 
 LARGEST, ALL = 'largest', 'all'  # choices of faces
 SWAP_DESCRIPTION = 'faces were replaced by those of other people'  # of GenerationInfo
-MIN_ID_SIMILARITY = 0.3  # cosine of two embeddings from which two faces count as one identity
+MIN_ID_SIMILARITY = 0.3  # smallest cosine of the embeddings of two faces of one identity
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SwapResult:
 
 @dataclass(frozen=True)
 class AlignedFaces:
-    """Aligned faces of some frames of a video.
+    """Aligned faces of one or more frames of a video.
 
     Attributes:
         crops: (B,3,S,S) in [-1,1] in the template `face`.
@@ -137,7 +137,7 @@ class PhotoSwapper:
         else:
             target_faces = choose(faces, target_face, 'target')
             if target_face == LARGEST and len(faces) > 1:
-                notes.append(f'the target shows {len(faces)} faces; the largest was taken')
+                notes.append(f'the target shows {len(faces)} faces; the largest was used')
         image, coverage, swap_notes = self.swap_faces(source, chosen_source, target, target_faces, generator=generator)
         return SwapResult(image, coverage, target_faces, notes + swap_notes)
 
@@ -235,7 +235,7 @@ class FaceSwapper(PhotoSwapper):
                 swap = _match_color(swap, targets[index], masks[index])
             swap = self.upscale(swap) if self.upscale else swap
             blend.paste(image, swap, masks[index], target_faces[index].points, coverage)
-        notes = [f'the parser saw no face region in face {index} of the target; the hull of its landmarks was blended instead'
+        notes = [f'the parser detected no face in face {index} of the target; the hull of its landmarks was used as the mask'
                  for index, hull in enumerate(missed) if hull]
         return image, coverage, notes
 

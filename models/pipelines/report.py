@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-Progress = Callable[[int, int | None], None]  # number of finished items, number of all items where it is known
+Progress = Callable[[int, int | None], None]  # number of finished items; number of all items, None if unknown
 
 
 class Report(Protocol):

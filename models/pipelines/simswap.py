@@ -49,8 +49,8 @@ def smooth_inwards(mask: Tensor) -> Tensor:
 
 
 def soft_mask(mask: Tensor) -> Tensor:
-    """Soft mask of (B,1,H,W) in [0,1]: smoothed inwards; values of at least 0.9 become 1 and the others are scaled to a maximum
-    of 1."""
+    """Soft mask of (B,1,H,W) in [0,1]: smoothed toward the inside; values of at least 0.9 become 1 and the others are scaled to a
+    maximum of 1."""
     mask = smooth_inwards(mask)
     hard = mask >= 0.9
     rest = mask.masked_fill(hard, 0)
@@ -67,8 +67,8 @@ def best_alignment(points: np.ndarray, templates: tuple[geometry.Template, ...])
 
 
 def border_alpha(matrix: np.ndarray, size: int, height: int, width: int) -> np.ndarray:
-    """Opacity (height,width,1) in [0,1] of a square crop of `size` pixels in the image that `matrix` (2,3) maps to it: 1 inside,
-    falling off towards its border."""
+    """Opacity (height,width,1) in [0,1] of a square crop of `size` pixels in the image that `matrix` (2,3) maps to the crop: 1
+    inside, decreasing to 0 at the border of the crop."""
     inside = cv2.warpAffine(np.full((size, size), 255, np.uint8), matrix, (width, height), flags=cv2.WARP_INVERSE_MAP)
     inside = np.where(inside > 20, 255, 0).astype(np.uint8)
     inside = cv2.erode(inside, np.ones((40, 40), np.uint8))
@@ -148,12 +148,13 @@ def weight_files(name: str) -> list[Path]:
 
 
 def load_encoder() -> SimSwapArcFace:
-    """The identity encoder with its published weights. models.weights.MissingWeights if they are missing or not converted."""
+    """The identity encoder with its published weights. Raises models.weights.MissingWeights if they are missing or not
+    converted."""
     entry = weights.entry('simswap-arcface')
     converted = entry.path.with_suffix('.safetensors')
     if not converted.is_file():
         weights.path(entry.name)  # raises MissingWeights with the command that fetches the file
-        raise weights.MissingWeights(f'{entry.path} is a pickled program: take the tensors out of it with '
+        raise weights.MissingWeights(f'{entry.path} is a pickled program: extract its tensors with '
                                      f'`python scripts/weights.py convert {entry.name} --unpickle`')
     return SimSwapArcFace.from_state_dict(read_state(converted))
 

@@ -29,7 +29,7 @@ class SwapModel:
 
     Args:
         load_generator: loads the generator of a published SimSwap by its name.
-        family: swap family whose zoo weights are used where `weights` is None.
+        family: swap family whose zoo weights are used if `weights` is None.
         weights: family.safetensors of a run, ONNX file of scripts/export.py, or a published SimSwap, a name of
             models.pipelines.simswap.CROP_TEMPLATES.
         runtime: 'torch' or 'onnx', which exports the generator and runs it by onnxruntime.
@@ -51,7 +51,7 @@ class SwapModel:
 
     @property
     def file(self) -> Path:
-        """The file of the weights of a family. ValueError where the zoo has none."""
+        """The file of the weights of a family. Raises ValueError if the zoo has none."""
         if self.weights:
             return Path(self.weights)
         if self.family not in weights.TABLE:
@@ -67,8 +67,8 @@ class SwapModel:
         return GenerationInfo.of(self.file.stem if self.weights else self.family, [self.file], SWAP_DESCRIPTION)
 
     def open_session(self, perception: Perception) -> SwapSession | None:
-        """The generator as an onnxruntime session; None with the runtime 'torch'. perception: networks on the CPU. ValueError
-        where a file holds no swap generator."""
+        """The generator as an onnxruntime session; None with the runtime 'torch'. perception: networks on the CPU. Raises
+        ValueError if a file holds no swap generator."""
         if self.weights and self.weights.endswith('.onnx'):
             return SwapSession(Path(self.weights), self.device)
         if self.runtime == 'torch':
@@ -78,7 +78,7 @@ class SwapModel:
         return open_temporary(partial(export_family, self._trained(perception)), self.device, SwapSession)
 
     def load(self, perception: Perception, session: SwapSession | None = None) -> Family:
-        """The family on `device`. session: as of `open_session`. ValueError where the weights are not of a swap family or the
+        """The family on `device`. session: as of `open_session`. Raises ValueError if the weights are not of a swap family or the
         family has no sampling settings."""
         family = OnnxFamily(session, perception) if session else self._trained(perception)
         return family.to(self.device)

@@ -73,7 +73,8 @@ class TranslatedImage:
 
 
 def load_translator(file: str | Path, perception: Perception | None) -> Any:
-    """A translation family (models.translation.translator.Translator) from a safetensors file. ValueError for another file."""
+    """A translation family (models.translation.translator.Translator) from a safetensors file. Raises ValueError for another
+    file."""
     name = family_name(file)
     if name is not None and name not in TRANSLATORS:
         raise ValueError(f'{file} holds the family {name}, which swaps faces and translates nothing: use scripts/swap.py, or '
@@ -82,7 +83,7 @@ def load_translator(file: str | Path, perception: Perception | None) -> Any:
 
 
 def default_weights() -> Path:
-    """The file of the first translator in models/zoo. ValueError if there is none."""
+    """The file of the first translator in models/zoo. Raises ValueError if there is none."""
     paths = (entry.path for entry in weights.TABLE.values() if entry.in_zoo and entry.format == 'safetensors')
     for path in paths:
         if path.is_file() and family_name(path) in TRANSLATORS:
@@ -116,7 +117,7 @@ class FaceTranslator:
         if self.direction not in family.directions:
             raise ValueError(f'{self.name} does not translate {direction}; supported: {", ".join(family.directions)}')
         if centers is not None and not hasattr(family, 'sample'):
-            raise ValueError(f'{self.name} uses no features of parts; leave them away, or give weights of a pix2pixHD')
+            raise ValueError(f'{self.name} uses no features of parts; omit them, or give weights of a pix2pixHD')
 
     @property
     def size(self) -> int:
@@ -130,14 +131,14 @@ class FaceTranslator:
                 'a drawing of a face was translated into a photograph')
 
     def check(self, styles: int = 1, reference: bool = False) -> None:
-        """ValueError if the family does not support that number of styles, or a reference image."""
+        """Raises ValueError if the family does not support that number of styles, or a reference image."""
         if styles < 1:
-            raise ValueError(f'{styles} styles are no number of translations; give 1 or more')
+            raise ValueError(f'the number of styles is at least 1, not {styles}')
         if reference and not self.family.styled:
             raise ValueError(f'{self.name} takes no style from a reference image; omit the reference, or use munit, '
                              'satnet or stargan')
         if reference and (styles > 1 or self.centers is not None):
-            raise ValueError('a reference image gives one style: leave the number of styles and features of parts away')
+            raise ValueError('a reference image gives one style: omit the number of styles and the features of parts')
         if styles > 1 and self.centers is None and (not self.family.styled or hasattr(self.family, 'sample')):
             raise ValueError(f'{self.name} supports one translation of an image; '
                              + ('give features of parts, from which styles are sampled (scripts/encode_features.py)'

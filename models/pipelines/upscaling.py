@@ -11,7 +11,7 @@ from models.runtime.sessions import Session
 class Upscaler:
     """An ONNX network with one input (1,3,H,W) and one output (1,3,k*H,k*W), RGB in [0,1], for any k.
 
-    This is the form in which Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833) is exported. ValueError for another file.
+    This is the form in which Real-ESRGAN (Wang et al. 2021, arXiv:2107.10833) is exported. Raises ValueError for another file.
     """
 
     def __init__(self, file: str | Path, device: str = 'cpu'):
@@ -24,7 +24,8 @@ class Upscaler:
                              '(1,3,H,W) in [0,1]') from error
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Upscale (3,H,W) in [-1,1] to (3,k*H,k*W). ValueError if the network rejects the image or returns another shape."""
+        """Upscale (3,H,W) in [-1,1] to (3,k*H,k*W). Raises ValueError if the network rejects the image or returns another
+        shape."""
         small = from_signed(image.float().cpu(), 'unit').clamp(0, 1)[None]
         try:
             large = self.session(**{self.name: small})

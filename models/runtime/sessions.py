@@ -42,9 +42,9 @@ class Session:
 
     Args:
         file: the ONNX file.
-        device: torch device; the CPU is used where onnxruntime has no provider for it.
-        spin: idle threads wait actively, which is faster for a network on its own. False for networks that alternate with PyTorch
-            on one processor.
+        device: torch device; the CPU is used if onnxruntime has no provider for it.
+        spin: whether idle threads wait actively, which is faster for a single network. False for networks that alternate with
+            PyTorch on one processor.
 
     Attributes:
         inputs: name -> shape.
@@ -85,6 +85,7 @@ class Session:
         except Exception as error:
             raise ValueError(f'the network in {self.file} does not run ({shown(error, 300)}); fetch it again') from error
 
+
 @torch.no_grad()
 def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, file: Path,
            metadata: dict[str, str] | None = None) -> float:
@@ -116,7 +117,7 @@ def export(network: nn.Module, inputs: Callable[[int], Inputs], output: str, fil
 def _write(network: nn.Module, inputs: Inputs, output: str, metadata: dict[str, str] | None, file: Path) -> None:
     import onnx
 
-    buffer = io.BytesIO()  # the exporter's own errors do not name a full disk
+    buffer = io.BytesIO()  # errors of the exporter do not name a full disk
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the tracer warns of every size that it takes as constant; all but the batch are
         # dynamo=False: the newer exporter requires the package onnxscript

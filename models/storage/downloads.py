@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from models.storage.files import check_space, write_errors
 
 Progress = Callable[[int, int | None], None]
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _RANGE = re.compile(r'bytes (\d+)-\d+/(?:\d+|\*)', re.ASCII)
 
 
@@ -46,12 +46,12 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to http and https only, and from https to https only."""
 
     max_redirections = 10
-    inf_msg = 'it redirects in a loop: '
+    inf_msg = 'the server redirects in a loop: '
 
     def redirect_request(self, request: Any, response: Any, code: int, message: str, headers: Any, address: str) -> Any:
         kind, origin = urlsplit(address).scheme, urlsplit(request.full_url).scheme
         if kind not in ('http', 'https') or (origin == 'https' and kind == 'http'):
-            raise DownloadError(f'it redirects from {origin} to {kind}, which is not followed')
+            raise DownloadError(f'the server redirects from {origin} to {kind}, which is not followed')
         return super().redirect_request(request, response, code, message, headers, address)
 
 
@@ -141,7 +141,7 @@ class _Transfer:
         if response is None:
             start, response = 0, self._open(0)
         if response is None:
-            raise DownloadError('it sends a part of the file in place of the whole')
+            raise DownloadError('the server sends a part of the file instead of the whole')
         with response:
             total = self._total(start, response)
             with write_errors(self.path):  # errors of the network are DownloadErrors
@@ -177,25 +177,25 @@ class _Transfer:
         if length is None:
             return self.size
         if not re.fullmatch(r'[0-9]{1,18}', length):
-            raise DownloadError(f'it states the length {_one_line(length)[:40]!r}, which is no number of bytes')
+            raise DownloadError(f'the server states the length {_one_line(length)[:40]!r}, which is no number of bytes')
         total = start + int(length)
         if self.size not in (None, total):
-            raise DownloadError(f'it states a length of {total} bytes where {self.size} are expected')
+            raise DownloadError(f'the server states a length of {total} bytes where {self.size} are expected')
         return total
 
     def _copy(self, response: HTTPResponse, handle: BinaryIO, have: int, total: int | None) -> None:
         limit = self.limits.size if total is None else total
         while True:
             with _network_errors():
-                chunk = response.read1(_CHUNK)
+                chunk = response.read1(_CHUNK_BYTES)
             if self.stopped or not chunk:
                 break
             self.received += len(chunk)
             have += len(chunk)
             if have > limit:
-                raise DownloadError(f'it sends more than the {limit} bytes that are expected')
+                raise DownloadError(f'the server sends more than the {limit} bytes that are expected')
             handle.write(chunk)
             if self.progress is not None:
                 self.progress(have, total)
         if total is not None and have < total:
-            raise DownloadError(f'the connection broke off after {have} of {total} bytes')
+            raise DownloadError(f'the connection was closed after {have} of {total} bytes')

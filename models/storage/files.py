@@ -176,7 +176,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def check_space(folder: str | Path, size: int, purpose: str) -> None:
-    """SpaceError if the disk of `folder` has less than `size` bytes free. purpose: of the bytes, a noun phrase."""
+    """Raises SpaceError if the disk of `folder` has less than `size` bytes free. purpose: of the bytes, a noun phrase."""
     free = shutil.disk_usage(folder).free
     if free < size:
         raise SpaceError(errno.ENOSPC, f'{purpose} needs {size / 1e6:.0f} MB and {free / 1e6:.0f} MB are free', str(folder))
@@ -184,7 +184,7 @@ def check_space(folder: str | Path, size: int, purpose: str) -> None:
 
 def reserve(path: str | Path, size: int) -> None:
     """Extend a file to at least `size` bytes with all blocks allocated, so that writing through a memory map cannot fail on a
-    full disk (with a SIGBUS). The content is kept. SpaceError if there is too little space."""
+    full disk (with a SIGBUS). The content is kept. Raises SpaceError if there is too little space."""
     path = Path(path)
     with write_errors(path), open(path, 'ab') as handle:
         length = handle.tell()

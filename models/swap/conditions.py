@@ -43,8 +43,8 @@ def dilated_face(face: Tensor, margin_px: int) -> Tensor:
 def identity_mixer(batch: SwapBatch, probability: float) -> Callable[[Tensor], Tensor]:
     """A random mixture of source identities (mixup, Zhang et al. 2018) as a function of unit embeddings (B,D).
 
-    With `probability`, a row whose expected swap is unknown is interpolated with the row of another source by a
-    uniform weight. The function applies the same mixture at each call, so that it holds for several embedders; with
+    With `probability`, a row without an expected swap is interpolated with the row of another source by a uniform weight. The
+    function applies the same mixture at each call, so that it can be used with several embedders; with
     probability 0 it is the identity function.
     """
     if not probability:

@@ -14,8 +14,8 @@ from models.swap.reversal import reversed_pairs
 
 
 class SwapFamilyConfig(FamilyConfig):
-    """Settings of every swap family. Jitter (Xie et al. 2019) and blend (Zhang et al. 2018) counter swaps that are close to the
-    source for the teacher only."""
+    """Settings of every swap family. Jitter (Xie et al. 2019) and blend (Zhang et al. 2018) prevent swaps that are similar to the
+    source for the teacher but not for other embedders."""
 
     margin: int = Field(3, description='pixels, at an image size of 128, by which the face mask is dilated before the '
                                        'background image is cut out')
@@ -52,7 +52,7 @@ class SwapFamily(Family):
     """A family that transfers the source's identity to the target.
 
     The perception provides an id encoder, a teacher and a parser; the losses landmarks and distillation need the networks of
-    these names. ValueError where the losses do not fit each other or the perception.
+    these names. Raises ValueError if the losses do not fit each other or the perception.
     """
 
     task = 'swap'
@@ -85,14 +85,14 @@ class SwapFamily(Family):
         return cache['batch']
 
     def labels(self, batch: SwapBatch) -> Tensor:
-        """(B,H,W): parsing labels of the targets, from the batch where it has them, otherwise from the parser."""
+        """(B,H,W): parsing labels of the targets, from the batch if it has them, otherwise from the parser."""
         if batch.target_parsing is not None:
             return batch.target_parsing
         with torch.no_grad():
             return self.perception.require('parser').labels(batch.target)
 
     def source_embedding(self, batch: SwapBatch) -> Tensor:
-        """(B,D) unit length: identity embeddings of the sources, from the batch where it has them, otherwise from the encoder."""
+        """(B,D) unit length: identity embeddings of the sources, from the batch if it has them, otherwise from the encoder."""
         if batch.source_embedding is not None:
             return batch.source_embedding
         with torch.no_grad():

@@ -1,22 +1,23 @@
 """Losses of a rendered swap that need no network of the family.
 
 A loss is a function of a RenderedSwap that returns an unweighted scalar, and an entry of SWAP_LOSSES. Each swap family has a
-weight for it. The expected swap of a pair is known (rendered faces, reversed pairs, and the target of pairs of one identity) or
-not; a loss of one kind of pairs is 0 for a batch of the other. `real` is the expected swap where known, otherwise the target.
+weight for it. A pair has an expected swap (rendered faces, reversed pairs, and pairs of one identity, whose expected swap is the
+target) or none; a loss of one kind of pairs is 0 for a batch of the other. `real` is the expected swap if there is one, otherwise
+the target.
 
 | loss            | formula                                                        | expected swap | source               |
 | --------------- | -------------------------------------------------------------- | ------------- | -------------------- |
 | id_encoder      | 1 - cos(encoder(swap), conditioning embedding)                 | any           | SimSwap eq. 3        |
-| perceptual      | L1 of the teacher's feature maps of swap and real              | known         | Johnson 2016 eq. 2   |
+| perceptual      | L1 of the teacher's feature maps of swap and real              | with          | Johnson 2016 eq. 2   |
 | id              | 1 - cos(teacher(swap), teacher(source))                        | any           | SimSwap eq. 3        |
-| id_drift        | (mean of teacher(swap) - mean of teacher(source))^2, unbiased  | unknown       | Gretton 2012 eq. 3   |
-| reconstruction  | mean abs(swap - real)                                          | known         | SimSwap eq. 5        |
-| edges           | mean abs(difference of the Laplacians of swap and real)        | known         | Denton 2015          |
+| id_drift        | (mean of teacher(swap) - mean of teacher(source))^2, unbiased  | without       | Gretton 2012 eq. 3   |
+| reconstruction  | mean abs(swap - real)                                          | with          | SimSwap eq. 5        |
+| edges           | mean abs(difference of the Laplacians of swap and real)        | with          | Denton 2015          |
 | background      | mean abs(swap - real) outside the target's face mask           | any           |                      |
-| parsing         | cross entropy of the swap's parsing with the target's, in face | unknown       |                      |
-| landmarks       | L1 of the five landmarks of swap and target, in eye distances  | unknown       |                      |
-| shading         | L1 of mean colors in a 12x12 grid, in face                     | unknown       |                      |
-| distillation    | mean abs(swap - swap of the distillation teacher)              | unknown       | Hinton 2015          |
+| parsing         | cross entropy of the swap's parsing with the target's, in face | without       |                      |
+| landmarks       | L1 of the five landmarks of swap and target, in eye distances  | without       |                      |
+| shading         | L1 of mean colors in a 12x12 grid, in face                     | without       |                      |
+| distillation    | mean abs(swap - swap of the distillation teacher)              | without       | Hinton 2015          |
 | contrast        | L1 of the Laplacian's local root mean square of swap and real  | any           |                      |
 | total_variation | mean abs difference of neighboring pixels                      | any           | Mahendran 2015 eq. 6 |
 """
@@ -41,7 +42,7 @@ TEACHER_MAPS = 2  # feature maps of the teacher that the perceptual loss compare
 
 
 class UnsupervisedPairs(NamedTuple):
-    """Rows whose expected swap is unknown, N of the batch's B."""
+    """Rows without an expected swap, N of the B rows of the batch."""
 
     swap: Tensor    # (N,3,H,W)
     target: Tensor  # (N,3,H,W)
@@ -71,7 +72,7 @@ class RenderedSwap:
 
     @cached_property
     def unsupervised(self) -> UnsupervisedPairs:
-        """The pairs whose expected swap is unknown."""
+        """The pairs without an expected swap."""
         rows = ~self.batch.supervised
         return UnsupervisedPairs(self.image[rows], self.batch.target[rows], self.labels[rows], self.face[rows])
 
@@ -82,7 +83,7 @@ class RenderedSwap:
 
     @cached_property
     def target_id(self) -> Tensor:
-        """(B,D): the teacher's embedding of the (mixed) sources, without gradient; the conditioning embedding itself where the
+        """(B,D): the teacher's embedding of the (mixed) sources, without gradient; the conditioning embedding itself if the
         teacher is the id encoder."""
         if self.perception.teacher is self.perception.id_encoder:
             return self.embedding
@@ -128,7 +129,7 @@ def _background(swap: RenderedSwap) -> Tensor:
 
 
 def _of_unsupervised(loss: Callable[[UnsupervisedPairs, Perception], Tensor]) -> Callable[[RenderedSwap], Tensor]:
-    """A loss of pairs whose expected swap is unknown; 0, with a gradient, where the batch has none."""
+    """A loss of pairs without an expected swap; 0, with a gradient, if the batch has none."""
     def scalar(swap: RenderedSwap) -> Tensor:
         pairs = swap.unsupervised
         return loss(pairs, swap.perception) if len(pairs.swap) else pairs.swap.sum()

@@ -19,8 +19,8 @@ class ImagePool:
     def exchange(self, fakes: Tensor) -> Tensor:
         """Store images and return as many.
 
-        Each image is returned itself until the pool is full. Then, with probability 1/2, it replaces a random image of the pool,
-        which is returned instead.
+        Until the pool is full, each image is stored and returned. After that, with probability 1/2, it replaces a random image of
+        the pool, which is returned instead.
 
         Args:
             fakes: (B,3,H,W).

@@ -47,7 +47,7 @@ def fill(network: nn.Module, state: dict[str, Tensor], prefix: str = '') -> None
 
 
 def _fill_from(folder: Path, epoch: str, networks: dict[str, nn.Module], required: str) -> None:
-    """Load each network from EPOCH_net_NAME.pth where the file exists.
+    """Load each network from EPOCH_net_NAME.pth if the file exists.
 
     Raises:
         WeightsError: the required file is missing.

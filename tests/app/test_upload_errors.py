@@ -12,7 +12,7 @@ from tests.app.browser import error_message, saved_image
 def test_invalid_uploads_give_error_messages_and_are_removed(page, home, tmp_path):
     files = {'text.png': b'no image', 'half.jpg': _encoded(Image.fromarray(demo_photo('astronaut')), 'JPEG')[:5000],
              'drawing.gif': _encoded(Image.new('P', (8, 8)), 'GIF')}
-    for (name, data), message in zip(files.items(), ('no image in a known format', 'cannot be read', 'no image in a known')):
+    for (name, data), message in zip(files.items(), ('no image in a supported format', 'cannot be read', 'no image in a')):
         (tmp_path / name).write_bytes(data)
         page.set_input_files('#swap-source input[type=file]', str(tmp_path / name))
         text = error_message(page)

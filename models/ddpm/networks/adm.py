@@ -95,7 +95,7 @@ class ADMConfig(Config):
 
 class ADMUNet(Denoiser):
     """Predicts eps: noisy image (B,3,H,W), timestep (B,) -> (B,6,H,W), or (B,3,H,W) without learned sigma. Unconditional.
-    ValueError for another image size than 64, 128, 256 or 512."""
+    Raises ValueError for another image size than 64, 128, 256 or 512."""
 
     def __init__(self, config: ADMConfig):
         super().__init__(config.image_size, learned_sigma=config.learn_sigma, schedule=config.schedule)
@@ -150,7 +150,7 @@ class ADMUNet(Denoiser):
 
     @classmethod
     def load(cls, path: str | Path, config: ADMConfig) -> 'ADMUNet':
-        """Load a published checkpoint (.pt or .safetensors) strictly, frozen; ValueError where the tensors do not fit."""
+        """Load a published checkpoint (.pt or .safetensors) strictly, frozen. Raises ValueError if the tensors do not fit."""
         network = cls(config)
         try:
             network.load_state_dict(read_state(Path(path)))

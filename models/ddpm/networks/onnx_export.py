@@ -26,7 +26,8 @@ class _Unconditional(nn.Module):
 
 def export_denoiser(denoiser: Denoiser, template: str, file: Path) -> float:
     """Write a denoiser as ONNX with the inputs image (B,3,S,S) and timestep (B,); the batch may have any size. template:
-    alignment of its faces. Returns the largest difference between onnxruntime and PyTorch; ValueError where it is above 1e-3."""
+    alignment of its faces. Returns the largest difference between onnxruntime and PyTorch. Raises ValueError if it is above
+    1e-3."""
     def inputs(count: int) -> Inputs:
         rng = torch.Generator().manual_seed(count)
         return {'image': torch.randn(count, denoiser.channels, denoiser.size, denoiser.size, generator=rng),
@@ -45,7 +46,7 @@ def noisy(images: Tensor, denoiser: Denoiser, generator: torch.Generator) -> Inp
 
 
 class PortableDenoiser(Denoiser):
-    """A denoiser in an ONNX file, without gradient. template: alignment of its faces. ValueError where the file holds no
+    """A denoiser in an ONNX file, without gradient. template: alignment of its faces. Raises ValueError if the file holds no
     denoiser."""
 
     def __init__(self, file: Path, device: str = 'cpu'):
@@ -57,7 +58,7 @@ class PortableDenoiser(Denoiser):
         self.session, self.template = session, metadata['template']
 
     def forward(self, image: Tensor, timestep: Tensor, condition: Any = None) -> Tensor:
-        """As Denoiser.forward; ValueError for a condition other than None."""
+        """As Denoiser.forward. Raises ValueError for a condition other than None."""
         if condition is not None:
             raise ValueError('an exported denoiser is unconditional: swap with the weights that it was exported from')
         return self.session(image=image, timestep=timestep).to(image)

@@ -37,7 +37,7 @@ class PublishedUNet(Denoiser):
         """Load a local folder saved by diffusers, of a network or of a pipeline; frozen.
 
         Parameterization and schedule are read from the scheduler's config in the folder; without one they are epsilon and
-        linear. ValueError where the folder holds no UNet2DModel, or one with an unsupported schedule.
+        linear. Raises ValueError if the folder holds no UNet2DModel, or one with an unsupported schedule.
         """
         folder = Path(folder)
         network_folder = folder / 'unet' if (folder / 'unet').is_dir() else folder

@@ -80,7 +80,7 @@ class _Attention(nn.Module):
 
 
 class _Level(nn.Module):
-    """Residual blocks at one resolution, each followed by attention where `token`, the width of the identity tokens, is not
+    """Residual blocks at one resolution, each followed by attention if `token`, the width of the identity tokens, is not
     None."""
 
     def __init__(self, width: int, out: int, depth: int, emb: int, token: int | None):

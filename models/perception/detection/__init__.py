@@ -1,4 +1,4 @@
-"""Face detection: an image in, boxes and five landmarks in the image's pixels out.
+"""Face detection: boxes and five landmarks of the faces in an image, in pixels.
 
 `Face` is a detection, `Detector` the interface and the search at any in-plane rotation, `MTCNN`, `SCRFD` and `RetinaFace` the
 detectors, `build_detector` one of `DETECTORS` by name.

@@ -10,7 +10,7 @@ DETECTORS = ('mtcnn', 'scrfd', 'retinaface', 'retinaface-mobile025')
 
 
 def build_detector(name: str = 'mtcnn', device: str | torch.device = 'cpu') -> Detector:
-    """Build one of DETECTORS; nothing is downloaded. ValueError for an unknown name, models.weights.MissingWeights where its
+    """Build one of DETECTORS; nothing is downloaded. Raises ValueError for an unknown name, models.weights.MissingWeights if its
     weights are not in the cache. The weights of mtcnn are part of a package."""
     if name == 'mtcnn':
         return MTCNN(device)

@@ -1,7 +1,8 @@
 """Detection of faces at any in-plane rotation in photos of any size, with a network for upright faces.
 
-Rotation: Rowley, Baluja & Kanade 1998 (doi:10.1109/CVPR.1998.698585) derotate a window before detection; here windows at
-all rotations are searched and vote with their scores. Small faces: overlapping tiles of an enlarged level of the image pyramid.
+Rotation: Rowley, Baluja & Kanade 1998 (doi:10.1109/CVPR.1998.698585) derotate a window before detection. This detector searches
+windows at all rotations and adds the scores of those that agree. Small faces: overlapping tiles of an enlarged level of the image
+pyramid.
 """
 from itertools import product
 
@@ -22,7 +23,7 @@ MAX_DISAGREEMENT = 0.35  # distance of the landmarks of two crops, in spreads of
 
 FINE_SIDE_PX = 3 * MAX_SIDE_PX  # pixels of the longer side at which tiles are searched for small faces
 TILE_PX, TILE_OVERLAP_PX = MAX_SIDE_PX, 160  # pixels
-SMALL_FACE_PX = 60  # pixels of the reduced image; tiles are searched where the smallest detected face is below this
+SMALL_FACE_PX = 60  # pixels of the reduced image; tiles are searched if the smallest detected face is below this
 MIN_ENLARGEMENT = 1.5  # scale of tiles relative to the reduced image
 
 
@@ -40,7 +41,7 @@ class Detector:
         raise TypeError(f'{type(self).__name__} does not implement find')
 
     def detect(self, image: np.ndarray, *, any_rotation: bool = True) -> list[Face]:
-        """Faces of an image (H,W,3) uint8 RGB of any size, largest first. ValueError for another array.
+        """Faces of an image (H,W,3) uint8 RGB of any size, largest first. Raises ValueError for another array.
 
         The landmarks of all faces are plausible. Faces with implausible landmarks, a low score or a large in-plane rotation are
         searched again with `search_around`, at most MAX_SEARCHES per pass. any_rotation: an image without an upright face is

@@ -7,7 +7,7 @@ import torch
 
 from models import geometry
 
-MIN_IOU = 0.3  # intersection over union above which two boxes are taken for the same face
+MIN_IOU = 0.3  # intersection over union above which two boxes belong to the same face
 
 # Bounds of is_plausible; the extremes of 16,700 aligned faces of CelebA and LFW and the profiles of FASSEG are in parentheses.
 MAX_RESIDUAL = 0.5  # of the fit to the template, in spreads of the landmarks (99.9th percentile 0.47)

@@ -60,7 +60,8 @@ class Embedder(EmbeddingNetwork):
         return embedding
 
     def maps(self, images: Tensor, count: int, *, template: str = 'face') -> list[Tensor]:
-        """The `count` finest feature maps (B,C,.,.), for perceptual losses; ValueError for a network without feature maps."""
+        """The `count` finest feature maps (B,C,.,.), for perceptual losses. Raises ValueError for a network without feature
+        maps."""
         return self._feature_network().features(self.aligned(images, template=template), count)
 
     def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',

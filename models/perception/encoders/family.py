@@ -76,7 +76,7 @@ class RecognizerConfig(FamilyConfig):
 
 
 def frame(config: RecognizerConfig) -> geometry.Template:
-    """Template of the images of a FaceBatch; ValueError where the network does not take images of that size."""
+    """Template of the images of a FaceBatch. Raises ValueError if the network does not take images of that size."""
     template = geometry.template(NETWORKS[config.network][1])
     if config.network == 'mobilefacenet' and config.size % 16 == 0:
         return template.scaled(config.size)
@@ -88,8 +88,8 @@ def frame(config: RecognizerConfig) -> geometry.Template:
 class Recognizer(Family):
     """Face recognition. Images are aligned to `frame(config)`; perception.teacher computes the distillation target.
 
-    The margin loss is computed in training mode only: identities of other partitions have no class. ValueError for a loss whose
-    requirements (classes, teacher, feature maps) are missing.
+    The margin loss is computed in training mode only: identities of other partitions have no class. Raises ValueError for a loss
+    whose requirements (classes, teacher, feature maps) are missing.
     """
 
     task = 'identity'

@@ -81,7 +81,7 @@ class MobileFaceNet(EncoderNetwork):
 
 
 class _Stack(nn.Module):
-    """Sequence of modules with insightface's tensor names, with a skip connection where residual."""
+    """Sequence of modules with insightface's tensor names, with a skip connection if residual."""
 
     def __init__(self, *modules: nn.Module, residual: bool = False):
         super().__init__()

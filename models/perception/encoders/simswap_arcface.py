@@ -56,7 +56,7 @@ class SimSwapArcFace(nn.Module):
     @classmethod
     def from_state_dict(cls, state: dict[str, Tensor]) -> 'SimSwapArcFace':
         """Build the network of a state dict, frozen; its depths and squeeze-excitation follow from the tensor names.
-        models.weights.WeightsError where the tensors do not fit."""
+        Raises models.weights.WeightsError if the tensors do not fit."""
         depths = tuple(len({name.split('.')[1] for name in state if name.startswith(f'layer{layer}.')}) for layer in (1, 2, 3, 4))
         try:
             network = cls(depths, any('.se.' in name for name in state))

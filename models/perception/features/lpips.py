@@ -46,7 +46,7 @@ class LPIPS(nn.Module):
 
 
 def load_lpips() -> LPIPS:
-    """LPIPS with the published weights; models.weights.MissingWeights where they are not in the cache."""
+    """LPIPS with the published weights. Raises models.weights.MissingWeights if they are not in the cache."""
     network = LPIPS()
     backbone, heads = read_state(path('alexnet')), read_state(path('lpips-alex'))
     network.features.load_state_dict({name.removeprefix('features.'): value for name, value in backbone.items()

@@ -27,7 +27,7 @@ class VGGFeatures(nn.Module):
     the images.
 
     Keys of the state dict are torchvision's `features.N.weight` and `features.N.bias`: the network
-    ends at the last of `taps`. The input is normalized by the ImageNet statistics inside. ValueError for an unknown depth
+    ends at the last of `taps`. The input is normalized by the ImageNet statistics inside. Raises ValueError for an unknown depth
     (16, 19) or layer name.
     """
 
@@ -50,7 +50,7 @@ class VGGFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, x: Tensor, layers: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-        """layers: a subset of the taps, all where None; the network is evaluated up to the last of them."""
+        """layers: a subset of the taps, all if None; the network is evaluated up to the last of them."""
         taps = {index: tap for index, tap in self.taps.items() if layers is None or tap in layers}
         x = ((x + 1) / 2 - self.mean) / self.std
         maps = {}

@@ -14,7 +14,8 @@ _LANDMARK_MARGIN = 1.1  # side of the landmark network's square over the longer 
 
 
 class _Network:
-    """A network of models.weights with one input (B,C,h,w); models.weights.MissingWeights where the file is not in the cache."""
+    """A network of models.weights with one input (B,C,h,w). Raises models.weights.MissingWeights if the file is not in the
+    cache."""
 
     def __init__(self, name: str):
         self.session = Session(weights.path(name), spin=False)

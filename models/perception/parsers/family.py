@@ -14,6 +14,7 @@ from models.conversion.convert import read_state
 from models.perception.parsers.parser import FaceParser, ParsingUNet
 
 COARSE_MEMBERS = tuple(tuple(PARTS.index(name) for name in names) for names in COARSE.values())
+# (256,3) in [-1,1]: a random color of each id.
 _COLORS = torch.rand(IGNORED + 1, 3, generator=torch.Generator().manual_seed(3)) * 2 - 1
 
 
@@ -69,7 +70,7 @@ def marginals(logits: Tensor, members: tuple[tuple[int, ...], ...]) -> Tensor:
 def marginal_cross_entropy(logits: Tensor, labels: Tensor, members: tuple[tuple[int, ...], ...] | None = None) -> Tensor:
     """Mean over labeled pixels of -log of the summed probability of the label's classes; 0 without labeled pixels.
 
-    logits: (B,C,H,W). labels: (B,H,W) int64, or IGNORED. members: classes of each label, the label itself where None.
+    logits: (B,C,H,W). labels: (B,H,W) int64, or IGNORED. members: classes of each label, the label itself if None.
     """
     log_p = logits.log_softmax(1) if members is None else marginals(logits, members)
     total = F.nll_loss(log_p, labels, ignore_index=IGNORED, reduction='sum')
@@ -94,7 +95,7 @@ def parser_bytes(training: ParserTraining) -> bytes:
 
 
 def load_network(path: str | Path) -> ParsingUNet:
-    """Load the network of a file of parser_bytes. models.weights.WeightsError where the file cannot be read, ValueError where
+    """Load the network of a file of parser_bytes. Raises models.weights.WeightsError if the file cannot be read, ValueError if
     it holds another network."""
     network, state = ParsingUNet(), read_state(Path(path))
     try:

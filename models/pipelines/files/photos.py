@@ -15,7 +15,7 @@ T = TypeVar('T')
 
 
 def open_photo(path: Path, report: Report) -> Photo:
-    """Read a photo and report its notes. ImageError as models.image_io.read_photo."""
+    """Read a photo and report its notes. Raises ImageError as models.image_io.read_photo."""
     photo = read_photo(path)
     for note in photo.notes:
         report.message(f'note: {note}')
@@ -26,7 +26,7 @@ def photo_outputs(folder: Path, output: Path, inputs: Sequence[Path], *, exclude
                   overwrite: bool = False) -> list[tuple[Path, Path]]:
     """The photos directly in `folder`, each with its output path in the folder `output`.
 
-    A photo in one of FORMATS keeps its name; another one becomes STEM.png, or NAME.png where several photos share the stem.
+    A photo in one of FORMATS keeps its name; another one becomes STEM.png, or NAME.png if several photos share the stem.
     Outputs may exist.
 
     Args:

@@ -31,7 +31,7 @@ class References:
 
 def read_references(path: Path) -> dict[str, np.ndarray]:
     """An image, or the images of a folder, as (H,W,3) uint8 RGB by their stems; images that share a stem are named after the
-    whole file name. ValueError for a folder without images and as models.image_io.read_photo."""
+    whole file name. Raises ValueError for a folder without images and as models.image_io.read_photo."""
     paths = [path]
     if path.is_dir():
         paths = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES)

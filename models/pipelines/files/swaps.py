@@ -17,7 +17,7 @@ from models.pipelines.report import Report
 
 def read_identity_list(path: Path) -> list[tuple[Path, Path]]:
     """The rows of a CSV with the columns reference and source: photo of an identity in the target, photo of the face that
-    replaces it. Paths are relative to the folder of the CSV. ValueError for a malformed list."""
+    replaces it. Paths are relative to the folder of the CSV. Raises ValueError for a malformed list."""
     rows = read_rows(path, ('reference', 'source'))
     if not rows or not all(row['reference'] and row['source'] for row in rows):
         raise ValueError(f'{path} lacks a photo in a row; write a reference and a source in each row')
@@ -47,7 +47,7 @@ class SwapRequest:
     @classmethod
     def read(cls, source: Path | None, reference: Path | None, identity_list: Path | None, report: Report, *,
              source_face: str | None = None, target_face: str = LARGEST) -> 'SwapRequest':
-        """Read the photos of a request. identity_list: a file for `read_identity_list`. ValueError as that function and
+        """Read the photos of a request. identity_list: a file for `read_identity_list`. Raises ValueError as that function and
         models.image_io.read_photo."""
         rows = read_identity_list(identity_list) if identity_list else []
         files = tuple(path for path in (source, reference, *(path for row in rows for path in row)) if path)
@@ -62,7 +62,7 @@ class SwapRequest:
         return [photo for photo in photos if photo is not None]
 
     def swap(self, swapper: PhotoSwapper, target: np.ndarray) -> SwapResult:
-        """Swap the faces of one photo. ValueError as PhotoSwapper."""
+        """Swap the faces of one photo. Raises ValueError as PhotoSwapper."""
         if self.identities:
             return swapper.swap_identities(target, list(self.identities))
         assert self.source is not None
@@ -71,7 +71,8 @@ class SwapRequest:
 
     def roles(self, swapper: FaceSwapper) -> tuple[list[tuple[np.ndarray, Face]], Tensor | None]:
         """Sources and references of a video: the photo and the face of each of R sources, and the embeddings (R,D) of the
-        identities that they replace, None where the target face is chosen by size. ValueError for a photo without a face."""
+        identities that they replace, None if the target face is chosen by size. Raises ValueError for a photo without a
+        face."""
         if self.source_face == ALL:
             raise ValueError('only one face can be the source; give largest or a number')
 
@@ -117,7 +118,7 @@ def swap_photo(request: SwapRequest, swapper: PhotoSwapper, target: Photo, outpu
 def swap_photos(request: SwapRequest, swapper: PhotoSwapper, files: Sequence[tuple[Path, Path]], write: ImageWriter, *,
                 overwrite: bool = False) -> None:
     """Swap the faces of many photos. files: (target, output) paths, as of `photo_outputs`; an existing output is kept unless
-    `overwrite`. ValueError where every photo fails; the error of a single photo is reported."""
+    `overwrite`. Raises ValueError if every photo fails; the error of a single photo is reported."""
     def swap_one(pair: tuple[Path, Path]) -> None:
         target, output = pair
         swap_photo(request, swapper, open_photo(target, write.report), output, write, name=output)

@@ -27,7 +27,7 @@ class TranslationFile:
 
     @property
     def sheet(self) -> Path:
-        """The contact sheet, which is written last: where it exists, the other outputs exist."""
+        """The contact sheet, which is written last: if it exists, the other outputs exist."""
         return self.output.with_name(f'{self.output.stem}.sheet.png')
 
 
@@ -115,8 +115,8 @@ def translate_file(file: TranslationFile, translator: FaceTranslator, settings: 
 
 def translate_files(files: Sequence[TranslationFile], translator: FaceTranslator, settings: TranslationSettings,
                     infos: Mapping[str, GenerationInfo | None], report: Report, *, overwrite: bool = False) -> None:
-    """Translate images whose outputs do not exist, or all with `overwrite`. ValueError where the only image or all images fail;
-    the error of a single image of several is reported."""
+    """Translate images whose outputs do not exist, or all with `overwrite`. Raises ValueError if the only image or all images
+    fail; the error of a single image of several is reported."""
     def translate(file: TranslationFile) -> None:
         translate_file(file, translator, settings, infos, report)
 

@@ -23,7 +23,7 @@ _FILES = ('key.pem', 'chain.pem', 'root.pem')
 
 
 class ProvenanceError(ValueError):
-    """An error of signing or reading credentials; the message is one sentence with the cause and what to do."""
+    """An error of signing or reading credentials. The message states the cause and the remedy."""
 
 
 def _certificate(name: str, key: 'EllipticCurvePrivateKey', issuer_name: str, issuer_key: 'EllipticCurvePrivateKey',
@@ -68,8 +68,8 @@ def _issue(folder: Path) -> None:
 
 
 def config_folder() -> Path:
-    """The suite's config folder: in $XDG_CONFIG_HOME if set, otherwise in the platform's place. RuntimeError if the user has no
-    home folder."""
+    """The suite's config folder: in $XDG_CONFIG_HOME if set, otherwise in the default folder of the platform. Raises RuntimeError
+    if the user has no home folder."""
     if os.environ.get('XDG_CONFIG_HOME'):
         base = Path(os.environ['XDG_CONFIG_HOME'])
     elif sys.platform == 'win32' and os.environ.get('APPDATA'):
@@ -88,7 +88,7 @@ def _folders() -> tuple[Path, Path | None]:
 
 
 def certificate_folder() -> Path:
-    """The folder (mode 0700) with key.pem, chain.pem and root.pem, created if missing. ProvenanceError if that fails."""
+    """The folder (mode 0700) with key.pem, chain.pem and root.pem, created if missing. Raises ProvenanceError if that fails."""
     try:
         folder, cached = _folders()
     except RuntimeError as error:

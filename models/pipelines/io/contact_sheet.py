@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageFont
 from models.perception.detection import Face
 
 _GAP_PX, _HEADING_PX = 12, 40  # between images; height of the line of headings
-_PAPER, _INK = (250, 250, 248), (40, 40, 44)  # RGB
+_BACKGROUND_RGB, _TEXT_RGB = (250, 250, 248), (40, 40, 44)
 
 
 def portrait(image: np.ndarray, face: Face, zoom: float = 2.0) -> np.ndarray:
@@ -44,11 +44,11 @@ def contact_sheet(rows: list[list[np.ndarray]], headings: list[str], side: int =
     if not rows or any(len(row) != len(headings) for row in rows):
         raise ValueError(f'a contact sheet needs rows of {len(headings)} images each')
     step = side + _GAP_PX
-    sheet = Image.new('RGB', (_GAP_PX + step * len(headings), _HEADING_PX + step * len(rows)), _PAPER)
+    sheet = Image.new('RGB', (_GAP_PX + step * len(headings), _HEADING_PX + step * len(rows)), _BACKGROUND_RGB)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=20)
     for column, heading in enumerate(headings):
-        draw.text((_GAP_PX + column * step + side / 2, _HEADING_PX / 2), heading, fill=_INK, font=font, anchor='mm')
+        draw.text((_GAP_PX + column * step + side / 2, _HEADING_PX / 2), heading, fill=_TEXT_RGB, font=font, anchor='mm')
     for index, row in enumerate(rows):
         for column, image in enumerate(row):
             cell = _fit(image, side)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from models.images import to_uint8
 
-GAP = 4  # pixels between images
-PAPER, INK = 255, (20, 20, 20)  # gray level; RGB
+GAP_PX = 4  # between images
+BACKGROUND_LEVEL, TEXT_RGB = 255, (20, 20, 20)
 _TITLE_PX = 18  # height of the line of titles
 
 
@@ -36,14 +36,15 @@ def grid(columns: dict[str, Tensor], rows: int = 8) -> np.ndarray:
     height = max(images.shape[1] for images in arrays.values())
     font = ImageFont.load_default(12)
     widths = [max(images.shape[2], round(font.getlength(title))) for title, images in arrays.items()]
-    sheet = Image.new('RGB', (sum(widths) + GAP * (len(widths) + 1), _TITLE_PX + rows * (height + GAP)), (PAPER,) * 3)
+    size = sum(widths) + GAP_PX * (len(widths) + 1), _TITLE_PX + rows * (height + GAP_PX)
+    sheet = Image.new('RGB', size, (BACKGROUND_LEVEL,) * 3)
     draw = ImageDraw.Draw(sheet)
-    left = GAP
+    left = GAP_PX
     for (title, array), width in zip(arrays.items(), widths):
-        draw.text((left, 2), title, fill=INK, font=font)
+        draw.text((left, 2), title, fill=TEXT_RGB, font=font)
         for row in range(rows):
-            sheet.paste(Image.fromarray(array[row]), (left, _TITLE_PX + row * (height + GAP)))
-        left += width + GAP
+            sheet.paste(Image.fromarray(array[row]), (left, _TITLE_PX + row * (height + GAP_PX)))
+        left += width + GAP_PX
     return np.asarray(sheet)
 
 

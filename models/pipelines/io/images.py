@@ -24,7 +24,7 @@ def read_image(path: str | Path, limit: int = MAX_PIXELS, *, formats: Sequence[s
 
 
 def check_name(path: str | Path) -> Path:
-    """The path. ValueError if its suffix is not in FORMATS."""
+    """The path. Raises ValueError if its suffix is not in FORMATS."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f'{path} does not end in {", ".join(FORMATS)}; choose such a name for the image')
@@ -32,7 +32,7 @@ def check_name(path: str | Path) -> Path:
 
 
 def check_not_input(outputs: Iterable[str | Path], inputs: Iterable[str | Path], *, overwrite: bool = False) -> None:
-    """ValueError if an output is the same file as an input, under any name, unless `overwrite`."""
+    """Raises ValueError if an output is the same file as an input, under any name, unless `overwrite`."""
     files = {} if overwrite else {_file_id(path): path for path in inputs}
     for path in outputs:
         file = _file_id(path)

@@ -129,7 +129,7 @@ def check_signing() -> None:
 
 def resolve_signing(policy: str) -> tuple[bool, str | None]:
     """Whether to sign under a policy of POLICIES, and a note for the user or None. To be called before generating.
-    ProvenanceError if signing is required and impossible."""
+    Raises ProvenanceError if signing is required and impossible."""
     if policy == 'off':
         return False, None
     try:
@@ -157,8 +157,8 @@ class _RecordingFile(io.FileIO):
 def sign(file: str | Path, generation_info: GenerationInfo, name: str | None = None) -> None:
     """Add signed Content Credentials to a PNG, JPEG or MP4, replacing the file atomically.
 
-    name: final name of the file, if it has a temporary one. ProvenanceError if signing fails, WriteError if the file cannot be
-    written; the file is then unchanged.
+    name: final name of the file, if it has a temporary one. Raises ProvenanceError if signing fails, WriteError if the file
+    cannot be written; the file is then unchanged.
     """
     file = Path(file)
     name = (name or file.name).encode(errors='replace').decode()
@@ -194,7 +194,7 @@ def _codes(results: dict[str, Any], outcome: str) -> tuple[str, ...]:
 
 
 def inspect(file: str | Path) -> Credentials:
-    """Read and verify the credentials of a PNG, JPEG or MP4. ProvenanceError if it cannot be read."""
+    """Read and verify the credentials of a PNG, JPEG or MP4. Raises ProvenanceError if it cannot be read."""
     file = Path(file)
     if not file.is_file():
         raise ProvenanceError(f'{file} is no file; give a PNG, JPEG or MP4')

@@ -16,9 +16,9 @@ _TIME_BASE = Fraction(1, 1000)
 
 
 class Animation:
-    """An animated image with the interface of Clip. It plays once; transparent pixels become white.
+    """An animated image with the interface of Clip, without repetitions; transparent pixels become white.
 
-    ValueError if it has no image that can be decoded.
+    Raises ValueError if it has no image that can be decoded.
     """
 
     has_audio, origin, exact = False, Fraction(0), True
@@ -65,5 +65,5 @@ class Animation:
 
 
 def open_clip(path: str | Path) -> Clip | Animation:
-    """Open a video or an animated image. ValueError if it is neither, or damaged."""
+    """Open a video or an animated image. Raises ValueError if it is neither, or damaged."""
     return Animation(path) if is_animated(path) else Clip(path)

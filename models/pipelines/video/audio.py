@@ -34,7 +34,7 @@ class AudioTracks:
             for audio in container.streams.audio:
                 context = audio.codec_context
                 if context is None:
-                    self.notes.append(f'{self.path} has sound in a codec that is not known here; it was left out')
+                    self.notes.append(f'{self.path} has sound in an unsupported codec; it was left out')
                     continue
                 name = context.codec.canonical_name
                 self.copied[audio.index] = name in _CODECS and self._is_supported(audio)

@@ -80,7 +80,8 @@ class Camera:
 
 
 class Window:
-    """Sink that shows frames in a window until q or Escape is pressed or the window is closed. ValueError without a display."""
+    """Sink that shows frames in a window until q or Escape is pressed or the window is closed. Raises ValueError without a
+    display."""
 
     def __call__(self, seconds: float, image: np.ndarray) -> bool:
         """Show (H,W,3) uint8 RGB; returns whether to continue."""
@@ -89,7 +90,7 @@ class Window:
             key = cv2.waitKey(1) & 255
             return key not in (ord('q'), 27) and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
         except cv2.error as error:
-            raise ValueError('no window can be opened here; name a video or a virtual camera (/dev/video10) by -o') from error
+            raise ValueError('no window can be opened; name a video or a virtual camera (/dev/video10) by -o') from error
 
     def close(self) -> None:
         """Close the window."""

@@ -19,7 +19,7 @@ VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.mkv', '.webm', '.avi', '.mpg', '.mpe
                   '.3gp', '.ogv')
 ANIMATION_SUFFIXES, ANIMATION_FORMATS = ('.gif', '.webp', '.png', '.apng'), ('GIF', 'WEBP', 'PNG')
 MAX_PIXELS = 1 << 26  # of a frame, twice those of 8K
-THREADS = max(1, (os.cpu_count() or 1) // 4)  # of the decoder and of the encoder; the networks run beside them
+THREADS = max(1, (os.cpu_count() or 1) // 4)  # of the decoder and of the encoder; the networks run at the same time
 UNSPECIFIED = 2  # FFmpeg's number for color matrices, primaries and transfer curves
 BT709 = (1, 1, 1, 1)  # limited range
 _MATRIX_TAGS = (1, 4, 5, 6, 7, 9, 10)  # of YCbCr; FFmpeg converts frames with other tags as BT.601
@@ -38,7 +38,7 @@ class Frame:
     """A decoded frame.
 
     Attributes:
-        stamp: its time in units of the video's time base.
+        stamp: time of the frame in units of the video's time base.
         image: (H,W,3) uint8 RGB, upright.
         decoded: the frame of the decoder, if it can be encoded without conversion, or None.
         duration: in the unit of `stamp`, 0 if unknown.
@@ -87,7 +87,7 @@ def is_animated(path: str | Path) -> bool:
 
 
 def check_size(path: str | Path, width: int, height: int) -> None:
-    """ValueError for frames of more than MAX_PIXELS."""
+    """Raises ValueError for frames of more than MAX_PIXELS."""
     if width * height > MAX_PIXELS:
         raise ValueError(f'{path} has {width} x {height} pixels, more than the {MAX_PIXELS / 1e6:.0f} million that are read; '
                          'reduce it first')
@@ -143,7 +143,7 @@ class Clip:
             continuous = container.format.flags & av.format.Flags.ts_discont.value == 0
             self.origin = Fraction(0) if continuous else Fraction(container.start_time or 0, av.time_base)
             seconds = stream.duration and stream.duration * stream.time_base
-            # AVI counts chunks, some of which are empty or hold no frame of their own (packed B-frames).
+            # AVI counts chunks, some of which are empty or share a frame with another chunk (packed B-frames).
             self.exact = stream.frames > 0 and container.format.name != 'avi'
             self.has_stamps = first.pts is not None
             self.frame_count = max(0, stream.frames or round((seconds or 0) * self.format.rate)) or None
@@ -173,14 +173,14 @@ class Clip:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
-        """The container and its first video stream. ValueError if there is none that can be decoded."""
+        """The container and its first video stream. Raises ValueError if there is none that can be decoded."""
         with read_errors(self.path), av.open(str(self.path), metadata_errors='replace') as container:
             stream = next((stream for stream in container.streams.video), None)
             if stream is None:
                 raise ValueError(f'{self.path} holds no images; give a video')
             context = stream.codec_context
             if context is None:
-                raise ValueError(f'{self.path} has images in a codec that is not known here; convert it to H.264 first')
+                raise ValueError(f'{self.path} has images in an unsupported codec; convert it to H.264 first')
             check_size(self.path, context.width, context.height)
             if not stream.time_base:
                 raise ValueError(f'{self.path} has no time base; it may be damaged, export it again')

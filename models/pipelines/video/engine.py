@@ -42,7 +42,7 @@ from models.storage.files import check_writable
 
 CHUNKS_PER_SEGMENT = 8
 MONOCHROME_TOLERANCE = 12  # levels of 255 by which channels of a gray frame may differ after chroma compression
-_MAX_CHUNK_PX = 12_000_000  # pixels of the frames of a chunk; six chunks exist at a time and take some 550 MB
+_MAX_CHUNK_PX = 12_000_000  # pixels of the frames of a chunk; six chunks exist at a time and need about 550 MB
 
 
 @dataclass
@@ -107,12 +107,13 @@ class VideoEngine:
             video: file of a video or an animated image.
             output: the MP4.
             generation_info: for Content Credentials, or None.
-            settings: what the segments depend on besides the video, JSON-serializable; segments of other settings are refused.
+            settings: what the segments depend on besides the video, JSON-serializable; segments of other settings raise an error.
             progress: called with the number of finished frames and of all frames, or None if unknown.
             stop: called after each chunk; True ends the call.
 
         Raises:
-            ValueError: the video cannot be read, the stored segments belong to another job, or signing is impossible.
+            ValueError: the video cannot be read, the stored segments belong to another video or other settings, or signing is
+                impossible.
             WriteError: the output cannot be written.
         """
         if output.suffix.lower() != '.mp4':

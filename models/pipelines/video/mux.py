@@ -40,7 +40,7 @@ def _encode_errors(path: Path) -> Iterator[None]:
 
 
 class SegmentWriter:
-    """An MP4 without audio, written frame by frame. It takes its name on `close`.
+    """An MP4 without audio, written frame by frame to a temporary file, which `close` renames.
 
     Args:
         path: of the file.

@@ -19,7 +19,7 @@ _FORMAT_VERSION = 2  # of the files in the folder
 
 
 def segments_folder(output: Path) -> Path:
-    """The folder OUTPUT.parts beside the output; a name above the limit of file systems is truncated and gets a digest."""
+    """The folder OUTPUT.parts next to the output; a name above the limit of file systems is truncated and gets a digest."""
     name = output.name + _SUFFIX
     encoded = os.fsencode(output.name)
     if len(encoded) + len(_SUFFIX) > MAX_NAME_BYTES:
@@ -45,7 +45,7 @@ class SegmentStore:
 
     Raises:
         WriteError: the folder cannot be written.
-        ValueError: it holds the segments of another job.
+        ValueError: the folder holds segments of another video or other settings.
     """
 
     def __init__(self, output: Path, video: Path, settings: dict[str, Any]):
@@ -56,16 +56,16 @@ class SegmentStore:
         self.next_stamp: int | None = None
         self.state: dict[str, Any] | None = None
         status = video.stat()
-        job = json.dumps({**settings, 'format': _FORMAT_VERSION, 'video': [video.name, status.st_size, status.st_mtime_ns]},
-                         sort_keys=True)
-        digest, digest_file = hashlib.sha256(job.encode()).hexdigest().encode(), self.folder / 'job'
+        inputs = json.dumps({**settings, 'format': _FORMAT_VERSION, 'video': [video.name, status.st_size, status.st_mtime_ns]},
+                            sort_keys=True)
+        digest, digest_file = hashlib.sha256(inputs.encode()).hexdigest().encode(), self.folder / 'job'
         check_writable(self._path('mp4'))
         with write_errors(self.folder):
             stored_digest = digest_file.read_bytes() if digest_file.is_file() else None
             if self._path('pt').is_file() and stored_digest != digest:
                 raise ValueError(
-                    f'{self.folder} holds the beginning of another job, of another video or with other settings: ask '
-                    'for that one again, delete the folder, or give another -o'
+                    f'{self.folder} holds segments of another video or of other settings: repeat the command that wrote them, '
+                    'delete the folder, or give another -o'
                 )
             if stored_digest != digest:
                 write_bytes(digest_file, digest)

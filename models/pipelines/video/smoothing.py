@@ -57,7 +57,7 @@ class OneEuroFilter:
         return self.value.astype(np.float32)
 
     def state(self) -> dict[str, Any]:
-        """The filter's memory."""
+        """State of the filter, for `restore`."""
         if self.value is None or self.speed is None:
             return {}
         return {'value': torch.from_numpy(self.value), 'speed': torch.from_numpy(self.speed)}
@@ -71,7 +71,7 @@ class OneEuroFilter:
 class TemporalSmoothing:
     """Temporal blending of the generated faces of one track, in the aligned crop.
 
-    Each pixel of a generated face, and of its mask, is blended with its previous value; the weight decreases with the change of
+    Each pixel of a generated face and of its mask is blended with its previous value. The weight decreases with the change of
     the input face around the pixel, so that flicker of static regions is reduced and motion, such as a hand in front of the face,
     is not smeared. The color transfer is smoothed over a few frames.
 

@@ -41,7 +41,7 @@ def videos_in(target: Path) -> list[Path]:
 
 def video_outputs(target: Path, output: Path) -> dict[Path, Path]:
     """Video -> its MP4. A single video is written to `output`, a video of a folder to STEM.mp4 in the folder `output`, or to
-    NAME.mp4 where several videos share the stem."""
+    NAME.mp4 if several videos share the stem."""
     videos = videos_in(target)
     if not os.path.isdir(target):
         return {videos[0]: output}

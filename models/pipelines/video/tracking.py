@@ -42,7 +42,7 @@ class TrackedFace:
 
 @dataclass
 class _Identity:
-    """embedding_sum: (D,), of `count` embeddings. box: the last one (4,) in the present shot, or None."""
+    """embedding_sum: (D,), of `count` embeddings. box: the last one (4,) in the current shot, or None."""
 
     embedding_sum: np.ndarray
     count: int
@@ -251,7 +251,7 @@ class Tracker:
         return selected
 
     def state(self) -> dict[str, Any]:
-        """All that the tracking of the next frames depends on, as tensors and numbers for torch.save."""
+        """The state on which the tracking of the next frames depends, as tensors and numbers for torch.save."""
         identities = [{'embedding_sum': torch.from_numpy(np.array(identity.embedding_sum)), 'count': identity.count,
                        'box': None if identity.box is None else torch.from_numpy(identity.box)} for identity in self.identities]
         tracks = {number: {'box': torch.from_numpy(track.face.box), 'points': torch.from_numpy(track.face.points),

@@ -8,7 +8,7 @@
 | discriminator    | discriminator | loss on real images + loss on translations                                         | eq. 1 |
 
 In the contrastive loss the patch of the input at the same position is the positive, and its other patches are the negatives. The
-published code updates the discriminator first; here the generator is first, so that both groups share one translation.
+published code updates the discriminator first; this one updates the generator first, so that both groups share one translation.
 """
 from functools import partial
 from typing import Literal

@@ -39,7 +39,7 @@ class DTNConfig(FamilyConfig):
                                                                       'encoder trained with g')
     discriminator: Literal['ternary', 'hinge'] = Field('ternary', description='three classes, or hinge of real drawings against '
                                                                               'both kinds of translations')
-    features: int = Field(128, description="length of f's vector; that of the identity encoder where f is frozen")
+    features: int = Field(128, description="length of f's vector; that of the identity encoder if f is frozen")
     width: int = Field(64, description='channels of the finest maps of encoder and decoder')
     discriminator_width: int = Field(64, description="channels of the discriminator's first layer")
     weights: dict[str, float] = Field({
@@ -83,7 +83,7 @@ class DTN(Translator):
         return {'encoder': self.encoder, 'decoder': self.decoder}
 
     def encode(self, images: Tensor) -> Tensor:
-        """f: (B,3,H,W) -> (B,features), of mean square 1 where f is frozen."""
+        """f: (B,3,H,W) -> (B,features), of mean square 1 if f is frozen."""
         if self.config.encoder == 'joint':
             return self.encoder(images)
         return self.perception.id_encoder(images) * self.config.features ** 0.5

@@ -5,7 +5,7 @@ In addition to the losses of models.translation.content_style.family:
 | loss       | group      | formula, sum over both directions                                                                  |
 | ---------- | ---------- | -------------------------------------------------------------------------------------------------- |
 | id         | generators | models.losses.identity of the teacher's embeddings of translation and source, in one of three forms |
-| supervised | generators | where a and b have one identity: L1 of a's content in b's style and b, and vice versa              |
+| supervised | generators | if a and b have one identity: L1 of a's content in b's style and b, and vice versa              |
 
 The publication describes the form `hinge`; its code contains a mixture of several forms that does not run. The form `distilled`,
 which its author proposes as future work, preserves the similarities of the source to the other images of the batch.

@@ -13,7 +13,7 @@ Classifier = nn.Linear | SpectralLinear
 
 
 def _channel_weights(classifier: Classifier) -> Tensor:
-    """Weight without spectral normalization, plus the bias where there is one: (1,C)."""
+    """Weight without spectral normalization, plus the bias, if any: (1,C)."""
     weight = unnormalized_weight(classifier)
     return weight if classifier.bias is None else weight + classifier.bias[:, None]
 

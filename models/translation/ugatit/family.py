@@ -17,7 +17,7 @@ domain b, those of b2a to domain a.
 
 The generators are updated first and the discriminators are trained on the translations of that update, which are computed once
 per step; in the published order, discriminators first, they are computed twice. Weights of a2b apply to a to b: in the code of
-the enhanced version the "forward" weight applies to the other direction than documented there.
+the enhanced version the "forward" weight applies to the opposite of the documented direction.
 """
 from functools import reduce
 from operator import add

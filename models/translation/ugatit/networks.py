@@ -177,7 +177,7 @@ class Discriminator(nn.Module):
         Args:
             image: (B,3,H,W).
             cam_image: another image (B,3,H,W) for the classifier, such as one without its background.
-            cam_mask: (B,1,H,W) in [0,1], multiplied to the classifier's feature map.
+            cam_mask: (B,1,H,W) in [0,1], multiplied with the classifier's feature map.
         """
         x = self.model(image)
         cam_map = x if cam_image is None else self.model(cam_image)

@@ -33,16 +33,16 @@ def folder(tmp_path):
     return tmp_path / 'cache'
 
 
-def test_training_images_are_reversed_with_other_identities_of_the_partition(folder):
+def test_only_training_images_are_reversed_by_identities_of_the_same_partition(folder):
     assert reverse(folder, negative, nose, name='negative', per_image=2, batch=5) == 2 * 12
     faces = cache.PackedFaces(folder)
     pairs, train = ReversedPairs(faces), faces.splits == PARTITIONS.index('train')
     assert [pairs.has(int(row)) for row in faces.rows] == train.tolist()
     for index in np.flatnonzero(train):
-        image, labels, identity = pairs.read(int(faces.rows[index]), np.random.default_rng(0))
+        image, labels, swapped_label = pairs.read(int(faces.rows[index]), np.random.default_rng(0))
         assert abs(image.astype(int) - (255 - faces.read(int(index))[0].astype(int))).max() <= 1
         assert (labels == PARTS.index('nose')).all()
-        assert identity != faces.labels[index] and identity in faces.labels[train]
+        assert swapped_label != faces.labels[index] and swapped_label in faces.labels[train]
 
 
 def test_an_interrupted_call_resumes_to_the_same_bytes(folder, tmp_path):
@@ -114,5 +114,5 @@ def test_validation_samples_are_not_reversed(folder):
 def test_missing_reversed_pairs_raise_value_error(folder, tmp_path):
     with pytest.raises(ValueError, match='holds no reversed pairs; write them with scripts/prepare_data.py reverse'):
         build_swaps('cache', folder, 32, reversed_ratio=0.5)
-    with pytest.raises(ValueError, match='is no cache, and reversed pairs stand beside one'):
+    with pytest.raises(ValueError, match='is no cache, and reversed pairs are part of a cache'):
         build_swaps('celeba', tmp_path / 'celeba', 32, reversed_ratio=0.5)

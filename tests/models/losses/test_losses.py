@@ -6,7 +6,7 @@ from torch.distributions import kl_divergence as reference_kl
 
 from models.losses.background import background_l1
 from models.losses.identity import cosine_id_loss
-from models.losses.kl import kl_divergence, reparameterize
+from models.losses.kl import kl_divergence, reparametrize
 from models.losses.parsing import parsing_agreement
 from models.losses.perceptual import perceptual_l1
 from models.losses.reconstruction import contrast_l1, edges_l1, reconstruction_l1, shading_l1
@@ -32,7 +32,7 @@ def test_free_bits_remove_the_gradient_of_a_channel_below_them():
 
 def test_samples_have_the_mean_and_deviation_of_their_distribution():
     mean, logvar = torch.full((4, 4, 64, 64), 2.0), torch.full((4, 4, 64, 64), -1.0)
-    sample = reparameterize(mean, logvar, generator=torch.Generator().manual_seed(0))
+    sample = reparametrize(mean, logvar, generator=torch.Generator().manual_seed(0))
     assert sample.mean().item() == pytest.approx(2, abs=0.01) and sample.std().item() == pytest.approx(0.6065, abs=0.01)
 
 

@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 import torch
 
-from models import weights
+from models import weights_table
 from models.base import FamilyConfig
 from models.perception.detection import build_detector
 from models.pipelines import translate
 from models.pipelines.demo import demo_photo
 from models.pipelines.translate import FaceTranslator, default_weights, load_translator, translation_sheet
 from models.translation.translator import Translator
-from models.weights import Entry
+from models.weights_table import Entry
 from tests.models.stubs import FixedDetector, OvalParser, face_at, photo
 
 
@@ -86,7 +86,7 @@ def test_aligned_image_is_translated_without_detection():
 
 
 @pytest.mark.parametrize('options, message', [
-    ({'styles': 2}, 'supports one translation'), ({'styles': 0}, '1 or more'), ({'face': 7}, 'no face of the image'),
+    ({'styles': 2}, 'supports one translation'), ({'styles': 0}, 'at least 1'), ({'face': 7}, 'no face of the image'),
     ({'aligned': True, 'paste': True}, 'nothing to paste')])
 def test_conflicting_options_raise(options, message):
     with pytest.raises(ValueError, match=message):
@@ -105,12 +105,12 @@ def test_unsupported_options_of_the_family_raise():
 
 
 def test_default_weights_are_the_first_translator_of_the_zoo(monkeypatch, tmp_path):
-    monkeypatch.setattr(weights, 'ZOO', tmp_path)
+    monkeypatch.setattr(weights_table, 'ZOO', tmp_path)
     monkeypatch.setattr(translate, 'family_name', lambda path: 'ugatit')
     with pytest.raises(ValueError, match='train one with'):
         default_weights()
     (tmp_path / 'new.safetensors').write_bytes(b'')
-    monkeypatch.setitem(weights.TABLE, 'new', Entry('new', 'new.safetensors', '', None, None, '', '', 'safetensors'))
+    monkeypatch.setitem(weights_table.TABLE, 'new', Entry('new', 'new.safetensors', '', None, None, '', '', 'safetensors'))
     assert default_weights() == tmp_path / 'new.safetensors'
 
 

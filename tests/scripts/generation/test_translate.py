@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import weights
+from models import weights_table
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image, write_image
 from models.pipelines.io.provenance import COMPOSITE_MEDIA, GENERATED_MEDIA, inspect
@@ -157,7 +157,7 @@ def test_input_error_is_one_line(run, tmp_path, monkeypatch, capsys, arguments, 
 
 
 def test_missing_weights_error_names_a_training_command(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(weights, 'ZOO', tmp_path)
+    monkeypatch.setattr(weights_table, 'ZOO', tmp_path)
     write_image(tmp_path / 'photo.png', photo(40, 40))
     assert translate.main(['--input', str(tmp_path / 'photo.png'), '--device', 'cpu']) == 2
     assert 'scripts/train.py' in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models import weights
+from models import weights_table
 from models.pipelines.demo import demo_photo
 from models.pipelines.io.images import read_image
 from models.pipelines.io.provenance import inspect
@@ -63,7 +63,7 @@ def test_input_error_is_one_line(run, stub_family, photos, tmp_path, capsys, sou
 
 
 def test_missing_weights_error_is_one_line(run, photos, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(weights, 'ZOO', tmp_path)
+    monkeypatch.setattr(weights_table, 'ZOO', tmp_path)
     monkeypatch.setattr(swap, 'build_perception', lambda *names, **named: perception(OvalParser()))
     assert run('--source', photos / 'portrait.png', '--target', photos / 'astronaut.png', '-o', tmp_path / 'out.png') == 2
     error = capsys.readouterr().err.strip()

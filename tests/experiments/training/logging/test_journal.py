@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from experiments.training.logging.journal import CODE, Journal, code_hash
-from models.pipelines.io.image_grid import GAP, grid
+from models.pipelines.io.image_grid import GAP_PX, grid
 
 
 def events(folder: Path) -> list[tuple[int, str]]:
@@ -56,9 +56,9 @@ def test_grid_places_images_in_columns():
     sheet = grid({'a': red, 'b': blue})
     assert sheet.dtype == np.uint8
     rows, columns = np.where((sheet == [255, 0, 0]).all(-1))
-    assert len(rows) == 64 and columns.min() == GAP
+    assert len(rows) == 64 and columns.min() == GAP_PX
     cyan = np.argwhere((sheet == [0, 255, 255]).all(-1))
-    assert len(cyan) == 64 and cyan[:, 0].min() > rows.max() and cyan[:, 1].min() == GAP
+    assert len(cyan) == 64 and cyan[:, 0].min() > rows.max() and cyan[:, 1].min() == GAP_PX
     assert np.argwhere((sheet == [0, 0, 255]).all(-1))[:, 1].min() > columns.max()
     assert (sheet[:rows.min()] < 100).any(), 'the title is missing'
 

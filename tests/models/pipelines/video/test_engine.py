@@ -105,7 +105,7 @@ def test_interrupted_conversion_resumes_bit_exactly(tmp_path, short_segments, da
     assert uninterrupted.completed and sum(counts) == 30
     interrupt(engine(), source, output)
     (tmp_path / 'out.mp4.parts' / 'current.mp4').write_bytes(b'left by a crash')
-    with pytest.raises(ValueError, match='another job'):
+    with pytest.raises(ValueError, match='another video'):
         engine().convert(source, output, settings={'face': '1'})
     counts.clear()
     resumed = engine().convert(source, output)
