@@ -105,9 +105,9 @@ def named_yaml(name: str, folder: Path, kind: str) -> tuple[Path, Any]:
     """Path and content of a YAML file.
 
     Args:
-        name: of a file in `folder` without .yaml, or the path of a file.
-        folder: holds the files with names.
-        kind: noun for the message.
+        name: name of a file in `folder` without .yaml, or path of a file.
+        folder: folder of the files that are selected by name.
+        kind: noun of the message, such as 'preset'.
 
     Raises:
         ValueError: there is no such file, or it is not readable as YAML.
@@ -115,6 +115,6 @@ def named_yaml(name: str, folder: Path, kind: str) -> tuple[Path, Any]:
     named = folder / f'{name}.yaml'
     path = named if named.is_file() else Path(name)
     if not path.is_file():
-        known = ', '.join(sorted(file.stem for file in folder.glob('*.yaml'))) or 'none'
-        raise ValueError(f'there is no {kind} {shown(repr(name))}; give the path of a YAML file or one of: {known}')
+        names = ', '.join(sorted(file.stem for file in folder.glob('*.yaml'))) or 'none'
+        raise ValueError(f'there is no {kind} {shown(repr(name))}; give the path of a YAML file or one of: {names}')
     return path, parse_yaml(read_text(path), path)

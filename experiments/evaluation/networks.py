@@ -30,7 +30,7 @@ def network_task(source: str) -> Task:
             return 'parsing'
         if source == CAUSES_WEIGHTS:
             return 'causes'
-        raise ValueError(f'{shown(source)} is neither a file nor a published network; there are: '
+        raise ValueError(f'{shown(source)} is neither a file nor a published network; known: '
                          f'{", ".join([*EMBEDDERS, *PARSERS, CAUSES_WEIGHTS])}')
     try:
         with safe_open(source, 'pt') as handle:

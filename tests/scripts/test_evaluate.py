@@ -87,7 +87,7 @@ def test_errors_are_one_sentence(evaluate, tmp_path, monkeypatch, capsys, argume
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['--network', 'no-such-network'], 'is neither a file nor a published network; there are: '),
+    (['--network', 'no-such-network'], 'is neither a file nor a published network; known: '),
     (['--network', '{}/broken.safetensors'], 'cannot be read as safetensors'),
     (['--network', 'parsing-unet', '--root', '{}/nowhere'], 'nowhere'),
     (['--network', 'identity-mobilefacenet', '--root', '{}/nowhere'], 'nowhere'),

@@ -97,7 +97,7 @@ def test_reversed_pairs_are_written_before_the_first_stage(run_train, tmp_path, 
     ({'stages': [{'name': 'one', 'samples': 1}, {'name': 'one', 'samples': 1}]}, 'two stages are called one'),
     ({'stages': [{'name': 'one', 'samples': 1, 'settings': {'engine.stepz': 1}}]}, 'did you mean steps'),
     ({'reversed': {'weights': 'cgan'}}, 'require a cache; pack one with scripts/prepare_data.py'),
-    ({'init': 'nothing'}, "no weights are called 'nothing'"),
+    ({'init': 'nothing'}, "unknown weights 'nothing'"),
 ])
 def test_invalid_recipe_raises_one_sentence(run_train, tmp_path, capsys, changes, message):
     assert run_train('--recipe', write(tmp_path / 'r.yaml', **changes), '--out', tmp_path / 'out', settings=TINY) == 2

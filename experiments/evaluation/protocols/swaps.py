@@ -179,7 +179,7 @@ def build_protocol(name: str, folder: Path, *, root: str | Path | None = None, t
         ValueError: the name is unknown, or a folder is missing.
     """
     if name not in PROTOCOLS:
-        raise ValueError(f'unknown protocol {name!r}; there are: {", ".join(PROTOCOLS)}')
+        raise ValueError(f'unknown protocol {name!r}; known: {", ".join(PROTOCOLS)}')
     arguments: dict[str, Any] = {key: value for key, value in {'size': size, 'count': count}.items() if value is not None}
     if name == 'synthetic':
         return synthetic(**arguments, seed=seed)
