@@ -55,9 +55,9 @@ class NamedData(PartitionedData):
 class SwapData(NamedData):
     """Pairs of a source and a target (models.batch.SwapBatch)."""
 
-    same_ratio: float = Field(0.5, ge=0, le=1, description='share of pairs that show one identity')
-    reversed: float = Field(0.0, ge=0, le=1, description='share of samples that are reversed pairs: a swap of another identity '
-                                                         'onto a real image, which is the expected swap back')
+    same_ratio: float = Field(0.5, ge=0, le=1, description='fraction of pairs that show one identity')
+    reversed: float = Field(0.0, ge=0, le=1, description='fraction of samples that are reversed pairs, whose target is a swap '
+                                                         'of another identity onto a real image, the expected output')
 
     def ignored(self) -> dict[str, str]:
         augmented = self.on_disk and self.partition in ('train', 'all')
@@ -76,7 +76,7 @@ class MatchingConfig(Config):
 class PairData(NamedData):
     """Pairs of a photo and a drawing (models.batch.PairBatch)."""
 
-    crops: float = Field(0.0, ge=0, le=1, description='share of unpaired images cropped to a random square of 0.748 to 1 area')
+    crops: float = Field(0.0, ge=0, le=1, description='fraction of unpaired images cropped to a random square of 0.748 to 1 area')
     matching: MatchingConfig = Field(MatchingConfig(), description='histogram matching of unpaired images')
 
     def ignored(self) -> dict[str, str]:

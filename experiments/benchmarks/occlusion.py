@@ -76,8 +76,8 @@ def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOT
                       images: int = 20, limits: list[tuple[float, float]] | None = None) -> dict[str, float]:
     """Precision, recall and IoU of the kept pixels of a face against those of a rendered occluder, by kind of occluder.
 
-    Also the share of the face that is kept without an occluder, and milliseconds of one thread for the mask of a face, with the
-    parsing of its swap.
+    Also the fraction of the face that is kept without an occluder, and the time in milliseconds, on one thread, for the mask of a
+    face, including the parsing of its swap.
 
     Args:
         name: data set of faces; None for rendered faces.

@@ -49,15 +49,15 @@ class Sampling(Config):
 
     sampler: Sampler = Field('ddim', description='sampler, a name of models.ddpm.schedules')
     steps: int = Field(25, ge=1, le=1000, description='evaluations of the network, each on two images unless guidance is 1')
-    eta: float = Field(0.0, ge=0, le=1, description='share of the ancestral noise that DDIM adds')
+    eta: float = Field(0.0, ge=0, le=1, description='fraction of the ancestral noise that DDIM adds')
     guidance: float = Field(1.0, ge=0, description='scale of the classifier-free guidance on the identity, 1 for none')
     id_guidance: float = Field(0.8, ge=0, description="strength of the gradient of the identity encoder (IdentityGuidance), "
                                                       '0 for none')
     background: bool = Field(True, description="replace the background by the target's after each step")
-    inversion: float = Field(0.0, ge=0, le=1, description='share of the steps that DDIM inverts from the target instead of '
+    inversion: float = Field(0.0, ge=0, le=1, description='fraction of the steps that DDIM inverts from the target instead of '
                                                           'starting from noise; keeps pose and light; 0 for none')
     down: float = Field(0.0, ge=0, description="ILVR factor that keeps the target's coarse content, 0 for none")
-    until: float = Field(0.0, ge=0, le=1, description='share of the steps that remain when ILVR ends')
+    until: float = Field(0.0, ge=0, le=1, description='fraction of the steps that remain when ILVR ends')
 
     def ignored(self) -> dict[str, str]:
         return needing('sampler=ddim', self.sampler == 'ddim', 'eta') | needing('down above 0', self.down, 'until')
@@ -77,10 +77,10 @@ class DDPMConfig(SwapFamilyConfig):
     schedule: Schedule = Field('cosine', description='noise schedule')
     weighting: Weighting = Field('min_snr', description='weight of the loss `noise` by noise level')
     gamma: float | None = Field(None, description='gamma of the weighting, None for the published value')
-    drop_id: float = Field(0.1, ge=0, le=1, description='share of the training samples without the identity alone')
-    drop_structure: float = Field(0.1, ge=0, le=1, description='share of the training samples without the structure alone')
-    drop_both: float = Field(0.2, ge=0, le=1, description='share of the training samples without any condition')
-    drop_landmarks: float = Field(0.5, ge=0, le=1, description='share of the training samples without landmarks')
+    drop_id: float = Field(0.1, ge=0, le=1, description='fraction of the training samples without the identity alone')
+    drop_structure: float = Field(0.1, ge=0, le=1, description='fraction of the training samples without the structure alone')
+    drop_both: float = Field(0.2, ge=0, le=1, description='fraction of the training samples without any condition')
+    drop_landmarks: float = Field(0.5, ge=0, le=1, description='fraction of the training samples without landmarks')
     sampling: Sampling = Field(Sampling(), description='how swaps are sampled')
     weights: dict[str, float] = Field({**SWAP_LOSS_WEIGHTS, 'noise': 1.0, 'id': 0.1, 'background': 0.3, 'variational': 0.0},
                                       description='weight of each loss; a loss of weight 0 is not computed')

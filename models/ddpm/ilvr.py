@@ -33,11 +33,11 @@ class ILVRConfig(Config):
                                                                      'published')
     down: float = Field(8, ge=1, description='factor N of the low-pass')
     down_last: float | None = Field(None, ge=1, description='factor at `until`, None for a constant factor')
-    begin: float = Field(1.0, ge=0, le=1, description='remaining share of the steps where the correction begins')
-    until: float = Field(0.0, ge=0, le=1, description='remaining share of the steps where the correction ends')
+    begin: float = Field(1.0, ge=0, le=1, description='remaining fraction of the steps where the correction begins')
+    until: float = Field(0.0, ge=0, le=1, description='remaining fraction of the steps where the correction ends')
     sampler: Sampler = Field('ddim', description='sampler, a name of models.ddpm.schedules')
     steps: int = Field(50, ge=1, le=1000, description='evaluations of the network')
-    eta: float = Field(0.0, ge=0, le=1, description='share of the ancestral noise that DDIM adds')
+    eta: float = Field(0.0, ge=0, le=1, description='fraction of the ancestral noise that DDIM adds')
     id_guidance: float = Field(0.0, ge=0, description='strength of the identity guidance, 0 for none')
     through: Literal['denoiser', 'image'] = Field('denoiser', description='gradient of the identity guidance (IdentityGuidance)')
 
@@ -53,7 +53,7 @@ class ILVRConfig(Config):
         return self.down if self.down_last is None else self.down_last
 
     def factor(self, remaining: float) -> float:
-        """The factor of the low-pass at the remaining share of the steps."""
+        """The factor of the low-pass at the remaining fraction of the steps."""
         if self.begin == self.until:
             return self.down
         progress = (self.begin - remaining) / (self.begin - self.until)

@@ -56,7 +56,7 @@ def sample(denoiser: Denoiser, scheduler: Scheduler, noise: Tensor, condition: A
         clean_hook: changes each predicted clean image after clipping, before the scheduler's step.
         callback: called with each step after its end.
         generator: source of random numbers.
-        eta: share of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); no other scheduler uses it.
+        eta: fraction of the ancestral noise that DDIM adds (Song et al. 2021, eq. 16); no other scheduler uses it.
         clip: clamp the predicted clean image to [-1,1] in each step.
         start: number of leading steps to skip.
     """

@@ -20,7 +20,7 @@ def edges_l1(image: Tensor, reference: Tensor, selected: Tensor) -> Tensor:
 
 @full_precision
 def shading_l1(image: Tensor, reference: Tensor, face: Tensor, *, cells: int = 12) -> Tensor:
-    """L1 of the mean colors in a grid of cells x cells, weighted by the share of the face (B,1,H,W), 1 = face, in each cell.
+    """L1 of the mean colors in a grid of cells x cells, weighted by the fraction of the face (B,1,H,W), 1 = face, in each cell.
     Scalar. It depends on light and pose, not on detail."""
     share = F.adaptive_avg_pool2d(face, cells)  # (B,1,cells,cells)
     difference = F.adaptive_avg_pool2d((image - reference) * face, cells).abs().mean(1, keepdim=True)  # (B,1,cells,cells)

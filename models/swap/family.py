@@ -22,9 +22,9 @@ class SwapFamilyConfig(FamilyConfig):
     parsing: bool = Field(True, description="condition on the target's one-hot parsing map instead of its face mask")
     jitter: float = Field(0.0, ge=0, le=0.2, description="largest random shift, rotation and scaling of the swap in front of the "
                                                          'embedders in training, as shares')
-    blend: float = Field(0.0, ge=0, le=1, description='share of the pairs without an expected swap that are conditioned on a '
+    blend: float = Field(0.0, ge=0, le=1, description='fraction of the pairs without an expected swap that are conditioned on a '
                                                       'mixture of two sources in training')
-    reversed: float = Field(0.0, ge=0, le=1, description='share of the pairs of one identity whose target perception.reverser '
+    reversed: float = Field(0.0, ge=0, le=1, description='fraction of the pairs of one identity whose target perception.reverser '
                                                          'gives the face of another source; the expected swap is the target '
                                                          'before')
     weights: dict[str, float] = Field(SWAP_LOSS_WEIGHTS, description='weight of each loss; a loss of weight 0 is not computed')

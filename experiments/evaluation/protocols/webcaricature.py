@@ -68,7 +68,7 @@ def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] =
     """Measure encoders on the folds of some settings.
 
     The settings restricted and unrestricted give the metrics of experiments.evaluation.metrics.verification; c2p and p2c give the
-    share of probes whose identity is the first, or among the first ten, of the gallery.
+    fraction of probes whose identity is the first, or among the first ten, of the gallery.
 
     Args:
         faces: the partition `all`.

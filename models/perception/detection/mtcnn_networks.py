@@ -54,7 +54,7 @@ class RNet(nn.Module):
 
 
 class ONet(nn.Module):
-    """(B,3,48,48) -> corrections (B,4), landmarks (B,10), x before y, in shares of the box, and probabilities (B,2)."""
+    """(B,3,48,48) -> corrections (B,4), landmarks (B,10), x before y, in fractions of the box, and probabilities (B,2)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ def _normalized(pixels: Tensor) -> Tensor:
 
 
 def _corrected(boxes: Tensor, shifts: Tensor) -> Tensor:
-    """(N,5) with corrections (N,4) in shares of the sides."""
+    """(N,5) with corrections (N,4) in fractions of the sides."""
     sides = (boxes[:, 2:4] - boxes[:, :2] + 1).repeat(1, 2)
     return torch.cat([boxes[:, :4] + shifts * sides, boxes[:, 4:]], 1)
 

@@ -58,7 +58,7 @@ class RecognizerConfig(FamilyConfig):
     embedding: int = Field(128, ge=2, description='length of the embedding')
     head: Head = Field('arcface', description='margin head, a name of HEADS')
     num_identities: int = Field(0, ge=0, description='classes of the head; the identities of the data set are counted')
-    mixup: float = Field(0.0, ge=0, le=1, description='share of the images blended with another of the batch by weights of '
+    mixup: float = Field(0.0, ge=0, le=1, description='fraction of the images blended with another of the batch by weights of '
                                                       'Beta(0.8, 0.8), for distillation (Beyer et al. 2022, section 3)')
     init: str = Field('', description='published network or encoder file with the initial weights')
     trains: Literal['all', 'last'] = Field('all', description='parameters to train: all, or those of the last stage; the batch '

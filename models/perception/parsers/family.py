@@ -22,7 +22,7 @@ class ParserTrainingConfig(FamilyConfig):
     """Config of ParserTraining. The losses of `weights` are labels (cross entropy) and coarse (marginalized cross entropy)."""
 
     size: int = Field(128, ge=32, multiple_of=16, description='side of the images in pixels')
-    occluded: float = Field(0.0, ge=0, le=1, description='share of the training images with a rendered object in front of the '
+    occluded: float = Field(0.0, ge=0, le=1, description='fraction of the training images with a rendered object in front of the '
                                                          'face (datasets.synthetic.occluders)')
     init: str | None = Field(None, description='initial weights: a name of PARSERS with this network, or a parser.safetensors '
                                                'of a run; None for random')

@@ -139,7 +139,7 @@ class Pix2PixHD(Family):
         return self.generator(inputs, fixed) if self.config.enhancer else self.generator(inputs)
 
     def features(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of each label in images (B,3,H,W), 0 for absent labels, and its share of the area: (B,labels,features),
+        """Features of each label in images (B,3,H,W), 0 for absent labels, and its fraction of the area: (B,labels,features),
         (B,labels)."""
         return self.encoder(images, labels, self.config.labels)
 

@@ -88,7 +88,7 @@ def region_means(values: Tensor, regions: Tensor, count: int) -> tuple[Tensor, T
         regions: (B,H,W) int64 below `count`.
 
     Returns:
-        Means (B,count,F), 0 for absent regions, and shares of the image's area (B,count).
+        Means (B,count,F), 0 for absent regions, and fractions of the image's area (B,count).
     """
     membership = F.one_hot(regions.flatten(1), count).to(values.dtype)  # (B,HW,count)
     pixels = membership.sum(1)  # (B,count)
