@@ -70,7 +70,7 @@ def test_folder_without_a_config_is_refused(tmp_path):
 
 
 def test_preset_is_read_by_path_and_by_name(tmp_path):
-    path = tmp_path / 'mine.yaml'
+    path = tmp_path / 'preset.yaml'
     path.write_text('engine: {steps: 3}')
     assert read_preset(str(path)) == {'engine': {'steps': 3}}
     with pytest.raises(ValueError, match="no preset 'nothing'"):
