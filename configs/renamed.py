@@ -84,10 +84,10 @@ def _renamed(key: str, parent: str, family: str) -> str:
     return _CRITIC.sub(r'discriminator\1', key)
 
 
-def _warn(old: str, new: str, what: str = 'setting') -> None:
+def _warn(old: str, new: str, what: str = 'setting', stacklevel: int = 4) -> None:
     if old not in _warned:
         _warned.add(old)
-        warnings.warn(f'the {what} {old} is now called {new}; replace it', FutureWarning, stacklevel=4)
+        warnings.warn(f'the {what} {old} is now called {new}; replace it', FutureWarning, stacklevel=stacklevel)
 
 
 def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[str, ...] = (), *,
@@ -172,7 +172,7 @@ def renamed_argument(value: str) -> str:
     """A value of a command-line option that is one of several words."""
     new = _ARGUMENTS.get(value, value)
     if new != value:
-        _warn(value, new, 'value')
+        _warn(value, new, 'value', 2)
     return new
 
 

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from configs.base import Config
-from configs.data import DataConfig, SwapData, section_of
+from configs.data import SECTIONS, DataConfig, SwapData, section_of
 from configs.reading import named_yaml, parse_yaml, read_text, shown
 from configs.renamed import renamed_settings
 from configs.schema import RunConfig
@@ -66,8 +66,8 @@ def merge(base: dict, change: dict, prefix: str = '') -> dict:
         if prefix == 'param_groups.' and key not in merged:
             merged[key] = merged['default']
         if key not in merged:
-            close = difflib.get_close_matches(str(key), merged, n=3, cutoff=0.5)
-            hint = f'did you mean {" or ".join(close)}?' if close else f'there are: {", ".join(merged)}.'
+            close = difflib.get_close_matches(str(key), merged, n=3, cutoff=0.6)
+            hint = f'did you mean {" or ".join(close)}?' if close else f'there are: {", ".join(merged)}'
             raise ValueError(f'there is no setting {shown(name)}; {hint}')
         if isinstance(merged[key], dict):
             if not isinstance(value, dict):
@@ -92,7 +92,7 @@ def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dic
     """
     settings = RunConfig(family=family, model=model_defaults, data=data()).model_dump()
     for change in [preset, *overrides]:
-        settings = merge(settings, renamed_settings(change, family))
+        settings = _merge_run(settings, change, family, data)
     if settings['family'] != family:
         raise ValueError(f'the preset is for the family {settings["family"]!r}, not for {family!r}; give a preset of this family')
     return checked_run(settings, data)
@@ -147,5 +147,17 @@ def reopened(run: Path, overrides: list[dict]) -> RunConfig:
     config = load(run / 'config.yaml')
     settings = config.model_dump()
     for change in overrides:
-        settings = merge(settings, renamed_settings(change, config.family))
+        settings = _merge_run(settings, change, config.family, type(config.data))
     return checked_run(settings, type(config.data))
+
+
+def _merge_run(settings: dict, change: dict, family: str, data: type[DataConfig]) -> dict:
+    """`merge` of a run's settings. ValueError where `change` has a setting of the section `data` of another task."""
+    change = renamed_settings(change, family)
+    section = change.get('data')
+    if change.get('family', family) == family and isinstance(section, dict):
+        of_other_tasks = {name for other in SECTIONS.values() for name in other.model_fields} - data.model_fields.keys()
+        for name in section:
+            if name in of_other_tasks:
+                raise ValueError(f'data.{name} has no effect on the family {family}; omit it')
+    return merge(settings, change)

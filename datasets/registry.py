@@ -29,6 +29,7 @@ def build_faces(name: str, root: str | Path | None, partition: str = 'all') -> F
 
 
 def require_root(name: str, root: str | Path | None) -> str | Path:
+    """The root folder of a data set. Raises ValueError if it is None."""
     if root is None:
         raise ValueError(f'the data set {name!r} is read from disk; set its root folder')
     return root

@@ -2,9 +2,12 @@
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 
+_ROOT = Path(__file__).resolve().parents[1]
 STOPPED = 130  # exit status after Ctrl-C, as in shells
 EXTRAS = {'gradio': 'app', 'matplotlib': 'eval', 'jinja2': 'eval', 'scipy': 'eval', 'onnx': 'export', 'onnxruntime': 'export',
           'c2pa': 'provenance', 'cryptography': 'provenance'}  # package -> the extra of setup.py that installs it
@@ -36,10 +39,22 @@ def quiet_interrupts() -> None:
     sys.excepthook = hook
 
 
+def print_renamed_as_notes() -> None:
+    """Print FutureWarnings, those of names of earlier versions, as `note: MESSAGE` without the line of code."""
+    standard = warnings.formatwarning
+
+    def formatted(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+        own = issubclass(category, FutureWarning) and Path(filename).is_relative_to(_ROOT)
+        return f'note: {message}\n' if own else standard(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted
+
+
 def run_script(main: Callable[[], int]) -> int:
     """Call a script's main function and return its exit status; STOPPED, with one line on stderr, after KeyboardInterrupt.
     Further SIGINTs are ignored during the cleanup that follows."""
     escape_unprintable()
+    print_renamed_as_notes()
     try:
         return main()
     except KeyboardInterrupt:

@@ -2,7 +2,31 @@
 import argparse
 import sys
 
+import torch
+
 from models.pipelines.io.provenance import POLICIES, resolve_signing
+
+
+def parse_device(text: str) -> str:
+    """The name of a torch device that this machine has; argparse.ArgumentTypeError otherwise."""
+    try:
+        device = torch.device(text)
+        if device.type == 'cuda':
+            available = (device.index or 0) < torch.cuda.device_count()
+        else:
+            torch.empty(0, device=device)
+            available = device.type != 'meta'
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
+        available = False
+    if not available:
+        raise argparse.ArgumentTypeError(f'PyTorch finds no device {text}; use --device cpu')
+    return text
+
+
+def add_device_option(parser: argparse._ActionsContainer, use: str = 'torch device') -> None:
+    """Add --device. Its default is the first GPU, or the CPU. use: beginning of the help text."""
+    parser.add_argument('--device', type=parse_device, default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help=f'{use} (%(default)s)')
 
 
 def add_provenance_options(parser: argparse._ActionsContainer) -> None:

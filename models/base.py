@@ -38,7 +38,7 @@ class EmbeddingNetwork(nn.Module):
 
     def embedding_and_maps(self, images: Tensor, count: int, *, template: str = 'face',
                            jitter: float = 0.0) -> tuple[Tensor, list[Tensor]]:
-        """Embeddings and `maps` in one pass. jitter: largest random shift, rotation and scaling of the images, as shares."""
+        """Embeddings and `maps` in one pass. jitter: largest random shift, rotation and scaling of the images, as fractions."""
         raise TypeError(f'{type(self).__name__} does not implement embedding_and_maps')
 
 
@@ -166,8 +166,9 @@ class Family(nn.Module):
                              id_target=(swap[different] * target).sum(1).mean())
 
     def compile(self, **options: Any) -> None:
-        """torch.compile of each submodule; options as there. The losses around them depend on the step and are not compiled; nor
-        are the networks of the perception, which are slower on a CPU when compiled for a gradient to the image."""
+        """torch.compile of each submodule; options are those of torch.compile. The losses around them depend on the step and are
+        not compiled; nor are the networks of the perception, which are slower on a CPU when compiled for a gradient to the
+        image."""
         for network in self.children():
             network.compile(**options)
 

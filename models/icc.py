@@ -43,7 +43,7 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 def from_srgb(rgb: np.ndarray, profile: bytes) -> np.ndarray:
     """Convert (H,W,3) uint8 sRGB to (H,W,3) uint8 in the color space of an RGB profile. Raises ImageCms.PyCMSError as
-    `to_srgb`."""
+    `to_srgb` does."""
     return np.array(_convert(Image.fromarray(rgb), profile, False))
 
 
@@ -57,7 +57,7 @@ def is_invertible(profile: bytes) -> bool:
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Whether an RGB profile equals sRGB up to rounding, regardless of its name. Raises ImageCms.PyCMSError as `to_srgb`."""
+    """Whether an RGB profile equals sRGB up to rounding, regardless of its name. Raises ImageCms.PyCMSError as `to_srgb` does."""
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     cube = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
     converted = np.asarray(to_srgb(Image.fromarray(cube), profile))

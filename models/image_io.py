@@ -104,7 +104,7 @@ class Photo:
 
 def read_photo(path: str | Path, *, formats: Sequence[str] | None = None, name: str | None = None,
                max_pixels: int = MAX_PIXELS) -> Photo:
-    """Decode an image of any mode and depth; arguments and errors as `open_image`."""
+    """Decode an image of any mode and depth; arguments and errors are those of `open_image`."""
     with open_image(path, formats=formats, name=name, max_pixels=max_pixels) as image:
         return _decode(image, name or str(path))
 

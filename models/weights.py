@@ -109,7 +109,7 @@ def fetch(name: str, *, allow_unverified: bool = False, progress: Progress | Non
         raise WeightsError(f'{record.path} exists but its sha256 is wrong: delete it and fetch again')
     if state != 'absent':
         return record.path
-    if record.by_hand:
+    if record.manual:
         raise WeightsError(f'{name} has no direct address: download it in a browser from {record.address} and save it as '
                            f'{record.path}')
     if record.sha256 is None and not allow_unverified:

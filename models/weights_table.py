@@ -14,13 +14,13 @@ class Entry:
     Attributes:
         name: key of TABLE.
         file: file name in the cache or the zoo.
-        address: URL of the file, or of a web page if `by_hand`; '' for files of the zoo.
+        address: URL of the file, or of a web page if `manual`; '' for files of the zoo.
         sha256, size: hash in hex and bytes, None if not published.
         license, citation: of the weights.
         format: 'state dict' (a PyTorch file of named tensors), 'module' (a pickled network, read by `convert --unpickle` only),
             'safetensors', 'onnx', 'zip of onnx', 'zip of state dicts' or '7z of a state dict'.
         member: key of the named tensors in the PyTorch file, None for the top level.
-        by_hand: whether the file has to be downloaded in a browser.
+        manual: whether the file has to be downloaded in a browser.
         package: a Python package that contains weights of the same network, used if the file is not in the cache.
     """
 
@@ -33,7 +33,7 @@ class Entry:
     citation: str
     format: str = 'state dict'
     member: str | None = None
-    by_hand: bool = False
+    manual: bool = False
     package: 'PackagedFile | None' = None
 
     @property
@@ -158,7 +158,7 @@ TABLE = {entry.name: entry for entry in (
           'Zhang et al., LPIPS, CVPR 2018, arXiv:1801.03924'),
 
     Entry('adm-ffhq', 'ffhq_10m.pt', 'https://drive.google.com/file/d/117Y6Z6-Hg6TMZVIXMmgYbpZy7QvTXign/view', None, None,
-          _NO_LICENSE, 'Choi et al., ILVR, ICCV 2021, arXiv:2108.02938', by_hand=True),
+          _NO_LICENSE, 'Choi et al., ILVR, ICCV 2021, arXiv:2108.02938', manual=True),
     Entry('bisenet', '79999_iter.pth', 'https://drive.google.com/uc?export=download&id=154JgKpzCPW82qINcVieuPH3fZ2e0P812',
           _BISENET_SHA256, 53289463, 'MIT; trained on CelebAMask-HQ, non-commercial research', _BISENET),
     Entry('bisenet-facexlib', 'parsing_bisenet.pth', f'{_FACEXLIB}/v0.2.0/parsing_bisenet.pth',
@@ -181,7 +181,7 @@ TABLE = {entry.name: entry for entry in (
           '8e182f14fc6e80b3bfa375b33eb6cff7ee05d8ef7633e738d1c89021dcf0c5c5', 360662982, _INSIGHT_LICENSE, _ARCFACE,
           'zip of onnx'),
     *(Entry(f'arcface-{data}-r{depth}', f'{data}_{head}_r{depth}_backbone.pth', _INSIGHT_PAGE, None, None, _INSIGHT_LICENSE,
-            _ARCFACE, by_hand=True)
+            _ARCFACE, manual=True)
       for data, head in (('ms1mv3', 'arcface'), ('glint360k', 'cosface')) for depth in (18, 34, 50, 100)),
     Entry('simswap-arcface', 'arcface_checkpoint.tar', f'{_SIMSWAP}/1.0/arcface_checkpoint.tar', None, None, 'CC BY-NC 4.0',
           _SIMSWAP_PAPER, 'module'),

@@ -21,11 +21,10 @@ quiet_interrupts()
 
 import argparse
 
-import torch
-
 from configs.ablation import AblationConfig, read_ablation
 from experiments.ablation.plan import Run, plan
 from experiments.ablation.runner import Stopped, estimates, train_all, train_by_script
+from experiments.options import add_device_option
 from models.weights import WeightsError
 
 
@@ -41,8 +40,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--dry-run', action='store_true', help='print the plan and exit')
     parser.add_argument('--estimate', action='store_true', help='print the plan with estimated times and exit')
     parser.add_argument('--compare-only', action='store_true', help='compare the finished runs without training')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='torch device of the comparison (%(default)s)')
+    add_device_option(parser, 'torch device of the comparison')
     args = parser.parse_args(argv)
     if bool(args.data) != bool(args.root) and args.data != 'synthetic':
         parser.error('--data and --root require each other')

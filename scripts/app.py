@@ -13,13 +13,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from experiments.console import quiet_interrupts, run_script
+from experiments.options import add_device_option
 
 quiet_interrupts()
 
 import argparse
 from getpass import getpass
-
-import torch
 
 from app.albums import DiskAlbum
 from app.page import LOOPBACK, Settings, serve
@@ -39,14 +38,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--host', default=LOOPBACK, help='address to listen on (%(default)s); other addresses require --password')
     parser.add_argument('--port', type=int, help='port (the first free one from 7860)')
     parser.add_argument('--password', nargs='?', const=_PROMPT, help='password of the page')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    add_device_option(parser)
     args = parser.parse_args(argv)
     if bool(args.data) != bool(args.root):
         parser.error('--data and --root require each other')
+    if args.port is not None and not 0 < args.port < 65536:
+        parser.error(f'--port {args.port}: must be from 1 to 65535')
     if args.host != LOOPBACK and args.password is None:
         parser.error(f'--host {args.host} requires --password')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: PyTorch finds no GPU; use --device cpu')
     return args
 
 

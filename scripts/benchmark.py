@@ -21,8 +21,6 @@ quiet_interrupts()
 
 import argparse
 
-import torch
-
 from datasets.registry import FACES
 from experiments.benchmarks.data import frechet_figures, loading_figures, rendering_figures
 from experiments.benchmarks.inference import swapping_figures, training_figures
@@ -30,7 +28,7 @@ from experiments.benchmarks.occlusion import occlusion_figures
 from experiments.benchmarks.sampling import sampling_figures
 from experiments.benchmarks.translation import PUBLISHED_STEPS, translation_figures
 from experiments.benchmarks.video import video_figures
-from experiments.options import RenamedOption
+from experiments.options import RenamedOption, add_device_option
 from models.ddpm.loading import ZOO
 from models.perception.build import EMBEDDERS, PHOTO_PARSER
 
@@ -95,7 +93,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     video.add_argument('--judge', choices=EMBEDDERS, default='identity-mobilefacenet',
                        help='embedder of the identity similarity (%(default)s)')
     video.add_argument('--threads', type=int, default=1, help='threads of each network (%(default)s)')
-    video.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    add_device_option(video)
     video.set_defaults(run=lambda args: video_figures(args.video, args.source, file=args.weights, judge=args.judge,
                                                     threads=args.threads, device=args.device))
     for task, figures, batch, measured in (('swap', swapping_figures, 1, 'inference'),
@@ -105,7 +103,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         speed.add_argument('--batch', type=int, default=batch, help='batch size (%(default)s)')
         speed.add_argument('--repeats', type=int, default=3, help='measurements, whose median is reported (%(default)s)')
         speed.add_argument('--compile', action='store_true', help='use torch.compile')
-        speed.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+        add_device_option(speed)
         speed.set_defaults(run=lambda args, figures=figures: figures(
             size=args.size, batch=args.batch, repeats=args.repeats, compiled=args.compile, device=args.device))
     step = tasks.add_parser('translate', help='training step of a translator, as published and as in the suite')
@@ -115,7 +113,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     step.add_argument('--repeats', type=int, default=2, help='measurements, whose median is reported (%(default)s)')
     step.add_argument('--threads', type=int, default=1, help='threads of each implementation (%(default)s)')
     step.add_argument('--compile', action='store_true', help='use torch.compile for the implementation of the suite')
-    step.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    add_device_option(step)
     step.set_defaults(run=lambda args: translation_figures(args.family, size=args.size, batch=args.batch, repeats=args.repeats,
                                                            threads=args.threads, compiled=args.compile, device=args.device))
     return parser.parse_args(argv)

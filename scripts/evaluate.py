@@ -27,8 +27,6 @@ quiet_interrupts()
 import argparse
 from itertools import chain
 
-import torch
-
 from configs.renamed import renamed_metric
 from configs.resolve import PRESETS, load, read_preset
 from configs.schema import PerceptionConfig
@@ -47,6 +45,7 @@ from experiments.evaluation.protocols.webcaricature import measure, read_encoder
 from experiments.evaluation.systems import DIRECTIONS, Images, System, Trained, Untranslated, sanity_rows
 from experiments.evaluation.tables import from_evaluation
 from experiments.evaluation.translation_evaluator import TranslationEvaluation
+from experiments.options import add_device_option
 from experiments.training.errors import RunError, explain_out_of_memory
 from models import weights
 from models.base import Task
@@ -55,6 +54,19 @@ from models.perception.build import EMBEDDERS, build_perception, load_embedder
 from models.registry import GENERATORS, load_family
 from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
+
+_TABLE = ('size', 'count', 'judge', 'columns', 'out', 'batch')
+_SWAPS = ('run', 'family', 'against', 'by', *_TABLE)
+# protocol, or `network` -> options that have an effect
+EFFECTIVE = {
+    'network': ('network', 'root', 'partition', 'data'),
+    'verification': ('root', 'data', 'pairs', 'judge'),
+    'webcaricature': ('root', 'judge', 'encoder', 'settings', 'view', 'out', 'batch'),
+    'translation': ('run', 'family', 'root', *_TABLE),
+    **{name: ('root', *_SWAPS) for name in PROTOCOLS},
+    'synthetic': ('causes', *_SWAPS),
+    'folder': ('root', 'targets', *_SWAPS),
+}
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -94,20 +106,23 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help='metrics of the table (those of the protocol)')
     parser.add_argument('-o', '--out', type=Path, help='folder (default RUN/evaluation, or outputs/evaluation)')
     parser.add_argument('--batch', type=int, default=16, help='pairs at a time (%(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    add_device_option(parser)
     args = parser.parse_args(argv)
+    mode = 'network' if args.network else args.protocol
+    for name, value in vars(args).items():
+        if value != parser.get_default(name) and name not in (*EFFECTIVE[mode], 'device', 'protocol' if not args.network else ''):
+            evaluation = '--network' if args.network else f'the protocol {args.protocol}'
+            parser.error(f'--{name} has no effect on {evaluation}; omit it')
+    if args.data != parser.get_default('data') and not args.root:
+        parser.error('--data names the data set in the folder --root; give --root')
     args.roots = args.root or []
     args.root = args.roots[0] if args.roots else None
     if args.network:
-        if args.run or args.family or args.against:
-            parser.error('--network excludes --run, --family and --against')
         return args
     if len(args.roots) > 1:
         parser.error('only --network takes several folders')
     if args.protocol in PROTOCOLS and not (args.run or args.family or args.against):
         parser.error('give a system: --run, --family or --against')
-    if args.by and args.protocol not in PROTOCOLS:
-        parser.error(f'--by groups pairs of swaps; it requires one of the protocols {", ".join(PROTOCOLS)}')
     if args.protocol in ('verification', 'webcaricature') and not args.root:
         parser.error(f'the protocol {args.protocol} reads images; give their folder with --root')
     return args

@@ -28,6 +28,7 @@ from configs.renamed import renamed_argument
 from configs.resolve import checked
 from experiments.evaluation.ilvr import compare
 from experiments.evaluation.ilvr_output import write_figures, write_samples, write_sheets
+from experiments.options import add_device_option
 from experiments.reporting import ConsoleReport
 from experiments.training.errors import RunError, explain_out_of_memory
 from models.ddpm.ilvr import PUBLISHED, ILVRConfig, mixed
@@ -76,12 +77,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sampling.add_argument('--batch', type=int, default=32, help='batch size (%(default)s)')
     sampling.add_argument('--seed', type=int, default=0, help='seed of the random numbers (%(default)s)')
     sampling.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
-    sampling.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    add_device_option(sampling)
     args = parser.parse_args(argv)
     if args.n < 1 or args.batch < 1:
         parser.error('--n and --batch must be at least 1')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: PyTorch finds no GPU; use --device cpu')
     return args
 
 

@@ -45,7 +45,7 @@ import numpy as np
 import torch
 
 from experiments.evaluation.protocols.pairs import swap_pairs
-from experiments.options import RenamedOption, add_provenance_options, is_signed
+from experiments.options import RenamedOption, add_device_option, add_provenance_options, is_signed
 from experiments.reporting import ConsoleReport
 from experiments.training.errors import RunError, explain_out_of_memory
 from experiments.training.interruption import Interruption
@@ -100,7 +100,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     model.add_argument('--sampling', nargs='+', default=[], metavar='KEY=VALUE', help='sampling settings of the family ddpm, '
                        'such as steps=50 eta=1 guidance=2 id_guidance=1 inversion=0.5 sampler=dpm++')
     model.add_argument('--seed', type=int, default=0, help='seed of the random numbers (%(default)s)')
-    model.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    add_device_option(model)
     model.add_argument('--batch', type=int, default=32, help='batch size of --pairs (%(default)s)')
     processing = parser.add_argument_group('processing')
     processing.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
@@ -144,8 +144,6 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error(f'--sampling sets the sampler of the family ddpm; {args.weights} generates in one step')
     if args.parsing_mask and not simswap:
         parser.error(f'--parsing-mask requires --weights {" or ".join(CROP_TEMPLATES)}')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: PyTorch finds no GPU; use --device cpu')
 
 
 def build_model(args: argparse.Namespace) -> SwapModel:

@@ -33,7 +33,7 @@ import torch
 from configs.resolve import load
 from configs.schema import PerceptionConfig
 from datasets.preparation.feature_clusters import read_centers
-from experiments.options import add_provenance_options, is_signed
+from experiments.options import add_device_option, add_provenance_options, is_signed
 from experiments.reporting import ConsoleReport
 from experiments.training.errors import RunError, explain_out_of_memory
 from experiments.training.interruption import Interruption
@@ -77,7 +77,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     model.add_argument('--run', type=Path, help='run folder of train.py')
     model.add_argument('--weights', metavar='NAME|FILE', help='instead of --run: name in the table of weights, or '
                        'family.safetensors')
-    model.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device (%(default)s)')
+    add_device_option(model)
     processing = parser.add_argument_group('processing')
     processing.add_argument('--styles', type=int, default=1, help='number of styles for each face (%(default)s)')
     processing.add_argument('--style', type=int, default=0, help='seed of the first style (%(default)s)')
@@ -93,8 +93,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error('give --run or --weights, not both')
     if is_video_target(args.input, args.output) and (args.aligned or args.styles != 1):
         parser.error('--aligned and --styles do not support videos and cameras')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}: PyTorch finds no GPU; use --device cpu')
     return args
 
 

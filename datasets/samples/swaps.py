@@ -25,8 +25,9 @@ class Swaps(SizedDataset):
     unreadable target is replaced by the next image of the list. encoder: name of the identity encoder whose stored embeddings
     of the images, without augmentation, are returned as source_embedding if the list has them.
 
-    With probability `reversed_ratio` a sample is a reversed pair (datasets.samples.reversed) if the target is among them: the
-    image is the truth, the target a swap of another identity onto it, and the source another image of its identity, as above.
+    With probability `reversed_ratio` a sample is a reversed pair (datasets.samples.reversed), if the list has one for image
+    `index`: that image is the truth, the target is a swap of another identity onto it, and the source is another image of its
+    identity.
 
     Raises ValueError for a ratio outside [0,1], for a list with a single identity unless same_ratio is 1, and for a
     reversed_ratio above 0 of a list without reversed pairs.

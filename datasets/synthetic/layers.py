@@ -11,7 +11,7 @@ from datasets.synthetic.head import EYE_LINE
 from datasets.synthetic.scene import Scene
 from models.batch import FACE_PARTS, PARTS
 
-_LINE_COLOR = (44, 34, 40)
+_LINE_RGB = (44, 34, 40)
 _ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 _SIDES = (('l_', -1), ('r_', 1))
 _MAX_EYE_CLOSE = 0.8    # above it, irises are hidden
@@ -110,7 +110,7 @@ def soft_features(canvas: Canvas, scene: Scene, hair: Hair, polygons: dict[str, 
     mouth = [(s['parting'], 0.85)] if a['mouth_open'] <= _MIN_MOUTH_OPEN else []
     layers.append(Layer([*eyes, (s['nostril'], 0.9), *mouth], dark * 0.35, 0.5))
     if scene.is_drawing:
-        layers.append(Layer([(s['wing'] + s['nostril'], 1.0)], _LINE_COLOR, 0.3))
+        layers.append(Layer([(s['wing'] + s['nostril'], 1.0)], _LINE_RGB, 0.3))
     return canvas.composite(canvas.downsampled(size), *layers)
 
 
@@ -150,4 +150,4 @@ def contours(image: np.ndarray, labels: np.ndarray) -> None:
         edge |= np.asarray(cv2.morphologyEx(part, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)))
     width = max(1, round(len(labels) / 160))
     edge = np.asarray(cv2.dilate(edge, np.ones((width, width), np.uint8)))
-    image[edge > 0] = _LINE_COLOR
+    image[edge > 0] = _LINE_RGB

@@ -44,7 +44,7 @@ class ILVRConfig(Config):
     @model_validator(mode='after')
     def _ordered(self) -> 'ILVRConfig':
         if self.until > self.begin:
-            raise ValueError('the remaining share falls from 1 to 0: until must not be above begin')
+            raise ValueError('the remaining fraction falls from 1 to 0: until must not be above begin')
         return self
 
     @property
@@ -76,8 +76,8 @@ def corrected(reference: Tensor, config: ILVRConfig, mask: Tensor | None = None)
 
 
 def published(reference: Tensor, config: ILVRConfig, mask: Tensor | None = None) -> Hook:
-    """A hook for `samplers.sample`; arguments as `corrected`. As in the authors' code the reference has the noise level at the
-    start of the step, not that at its end, and the last step is not corrected."""
+    """A hook for `samplers.sample`; arguments are those of `corrected`. As in the authors' code the reference has the noise level
+    at the start of the step, not that at its end, and the last step is not corrected."""
     def hook(x: Tensor, step: Step) -> Tensor:
         remaining = (step.count - 1 - step.index) / step.count
         if not config.until < remaining <= config.begin:

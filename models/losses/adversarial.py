@@ -59,10 +59,10 @@ def generator_loss(kind: Adversary, scales: Sequence[Tensor]) -> Tensor:
 
 @full_precision
 def accuracy(real: Sequence[Tensor], fake: Sequence[Tensor], *, threshold: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Shares of logits of real images above the threshold (0.5 for lsgan), and of generated images below it. Two scalars."""
-    def share(scales: Sequence[Tensor], sign: int) -> Tensor:
+    """Fractions of logits of real images above the threshold (0.5 for lsgan), and of generated images below it. Two scalars."""
+    def fraction(scales: Sequence[Tensor], sign: int) -> Tensor:
         return torch.stack([(sign * (logits - threshold) > 0).float().mean() for logits in scales]).mean()
-    return share(real, 1), share(fake, -1)
+    return fraction(real, 1), fraction(fake, -1)
 
 
 @full_precision

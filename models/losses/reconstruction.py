@@ -22,9 +22,9 @@ def edges_l1(image: Tensor, reference: Tensor, selected: Tensor) -> Tensor:
 def shading_l1(image: Tensor, reference: Tensor, face: Tensor, *, cells: int = 12) -> Tensor:
     """L1 of the mean colors in a grid of cells x cells, weighted by the fraction of the face (B,1,H,W), 1 = face, in each cell.
     Scalar. It depends on light and pose, not on detail."""
-    share = F.adaptive_avg_pool2d(face, cells)  # (B,1,cells,cells)
+    coverage = F.adaptive_avg_pool2d(face, cells)  # (B,1,cells,cells)
     difference = F.adaptive_avg_pool2d((image - reference) * face, cells).abs().mean(1, keepdim=True)  # (B,1,cells,cells)
-    return difference.sum() / share.sum().clamp_min(1)
+    return difference.sum() / coverage.sum().clamp_min(1)
 
 
 @full_precision
@@ -36,8 +36,8 @@ def contrast_l1(image: Tensor, reference: Tensor, face: Tensor, *, window: int =
     def contrast(x: Tensor) -> Tensor:
         edges = _laplacian(x.mean(1, keepdim=True))  # (B,1,H-2,W-2)
         return (F.avg_pool2d(edges.square(), window, window // 2) + 1e-4).sqrt()  # (B,1,h,w)
-    share = F.avg_pool2d(face[..., 1:-1, 1:-1], window, window // 2)  # (B,1,h,w)
-    return ((contrast(image) - contrast(reference)).abs() * share).sum() / share.sum().clamp_min(1)
+    coverage = F.avg_pool2d(face[..., 1:-1, 1:-1], window, window // 2)  # (B,1,h,w)
+    return ((contrast(image) - contrast(reference)).abs() * coverage).sum() / coverage.sum().clamp_min(1)
 
 
 def _mean_of_selected(values: Tensor, selected: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def encoder_bytes(recognizer: Recognizer, identity_names: Iterable[str] | None =
 def initial_encoder(source: str) -> tuple[dict, dict[str, Tensor], list[str]]:
     """Initial state of a training from a name of EMBEDDERS or an encoder file: settings of RecognizerConfig, named tensors, and
     the names of the identities of its training, empty if a published network does not list them. Raises ValueError if a file
-    does not list them; errors as for load_embedder."""
+    does not list them, and the errors of load_embedder."""
     if Path(source).is_file():
         config, names = _config(source), training_identities(source)
         if names is None:
@@ -69,7 +69,7 @@ def _config(path: str | Path) -> RecognizerConfig:
 
 def training_identities(source: str | Path) -> list[str] | None:
     """Names of all identities in the training of an encoder file or of one of EMBEDDERS, None if they are not listed.
-    Raises ValueError as for load_encoder, errors as for load_embedder."""
+    Raises the errors of load_encoder and load_embedder."""
     if source in EMBEDDERS and file_of(source).suffix != '.safetensors':
         return None
     metadata = _metadata(file_of(source)) if source in EMBEDDERS else _encoder_metadata(source)
@@ -88,5 +88,5 @@ def load_encoder(path: str | Path) -> tuple[Embedder, str]:
         network = build(config.size, config.embedding)
         network.load_state_dict(state)
     except RuntimeError as error:  # tensors of other names or shapes, or too large for the memory
-        raise ValueError(f'{path} does not fit its own config ({shown(error)}); train it again') from error
+        raise ValueError(f'{path} does not fit the config in its metadata ({shown(error)}); train it again') from error
     return Embedder(network, aligned_to, **preprocessing), template

@@ -106,24 +106,24 @@ def _load(table: dict, kind: str, name: str) -> tuple[nn.Module, dict]:
 
 
 def published(name: str) -> nn.Module:
-    """The network of one of EMBEDDERS without preprocessing, for training; errors as for load_embedder."""
+    """The network of one of EMBEDDERS without preprocessing, for training. Raises the errors of load_embedder."""
     return _load(EMBEDDERS, 'identity encoder', name)[0]
 
 
 def load_published_embedder(name: str) -> Embedder:
-    """Load an identity encoder of EMBEDDERS; errors as for load_embedder."""
+    """Load an identity encoder of EMBEDDERS. Raises the errors of load_embedder."""
     network, preprocessing = _load(EMBEDDERS, 'identity encoder', name)
     return Embedder(network, **preprocessing)
 
 
 def load_parser(name: str) -> FaceParser:
-    """Load a face parser of PARSERS; errors as for load_embedder."""
+    """Load a face parser of PARSERS. Raises the errors of load_embedder."""
     network, preprocessing = _load(PARSERS, 'face parser', name)
     return FaceParser(network, **preprocessing)
 
 
 def load_vgg(name: str) -> VGGFeatures:
-    """Load one of VGGS up to the last layer of its losses; errors as for load_embedder."""
+    """Load one of VGGS up to the last layer of its losses. Raises the errors of load_embedder."""
     if name not in VGGS:
         raise ValueError(f'unknown VGG {name!r}; known: {", ".join(VGGS)}')
     network = VGGFeatures(*VGGS[name])

@@ -79,7 +79,7 @@ def apply_color_transfer(image: np.ndarray, transfer: np.ndarray) -> np.ndarray:
 
 
 def match_color(swap: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """`swap` with the colors of `target`; arguments as for `color_transfer`."""
+    """`swap` with the colors of `target`; arguments are those of `color_transfer`."""
     return apply_color_transfer(swap, color_transfer(swap, target, mask))
 
 

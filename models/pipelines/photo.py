@@ -126,7 +126,7 @@ class PhotoSwapper:
         """
         if source_face == ALL:
             raise ValueError('only one face can be the source; give largest or a number')
-        chosen_source, = choose(self.detector.detect(source), source_face, 'source')
+        selected_source, = choose(self.detector.detect(source), source_face, 'source')
         faces = self.detector.detect(target)
         notes = []
         if reference is not None:
@@ -138,7 +138,7 @@ class PhotoSwapper:
             target_faces = choose(faces, target_face, 'target')
             if target_face == LARGEST and len(faces) > 1:
                 notes.append(f'the target shows {len(faces)} faces; the largest was used')
-        image, coverage, swap_notes = self.swap_faces(source, chosen_source, target, target_faces, generator=generator)
+        image, coverage, swap_notes = self.swap_faces(source, selected_source, target, target_faces, generator=generator)
         return SwapResult(image, coverage, target_faces, notes + swap_notes)
 
     def swap_identities(self, target: np.ndarray, pairs: list[tuple[np.ndarray, np.ndarray]], *,

@@ -78,8 +78,8 @@ class SwapModel:
         return open_temporary(partial(export_family, self._trained(perception)), self.device, SwapSession)
 
     def load(self, perception: Perception, session: SwapSession | None = None) -> Family:
-        """The family on `device`. session: as of `open_session`. Raises ValueError if the weights are not of a swap family or the
-        family has no sampling settings."""
+        """The family on `device`. session: result of `open_session`. Raises ValueError if the weights are not of a swap family or
+        the family has no sampling settings."""
         family = OnnxFamily(session, perception) if session else self._trained(perception)
         return family.to(self.device)
 
@@ -87,7 +87,7 @@ class SwapModel:
         """The published SimSwap on `device`.
 
         Args:
-            session: as of `open_session`.
+            session: result of `open_session`.
             parsing_mask: restrict the swap to the face region of BiSeNet.
 
         Raises:

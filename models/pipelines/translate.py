@@ -27,7 +27,7 @@ from models.registry import TRANSLATORS, family_name, load_family
 
 @runtime_checkable
 class TranslatorFamily(Protocol):
-    """The interface of a family that translates; attributes and methods as of
+    """The interface of a family that translates; attributes and methods are those of
     models.translation.translator.Translator."""
 
     config: FamilyConfig
@@ -172,7 +172,7 @@ class FaceTranslator:
         return torch.cat(translations).float().cpu()
 
     def face_generator(self, *, style: int = 0, reference: AlignedImage | None = None) -> FaceGenerator:
-        """Generator for models.pipelines.video.engine that translates all faces in one style; arguments as
+        """Generator for models.pipelines.video.engine that translates all faces in one style; arguments are those of
         `translate_crops`."""
         self.check(reference=reference is not None)
 

@@ -14,7 +14,7 @@ from models.runtime.fusion import widened
 from models.storage.files import replacing
 
 MAX_EXPORT_ERROR = 1e-3  # absolute difference of onnxruntime and PyTorch, for values of about 1
-_OPSET = 17
+_OPSET = 17  # ONNX operator set
 Inputs = dict[str, Tensor]
 T = TypeVar('T')
 

@@ -211,7 +211,8 @@ def _allocate(handle: BinaryIO, length: int, size: int) -> None:
 
 
 def create_array(path: str | Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> np.memmap:
-    """Create a .npy file of zeros with all blocks allocated and map it into memory. SpaceError and WriteError as `reserve`."""
+    """Create a .npy file of zeros with all blocks allocated and map it into memory. Raises SpaceError and WriteError as
+    `reserve` does."""
     path = Path(path)
     header = {'descr': np.lib.format.dtype_to_descr(np.dtype(dtype)), 'fortran_order': False, 'shape': tuple(shape)}
     with write_errors(path), open(path, 'wb') as handle:

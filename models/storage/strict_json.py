@@ -5,7 +5,7 @@ from typing import Any
 
 
 def json_text(value: object, **options: Any) -> str:
-    """`json.dumps` with null for numbers that are not finite; options as there."""
+    """`json.dumps` with null for numbers that are not finite; options are those of json.dumps."""
     return json.dumps(_finite(value), allow_nan=False, **options)
 
 

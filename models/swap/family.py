@@ -21,12 +21,12 @@ class SwapFamilyConfig(FamilyConfig):
                                        'background image is cut out')
     parsing: bool = Field(True, description="condition on the target's one-hot parsing map instead of its face mask")
     jitter: float = Field(0.0, ge=0, le=0.2, description="largest random shift, rotation and scaling of the swap in front of the "
-                                                         'embedders in training, as shares')
+                                                         'embedders in training, as fractions')
     blend: float = Field(0.0, ge=0, le=1, description='fraction of the pairs without an expected swap that are conditioned on a '
                                                       'mixture of two sources in training')
-    reversed: float = Field(0.0, ge=0, le=1, description='fraction of the pairs of one identity whose target perception.reverser '
-                                                         'gives the face of another source; the expected swap is the target '
-                                                         'before')
+    reversed: float = Field(0.0, ge=0, le=1, description='fraction of the pairs of one identity that become reversed pairs: '
+                                                         'perception.reverser swaps another source onto the target, which is '
+                                                         'the expected swap')
     weights: dict[str, float] = Field(SWAP_LOSS_WEIGHTS, description='weight of each loss; a loss of weight 0 is not computed')
 
     def networks(self) -> set[str]:
@@ -75,7 +75,7 @@ class SwapFamily(Family):
                                  f'{config.size}: set the same model.size for both')
 
     def training_batch(self, batch: SwapBatch, cache: dict) -> SwapBatch:
-        """The batch with its share `reversed` of reversed pairs, which are rendered once per step."""
+        """The batch with the fraction `reversed` of reversed pairs, which are rendered once per step."""
         if not self.config.reversed or not self.training:
             return batch
         if 'batch' not in cache:

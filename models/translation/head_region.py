@@ -8,7 +8,7 @@ from models.batch import PARTS
 # The head without neck, clothes and hat.
 _HEAD = tuple(i for i, part in enumerate(PARTS) if part not in ('background', 'hat', 'neck_l', 'neck', 'cloth'))
 _GLASSES, _MOUTH = PARTS.index('eye_g'), PARTS.index('mouth')
-_CERTAIN, _IMPOSSIBLE = 0.7, 0.3  # probabilities above and below which a soft mask is 1 and 0
+_ONE_ABOVE, _ZERO_BELOW = 0.7, 0.3  # probabilities of the head at the bounds of a soft mask
 
 
 def dilate(mask: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def head_region(logits: Tensor, *, hard: bool = False, without_glasses_and_mouth
     def threshold(probability: Tensor) -> Tensor:
         if hard:
             return (probability >= 0.5).to(probability.dtype)
-        return torch.where(probability > _CERTAIN, 1.0, torch.where(probability < _IMPOSSIBLE, 0.0, probability))
+        return torch.where(probability > _ONE_ABOVE, 1.0, torch.where(probability < _ZERO_BELOW, 0.0, probability))
 
     head = erode(dilate(threshold(probability[:, list(_HEAD)].sum(1, keepdim=True))))
     if without_glasses_and_mouth:

@@ -46,6 +46,13 @@ def test_other_hosts_and_blocked_paths_are_refused(address):
     assert httpx.get(f'{address}gradio_api/proxy=http://127.0.0.1:9/').status_code == 404
 
 
+@pytest.mark.parametrize('port', ['0', '-1', '99999'])
+def test_port_out_of_range_is_refused(capsys, port):
+    with pytest.raises(SystemExit) as caught:
+        script.main(['--port', port])
+    assert caught.value.code == 2 and 'must be from 1 to 65535' in capsys.readouterr().err
+
+
 def test_public_host_requires_a_password(home, capsys, monkeypatch):
     monkeypatch.setenv('GRADIO_TEMP_DIR', '')  # the second server sets it, and the first one uses it too
     with pytest.raises(SystemExit):

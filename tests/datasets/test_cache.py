@@ -1,4 +1,4 @@
-"""Caches of data sets: equality with the files, resumed writing, refusals."""
+"""Caches of data sets: equality with the files, resumed writing, errors."""
 import pickle
 import shutil
 

@@ -105,3 +105,18 @@ def test_invalid_network_is_refused_in_one_sentence(evaluate, tmp_path, capsys, 
 def test_arguments_that_exclude_each_other_are_refused(evaluate, arguments):
     with pytest.raises(SystemExit):
         evaluate(*arguments)
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (('--network', 'parsing-unet', '--count', 4), '--count has no effect on --network'),
+    (('--network', 'parsing-unet', '--protocol', 'celeba'), '--protocol has no effect on --network'),
+    (('--protocol', 'verification', '--root', 'a', '--count', 4), '--count has no effect on the protocol verification'),
+    (('--protocol', 'translation', '--family', 'cut', '--by', 'tone'), '--by has no effect on the protocol translation'),
+    (('--family', 'cvae', '--root', 'a'), '--root has no effect on the protocol synthetic'),
+    (('--family', 'cvae', '--protocol', 'celeba', '--root', 'a', '--targets', 'b'), '--targets has no effect on the protocol'),
+    (('--network', 'identity-mobilefacenet', '--data', 'celeba'), 'give --root'),
+])
+def test_option_without_effect_is_refused(evaluate, capsys, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        evaluate(*arguments)
+    assert caught.value.code == 2 and message in capsys.readouterr().err.splitlines()[-1]

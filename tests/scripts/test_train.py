@@ -65,6 +65,13 @@ def test_invalid_argument_raises_one_sentence(train, tmp_path, monkeypatch, caps
     assert not list(tmp_path.iterdir())
 
 
+def test_folder_that_cannot_be_written_is_refused_before_training(train, tmp_path, capsys):
+    (tmp_path / 'file').write_text('')
+    assert train('--family', 'cvae', '--steps', 1, '--out', tmp_path / 'file' / 'run', settings=TINY) == 2
+    error = capsys.readouterr().err
+    assert 'cannot be written: a part of the path is a file' in error and error.count('\n') == 1
+
+
 def test_help_config_lists_the_general_settings_and_the_families(train, capsys):
     assert train('--help-config') == 0
     lines = capsys.readouterr().out.splitlines()

@@ -64,7 +64,7 @@ def test_encoder_without_test_identities_is_written_and_not_measured(train, fold
     (['--data', 'folder'], 'root'),
     (['--set', 'model.weights.distill=1'], 'teacher'),
     (['--set', 'model.network=iresnet18'], 'model.size=112'),
-    (['--set', 'data.crops=0.5'], 'there is no setting data.crops'),
+    (['--set', 'data.crops=0.5'], 'data.crops has no effect on the family recognizer'),
     (['--set', 'data.exaggerate=1'], 'data.exaggerate=1'),
 ])
 def test_invalid_argument_raises_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):

@@ -59,7 +59,7 @@ def test_failed_measurement_is_one_sentence_and_the_parser_is_written(train, tmp
     (['--root', 'nowhere'], 'nowhere'),
     (['--set', 'model.weights.labels=x'], 'labels'),
     (['--set', 'model.init=nowhere.safetensors'], 'nowhere'),
-    (['--data', 'celeba'], 'there is no setting data.name'),
+    (['--data', 'celeba'], 'data.name has no effect on the family parser'),
 ])
 def test_invalid_argument_raises_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,7 @@ from experiments.training.engine import Engine
 from experiments.training.tasks.base import Samples, TrainingTask, load_task
 from models.base import FamilyConfig
 from models.registry import family_entry, load_weights
+from models.storage.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,10 @@ class Training:
     samples: Samples
 
     def begin(self) -> None:
-        """Write the files that the task needs before the first step, in the first process."""
+        """Check that the run folder is writable, and write the files that the task needs before the first step, in the first
+        process. With several processes, the folder is checked at its first use, where a failure ends all processes."""
+        if self.engine.fabric.world_size == 1:
+            check_writable(self.engine.folder / 'config.yaml')
         if self.engine.fabric.is_global_zero:
             self.task.begin(self.engine.folder, self.samples)
 

@@ -2,6 +2,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from configs.base import needing
+from configs.data import RecognitionData
 from configs.ignored import ignored_in, refuse_ignored, without_ignored
 from configs.resolve import PRESETS, checked, load, read_preset, reopened, resolve
 from configs.schema import RunConfig
@@ -16,6 +18,9 @@ def ignored_settings(config: RunConfig) -> dict[str, str]:
         networks = networks | {'id_encoder'}
     unused = {f'perception.{name}': 'it needs a loss or a condition that uses this network' for name, value in config.perception
               if value and name not in networks}  # None and False switch a network off, which is always allowed
+    if isinstance(config.data, RecognitionData):
+        unused |= needing('the loss distill, that of a teacher', bool(model.weights.get('distill')),
+                          'data.validation_batches', 'data.validation_partition')
     return {**ignored_in(config), **ignored_in(model, 'model.'), **unused}
 
 

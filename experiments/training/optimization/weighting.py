@@ -3,6 +3,7 @@ import difflib
 import operator
 from functools import reduce
 
+import torch
 from torch import Tensor
 
 from experiments.training.errors import RunError
@@ -21,7 +22,7 @@ class LossWeighting:
 
     def __call__(self, group: str, losses: dict[str, Tensor]) -> Tensor:
         """The weighted sum of the losses of a parameter group, a scalar. Raises RunError where a loss has no weight or is
-        returned by two groups, or where there is no loss."""
+        returned by two groups, where there is no loss, or where none has a gradient though gradients are enabled."""
         for name in losses:
             if name not in self.weights:
                 raise RunError(f'the parameter group {group} returned the loss {name!r}, which has no weight; '
@@ -31,7 +32,11 @@ class LossWeighting:
                                'different names')
         if not losses:
             raise RunError(f'the parameter group {group} returned no loss; give one of its losses a weight other than 0')
-        return reduce(operator.add, (self.weights[name] * loss for name, loss in losses.items()))
+        total = reduce(operator.add, (self.weights[name] * loss for name, loss in losses.items()))
+        if torch.is_grad_enabled() and not total.requires_grad:
+            raise RunError(f'the losses of the parameter group {group} are constant: {", ".join(losses)}; give another of its '
+                           'losses a weight other than 0')
+        return total
 
     def check_all_used(self) -> None:
         """Raise RunError where no parameter group has returned a loss whose weight is not 0."""

@@ -13,7 +13,7 @@ from models.perception.detection.face import MIN_IOU, Face, is_plausible, mapped
 
 MAX_SIDE_PX = 1280  # longer side in pixels to which a larger image is reduced
 MARGIN_PX = 24  # pixels of gray padding, for faces at the border of the image
-GRAY = (127, 127, 127)
+GRAY = (127, 127, 127)  # RGB of pixels outside the image
 MAX_UPRIGHT_ROLL_DEG = 40.0  # degrees of in-plane rotation up to which landmarks are accepted without a search
 
 ROTATIONS = tuple(range(0, 360, 45))  # degrees of the crops of search_around
@@ -30,11 +30,11 @@ MIN_ENLARGEMENT = 1.5  # scale of tiles relative to the reduced image
 class Detector:
     """Base of the detectors; a subclass implements `find` for upright faces.
 
-    certain: minimum score of a plausible upright face that needs no search at other rotations. rotated_score: minimum score of a
-    face of `search_around`.
+    certain_score: minimum score of a plausible upright face that needs no search at other rotations. rotated_score: minimum score
+    of a face of `search_around`.
     """
 
-    certain, rotated_score = 0.999, 0.98
+    certain_score, rotated_score = 0.999, 0.98
 
     def find(self, image: np.ndarray) -> list[Face]:
         """Upright faces of an image (H,W,3) uint8 RGB with sides of at most MAX_SIDE_PX + 2 * MARGIN_PX pixels, in any order."""
@@ -54,7 +54,7 @@ class Detector:
         reduced = _reduced(image, MAX_SIDE_PX)
         ratio = _ratio(image, reduced)
         detections = [_scaled(face, ratio) for face in self._search(reduced)]
-        upright, other, unconfirmed = self._verified(image, detections, certain=self.certain)
+        upright, other, unconfirmed = self._verified(image, detections, certain_score=self.certain_score)
         faces = suppressed(other, upright)
         if not upright and any_rotation:
             faces = self._search_quarter_rotations(image, reduced, other)
@@ -112,14 +112,14 @@ class Detector:
         return [Face(np.asarray(face.box, np.float32) - MARGIN_PX, np.asarray(face.points, np.float32) - MARGIN_PX,
                      float(face.score)) for face in self.find(padded)]
 
-    def _verified(self, image: np.ndarray, faces: list[Face], *, roll: float = 0.0, certain: float = np.inf
+    def _verified(self, image: np.ndarray, faces: list[Face], *, roll: float = 0.0, certain_score: float = np.inf
                   ) -> tuple[list[Face], list[Face], list[Face]]:
         """Verify faces detected in the image derotated by `roll` degrees. Returns the faces that are certain or confirmed by
         `search_around` at the same rotation, its results that replace other faces, and plausible faces without a result."""
         confirmed, other, unconfirmed, searches = [], [], [], 0
         for face in sorted(faces, key=lambda face: -face.score):
             plausible = is_plausible(face) and abs(_wrapped(face.roll - roll)) <= MAX_UPRIGHT_ROLL_DEG
-            if plausible and face.score >= certain:
+            if plausible and face.score >= certain_score:
                 confirmed.append(face)
                 continue
             result = self.search_around(image, face) if searches < MAX_SEARCHES else None
@@ -155,7 +155,7 @@ class Detector:
                 outer = [end - TILE_OVERLAP_PX / 2 * (end < length) for end, length in ((x1, fine.shape[1]), (y1, fine.shape[0]))]
                 if (face.center >= inner).all() and (face.center < outer).all():
                     detections.append(_scaled(face, ratio))
-        return self._verified(image, detections, certain=self.certain)[0]
+        return self._verified(image, detections, certain_score=self.certain_score)[0]
 
 
 def _wrapped(degrees: float) -> float:

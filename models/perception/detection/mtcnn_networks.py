@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-PYRAMID_FACTOR = 0.709
+PYRAMID_FACTOR = 0.709  # scale from one level of the image pyramid to the next
 CELL_PX, STRIDE_PX = 12, 2  # pixels of the first network's window, and from one window to the next
 SCALE_OVERLAP, STAGE_OVERLAP = 0.5, 0.7  # largest overlap of boxes of one scale, and of one stage
 BATCH_SIZE = 512  # crops per batch

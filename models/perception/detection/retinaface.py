@@ -8,7 +8,7 @@ from models import weights
 from models.perception.detection.detector import Detector
 from models.perception.detection.face import Face
 
-MIN_SCORE = 0.9
+MIN_SCORE = 0.9  # of a detection
 
 
 class RetinaFace(Detector):

@@ -14,7 +14,7 @@ from models.runtime.sessions import providers
 class SCRFD(Detector):
     """SCRFD (Guo et al. 2021, arXiv:2105.04714), the network of insightface's model pack buffalo_l on onnxruntime."""
 
-    certain, rotated_score = 0.7, 0.6  # clear faces score up to 0.9
+    certain_score, rotated_score = 0.7, 0.6  # clear faces score up to 0.9
 
     def __init__(self, device: str | torch.device = 'cpu'):
         path = weights.path('buffalo_l')

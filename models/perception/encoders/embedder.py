@@ -52,7 +52,7 @@ class Embedder(EmbeddingNetwork):
         return (crop.flip(1) if self.bgr else crop).contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, *, points: Tensor | None = None, template: str = 'face') -> Tensor:
-        """Images (B,3,H,W) in [-1,1] -> embeddings (B,D) of unit length; arguments as for `aligned`."""
+        """Images (B,3,H,W) in [-1,1] -> embeddings (B,D) of unit length; arguments are those of `aligned`."""
         crop = self.aligned(images, points=points, template=template)
         embedding = normalized(self.network(crop))
         if self.mirrored:

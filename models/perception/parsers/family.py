@@ -106,5 +106,5 @@ def load_network(path: str | Path) -> ParsingUNet:
 
 
 def load_trained(path: str | Path, size: int = 128) -> FaceParser:
-    """A frozen parser from a file of parser_bytes; errors as for load_network."""
+    """A frozen parser from a file of parser_bytes. Raises the errors of load_network."""
     return FaceParser(load_network(path), size=size)

@@ -15,7 +15,7 @@ T = TypeVar('T')
 
 
 def open_photo(path: Path, report: Report) -> Photo:
-    """Read a photo and report its notes. Raises ImageError as models.image_io.read_photo."""
+    """Read a photo and report its notes. Raises ImageError as models.image_io.read_photo does."""
     photo = read_photo(path)
     for note in photo.notes:
         report.message(f'note: {note}')
@@ -99,7 +99,8 @@ class ImageWriter:
     label: bool = False
 
     def __call__(self, path: Path, photo: Photo) -> None:
-        """Write a photo as PNG or JPEG by the suffix of `path`. Errors as models.pipelines.io.images.write_image."""
+        """Write a photo as PNG or JPEG by the suffix of `path`. Raises the errors of
+        models.pipelines.io.images.write_image."""
         labeled = photo.with_rgb(with_visible_label(photo.rgb), opaque=True) if self.label else photo
         write_image(path, labeled, self.info)
         self.report.written(path)

@@ -62,7 +62,7 @@ class SwapRequest:
         return [photo for photo in photos if photo is not None]
 
     def swap(self, swapper: PhotoSwapper, target: np.ndarray) -> SwapResult:
-        """Swap the faces of one photo. Raises ValueError as PhotoSwapper."""
+        """Swap the faces of one photo. Raises ValueError as PhotoSwapper.swap does."""
         if self.identities:
             return swapper.swap_identities(target, list(self.identities))
         assert self.source is not None
@@ -117,11 +117,11 @@ def swap_photo(request: SwapRequest, swapper: PhotoSwapper, target: Photo, outpu
 
 def swap_photos(request: SwapRequest, swapper: PhotoSwapper, files: Sequence[tuple[Path, Path]], write: ImageWriter, *,
                 overwrite: bool = False) -> None:
-    """Swap the faces of many photos. files: (target, output) paths, as of `photo_outputs`; an existing output is kept unless
-    `overwrite`. Raises ValueError if every photo fails; the error of a single photo is reported."""
+    """Swap the faces of many photos. files: (target, output) paths, such as the result of `photo_outputs`; an existing output is
+    kept unless `overwrite`. Raises ValueError if every photo fails; the error of a single photo is reported."""
     def swap_one(pair: tuple[Path, Path]) -> None:
         target, output = pair
         swap_photo(request, swapper, open_photo(target, write.report), output, write, name=output)
 
-    todo = [pair for pair in files if overwrite or not pair[1].exists()]
-    process_files(todo, swap_one, total=len(files), path_of=lambda pair: pair[0], verb='swapped', report=write.report)
+    pending = [pair for pair in files if overwrite or not pair[1].exists()]
+    process_files(pending, swap_one, total=len(files), path_of=lambda pair: pair[0], verb='swapped', report=write.report)

@@ -120,8 +120,8 @@ def translate_files(files: Sequence[TranslationFile], translator: FaceTranslator
     def translate(file: TranslationFile) -> None:
         translate_file(file, translator, settings, infos, report)
 
-    todo = [file for file in files if overwrite or not file.sheet.is_file()]
-    if len(files) == 1 and todo:
-        translate(todo[0])
+    pending = [file for file in files if overwrite or not file.sheet.is_file()]
+    if len(files) == 1 and pending:
+        translate(pending[0])
     else:
-        process_files(todo, translate, total=len(files), path_of=lambda file: file.source, verb='translated', report=report)
+        process_files(pending, translate, total=len(files), path_of=lambda file: file.source, verb='translated', report=report)

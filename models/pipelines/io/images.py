@@ -18,7 +18,7 @@ def read_image(path: str | Path, limit: int = MAX_PIXELS, *, formats: Sequence[s
                name: str | None = None) -> np.ndarray:
     """(H,W,3) uint8 sRGB, upright, with transparent pixels over gray.
 
-    Args and errors as models.image_io.read_photo; limit: its `max_pixels`.
+    Arguments and errors are those of models.image_io.read_photo; limit is its `max_pixels`.
     """
     return read_photo(path, formats=formats, name=name, max_pixels=limit).rgb
 
@@ -52,7 +52,7 @@ def _file_id(path: str | Path) -> tuple[int, int] | None:
 def check_output(path: str | Path, inputs: Iterable[str | Path] = (), *, overwrite: bool = False) -> Path:
     """Check in advance that an image can be written to a path, and return it. No folder is left behind.
 
-    Errors as check_name, check_not_input and models.storage.files.check_writable.
+    Raises the errors of check_name, check_not_input and models.storage.files.check_writable.
     """
     path = check_name(path)
     check_not_input([path], inputs, overwrite=overwrite)

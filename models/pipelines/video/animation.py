@@ -10,8 +10,8 @@ from models.image_io import ImageError, open_image
 from models.pipelines.video.clip import ANIMATION_FORMATS, BT709, Clip, Frame, VideoFormat, check_size, is_animated
 
 _SHORT_MS, _DEFAULT_MS = 10, 100  # browsers show frames of at most 10 ms, or without a duration, for 100 ms
-_MAX_MS = 3_600_000
-_WHITE = (255, 255, 255, 255)
+_MAX_MS = 3_600_000  # duration of a frame; longer ones are replaced by _DEFAULT_MS
+_WHITE_RGBA = (255, 255, 255, 255)
 _TIME_BASE = Fraction(1, 1000)
 
 
@@ -52,7 +52,7 @@ class Animation:
                     duration = duration if _SHORT_MS < duration < _MAX_MS else _DEFAULT_MS
                     start, time = round(time), time + duration
                     if number >= skip:
-                        image = Image.alpha_composite(Image.new('RGBA', self.size, _WHITE), pil_image.convert('RGBA'))
+                        image = Image.alpha_composite(Image.new('RGBA', self.size, _WHITE_RGBA), pil_image.convert('RGBA'))
                         yield Frame(start, np.array(image.convert('RGB')), None, round(time) - start)
                     number += 1
             self.corrupt = max(0, self.frame_count - number)

@@ -40,7 +40,7 @@ from models.pipelines.video.stages import ConversionReport, StageTimer, run_stag
 from models.pipelines.video.tracking import DETECTION_INTERVAL, TrackedFace, Tracker
 from models.storage.files import check_writable
 
-CHUNKS_PER_SEGMENT = 8
+CHUNKS_PER_SEGMENT = 8  # of up to DETECTION_INTERVAL frames each
 MONOCHROME_TOLERANCE = 12  # levels of 255 by which channels of a gray frame may differ after chroma compression
 _MAX_CHUNK_PX = 12_000_000  # pixels of the frames of a chunk; six chunks exist at a time and need about 550 MB
 
@@ -166,12 +166,12 @@ class VideoEngine:
                 store.remove()
         return True
 
-    def live(self, camera: Iterable[tuple[float, np.ndarray]], show: Callable[[float, np.ndarray], bool]) -> ConversionReport:
+    def live(self, camera: Iterable[tuple[float, np.ndarray]], sink: Callable[[float, np.ndarray], bool]) -> ConversionReport:
         """Replace the faces of a camera stream.
 
         Args:
             camera: times in seconds and frames (H,W,3) uint8 RGB.
-            show: called with each time and output frame; returns whether to continue.
+            sink: called with each time and output frame; returns whether to continue.
         """
         report, start = ConversionReport(), (time.perf_counter(), time.process_time())
         self._restore(None)
@@ -181,7 +181,7 @@ class VideoEngine:
             for chunk in chunks:
                 report.frames, report.faces = report.frames + 1, report.faces + chunk.faces
                 with report.stages['encoding']:
-                    proceed = show(chunk.times[0], chunk.images[0])
+                    proceed = sink(chunk.times[0], chunk.images[0])
                 if not proceed:
                     break
         finally:

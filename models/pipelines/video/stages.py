@@ -82,23 +82,23 @@ def run_stages(source: Iterable[Any], stages: list[tuple[Callable[[Any], Any], S
     """
     stop, slots = threading.Event(), threading.Semaphore(len(stages) + 2)
 
-    def put(line: queue.Queue, item: Any) -> None:
+    def put(pipe: queue.Queue, item: Any) -> None:
         while not stop.is_set():
             try:
-                line.put(item, timeout=0.1)
+                pipe.put(item, timeout=0.1)
             except queue.Full:
                 continue
             return
 
-    def get(line: queue.Queue) -> Any:
+    def get(pipe: queue.Queue) -> Any:
         while not stop.is_set():
             try:
-                return line.get(timeout=0.1)
+                return pipe.get(timeout=0.1)
             except queue.Empty:
                 continue
         return None
 
-    def run_source(line: queue.Queue) -> None:
+    def run_source(pipe: queue.Queue) -> None:
         items = iter(source)
         try:
             while not stop.is_set():
@@ -106,11 +106,11 @@ def run_stages(source: Iterable[Any], stages: list[tuple[Callable[[Any], Any], S
                     continue
                 with timer:
                     item = next(items, None)
-                put(line, item)
+                put(pipe, item)
                 if item is None:
                     return
         except Exception as error:
-            put(line, _Failure(error))
+            put(pipe, _Failure(error))
         finally:
             getattr(items, 'close', lambda: None)()
 
@@ -125,14 +125,14 @@ def run_stages(source: Iterable[Any], stages: list[tuple[Callable[[Any], Any], S
             put(outputs, item)
         put(outputs, None)
 
-    lines: list[queue.Queue] = [queue.Queue(1) for _ in range(len(stages) + 1)]
-    threads = [threading.Thread(target=run_source, args=(lines[0],), daemon=True)]
+    pipes: list[queue.Queue] = [queue.Queue(1) for _ in range(len(stages) + 1)]
+    threads = [threading.Thread(target=run_source, args=(pipes[0],), daemon=True)]
     threads += [threading.Thread(target=run_stage, args=(*stage, inputs, outputs), daemon=True)
-                for stage, inputs, outputs in zip(stages, lines, lines[1:])]
+                for stage, inputs, outputs in zip(stages, pipes, pipes[1:])]
     for thread in threads:
         thread.start()
     try:
-        while (item := lines[-1].get()) is not None:
+        while (item := pipes[-1].get()) is not None:
             if isinstance(item, _Failure):
                 raise item.args[0]
             yield item

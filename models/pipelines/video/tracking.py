@@ -20,7 +20,7 @@ _OVERLAP_BONUS = 0.25  # added to the identity similarity, times the overlap wit
 _MAX_EMBEDDINGS = 32  # of an identity, of which the mean is used
 _MAX_MISSES = 2  # successive detections without a face after which its track ends
 _DUPLICATE_OVERLAP = 0.7  # of the boxes of two tracks on one face
-_THUMBNAIL_SIZE = (32, 18)
+_THUMBNAIL_SIZE_PX = (32, 18)  # width, height
 _MIN_CUT_CHANGE = 0.1  # change of the thumbnail, in [0,1], at a cut
 _MIN_CUT_RATIO = 4.0  # of the change at a cut to the mean change
 
@@ -93,7 +93,7 @@ class Tracker:
         self.frames_to_detection = 0
         self.mean_change = 0.0  # of the thumbnail
         self.empty_detections = 0  # in succession
-        self.chosen: int | None = None  # index of the identity that `choice` selects
+        self.selected_identity: int | None = None  # index of the identity that `choice` selects
         self.thumbnail: np.ndarray | None = None
 
     def follow(self, frames: list[np.ndarray], times: list[float], end: bool = False) -> list[list[TrackedFace]]:
@@ -133,7 +133,7 @@ class Tracker:
 
     def _is_cut(self, frame: np.ndarray) -> bool:
         """Whether a shot begins with the frame; true for the first one."""
-        thumbnail = cv2.resize(frame, _THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        thumbnail = cv2.resize(frame, _THUMBNAIL_SIZE_PX, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         previous, self.thumbnail = self.thumbnail, thumbnail
         if previous is None:
             return True
@@ -222,21 +222,21 @@ class Tracker:
             else:
                 track.identity = matches[index]
                 identity = self.identities[track.identity]
-                certain = cosines is not None and cosines[index, track.identity] >= MIN_ID_SIMILARITY
-                if certain and identity.count < _MAX_EMBEDDINGS:
+                is_similar = cosines is not None and cosines[index, track.identity] >= MIN_ID_SIMILARITY
+                if is_similar and identity.count < _MAX_EMBEDDINGS:
                     identity.embedding_sum, identity.count = identity.embedding_sum + embeddings[index], identity.count + 1
             self.identities[track.identity].box = track.face.box
         if self.rank is not None:
             by_size = sorted(tracks, key=lambda track: -track.face.area)
-            gone = self.embed is None and self.chosen not in [track.identity for track in by_size]
-            if (self.chosen is None or gone) and len(by_size) > self.rank:
-                self.chosen = by_size[self.rank].identity
+            is_lost = self.embed is None and self.selected_identity not in [track.identity for track in by_size]
+            if (self.selected_identity is None or is_lost) and len(by_size) > self.rank:
+                self.selected_identity = by_size[self.rank].identity
 
     def _reference_index(self, identity: int) -> int | None:
         """The reference of a selected identity; None for others."""
         if len(self.references):
             return identity if identity < len(self.references) else None
-        return 0 if self.rank is None or identity == self.chosen else None
+        return 0 if self.rank is None or identity == self.selected_identity else None
 
     def _select(self, row: dict[int, Face], tracks: dict[int, _Track], time: float) -> list[TrackedFace]:
         """Smooth the landmarks of a frame's faces and return the selected ones, largest first."""
@@ -258,7 +258,7 @@ class Tracker:
                            'score': track.face.score, 'identity': track.identity, 'misses': track.misses, 'time': track.time,
                            'filter': track.filter.state()} for number, track in self.tracks.items()}
         return {'identities': identities, 'tracks': tracks, 'next': self.next_track, 'wait': self.frames_to_detection,
-                'usual': self.mean_change, 'blank': self.empty_detections, 'chosen': self.chosen,
+                'usual': self.mean_change, 'blank': self.empty_detections, 'chosen': self.selected_identity,
                 'thumb': None if self.thumbnail is None else torch.from_numpy(self.thumbnail)}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -272,7 +272,7 @@ class Tracker:
             track.filter.restore(item['filter'])
             self.tracks[number] = track
         self.next_track, self.frames_to_detection = state['next'], state['wait']
-        self.mean_change, self.empty_detections, self.chosen = state['usual'], state['blank'], state['chosen']
+        self.mean_change, self.empty_detections, self.selected_identity = state['usual'], state['blank'], state['chosen']
         self.thumbnail = None if state['thumb'] is None else state['thumb'].numpy()
 
 

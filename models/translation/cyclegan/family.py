@@ -179,9 +179,9 @@ class CycleGAN(Translator):
         if self.is_active('discriminator'):
             on_real, on_fake = discriminator(torch.cat([real, fake])).chunk(2)
             losses['discriminator'] = discriminator_on_real(kind, [on_real]) + discriminator_on_fake(kind, [on_fake])
-            shares = accuracy([on_real], [on_fake], threshold=0.5 if kind == 'lsgan' else 0.0)
-            for name, share in zip(('real', 'fake'), shares):
-                self.log_metrics(**{f'discriminator_{domain}_{name}_accuracy': share})
+            accuracies = accuracy([on_real], [on_fake], threshold=0.5 if kind == 'lsgan' else 0.0)
+            for name, value in zip(('real', 'fake'), accuracies):
+                self.log_metrics(**{f'discriminator_{domain}_{name}_accuracy': value})
         if self.is_active('penalty'):
             losses['penalty'] = gradient_penalty(lambda mixture: [discriminator(mixture)], real, fake)
         return losses

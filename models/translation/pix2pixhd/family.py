@@ -71,8 +71,9 @@ class Pix2PixHD(Family):
     def __init__(self, config: Pix2PixHDConfig, perception: Perception | None):
         super().__init__(config, perception)
         divisor = 2 ** (config.downs + config.enhancer)
-        if config.size % divisor:
-            raise ValueError(f'size {config.size} does not suit {config.downs} downs: take a multiple of {divisor}')
+        if config.size % divisor or config.size < 2 * divisor:  # instance norm needs more than one pixel
+            raise ValueError(f'size {config.size} does not suit {config.downs} downs: take a multiple of {divisor} from '
+                             f'{2 * divisor} on')
         layout_channels = config.labels + 1  # labels and edges
         inputs = layout_channels + config.features
         init = partial(nn.init.normal_, std=0.02)

@@ -40,7 +40,7 @@ from models.translation.head_region import erode, head_region
 from models.translation.translator import Translator
 from models.translation.ugatit.cam import heatmap_image
 from models.translation.ugatit.losses import cam_cross_entropy, restrict_gradient, squared_error
-from models.translation.ugatit.networks import Discriminator, Generator, Translation
+from models.translation.ugatit.networks import Discriminator, Generator, Translation, min_size_px
 
 
 class UGATITConfig(FamilyConfig):
@@ -115,6 +115,11 @@ class UGATIT(Translator):
 
     def __init__(self, config: UGATITConfig, perception: Perception | None):
         super().__init__(config, perception)
+        layers = max(config.global_layers, config.local_layers)
+        min_size = 4 if config.one_way else min_size_px(layers)
+        if config.size % 4 or config.size < min_size:
+            raise ValueError(f'size {config.size} does not suit discriminators of {layers} layers: take a multiple of 4 from '
+                             f'{min_size} on, or fewer global_layers')
         if config.one_way:
             self.directions = ('a2b',)
         for name in ('genA2B',) if config.one_way else ('genA2B', 'genB2A'):

@@ -133,6 +133,11 @@ class Generator(nn.Module):
         return Translation(blended, cam, heatmap, attention)
 
 
+def min_size_px(layers: int) -> int:
+    """Side of the smallest image that a discriminator of this depth accepts: 3 pixels remain after its layers of stride 2."""
+    return 3 * 2 ** (layers - 2)
+
+
 class Discriminator(nn.Module):
     """Patch discriminator with CAM attention.
 

@@ -1,4 +1,4 @@
-"""Reversed pairs of a cache and their samples."""
+"""Reversed pairs of a cache, and samples of them."""
 import numpy as np
 import pytest
 import torch

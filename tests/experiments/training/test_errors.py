@@ -19,7 +19,13 @@ class SharedLoss(Toy):
         return {'discriminator': super().forward(group, batch, step, cache).popitem()[1]}
 
 
+class ConstantLoss(Toy):
+    def forward(self, group, batch, step, cache):
+        return {name: loss.detach() for name, loss in super().forward(group, batch, step, cache).items()}
+
+
 @pytest.mark.parametrize(('settings', 'message'), [
+    ({'family': ConstantLoss}, 'the losses of the parameter group discriminator are constant'),
     ({'family': UnweightedLoss}, "'unweighted', which has no weight"),
     ({'family': SharedLoss}, "discriminator and generator both return a loss 'discriminator'"),
     ({'model': {'weights': {**ToyConfig().weights, 'reconstructon': 1.0}}}, "did you mean 'reconstruction'"),

@@ -1,4 +1,4 @@
-"""Losses against the expected swap, in batches that contain it."""
+"""Losses against the expected swap of batches that contain one."""
 from dataclasses import replace
 
 import pytest

@@ -107,6 +107,7 @@ def test_the_script_encodes_and_renders_features(tmp_path, monkeypatch, capsys):
     assert 'encode_features.py' in capsys.readouterr().err
 
 
-def test_an_incompatible_size_raises():
-    with pytest.raises(ValueError, match='multiple of 4'):
-        family(enhancer=True, size=34)
+@pytest.mark.parametrize('size', [4, 34])
+def test_an_incompatible_size_raises(size):
+    with pytest.raises(ValueError, match='multiple of 4 from 8 on'):
+        family(enhancer=True, size=size)

@@ -194,3 +194,13 @@ def test_a_one_way_family_translates_a2b_only_and_cannot_be_trained():
         one_way.translate(batch.b, 'b2a')
     with pytest.raises(ValueError, match='cannot be trained'):
         one_way.param_groups()
+
+
+@pytest.mark.parametrize('size', [8, 18])
+def test_an_incompatible_size_raises(size):
+    with pytest.raises(ValueError, match='multiple of 4 from 12 on'):
+        family(size=size)
+
+
+def test_the_smallest_size_can_be_discriminated():
+    assert family(size=12).disGA(torch.zeros(1, 3, 12, 12))[0].shape == (1, 1, 1, 1)

@@ -46,6 +46,14 @@ def test_script_installs_the_handlers_before_heavy_imports(script):
     assert text.endswith("if __name__ == '__main__':\n    sys.exit(run_script(main))\n")
 
 
+def test_warning_of_a_former_name_is_printed_as_a_note(tmp_path):
+    command = [sys.executable, str(ROOT / 'scripts' / 'sample_ilvr.py'), '--ref', 'nowhere.png', '--through', 'pic' 'ture']
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    note, error = finished.stderr.splitlines()
+    assert note.startswith('note: the value ') and note.endswith(' is now called image; replace it')
+    assert finished.returncode == 2 and error.startswith('sample_ilvr.py: nowhere.png is no file')
+
+
 def test_other_errors_and_statuses_are_passed_on():
     assert run_script(lambda: 2) == 2
     with pytest.raises(ZeroDivisionError):

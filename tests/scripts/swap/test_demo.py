@@ -39,7 +39,7 @@ def test_sampling_settings_and_seed_change_diffusion_swaps(run, tmp_path):
 
 @pytest.mark.parametrize('family, setting, message', [
     ('ddpm', 'stepz=2', 'did you mean steps'),
-    ('ddpm', 'steps=0', 'the setting steps'),
+    ('ddpm', 'steps=0', 'the setting sampling.steps'),
     ('cgan', 'steps=2', 'generates in one step'),
 ])
 def test_unusable_sampling_setting_is_an_error(run, tmp_path, capsys, family, setting, message):

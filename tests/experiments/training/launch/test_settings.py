@@ -36,6 +36,7 @@ from tests.datasets.webcaricatures import webcaricatures
     ('cut', 'data.matching.ratio=0.5', 'data.matching.space'),
     ('recognizer', 'data.exaggerate=2', 'a training partition on disk'),
     ('recognizer', 'data.balanced=true', 'webcaricature'),
+    ('recognizer', 'data.validation_batches=2', 'the loss distill'),
     ('parser', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'perception.teacher=mobilefacenet-068', 'a loss or a condition'),
     ('cyclegan', 'model.clip=0.1', 'model.adversary=wgan'),
@@ -54,8 +55,8 @@ def test_ignored_setting_is_refused_before_the_run_begins(family, override, reas
     ('cgan', 'crops'), ('cgan', 'exaggerate'), ('cgan', 'balanced'), ('cgan', 'matching'), ('cut', 'same_ratio'),
     ('pix2pixhd', 'crops'), ('recognizer', 'same_ratio'), ('parser', 'name'), ('causes', 'root'), ('causes', 'augment'),
 ])
-def test_data_setting_of_another_task_is_unknown(family, key):
-    with pytest.raises(ValueError, match=f'there is no setting data.{key}; ') as error:
+def test_data_setting_of_another_task_is_refused(family, key):
+    with pytest.raises(ValueError, match=f'data.{key} has no effect on the family {family}; ') as error:
         started(family, None, [{'data': {key: 1}}])
     assert '\n' not in str(error.value)
 
