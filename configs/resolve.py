@@ -159,5 +159,5 @@ def _merge_run(settings: dict, change: dict, family: str, data: type[DataConfig]
         of_other_tasks = {name for other in SECTIONS.values() for name in other.model_fields} - data.model_fields.keys()
         for name in section:
             if name in of_other_tasks:
-                raise ValueError(f'data.{name} has no effect on the family {family}; omit it')
+                raise ValueError(f'data.{name} has no effect on the family {family}; remove it')
     return merge(settings, change)

@@ -112,7 +112,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for name, value in vars(args).items():
         if value != parser.get_default(name) and name not in (*EFFECTIVE[mode], 'device', 'protocol' if not args.network else ''):
             evaluation = '--network' if args.network else f'the protocol {args.protocol}'
-            parser.error(f'--{name} has no effect on {evaluation}; omit it')
+            parser.error(f'--{name} has no effect on {evaluation}; remove it')
     if args.data != parser.get_default('data') and not args.root:
         parser.error('--data names the data set in the folder --root; give --root')
     args.roots = args.root or []

@@ -24,7 +24,7 @@ from tests.datasets.webcaricatures import webcaricatures
     ('cgan', 'data.root=faces', 'a data set on disk'),
     ('cgan', 'data.augment=false', 'on disk'),
     ('cgan', 'model.threshold=0.5', 'model.id_loss_form=hinge'),
-    ('cgan', 'model.generator.size=32', 'model.size holds'),
+    ('cgan', 'model.generator.size=32', 'model.size applies'),
     ('cgan', 'perception.vgg=vgg19', 'a loss or a condition'),
     ('cgan', 'param_groups.discriminator.floor=0.5', 'schedule=linear or cosine'),
     ('ddpm', 'model.jitter=0.1', 'not trained with it'),
