@@ -1,9 +1,13 @@
 """Commands of prepare_data.py and benchmark.py."""
+import numpy as np
 import pytest
 import torch
 
+from datasets import cache
 from datasets.loaders import build_swaps
+from datasets.registry import build_faces
 from datasets.samples.parsing import open_labeled
+from datasets.transforms.joint import face_frame
 from experiments.benchmarks import data as benchmarks
 from models.perception.build import fingerprint, load_embedder
 from scripts import benchmark, prepare_data
@@ -57,3 +61,19 @@ def test_benchmark_of_rendering_prints_median_and_best(capsys):
     assert benchmark.main(['synthetic', '--size', '32', '--seconds', '0.05', '--repeats', '3']) == 0
     median, best = (float(line.rsplit(None, 1)[1]) for line in capsys.readouterr().out.splitlines())
     assert 0 < median <= best
+
+
+def test_reversed_pairs_of_the_zoo_are_added_to_a_cache_once(tmp_path, capsys):
+    cache.pack(build_faces('celeba', layouts.celeba(tmp_path / 'celeba')), tmp_path / 'cache', face_frame(32))
+    command = ['reverse', str(tmp_path / 'cache'), '--per-image', '1']
+    assert prepare_data.main(command) == 2
+    assert 'no parsing maps; add them with scripts/prepare_data.py label' in capsys.readouterr().err
+    assert prepare_data.main(['label', str(tmp_path / 'cache')]) == 0
+    capsys.readouterr()
+    for _ in range(2):
+        assert prepare_data.main(command) == 0
+        assert '12 reversed pairs' in capsys.readouterr().out
+    assert np.load(tmp_path / 'cache' / 'reversed-images.npy', mmap_mode='r').shape == (12, 3, 32, 32)
+    assert prepare_data.main([*command, '--weights', 'identity-mobilefacenet']) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('prepare_data.py: ') and error.count('\n') == 1
