@@ -1,6 +1,6 @@
 """Installs the suite in place: `pip install -e .`.
 
-A regular installation is refused: it would put packages named `datasets` and `models` into site-packages, over those of others.
+A regular installation is refused: it would overwrite other packages of the names `datasets` and `models` in site-packages.
 """
 import sys
 
@@ -9,16 +9,16 @@ from setuptools.command.install import install
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
-except ImportError:  # setuptools before 70.1, as Debian 12 and Ubuntu 22.04 have it
+except ImportError:  # setuptools before 70.1, as in Debian 12 and Ubuntu 22.04
     try:
         from wheel.bdist_wheel import bdist_wheel
     except ImportError:
-        bdist_wheel = install  # nothing here can make a wheel, so nobody calls it
+        bdist_wheel = install  # a placeholder: without the package `wheel`, no wheel can be built
 
-REFUSAL = ('this suite is used from its checkout, since its packages `datasets` and `models` would overwrite those of others: '
-           'run `pip install -e .` in it instead')
+REFUSAL = ('this suite is used from its checkout, since its packages `datasets` and `models` would overwrite others of the same '
+           'names: run `pip install -e .` in it instead')
 
-# What training, swapping and the demo need. 2.13.0 of torch also exists as a CPU-only file that breaks torchvision.
+# Requirements of training, swapping and the demo. torch 2.13.0 is excluded, since its CPU-only build breaks torchvision.
 CORE = [
     'torch>=2.6,!=2.13.0', 'torchvision>=0.21', 'diffusers>=0.30', 'insightface>=1.0', 'einops>=0.7', 'numpy>=1.26', 'pyyaml>=6',
     'tensorboard>=2.14', 'facexlib>=0.3', 'facenet-pytorch==2.5.3', 'lightning-fabric>=2.4', 'av>=14', 'opencv-python>=4.8',
@@ -38,11 +38,15 @@ ALL = sorted({package for packages in EXTRAS.values() for package in packages})
 
 
 class RefusedWheel(bdist_wheel):
+    """Command that refuses to build a wheel."""
+
     def run(self):
         sys.exit(REFUSAL)
 
 
 class RefusedInstall(install):
+    """Command that refuses a regular installation."""
+
     def run(self):
         sys.exit(REFUSAL)
 

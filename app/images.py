@@ -17,13 +17,13 @@ from models.pipelines.io.provenance import GenerationInfo
 
 MAX_UPLOAD_MB, MAX_IMAGE_PX = 32, 50_000_000
 _FORMATS = ('JPEG', 'PNG', 'WEBP')
-# Uploads that were written again without metadata: their stamp after that, and the notes on the original.
+# Uploads rewritten without metadata: path -> (stamp of the rewritten file, notes on the original).
 _sanitized: dict[Path, tuple[tuple[int, int], tuple[str, ...]]] = {}
 _sanitize_lock = threading.Lock()
 
 
 class _NoStubFile(type(gr.Image)):  # type: ignore[misc]
-    """Metaclass that skips the step of Gradio's own metaclass that writes a stub file beside the module."""
+    """Metaclass that skips the step of Gradio's own metaclass that writes a stub file next to the module."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
         return super(type(gr.Image), cls).__new__(cls, name, bases, attributes)  # type: ignore[misc]

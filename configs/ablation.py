@@ -42,16 +42,16 @@ class ProtocolConfig(Config):
 
 
 class AblationConfig(Config):
-    """Config of an ablation."""
+    """Settings of an ablation: base run, variants, seeds and protocol."""
 
-    question: str = Field(description='sentence that the ablation answers')
+    question: str = Field(description='question that the ablation answers, one sentence')
     base: BaseRun = Field(description='base run')
     base_name: str = Field(BASE, description='name of the base run')
     variants: dict[str, Change] = Field({}, description='name -> changes of the base run')
     grid: dict[str, list[Any]] = Field({}, description='dotted key -> values; each combination is a variant')
     seeds: list[int] = Field([0], min_length=1, description='seeds of each variant')
     protocol: ProtocolConfig = Field(ProtocolConfig(), description='protocol of the comparison')
-    judges: list[str] = Field([], description='embedders that measure identity, one table each; chosen if empty')
+    judges: list[str] = Field([], description='embedders that measure identity, one table each; if empty, chosen automatically')
     columns: list[str] = Field([], description='metrics of the table; the default ones if empty')
     images: int = Field(6, ge=1, le=16, description='rows of the image grid')
 
@@ -65,14 +65,14 @@ class AblationConfig(Config):
         if not self.variants and not self.grid:
             raise ValueError('give variants or a grid; the base alone is not compared')
         if self.base_name in self.variants:
-            raise ValueError(f'a variant has the name {self.base_name!r} of the base; rename it')
+            raise ValueError(f'a variant has the name {self.base_name!r} of the base; rename the variant')
         for name, change in self.variants.items():
             if change.against not in (None, *self.variants):
                 raise ValueError(f'{name} is tested against {change.against!r}, which is no variant')
         return self
 
     def expanded(self) -> dict[str, Change]:
-        """Name -> changes of the defaults of its family, the base first."""
+        """Name of each variant -> its changes to the defaults of its family; the base comes first."""
         changes: dict[str, Change] = {self.base_name: self.base}
         for name, change in self.variants.items():
             changes[name] = self._over_base(change)
@@ -84,9 +84,9 @@ class AblationConfig(Config):
 
     def _over_base(self, change: Change) -> Change:
         """The change with the family, the preset and the settings of the base where it does not replace them."""
-        other = change.family is not None and change.family != self.base.family
+        changes_family = change.family is not None and change.family != self.base.family
         return Change(family=change.family or self.base.family,
-                      preset=change.preset if other else change.preset or self.base.preset,
+                      preset=change.preset if changes_family else change.preset or self.base.preset,
                       settings={**self.base.settings, **change.settings}, against=change.against)
 
 
@@ -109,7 +109,7 @@ def read_ablation(name: str) -> tuple[str, AblationConfig]:
     """Name and config of an ablation.
 
     Args:
-        name: of a file in configs/ablations, or the path of a YAML file.
+        name: name of a file in configs/ablations without .yaml, or path of a YAML file.
 
     Raises:
         ValueError: the file is missing or invalid.

@@ -55,9 +55,9 @@ class NamedData(PartitionedData):
 class SwapData(NamedData):
     """Pairs of a source and a target (models.batch.SwapBatch)."""
 
-    same_ratio: float = Field(0.5, ge=0, le=1, description='share of pairs that show one identity')
-    reversed: float = Field(0.0, ge=0, le=1, description='share of samples that are reversed pairs: a swap of another identity '
-                                                         'onto a real image, which is the expected swap back')
+    same_ratio: float = Field(0.5, ge=0, le=1, description='fraction of pairs that show one identity')
+    reversed: float = Field(0.0, ge=0, le=1, description='fraction of samples that are reversed pairs, whose target is a swap '
+                                                         'of another identity onto a real image, the expected output')
 
     def ignored(self) -> dict[str, str]:
         augmented = self.on_disk and self.partition in ('train', 'all')
@@ -76,7 +76,7 @@ class MatchingConfig(Config):
 class PairData(NamedData):
     """Pairs of a photo and a drawing (models.batch.PairBatch)."""
 
-    crops: float = Field(0.0, ge=0, le=1, description='share of unpaired images cropped to a random square of 0.748 to 1 area')
+    crops: float = Field(0.0, ge=0, le=1, description='fraction of unpaired images cropped to a random square of 0.748 to 1 area')
     matching: MatchingConfig = Field(MatchingConfig(), description='histogram matching of unpaired images')
 
     def ignored(self) -> dict[str, str]:
@@ -107,7 +107,7 @@ class RecognitionData(NamedData):
 class ParsingData(PartitionedData):
     """Faces with label maps (models.batch.ParsingBatch)."""
 
-    root: str | None = Field(None, description='folders with label maps, separated like those of PATH; rendered faces are added')
+    root: str | None = Field(None, description='folders with label maps, separated by os.pathsep; rendered faces are added')
 
 
 class CauseData(DataConfig):
@@ -118,11 +118,11 @@ class CauseData(DataConfig):
 SECTIONS: dict[str, type[DataConfig]] = {
     'swap': SwapData, 'translate': PairData, 'identity': RecognitionData, 'parsing': ParsingData, 'causes': CauseData,
 }
-# The first class that has all keys of a stored section is that of the section.
+# Classes in the order in which `section_of` compares them with the keys of a stored section.
 AnyData = CauseData | ParsingData | SwapData | PairData | RecognitionData
 
 
 def section_of(keys: set[str]) -> type[DataConfig]:
-    """The class of a section that is stored with these keys, all of its fields; SwapData where there is none."""
+    """The class of a stored section with these keys: the first one of AnyData that has all of them as fields, else SwapData."""
     classes = AnyData.__args__
     return next((section for section in classes if keys <= section.model_fields.keys()), SwapData)

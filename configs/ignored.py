@@ -27,7 +27,7 @@ def ignored_in(config: Config, prefix: str = '') -> dict[str, str]:
 
 
 def refuse_ignored(config: RunConfig, references: Sequence[RunConfig], ignored: dict[str, str]) -> None:
-    """Refuse a setting without effect that has a value of its own.
+    """Refuse a setting that has no effect and differs from its reference values.
 
     Args:
         config: the config.
@@ -38,14 +38,15 @@ def refuse_ignored(config: RunConfig, references: Sequence[RunConfig], ignored: 
         ValueError: a setting of `ignored` differs from its values in all references; one sentence.
     """
     settings = config.model_dump(mode='json')
-    others = [reference.model_dump(mode='json') for reference in references]
+    reference_settings = [reference.model_dump(mode='json') for reference in references]
     for name, reason in ignored.items():
         value = _value(settings, name)
-        allowed = [other for reference in others if (other := _value(reference, name)) is not _ABSENT]
+        allowed = [_value(reference, name) for reference in reference_settings]
+        allowed = [reference_value for reference_value in allowed if reference_value is not _ABSENT]
         if name.startswith('param_groups.'):
             allowed.append(OptimizerConfig().model_dump(mode='json')[name.rpartition('.')[2]])
         if value is not _ABSENT and allowed and value not in allowed:
-            raise ValueError(f'{name}={value} would be ignored: {reason}; leave it away')
+            raise ValueError(f'{name}={value} would be ignored: {reason}; remove it')
 
 
 def without_ignored(config: RunConfig, defaults: RunConfig, ignored: dict[str, str]) -> RunConfig:

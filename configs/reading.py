@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-MAX_BYTES = 256 << 20  # of a text file; the longest list of a published data set has 26 MB
-MAX_CHARS = 120  # of a value that a message shows
+MAX_BYTES = 256 << 20  # size of a text file; the longest list of a published data set has 26 MB
+MAX_CHARS = 120  # length of a value in a message
 
 
 def shown(value: object, length: int = MAX_CHARS) -> str:
@@ -30,7 +30,8 @@ def read_text(path: str | Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Scalars, lists, and mappings with unique text keys. Aliases are refused: a few of them expand to more than any memory."""
+    """YAML loader of scalars, lists, and mappings with unique text keys. Aliases are refused, since nested ones can expand to
+    more than the available memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -39,9 +40,9 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         mapping = super().construct_mapping(node, deep=True)
-        odd = [key for key in mapping if not isinstance(key, str)]
-        if odd:
-            raise yaml.YAMLError(f'the key {odd[0]!r} is no text; put it in quotes')
+        not_text = [key for key in mapping if not isinstance(key, str)]
+        if not_text:
+            raise yaml.YAMLError(f'the key {not_text[0]!r} is no text; put it in quotes')
         if len(mapping) < len(node.value):
             names = [key.value for key, _ in node.value]
             raise yaml.YAMLError(f'the key {next(name for name in names if names.count(name) > 1)!r} occurs twice')
@@ -104,9 +105,9 @@ def named_yaml(name: str, folder: Path, kind: str) -> tuple[Path, Any]:
     """Path and content of a YAML file.
 
     Args:
-        name: of a file in `folder` without .yaml, or the path of a file.
-        folder: holds the files with names.
-        kind: noun for the message.
+        name: name of a file in `folder` without .yaml, or path of a file.
+        folder: folder of the files that are selected by name.
+        kind: noun of the message, such as 'preset'.
 
     Raises:
         ValueError: there is no such file, or it is not readable as YAML.
@@ -114,6 +115,6 @@ def named_yaml(name: str, folder: Path, kind: str) -> tuple[Path, Any]:
     named = folder / f'{name}.yaml'
     path = named if named.is_file() else Path(name)
     if not path.is_file():
-        known = ', '.join(sorted(file.stem for file in folder.glob('*.yaml'))) or 'none'
-        raise ValueError(f'there is no {kind} {shown(repr(name))}; give the path of a YAML file or one of: {known}')
+        names = ', '.join(sorted(file.stem for file in folder.glob('*.yaml'))) or 'none'
+        raise ValueError(f'there is no {kind} {shown(repr(name))}; give the path of a YAML file or one of: {names}')
     return path, parse_yaml(read_text(path), path)

@@ -1,4 +1,4 @@
-"""Recipes: the whole training of published weights as stages, one YAML file each in configs/recipes/."""
+"""Recipes: the training of published weights in stages, one YAML file each in configs/recipes/."""
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ class ReversedConfig(Config):
 
 
 class StageConfig(Config):
-    """One run of a recipe. It begins with the weights of the stage before."""
+    """One run of a recipe, initialized with the weights of the previous stage."""
 
     name: str = Field(pattern=r'^[a-z0-9-]+$', description='name of the stage, part of its folder')
     samples: int = Field(ge=1, description='training samples of the stage')
-    settings: dict[str, Any] = Field({}, description='dotted settings as for train.py --set; they hold for later stages as well')
+    settings: dict[str, Any] = Field({}, description='dotted settings as for train.py --set, also for the later stages')
 
 
 class RecipeConfig(Config):
@@ -33,7 +33,7 @@ class RecipeConfig(Config):
     family: str = Field(description='name of the family')
     preset: str | None = Field(None, description='YAML file, or its name in configs/; None: the one named like the family')
     init: str | None = Field(None, description='initial weights: a name in models.weights or a family.safetensors')
-    reversed: ReversedConfig | None = Field(None, description='reversed pairs that are written beside the cache; None for none')
+    reversed: ReversedConfig | None = Field(None, description='reversed pairs that are added to the cache; None for none')
     stages: list[StageConfig] = Field(min_length=1, description='the stages in their order')
 
 
@@ -50,5 +50,5 @@ def read_recipe(name: str) -> tuple[str, RecipeConfig]:
     recipe = checked_file(RecipeConfig, content, path)
     names = [stage.name for stage in recipe.stages]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f'{path}: two stages are called {min(repeated)}; give each its own name')
+        raise ValueError(f'{path}: two stages are called {min(repeated)}; give the stages different names')
     return path.stem, recipe

@@ -41,29 +41,29 @@ def parse_override(text: str) -> dict:
 
 
 def _number(text: str) -> float | str:
-    """The number that a text such as 1e-4 denotes, which YAML 1.1 reads as text; other texts unchanged."""
+    """A text such as 1e-4, which YAML 1.1 does not read as a number, as float; other texts unchanged."""
     try:
         return float(text)
     except ValueError:
         return text
 
 
-def merge(base: dict, change: dict, place: str = '') -> dict:
+def merge(base: dict, change: dict, prefix: str = '') -> dict:
     """Nested settings with changes. Neither argument is modified.
 
     Args:
         base: the settings.
         change: settings that replace those of `base`. Sections are merged, but a section with another `kind` is replaced. A new
             parameter group starts as a copy of the default group.
-        place: prepended to names in messages, such as 'engine.'.
+        prefix: prepended to names in messages, such as 'engine.'.
 
     Raises:
         ValueError: `change` has a key that `base` lacks, or a value in place of a section.
     """
     merged = dict(base)
     for key, value in sorted(change.items(), key=lambda item: item[0] != 'default'):
-        name = f'{place}{key}'
-        if place == 'param_groups.' and key not in merged:
+        name = f'{prefix}{key}'
+        if prefix == 'param_groups.' and key not in merged:
             merged[key] = merged['default']
         if key not in merged:
             close = difflib.get_close_matches(str(key), merged, n=3, cutoff=0.6)
@@ -94,7 +94,7 @@ def resolve(family: str, model_defaults: dict, preset: dict, overrides: list[dic
     for change in [preset, *overrides]:
         settings = _merge_run(settings, change, family, data)
     if settings['family'] != family:
-        raise ValueError(f'the preset is made for the family {settings["family"]!r}, not for {family!r}; give one of this family')
+        raise ValueError(f'the preset is for the family {settings["family"]!r}, not for {family!r}; give a preset of this family')
     return checked_run(settings, data)
 
 
@@ -159,5 +159,5 @@ def _merge_run(settings: dict, change: dict, family: str, data: type[DataConfig]
         of_other_tasks = {name for other in SECTIONS.values() for name in other.model_fields} - data.model_fields.keys()
         for name in section:
             if name in of_other_tasks:
-                raise ValueError(f'data.{name} has no effect on the family {family}; leave it away')
+                raise ValueError(f'data.{name} has no effect on the family {family}; remove it')
     return merge(settings, change)

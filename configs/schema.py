@@ -40,7 +40,7 @@ class OptimizerConfig(Config):
 class EngineConfig(Config):
     """Duration, device, precision, logging and checkpoints."""
 
-    steps: int = Field(2000, ge=1, description='steps of the loop, each an update of every parameter group that is due')
+    steps: int = Field(2000, ge=1, description='training steps; in each, every parameter group that is due is updated once')
     precision: Literal['32-true', 'bf16-mixed', '16-mixed'] = Field(
         '32-true', description='autocast precision of the networks; alignment, perception maps, losses and weights are float32')
     accelerator: Literal['auto', 'cpu', 'cuda', 'mps'] = Field('auto', description='device type')
@@ -69,14 +69,14 @@ class EngineConfig(Config):
 
 
 class RunConfig(Config):
-    """A whole training run."""
+    """All settings of a training run."""
 
     family: str = Field(description='name of the model family')
     model: dict = Field({}, description="the family's own config")
     data: AnyData = Field(SwapData(), description='data set and batches; the section of the task of the family')
     perception: PerceptionConfig = Field(PerceptionConfig(), description='frozen perception networks')
     param_groups: dict[str, OptimizerConfig] = Field(
-        {'default': OptimizerConfig()}, description='optimizer per parameter group; `default` serves those not named')
+        {'default': OptimizerConfig()}, description='optimizer per parameter group; `default` applies to unlisted groups')
     engine: EngineConfig = Field(EngineConfig(), description='duration, device, logging and checkpoints')
 
     def ignored(self) -> dict[str, str]:

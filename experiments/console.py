@@ -1,4 +1,4 @@
-"""The end of a script on a terminal: Ctrl-C, missing packages, names that stdout cannot encode."""
+"""Exit status and terminal output of scripts: Ctrl-C, missing packages, characters that stdout cannot encode."""
 import os
 import signal
 import sys

@@ -46,8 +46,8 @@ def is_signed(args: argparse.Namespace) -> bool:
 
 
 class RenamedOption(argparse.Action):
-    """A former name of an option, for `action` of add_argument: stores the value (True with nargs=0) under the new name, prints
-    a note."""
+    """Action of argparse for the former name of an option: stores the value (True with nargs=0) under the new name and prints a
+    note."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
                  option_string: str | None = None) -> None:

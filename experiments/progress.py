@@ -7,7 +7,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-LINE_SECONDS = 10.0  # least time between two lines where stderr is no terminal
+MIN_LINE_INTERVAL_S = 10.0  # seconds between two lines where stderr is no terminal
 
 
 def _clock(seconds: float) -> str:
@@ -47,7 +47,7 @@ class ProgressBar:
         status = '  '.join([f'{images_per_second:.1f} images/s', *(f'{name} {value:.4g}' for name, value in losses.items())])
         if self._live:
             self._status.plain = status
-        elif time.monotonic() - self._last_line_time > LINE_SECONDS or step == self.steps:
+        elif time.monotonic() - self._last_line_time > MIN_LINE_INTERVAL_S or step == self.steps:
             self._last_line_time = time.monotonic()
             self.print(f'step {step}/{self.steps}  {self._time_left(step)}  {status}')
 

@@ -54,8 +54,8 @@ def settings(args: argparse.Namespace) -> tuple[str, AblationConfig]:
     update = {} if args.seeds is None else {'seeds': args.seeds}
     if args.data:
         changes |= {'data.name': args.data, 'data.root': args.root}
-        name_of = ablation.protocol.name if ablation.protocol.name == 'translation' else args.data
-        update['protocol'] = ablation.protocol.model_copy(update={'name': name_of, 'root': args.root})
+        protocol_name = ablation.protocol.name if ablation.protocol.name == 'translation' else args.data
+        update['protocol'] = ablation.protocol.model_copy(update={'name': protocol_name, 'root': args.root})
     base = ablation.base.model_copy(update={'settings': {**ablation.base.settings, **changes}})
     return name, ablation.model_copy(update={**update, 'base': base})
 

@@ -96,9 +96,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add_device_option(video)
     video.set_defaults(run=lambda args: video_figures(args.video, args.source, file=args.weights, judge=args.judge,
                                                     threads=args.threads, device=args.device))
-    for task, figures, batch, what in (('swap', swapping_figures, 1, 'inference'),
-                                       ('train', training_figures, 2, 'a training step')):
-        speed = tasks.add_parser(task, help=f'{what} of the published SimSwap, as published and as in the suite')
+    for task, figures, batch, measured in (('swap', swapping_figures, 1, 'inference'),
+                                           ('train', training_figures, 2, 'training step')):
+        speed = tasks.add_parser(task, help=f'{measured} of the published SimSwap, as published and as in the suite')
         speed.add_argument('--size', type=int, default=224, help='side in pixels (%(default)s)')
         speed.add_argument('--batch', type=int, default=batch, help='batch size (%(default)s)')
         speed.add_argument('--repeats', type=int, default=3, help='measurements, whose median is reported (%(default)s)')

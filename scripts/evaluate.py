@@ -71,33 +71,37 @@ EFFECTIVE = {
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_argument_group('systems')
-    what.add_argument('--run', type=Path, action='append', default=[], help='run folder; may be given several times')
-    what.add_argument('--family', choices=GENERATORS, action='append', default=[], help="a family with the zoo's weights")
-    what.add_argument('--against', type=Path, action='append', default=[], metavar='IMAGES_FOLDER',
-                      help='images of another system')
-    what.add_argument('--network', action='append', default=[], metavar='NAME|FILE', help='published perception network, or the '
-                      'encoder.safetensors, parser.safetensors or causes.safetensors of a run')
-    how = parser.add_argument_group('protocol and metrics')
-    how.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic',
-                     help='(%(default)s)')
-    how.add_argument('--root', nargs='+', metavar='FOLDER', help='folder of the data set; of the sources for the protocol '
-                     'folder; several for a face parser')
-    how.add_argument('--partition', default='test', help='network: partition that is measured (%(default)s)')
-    how.add_argument('--targets', help='second folder of the protocol folder')
-    how.add_argument('--pairs', type=Path, help="verification: list in the format of LFW's pairs.txt (random pairs)")
-    how.add_argument('--data', choices=FACES, default='folder',
-                     help='verification and networks: data set in the root (%(default)s)')
-    how.add_argument('--encoder', type=Path, nargs='+', default=[], metavar='FILE',
-                     help='webcaricature: encoder.safetensors, one for all folds or one for each (that of --judge)')
-    how.add_argument('--settings', nargs='+', choices=SETTINGS, default=SETTINGS[1:], help='webcaricature (%(default)s)')
-    how.add_argument('--view', type=int, choices=(1, 2), default=2, help='webcaricature: 1 to choose parameters (%(default)s)')
-    how.add_argument('--count', type=int, help="number of pairs (that of the protocol)")
-    how.add_argument('--size', type=int, help="side of the images in pixels (that of the protocol)")
-    how.add_argument('--judge', choices=EMBEDDERS, help='embedder that measures identity (one not used in training)')
-    how.add_argument('--causes', type=Path, help='weights of the cause regressor, for the protocol synthetic')
-    how.add_argument('--by', metavar='tone|FILE', help='add a row for each group of sources: skin tones, or the groups in a CSV '
-                     'file with the columns file and group')
+    systems = parser.add_argument_group('systems')
+    systems.add_argument('--run', type=Path, action='append', default=[], help='run folder; may be given several times')
+    systems.add_argument('--family', choices=GENERATORS, action='append', default=[], help="a family with the zoo's weights")
+    systems.add_argument('--against', type=Path, action='append', default=[], metavar='IMAGES_FOLDER',
+                         help='images of another system')
+    systems.add_argument('--network', action='append', default=[], metavar='NAME|FILE',
+                         help='published perception network, or the encoder.safetensors, parser.safetensors or '
+                              'causes.safetensors of a run')
+    protocol = parser.add_argument_group('protocol and metrics')
+    protocol.add_argument('--protocol', choices=[*PROTOCOLS, 'translation', 'verification', 'webcaricature'], default='synthetic',
+                          help='evaluation protocol (%(default)s)')
+    protocol.add_argument('--root', nargs='+', metavar='FOLDER', help='folder of the data set; of the sources for the protocol '
+                          'folder; several for a face parser')
+    protocol.add_argument('--partition', default='test', help='network: partition that is measured (%(default)s)')
+    protocol.add_argument('--targets', help='second folder of the protocol folder')
+    protocol.add_argument('--pairs', type=Path, help="verification: list in the format of LFW's pairs.txt (random pairs)")
+    protocol.add_argument('--data', choices=FACES, default='folder',
+                          help='verification and networks: data set in the root (%(default)s)')
+    protocol.add_argument('--encoder', type=Path, nargs='+', default=[], metavar='FILE',
+                          help='webcaricature: encoder.safetensors, one for all folds or one for each (that of --judge)')
+    protocol.add_argument('--settings', nargs='+', choices=SETTINGS, default=SETTINGS[1:],
+                          help='webcaricature: measured settings (%(default)s)')
+    protocol.add_argument('--view', type=int, choices=(1, 2), default=2,
+                          help='webcaricature: 1 to choose parameters (%(default)s)')
+    protocol.add_argument('--count', type=int, help="number of pairs (that of the protocol)")
+    protocol.add_argument('--size', type=int, help="side of the images in pixels (that of the protocol)")
+    protocol.add_argument('--judge', choices=EMBEDDERS, help='embedder that measures identity (one not used in training)')
+    protocol.add_argument('--causes', type=Path, help='weights of the cause regressor, for the protocol synthetic')
+    protocol.add_argument('--by', metavar='tone|FILE',
+                          help='add a row for each group of sources: skin tones, or the groups in a CSV file with the columns '
+                               'file and group')
     parser.add_argument('--columns', nargs='+', type=renamed_metric, choices=MEASURES, metavar='METRIC',
                         help='metrics of the table (those of the protocol)')
     parser.add_argument('-o', '--out', type=Path, help='folder (default RUN/evaluation, or outputs/evaluation)')
@@ -108,7 +112,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for name, value in vars(args).items():
         if value != parser.get_default(name) and name not in (*EFFECTIVE[mode], 'device', 'protocol' if not args.network else ''):
             evaluation = '--network' if args.network else f'the protocol {args.protocol}'
-            parser.error(f'--{name} has no effect on {evaluation}; leave it away')
+            parser.error(f'--{name} has no effect on {evaluation}; remove it')
     if args.data != parser.get_default('data') and not args.root:
         parser.error('--data names the data set in the folder --root; give --root')
     args.roots = args.root or []

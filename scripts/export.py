@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> None:
         perception = build_perception('identity-mobilefacenet', None, 'parsing-unet')
         family = load_family(args.weights or weights.path(args.family), perception, task='swap')
         samples = calibration(args, family) if args.int8 else []
-        difference = (export_denoiser(family.denoiser, 'face', args.output) if denoises(family)
+        difference = (export_denoiser(family.denoiser, 'face', args.output) if has_denoiser(family)
                       else export_family(family, args.output))
     print(f'{args.output}: onnxruntime and PyTorch differ by at most {difference:.1e}')
     if args.int8:
-        error = quantize(args.output, samples, NUM_FLOAT32_CONVOLUTIONS if denoises(family) else 0)
+        error = quantize(args.output, samples, NUM_FLOAT32_CONVOLUTIONS if has_denoiser(family) else 0)
         print(f'{args.output}: 8-bit convolutions change the output by {error:.3f} '
               '(root mean square, in units of [-1,1])')
 
@@ -76,11 +76,11 @@ def calibration(args: argparse.Namespace, family: Family) -> list[Inputs]:
     """Inputs of the exported network for images of the data set."""
     faces = build_swaps(args.data or 'synthetic', args.root, family.config.size, same_ratio=0)
     rng = torch.Generator().manual_seed(0)
-    return [noisy(batch.target, family.denoiser, rng) if denoises(family) else onnx_inputs(family, batch)
+    return [noisy(batch.target, family.denoiser, rng) if has_denoiser(family) else onnx_inputs(family, batch)
             for batch in islice(build_loader(faces, _CALIBRATION_BATCH_SIZE, seed=0), _CALIBRATION_BATCHES)]
 
 
-def denoises(family: Family) -> bool:
+def has_denoiser(family: Family) -> bool:
     """Whether the family has a denoiser."""
     return hasattr(family, 'denoiser')
 

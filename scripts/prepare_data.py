@@ -13,7 +13,7 @@ memory-mapped cache, which train.py reads with --data cache --root CACHE; `label
 embeddings, which a training run then does not compute; `reverse` adds reversed pairs, swaps of other identities onto training
 images, which train.py adds with --set data.reversed=0.5. `pseudo-labels` packs a data set with cleaned parsing maps of a face
 parser, the training data of train.py --family parser. `webcaricature` aligns and filters WebCaricature; FOLDER/dropped.png shows
-images that are left out, by reason.
+excluded images, by reason.
 
 A command that is interrupted, or stopped by a full disk, is repeated with the same arguments: `embed` and `webcaricature`
 restart, the other commands resume, and the result is the same to the byte.

@@ -102,18 +102,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     model.add_argument('--seed', type=int, default=0, help='seed of the random numbers (%(default)s)')
     add_device_option(model)
     model.add_argument('--batch', type=int, default=32, help='batch size of --pairs (%(default)s)')
-    how = parser.add_argument_group('processing')
-    how.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
-    how.add_argument('--no-color', action='store_true', help='keep the colors of the generator instead of matching the target')
-    how.add_argument('--no-colour', dest='no_color', nargs=0, action=RenamedOption, help=argparse.SUPPRESS)
-    how.add_argument('--upscale', type=Path, metavar='FILE', help='super-resolution network for generated faces (.onnx, RGB in '
-                     '[0,1])')
-    how.add_argument('--parsing-mask', action='store_true', help='with SimSwap: restrict the swap to the face region of BiSeNet')
-    how.add_argument('--debug', action='store_true', help='also write NAME.debug.png: target, result and mask side by side')
-    how.add_argument('--mark', action='store_true', help='add a visible label in the lower right corner')
-    add_provenance_options(how)
-    how.add_argument('--overwrite', action='store_true', help='allow -o to replace an input; process --pairs and folders again '
-                     'where outputs exist')
+    processing = parser.add_argument_group('processing')
+    processing.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
+    processing.add_argument('--no-color', action='store_true',
+                            help='keep the colors of the generator instead of matching the target')
+    processing.add_argument('--no-colour', dest='no_color', nargs=0, action=RenamedOption, help=argparse.SUPPRESS)
+    processing.add_argument('--upscale', type=Path, metavar='FILE',
+                            help='super-resolution network for generated faces (.onnx, RGB in [0,1])')
+    processing.add_argument('--parsing-mask', action='store_true',
+                            help='with SimSwap: restrict the swap to the face region of BiSeNet')
+    processing.add_argument('--debug', action='store_true',
+                            help='also write NAME.debug.png: target, result and mask side by side')
+    processing.add_argument('--mark', action='store_true', help='add a visible label in the lower right corner')
+    add_provenance_options(processing)
+    processing.add_argument('--overwrite', action='store_true',
+                            help='allow -o to replace an input; process --pairs and folders again where outputs exist')
     args = parser.parse_args(argv)
     check(parser, args)
     return args

@@ -10,7 +10,7 @@
     python scripts/train.py --family cvae --dry-run
     python scripts/train.py --help-config cvae
 
-A recipe (configs/recipes/) trains published weights in stages; given again with the same --out, it continues.
+A recipe (configs/recipes/) trains published weights in stages; the same command, with the same --out, resumes it.
 
 recognizer trains an identity encoder by a margin head, by distillation (perception.teacher, model.weights.distill), or by both;
 the run folder gets encoder.safetensors. parser trains the face parser on folders with label maps (prepare_data.py pseudo-labels,
@@ -48,7 +48,7 @@ from models.weights import WeightsError
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--family', choices=FAMILIES, help='what to train')
+    parser.add_argument('--family', choices=FAMILIES, help='family to train')
     parser.add_argument('--preset', help='YAML file, or its name in configs/; default: the one named like the family')
     parser.add_argument('--data', choices=DATASETS, help='data set (default synthetic)')
     parser.add_argument('--root', nargs='+', metavar='FOLDER', help='folder of the data set; several for the family parser')
@@ -69,12 +69,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.help_config is not None:
         return args
     if args.resume and (args.preset or args.out or args.init):
-        parser.error('--resume takes settings, folder and weights from the run; leave --preset, --out and --init away')
+        parser.error('--resume takes settings, folder and weights from the run; omit --preset, --out and --init')
     if args.recipe and (args.family or args.preset or args.init or args.resume or args.steps or args.dry_run):
-        parser.error('--recipe sets family, preset, weights and steps of its stages; leave --family, --preset, --init, --steps, '
-                     '--resume and --dry-run away')
+        parser.error('--recipe sets family, preset, weights and steps of its stages; omit --family, --preset, --init, --steps, '
+                     '--resume and --dry-run')
     if not (args.family or args.resume or args.recipe):
-        parser.error('give --family to start a run or --resume to continue one')
+        parser.error('give --family or --recipe to start a run, or --resume to continue one')
     return args
 
 
@@ -103,7 +103,7 @@ def _resolved(args: argparse.Namespace) -> tuple[RunConfig, list[dict]]:
     if args.resume:
         family = load(args.resume / 'config.yaml').family
         if args.family not in (None, family):
-            raise ValueError(f'{args.resume} is a run of {family}, not of {args.family}; leave --family away')
+            raise ValueError(f'{args.resume} is a run of {family}, not of {args.family}; omit --family')
         return resumed(args.resume, overrides), overrides
     return started(args.family, args.preset or _preset(args.family), overrides), overrides
 

@@ -78,15 +78,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     model.add_argument('--weights', metavar='NAME|FILE', help='instead of --run: name in the table of weights, or '
                        'family.safetensors')
     add_device_option(model)
-    how = parser.add_argument_group('processing')
-    how.add_argument('--styles', type=int, default=1, help='number of styles for each face (%(default)s)')
-    how.add_argument('--style', type=int, default=0, help='seed of the first style (%(default)s)')
-    how.add_argument('--reference', type=Path, metavar='IMAGE', help='instead of --styles: image whose style is transferred')
-    how.add_argument('--features', type=Path, metavar='FILE', help='with pix2pixHD: part features of encode_features.py, from '
-                     'which styles are sampled')
-    how.add_argument('--paste', action='store_true', help='paste the translated faces into the image')
-    how.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
-    add_provenance_options(how)
+    processing = parser.add_argument_group('processing')
+    processing.add_argument('--styles', type=int, default=1, help='number of styles for each face (%(default)s)')
+    processing.add_argument('--style', type=int, default=0, help='seed of the first style (%(default)s)')
+    processing.add_argument('--reference', type=Path, metavar='IMAGE',
+                            help='instead of --styles: image whose style is transferred')
+    processing.add_argument('--features', type=Path, metavar='FILE',
+                            help='with pix2pixHD: part features of encode_features.py, from which styles are sampled')
+    processing.add_argument('--paste', action='store_true', help='paste the translated faces into the image')
+    processing.add_argument('--detector', default='mtcnn', choices=DETECTORS, help='face detector (%(default)s)')
+    add_provenance_options(processing)
     args = parser.parse_args(argv)
     if args.run and args.weights:
         parser.error('give --run or --weights, not both')

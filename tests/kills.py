@@ -12,7 +12,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 _TRACED = tuple(str(ROOT / path) for path in ('datasets', 'experiments', 'models/storage/files.py'))
-TAIL = 60  # last lines, in which files get their final names and from which a third of the kills are sampled
+TAIL_LINES = 60  # last lines, in which files get their final names and from which a third of the kills are sampled
 
 
 def _run_traced(work: Callable[[], object], kill_at: int | None, pipe: int) -> None:
@@ -56,22 +56,22 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def check(work: Callable[[Path], object], folder: Path, begin: Callable[[Path], object] = lambda out: None,
-          points: int = 6) -> None:
-    """Assert that `work` on a folder, killed once and run again, writes the same files as an undisturbed run.
+          num_kills: int = 6) -> None:
+    """Assert that `work` on a folder, killed once and run again, writes the same files as an uninterrupted run.
 
     Args:
         work: called with the folder to fill.
         folder: scratch folder.
         begin: prepares each folder.
-        points: number of kills, at seeded lines.
+        num_kills: number of kills, at seeded lines.
     """
-    undisturbed = folder / 'undisturbed'
-    begin(undisturbed)
-    lines = run(lambda: work(undisturbed))
-    assert lines, 'the undisturbed work failed'
-    expected, rng = contents(undisturbed), random.Random(lines)
-    for number in range(points):
-        kill_at = rng.randint(max(1, lines - TAIL), lines) if number % 3 == 0 else rng.randint(1, lines)
+    uninterrupted = folder / 'uninterrupted'
+    begin(uninterrupted)
+    lines = run(lambda: work(uninterrupted))
+    assert lines, 'the uninterrupted work failed'
+    expected, rng = contents(uninterrupted), random.Random(lines)
+    for number in range(num_kills):
+        kill_at = rng.randint(max(1, lines - TAIL_LINES), lines) if number % 3 == 0 else rng.randint(1, lines)
         out = folder / f'killed-{number}'
         begin(out)
         assert run(partial(work, out), kill_at) is None

@@ -1,4 +1,4 @@
-"""Rules of imports between packages: direction, families, circles; the top level; the first lines of scripts."""
+"""Rules of imports between packages: direction, families, cycles; the top level; the first lines of scripts."""
 import ast
 import subprocess
 from functools import cache
@@ -10,8 +10,8 @@ import pytest
 from models.registry import FAMILIES, GENERATORS
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ('configs', 'models', 'datasets', 'experiments', 'scripts', 'app')
-# package -> the packages whose modules it may import besides its own
+PACKAGES = ('configs', 'models', 'datasets', 'experiments', 'scripts', 'app')
+# package -> other packages that its modules may import
 ALLOWED = {
     'configs': (),
     'models': ('configs',),
@@ -43,19 +43,19 @@ def within(name: str, package: str) -> bool:
 
 def violations(path: str, source: str) -> list[str]:
     """Imports of a module at `path` (relative to the root) that break a rule."""
-    room = path.split('/')[0]
+    package = path.split('/')[0]
     module = module_name(path)
-    own_family = next((family for family in FAMILY_PACKAGES if within(module, family)), None)
+    module_family = next((family for family in FAMILY_PACKAGES if within(module, family)), None)
     messages = []
     for line, name in imports(source):
         if name.startswith('.'):
             messages.append(f'{path}:{line} has the relative import {name}')
-        elif name.split('.')[0] in ROOMS:
-            allowed = name.split('.')[0] == room != 'scripts' or any(within(name, other) for other in ALLOWED[room])
+        elif name.split('.')[0] in PACKAGES:
+            allowed = name.split('.')[0] == package != 'scripts' or any(within(name, other) for other in ALLOWED[package])
             family = next((family for family in FAMILY_PACKAGES if within(name, family)), None)
             if not allowed:
                 messages.append(f'{path}:{line} imports {name}')
-            elif room == 'models' and family is not None and family != own_family:
+            elif package == 'models' and family is not None and family != module_family:
                 messages.append(f'{path}:{line} imports the family {family}')
     return messages
 
@@ -68,11 +68,11 @@ def module_name(path: str) -> str:
 def sources() -> dict[str, str]:
     """Path relative to the root -> source of each module of the packages."""
     return {path.relative_to(ROOT).as_posix(): path.read_text(encoding='utf-8')
-            for room in ROOMS for path in sorted((ROOT / room).rglob('*.py'))}
+            for package in PACKAGES for path in sorted((ROOT / package).rglob('*.py'))}
 
 
-def import_circle(files: dict[str, str], depth: int | None) -> list[str] | None:
-    """A circle of imports between packages, or None.
+def import_cycle(files: dict[str, str], depth: int | None) -> list[str] | None:
+    """A cycle of imports between packages, or None.
 
     files: path -> source. depth: components of the dotted names of the packages; None for modules.
     """
@@ -114,7 +114,7 @@ def test_imports_have_the_right_direction():
     ('scripts/train.py', 'from scripts.swap import main'),
     ('models/base.py', 'from .batch import SwapBatch'),
 ])
-def test_forbidden_imports_are_found(path, source):
+def test_forbidden_imports_are_detected(path, source):
     assert violations(path, source)
 
 
@@ -129,9 +129,9 @@ def test_allowed_imports_pass(path, source):
 
 
 @pytest.mark.parametrize('depth', [1, 2, 3, None])
-def test_imports_have_no_circles(depth):
-    circle = import_circle(sources(), depth)
-    assert circle is None, ' imports '.join(reversed(circle))
+def test_imports_have_no_cycles(depth):
+    cycle = import_cycle(sources(), depth)
+    assert cycle is None, ' imports '.join(reversed(cycle))
 
 
 SUB_PACKAGES = {
@@ -146,9 +146,9 @@ MODULES = {'models/a.py': 'def f():\n    from models.b import g', 'models/b.py':
     (SUB_PACKAGES, 2, {'experiments.evaluation', 'experiments.ablation'}),
     (MODULES, None, {'models.a', 'models.b'}),
 ])
-def test_circles_are_found(files, depth, nodes):
-    assert set(import_circle(files, depth)) == nodes
-    assert import_circle(files, 1) is None
+def test_cycles_are_detected(files, depth, nodes):
+    assert set(import_cycle(files, depth)) == nodes
+    assert import_cycle(files, 1) is None
 
 
 def test_the_top_level_has_no_other_names():
@@ -170,6 +170,6 @@ def test_scripts_put_the_root_first_on_the_path():
             if isinstance(node, ast.Expr) and ast.unparse(node) == FIRST:
                 break
             names = [name.split('.')[0] for _, name in imports(ast.unparse(node))]
-            assert not set(names) & set(ROOMS), f'{path.name} imports {names} before it puts the root at sys.path[0]'
+            assert not set(names) & set(PACKAGES), f'{path.name} imports {names} before it puts the root at sys.path[0]'
         else:
             pytest.fail(f'{path.name} does not put the root of the repository at sys.path[0]')

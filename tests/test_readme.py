@@ -1,4 +1,4 @@
-"""The README: its Python example runs, its links and commands exist."""
+"""Python example, links and commands of the README."""
 import re
 from pathlib import Path
 

@@ -4,20 +4,20 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ('configs', 'models', 'datasets', 'experiments', 'scripts', 'app', 'tests')
+PACKAGES = ('configs', 'models', 'datasets', 'experiments', 'scripts', 'app', 'tests')
 MAX_LINES = 300
 MAX_MODULES = 13  # of a package, besides __init__ and those of its sub-packages
 MAX_README_LINES = 60
 ENTRY_POINTS = ('scripts', 'tests/scripts')  # one module per command
-# Words of earlier versions that stand for other words of the field. The hyphens keep this file from holding them.
+# Words of earlier versions that were replaced by terms of the field. The hyphens exclude this file from the search.
 FORMER_WORDS = ('play-ers', 'pa-ces', 'aver-aged', 'rem-ember', 'to-ld', 'unt-old', 'pla-te', 'plan-es', 'fi-lm', 'pic-ture',
                 'cri-tic', 'taught-_by', 'lo-oks')
 CONVERSION = {'configs/renamed.py', 'tests/configs/test_renamed.py'}  # old names in files of users, and their test
 
 
 def files(pattern: str) -> dict[str, Path]:
-    """Path relative to the root -> file, of all rooms."""
-    return {path.relative_to(ROOT).as_posix(): path for room in ROOMS for path in sorted((ROOT / room).rglob(pattern))}
+    """Path relative to the root -> file, of all packages."""
+    return {path.relative_to(ROOT).as_posix(): path for package in PACKAGES for path in sorted((ROOT / package).rglob(pattern))}
 
 
 def packages() -> dict[str, Path]:
@@ -49,16 +49,16 @@ def test_former_words_do_not_occur():
     assert {name: former for name, former in words.items() if former} == {}
 
 
-def test_former_words_are_found():
+def test_former_words_are_detected():
     first, second = (FORMER_WORDS[index].replace('-', '') for index in (0, -1))
     assert former_words(f'the {first}, and what {second}_ like {second}') == sorted([first, second])
     assert former_words(f'{first}x and _{second}') == []
 
 
-def test_rooms_and_their_packages_have_a_readme_of_one_screen():
-    rooms = [name for name in packages() if name.count('/') <= 1 and not name.startswith('tests/')]
+def test_packages_of_the_first_two_levels_have_a_readme_of_one_screen():
+    names = [name for name in packages() if name.count('/') <= 1 and not name.startswith('tests/')]
     lengths = {name: len((ROOT / name / 'README.md').read_bytes().splitlines()) if (ROOT / name / 'README.md').is_file() else 0
-               for name in rooms}
+               for name in names}
     assert {name: length for name, length in lengths.items() if not 0 < length <= MAX_README_LINES} == {}
 
 

@@ -31,7 +31,7 @@ from models.registry import build_family, load_family
 _TEST_NOTE = ('* p < 0.05 against the base named in the file, else the first row: Wilcoxon signed-rank test over the pairs of '
               'the mean over seeds. The test concerns these trained networks; the deviation over seeds measures the variance of '
               'training')
-_MIN_PAIRS = 6  # of a Wilcoxon test; fewer cannot reach p < 0.05
+_MIN_PAIRS = 6  # pairs of a Wilcoxon test; with fewer, p < 0.05 is impossible
 Figures = dict[str, float]  # by metric
 Curves = dict[str, dict[str, list[tuple[int, float]]]]  # loss or metric -> variant -> [(step, mean over seeds)]
 
@@ -69,9 +69,9 @@ def compare(name: str, ablation: AblationConfig, runs: list[Run], protocol: Swap
     """Evaluate all finished runs on the protocol.
 
     Args:
-        name: of the ablation.
+        name: name of the ablation.
         runs: all planned runs.
-        folder: of stored evaluations.
+        folder: folder of stored evaluations.
         batch: pairs per batch.
         visible: whether progress bars are printed.
 
@@ -105,7 +105,7 @@ def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces
     """Measure the encoders of all finished runs, and their initializations, on photos against drawings of other identities.
 
     Args:
-        faces: of datasets.webcaricature, partition `all`; view 1 where the data set has the official lists.
+        faces: the partition `all` of datasets.webcaricature. View 1 is used where the data set has the official lists, else 2.
 
     Raises:
         ValueError: no run is finished, or one was trained on an identity of the view.
@@ -118,10 +118,10 @@ def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces
         return {metric if setting == 'unrestricted' else f'{setting}_{metric}': mean
                 for setting, row in result.figures.items() for metric, (mean, _) in row.items()}
 
-    of_variants = defaultdict(list)
+    variant_figures = defaultdict(list)
     for run in finished:
-        of_variants[run.variant].append(figures(run.folder / 'encoder.safetensors'))
-    rows = [Row(variant, _over_seeds(of_seeds)) for variant, of_seeds in of_variants.items()]
+        variant_figures[run.variant].append(figures(run.folder / 'encoder.safetensors'))
+    rows = [Row(variant, _over_seeds(seed_figures)) for variant, seed_figures in variant_figures.items()]
     for source in dict.fromkeys(run.config.model['init'] for run in finished):
         if source:
             rows.append(Row(f'{source}, without training', _over_seeds([figures(source)]), ranked=False))
@@ -131,8 +131,8 @@ def compare_encoders(name: str, ablation: AblationConfig, runs: list[Run], faces
     return Comparison(name, ablation, runs, {'the encoder itself': table}, {}, _curves(finished))
 
 
-def _over_seeds(of_seeds: list[Figures]) -> dict[str, Cell]:
-    return {metric: _cell([figures[metric] for figures in of_seeds]) for metric in of_seeds[0]}
+def _over_seeds(seed_figures: list[Figures]) -> dict[str, Cell]:
+    return {metric: _cell([figures[metric] for figures in seed_figures]) for metric in seed_figures[0]}
 
 
 def _cell(values: list[float], p: float | None = None) -> Cell:
@@ -167,18 +167,18 @@ def _table(ablation: AblationConfig, runs: list[Run], evaluation: Evaluation | T
         for metric, values in evaluation.pairs(system).items():
             pairs[run.variant][metric].append(values)
     changes, rows = ablation.expanded(), []
-    for variant, of_seeds in figures.items():
+    for variant, seed_figures in figures.items():
         base = pairs.get(changes[variant].against or ablation.base_name, {})
         cells = {}
-        for metric in of_seeds[0]:
+        for metric in seed_figures[0]:
             p = None if variant == ablation.base_name else _p_value(pairs[variant].get(metric), base.get(metric))
-            cells[metric] = _cell([seed[metric] for seed in of_seeds if metric in seed], p)
+            cells[metric] = _cell([seed[metric] for seed in seed_figures if metric in seed], p)
         rows.append(Row(variant, {metric: cell for metric, cell in cells.items() if metric in MEASURES}))
     for baseline in baseline_rows:
         cells = {metric: Cell(figure['mean']) for metric, figure in baseline['figures'].items() if metric in MEASURES}
         rows.append(Row(baseline['name'], cells, ranked=False))
-    listed = f', list sha256 {row["sha256"]}' if 'sha256' in row else ''
-    notes = [f'{row["pairs"]} pairs of the protocol {row["protocol"]}{listed}; {_seed_count(ablation)}', _TEST_NOTE,
+    list_hash = f', list sha256 {row["sha256"]}' if 'sha256' in row else ''
+    notes = [f'{row["pairs"]} pairs of the protocol {row["protocol"]}{list_hash}; {_seed_count(ablation)}', _TEST_NOTE,
              'judges: ' + ', '.join(f'{metric} by {network}' for metric, network in row['judges'].items()),
              *(f'not measured, {metric}: {reason}' for metric, reason in row['missing'].items()), *row['notes']]
     return Table(rows, columns, notes)

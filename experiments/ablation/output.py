@@ -35,8 +35,8 @@ def compare_runs(name: str, ablation: AblationConfig, runs: list[Run], protocol:
     """Compare the finished runs.
 
     Args:
-        protocol: of `load_protocol`.
-        folder: of stored evaluations.
+        protocol: return value of `load_protocol`.
+        folder: folder of stored evaluations.
 
     Raises:
         ValueError: no run is finished.

@@ -91,7 +91,7 @@ def plan(ablation: AblationConfig, runs: Path) -> list[Run]:
 
 
 def _resolved(change: Change, base: dict[str, Any], seed: int) -> RunConfig:
-    """Config of a variant. base: settings of the base run; those among the change's may be without effect in the variant."""
+    """Config of a variant. base: settings of the base run, which the variant inherits; they may have no effect on the variant."""
     family = change.family
     assert family is not None  # AblationConfig.expanded fills it
     inherited = change.model_copy(update={'settings': {key: value for key, value in change.settings.items()
@@ -113,7 +113,7 @@ def _check_tasks(ablation: AblationConfig, changes: dict[str, Change]) -> None:
 
 
 def data_state(root: str | None) -> str:
-    """Hash of names and sizes of all files below a folder; a constant for rendered data, which the code identifies."""
+    """Hash of names and sizes of all files below a folder; a constant for rendered data, which depend on the code only."""
     if root is None:
         return 'drawn'  # part of the keys of runs
     files = [path for path in Path(root).rglob('*') if path.is_file()]

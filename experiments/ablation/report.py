@@ -48,7 +48,7 @@ def _heads(titles: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _table(table: Table) -> dict:
-    """Heads, rows and notes of a table as the template shows them."""
+    """Headings, rows and notes of a table, for the template."""
     heads = [{'title': MEASURES[name].title + ARROWS[MEASURES[name].better], 'meaning': MEASURES[name].meaning}
              for name in table.shown_columns]
     rows = [{'name': row.name, 'ranked': row.ranked,
@@ -68,7 +68,7 @@ def _cell(name: str, cell: Cell | None, rank: int | None) -> dict[str, str] | No
 
 
 def _images(comparison: Comparison) -> dict[str, list]:
-    """Heads and rows of PNG images as data URIs."""
+    """Headings, and rows of PNG images as data URIs."""
     columns = {title: to_uint8(images) for title, images in comparison.images.items()}
     rows = [[{'title': title, 'data': _data_uri(image)} for title, image in zip(columns, row)] for row in zip(*columns.values())]
     return {'heads': _heads(columns), 'rows': rows}

@@ -27,8 +27,8 @@ _POLL_SECONDS = 0.5  # between checks for signals
 _STOPPED_CODES = (130, 143, -signal.SIGINT, -signal.SIGTERM)  # exit codes of an interrupted process
 _PROBE_STEPS = 6  # training steps of a speed measurement
 
-# Trains or resumes a run. Arguments: the run, environment variables that select the device, and a function that returns whether
-# to stop. Raises RunError for a failed run and Stopped for an interrupted one.
+# Function that trains or resumes a run. Arguments: the run, environment variables that select the device, and a function that
+# returns whether to stop. Raises RunError for a failed run and Stopped for an interrupted one.
 Train = Callable[[Run, dict[str, str], Callable[[], bool]], None]
 
 
@@ -79,20 +79,20 @@ def train_all(runs: list[Run], train: Train = train_by_script, environments: lis
     Raises:
         Stopped: a signal stopped the training of all runs.
     """
-    todo = list({run.key: run for run in runs if not run.finished}.values())
-    free: queue.Queue[dict[str, str]] = queue.Queue()
+    unfinished = list({run.key: run for run in runs if not run.finished}.values())
+    idle: queue.Queue[dict[str, str]] = queue.Queue()  # environment variables of idle devices
     for environment in devices() if environments is None else environments:
-        free.put(environment)
+        idle.put(environment)
     stop, interruption = threading.Event(), Interruption()
 
     def stopping() -> bool:
         return stop.is_set() or interruption.signal is not None
 
     def train_one(number: int, run: Run) -> None:
-        environment = free.get()
+        environment = idle.get()
         try:
             if not stopping():
-                log(f'{number}/{len(todo)} {run.variant}, seed {run.seed}: {run.folder}')
+                log(f'{number}/{len(unfinished)} {run.variant}, seed {run.seed}: {run.folder}')
                 _attempt(run, train, environment, stopping)
                 if run.failure:
                     log(f'{run.variant}, seed {run.seed} failed: {run.failure}')
@@ -100,11 +100,11 @@ def train_all(runs: list[Run], train: Train = train_by_script, environments: lis
             stop.set()
             raise
         finally:
-            free.put(environment)
+            idle.put(environment)
 
-    with interruption, ThreadPoolExecutor(free.qsize()) as pool:
-        for attempt in [pool.submit(train_one, number, run) for number, run in enumerate(todo, 1)]:
-            attempt.result()
+    with interruption, ThreadPoolExecutor(idle.qsize()) as pool:
+        for future in [pool.submit(train_one, number, run) for number, run in enumerate(unfinished, 1)]:
+            future.result()
     if stopping():
         raise Stopped('stopped by a signal; checkpoints of the runs in progress are saved')
 
@@ -125,11 +125,11 @@ def _attempt(run: Run, train: Train, environment: dict[str, str], stopping: Call
 
 
 def estimates(runs: list[Run], cache: Path, train: Train | None = None) -> dict[str, float]:
-    """Estimated seconds of unfinished runs by their keys, from the speed of runs with equal cost.
+    """Estimated seconds of unfinished runs by their keys, from the speed of runs of equal cost per step.
 
     Args:
         cache: JSON file of measured speeds in images per second.
-        train: for the measurement of unknown speeds on a few training steps; None to leave such runs out.
+        train: function that measures speeds that are not stored, by a few training steps; None to leave out such runs.
     """
     measured = json.loads(cache.read_text(encoding='utf-8')) if cache.is_file() else {}
     speeds: dict[str, float | None] = measured | {_costs(run): speed for run in runs if run.finished and (speed := _speed(run))}
@@ -149,7 +149,7 @@ def estimates(runs: list[Run], cache: Path, train: Train | None = None) -> dict[
 
 
 def _probe(run: Run, train: Train) -> float | None:
-    """Images per second of a few training steps; None for a failing run."""
+    """Images per second of a few training steps; None for a run that fails."""
     engine = run.config.engine.model_copy(update={'steps': _PROBE_STEPS, 'log_every': _PROBE_STEPS // 2})
     config = run.config.model_copy(update={'engine': engine})
     with tempfile.TemporaryDirectory() as scratch:
@@ -162,7 +162,7 @@ def _probe(run: Run, train: Train) -> float | None:
 
 
 def _costs(run: Run) -> str:
-    """Key of everything that the duration of a training step depends on, including the host."""
+    """JSON text of all values that the duration of a training step depends on, including the host."""
     model = {key: value for key, value in run.config.model.items() if key != 'weights'}
     engine, data = run.config.engine, run.config.data
     return json.dumps([platform.node(), run.config.family, model, data.batch, data.images_per_batch, engine.precision,

@@ -1,4 +1,4 @@
-"""Speed of loading images, of the Frechet distance and of rendering synthetic faces."""
+"""Speed of image loading, of the Frechet distance and of the rendering of synthetic faces."""
 import statistics
 import tempfile
 import time
@@ -25,7 +25,7 @@ from models.image_io import open_image
 
 
 class _DecodedImages(Dataset):
-    """The usual data set of image files: decoding and resizing by PIL, random flip, conversion to a tensor, normalization."""
+    """Baseline data set of image files: decoding and resizing by PIL, random flip, conversion to a tensor, normalization."""
 
     def __init__(self, faces: Faces, size: int):
         self.paths = [faces.path(i) for i in range(len(faces))]
@@ -76,7 +76,7 @@ def loading_figures(name: str | None, root: Path | None, *, size: int = 128, wor
 
     Args:
         name: data set of faces; None for 400 rendered faces, which are written to a temporary folder.
-        root: its folder.
+        root: folder of the data set.
         size: side in pixels.
         workers: processes of each loader.
         batch: images per batch.

@@ -19,7 +19,7 @@ from models.runtime.fusion import fused
 from models.runtime.quantization import quantize
 from models.runtime.sessions import Session, open_temporary
 
-MAX_CALIBRATION_BATCHES = 8  # for the ranges and the error of int8
+MAX_CALIBRATION_BATCHES = 8  # batches that determine the ranges and the error of int8
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype, *, side: int = 2048, repeats: int = 5) -> float:
@@ -40,7 +40,7 @@ def _alternating(forms: Mapping[str, Callable[[], Tensor]], repeats: int) -> dic
 
 
 def _fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on a GPU and on a CPU with AMX; on other CPUs float32, which is 1.5 times as fast there."""
+    """bfloat16 on a GPU and on a CPU with AMX; on other CPUs float32, which is 1.5 times as fast on them."""
     matrix_units = device.type == 'cuda' or torch.backends.cpu.get_cpu_capability() == 'AMX'
     return torch.bfloat16 if matrix_units else torch.float32
 
@@ -144,7 +144,7 @@ class _TrainingStep:
 
     Args:
         size: side of the images in pixels.
-        device: of the networks.
+        device: device of the networks.
         share_swap: the discriminator is trained on the swap of the generator's update.
     """
 

@@ -76,12 +76,12 @@ def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOT
                       images: int = 20, limits: list[tuple[float, float]] | None = None) -> dict[str, float]:
     """Precision, recall and IoU of the kept pixels of a face against those of a rendered occluder, by kind of occluder.
 
-    Also the share of the face that is kept without an occluder, and milliseconds of one thread for the mask of a face, with the
-    parsing of its swap.
+    Also the fraction of the face that is kept without an occluder, and the time in milliseconds, on one thread, for the mask of a
+    face, including the parsing of its swap.
 
     Args:
         name: data set of faces; None for rendered faces.
-        root: its folder.
+        root: folder of the data set.
         parser: one of models.perception.build.PARSERS, or a parser.safetensors.
         file: weights of a swapper; None for those of the zoo.
         images: number of faces.
@@ -109,9 +109,9 @@ def occlusion_figures(name: str | None, root: Path | None, *, parser: str = PHOT
             masks, _ = occlusion.face_masks(perception.parser, targets, swaps, parsed, details=details, min_bare=limit[0],
                                               max_residual=limit[1])
             milliseconds.append(1000 * (time.thread_time() - start) / len(targets))
-            for kind, mask, (_, hidden) in zip(kinds, masks[:, 0].numpy() > 0.5, samples):
-                kept, hidden = ~mask[_enlarged(face)], _enlarged(hidden)[_enlarged(face)]
-                counts[limit, kind] += [(kept & hidden).sum(), (kept & ~hidden).sum(), (hidden & ~kept).sum(), len(kept)]
+            for kind, mask, (_, occluder) in zip(kinds, masks[:, 0].numpy() > 0.5, samples):
+                kept, occluded = ~mask[_enlarged(face)], _enlarged(occluder)[_enlarged(face)]
+                counts[limit, kind] += [(kept & occluded).sum(), (kept & ~occluded).sum(), (occluded & ~kept).sum(), len(kept)]
     figures = {}
     for limit in limits:
         title = '' if len(limits) == 1 else f'{limit[0]:g}, {limit[1]:g}: '

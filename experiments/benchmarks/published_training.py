@@ -25,7 +25,8 @@ from models.translation.ugatit.networks import Discriminator, Generator, StyledR
 
 
 def use_published_spectral_norm(module: nn.Module) -> None:
-    """Replace every SpectralConv2d inside by an nn.Conv2d with torch.nn.utils.spectral_norm and the same parameters, in place."""
+    """Replace, in place, every SpectralConv2d of a module by an nn.Conv2d with torch.nn.utils.spectral_norm and the same
+    parameters."""
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, SpectralConv2d):
@@ -89,7 +90,7 @@ def ugatit_steps(family: UGATIT, batch: PairBatch) -> dict[str, Callable[[], Ten
     """Total loss of each parameter group, in the published order of updates.
 
     Args:
-        family: with the options of the publication; the losses have the weights of its config.
+        family: a family with the options of the publication; the losses have the weights of its config.
     """
     weights, a, b = family.config.weights, batch.a, batch.b
 

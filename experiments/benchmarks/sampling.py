@@ -26,7 +26,7 @@ def ilvr_figures(denoiser: Denoiser, references: Tensor, ours: ILVRConfig, embed
     Args:
         references: (R,3,S,S) in [-1,1] in the template `face`.
         ours: config of the suite's sampler.
-        batch: images at a time.
+        batch: images per batch.
         int8_denoiser: the denoiser in int8, for a further run of the suite's sampler.
     """
     published = PUBLISHED.model_copy(update={'down': ours.down, 'down_last': ours.down_last, 'until': ours.until})
@@ -53,13 +53,13 @@ def sampling_figures(weights: str, data: str | None, root: Path | None, *, image
     Args:
         weights: name of published weights, or file of a run, as for models.ddpm.loading.load_denoiser.
         data: data set of the references; None for rendered faces.
-        root: its folder.
+        root: folder of the data set.
         images: number of samples, cycling through the references.
-        batch: images at a time.
+        batch: images per batch.
         ours: fields of ILVRConfig for the suite's sampler.
 
     Raises:
-        ValueError: the weights are exported already, or `images` is below 1.
+        ValueError: the weights are those of an exported denoiser, or `images` is below 1.
     """
     config = checked(ILVRConfig, ours)
     denoiser, _ = load_denoiser(weights)

@@ -34,7 +34,7 @@ class TrainingStep:
         name: family and preset.
         form: `plain` as published; `ours` as experiments.training.engine updates it; `ours with CPU kernels` with
             engine.cpu_kernels=true; `ours in bf16` with engine.precision=bf16-mixed.
-        batch: images of either domain.
+        batch: images per domain.
         compiled: whether the suite's forms use torch.compile.
         device: name of a torch device.
         model: changes of the preset's model config.
@@ -81,7 +81,8 @@ class TrainingStep:
 
 
 def _serve(pipe: Any, threads: int, options: dict[str, Any]) -> None:
-    """Run one step for each True that arrives on the pipe. Each form has a process, whose peak memory is that of the form."""
+    """Run one step for each True that is received from the pipe. Each form has its own process, so that the peak memory of the
+    process is that of the form."""
     try:
         torch.set_num_threads(threads)
         step = TrainingStep(**options)
@@ -125,10 +126,10 @@ def translation_figures(name: str, *, batch: int = 1, repeats: int = 2, threads:
     megabytes: dict[str, float] = {}
 
     def receive(form: str) -> Any:
-        answer = pipes[form].recv()
-        if isinstance(answer, Exception):
-            raise RuntimeError(f'{name}, {form}: {answer}')
-        return answer
+        message = pipes[form].recv()
+        if isinstance(message, Exception):
+            raise RuntimeError(f'{name}, {form}: {message}')
+        return message
 
     try:
         for form in forms:

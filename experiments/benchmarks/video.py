@@ -34,10 +34,10 @@ def video_figures(
 
     Args:
         video: file of the video.
-        source: photo of one face; None for the astronaut of the demonstration.
+        source: photo of one face; None for the photo `astronaut` of models.pipelines.demo.
         file: weights of a family; None for those of the zoo.
         judge: embedder of the identity similarity, one of models.perception.build.EMBEDDERS.
-        threads: of each network.
+        threads: number of threads of each network.
         device: torch device.
 
     Raises:
@@ -74,8 +74,8 @@ def _quality_figures(video: Path, output: Path, photo: np.ndarray, landmarks: np
 
     Args:
         video, output: the video and its swap.
-        photo: of the source (H,W,3) uint8.
-        landmarks: of the source (5,2) in pixels.
+        photo: photo of the source (H,W,3) uint8.
+        landmarks: landmarks of the source (5,2) in pixels.
     """
     embedder = load_embedder(judge).to(device)
 
@@ -93,8 +93,8 @@ def _quality_figures(video: Path, output: Path, photo: np.ndarray, landmarks: np
         if face is not None:
             if previous is not None:
                 hull_mask = _hull(face.points, frame.image.shape[:2])
-                changes.append([float(np.abs(now.image.astype(np.float32) - then.image).mean(2)[hull_mask].mean())
-                                for now, then in zip((frame, swapped), previous)])
+                changes.append([float(np.abs(current.image.astype(np.float32) - last.image).mean(2)[hull_mask].mean())
+                                for current, last in zip((frame, swapped), previous)])
             embedding = embed(swapped.image, face.points)
             similarities.append([float(embedding @ source_embedding), float(embedding @ embed(frame.image, face.points))])
         previous = frame, swapped

@@ -1,12 +1,12 @@
-"""Figures of metrics: dicts with the mean, the standard deviation and the count of the values behind them."""
+"""Figures of metrics: dicts with the mean, the standard deviation and the count of the aggregated values."""
 import torch
 from torch import Tensor
 
 from experiments.evaluation.metrics.distribution import Moments, frechet_distance, kernel_distance, precision_recall
 from experiments.evaluation.shards import Shards
 
-MAX_SAMPLES = 5000  # of each set in a kernel distance, precision and recall
-MIN_SAMPLES = 5  # of a set of swaps or translations
+MAX_SAMPLES = 5000  # samples of each set for the kernel distance, precision and recall
+MIN_SAMPLES = 5  # samples of a set of swaps or translations; smaller sets have no distances
 Figure = dict[str, float]  # mean, deviation, count
 
 

@@ -1,7 +1,6 @@
 """Evaluation of swap systems on a protocol.
 
-Each batch is stored on disk once it is measured, so memory use does not grow with the protocol and an interrupted evaluation
-resumes.
+The metrics of each batch are stored on disk, so memory use does not grow with the protocol and an interrupted evaluation resumes.
 
     FOLDER/PROTOCOL-HASH/pairs.csv pairs.sha256
                          reference-HASH/000000.npz ...   values independent of the system: embeddings and poses of the pairs
@@ -44,7 +43,7 @@ from models.pose import expression_error, pose_error, shape_error
 from models.storage.files import write_bytes
 from models.storage.strict_json import json_text
 
-VERSION = 2  # of the metrics below; another version invalidates stored rows
+VERSION = 2  # version of the metrics in this module; a change invalidates stored rows
 Row = dict[str, Any]  # name, protocol, sha256, pairs, judges, missing, notes, figures
 
 
@@ -52,7 +51,9 @@ class Evaluation:
     """Evaluation of systems on one protocol with one set of judges.
 
     Args:
-        folder: of the stored lists, shards and rows.
+        protocol: pairs to evaluate on.
+        judges: networks that compute the metrics.
+        folder: folder of the stored lists, shards and rows.
         batch: pairs per batch.
         visible: whether a progress bar is printed.
     """
@@ -68,7 +69,7 @@ class Evaluation:
         return Shards(folder, len(self.protocol.names), self.batch)
 
     def row(self, system: System) -> Row:
-        """Row of a system, read where it is stored, else measured.
+        """Row of a system: read from disk where it is stored, else measured.
 
         Keys: name, protocol, sha256 of the list, pairs (their number), judges (metric -> network), missing (metric -> reason),
         notes, and figures (metric -> mean, deviation, count).

@@ -41,7 +41,7 @@ def compare(denoiser: Denoiser, references: Tensor, settings: dict[str, ILVRConf
         references: (R,3,S,S) in [-1,1].
         settings: name -> ILVR config.
         template: geometry of the references.
-        batch: images at a time.
+        batch: images per batch.
         mask: (R,1,S,S), 1 where the references constrain the samples; None for everywhere.
         identity: (D,), target embedding of identity guidance; None for the embedding of each reference.
         callback: called with each step of the samplers.
@@ -61,28 +61,28 @@ def compare(denoiser: Denoiser, references: Tensor, settings: dict[str, ILVRConf
             torch.cuda.synchronize()
         seconds = (time.perf_counter() - start) / (len(references) * count)
         images = torch.cat(samples).unflatten(0, (-1, count))
-        figures = {**id_similarity(images, references, embeddings, config.finest, embed, template, mask),
+        figures = {**sample_figures(images, references, embeddings, config.finest, embed, template, mask),
                    'evaluations': config.steps, 'seconds': seconds}
         yield Samples(config, images, Row(name, {measure: Cell(float(value)) for measure, value in figures.items()}))
 
 
 @torch.no_grad()
-def id_similarity(images: Tensor, references: Tensor, embeddings: Tensor, factor: float, embed: Embedder,
-                  template: str, mask: Tensor | None = None) -> dict[str, float]:
+def sample_figures(images: Tensor, references: Tensor, embeddings: Tensor, factor: float, embed: Embedder,
+                   template: str, mask: Tensor | None = None) -> dict[str, float]:
     """Figures `faithfulness`, `id_reference` and, for n above 1, `variety`.
 
     Args:
         images: samples (R,n,3,S,S) in [-1,1].
         references: (R,3,S,S) in [-1,1].
-        embeddings: of the references (R,D), unit length.
-        factor: of the low-pass.
+        embeddings: embeddings of the references (R,D), unit length.
+        factor: downsampling factor of the low-pass.
         template: geometry of the images.
         mask: (R,1,S,S), 1 where faithfulness is measured; None for everywhere.
     """
     count, flat = images.shape[1], images.flatten(0, 1)
     mask = None if mask is None else mask.repeat_interleave(count, 0)
-    gap = masked(low_pass, flat - references.repeat_interleave(count, 0), factor, mask) / 2
-    figures = {'faithfulness': masked_mean(gap.square(), mask).sqrt().nanmean(),
+    difference = masked(low_pass, flat - references.repeat_interleave(count, 0), factor, mask) / 2
+    figures = {'faithfulness': masked_mean(difference.square(), mask).sqrt().nanmean(),
                'id_reference': cosine(embed(flat, template=template), embeddings.repeat_interleave(count, 0)).mean()}
     if count > 1:
         figures['variety'] = torch.stack([_pairwise_distance(value.unflatten(0, (-1, count))) for value in embed.maps(

@@ -1,4 +1,4 @@
-"""Networks that compute the metrics, and the reasons for those whose weights are not available."""
+"""Networks that compute the metrics. Metrics whose weights are not available are listed with the reason."""
 from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,8 @@ class Judges:
         if file:
             self.names['causes'] = weights.digest(Path(file))[:16]
         else:
-            self.missing['causes'] = ('the cause regressor has no weights: train one (train.py --family causes) and give it with '
-                                      '--causes FILE')
+            self.missing['causes'] = ('the cause regressor has no weights: train one (train.py --family causes) and select it '
+                                      'with --causes FILE')
 
     def _optional(self, measure: str, names: str, load: Callable[[], Any]) -> Any | None:
         """The network of a metric, or None where its weights are not stored locally, with the reason in `missing`."""
@@ -116,7 +116,7 @@ class Judges:
 
     @property
     def key(self) -> str:
-        """Identifies the networks that the metrics depend on."""
+        """Text that identifies the networks that the metrics depend on."""
         return ' '.join(f'{measure}={name}' for measure, name in sorted(self.names.items()))
 
     @torch.no_grad()
@@ -128,7 +128,7 @@ class Judges:
 
     @torch.no_grad()
     def pose(self, images: Tensor, labels: Tensor) -> Tensor:
-        """(B,3) yaw, pitch, roll in degrees; NaN where a part is not visible. labels: of the method `labels`."""
+        """(B,3) yaw, pitch, roll in degrees; NaN where a part is not visible. labels: return value of `labels`."""
         if self.pose_network is not None:
             return self.pose_network(images)
         points = part_points(labels).cpu()

@@ -1,4 +1,4 @@
-"""Measurement of a perception network by its task: an identity encoder, a face parser, or a regressor of rendering parameters."""
+"""Reports of perception networks by task: identity encoders, face parsers, regressors of rendering parameters."""
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -52,8 +52,8 @@ def verification_report(source: str, data: str, root: str | None, partition: str
     Args:
         source: a name of EMBEDDERS, or an encoder.safetensors.
         data, root, partition: as for datasets.samples.identities.build_identities.
-        seed: of rendered faces.
-        device: of the network.
+        seed: seed of rendered faces.
+        device: device of the network.
         workers: loader processes.
 
     Raises:
@@ -76,8 +76,8 @@ def parsing_report(source: str, roots: list[str], partition: str = 'test', *, de
     Args:
         source: a name of PARSERS, or a parser.safetensors.
         roots: folders with label maps (datasets.samples.parsing).
-        partition: of the images; 'all' for all.
-        device: of the network.
+        partition: partition of the images; 'all' for all images.
+        device: device of the network.
 
     Raises:
         ValueError: the file or a folder does not fit, or the partition of a folder is empty.

@@ -18,27 +18,27 @@ from experiments.evaluation.tables import Row
 _COLORS = ('#1b6ca8', '#d1495b', '#2e933c', '#edae49', '#7b4b94', '#00798c', '#8d5524', '#5c6b73', '#c05299', '#3d405b')
 _PANEL_INCHES = 3.3  # side of a square panel
 _CURVE_INCHES = (4.6, 2.4)
-_DPI = 72  # of SVG in matplotlib
+_DPI = 72  # resolution of SVG in matplotlib
 _NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
-# Text stays text; identifiers are equal for equal plots.
+# Text is not converted to paths; equal plots have equal identifiers.
 _STYLE: Any = {'svg.fonttype': 'none', 'svg.hashsalt': 'plots', 'font.family': 'sans-serif', 'font.size': 9,
           'axes.spines.top': False, 'axes.spines.right': False, 'axes.edgecolor': '#aab4be', 'axes.labelcolor': '#45525f',
           'xtick.color': '#45525f', 'ytick.color': '#45525f'}
 
 
-def scatter(rows: Sequence[Row], across: str, up: Sequence[str]) -> str:
-    """One panel per metric in `up` (y axis) against the metric `across` (x axis), with a numbered point for each row that has
-    both metrics, and a legend. Returns a standalone SVG document."""
+def scatter(rows: Sequence[Row], x_metric: str, y_metrics: Sequence[str]) -> str:
+    """One panel for each of `y_metrics` against `x_metric`, with a numbered point for each row that has both metrics, and a
+    legend. Returns a standalone SVG document."""
     with matplotlib.rc_context(_STYLE):
         legend_inches = 0.2 * len(rows) + 0.2
-        figure = Figure((len(up) * _PANEL_INCHES, _PANEL_INCHES + legend_inches), layout='constrained')
-        for axes, measure in zip(figure.subplots(1, len(up), squeeze=False)[0], up):
-            axes.set_xlabel(MEASURES[across].title)
+        figure = Figure((len(y_metrics) * _PANEL_INCHES, _PANEL_INCHES + legend_inches), layout='constrained')
+        for axes, measure in zip(figure.subplots(1, len(y_metrics), squeeze=False)[0], y_metrics):
+            axes.set_xlabel(MEASURES[x_metric].title)
             axes.set_ylabel(MEASURES[measure].title)
             axes.margins(0.1)
             for index, row in enumerate(rows):
-                if across in row.cells and measure in row.cells:
-                    x, y = row.cells[across].mean, row.cells[measure].mean
+                if x_metric in row.cells and measure in row.cells:
+                    x, y = row.cells[x_metric].mean, row.cells[measure].mean
                     axes.plot([x], [y], 'o', markersize=5, color=color(index), gid=f'point-{index}', clip_on=False)
                     axes.annotate(str(index + 1), (x, y), (4, 4), textcoords='offset points', color=color(index))
         handles = [matplotlib.lines.Line2D([], [], marker='o', linestyle='none', color=color(index))

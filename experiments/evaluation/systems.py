@@ -30,14 +30,14 @@ class ProtocolBatch:
     face: Tensor           # (B,1,H,W), face mask of the target, from the true label map where the protocol has one
 
 
-DIRECTIONS = ('a2b', 'b2a')  # of translation, between photos (a) and drawings (b)
+DIRECTIONS = ('a2b', 'b2a')  # directions of translation between photos (a) and drawings (b)
 
 
 class System:
     """Interface of an evaluated system.
 
-    name: title of its row; key: identifies everything its images depend on; family: its networks, None for outside systems;
-    directions: of translation, empty for swap systems.
+    name: title of its row; key: text that identifies all inputs and weights its images depend on; family: its networks, None for
+    systems without networks; directions: directions of translation, empty for swap systems.
     """
 
     name: str

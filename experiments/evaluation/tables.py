@@ -9,7 +9,7 @@ from pathlib import Path
 from experiments.evaluation.measures import MEASURES, Measure
 from models.storage.files import write_bytes
 
-ARROWS = {'high': ' ↑', 'low': ' ↓', '': ''}  # of Measure.better, in headings
+ARROWS = {'high': ' ↑', 'low': ' ↓', '': ''}  # Measure.better -> arrow in headings
 SIGNIFICANT_P = 0.05
 
 
@@ -128,7 +128,7 @@ def from_evaluation(rows: Sequence[dict], columns: Sequence[str], sanity: Sequen
     notes = [f'{first["pairs"]} pairs of the protocol {first["protocol"]}'
              + (f', list sha256 {first["sha256"]}' if 'sha256' in first else ''),
              'judges: ' + ', '.join(f'{measure} by {name}' for measure, name in first['judges'].items()),
-             *(f'not measured, {measure}: {why}' for measure, why in first['missing'].items()), *first['notes']]
+             *(f'not measured, {measure}: {reason}' for measure, reason in first['missing'].items()), *first['notes']]
     table_rows = [Row(row['name'], {name: Cell(figure['mean']) for name, figure in row['figures'].items() if name in MEASURES},
                       row['name'] not in sanity) for row in rows]
     return Table(table_rows, columns, notes)

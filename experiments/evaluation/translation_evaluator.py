@@ -29,7 +29,9 @@ class TranslationEvaluation:
     """Evaluation of systems in one direction, the counterpart of experiments.evaluation.evaluator.Evaluation.
 
     Args:
-        folder: of the stored batches, with which an interrupted evaluation resumes.
+        protocol: pairs to evaluate on.
+        judges: networks that compute the metrics.
+        folder: folder of the stored batches, from which an interrupted evaluation resumes.
         direction: a2b or b2a.
         batch: images per batch.
         visible: whether a progress bar is printed.

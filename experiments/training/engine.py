@@ -82,7 +82,7 @@ class Engine:
         self.step = 0
         self._resumed = False
         self._validated_step = -1
-        self._validation_metrics: dict[str, float] = {}  # of _validated_step, in the first process only
+        self._validation_metrics: dict[str, float] = {}  # metrics at _validated_step, in the first process only
 
     def _configure_family(self) -> None:
         """Set training mode, CPU kernels, memory format and compilation."""
@@ -195,7 +195,7 @@ class Engine:
         Reading a loss waits for the device. On a GPU this is done only where `due`, or where the only process received a signal.
 
         Returns:
-            The number of the signal that asks to stop, or None.
+            The number of a received stop signal, or None.
 
         Raises:
             RunError: in every process, where a loss of one of them was not finite.

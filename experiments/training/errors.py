@@ -6,7 +6,7 @@ import torch
 
 
 class RunError(Exception):
-    """A failure that the user of a run can correct. The message is one sentence that says how."""
+    """A failure that the user of a run can correct. The message is one sentence with the remedy."""
 
 
 class Interrupted(RunError):
@@ -35,7 +35,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def explain_out_of_memory(advice: Callable[[], str]) -> Iterator[None]:
-    """Context that raises OutOfMemory for errors of memory. advice: returns which settings to change."""
+    """Context that converts out-of-memory errors to OutOfMemory. advice: returns the settings to change, as a clause."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -17,7 +17,7 @@ class Validation:
 
     Args:
         family: the family in training.
-        ema: its EMA weights.
+        ema: EMA weights of the family.
         groups: names of the parameter groups, in order of update.
         batches: fixed batches of the family's type, on its device; may be empty.
         seed: random seed of each evaluation.

@@ -1,7 +1,7 @@
 """Actions on the web page in a browser (a page of playwright)."""
 from pathlib import Path
 
-TIMEOUT_MS = 60_000  # generous, for a busy machine
+TIMEOUT_MS = 60_000  # long enough for a machine under load
 
 
 def upload(page, elem_id: str, path: Path) -> None:

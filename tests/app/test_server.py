@@ -10,7 +10,7 @@ TABS = {'Swap': '#swap-start', 'Translate': '#translate-start', 'ILVR': '#ilvr-s
         'Runs': '#runs-tables table, #runs-curves svg'}  # title -> element that shows that the tab is loaded
 
 
-def test_tabs_fit_the_width_of_a_phone(page, tmp_path_factory):
+def test_tabs_fit_a_viewport_of_390_pixels(page, tmp_path_factory):
     screenshots = tmp_path_factory.mktemp('screenshots')
     page.set_viewport_size({'width': 390, 'height': 800})
     try:
@@ -60,11 +60,11 @@ def test_public_host_requires_a_password(home, capsys, monkeypatch):
     assert 'requires --password' in capsys.readouterr().err
     with pytest.raises(ValueError, match='password'):
         serve(Settings(), host='0.0.0.0')
-    page, locked = serve(Settings(), password='secret', block=False)
+    page, protected = serve(Settings(), password='secret', block=False)
     try:
-        assert httpx.get(f'{locked}config').status_code == 401
-        assert httpx.post(f'{locked}gradio_api/upload', files={'files': b'x'}).status_code == 401
-        with httpx.Client(base_url=locked) as client:
+        assert httpx.get(f'{protected}config').status_code == 401
+        assert httpx.post(f'{protected}gradio_api/upload', files={'files': b'x'}).status_code == 401
+        with httpx.Client(base_url=protected) as client:
             assert client.post('/login', data={'username': 'face', 'password': 'wrong'}).status_code == 400
             assert client.post('/login', data={'username': 'face', 'password': 'secret'}).status_code == 200
             assert client.get('/config').status_code == 200

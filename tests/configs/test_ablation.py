@@ -36,7 +36,7 @@ def test_invalid_file_raises_with_one_sentence(tmp_path, text, message):
     assert '\n' not in str(caught.value)
 
 
-def test_unknown_ablation_raises_with_the_known_names():
+def test_unknown_ablation_raises_and_lists_the_available_names():
     with pytest.raises(ValueError, match='quick'):
         read_ablation('nothing')
 
@@ -48,10 +48,10 @@ def test_question_ends_with_a_question_mark(path):
 
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.yaml')), ids=lambda path: path.stem)
 def test_numbers_in_the_name_of_a_variant_are_values_of_its_settings(path):
-    """Such as `cosine, 8`: an ablation states what it names, so that no change of a default makes its names wrong. Numbers in
-    brackets are parts of the names of networks."""
+    """A variant such as `cosine, 8` sets the number in its name, so that the name stays correct where a default changes. Numbers
+    in brackets are parts of the names of networks."""
     for name, change in read_ablation(path.stem)[1].expanded().items():
         stated = ' '.join(map(str, change.settings.values()))
         numbers = {float(number) for number in re.findall(r'(?<![\w.-])\d+(?:\.\d+)?(?![\w-])', stated)}
         for number in re.findall(r'(?<![\w.(-])\d+(?:\.\d+)?(?![\w-])', name):
-            assert float(number) in numbers, f'{path.stem}: {name} says {number} and sets {change.settings}'
+            assert float(number) in numbers, f'{path.stem}: {name} is named {number} and sets {change.settings}'

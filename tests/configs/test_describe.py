@@ -1,4 +1,4 @@
-"""Tests of the listing of config fields."""
+"""Listing of config fields."""
 import pytest
 
 from configs.base import Config

@@ -30,7 +30,7 @@ def run(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def warn_anew(monkeypatch):
+def reset_warnings(monkeypatch):
     monkeypatch.setattr(renamed, '_warned', set())
 
 
@@ -106,7 +106,7 @@ def test_old_keys_of_overrides_are_accepted_with_a_warning(tmp_path, capsys):
     assert settings['param_groups']['discriminator'] == {'lr': 2}
 
 
-def test_present_names_pass_without_a_warning(recwarn):
+def test_current_names_raise_no_warning(recwarn):
     settings = load(EARLIER / 'run' / 'config.yaml').model_dump()
     recwarn.clear()
     renamed._warned.clear()

@@ -31,7 +31,7 @@ def test_override_values_are_read_as_yaml(text, value):
     ('engine=3', r'engine is a section'),
     ('engine.steps', r'write it as section\.key=value'),
     ('engine.steps=[1', r'not readable as YAML'),
-    ('family=cgan', r"made for the family 'cgan'"),
+    ('family=cgan', r"is for the family 'cgan'"),
 ])
 def test_invalid_override_raises_with_one_sentence(override, message):
     with pytest.raises(ValueError, match=message) as caught:
@@ -70,7 +70,7 @@ def test_folder_without_a_config_is_refused(tmp_path):
 
 
 def test_preset_is_read_by_path_and_by_name(tmp_path):
-    path = tmp_path / 'mine.yaml'
+    path = tmp_path / 'preset.yaml'
     path.write_text('engine: {steps: 3}')
     assert read_preset(str(path)) == {'engine': {'steps': 3}}
     with pytest.raises(ValueError, match="no preset 'nothing'"):

@@ -38,12 +38,12 @@ SMALL_VALUES_OF_FAMILY = {
     'causes': {'causes': NUM_CAUSES},
 }
 SMALL_VALUES_OF_PRESET = {'cyclegan-anime': {'size': 64}}  # its networks have a fixed size
-# Options of a family that no preset sets and that compute something of their own.
+# Options that no preset sets and that add computations.
 OPTIONS = {'cvae': {'blend': 0.5}, 'ugatit': {'detached_background': True, 'blurred_negatives': True}}
 
 
 def small_run(name: str) -> 'SmallRun':
-    """'family NAME' or 'preset NAME'."""
+    """The run of a name in RUNS: 'family NAME' or 'preset NAME'."""
     kind, name = name.split()
     return small_family(name) if kind == 'family' else small_preset(name)
 

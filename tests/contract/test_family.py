@@ -81,7 +81,7 @@ def test_loss_of_weight_0_is_not_computed(name, batch):
             assert loss not in family(group, batch, 0, {})
 
 
-def test_group_has_gradients_everywhere_and_updates_only_itself(family, batch):
+def test_group_updates_its_own_parameters_and_all_have_gradients(family, batch):
     param_groups = build_optimizer_groups(family, {'default': OptimizerConfig(name='sgd', lr=0.1, betas=(0.0, 0.0))})
     names = {id(parameter): name for name, parameter in family.named_parameters()}
     for group in param_groups:
@@ -119,8 +119,9 @@ def test_generation_needs_no_labels_and_treats_samples_independently(name, famil
     family.eval()
     unlabeled = SwapBatch(batch.source, batch.target, torch.zeros(BATCH_SIZE, dtype=torch.bool))
     single = SwapBatch(unlabeled.source[:1], unlabeled.target[:1], unlabeled.same[:1])
-    of_batch, of_single = (family.generate(inputs, generator=torch.Generator().manual_seed(5)) for inputs in (unlabeled, single))
-    torch.testing.assert_close(of_batch[:1], of_single, atol=1e-4, rtol=1e-4)
+    batch_images, single_image = (family.generate(inputs, generator=torch.Generator().manual_seed(5))
+                                  for inputs in (unlabeled, single))
+    torch.testing.assert_close(batch_images[:1], single_image, atol=1e-4, rtol=1e-4)
 
 
 def test_panel_holds_one_image_per_sample_and_column(family, batch):

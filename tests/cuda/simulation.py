@@ -1,4 +1,6 @@
-"""A simulated GPU. A SimulatedTensor has the device cuda:0, its dispatch keys and autocast's lists, and holds a CPU tensor that
+"""Simulated GPU.
+
+A SimulatedTensor has the device cuda:0, its dispatch keys and the operator lists of autocast, and holds a CPU tensor that
 computes the values, so that code which depends on values runs as on a GPU.
 
 Not simulated: speed, memory, numerics of CUDA's kernels, torch.compile, NCCL.
@@ -70,7 +72,7 @@ def _call_site() -> str:
         if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / 'tests'):
             return f'{path.relative_to(ROOT)}:{frame.f_lineno}'
         frame = frame.f_back
-    return 'elsewhere'
+    return 'outside of the suite'
 
 
 class SimulatedDevice(TorchDispatchMode):
@@ -90,31 +92,31 @@ class SimulatedDevice(TorchDispatchMode):
         if op is aten._pin_memory:
             return args[0].clone()
         tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
-        of_gpu, of_cpu = ([value for value in tensors if _simulated(value) is side] for side in (True, False))
-        on_gpu, kwargs = bool(of_gpu), {key: value for key, value in kwargs.items() if key != 'pin_memory'}
+        gpu_tensors, cpu_tensors = ([value for value in tensors if _simulated(value) is side] for side in (True, False))
+        on_gpu, kwargs = bool(gpu_tensors), {key: value for key, value in kwargs.items() if key != 'pin_memory'}
         if kwargs.get('device') is not None:
             on_gpu = torch.device(kwargs['device']).type == 'cuda'
             kwargs['device'] = torch.device('cpu')
         elif op is aten.copy_:
             on_gpu = _simulated(args[0])
-        elif of_gpu and of_cpu:
-            _check_devices(name, args, of_cpu)
-        self.kernels += bool(of_gpu) and name not in _NO_KERNEL
+        elif gpu_tensors and cpu_tensors:
+            _check_devices(name, args, cpu_tensors)
+        self.kernels += bool(gpu_tensors) and name not in _NO_KERNEL
         result = _computed(func, op, *tree_map(lambda value: value.inner if _simulated(value) else value, (args, kwargs)))
         if not on_gpu:
             return result
         result = tree_map(lambda value: SimulatedTensor(value) if isinstance(value, torch.Tensor) else value, result)
-        return return_and_correct_aliasing(func, args, kwargs, result) if of_gpu else result
+        return return_and_correct_aliasing(func, args, kwargs, result) if gpu_tensors else result
 
 
-def _check_devices(name: str, args: tuple, of_cpu: list[torch.Tensor]) -> None:
+def _check_devices(name: str, args: tuple, cpu_tensors: list[torch.Tensor]) -> None:
     """Raise RuntimeError for CPU tensors in an operation of the GPU. CPU scalars are valid inputs, CPU tensors valid indices."""
     if name in _INDEXING and _simulated(args[0]):
-        of_cpu = [value for value in of_cpu if not any(value is index for index in args[1])]
+        cpu_tensors = [value for value in cpu_tensors if not any(value is index for index in args[1])]
     into_cpu = name.endswith('_') and isinstance(args[0], torch.Tensor) and not _simulated(args[0])
-    if into_cpu or any(value.dim() for value in of_cpu):
+    if into_cpu or any(value.dim() for value in cpu_tensors):
         raise RuntimeError(f'Expected all tensors to be on the same device: {name} at {_call_site()} has CPU tensors, '
-                           f'{[tuple(value.shape) for value in of_cpu]}')
+                           f'{[tuple(value.shape) for value in cpu_tensors]}')
 
 
 def _computed(func, op, args, kwargs):

@@ -26,7 +26,7 @@ def test_missing_or_empty_root_raises_value_error(tmp_path, name):
         build(name, None, 32)
 
 
-def test_unknown_name_raises_value_error_with_the_known_ones(tmp_path):
+def test_unknown_name_raises_value_error_and_lists_the_available_names(tmp_path):
     with pytest.raises(ValueError, match="unknown set of faces 'lfww'; known: celeba"):
         build_swaps('lfww', tmp_path, 32)
     layouts.folders(tmp_path)

@@ -1,4 +1,4 @@
-"""Packing, labeling and embedding: a killed and repeated command writes the same bytes as an uninterrupted one."""
+"""Repetition of killed commands: packing, labeling and embedding of data sets."""
 import shutil
 
 import pytest
@@ -11,7 +11,7 @@ from datasets.transforms.joint import face_frame
 from tests import kills
 from tests.datasets import layouts
 
-POINTS = [6, pytest.param(30, marks=pytest.mark.slow)]
+NUM_KILLS = [6, pytest.param(30, marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope='module')
@@ -38,9 +38,9 @@ def probability_of(images):
     return torch.eye(19)[labels_of(images)].permute(0, 3, 1, 2)
 
 
-@pytest.mark.parametrize('points', POINTS)
+@pytest.mark.parametrize('num_kills', NUM_KILLS)
 @pytest.mark.parametrize('task', ['pack', 'label', 'embed', 'pseudo-labels'])
-def test_killed_and_repeated_command_writes_the_same_files(task, points, faces, packed, tmp_path):
+def test_killed_and_repeated_command_writes_the_same_files(task, num_kills, faces, packed, tmp_path):
     work = {
         'pack': lambda out: cache.pack(faces, out, face_frame(32)),
         'label': lambda out: cache.label(out, labels_of, batch=7),
@@ -48,7 +48,7 @@ def test_killed_and_repeated_command_writes_the_same_files(task, points, faces, 
         'pseudo-labels': lambda out: pseudo_labels.write_pseudo_labels(faces, out, probability_of, batch=7),
     }[task]
     kills.check(work, tmp_path, (lambda out: shutil.copytree(packed, out)) if task in ('label', 'embed') else lambda out: None,
-                points)
+                num_kills)
 
 
 def test_interrupted_labeling_by_another_parser_is_discarded(packed, tmp_path):

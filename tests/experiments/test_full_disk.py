@@ -1,4 +1,4 @@
-"""Commands on a full disk: one sentence, and the same files as undisturbed after the disk has space again."""
+"""Commands on a full disk: messages, and files after the disk has space again."""
 import importlib
 import shutil
 
@@ -14,7 +14,7 @@ from models.pipelines.io.images import write_image
 from models.storage.files import WriteError
 from tests import kills
 from tests.datasets import layouts
-from tests.datasets.preparation.test_photos import Stub, photo
+from tests.datasets.preparation.test_photos import CodedDetector, photo
 from tests.datasets.test_kills import labels_of, vectors_of
 from tests.experiments.disks import fill, release
 
@@ -30,14 +30,14 @@ def preparations(tmp_path, faces):
 
 
 @pytest.mark.parametrize('name', ['pack', 'label', 'embed', 'faces'])
-def test_prepared_data_equal_undisturbed_ones(name, tmp_path, small_disk, monkeypatch):
-    monkeypatch.setattr(preparation, 'build_detector', lambda name: Stub())
+def test_prepared_data_equal_uninterrupted_ones(name, tmp_path, small_disk, monkeypatch):
+    monkeypatch.setattr(preparation, 'build_detector', lambda name: CodedDetector())
     faces = build_faces('celeba', layouts.celeba(tmp_path / 'celeba'))
     packed = cache.pack(faces, tmp_path / 'packed', face_frame(48)).root
     for number, file in enumerate(['anna/a.png', 'berta/a.png', 'dora__1.png']):
         photo(tmp_path / 'photos' / file, number)
     work, refused = preparations(tmp_path, faces)[name], 0
-    for out in (tmp_path / 'undisturbed', *(small_disk / str(free) for free in FREE_BYTES)):
+    for out in (tmp_path / 'uninterrupted', *(small_disk / str(free) for free in FREE_BYTES)):
         if name in ('label', 'embed'):
             shutil.copytree(packed, out)
         if out.parent == small_disk:
@@ -50,7 +50,7 @@ def test_prepared_data_equal_undisturbed_ones(name, tmp_path, small_disk, monkey
                 assert not [path for path in small_disk.rglob('.*.tmp')]
             release(small_disk)
         work(out)
-        assert kills.contents(out) == kills.contents(tmp_path / 'undisturbed')
+        assert kills.contents(out) == kills.contents(tmp_path / 'uninterrupted')
         if out.parent == small_disk:
             shutil.rmtree(out)
     assert refused >= 1

@@ -1,6 +1,6 @@
-"""Trains the toy family from the command line, in a process that tests can kill, or in two.
+"""Training of the toy family from the command line, in one process that tests can kill, or in two.
 
-Outside of the folder `training`, whose package `logging` would hide Python's from a script.
+The file is outside of the folder `training`, whose package `logging` would shadow the standard library's in a script.
 """
 import argparse
 import atexit

@@ -1,3 +1,4 @@
+"""Fixtures of the fuzz tests."""
 import pytest
 
 

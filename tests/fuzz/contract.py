@@ -1,7 +1,8 @@
-"""The contract of every reader, for any input: it reads the input or raises one of REFUSALS with one sentence of the suite.
+"""Contract of readers for arbitrary input.
 
-It raises no other exception, does not crash, prints nothing, stays below SECONDS and BYTES, writes or removes no file outside of
-the scratch folder, and runs no program or function that the input names.
+A reader reads the input or raises one of REFUSALS with one sentence of the suite. It raises no other exception, does not crash,
+prints nothing, stays below MAX_SECONDS and MAX_BYTES, writes or removes no file outside of the scratch folder, and runs no
+program or function that the input names.
 """
 import multiprocessing
 import os
@@ -23,12 +24,12 @@ from models.weights import WeightsError
 from tests.fuzz.mutators import BINARY, mutate
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS, BYTES = 60, 4 << 30
+MAX_SECONDS, MAX_BYTES = 60, 4 << 30  # of a read: wall time, and memory beyond that of the process at its start
 REFUSALS = (ValueError, RunError, WeightsError)
 MAX_MESSAGE_CHARS = 2000
 _PROGRAMS = ('os.system', 'os.exec', 'os.posix_spawn', 'os.startfile', 'subprocess.Popen', 'socket.connect')
 _REMOVALS = ('os.remove', 'os.rename', 'os.rmdir', 'shutil.rmtree', 'os.truncate')
-_NAMES = ('torch', 'collections', 'builtins.set', '_codecs.encode', 'numpy')  # harmless classes in pickles of tensors
+_ALLOWED_CLASSES = ('torch', 'collections', 'builtins.set', '_codecs.encode', 'numpy')  # harmless classes in pickles of tensors
 
 Outcome = tuple[str, str | None]  # ('read', 'refused' or 'ended', violation of the contract or None)
 
@@ -41,7 +42,7 @@ def _record_violations(scratch: Path, violations: list[str]) -> None:
     def hook(event: str, args: tuple) -> None:
         if event in _PROGRAMS:
             violations.append(f'{event}{args}')
-        elif event == 'pickle.find_class' and not f'{args[0]}.{args[1]}'.startswith(_NAMES):
+        elif event == 'pickle.find_class' and not f'{args[0]}.{args[1]}'.startswith(_ALLOWED_CLASSES):
             violations.append(f'unpickles {args[0]}.{args[1]}')
         elif event == 'open' and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR) and not in_scratch(args[0]):
             violations.append(f'writes {args[0]}')
@@ -63,11 +64,11 @@ def _refusal_violation(error: Exception) -> str | None:
     return None
 
 
-def _outcome_here(action: Callable[[], object], violations: list[str], output: Path) -> Outcome:
+def _outcome_in_process(action: Callable[[], object], violations: list[str], output: Path) -> Outcome:
     """The outcome of an action in this process, whose stderr goes to `output`."""
     violations.clear()
     os.truncate(output, 0)
-    signal.alarm(SECONDS)
+    signal.alarm(MAX_SECONDS)
     try:
         action()
         result, violation = 'read', None
@@ -89,10 +90,10 @@ def _child(action: Callable[[int], object], seeds: range, scratch: Path, pipe: C
     os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     with open('/proc/self/statm') as statm:
         size = int(statm.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + BYTES, size + BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (size + MAX_BYTES, size + MAX_BYTES))
     _record_violations(scratch, violations)
     for seed in seeds:
-        pipe.send(_outcome_here(lambda seed=seed: action(seed), violations, output))
+        pipe.send(_outcome_in_process(lambda seed=seed: action(seed), violations, output))
     pipe.close()
     os._exit(0)
 
@@ -114,7 +115,7 @@ def outcomes(action: Callable[[int], object], count: int, scratch: Path) -> Iter
                 finished += 1
         except EOFError:
             process.join()
-            yield 'ended', f'the process ended with {process.exitcode} (-14: more than {SECONDS} s)'
+            yield 'ended', f'the process ended with {process.exitcode} (-14: more than {MAX_SECONDS} s)'
             finished += 1
         process.join()
 

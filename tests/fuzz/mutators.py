@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-MAX_BYTES = 4_000_000  # of a mutated file
+MAX_FILE_BYTES = 4_000_000  # of a mutated file
 _INTEGERS = (0, 1, 2, 127, 128, 255, 256, 32767, 65535, 1 << 24, *(2 ** bits - 1 for bits in (31, 32, 63, 64)), 1 << 31)
 _NUMBERS = ('0', '-0', '-1', '1.5', '1e400', '-1e400', 'nan', '.nan', 'inf', '-.inf', '1e-400', '9' * 20, '9' * 5000, '0x',
             '1_000', '٣', '1,5', '', 'true', 'null', '~', '"7"', '2001-99-99', '1:60:60', '1e9', '-2147483649')
@@ -58,7 +58,7 @@ def drop(data: bytes, rng: np.random.Generator) -> bytes:
 def duplicate(data: bytes, rng: np.random.Generator) -> bytes:
     """Repeat some bytes."""
     span = _span(len(data), rng, 1 + len(data) // 8)
-    times = min(int(rng.choice([2, 3, 100])), 1 + MAX_BYTES // max(1, span.stop - span.start))
+    times = min(int(rng.choice([2, 3, 100])), 1 + MAX_FILE_BYTES // max(1, span.stop - span.start))
     return data[:span.start] + data[span] * times + data[span.stop:]
 
 
@@ -129,5 +129,5 @@ TEXT = (replace_number, insert_word, move_line, nest, recode, flip_bits, cut, dr
 def mutate(data: bytes, rng: np.random.Generator, mutators: tuple = BINARY) -> bytes:
     """`data` after one to three of the mutators."""
     for _ in range(int(rng.integers(1, 4))):
-        data = mutators[int(rng.integers(len(mutators)))](data, rng)[:MAX_BYTES]
+        data = mutators[int(rng.integers(len(mutators)))](data, rng)[:MAX_FILE_BYTES]
     return data

@@ -34,8 +34,8 @@ def save(path: Path, image: Image.Image, **options) -> Path:
 
 
 def test_no_other_module_opens_image_files():
-    modules = [f'{path.relative_to(ROOT)}' for room in ('models', 'datasets', 'experiments', 'scripts', 'app', 'configs')
-             for path in (ROOT / room).rglob('*.py')
+    modules = [f'{path.relative_to(ROOT)}' for package in ('models', 'datasets', 'experiments', 'scripts', 'app', 'configs')
+             for path in (ROOT / package).rglob('*.py')
              if re.search(r'\bImage\.open\(|\bcv2\.im(read|decode)\(', path.read_text(encoding='utf-8'))]
     assert modules == ['models/image_io.py']
 

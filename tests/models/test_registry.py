@@ -78,6 +78,6 @@ def test_family_of_another_task_is_refused(tmp_path):
         load_family(tmp_path / 'family.safetensors', None, task='translate')
 
 
-def test_unknown_family_raises_with_the_known_names():
+def test_unknown_family_raises_and_lists_the_available_names():
     with pytest.raises(ValueError, match='known: cgan, cvae'):
         family_types('nvae')

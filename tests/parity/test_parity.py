@@ -52,10 +52,10 @@ def test_state_dict_has_the_published_entries(case):
         if manifest['config'] != fixture.config:
             with torch.device('meta'):
                 module = entry.build(manifest['config'])
-        ours = _entries(module)
-        published = {name: {'shape': entry['shape'], 'dtype': entry['dtype']} for name, entry in manifest['entries'].items()}
-        assert ours == published, path.name
-        assert list(ours) == list(published), f'{path.name}: equal entries in another order'
+        entries = _entries(module)
+        published = {name: {'shape': item['shape'], 'dtype': item['dtype']} for name, item in manifest['entries'].items()}
+        assert entries == published, path.name
+        assert list(entries) == list(published), f'{path.name}: equal entries in another order'
 
 
 def test_outputs_equal_the_published_network(case):
@@ -102,13 +102,13 @@ def _check_output(name: str, output: Tensor, entry: Network, network: nn.Module,
     assert list(output.shape) == list(fixture.arrays.get(f'{name}__shape', expected.shape)), name
     value = output.double().numpy()
     difference = np.abs(value[tuple(slice(None, None, step) for step in stride)] - expected)
-    ours = np.array([value.mean(), value.std(), np.abs(value).max()])
+    measured = np.array([value.mean(), value.std(), np.abs(value).max()])
     if name in entry.labels:
         assert (difference > 0).mean() <= 1e-3, f'{name}: more labels differ than ties explain'
-        assert np.allclose(ours, stats, rtol=0, atol=1e-3 * stats[2]), f'{name}: statistics of all labels differ'
+        assert np.allclose(measured, stats, rtol=0, atol=1e-3 * stats[2]), f'{name}: statistics of all labels differ'
         return
     tolerance = entry.tolerance.get(name, 2e-5) * stats[2]
-    if difference.max() > tolerance or np.nanmax(np.abs(ours - stats)) > tolerance or not np.isfinite(value).all():
+    if difference.max() > tolerance or np.nanmax(np.abs(measured - stats)) > tolerance or not np.isfinite(value).all():
         where = first_difference(network, fixture) if 'stage_names' in fixture.arrays else 'the fixture has no inner modules'
         pytest.fail(f'{name}: largest difference {difference.max() / stats[2]:.2e} of the largest value, statistics off by '
-                    f'{np.nanmax(np.abs(ours - stats)) / stats[2]:.2e}, allowed {tolerance / stats[2]:.0e}; {where}')
+                    f'{np.nanmax(np.abs(measured - stats)) / stats[2]:.2e}, allowed {tolerance / stats[2]:.0e}; {where}')

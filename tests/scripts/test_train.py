@@ -57,7 +57,7 @@ def test_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
     (['--family', 'cvae', '--data', 'celeba', '--root', 'one', 'two'], 'cvae is trained on one folder'),
     (['--resume', 'nowhere'], 'nowhere is no run'),
 ])
-def test_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
+def test_invalid_argument_raises_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert train(*arguments) == 2
     error = capsys.readouterr().err

@@ -67,7 +67,7 @@ def test_encoder_without_test_identities_is_written_and_not_measured(train, fold
     (['--set', 'data.crops=0.5'], 'data.crops has no effect on the family recognizer'),
     (['--set', 'data.exaggerate=1'], 'data.exaggerate=1'),
 ])
-def test_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
+def test_invalid_argument_raises_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert train('--steps', 1, *arguments) in (1, 2)
     error = capsys.readouterr().err.strip().splitlines()[-1]

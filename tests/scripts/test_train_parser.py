@@ -61,7 +61,7 @@ def test_failed_measurement_is_one_sentence_and_the_parser_is_written(train, tmp
     (['--set', 'model.init=nowhere.safetensors'], 'nowhere'),
     (['--data', 'celeba'], 'data.name has no effect on the family parser'),
 ])
-def test_argument_that_does_not_fit_is_refused_in_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
+def test_invalid_argument_raises_one_sentence(train, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert train(*arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Training by a recipe: stages, initial weights, resuming."""
+"""Training by a recipe: stages, initial weights, resumption."""
 import os
 import signal
 
@@ -48,8 +48,8 @@ def test_settings_of_a_stage_hold_for_later_stages(tmp_path):
     assert first.model['weights']['id'] != 7.0
 
 
-def test_a_stage_begins_with_the_weights_of_the_one_before_and_an_interrupted_recipe_resumes(run_train, tmp_path, monkeypatch,
-                                                                                            capsys):
+def test_stage_is_initialized_with_the_previous_weights_and_an_interrupted_recipe_resumes(run_train, tmp_path, monkeypatch,
+                                                                                         capsys):
     recipe, out = write(tmp_path / 'r.yaml'), tmp_path / 'out'
     command = '--recipe', recipe, '--out', out
     train_step, starts = Engine.train_step, []
@@ -96,15 +96,15 @@ def test_reversed_pairs_are_written_before_the_first_stage(run_train, tmp_path, 
     ({'stage': []}, 'stage does not fit'),
     ({'stages': [{'name': 'one', 'samples': 1}, {'name': 'one', 'samples': 1}]}, 'two stages are called one'),
     ({'stages': [{'name': 'one', 'samples': 1, 'settings': {'engine.stepz': 1}}]}, 'did you mean steps'),
-    ({'reversed': {'weights': 'cgan'}}, 'stand beside a cache; pack one with scripts/prepare_data.py'),
-    ({'init': 'nothing'}, "no weights are called 'nothing'"),
+    ({'reversed': {'weights': 'cgan'}}, 'require a cache; pack one with scripts/prepare_data.py'),
+    ({'init': 'nothing'}, "unknown weights 'nothing'"),
 ])
-def test_a_recipe_that_does_not_fit_is_refused_in_one_sentence(run_train, tmp_path, capsys, changes, message):
+def test_invalid_recipe_raises_one_sentence(run_train, tmp_path, capsys, changes, message):
     assert run_train('--recipe', write(tmp_path / 'r.yaml', **changes), '--out', tmp_path / 'out', settings=TINY) == 2
     errors = capsys.readouterr().err
     assert message in errors and errors.count('\n') == 1
 
 
-def test_an_unknown_recipe_lists_the_known_ones(run_train, capsys):
+def test_unknown_recipe_raises_and_lists_the_available_names(run_train, capsys):
     assert run_train('--recipe', 'nothing') == 2
     assert 'cgan-128' in capsys.readouterr().err

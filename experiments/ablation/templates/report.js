@@ -1,8 +1,8 @@
 document.querySelectorAll('table.sortable th').forEach(head=>head.addEventListener('click',()=>{
-  const table=head.closest('table'),place=[...head.parentNode.children].indexOf(head),down=head.classList.contains('up');
+  const table=head.closest('table'),column=[...head.parentNode.children].indexOf(head),down=head.classList.contains('up');
   table.querySelectorAll('th').forEach(other=>other.classList.remove('up','down'));
   head.classList.add(down?'down':'up');
-  const value=row=>{const cell=row.children[place];return 'v' in cell.dataset?parseFloat(cell.dataset.v):cell.textContent};
+  const value=row=>{const cell=row.children[column];return 'v' in cell.dataset?parseFloat(cell.dataset.v):cell.textContent};
   const body=table.tBodies[0];
   [...body.rows].sort((a,b)=>{const x=value(a),y=value(b);
     if(typeof x==='number'&&typeof y==='number'){if(isNaN(x))return 1;if(isNaN(y))return -1;return down?y-x:x-y}

@@ -75,9 +75,9 @@ def kernel_distance(first: Tensor, second: Tensor, *, subsets: int = 100, size: 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
     """Improved precision and recall in [0,1], higher is better (Kynkaanniemi et al. 2019, eq. 1 and 2).
 
-    Precision is the share of generated samples inside the manifold of the real ones, recall the converse. The manifold of a set
-    is the union of balls around its samples with the distance to the k-th nearest neighbor as radius. real (N,D), fake (M,D).
-    Raises ValueError for sets of at most k samples.
+    Precision is the fraction of generated samples inside the manifold of the real ones, recall the fraction of real samples
+    inside the manifold of the generated ones. The manifold of a set is the union of balls around its samples whose radius is
+    the distance to the k-th nearest neighbor. real (N,D), fake (M,D). Raises ValueError for sets of at most k samples.
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f'precision and recall need more than {k} images in each set')

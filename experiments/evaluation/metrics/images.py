@@ -9,7 +9,7 @@ from torch import Tensor
 from models.images import HALF_RANGE
 
 LUMINANCE = (0.299, 0.587, 0.114)  # weights of R, G, B (ITU-R BT.601)
-MAX_PSNR_DB = 100.0  # value of equal images, whose ratio is infinite
+MAX_PSNR_DB = 100.0  # value for equal images, whose ratio is infinite
 WINDOW_PX = 11  # side of the SSIM window
 _WINDOW_SIGMA_PX = 1.5  # of its Gaussian weights
 
@@ -58,9 +58,9 @@ def ssim_map(first: Tensor, second: Tensor) -> Tensor:
         return rows @ x @ columns.t()
 
     a, b = mean(first), mean(second)
-    var_a, var_b, both = mean(first * first) - a * a, mean(second * second) - b * b, mean(first * second) - a * b
+    var_a, var_b, covariance = mean(first * first) - a * a, mean(second * second) - b * b, mean(first * second) - a * b
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    return (2 * a * b + c1) * (2 * both + c2) / ((a * a + b * b + c1) * (var_a + var_b + c2))
+    return (2 * a * b + c1) * (2 * covariance + c2) / ((a * a + b * b + c1) * (var_a + var_b + c2))
 
 
 def _windows(side: int) -> Tensor:

@@ -22,5 +22,5 @@ def confusion(predicted: Tensor, truth: Tensor, classes: int) -> Tensor:
 
 def part_iou(counts: Tensor) -> Tensor:
     """(C,C) confusion -> (C,) IoU of each class in [0,1]; NaN for a class without true pixels."""
-    both, true = counts.diagonal().double(), counts.sum(1)
-    return torch.where(true > 0, both / (true + counts.sum(0) - both), float('nan'))
+    intersection, true = counts.diagonal().double(), counts.sum(1)
+    return torch.where(true > 0, intersection / (true + counts.sum(0) - intersection), float('nan'))

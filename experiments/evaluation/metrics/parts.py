@@ -5,7 +5,7 @@ from torch import Tensor
 from models.batch import PARTS
 
 _LIPS = ('mouth', 'u_lip', 'l_lip')
-MIN_PART_PX = 3  # pixels of a part below which its point is NaN
+MIN_PART_PX = 3  # number of pixels of a part; the point of a smaller part is NaN
 
 
 def part_points(labels: Tensor) -> Tensor:

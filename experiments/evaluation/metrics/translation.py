@@ -5,7 +5,7 @@ from torch import Tensor
 
 from experiments.evaluation.metrics.images import luminance
 
-BINS = 64  # of a color histogram, per channel
+BINS = 64  # bins of a color histogram, per channel
 
 
 def edges(images: Tensor) -> Tensor:

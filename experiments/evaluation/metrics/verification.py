@@ -26,7 +26,7 @@ def auc(scores: np.ndarray, same: np.ndarray) -> float:
 
 def roc(scores: np.ndarray, same: np.ndarray, fars: np.ndarray) -> np.ndarray:
     """True acceptance rate (F,) at each false acceptance rate of fars (F,): at the lowest threshold that accepts at most that
-    share of the impostor pairs."""
+    fraction of the impostor pairs."""
     impostors, genuine = np.sort(scores[~same])[::-1], np.sort(scores[same])
     thresholds = impostors[np.minimum((np.asarray(fars) * len(impostors)).astype(int), len(impostors) - 1)]
     return 1 - np.searchsorted(genuine, thresholds, side='right') / len(genuine)
@@ -38,7 +38,7 @@ def tar_at_far(scores: np.ndarray, same: np.ndarray, far: float) -> float:
 
 
 def accuracy(scores: np.ndarray, same: np.ndarray) -> float:
-    """Balanced accuracy, the mean of the shares of accepted genuine and rejected impostor pairs, with the threshold of each of
+    """Balanced accuracy, the mean of the fractions of accepted genuine and rejected impostor pairs, with the threshold of each of
     10 folds taken from the other folds. Raises ValueError where no fold has pairs of both kinds."""
     fold = np.random.default_rng(0).permutation(len(scores)) % FOLDS
     fold_accuracies = []
@@ -73,9 +73,9 @@ def in_folds(scores: np.ndarray, same: np.ndarray, fold: np.ndarray) -> dict[str
 def _best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     """Threshold of the highest balanced accuracy."""
     order = np.argsort(scores)
-    refused_same = np.cumsum(same[order]) - same[order]  # below each threshold
-    refused_other = np.cumsum(~same[order]) - ~same[order]
-    best = int(np.argmax(refused_other / (~same).sum() - refused_same / same.sum()))
+    rejected_genuine = np.cumsum(same[order]) - same[order]  # number of pairs below each threshold
+    rejected_impostors = np.cumsum(~same[order]) - ~same[order]
+    best = int(np.argmax(rejected_impostors / (~same).sum() - rejected_genuine / same.sum()))
     return float(scores[order][max(0, best - 1):best + 1].mean())  # midpoint to the next lower score
 
 

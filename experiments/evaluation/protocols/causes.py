@@ -22,9 +22,9 @@ def measure_causes(regressor: nn.Module, *, size: int = 64, images: int = 1000, 
         images: number of images, at most those of the test split.
 
     Returns:
-        cause_identity and cause_attributes: mean absolute errors. attributes: share of switches predicted correctly. guess: the
-        errors of predicting the mean. worst: the five causes with the largest error relative to that of the mean. images: their
-        number.
+        cause_identity and cause_attributes: mean absolute errors. attributes: fraction of binary attributes predicted correctly.
+        guess: errors of predicting the mean. worst: the five causes with the largest error relative to that of the mean. images:
+        number of images.
     """
     dataset = RenderedCauses('test', size)
     rows = Subset(dataset, range(min(images, len(dataset))))

@@ -14,8 +14,8 @@ from datasets.faces import check_root
 from datasets.preparation.photos import prepare
 from models.pipelines.io.images import write_image
 
-FRAMES = 10  # of each video, evenly spaced (FaceShifter, Li et al. 2020, section 4)
-_QUALITIES = ('raw', 'c23', 'c40')  # compressions, the best first
+FRAMES_PER_VIDEO = 10  # evenly spaced (FaceShifter, Li et al. 2020, section 4)
+_QUALITIES = ('raw', 'c23', 'c40')  # compression levels in decreasing quality
 
 
 def official_pairs(root: str | Path) -> list[tuple[str, str]]:
@@ -44,7 +44,7 @@ def video(root: str | Path, number: str) -> Path:
     raise ValueError(f'{root} lacks original_sequences/youtube/{{{",".join(_QUALITIES)}}}/videos/{number}.mp4')
 
 
-def sample_frames(path: Path, count: int = FRAMES) -> list[np.ndarray]:
+def sample_frames(path: Path, count: int = FRAMES_PER_VIDEO) -> list[np.ndarray]:
     """`count` evenly spaced frames (H,W,3) uint8 RGB of a video. Raises ValueError where none can be read."""
     reader = cv2.VideoCapture(str(path))
     try:
@@ -61,7 +61,8 @@ def sample_frames(path: Path, count: int = FRAMES) -> list[np.ndarray]:
     return frames
 
 
-def extract_faces(root: str | Path, numbers: list[str], folder: Path, *, count: int = FRAMES) -> dict[str, set[str]]:
+def extract_faces(root: str | Path, numbers: list[str], folder: Path, *,
+                  count: int = FRAMES_PER_VIDEO) -> dict[str, set[str]]:
     """Write the aligned faces of videos as folder/NUMBER/INDEX.jpg, the layout of the data set `folder`.
 
     Existing files are kept; frames without a face are left out. Returns number -> file names.

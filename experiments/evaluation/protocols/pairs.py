@@ -24,9 +24,9 @@ def swap_pairs(family: Family, root: str | Path, pairs: str | Path, out: str | P
     An image is the target's 178x218 canvas with the generated square in it, without blending.
 
     Args:
-        root: of aligned CelebA images.
+        root: folder of aligned CelebA images.
         pairs: CSV file with the columns source and target, file names below the root.
-        batch: pairs at a time.
+        batch: pairs per batch.
         overwrite: whether to replace existing images; they are skipped otherwise.
 
     Returns:

@@ -22,7 +22,7 @@ def measure(parser: nn.Module, source: ParsingSource, *, device: str | torch.dev
 
     Args:
         parser: (B,3,S,S) in [-1,1] -> logits (B,19,S,S).
-        source: of labeled images.
+        source: labeled images.
         max_images: number of images, spread evenly over the source.
 
     Returns:

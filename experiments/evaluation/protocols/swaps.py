@@ -2,7 +2,7 @@
 
 | name       | source and target                                                | truth | identities         |
 | ---------- | ---------------------------------------------------------------- | ----- | ------------------ |
-| synthetic  | rendered faces of 200 identities, disjoint from training         | yes   | known              |
+| synthetic  | rendered faces of 200 identities, disjoint from training         | yes   | of the renderer    |
 | celeba     | random pairs of identities of the test partition                 | no    | as listed          |
 | celebamask | the same on CelebAMask-HQ, with its masks                        | no    | as listed          |
 | ffpp       | the official pairs of FaceForensics++, 10 frames of each video   | no    | one for each video |
@@ -30,18 +30,18 @@ from experiments.evaluation.protocols.ffpp import extract_faces, official_pairs
 from models.batch import SwapBatch
 from models.storage.files import write_bytes
 
-VERSION = 1  # of the rules by which pairs, crops and masks are chosen
-PAIRS = 1000  # of a protocol, unless its count is given
-_NUM_IDENTITIES = 200  # of the synthetic protocol; each has several images
+VERSION = 1  # version of the rules by which pairs, crops and masks are chosen
+DEFAULT_PAIR_COUNT = 1000  # number of pairs of a protocol
+_NUM_IDENTITIES = 200  # identities of the synthetic protocol; each has several images
 
 
 @dataclass(frozen=True)
 class SwapProtocol:
     """A fixed list of pairs.
 
-    size: side of the images in pixels; names: of source and target of each pair; pairs: the samples in that order; causes: index
-    of a pair -> parameters (C,) of the renderer for its true swap, where they are known; settings: text of everything else that
-    the pairs depend on.
+    size: side of the images in pixels; names: names of source and target of each pair; pairs: the samples in that order; causes:
+    index of a pair -> parameters (C,) of the renderer for its true swap, None for photos; settings: text of all other settings
+    that the pairs depend on.
     """
 
     name: str
@@ -75,7 +75,7 @@ def listing(names: Iterable[tuple[str, str]]) -> str:
     return text.getvalue()
 
 
-def synthetic(size: int = 64, count: int = PAIRS, *, seed: int = 0) -> SwapProtocol:
+def synthetic(size: int = 64, count: int = DEFAULT_PAIR_COUNT, *, seed: int = 0) -> SwapProtocol:
     """Rendered identities of the test split, with true swaps."""
     dataset = SyntheticSwaps('test', size, seed=seed, length=count, num_identities=_NUM_IDENTITIES, same_ratio=0.0)
     numbers = [dataset.numbers(index) for index in range(count)]
@@ -89,15 +89,15 @@ def synthetic(size: int = 64, count: int = PAIRS, *, seed: int = 0) -> SwapProto
     return SwapProtocol('synthetic', size, names, dataset, true_causes, f'seed {seed}')
 
 
-def across_identities(name: str, root: str | Path, folder: Path, size: int = 128, count: int = PAIRS, *, seed: int = 0,
-                      partition: str = 'test') -> SwapProtocol:
+def across_identities(name: str, root: str | Path, folder: Path, size: int = 128, count: int = DEFAULT_PAIR_COUNT, *,
+                      seed: int = 0, partition: str = 'test') -> SwapProtocol:
     """Random pairs of images of two identities.
 
     Args:
         name: data set of datasets.registry.FACES.
-        root: its folder.
-        folder: where the list is written.
-        partition: of the data set.
+        root: folder of the data set.
+        folder: folder to which the list is written.
+        partition: partition of the data set.
 
     Raises:
         ValueError: the partition has fewer than two identities.
@@ -114,7 +114,7 @@ def across_identities(name: str, root: str | Path, folder: Path, size: int = 128
     return _listed(name, faces, rows, folder, size, f'partition {partition}, seed {seed}')
 
 
-def two_folders(sources: str | Path, targets: str | Path, folder: Path, size: int = 128, count: int = PAIRS, *,
+def two_folders(sources: str | Path, targets: str | Path, folder: Path, size: int = 128, count: int = DEFAULT_PAIR_COUNT, *,
                 seed: int = 0) -> SwapProtocol:
     """Each image of the folder `targets` once, `count` at most, with a random image of the folder `sources`."""
     source_faces, target_faces = build_faces('plain', Path(sources).resolve()), build_faces('plain', Path(targets).resolve())
@@ -129,7 +129,7 @@ def ffpp(root: str | Path, folder: Path, size: int = 128, count: int | None = No
     """The official pairs of FaceForensics++: frame k of the source's video is the source of frame k of the target's video.
 
     Args:
-        folder: where extracted and aligned frames are stored.
+        folder: folder of the extracted and aligned frames.
         count: number of pairs of videos; None for all.
     """
     videos = official_pairs(root)[:count]
@@ -169,7 +169,7 @@ def build_protocol(name: str, folder: Path, *, root: str | Path | None = None, t
 
     Args:
         name: one of PROTOCOLS.
-        folder: where lists and frames are stored.
+        folder: folder of lists and frames.
         root: folder of the data set, or of the sources of the protocol `folder`.
         targets: folder of the targets of the protocol `folder`.
         size: side of the images in pixels; None for that of the protocol.
@@ -184,11 +184,11 @@ def build_protocol(name: str, folder: Path, *, root: str | Path | None = None, t
     if name == 'synthetic':
         return synthetic(**arguments, seed=seed)
     if root is None:
-        raise ValueError(f'the protocol {name!r} reads images; give their folder with --root')
+        raise ValueError(f'the protocol {name!r} requires images; give their folder with --root')
     if name == 'ffpp':
         return ffpp(root, folder, **arguments)
     if name == 'folder':
         if targets is None:
-            raise ValueError('the protocol folder needs two folders; give the sources as --root and the others as --targets')
+            raise ValueError('the protocol folder needs two folders; give the sources as --root and the targets as --targets')
         return two_folders(root, targets, folder, **arguments, seed=seed)
     return across_identities(name, root, folder, **arguments, seed=seed)

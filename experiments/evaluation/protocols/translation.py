@@ -20,7 +20,7 @@ def translation(root: str | Path | None = None, size: int | None = None, count: 
     """The test set of WebCaricature or of two-domain folders.
 
     Args:
-        root: of the data set; None for rendered pairs with true translations.
+        root: folder of the data set; None for rendered pairs with true translations.
         size: side in pixels; 64 where None.
         count: number of pairs; all where None.
     """

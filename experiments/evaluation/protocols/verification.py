@@ -34,7 +34,7 @@ def verify(embed: Callable[[Tensor], Tensor], dataset: SizedDataset, *, device: 
 
     Args:
         embed: (B,3,H,W) in [-1,1] -> (B,D).
-        dataset: of FaceBatch samples.
+        dataset: data set of FaceBatch samples.
         max_images: number of images, spread evenly over the data set.
 
     Returns:
@@ -116,7 +116,7 @@ def embed_rows(embed: Callable[[Tensor], Tensor], faces: Faces, rows: np.ndarray
 
     Args:
         embed: (B,3,H,W) in [-1,1] in the template -> (B,D).
-        template: to which each image is aligned, by its own landmarks where the data set has them, else by its frame.
+        template: geometry to which each image is aligned, by its landmarks where the data set has them, else by its frame.
     """
     embeddings = []
     for part in np.split(rows, range(batch, len(rows), batch)):

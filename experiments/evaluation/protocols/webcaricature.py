@@ -22,7 +22,7 @@ from models.perception.encoder_files import load_encoder, training_identities
 
 FARS = np.logspace(-3, 0, 61)  # false acceptance rates of the ROC curves
 RANKS = (1, 10)
-Scores = tuple[np.ndarray, np.ndarray]  # cosines, and whether they are of one identity
+Scores = tuple[np.ndarray, np.ndarray]  # cosines of pairs, and whether the pairs are genuine
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ def measure(faces: Faces, encoders: Sequence[Encoder], settings: Sequence[str] =
     """Measure encoders on the folds of some settings.
 
     The settings restricted and unrestricted give the metrics of experiments.evaluation.metrics.verification; c2p and p2c give the
-    share of probes whose identity is the first, or among the first ten, of the gallery.
+    fraction of probes whose identity is the first, or among the first ten, of the gallery.
 
     Args:
         faces: the partition `all`.
-        encoders: one for all folds, or one per fold that was trained without it. Each fold is measured by the first encoder that
-            is independent of it.
-        view: of the published protocol; 1 for the choice of parameters, 2 for results.
-        batch: images at a time.
+        encoders: one encoder for all folds, or one per fold that was trained without the fold. Each fold is measured by the first
+            encoder that is independent of it.
+        view: view of the published protocol: 1 for the choice of parameters, 2 for results.
+        batch: images per batch.
 
     Raises:
         ValueError: no encoder is independent of a fold, or a fold is empty.
@@ -141,8 +141,8 @@ def _listed_pairs(fold: Fold, cosines: np.ndarray, same: np.ndarray) -> Scores:
 
 
 def _ranks(cosines: np.ndarray, same: np.ndarray) -> Tensor:
-    """(P,) ranks: the number of images of other identities that are at least as near to the probe as the nearest image of its
-    own identity. Probes whose identity is not in the gallery are left out."""
+    """(P,) ranks: the number of images of other identities that are at least as near to the probe as the nearest image of the
+    probe's identity. Probes whose identity is not in the gallery are left out."""
     in_gallery = same.any(1)
     best = np.where(same, cosines, -np.inf).max(1, keepdims=True)
     return torch.from_numpy(((cosines >= best) & ~same).sum(1)[in_gallery])

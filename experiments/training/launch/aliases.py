@@ -44,8 +44,8 @@ def run_alias(script: str, family: str, argv: list[str] | None = None) -> int:
 
     Args:
         script: file name of the former script.
-        family: the family that it trains.
-        argv: its arguments, None for those of the process.
+        family: the trained family.
+        argv: arguments of the script; None for those of the process.
     """
     print(f'{script}: alias of train.py --family {family}; it will be removed in the next release', file=sys.stderr)
     try:

@@ -26,8 +26,8 @@ class Training:
     samples: Samples
 
     def begin(self) -> None:
-        """Check that the run folder can be written, and write what the task notes before the first step, in the first process.
-        Several processes check the folder at its first use, which ends all of them."""
+        """Check that the run folder is writable, and write the files that the task needs before the first step, in the first
+        process. With several processes, the folder is checked at its first use, where a failure ends all processes."""
         if self.engine.fabric.world_size == 1:
             check_writable(self.engine.folder / 'config.yaml')
         if self.engine.fabric.is_global_zero:
@@ -82,4 +82,4 @@ def _check_fixed(before: FamilyConfig, after: FamilyConfig, fixed: Collection[st
     for name in fixed:
         old, new = getattr(before, name, None), getattr(after, name, None)
         if old != new:
-            raise ValueError(f'model.{name}={old} does not fit the initial weights or the data, which have {new}; leave it away')
+            raise ValueError(f'model.{name}={old} does not fit the initial weights or the data, which have {new}; remove it')

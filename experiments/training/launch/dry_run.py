@@ -38,10 +38,10 @@ def dry_run(training: Training) -> None:
         *(f'parameters of {group}: {count / 1e6:.3f} M' for group, count in counts.items()),
         f'active losses and their weights: {", ".join(losses)}',
         f'data set: {len(training.samples.train)} samples, {batches} validation batches',
-        f'memory of a step: {memory.bytes / 2 ** 20:.0f} MiB ({_meaning(device)})',
+        f'memory of a step: {memory.bytes / 2 ** 20:.0f} MiB ({_memory_description(device)})',
         f'speed: {images / seconds:.2f} images per second (one step, with loading)',
     ]))
 
 
-def _meaning(device: torch.device) -> str:
+def _memory_description(device: torch.device) -> str:
     return 'peak of the tensors on the GPU' if device.type == 'cuda' else 'growth of the resident set size to its peak'

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work."""
+"""Peak memory of a block of code."""
 import resource
 import sys
 from contextlib import suppress
@@ -14,8 +14,8 @@ class PeakMemory:
     """Context that measures a peak of memory in bytes.
 
     bytes: on CUDA the peak of all tensors on the device; on the CPU the growth of the resident set size of this process to its
-    peak, loader processes excluded. Where the system cannot reset the peak (other than Linux), growth below an earlier peak is
-    not noticed.
+    peak, loader processes excluded. On systems other than Linux, which cannot reset the peak, growth below an earlier peak is
+    not measured.
     """
 
     def __init__(self, device: torch.device):

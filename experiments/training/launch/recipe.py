@@ -1,4 +1,4 @@
-"""Training by a recipe: its stages in order, each a resumable run that begins with the weights of the one before."""
+"""Training by a recipe: stages in order, each a resumable run that is initialized with the weights of the previous one."""
 import math
 import shutil
 import sys
@@ -28,7 +28,7 @@ def train_recipe(recipe: RecipeConfig, folder: Path, overrides: list[dict], scri
     Args:
         recipe: the recipe.
         folder: gets a run folder for each stage, NUMBER-NAME.
-        overrides: nested settings, such as the root of the data set, which replace those of every stage.
+        overrides: nested settings that replace those of every stage, such as the root of the data set.
         script: name that error messages begin with.
 
     Returns:
@@ -44,9 +44,9 @@ def train_recipe(recipe: RecipeConfig, folder: Path, overrides: list[dict], scri
             prepare_cache(recipe, config)
         if not is_finished(run):
             print(f'stage {number + 1} of {len(recipe.stages)}, {stage.name}: {run}', file=sys.stderr, flush=True)
-            begun = (run / 'config.yaml').is_file()
-            config = resumed(run, overrides) if begun else config
-            training = build_training(config, run, resume=begun, init=None if begun else init)
+            is_started = (run / 'config.yaml').is_file()
+            config = resumed(run, overrides) if is_started else config
+            training = build_training(config, run, resume=is_started, init=None if is_started else init)
             training.begin()
             if code := complete(training.engine, script, training.finish):
                 return code
@@ -58,7 +58,8 @@ def train_recipe(recipe: RecipeConfig, folder: Path, overrides: list[dict], scri
 
 
 def stage_configs(recipe: RecipeConfig, overrides: list[dict]) -> list[RunConfig]:
-    """The config of each stage: preset, settings of the stages so far, overrides, and the steps that its samples make."""
+    """The config of each stage: the preset, the settings of this and the previous stages, the overrides, and the number of steps
+    of its samples."""
     preset = recipe.preset or (recipe.family if (PRESETS / f'{recipe.family}.yaml').is_file() else None)
     configs, changes = [], []
     for stage in recipe.stages:
@@ -81,15 +82,16 @@ def is_finished(run: Path) -> bool:
 
 
 def prepare_cache(recipe: RecipeConfig, config: RunConfig) -> None:
-    """Add label maps, embeddings and the recipe's reversed pairs to the cache, where it lacks them."""
+    """Add label maps, embeddings and the recipe's reversed pairs to the cache, where they are missing. Raises ValueError where
+    the data set is no cache or the config has no parser."""
     if recipe.reversed is None:
         return
     data, perception = config.data, config.perception
     if not isinstance(data, SwapData) or data.name != 'cache' or data.root is None:
-        raise ValueError('this recipe trains on reversed pairs, which stand beside a cache; pack one with '
-                         'scripts/prepare_data.py and give it with --root')
+        raise ValueError('this recipe trains on reversed pairs, which require a cache; pack one with scripts/prepare_data.py '
+                         'and give its folder with --root')
     if perception.parser is None:
-        raise ValueError('the label maps of a cache need a parser; leave perception.parser=null away')
+        raise ValueError('the label maps of a cache require a parser; omit perception.parser=null')
     root = data.root
     label(root, load_parser(perception.parser).labels, name=perception.parser, progress=_progress('parsing maps'))
     embed(root, fingerprint(perception.id_encoder), load_embedder(perception.id_encoder), progress=_progress('embeddings'))

@@ -1,11 +1,12 @@
 """Warnings about known failures of face swapping and of adversarial training, from the metrics of a run."""
 from collections import deque
 
-WINDOW = 10  # lines of the journal that a diagnosis covers
-FLAT_COSINE, FLAT_GAIN = 0.1, 0.005  # id_source below, with a smaller gain from the first to the second half of the window
-FADING_COSINE = 0.05  # fall of id_source below its maximum
-COPY_COSINE = 0.3  # id_target above, and above id_source
-WON_ACCURACY = 0.97  # of a discriminator, on real and on generated images
+WINDOW = 10  # number of journal lines that a diagnosis covers
+# Failure `flat`: id_source below the first value, with a gain from the first to the second half of the window below the second.
+FLAT_COSINE, FLAT_GAIN = 0.1, 0.005
+FADING_COSINE = 0.05  # failure `fading`: decrease of id_source below its maximum
+COPY_COSINE = 0.3  # failure `copy`: id_target above this value and above id_source
+DOMINANT_ACCURACY = 0.97  # failure `discriminator`: accuracies on real and on generated images above this value
 
 
 class TrainingMonitor:
@@ -51,7 +52,7 @@ class TrainingMonitor:
 
     def _discriminator_failure(self) -> dict[str, str]:
         real, fake = self._mean('real_accuracy'), self._mean('fake_accuracy')
-        if real is None or fake is None or min(real, fake) <= WON_ACCURACY:
+        if real is None or fake is None or min(real, fake) <= DOMINANT_ACCURACY:
             return {}
         return {'discriminator': f'the discriminator classifies {100 * real:.0f} % of the real and {100 * fake:.0f} % of the '
                                  'generated images correctly; lower param_groups.discriminator.lr or raise model.weights.r1'}

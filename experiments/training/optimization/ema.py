@@ -15,7 +15,7 @@ class EMA:
     Args:
         root: the module in training.
         modules: submodules to average: name -> module.
-        decay: in [0,1).
+        decay: weight of the previous average, in [0,1).
         start: number of the first update, counted from 0, that enters the average.
 
     Raises:

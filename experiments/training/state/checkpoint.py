@@ -1,5 +1,5 @@
-"""Checkpoints: complete, atomic, pruned. A checkpoint is a folder `step-00001000`, which gets its name after all of its files are
-on disk:
+"""Checkpoints: complete, atomic, pruned. A checkpoint is a folder `step-00001000`, which is renamed to this name once all of its
+files are on disk:
 
     model.safetensors    weights in training
     family.safetensors   EMA weights, the file that models.registry.load_family reads
@@ -26,7 +26,7 @@ from models.storage.strict_json import json_text
 
 
 def family_bytes(name: str, state: dict[str, Tensor], config: FamilyConfig) -> bytes:
-    """A family's state dict and config as a safetensors file; dtypes are kept. name: of the family in the registry."""
+    """A family's state dict and config as a safetensors file; dtypes are kept. name: name of the family in the registry."""
     tensors = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
     return save(tensors, {'format': 'pt', 'family': name, 'config': json.dumps(config.model_dump(mode='json'))})
 
@@ -103,9 +103,9 @@ class Checkpoints:
         kept = {*self.all()[-self.keep:], self.best()}
         for path in self.all():
             if path not in kept and (not self.best_metric or self._metrics(path) is not None):
-                doomed = temporary_path(path)  # renamed first, so that no half-deleted folder has the name of a checkpoint
-                os.replace(path, doomed)
-                remove(doomed)
+                renamed = temporary_path(path)  # so that no partly deleted folder has the name of a checkpoint
+                os.replace(path, renamed)
+                remove(renamed)
 
     def _metrics(self, path: Path) -> dict[str, float] | None:
         """The finite validation metrics of a checkpoint, None where its metrics.json cannot be read."""

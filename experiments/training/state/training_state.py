@@ -23,9 +23,9 @@ class TrainingState:
 
     Args:
         family: the family in training.
-        name: its name in the registry.
-        ema: its EMA weights.
-        param_groups: its parameter groups with their optimizers.
+        name: name of the family in the registry.
+        ema: EMA weights of the family.
+        param_groups: parameter groups of the family with their optimizers.
         sampler: the batch sampler of the loader, with state_dict and load_state_dict.
         fabric: the launched processes.
     """

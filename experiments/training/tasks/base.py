@@ -17,9 +17,9 @@ from models.perception.build import build_perception
 class Samples:
     """Data sets of a run.
 
-    model: config of the family with the settings that the data and the initial weights determine; train: samples of batches as
-    datasets.loaders.build_loader takes them; validation: of the fixed validation batches, None for none; identities: names of
-    the training identities, of the initial weights too, where the task lists them.
+    model: config of the family with the settings that the data and the initial weights determine; train: training samples, for
+    datasets.loaders.build_loader; validation: samples of the fixed validation batches, None for none; identities: names of the
+    training identities, including those of the initial weights, where the task lists them.
     """
 
     model: FamilyConfig

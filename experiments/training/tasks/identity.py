@@ -26,7 +26,7 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Single faces. The classes of the margin head are the identities of the training set; validation faces are of other
     identities, which have no class, and are used by the distillation loss alone."""
     data, seed = config.data, config.engine.seed
-    names: list[str] = []  # of the initial weights
+    names: list[str] = []  # training identities of the initial weights
     assert isinstance(data, RecognitionData) and isinstance(model, RecognizerConfig)
     if model.init and not resumed:
         settings, _, names = initial_encoder(model.init)
@@ -75,8 +75,8 @@ def export(engine: Engine) -> Path:
 
 
 def report(config: RunConfig, file: Path) -> str:
-    """Verification on the test partition, for a fold of webcaricature on the identities outside of it. Where the data set has no
-    test identities, a warning on stderr says so."""
+    """Verification on the test partition; for a fold of webcaricature, on the identities outside of it. Where the data set has no
+    test identities, a warning is printed to stderr."""
     data = config.data
     assert isinstance(data, RecognitionData)
     fold = is_training(data.partition) and data.partition != 'train' or data.partition.endswith('-test')

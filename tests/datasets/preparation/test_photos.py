@@ -16,7 +16,7 @@ from tests.datasets.layouts import image, write
 POINTS = np.array(TEMPLATES['celeba'].points, np.float32)
 
 
-class Stub:
+class CodedDetector:
     """A detector whose result is coded in the top-left pixel of a photo: number of faces, their scale in tenths, and whether the
     nose lies far outside the face."""
 
@@ -35,13 +35,13 @@ class Stub:
 
 @pytest.fixture
 def detector(monkeypatch):
-    stub = Stub()
+    stub = CodedDetector()
     monkeypatch.setattr(preparation, 'build_detector', lambda name: stub)
     return stub
 
 
 def photo(path, seed, code=(1, 20, 0)):
-    """Write a photo with the code of Stub in its top-left pixel."""
+    """Write a photo with the code of CodedDetector in its top-left pixel."""
     array = np.zeros((600, 500, 3), np.uint8)
     array[10:10 + 436, 20:20 + 356] = image(seed, 356, 436)
     array[0, 0] = code

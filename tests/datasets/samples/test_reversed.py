@@ -89,12 +89,12 @@ def test_a_reversed_sample_holds_the_truth_under_the_same_augmentation(folder):
     faces, labels = swaps.faces, set()
     for row, (truth, target) in enumerate(zip(batch.truth, batch.target)):
         correlation = torch.corrcoef(torch.stack([truth.flatten().float(), target.flatten().float()]))[0, 1]
-        assert correlation < -0.9  # the inverted image, moved and colored as the truth
+        assert correlation < -0.9  # the inverted image, under the same augmentation as the truth
         labels.add(int(batch.source_label[row]))
     assert labels <= set(faces.labels.tolist()) and len(labels) > 1
 
 
-def test_half_of_the_samples_are_reversed_and_the_others_are_as_without(folder):
+def test_half_of_the_samples_are_reversed_and_the_others_unchanged(folder):
     reverse(folder, negative, nose, name='negative')
     mixed = build_swaps('cache', folder, 32, 'train', reversed_ratio=0.5, seed=1)
     batch = mixed.batch([(epoch, index) for epoch in range(20) for index in range(12)])
@@ -111,7 +111,7 @@ def test_validation_samples_are_not_reversed(folder):
     assert build_swaps('cache', folder, 32, 'test', reversed_ratio=1.0)[0].truth is None
 
 
-def test_reversed_pairs_that_are_missing_are_named(folder, tmp_path):
+def test_missing_reversed_pairs_raise_value_error(folder, tmp_path):
     with pytest.raises(ValueError, match='holds no reversed pairs; write them with scripts/prepare_data.py reverse'):
         build_swaps('cache', folder, 32, reversed_ratio=0.5)
     with pytest.raises(ValueError, match='is no cache, and reversed pairs are part of a cache'):

@@ -13,9 +13,10 @@ from models.registry import build_family
 
 TINY = {'model.size': 32, 'model.fold': 2, 'model.widths': [8, 16], 'model.depth': 1, 'engine.steps': 4, 'data.batch': 2}
 ENCODERS = {
-    'question': 'Do couples help?', 'seeds': [0, 1], 'variants': {'no couples': {'settings': {'data.balanced': False}}},
+    'question': 'Do pairs of photos and drawings help?', 'seeds': [0, 1],
+    'variants': {'no pairs': {'settings': {'data.balanced': False}}},
     'base': {'family': 'recognizer', 'settings': {
-        'model.size': 32, 'model.embedding': 8, 'data.balanced': True, 'data.name': 'webcaricature', 'data.root': 'people',
+        'model.size': 32, 'model.embedding': 8, 'data.balanced': True, 'data.name': 'webcaricature', 'data.root': 'caricatures',
         'model.init': 'identity-mobilefacenet', 'model.weights.margin': 0}},
 }
 

@@ -61,7 +61,7 @@ def test_encoders_are_compared_with_their_initialization(tmp_path, caricatures, 
     result = compare_encoders('tiny', config, runs, faces)
     (table,) = result.tables.values()
     rows = {row.name: row for row in table.rows}
-    assert list(rows) == ['base', 'no couples', 'identity-mobilefacenet, without training']
+    assert list(rows) == ['base', 'no pairs', 'identity-mobilefacenet, without training']
     initial = rows['identity-mobilefacenet, without training']
     assert not initial.ranked and initial.cells['auc'].deviation is None and 0.5 < initial.cells['auc'].mean <= 1
     assert rows['base'].cells['auc'].deviation > 0 and set(table.columns) <= set(rows['base'].cells)

@@ -11,7 +11,7 @@ from experiments.evaluation.aggregation import spread
 from experiments.evaluation.evaluator import Evaluation
 from experiments.evaluation.judges import Judges, choose_embedder
 from experiments.evaluation.measures import MEASURES
-from experiments.evaluation.protocols.swaps import PAIRS, build_protocol, synthetic
+from experiments.evaluation.protocols.swaps import DEFAULT_PAIR_COUNT, build_protocol, synthetic
 from experiments.evaluation.systems import CopySource, Images, System, sanity_rows
 from experiments.evaluation.tables import from_evaluation
 from models import weights
@@ -113,7 +113,7 @@ def test_images_of_another_system_are_evaluated(judges, protocol, tmp_path, rows
 def test_lists_are_fixed_and_hashed(protocol, tmp_path):
     equal, longer, larger = synthetic(SIZE, COUNT), synthetic(SIZE, COUNT + 1), synthetic(64, COUNT)
     assert equal.sha256 == protocol.sha256 and equal.names == longer.names[:COUNT]
-    assert len({protocol.sha256, longer.sha256, larger.sha256}) == 3 and PAIRS >= 1000
+    assert len({protocol.sha256, longer.sha256, larger.sha256}) == 3 and DEFAULT_PAIR_COUNT >= 1000
     identities = [{name.split('/')[0] for name in pair} for pair in longer.names]
     assert all(len(pair) == 2 for pair in identities)
     protocol.write(tmp_path)

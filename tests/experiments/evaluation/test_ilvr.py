@@ -2,14 +2,14 @@
 import pytest
 import torch
 
-from experiments.evaluation.ilvr import COLUMNS, compare, id_similarity
+from experiments.evaluation.ilvr import COLUMNS, compare, sample_figures
 from experiments.evaluation.tables import Table
 from models.ddpm.ilvr import ILVRConfig
 
 
 def figures_of(images, references, embed):
     with torch.no_grad():
-        return id_similarity(images, references, embed(references), 4, embed, 'face')
+        return sample_figures(images, references, embed(references), 4, embed, 'face')
 
 
 def test_copies_of_references_have_zero_error_and_variety(references, embed):

@@ -1,4 +1,4 @@
-"""Evaluations that are killed, or end on a full disk, resume to the same figures."""
+"""Resumption of evaluations after kills and on a full disk."""
 import json
 import random
 from functools import partial
@@ -34,11 +34,11 @@ def leftovers(folder) -> list:
     return [path for path in folder.rglob('*') if path.name.startswith('.') or path.suffix in ('.tmp', '.partial', '.part')]
 
 
-@pytest.mark.parametrize('points', [4, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_killed_evaluation_gives_the_same_figures(points, inputs, tmp_path):
-    lines = kills.run(lambda: evaluate(inputs, tmp_path / 'whole'))
-    expected, rng = figures(tmp_path / 'whole'), random.Random(points)
-    for number in range(points):
+@pytest.mark.parametrize('num_kills', [4, pytest.param(30, marks=pytest.mark.slow)])
+def test_a_killed_evaluation_gives_the_same_figures(num_kills, inputs, tmp_path):
+    lines = kills.run(lambda: evaluate(inputs, tmp_path / 'uninterrupted'))
+    expected, rng = figures(tmp_path / 'uninterrupted'), random.Random(num_kills)
+    for number in range(num_kills):
         folder, line = tmp_path / str(number), rng.randint(1, lines - 1)
         assert kills.run(partial(evaluate, inputs, folder), line) is None
         assert kills.run(partial(evaluate, inputs, folder)), f'failed after a kill at line {line} of {lines}'
@@ -46,7 +46,7 @@ def test_a_killed_evaluation_gives_the_same_figures(points, inputs, tmp_path):
 
 
 def test_a_full_disk_raises_a_write_error(inputs, tmp_path, small_disk):
-    evaluate(inputs, tmp_path / 'whole')
+    evaluate(inputs, tmp_path / 'uninterrupted')
     for free in (0, 4096, 12_288):
         folder = small_disk / str(free)
         fill(small_disk, free)
@@ -55,4 +55,4 @@ def test_a_full_disk_raises_a_write_error(inputs, tmp_path, small_disk):
         assert not leftovers(small_disk)
         release(small_disk)
         evaluate(inputs, folder)
-        assert figures(folder) == figures(tmp_path / 'whole')
+        assert figures(folder) == figures(tmp_path / 'uninterrupted')

@@ -1,3 +1,4 @@
+"""Fixtures of the tests of training."""
 import pytest
 import torch
 

@@ -34,7 +34,7 @@ class ConstantLoss(Toy):
     ({'best': 'validation/x'}, 'needs validation images'),
     ({'best': 'validation/x', 'validation': toy_batches(1)}, 'is not measured; there are: validation/discriminator'),
 ])
-def test_mistakes_are_named(tmp_path, settings, message):
+def test_invalid_settings_raise_run_error(tmp_path, settings, message):
     with pytest.raises(RunError, match=message):
         toy_engine(tmp_path, **settings).fit()
 
@@ -77,7 +77,7 @@ def test_full_disk_keeps_the_old_checkpoints(tmp_path, monkeypatch, uninterrupte
     assert is_equal(resumed(tmp_path), uninterrupted)
 
 
-def test_unwritable_folder_is_one_sentence(tmp_path):
+def test_unwritable_folder_raises_one_sentence(tmp_path):
     (tmp_path / 'file').write_text('no folder')
     with pytest.raises(RunError, match=r'cannot be written: .*there is no checkpoint yet$'):
         toy_engine(tmp_path / 'file' / 'run').fit()

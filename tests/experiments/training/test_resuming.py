@@ -1,4 +1,4 @@
-"""Runs that signals, kills and a second process interrupt or share; checkpoints that are kept."""
+"""Resumption of training after signals and kills, training by two processes, and retention of checkpoints."""
 import os
 import signal
 import subprocess

@@ -62,7 +62,7 @@ def inputs(config: GeneratorConfig, count: int = 2) -> tuple[Tensor, Tensor, dic
     ],
     ids=str,
 )
-def test_each_form_renders_an_image_and_has_gradients_everywhere(changes):
+def test_each_form_renders_an_image_and_all_parameters_have_gradients(changes):
     generator = build(**changes)
     for attention in generator.attention.values():
         torch.nn.init.ones_(attention.gamma)

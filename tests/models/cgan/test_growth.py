@@ -1,4 +1,4 @@
-"""Weights of a CGAN as the start of another size and another discriminator."""
+"""Initialization of a CGAN with weights of another size and another discriminator."""
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -25,7 +25,7 @@ def file(tmp_path):
     return path
 
 
-def test_weights_grow_to_a_larger_image(file):
+def test_weights_initialize_a_larger_image_size(file):
     large = family(64, 16)
     load_weights(large, file)
     small = family(32, 8).state_dict()

@@ -73,8 +73,8 @@ def test_the_kl_loss_warms_up():
 
 def test_labels_come_from_the_batch_or_the_parser():
     cvae, batch = build(), build_batch()
-    unlabelled = SwapBatch(batch.source, batch.target, batch.same)
-    torch.testing.assert_close(cvae.labels(unlabelled), cvae.perception.parser.labels(batch.target), rtol=0, atol=0)
+    unlabeled = SwapBatch(batch.source, batch.target, batch.same)
+    torch.testing.assert_close(cvae.labels(unlabeled), cvae.perception.parser.labels(batch.target), rtol=0, atol=0)
     assert cvae.labels(batch) is batch.target_parsing
 
 

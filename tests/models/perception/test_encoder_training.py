@@ -210,7 +210,7 @@ def test_trains_last_changes_the_last_stage_only(network):
     assert all(any(name.startswith(begin) for name in changed) for begin in last)
 
 
-def test_start_from_an_encoder_file(tmp_path):
+def test_initial_weights_from_an_encoder_file(tmp_path):
     recognizer, file = _build(), tmp_path / 'encoder.safetensors'
     file.write_bytes(encoder_bytes(recognizer, ['Adele', 'Bob']))
     settings, state, names = initial_encoder(str(file))
@@ -227,9 +227,9 @@ def test_zoo_encoder_lists_its_training_identities():
     assert training_identities('identity-mobilefacenet') is None and initial_encoder('identity-mobilefacenet')[2] == []
 
 
-def test_start_from_a_zoo_encoder():
+def test_initial_weights_from_a_zoo_encoder():
     settings, state, _ = initial_encoder('identity-mobilefacenet')
     network = Recognizer(RecognizerConfig(num_identities=2, **settings), None).network
     network.load_state_dict({name: state[name] for name in network.state_dict()})
-    with pytest.raises(ValueError, match='nobody'):
-        initial_encoder('nobody')
+    with pytest.raises(ValueError, match='unknown'):
+        initial_encoder('unknown')

@@ -1,4 +1,4 @@
-"""Masks of swaps: occluders in front of a face are kept, and a swap does not extend beyond the head."""
+"""Masks of swaps at occluders and at the outline of the head."""
 from pathlib import Path
 
 import cv2

@@ -34,7 +34,7 @@ def test_weights_are_those_of_the_zoo_or_of_the_file(file):
     assert model.file == file and model.info.model == 'family' and list(model.info.weights) == ['family.safetensors']
 
 
-def test_simswap_is_known_by_its_name():
+def test_simswap_is_selected_by_its_name():
     assert SwapModel(load_no_generator, weights='simswap-224').simswap == 'simswap-224'
     assert SwapModel(load_no_generator).simswap is None
 

@@ -141,7 +141,7 @@ def serve(monkeypatch, tmp_path):
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         address = f'http://127.0.0.1:{server.server_address[1]}/net.bin'
-        entry = weights.Entry('net', 'net.bin', address, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), 'MIT', 'nobody')
+        entry = weights.Entry('net', 'net.bin', address, hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), 'MIT', 'author')
         monkeypatch.setitem(weights.TABLE, 'net', entry)
         return address, starts
 

@@ -18,7 +18,7 @@ UNSUPERVISED = ('id_drift', 'parsing', 'landmarks', 'shading', 'distillation')
 
 
 def supervised(swap, rows, truth=None):
-    """The same swap, with the expected swap known in these rows."""
+    """The swap with an expected swap, by default its own image, in the rows that are True."""
     batch = replace(swap.batch, truth=swap.image.detach().clone() if truth is None else truth,
                     has_truth=torch.tensor(rows), same=torch.zeros(4, dtype=torch.bool))
     return replace(swap, batch=batch)
@@ -31,7 +31,7 @@ def test_a_swap_equal_to_the_truth_has_no_loss(name, perception):  # noqa: F811
 
 
 @pytest.mark.parametrize('name', ['reconstruction', 'edges'])
-def test_rows_without_a_truth_do_not_count(name, perception):  # noqa: F811
+def test_rows_without_a_truth_have_no_influence(name, perception):  # noqa: F811
     swap = Rendered(perception).swap()
     one = swap_losses(supervised(swap, [True, False, False, False], swap.batch.target), {name: 1.0})[name]
     other = supervised(swap, [True, False, False, False], torch.cat([swap.batch.target[:1], swap.batch.source[1:]]))
@@ -39,7 +39,7 @@ def test_rows_without_a_truth_do_not_count(name, perception):  # noqa: F811
 
 
 @pytest.mark.parametrize('name', UNSUPERVISED)
-def test_losses_of_unknown_swaps_are_zero_where_all_are_known(name, perception):  # noqa: F811
+def test_unsupervised_losses_are_zero_where_all_rows_have_a_truth(name, perception):  # noqa: F811
     swap = Rendered(perception).swap()
     assert swap_losses(supervised(swap, [False] * 4), {name: 1.0})[name].abs() > 0
     assert swap_losses(replace(swap, batch=supervised(swap, [True] * 4).batch), {name: 1.0})[name] == 0
@@ -52,7 +52,7 @@ def test_a_truth_without_rows_holds_for_the_whole_batch(perception):  # noqa: F8
     assert rendered.supervised.all() and rendered.real is batch.source
 
 
-def test_labels_of_the_real_images_are_the_sources_where_the_truth_is_known(perception):  # noqa: F811
+def test_real_label_is_the_source_label_in_rows_with_a_truth(perception):  # noqa: F811
     batch = replace(Rendered(perception).swap().batch, source_label=torch.arange(4), target_label=torch.arange(10, 14),
                     same=torch.zeros(4, dtype=torch.bool))
     assert batch.real_label.tolist() == [10, 11, 12, 13]
@@ -60,7 +60,7 @@ def test_labels_of_the_real_images_are_the_sources_where_the_truth_is_known(perc
 
 
 @pytest.mark.parametrize('name', SWAPPERS)
-def test_every_family_learns_from_the_truth(name):
+def test_losses_of_every_family_depend_on_the_truth(name):
     small = small_family(name)
     torch.manual_seed(0)
     family = build_family(name, small.config.model, tiny_perception(teacher_size=small.config.model['size']))
@@ -74,17 +74,17 @@ def test_every_family_learns_from_the_truth(name):
     assert any(not torch.allclose(losses['target'][key], losses['source'][key]) for key in losses['target'])
 
 
-def test_the_discriminator_sees_the_truth_as_real():
+def test_truth_is_a_real_image_of_the_discriminator():
     family, batch = build(weights=weights(adversarial=1.0)), build_batch()
-    seen, forward = [], family.discriminator.forward
-    family.discriminator.forward = lambda images: seen.append(images) or forward(images)
+    inputs, forward = [], family.discriminator.forward
+    family.discriminator.forward = lambda images: inputs.append(images) or forward(images)
     batch = replace(batch, truth=batch.source, has_truth=torch.tensor([False, True, True, False]))
     family('discriminator', batch, 0, {})
-    assert torch.equal(seen[0], batch.source)
+    assert torch.equal(inputs[0], batch.source)
 
 
-def test_feature_reconstruction_compares_with_the_truth_where_it_is_known():
-    family = build(weights=weights(feature_reconstruction=1.0)).eval()  # the spectral norms stand still
+def test_feature_reconstruction_compares_with_the_truth():
+    family = build(weights=weights(feature_reconstruction=1.0)).eval()  # fixed spectral norms
     batch = replace(build_batch(), same=torch.zeros(4, dtype=torch.bool))
     assert family('generator', batch, 0, {})['feature_reconstruction'] == 0
     known = replace(batch, truth=batch.source, has_truth=torch.tensor([True, False, False, False]))
@@ -105,7 +105,7 @@ class Inverting:
         return -batch.target
 
 
-def test_a_pasted_swap_leaves_the_surroundings_as_they_are():
+def test_pasted_swap_preserves_the_surroundings():
     batch = build_batch()
     labels = torch.zeros(4, 32, 32, dtype=torch.int64)
     labels[:, 12:20, 12:20] = PARTS.index('nose')
@@ -115,7 +115,7 @@ def test_a_pasted_swap_leaves_the_surroundings_as_they_are():
     assert (pasted[:, :, 14:18, 14:18] + smooth[:, :, 14:18, 14:18]).abs().mean() < 0.2
 
 
-def test_every_loss_is_against_real_or_of_unknown_swaps_or_of_any():
+def test_every_loss_is_supervised_unsupervised_or_both():
     assert set(AGAINST_REAL) | set(UNSUPERVISED) | {'id_encoder', 'id', 'background', 'contrast', 'total_variation'} == set(
         SWAP_LOSSES)
 
@@ -141,10 +141,10 @@ def reversible():
     return replace(batch, same=torch.tensor([True, True, False, True]), source_embedding=torch.eye(4, ID_DIM))
 
 
-def test_a_pair_of_one_identity_is_reversed_by_the_source_of_the_row_before(reverser):
+def test_pair_of_one_identity_is_reversed_with_the_source_of_the_previous_row(reverser):
     batch = reversible()
     pairs = reversed_pairs(batch, reverser, lambda images: torch.full_like(batch.target_parsing, 2), 1.0)
-    assert pairs.same.tolist() == [False, False, False, True]  # in the last row, the row before shows the same identity
+    assert pairs.same.tolist() == [False, False, False, True]  # the last row and the previous one have the same identity
     assert pairs.supervised.tolist() == [True, True, False, True]
     assert torch.equal(pairs.truth, batch.target) and torch.equal(pairs.source, batch.source)
     inside = slice(14, 18)

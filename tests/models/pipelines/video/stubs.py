@@ -91,14 +91,14 @@ def encode(path: Path, frames: list, stamps: list[int], base: Fraction = Fractio
     """Write a video.
 
     Args:
-        path: of the file.
+        path: path of the file.
         frames: (H,W,3) uint8 RGB, or av.VideoFrame.
-        stamps: of the frames in units of `base`.
+        stamps: time stamps of the frames in units of `base`.
         base: seconds per unit.
-        codecs: of video and audio; None for CODECS.
+        codecs: codecs of video and audio; None for CODECS.
         sound: start and end of the audio in seconds.
         pixels: pixel format.
-        options: of the video codec.
+        options: options of the video codec.
         container: options of the muxer.
         tags: matrix, range, primaries and transfer curve.
         rate: frames per second.

@@ -1,4 +1,4 @@
-"""Conversion of videos: frames, time stamps and audio are preserved, and interrupted conversions resume bit-exactly."""
+"""Conversion of videos: frames, time stamps, audio, and resumption of interrupted conversions."""
 import io
 
 import av
