@@ -35,9 +35,9 @@ def describe(schema: type[Config] | Config, sections: Mapping[str, type[Config] 
         prefix: prepended to every key, such as 'engine.'.
     """
     lines, sections = [], sections or {}
-    is_class = isinstance(schema, type)
-    for name, field in (schema if is_class else type(schema)).model_fields.items():
-        default = field.get_default(call_default_factory=True) if is_class else getattr(schema, name)
+    config_class = schema if isinstance(schema, type) else type(schema)
+    for name, field in config_class.model_fields.items():
+        default = field.get_default(call_default_factory=True) if schema is config_class else getattr(schema, name)
         key = f'{prefix}{name}'
         if name in sections:
             lines += describe(sections[name], prefix=f'{key}.')
