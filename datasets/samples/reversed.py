@@ -37,7 +37,7 @@ class ReversedPairs:
         if not (self.folder / INDEX_FILE).is_file():
             raise ValueError(f'{self.folder} holds no reversed pairs; write them with scripts/prepare_data.py reverse')
         with np.load(self.folder / INDEX_FILE, allow_pickle=False) as index:
-            rows, self._swapped_labels, self.stamp = index['rows'], index['strangers'], str(index['stamp'])
+            rows, self._swapped_labels, self.stamp = index['rows'], index['swapped_labels'], str(index['stamp'])
         self._position = np.full(rows.max() + 1, -1)
         self._position[rows] = np.arange(len(rows))
         self._open()
@@ -119,7 +119,7 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
     fill_batches(arrays, IMAGES_FILE, _FILLED, np.arange(pairs), batch, render, progress)
     arrays.keep(IMAGES_FILE, PARSING_FILE)
     with replacing(faces.root / INDEX_FILE) as temporary, temporary.open('wb') as handle:
-        np.savez(handle, rows=faces.rows, strangers=faces.labels[sources], stamp=stamp)
+        np.savez(handle, rows=faces.rows, swapped_labels=faces.labels[sources], stamp=stamp)
     arrays.discard()
     return pairs
 
