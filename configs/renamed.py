@@ -4,6 +4,7 @@ Readers of files convert what they read by these functions. No other module cont
 """
 import re
 import warnings
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from configs.data import SECTIONS, DataConfig
@@ -90,15 +91,23 @@ def _warn(old: str, new: str, what: str = 'setting', stacklevel: int = 4) -> Non
         warnings.warn(f'the {what} {old} is now called {new}; replace it', FutureWarning, stacklevel=stacklevel)
 
 
+def _warn_of_file(file: str | Path, old: str, new: str, stacklevel: int = 4) -> None:
+    if str(file) not in _warned:
+        _warned.add(str(file))
+        warnings.warn(f'{file} has names of an earlier version, such as {old}, now {new}; they are converted on reading',
+                      FutureWarning, stacklevel=stacklevel)
+
+
 def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[str, ...] = (), *,
-                     warn: bool = True) -> dict[str, Any]:
+                     warn: bool = True, file: str | Path | None = None) -> dict[str, Any]:
     """Nested settings with the names of this version.
 
     Args:
         settings: the settings.
         family: the family of their section `model`.
         parents: the sections that contain them, from the top; ('model',) for a family's own config.
-        warn: warn once per process about each old name (FutureWarning); False for files that users do not edit.
+        warn: warn about old names (FutureWarning), once per process and name; False for the files of models/zoo.
+        file: the generated file that holds the settings; the warning names it and appears once per file.
 
     Raises:
         ValueError: a setting of another task in a section `data` with the keys of all tasks.
@@ -110,9 +119,10 @@ def renamed_settings(settings: dict[str, Any], family: str = '', parents: tuple[
     for key, value in settings.items():
         new = _renamed(key, section, family) if isinstance(key, str) else key
         if warn and new != key:
-            _warn('.'.join((*parents, key)), '.'.join((*parents, new)))
+            names = '.'.join((*parents, key)), '.'.join((*parents, new))
+            _warn(*names) if file is None else _warn_of_file(file, *names)
         if isinstance(value, dict):
-            value = renamed_settings(value, family, (*parents, str(new)), warn=warn)
+            value = renamed_settings(value, family, (*parents, str(new)), warn=warn, file=file)
         elif isinstance(value, str):
             value = renamed_metric(value, family) if (section, new) == ('engine', 'best') else value
             value = _VALUES.get((section, new), {}).get(value, value)
@@ -163,9 +173,13 @@ def renamed_metric(key: str, family: str = '') -> str:
     return f'{section}/' + _ACCURACY.sub(r'_\1_accuracy', name)
 
 
-def renamed_metrics(values: dict[str, Any], family: str = '') -> dict[str, Any]:
-    """A line of journal.jsonl, the content of metrics.json, or the figures of a row of a table, by metric."""
-    return {renamed_metric(key, family): value for key, value in values.items()}
+def renamed_metrics(values: dict[str, Any], family: str = '', file: str | Path | None = None) -> dict[str, Any]:
+    """A line of journal.jsonl, the content of metrics.json, or the figures of a row of a table, by metric. file: the file that
+    holds it, for a warning about old names, once per file; None for no warning."""
+    renamed = {renamed_metric(key, family): value for key, value in values.items()}
+    if file is not None and (old := sorted(values.keys() - renamed.keys())):
+        _warn_of_file(file, old[0], renamed_metric(old[0], family), 3)
+    return renamed
 
 
 def renamed_argument(value: str) -> str:

@@ -137,7 +137,7 @@ def load(path: Path) -> RunConfig:
     settings = parse_yaml(read_text(path), path)
     if not isinstance(settings, dict):
         raise ValueError(f'{path} holds no settings; restore it or start a new run')
-    settings = renamed_settings(settings, str(settings.get('family')), warn=False)
+    settings = renamed_settings(settings, str(settings.get('family')), file=path)
     data = settings.get('data')
     return checked_run(settings, section_of(set(data) if isinstance(data, dict) else set()))
 

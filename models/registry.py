@@ -12,6 +12,7 @@ from configs.reading import parse_json, shown
 from configs.renamed import renamed_metadata, renamed_settings, renamed_tensors
 from configs.resolve import checked
 from models.base import Family, FamilyConfig, Perception, Task
+from models.weights_table import ZOO
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def load_family(path: str | Path, perception: Perception | None, *, task: Task |
                          f'{_TASK_DESCRIPTIONS[task]}')
     family_class, schema = family_types(metadata['family'])
     settings = parse_json(metadata['config'], f'the config in {path}')
-    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=False))
+    config = checked(schema, renamed_settings(settings, metadata['family'], ('model',), warn=Path(path).parent != ZOO,
+                                              file=path))
     try:
         family = family_class(config, perception)
     except Exception as error:  # impossible widths and sizes raise errors of many types in PyTorch

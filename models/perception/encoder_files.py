@@ -14,6 +14,7 @@ from models.conversion.convert import read_state
 from models.perception.encoders.embedder import Embedder
 from models.perception.encoders.family import NETWORKS, Recognizer, RecognizerConfig, frame
 from models.perception.published import EMBEDDERS, file_of, published
+from models.weights_table import ZOO
 
 # entries of EMBEDDERS -> names of NETWORKS
 _ARCHITECTURES = {'identity-mobilefacenet': 'mobilefacenet', 'identity-caricature': 'mobilefacenet',
@@ -63,8 +64,9 @@ def _encoder_metadata(path: str | Path) -> dict[str, str]:
 def _config(path: str | Path) -> RecognizerConfig:
     """The config in a file of encoder_bytes. Raises ValueError for another file."""
     settings = parse_json(_encoder_metadata(path)['recognizer'], f'the config in {path}')
-    return checked(RecognizerConfig, renamed_settings(settings, 'recognizer', ('model',), warn=False)
-                   if isinstance(settings, dict) else settings)
+    if isinstance(settings, dict):
+        settings = renamed_settings(settings, 'recognizer', ('model',), warn=Path(path).parent != ZOO, file=path)
+    return checked(RecognizerConfig, settings)
 
 
 def training_identities(source: str | Path) -> list[str] | None:

@@ -169,3 +169,22 @@ def test_tensors_of_earlier_modules_take_the_new_names():
     assert renamed.renamed_tensors(earlier) == {
         'discriminator.conv.weight': 1, 'discriminators.0.bias': 2, 'domain_classifier.0.weight': 3, 'teacher_head.bias': 4,
         'generator.reading.weight': 5}
+
+
+def test_files_of_an_earlier_version_are_named_once_in_a_warning(run, tmp_path):
+    with pytest.warns(FutureWarning) as caught:
+        load(run / 'config.yaml')
+        load(run / 'config.yaml')
+        read_journal(run)
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == 2 and all('such as' in message and 'converted on reading' in message for message in messages)
+    assert f'{run / "config.yaml"} has names of an earlier version' in messages[0]
+    assert str(run / 'journal.jsonl') in messages[1]
+
+
+def test_weights_of_an_earlier_version_are_named_in_a_warning_and_those_of_the_zoo_are_not(tmp_path, recwarn):
+    load_family(ZOO / 'cgan.safetensors', None)
+    assert not [warning for warning in recwarn if 'earlier version' in str(warning.message)]
+    copy = shutil.copy(ZOO / 'cgan.safetensors', tmp_path / 'own.safetensors')
+    with pytest.warns(FutureWarning, match='own.safetensors has names of an earlier version, such as .*, now .*'):
+        load_family(copy, None)

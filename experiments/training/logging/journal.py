@@ -61,7 +61,7 @@ def read_journal(folder: Path) -> list[dict]:
         except (ValueError, RecursionError):
             continue
         if isinstance(line, dict) and type(line.get('step')) is int:
-            lines.append(renamed_metrics(line, family))
+            lines.append(renamed_metrics(line, family, path))
     return lines
 
 
