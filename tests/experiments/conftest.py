@@ -17,7 +17,7 @@ def registered_toy(monkeypatch):
     monkeypatch.setitem(registry.FAMILIES, 'toy', entry)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope='module')
 def single_thread():
     """Results are bit-exact for equal numbers of threads only."""
     threads = torch.get_num_threads()
