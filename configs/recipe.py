@@ -1,4 +1,4 @@
-"""Recipes: the training of published weights in stages, one YAML file each in configs/recipes/."""
+"""Recipes: the stages of a training, one YAML file each in configs/recipes/."""
 from pathlib import Path
 from typing import Any
 

@@ -10,7 +10,7 @@
     python scripts/train.py --family cvae --dry-run
     python scripts/train.py --help-config cvae
 
-A recipe (configs/recipes/) trains published weights in stages; the same command, with the same --out, resumes it.
+A recipe (configs/recipes/) trains a family in stages; the same command, with the same --out, resumes it.
 
 recognizer trains an identity encoder by a margin head, by distillation (perception.teacher, model.weights.distill), or by both;
 the run folder gets encoder.safetensors. parser trains the face parser on folders with label maps (prepare_data.py pseudo-labels,
