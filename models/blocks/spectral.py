@@ -9,13 +9,12 @@ Two forms, for two layouts of published state dicts:
 """
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.library import custom_op
+from torch import Tensor, library, nn
 
 from models.precision import full_precision
 
 
-@custom_op('face_swap_suite::power_step', mutates_args=('u', 'v'))
+@library.custom_op('face_swap_suite::power_step', mutates_args=('u', 'v'))
 def power_step(matrix: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """One power step of a matrix (O,I) on the stored vectors u (O,) and v (I,), in place; returns copies of both.
 
