@@ -61,8 +61,6 @@ class SwapFamily(Family):
     def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
         super().__init__(config, perception)
         self.require('distillation_teacher', 'distillation')
-        if config.reversed and perception is not None and perception.reverser is None:
-            raise ValueError('model.reversed needs a trained swapper: name one as perception.reverser, or set model.reversed=0')
         if config.jitter and self.is_active('perceptual'):
             raise ValueError('the loss perceptual compares swap and target pixel by pixel, which the jitter displaces: set '
                              'model.jitter=0 or model.weights.perceptual=0')

@@ -11,6 +11,8 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Pairs of a source and a target."""
     data, seed = config.data, config.engine.seed
     assert isinstance(data, SwapData)
+    if 'reverser' in model.networks() and config.perception.reverser is None:
+        raise ValueError('model.reversed needs a trained swapper: name one as perception.reverser, or set model.reversed=0')
     encoder = fingerprint(config.perception.id_encoder)
     train = build_swaps(data.name, data.root, model.size, data.partition, same_ratio=data.same_ratio,
                         reversed_ratio=data.reversed, seed=seed, augment=data.augment, encoder=encoder)
