@@ -60,14 +60,14 @@ class SwapFamily(Family):
 
     def __init__(self, config: SwapFamilyConfig, perception: Perception | None):
         super().__init__(config, perception)
-        self.require('distillation_teacher', 'distillation')
         if config.jitter and self.is_active('perceptual'):
             raise ValueError('the loss perceptual compares swap and target pixel by pixel, which the jitter displaces: set '
                              'model.jitter=0 or model.weights.perceptual=0')
         if config.blend and self.is_active('classes'):
             raise ValueError('a mixture of two identities belongs to no class: set model.blend=0 or model.weights.classes=0')
-        if self.is_active('distillation') and perception is not None:
-            teacher_size = perception.require('distillation_teacher').config.size
+        teacher = None if perception is None else perception.distillation_teacher
+        if self.is_active('distillation') and teacher is not None:
+            teacher_size = teacher.config.size
             if teacher_size != config.size:
                 raise ValueError(f'the distillation teacher generates images of {teacher_size} pixels, this family of '
                                  f'{config.size}: set the same model.size for both')

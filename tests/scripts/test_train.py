@@ -53,6 +53,7 @@ def test_interrupted_run_resumes(train, tmp_path, monkeypatch, capsys):
     (['--family', 'cvae', '--set', 'model.size=big'], 'size does not fit'),
     (['--family', 'cvae', '--set', 'data.batch=0'], 'the setting data.batch does not fit'),
     (['--family', 'cvae', '--set', 'model.reversed=0.5'], 'name one as perception.reverser'),
+    (['--family', 'cvae', '--set', 'model.weights.distillation=1'], 'name one as perception.distillation_teacher'),
     (['--family', 'cvae', '--preset', 'nothing'], "no preset 'nothing'"),
     (['--family', 'cvae', '--data', 'celeba', '--root', 'nowhere'], 'nowhere'),
     (['--family', 'cvae', '--data', 'celeba', '--root', 'one', 'two'], 'cvae is trained on one folder'),

@@ -11,8 +11,9 @@ def samples(config: RunConfig, model: FamilyConfig, resumed: bool) -> Samples:
     """Pairs of a source and a target."""
     data, seed = config.data, config.engine.seed
     assert isinstance(data, SwapData)
-    if 'reverser' in model.networks() and config.perception.reverser is None:
-        raise ValueError('model.reversed needs a trained swapper: name one as perception.reverser, or set model.reversed=0')
+    for network, setting in (('reverser', 'model.reversed'), ('distillation_teacher', 'model.weights.distillation')):
+        if network in model.networks() and getattr(config.perception, network) is None:
+            raise ValueError(f'{setting} needs a trained swapper: name one as perception.{network}, or set {setting}=0')
     encoder = fingerprint(config.perception.id_encoder)
     train = build_swaps(data.name, data.root, model.size, data.partition, same_ratio=data.same_ratio,
                         reversed_ratio=data.reversed, seed=seed, augment=data.augment, encoder=encoder)

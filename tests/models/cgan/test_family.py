@@ -174,10 +174,12 @@ def test_distillation_moves_pairs_of_different_identities_to_the_teachers_swap()
     assert loss < 0.9 * before
 
 
-def test_a_missing_distillation_teacher_or_one_of_another_size_raises():
+def test_a_missing_distillation_teacher_raises_in_training_only_and_one_of_another_size_always():
     perception = tiny_perception()
+    family, batch = build(weights=weights(distillation=1.0), perception=perception), build_batch()
+    assert torch.isfinite(family.eval().generate(batch)).all()
     with pytest.raises(ValueError, match='needs perception.distillation_teacher'):
-        build(weights=weights(distillation=1.0), perception=perception)
+        family.train()('generator', batch, 0, {})
     perception.distillation_teacher = Gray(FamilyConfig(size=64), None)
     with pytest.raises(ValueError, match='64 pixels, this family of 32'):
         build(weights=weights(distillation=1.0), perception=perception)
