@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from configs.base import Config
 from configs.reading import named_yaml
 from configs.renamed import renamed_metric
-from configs.resolve import checked_file, parse_override
+from configs.resolve import checked_file, nested_override
 
 FOLDER = Path(__file__).resolve().parent / 'ablations'
 BASE = 'base'
@@ -92,17 +92,7 @@ class AblationConfig(Config):
 
 def overrides(change: Change) -> list[dict[str, Any]]:
     """The settings of a change as nested dicts, as configs.resolve merges them."""
-    result = []
-    for key, value in change.settings.items():
-        nested = parse_override(f'{key}=null')  # the key is checked as on the command line
-        result.append(_filled(nested, value))
-    return result
-
-
-def _filled(nested: dict[str, Any], value: Any) -> dict[str, Any]:
-    """Nested dicts of one key each, with the value innermost."""
-    (key, inner), = nested.items()
-    return {key: value if inner is None else _filled(inner, value)}
+    return [nested_override(key, value) for key, value in change.settings.items()]
 
 
 def read_ablation(name: str) -> tuple[str, AblationConfig]:

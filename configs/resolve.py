@@ -13,6 +13,7 @@ from configs.renamed import renamed_settings
 from configs.schema import RunConfig
 
 PRESETS = Path(__file__).resolve().parent
+_NO_OVERRIDE = '{} is no override; write it as section.key=value, for example engine.steps=100'
 ConfigT = TypeVar('ConfigT', bound=Config)
 
 
@@ -28,16 +29,21 @@ def read_preset(name: str) -> dict:
 def parse_override(text: str) -> dict:
     """An override as nested settings: 'engine.steps=100' -> {'engine': {'steps': 100}}. The value is read as YAML. ValueError for
     another format."""
-    path, equals, value = text.partition('=')
-    names = path.strip().split('.')
-    if not equals or not all(names):
-        raise ValueError(f'{shown(repr(text))} is no override; write it as section.key=value, for example engine.steps=100')
-    nested = parse_yaml(value, f'the value of {shown(path)}')
-    if isinstance(nested, str):
-        nested = _number(nested)
+    key, equals, text_value = text.partition('=')
+    if not equals:
+        raise ValueError(_NO_OVERRIDE.format(shown(repr(text))))
+    value = parse_yaml(text_value, f'the value of {shown(key)}')
+    return nested_override(key, _number(value) if isinstance(value, str) else value)
+
+
+def nested_override(key: str, value: Any) -> dict:
+    """'engine.steps', 100 -> {'engine': {'steps': 100}}. ValueError for a key with an empty part."""
+    names = key.strip().split('.')
+    if not all(names):
+        raise ValueError(_NO_OVERRIDE.format(shown(repr(key))))
     for name in reversed(names):
-        nested = {name: nested}
-    return nested
+        value = {name: value}
+    return value
 
 
 def _number(text: str) -> float | str:

@@ -25,7 +25,7 @@ def reverse_cache(cache: str | Path, swapper: str, *, per_image: int = 2, seed: 
         ValueError: the file holds no swap family, or the cache does not fit (datasets.samples.reversed.reverse).
         models.weights.WeightsError: the weights are missing.
     """
-    file = Path(swapper) if swapper.endswith('.safetensors') else weights.path(swapper)
+    file = weights.locate(swapper)
     perception = build_perception()
     family = load_family(file, perception, task='swap')
     return reverse(cache, partial(paste_swap, family), perception.require('parser').labels, name=weights.digest(file),

@@ -11,7 +11,7 @@ from models.storage.files import WriteError, remove, sync, write_bytes, write_er
 from models.weights_table import TABLE, ZOO, Entry, PackagedFile, cache
 
 __all__ = ['TABLE', 'ZOO', 'Entry', 'MissingWeights', 'PackagedFile', 'WeightsError', 'cache', 'converted', 'digest', 'entry',
-           'fetch', 'path', 'verify']
+           'fetch', 'locate', 'path', 'verify']
 
 
 class WeightsError(RuntimeError):
@@ -56,6 +56,11 @@ def path(name: str) -> Path:
     if record.in_zoo:
         raise MissingWeights(f'{record.path} is part of the suite but missing: restore it with `git checkout -- models/zoo`')
     raise MissingWeights(f'the weights {name} are not in the cache: run `python scripts/weights.py fetch {name}`')
+
+
+def locate(source: str) -> Path:
+    """A .safetensors file given by its path, otherwise the file of an entry; errors of `path`."""
+    return Path(source) if source.endswith('.safetensors') else path(source)
 
 
 def digest(file: Path) -> str:

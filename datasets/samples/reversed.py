@@ -20,6 +20,7 @@ from datasets.faces import PARTITIONS
 from datasets.partial import PartialArrays, fill_batches
 from datasets.transforms.joint import to_signed_float
 from models.batch import SwapBatch
+from models.images import to_uint8
 from models.storage.files import check_writable, replacing
 
 IMAGES_FILE, PARSING_FILE, INDEX_FILE = 'reversed-images.npy', 'reversed-parsing.npy', 'reversed.npz'
@@ -112,9 +113,9 @@ def reverse(folder: str | Path, swapper: Callable[[SwapBatch], Tensor], labels_o
         swaps = swapper(SwapBatch(source=_images(source_images), target=_images(images),
                                   same=torch.zeros(len(indices), dtype=torch.bool),
                                   target_parsing=torch.from_numpy(np.stack(labels)).long()))
-        stored = ((swaps.clamp(-1, 1) + 1) * 127.5).round().byte()
-        arrays[PARSING_FILE][indices] = labels_of(to_signed_float(stored)).byte().numpy()
-        return stored.numpy()
+        stored = to_uint8(swaps).transpose(0, 3, 1, 2)  # (N,3,H,W)
+        arrays[PARSING_FILE][indices] = labels_of(to_signed_float(torch.from_numpy(stored.copy()))).byte().numpy()
+        return stored
 
     fill_batches(arrays, IMAGES_FILE, _FILLED, np.arange(pairs), batch, render, progress)
     arrays.keep(IMAGES_FILE, PARSING_FILE)

@@ -48,8 +48,7 @@ def build_perception(id_encoder: str = 'identity-mobilefacenet', teacher: str | 
     perception = Perception(encoder, encoder if teacher in (None, id_encoder) else load_embedder(teacher),
                             load_parser(parser) if parser else None, load_vgg(vgg) if vgg else None,
                             FiveLandmarks() if landmarks else None)
-    swappers = {name: load_family(name if name.endswith('.safetensors') else weights.path(name), replace(perception),
-                                  task='swap')
+    swappers = {name: load_family(weights.locate(name), replace(perception), task='swap')
                 for name in {distillation_teacher, reverser} if name is not None}
     perception.distillation_teacher = swappers[distillation_teacher] if distillation_teacher else None
     perception.reverser = swappers[reverser] if reverser else None

@@ -3,6 +3,7 @@ import hashlib
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -153,3 +154,10 @@ def test_zoo_files_match_the_table():
     for name, entry in weights.TABLE.items():
         if entry.in_zoo and entry.path.is_file():
             assert weights.verify(name) == 'right', f'{entry.file}: write its sha256 into the table of models/weights.py'
+
+
+def test_weights_are_located_by_file_or_by_name():
+    assert weights.locate('runs/one/family.safetensors') == Path('runs/one/family.safetensors')
+    assert weights.locate('cgan') == weights.entry('cgan').path
+    with pytest.raises(weights.WeightsError, match='nothing'):
+        weights.locate('nothing')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from configs.data import SwapData
 from configs.recipe import RecipeConfig
-from configs.resolve import PRESETS, load, parse_override
+from configs.resolve import PRESETS, load, nested_override
 from configs.schema import RunConfig
 from datasets.cache import embed, label
 from datasets.reversal import reverse_cache
@@ -37,7 +37,7 @@ def train_recipe(recipe: RecipeConfig, folder: Path, overrides: list[dict], scri
     Raises:
         ValueError, OSError, models.weights.WeightsError, RunError: something does not fit or is missing; one sentence.
     """
-    init = _initial_weights(recipe)
+    init = None if recipe.init is None else weights.locate(recipe.init)
     for number, config in enumerate(stage_configs(recipe, overrides)):
         stage, run = recipe.stages[number], folder / f'{number + 1:02d}-{recipe.stages[number].name}'
         if not number:
@@ -63,7 +63,7 @@ def stage_configs(recipe: RecipeConfig, overrides: list[dict]) -> list[RunConfig
     preset = recipe.preset or (recipe.family if (PRESETS / f'{recipe.family}.yaml').is_file() else None)
     configs, changes = [], []
     for stage in recipe.stages:
-        changes += [_nested(key, value) for key, value in stage.settings.items()]
+        changes += [nested_override(key, value) for key, value in stage.settings.items()]
         config = started(recipe.family, preset, [*changes, *overrides])
         engine = config.engine
         per_step = config.data.images_per_batch * engine.accumulate * engine.devices * engine.nodes
@@ -77,7 +77,7 @@ def is_finished(run: Path) -> bool:
     if not (run / 'config.yaml').is_file() or not (run / WEIGHTS_FILE).is_file():
         return False
     steps = load(run / 'config.yaml').engine.steps
-    newest = Checkpoints(run / 'checkpoints', 1, None, 'min', '').newest()
+    newest = Checkpoints(run / 'checkpoints', keep=1).newest()
     return newest is not None and newest.name == f'step-{steps:08d}'
 
 
@@ -104,20 +104,3 @@ def _progress(title: str) -> Callable[[int, int], None]:
         if done % 64 == 0 or done == total:
             print(f'\r{title}: {done} of {total}', end='\n' if done == total else '', file=sys.stderr, flush=True)
     return show
-
-
-def _initial_weights(recipe: RecipeConfig) -> Path | None:
-    if recipe.init is None:
-        return None
-    return Path(recipe.init) if recipe.init.endswith('.safetensors') else weights.path(recipe.init)
-
-
-def _nested(key: str, value: object) -> dict:
-    """'engine.clip', 1.0 -> {'engine': {'clip': 1.0}}."""
-    nested = parse_override(f'{key}=null')  # checks the key
-    inner = nested
-    *sections, last = key.split('.')
-    for section in sections:
-        inner = inner[section]
-    inner[last] = value
-    return nested
